@@ -1,0 +1,61 @@
+"""A data set in memory, and how getting one can fail."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+class DataError(Exception):
+    """Digits that can't be had: `message` is one sentence naming what is wrong, `hint` what to do next."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class DataCancelled(Exception):
+    """The user stopped while digits were being fetched."""
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Training and test digits with their labels."""
+
+    train_images: npt.NDArray[np.uint8]
+    """Grey values, shape (train_size, 28, 28)."""
+    train_labels: npt.NDArray[np.uint8]
+    """0 to 9, shape (train_size,)."""
+    test_images: npt.NDArray[np.uint8]
+    test_labels: npt.NDArray[np.uint8]
+    dataset: str
+    """"mnist" or "drawn"."""
+    source: str
+    """Where they came from, for people."""
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the four arrays' bytes: the same wherever the same digits came from."""
+        digest = hashlib.sha256()
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def limited(self, limit_train: int | None, limit_test: int | None) -> Digits:
+        """The first so many of each; None keeps all."""
+        if limit_train is None and limit_test is None:
+            return self
+        return replace(
+            self,
+            train_images=self.train_images[:limit_train],
+            train_labels=self.train_labels[:limit_train],
+            test_images=self.test_images[:limit_test],
+            test_labels=self.test_labels[:limit_test],
+        )

@@ -1,0 +1,130 @@
+"""Fetching MNIST once: mirrors in turn, published checksums, files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from engines.data.digits import DataCancelled, DataError
+from engines.data.sources import PARTS
+
+MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+
+SIZES = (9_912_422, 28_881, 1_648_877, 4_542)
+"""Bytes of the four .gz files, in the order of PARTS."""
+
+MD5 = (
+    "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    "d53e105ee54ea40749a09fcbcd1e9432",
+    "9fb629c4189551a2d022fa330f9573f3",
+    "ec29112dd5afa0611ce80d1b7f02629c",
+)
+"""Checksums of the four .gz files as torchvision publishes them (torchvision/datasets/mnist.py)."""
+
+CONNECT_SECONDS = 5.0
+"""How long a mirror may stay silent."""
+PROGRESS_SECONDS = 0.05
+
+Progress = Callable[[int, int, str], None]
+Cancelled = Callable[[], bool]
+
+
+def download(folder: Path, on_progress: Progress, cancelled: Cancelled) -> None:
+    """Put the four files into the folder. Raises DataError when no mirror gave them, DataCancelled."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".lock", cancelled):
+        missing = [i for i in range(len(PARTS)) if not _is_whole(folder / f"{PARTS[i]}.gz", MD5[i])]
+        total = sum(SIZES[i] for i in missing)
+        reasons: list[str] = []
+        for mirror in mirrors():
+            try:
+                for i in list(missing):
+                    done = total - sum(SIZES[j] for j in missing)
+                    _fetch(mirror, i, folder, done, total, on_progress, cancelled)
+                    missing.remove(i)
+            except (OSError, http.client.HTTPException, DataError) as error:
+                reasons.append(f"{mirror}: {_reason(error)}")
+            if not missing:
+                return
+    raise DataError(
+        f"MNIST could not be downloaded ({'; '.join(reasons)}).",
+        "Connect to the internet, point --data-dir at a copy, or choose --dataset drawn.",
+    )
+
+
+def mirrors() -> tuple[str, ...]:
+    """Where to ask, in order; MNIST_TUI_MIRRORS (comma-separated) replaces the list."""
+    named = os.environ.get("MNIST_TUI_MIRRORS")
+    if named is None:
+        return MIRRORS
+    return tuple(mirror.rstrip("/") + "/" for mirror in named.split(",") if mirror)
+
+
+def _fetch(
+    mirror: str, i: int, folder: Path, before: int, total: int, on_progress: Progress, cancelled: Cancelled
+) -> None:
+    name = f"{PARTS[i]}.gz"
+    part = folder / f".{name}.part"
+    digest, done, said = hashlib.md5(usedforsecurity=False), 0, 0.0
+    try:
+        with urllib.request.urlopen(mirror + name, timeout=CONNECT_SECONDS) as answer, open(part, "wb") as file:
+            while chunk := answer.read(1 << 16):
+                if cancelled():
+                    raise DataCancelled
+                digest.update(chunk)
+                file.write(chunk)
+                done += len(chunk)
+                if done > SIZES[i]:
+                    break
+                if time.monotonic() - said > PROGRESS_SECONDS:
+                    said = time.monotonic()
+                    on_progress(before + done, total, mirror)
+            file.flush()
+            os.fsync(file.fileno())
+        if digest.hexdigest() != MD5[i]:
+            raise DataError(f"{name} is not the published file")
+        os.replace(part, folder / name)
+        on_progress(before + SIZES[i], total, mirror)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _is_whole(path: Path, md5: str) -> bool:
+    try:
+        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == md5
+    except OSError:
+        return False
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, DataError):
+        return error.message
+    if isinstance(error, urllib.error.HTTPError):
+        return f"answered {error.code}"
+    if isinstance(error, urllib.error.URLError):
+        return str(error.reason)
+    return str(error) or type(error).__name__
+
+
+@contextlib.contextmanager
+def locked(path: Path, cancelled: Cancelled) -> Iterator[None]:
+    """Only one process at a time; waiting can be cancelled. The lock ends with its process, however that ends."""
+    import fcntl
+
+    with open(path, "w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if cancelled():
+                    raise DataCancelled from None
+                time.sleep(0.1)
+        yield

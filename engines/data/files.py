@@ -1,0 +1,82 @@
+"""Reading MNIST from files, trusting nothing in them.
+
+The IDX format: two zero bytes, a type code (8 for unsigned bytes), the number of dimensions, each dimension as a big-endian
+32-bit number, then the bytes (Y. LeCun, "The MNIST database of handwritten digits").
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engines.data.digits import DataError, Digits
+from engines.data.sources import PARTS, Found, part_file
+
+Array = npt.NDArray[np.uint8]
+
+MAX_COUNT = 1_000_000
+"""More digits than this is not MNIST; bounds what a hostile gzip file can make us allocate."""
+
+_HINT = "Replace the file, or point --data-dir at another copy."
+
+
+def read(found: Found) -> Digits:
+    """The digits of a copy that was found. Raises DataError naming the file."""
+    arrays = _read_npz(found.path) if found.kind == "npz" else _read_folder(found.path)
+    train_images, train_labels, test_images, test_labels = arrays
+    for images, labels, what in ((train_images, train_labels, "training"), (test_images, test_labels, "test")):
+        if len(images) != len(labels):
+            message = f"{found.path} holds {len(images):,} {what} images but {len(labels):,} labels."
+            raise DataError(message, _HINT)
+        if len(labels) == 0 or labels.max() > 9:
+            raise DataError(f"{found.path} holds {what} labels that are not 0 to 9.", _HINT)
+    return Digits(*arrays, dataset="mnist", source=str(found.path))
+
+
+def _read_folder(folder: Path) -> tuple[Array, Array, Array, Array]:
+    arrays = []
+    for part in PARTS:
+        path = part_file(folder, part)
+        if path is None:
+            raise DataError(f"{folder} holds no {part}.", _HINT)
+        arrays.append(read_idx(path, dimensions=3 if "images" in part else 1))
+    return arrays[0], arrays[1], arrays[2], arrays[3]
+
+
+def read_idx(path: Path, dimensions: int) -> Array:
+    """The unsigned bytes in an IDX file, plain or .gz: shape (n, 28, 28) or (n,). Raises DataError."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            header = file.read(4 + 4 * dimensions)
+            if len(header) < 4 + 4 * dimensions or header[:4] != bytes((0, 0, 8, dimensions)):
+                raise DataError(f"{path} is not an IDX file of MNIST.", _HINT)
+            shape = struct.unpack(f">{dimensions}I", header[4:])
+            if not 0 < shape[0] <= MAX_COUNT or shape[1:] not in ((), (28, 28)):
+                raise DataError(f"{path} has the shape {shape}, which is not MNIST's.", _HINT)
+            size = int(np.prod(shape))
+            content = file.read(size + 1)  # one more than allowed, to see whether there is more
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} can't be read: {error}.", _HINT) from error
+    if len(content) != size:
+        what = "is cut short" if len(content) < size else "is longer than it says"
+        raise DataError(f"{path} {what}.", _HINT)
+    return np.frombuffer(bytearray(content), np.uint8).reshape(shape)  # writable, as PyTorch wants it
+
+
+def _read_npz(path: Path) -> tuple[Array, Array, Array, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = [archive[name] for name in ("x_train", "y_train", "x_test", "y_test")]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError) as error:
+        raise DataError(f"{path} can't be read as Keras' mnist.npz: {error}.", _HINT) from error
+    for array, dimensions in zip(arrays, (3, 1, 3, 1), strict=True):
+        if array.dtype != np.uint8 or array.ndim != dimensions or array.shape[1:] not in ((), (28, 28)):
+            raise DataError(f"{path} holds arrays that are not MNIST's.", _HINT)
+    return tuple(np.ascontiguousarray(array) for array in arrays)  # type: ignore[return-value]  # four of them

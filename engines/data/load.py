@@ -1,0 +1,64 @@
+"""From a wish ("auto", "mnist" or "drawn") to digits in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engines.data import files
+from engines.data.digits import DataError, Digits
+from engines.data.download import Cancelled, Progress, download
+from engines.data.drawn import load_drawn
+from engines.data.sources import Found, cache_folder, find_digits, named_places
+
+
+def _silent(done_bytes: int, total_bytes: int, source: str) -> None:
+    pass
+
+
+def _never() -> bool:
+    return False
+
+
+def load_digits(
+    dataset: str = "auto",
+    data_dir: Path | None = None,
+    *,
+    cache_dir: Path,
+    on_progress: Progress = _silent,
+    cancelled: Cancelled = _never,
+) -> Digits:
+    """The digits that were wished for.
+
+    "auto" takes MNIST from the user's place, from where torchvision or Keras keep it, from our cache or from the network, and
+    without any of them draws digits; "mnist" never draws; "drawn" always does. A place that the user named is never replaced by
+    another. `on_progress(done_bytes, total_bytes, source)` is called at most 20 times a second.
+
+    Raises DataError when they can't be had, DataCancelled when `cancelled()` said so meanwhile.
+    """
+    if dataset == "drawn":
+        return load_drawn(cache_dir, on_progress, cancelled)
+    found = find_digits(data_dir, cache_dir)
+    for origin, folder in named_places(data_dir):
+        if not any(copy.origin == origin for copy in found):
+            raise DataError(
+                f"{origin} names {folder}, which holds no complete MNIST.",
+                "Expected there: the four *-ubyte or *-ubyte.gz files, MNIST/raw with them, or mnist.npz.",
+            )
+    for copy in found:
+        try:
+            return files.read(copy)
+        except DataError:
+            if copy.chosen:
+                raise
+    try:
+        download(cache_folder(cache_dir), on_progress, cancelled)
+        return files.read(Found("idx", cache_folder(cache_dir), "cache"))
+    except (DataError, OSError) as error:
+        if dataset == "auto":
+            return load_drawn(cache_dir, on_progress, cancelled)
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"The cache folder {cache_dir} can't be used: {error.strerror or error}.",
+            "Set MNIST_TUI_CACHE_DIR to a folder that can be written, or use --data-dir.",
+        ) from error

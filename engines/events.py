@@ -1,0 +1,354 @@
+"""What a worker says, and what it can be told: the vocabulary of the pipe, of `events.jsonl` and of the screens.
+
+Frozen values of plain numbers, strings and tuples; standard library only. The order of a worker's life:
+
+    WorkerSpawned WorkerReady
+      ( RunRequested DataProgress* DataReady ModelReady RunStarted
+        ( EpochStarted TrainProgress* EvalCompleted EpochCompleted )*
+        ( RunFinished | RunFailed ) )*
+    WorkerExited
+
+A stop or a failure may cut a run short; exactly one RunFinished or RunFailed ends every requested run. LogLine, Heartbeat,
+Prediction, CheckpointSaved, RunPaused, RunResumed and the usage events may stand anywhere. `grammar.py` checks all this.
+
+Times are in seconds, accuracies fractions of 1, memory in bytes. A value that can't be had is None. NaN and Inf are legal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engines.config import TrainConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What every event carries."""
+
+    engine: str
+    """"pytorch", "keras", or "machine" for the figures of the whole machine."""
+    run_id: str = ""
+    """The run that the event belongs to; empty outside any run."""
+    seq: int = 0
+    """Strictly increasing per engine: a gap is a loss that can be seen."""
+    t: float = 0.0
+    """Seconds on the machine's monotonic clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device that a framework knows, or would know if it could."""
+
+    id: str
+    """"cpu" or "cuda:N"."""
+    name: str
+    usable: bool = True
+    reason: str = ""
+    """Why it can't be used; empty when it can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSpawned(Event):
+    """The process exists and is importing its framework. Synthesised by the supervisor."""
+
+    pid: int
+    interpreter: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerReady(Event):
+    """The framework is imported; a run can start."""
+
+    pid: int
+    framework: str
+    """For people: "PyTorch 2.15.0", "Keras 3.15.1 on TensorFlow 2.21.0"."""
+    version: str
+    devices: tuple[Device, ...]
+    num_threads: int
+    import_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequested(Event):
+    """Start was sent: second 0 of the run's wall clock. Synthesised by the supervisor."""
+
+    config: TrainConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataProgress(Event):
+    """Digits are being fetched, or drawn."""
+
+    done_bytes: int
+    total_bytes: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataReady(Event):
+    """The digits are in memory."""
+
+    dataset: str
+    """"mnist" or "drawn"."""
+    source: str
+    sha256: str
+    train_size: int
+    test_size: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReady(Event):
+    """The network is built and holds its seeded weights."""
+
+    layers: tuple[tuple[str, int], ...]
+    """(layer name, parameters) in forward order."""
+    parameters: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """Everything stands ready for the first step."""
+
+    config: TrainConfig
+    device: str
+    precision: str
+    num_threads: int
+    steps_per_epoch: int
+    total_steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochStarted(Event):
+    """A pass over the training digits begins; epochs count from 1."""
+
+    epoch: int
+    order_sha256: str
+    """SHA-256 of the epoch's permutation as little-endian int64: equal in both engines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainProgress(Event):
+    """Means over the samples since the previous TrainProgress (dropout on), never running epoch means."""
+
+    epoch: int
+    step: int
+    """Steps done in this epoch."""
+    global_step: int
+    samples_seen: int
+    loss: float
+    accuracy: float
+    samples_per_sec: float
+    learning_rate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalCompleted(Event):
+    """The test digits were answered (dropout off)."""
+
+    epoch: int
+    global_step: int
+    split: str
+    loss: float
+    accuracy: float
+    seconds: float
+    confusion: tuple[int, ...]
+    """100 counts, row-major: true label x predicted label."""
+    mistakes: tuple[tuple[int, int, int], ...]
+    """(test index, true label, predicted label) of every wrong answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochCompleted(Event):
+    """The epoch's own means. `train_seconds` holds neither evaluation nor the first (tracing, compiling) step."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    train_seconds: float
+    samples_per_sec: float
+    first_step_seconds: float | None
+    """Seconds of the run's first step; None in later epochs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPaused(Event):
+    """Training waits for Resume."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed(Event):
+    """Training goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSaved(Event):
+    """Weights are on disk."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction(Event):
+    """The answer to Predict."""
+
+    request_id: int
+    probabilities: tuple[float, ...]
+    epoch: int
+    global_step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine(Event):
+    """A line that the worker's process wrote to stdout or stderr, or that the supervisor has to say."""
+
+    stream: str
+    """"stdout", "stderr" or "supervisor"."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat(Event):
+    """The worker lives, whatever else it is doing."""
+
+    device_memory_bytes: int | None = None
+    """What the framework's own allocator holds on its GPU; None on a CPU."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """The run ended by itself ("completed") or by Stop ("stopped")."""
+
+    outcome: str
+    test_accuracy: float | None
+    test_loss: float | None
+    best_epoch: int | None
+    train_seconds: float
+    wall_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailed(Event):
+    """The run, or the start of the worker, failed; the hint says what to do next."""
+
+    kind: str
+    """"missing-framework", "framework", "device", "data", "out-of-memory", "crashed", "killed", "config" or "internal"."""
+    message: str
+    hint: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerExited(Event):
+    """The process is gone. Synthesised by the supervisor."""
+
+    returncode: int | None
+    signal: str
+    """Name of the signal that ended it ("SIGKILL"), or empty."""
+    log_tail: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerUsage(Event):
+    """What the worker's process tree takes. Measured by the app."""
+
+    cpu_percent: float
+    """100 is one core."""
+    cores_allowed: int
+    rss_bytes: int
+    num_threads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuReading:
+    """One GPU at one moment."""
+
+    index: int
+    name: str
+    uuid: str
+    utilization_percent: float | None
+    memory_used_bytes: int | None
+    memory_total_bytes: int | None
+    temperature_celsius: float | None
+    power_watts: float | None
+    power_limit_watts: float | None
+    missing: tuple[tuple[str, str], ...] = ()
+    """(field, reason) for every None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineUsage(Event):
+    """What the whole machine does. Measured by the app."""
+
+    cpu_percent: float
+    """Of all usable cores, 0 to 100."""
+    per_core: tuple[float, ...]
+    memory_used_bytes: int
+    memory_total_bytes: int
+    gpus: tuple[GpuReading, ...]
+    gpu_reason: str
+    """Why there is no reading; empty when there is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Train; answered by one RunFinished or RunFailed."""
+
+    run_id: str
+    config: TrainConfig
+    run_dir: str = ""
+    """Where checkpoints go; empty keeps none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Wait after the current step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Go on after Pause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Finish the step, evaluate, keep the results."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveCheckpoint:
+    """Write the weights now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predict:
+    """Answer one digit."""
+
+    request_id: int
+    image: tuple[int, ...]
+    """784 grey values 0 to 255, row-major."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shutdown:
+    """End the worker, abandoning any run."""
+
+
+Command = Start | Pause | Resume | Stop | SaveCheckpoint | Predict | Shutdown
+
+TERMINAL = (RunFinished, RunFailed)
+"""The events that end a run."""
+
+EVENTS: dict[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (
+        WorkerSpawned, WorkerReady, RunRequested, DataProgress, DataReady, ModelReady, RunStarted, EpochStarted,
+        TrainProgress, EvalCompleted, EpochCompleted, RunPaused, RunResumed, CheckpointSaved, Prediction, LogLine,
+        Heartbeat, RunFinished, RunFailed, WorkerExited, WorkerUsage, MachineUsage,
+    )
+}  # fmt: skip
+
+COMMANDS: dict[str, type[Command]] = {
+    kind.__name__: kind for kind in (Start, Pause, Resume, Stop, SaveCheckpoint, Predict, Shutdown)
+}

@@ -1,0 +1,89 @@
+"""The order of events, checked: what every worker, real, scripted or recorded, must keep to.
+
+Standard library only. Used by the contract suite and by whoever doubts a recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engines.events import (
+    TERMINAL,
+    CheckpointSaved,
+    DataProgress,
+    DataReady,
+    EpochCompleted,
+    EpochStarted,
+    EvalCompleted,
+    Event,
+    Heartbeat,
+    LogLine,
+    MachineUsage,
+    ModelReady,
+    Prediction,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunRequested,
+    RunResumed,
+    RunStarted,
+    TrainProgress,
+    WorkerExited,
+    WorkerReady,
+    WorkerSpawned,
+    WorkerUsage,
+)
+
+_ANYWHERE = (LogLine, Heartbeat, Prediction, CheckpointSaved, RunPaused, RunResumed, WorkerUsage, MachineUsage)
+
+_MAY_FOLLOW: dict[type[Event] | None, tuple[type[Event], ...]] = {
+    None: (WorkerSpawned, WorkerReady, RunRequested),
+    WorkerSpawned: (WorkerReady, RunRequested),
+    WorkerReady: (RunRequested, DataProgress, DataReady),
+    RunRequested: (WorkerSpawned, WorkerReady, DataProgress, DataReady),
+    DataProgress: (DataProgress, DataReady),
+    DataReady: (ModelReady,),
+    ModelReady: (RunStarted,),
+    RunStarted: (EpochStarted,),
+    EpochStarted: (TrainProgress,),
+    TrainProgress: (TrainProgress, EvalCompleted),
+    EvalCompleted: (EpochCompleted, RunFinished),
+    EpochCompleted: (EpochStarted, RunFinished),
+    RunFinished: (RunRequested, DataProgress, DataReady),
+    RunFailed: (RunRequested, DataProgress, DataReady),
+    WorkerExited: (WorkerSpawned, RunRequested),
+}
+_CUT_SHORT = (RunFailed, WorkerExited)
+
+
+def violations(events: Iterable[Event]) -> list[str]:
+    """Every way in which one engine's events break the grammar; empty when they keep it."""
+    found: list[str] = []
+    previous: type[Event] | None = None
+    seq, run_open = 0, ""
+    global_step = 0
+    for event in events:
+        name = f"{type(event).__name__} #{event.seq}"
+        if event.seq <= seq:
+            found.append(f"{name}: seq after {seq}")
+        seq = event.seq
+        if isinstance(event, _ANYWHERE):
+            continue
+        kind = type(event)
+        allowed = _MAY_FOLLOW[previous] + _CUT_SHORT
+        if kind not in allowed and not (kind is RunFinished and previous is TrainProgress):
+            found.append(f"{name}: may not follow {previous.__name__ if previous else 'the beginning'}")
+        if isinstance(event, RunRequested):
+            if run_open:
+                found.append(f"{name}: run {run_open} is not ended")
+            run_open, global_step = event.run_id, 0
+        elif isinstance(event, TrainProgress):
+            if event.global_step <= global_step:
+                found.append(f"{name}: global_step {event.global_step} after {global_step}")
+            global_step = event.global_step
+        elif isinstance(event, TERMINAL):
+            run_open = ""
+        elif isinstance(event, WorkerExited) and run_open:
+            found.append(f"{name}: run {run_open} has neither RunFinished nor RunFailed")
+        previous = kind
+    return found

@@ -1,0 +1,216 @@
+"""NVIDIA GPUs as the driver sees them, by NVML.
+
+Every call is wrapped on its own, for any of them can be missing on some GPU, driver or container: what can't be had is None
+with a reason, never 0. A call can also hang on a sick driver, so sample in a thread of its own. NVML knows nothing of
+CUDA_VISIBLE_DEVICES: match a framework's device to a reading by UUID. pynvml is imported at the first sample.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from engines.events import GpuReading
+
+__all__ = ["GpuMonitor", "GpuReading", "GpuUsage"]
+
+RETRY_SECONDS = 10.0
+UNDER_MIG = "not available under MIG"
+
+_NOT_INSTALLED = "nvidia-ml-py not installed"
+_REASONS = {
+    "LibraryNotFound": "no NVIDIA driver",
+    "DriverNotLoaded": "NVIDIA driver not loaded",
+    "LibRmVersionMismatch": "driver/library version mismatch",
+    "NoPermission": "no permission",
+    "NotSupported": "not supported by this GPU",
+    "FunctionNotFound": "driver too old",
+    "GpuIsLost": "GPU is lost",
+    "ResetRequired": "GPU needs a reset",
+    "NotFound": "GPU not found",
+    "InvalidArgument": "GPU not found",
+    "Timeout": "NVML timed out",
+    "Uninitialized": "NVML not ready",
+    "Unknown": "unknown NVML error",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GpuUsage:
+    """All GPUs at one moment."""
+
+    readings: tuple[GpuReading, ...] = ()
+    reason: str = ""
+    """Why there is no reading; empty when there is one."""
+
+
+class GpuMonitor:
+    """Asks NVML about every GPU; samples come from one thread. After a failure NVML is left alone for 10 seconds."""
+
+    def __init__(self, nvml_module: Any = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._nvml = nvml_module
+        self._clock = clock
+        self._ready = False
+        self._failure: tuple[float, str] | None = None
+        self._identities: dict[int, tuple[str, str]] = {}
+
+    def sample(self) -> GpuUsage:
+        """A reading per GPU, or the reason why there is none."""
+        reason = self._initialise()
+        if reason:
+            return GpuUsage(reason=reason)
+        try:
+            count = int(self._nvml.nvmlDeviceGetCount())
+        except Exception as error:  # a binding over a driver: whatever it raises is a reason
+            return GpuUsage(reason=self._fail(error))
+        readings: list[GpuReading] = []
+        reason = "GPU hidden" if count == 0 else ""
+        for index in range(count):
+            try:
+                readings.append(self._read(index, self._nvml.nvmlDeviceGetHandleByIndex(index)))
+            except Exception as error:
+                reason = _reason(error)
+                if index in self._identities:  # it was there before, so it keeps its place
+                    readings.append(self._lost(index, reason))
+        return GpuUsage(tuple(readings), "" if readings else reason)
+
+    def process_memory(self, index: int, pid: int) -> int | None:
+        """What the driver says that a process holds on a GPU; None in most containers, where NVML knows host pids only."""
+        if not self._ready:
+            return None
+        try:
+            handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
+            processes = self._nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        except Exception:
+            return None
+        held = [process.usedGpuMemory for process in processes if process.pid == pid]
+        known = [int(size) for size in held if size is not None and size < 2**63]
+        return sum(known) if known else None
+
+    def close(self) -> None:
+        """Let go of the driver; a later sample begins anew."""
+        if self._ready:
+            self._ready = False
+            with suppress(Exception):
+                self._nvml.nvmlShutdown()
+
+    def _initialise(self) -> str:
+        """Why NVML can't be asked; empty when it can."""
+        if self._ready:
+            return ""
+        if self._failure is not None and self._clock() - self._failure[0] < RETRY_SECONDS:
+            return self._failure[1]
+        try:
+            if self._nvml is None:
+                import pynvml
+
+                self._nvml = pynvml
+            self._nvml.nvmlInit()
+        except Exception as error:
+            return self._fail(error)
+        self._ready, self._failure = True, None
+        self._identities = {}
+        return ""
+
+    def _fail(self, error: Exception) -> str:
+        self.close()
+        reason = _NOT_INSTALLED if isinstance(error, ImportError) else _reason(error)
+        self._failure = (self._clock(), reason)
+        return reason
+
+    def _read(self, index: int, handle: Any) -> GpuReading:
+        nvml = self._nvml
+        missing: list[tuple[str, str]] = []
+
+        def ask(fields: tuple[str, ...], call: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+            try:
+                return call()
+            except Exception as error:
+                missing.extend((field, _reason(error)) for field in fields)
+                return (None,) * len(fields)
+
+        name, uuid = self._identify(index, handle)
+        if self._under_mig(handle):
+            utilization = None
+            missing.append(("utilization_percent", UNDER_MIG))
+        else:
+            (utilization,) = ask(
+                ("utilization_percent",), lambda: (float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu),)
+            )
+        used, total = ask(("memory_used_bytes", "memory_total_bytes"), lambda: _memory(nvml, handle))
+        (celsius,) = ask(("temperature_celsius",), lambda: (float(nvml.nvmlDeviceGetTemperature(handle, 0)),))
+        (watts,) = ask(("power_watts",), lambda: (nvml.nvmlDeviceGetPowerUsage(handle) / 1000,))
+        (limit,) = ask(("power_limit_watts",), lambda: (nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000,))
+        return GpuReading(
+            index=index,
+            name=name,
+            uuid=uuid,
+            utilization_percent=utilization,
+            memory_used_bytes=used,
+            memory_total_bytes=total,
+            temperature_celsius=celsius,
+            power_watts=watts,
+            power_limit_watts=limit,
+            missing=tuple(missing),
+        )
+
+    def _identify(self, index: int, handle: Any) -> tuple[str, str]:
+        """Name and UUID, asked until they are known."""
+        if index in self._identities:
+            return self._identities[index]
+        name, uuid = f"GPU {index}", ""
+        with suppress(Exception):
+            name = _text(self._nvml.nvmlDeviceGetName(handle))
+            uuid = _text(self._nvml.nvmlDeviceGetUUID(handle))
+            self._identities[index] = (name, uuid)
+        return name, uuid
+
+    def _under_mig(self, handle: Any) -> bool:
+        try:
+            return bool(self._nvml.nvmlDeviceGetMigMode(handle)[0])
+        except Exception:  # most GPUs have no such thing
+            return False
+
+    def _lost(self, index: int, reason: str) -> GpuReading:
+        name, uuid = self._identities[index]
+        fields: dict[str, None] = dict.fromkeys(
+            (
+                "utilization_percent",
+                "memory_used_bytes",
+                "memory_total_bytes",
+                "temperature_celsius",
+                "power_watts",
+                "power_limit_watts",
+            )
+        )
+        return GpuReading(
+            index=index, name=name, uuid=uuid, missing=tuple((field, reason) for field in fields), **fields
+        )
+
+
+def _memory(nvml: Any, handle: Any) -> tuple[int, int]:
+    """(used, total) bytes, counted as nvidia-smi does: without what the driver reserves, where it can tell."""
+    info = None
+    version = getattr(nvml, "nvmlMemory_v2", None)
+    if version is not None:
+        with suppress(Exception):
+            info = nvml.nvmlDeviceGetMemoryInfo(handle, version=version)
+    if info is None:
+        info = nvml.nvmlDeviceGetMemoryInfo(handle)
+    return int(info.used), int(info.total)
+
+
+def _reason(error: Exception) -> str:
+    """A few words for a pane."""
+    kind = type(error).__name__.removeprefix("NVMLError_")
+    if isinstance(error, AttributeError):
+        return "nvidia-ml-py too old"
+    return _REASONS.get(kind, f"NVML: {kind}")
+
+
+def _text(value: str | bytes) -> str:
+    """Older bindings answer in bytes."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

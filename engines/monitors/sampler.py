@@ -1,0 +1,144 @@
+"""The threads that watch the machine: one for CPU and memory, one for NVML, so that a hanging driver delays nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from engines.monitors.gpu import GpuMonitor, GpuUsage
+from engines.monitors.host import HostMonitor, HostUsage, ProcessMonitor, ProcessUsage
+
+T = TypeVar("T")
+
+GPU_STALE_SECONDS = 5.0
+NOT_ASKED_YET = "asking NVML"
+NOT_ANSWERING = "NVML not answering"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The machine at one moment."""
+
+    t: float
+    """Seconds on the monotonic clock."""
+    host: HostUsage | None
+    gpus: GpuUsage
+    processes: tuple[tuple[str, ProcessUsage], ...]
+    """By the name given to `watch`; a process without a figure yet, or any more, is left out."""
+
+
+class Sampler:
+    """Calls `on_sample` once per interval, from its own daemon thread, until `stop`.
+
+    What a callback or a monitor raises goes to `on_error`; the sampling goes on. Missed ticks are skipped, never made up.
+    """
+
+    def __init__(
+        self,
+        on_sample: Callable[[Sample], None],
+        interval_seconds: float = 1.0,
+        *,
+        on_error: Callable[[Exception], None] | None = None,
+        host: HostMonitor | None = None,
+        gpu: GpuMonitor | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_sample = on_sample
+        self._interval_seconds = interval_seconds
+        self._on_error = on_error
+        self._host = host or HostMonitor()
+        self._gpu = gpu or GpuMonitor()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._processes: dict[str, ProcessMonitor] = {}
+        self._gpus = (0.0, GpuUsage(reason=NOT_ASKED_YET))
+        self._stopping = threading.Event()
+        self._threads: tuple[threading.Thread, ...] = ()
+
+    def watch(self, name: str, pid: int, cores_allowed: int) -> None:
+        """Report this process tree under `name`, from the next tick but one; replaces an earlier watch of that name."""
+        monitor = ProcessMonitor(pid, cores_allowed)
+        with self._lock:
+            self._processes[name] = monitor
+
+    def unwatch(self, name: str) -> None:
+        """Report it no more."""
+        with self._lock:
+            self._processes.pop(name, None)
+
+    def start(self) -> None:
+        """Begin; the first sample comes after one interval, for figures are differences. A second start does nothing."""
+        if self._threads and not self._stopping.is_set():
+            return
+        self._stopping = stopping = threading.Event()
+        self._gpus = (self._clock(), GpuUsage(reason=NOT_ASKED_YET))
+        self._threads = tuple(
+            threading.Thread(target=run, args=(stopping,), name=name, daemon=True)
+            for run, name in ((self._watch_host, "monitor-host"), (self._watch_gpus, "monitor-gpu"))
+        )
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout_seconds: float = 2.0) -> bool:
+        """End and join both threads; False when one, hanging in a driver, is left behind (a daemon, so it keeps no one)."""
+        self._stopping.set()
+        deadline = time.monotonic() + timeout_seconds
+        others = [thread for thread in self._threads if thread is not threading.current_thread()]
+        for thread in others:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in others)
+
+    def _watch_host(self, stopping: threading.Event) -> None:
+        self._guarded(self._sample)
+        due = time.monotonic() + self._interval_seconds
+        while not stopping.wait(max(0.0, due - time.monotonic())):
+            sample = self._guarded(self._sample)
+            if sample is not None and not stopping.is_set():
+                self._deliver(sample)
+            due = max(due + self._interval_seconds, time.monotonic())
+
+    def _watch_gpus(self, stopping: threading.Event) -> None:
+        try:
+            while True:
+                usage = self._guarded(self._gpu.sample)
+                if usage is not None:
+                    with self._lock:
+                        self._gpus = (self._clock(), usage)
+                if stopping.wait(self._interval_seconds):
+                    return
+        finally:
+            self._guarded(self._gpu.close)
+
+    def _sample(self) -> Sample:
+        now = self._clock()
+        with self._lock:
+            monitors = tuple(self._processes.items())
+            gpu_time, gpus = self._gpus
+        if now - gpu_time > GPU_STALE_SECONDS:
+            gpus = GpuUsage(reason=NOT_ANSWERING)
+        usages = ((name, monitor.sample()) for name, monitor in monitors)
+        return Sample(
+            t=now,
+            host=self._host.sample(),
+            gpus=gpus,
+            processes=tuple((name, usage) for name, usage in usages if usage is not None),
+        )
+
+    def _deliver(self, sample: Sample) -> None:
+        self._guarded(lambda: self._on_sample(sample))
+
+    def _guarded(self, call: Callable[[], T]) -> T | None:
+        try:
+            return call()
+        except Exception as error:
+            self._report(error)
+            return None
+
+    def _report(self, error: Exception) -> None:
+        if self._on_error is not None:
+            with suppress(Exception):
+                self._on_error(error)

@@ -1,0 +1,43 @@
+"""Where things are kept on this system: digits, runs, settings."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+_APP = "mnist-tui"
+
+
+def cache_dir() -> Path:
+    """Downloaded and drawn digits; safe to delete."""
+    return Path(os.environ.get("MNIST_TUI_CACHE_DIR") or platformdirs.user_cache_dir(_APP))
+
+
+def data_dir() -> Path:
+    """Runs and managed environments."""
+    return Path(os.environ.get("MNIST_TUI_HOME") or platformdirs.user_data_dir(_APP))
+
+
+def runs_dir() -> Path:
+    """One folder a run."""
+    return data_dir() / "runs"
+
+
+def config_file() -> Path:
+    """What the user set, and what the settings form remembers."""
+    folder = os.environ.get("MNIST_TUI_CONFIG_DIR") or platformdirs.user_config_dir(_APP)
+    return Path(folder) / "config.toml"
+
+
+@cache
+def settings() -> dict[str, Any]:
+    """The contents of config.toml; empty when it is missing or can't be read."""
+    try:
+        return tomllib.loads(config_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

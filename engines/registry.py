@@ -1,0 +1,70 @@
+"""Which engines exist, and in which interpreter each one's worker runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines import paths
+from engines.config import ENGINES, TITLES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSpec:
+    """How to start one engine's worker."""
+
+    name: str
+    title: str
+    module: str
+    """The engine's module, or the path of its file."""
+    python: str
+    """The interpreter."""
+    python_from: str = "the app's own interpreter"
+    """Why that interpreter, for people."""
+
+
+def engine_spec(name: str, python: str = "") -> EngineSpec:
+    """The engine `name`; `python` is what the command line says of its interpreter, empty for nothing."""
+    chosen, source = _interpreter(name, python)
+    return EngineSpec(
+        name=name,
+        title=TITLES[name],
+        module=f"engines.worker.{name}_engine",
+        python=chosen,
+        python_from=source,
+    )
+
+
+def all_specs(pythons: Mapping[str, str] | None = None) -> tuple[EngineSpec, ...]:
+    """Every engine that ships."""
+    return tuple(engine_spec(name, (pythons or {}).get(name, "")) for name in ENGINES)
+
+
+def _interpreter(name: str, python: str) -> tuple[str, str]:
+    """Flag, then environment, then config.toml, then what `mnist-tui setup` made, then the app's own."""
+    variable = f"MNIST_TUI_{name.upper()}_PYTHON"
+    if python:
+        return _resolved(python), f"--{name}-python"
+    if os.environ.get(variable):
+        return _resolved(os.environ[variable]), variable
+    configured = paths.settings().get(f"{name}_python")
+    if isinstance(configured, str) and configured:
+        return _resolved(configured), str(paths.config_file())
+    managed = managed_python(name)
+    if managed.exists():
+        return str(managed), "made by mnist-tui setup"
+    return sys.executable, "the app's own interpreter"
+
+
+def managed_python(name: str) -> Path:
+    """Where `mnist-tui setup` puts that engine's interpreter."""
+    return paths.data_dir() / "envs" / name / "bin" / "python"
+
+
+def _resolved(python: str) -> str:
+    expanded = os.path.expanduser(python)
+    return shutil.which(expanded) or expanded

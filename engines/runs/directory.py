@@ -1,0 +1,155 @@
+"""A run's folder: config.json, events.jsonl, summary.json, and whatever the workers put beside them.
+
+Written line by line by the threads that drain the workers, never by the app's event loop. A folder that can't be written is a
+warning, never the end of a run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from engines.events import Event, Heartbeat
+from engines.protocol import ProtocolError, decode_event, encode, to_plain
+from engines.runs.history import RunHistory
+
+SCHEMA = 1
+"""Grows when an older reader could no longer understand a run."""
+
+
+def new_run_id(seed: int) -> str:
+    """A name that sorts by time."""
+    return f"{datetime.now():%Y%m%d-%H%M%S}-seed{seed}-{os.getpid() % 10_000:04d}{time.monotonic_ns() // 1_000_000 % 1000:03d}"
+
+
+class RunDirectory:
+    """Keeps one run, of one or several engines."""
+
+    def __init__(self, folder: Path, configs: Mapping[str, Any], mode: str = "race") -> None:
+        self.folder = folder
+        self.problem = ""
+        """Why nothing (more) is kept; empty when all is well."""
+        self._lock = threading.Lock()
+        self._histories = {engine: RunHistory(engine) for engine in configs}
+        self._events: Any = None
+        try:
+            folder.mkdir(parents=True)
+            self._write_whole(
+                "config.json",
+                {
+                    "schema": SCHEMA,
+                    "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+                    "mode": mode,
+                    "engines": {engine: to_plain(config) for engine, config in configs.items()},
+                },
+            )
+            self._events = open(folder / "events.jsonl", "a", encoding="utf-8", buffering=1)  # noqa: SIM115  # for the run
+        except OSError as error:
+            self._give_up(error)
+
+    def keep(self, event: Event) -> None:
+        """Append one event; from any thread."""
+        if isinstance(event, Heartbeat):
+            return
+        with self._lock:
+            if event.engine in self._histories:
+                self._histories[event.engine].apply(event)
+            if self._events is None:
+                return
+            try:
+                self._events.write(encode(event) + "\n")
+            except OSError as error:
+                self._give_up(error)
+
+    def close(self) -> None:
+        """Write the summary; more events are ignored."""
+        with self._lock:
+            if self._events is None:
+                return
+            try:
+                self._events.close()
+                self._write_whole("summary.json", {e: summary(h) for e, h in self._histories.items()})
+            except OSError as error:
+                self._give_up(error)
+            self._events = None
+
+    def _write_whole(self, name: str, content: Any) -> None:
+        part = self.folder / f".{name}.part"
+        part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(part, self.folder / name)
+
+    def _give_up(self, error: OSError) -> None:
+        self._events = None
+        self.problem = f"This run is not kept: {self.folder}: {error.strerror or error}."
+
+
+def summary(history: RunHistory) -> dict[str, Any]:
+    """What is worth knowing of a run that ended, as plain JSON values."""
+    finished = history.finished
+    plain = {
+        "outcome": finished.outcome if finished else "failed" if history.failure else "interrupted",
+        "framework": history.worker.framework if history.worker else "",
+        "device": history.started.device if history.started else "",
+        "dataset": history.data.dataset if history.data else "",
+        "dataset_sha256": history.data.sha256 if history.data else "",
+        "test_accuracy": history.test_accuracy,
+        "test_loss": history.test_loss,
+        "epochs": len(history.epochs),
+        "train_seconds": sum(epoch.train_seconds for epoch in history.epochs),
+        "first_step_seconds": history.first_step_seconds,
+        "seconds_to": {f"{m.accuracy:.2f}": m.wall_seconds for m in history.milestones},
+        "failure": history.failure.message if history.failure else "",
+    }
+    return dict(to_plain(plain))
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """The events in a recording; lines that are cut short or from the future are passed over. Raises OSError."""
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            try:
+                yield decode_event(line)
+            except ProtocolError:
+                continue
+
+
+def events_file(run: str, runs_dir: Path) -> Path:
+    """The recording that `run` names: a file, a run's folder, or the (beginning of the) name of a kept run.
+
+    Raises FileNotFoundError.
+    """
+    path = Path(run)
+    for candidate in (path, path / "events.jsonl"):
+        if candidate.is_file():
+            return candidate
+    if run and "/" not in run and runs_dir.is_dir():
+        matches = sorted(runs_dir.glob(f"{run.replace('*', '')}*/events.jsonl"))
+        if matches:
+            return matches[-1]
+    raise FileNotFoundError(run)
+
+
+def list_runs(runs_dir: Path) -> list[dict[str, Any]]:
+    """Every kept run, newest first: its id, when, its configs and, when it ended well, its summary."""
+    runs = []
+    if runs_dir.is_dir():
+        for folder in sorted(runs_dir.iterdir(), reverse=True):
+            config = _read_json(folder / "config.json")
+            if config is not None:
+                runs.append({"id": folder.name, **config, "summary": _read_json(folder / "summary.json")})
+    return runs
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+

@@ -1,0 +1,296 @@
+"""What is known of an engine's life so far: a pure fold over its events.
+
+The screens, the headless lines, the summaries and the replays all read this and nothing else. No clock, no files, no threads.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from engines.config import TrainConfig
+from engines.events import (
+    CheckpointSaved,
+    DataProgress,
+    DataReady,
+    Device,
+    EpochCompleted,
+    EpochStarted,
+    EvalCompleted,
+    Event,
+    Heartbeat,
+    LogLine,
+    MachineUsage,
+    ModelReady,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunRequested,
+    RunResumed,
+    RunStarted,
+    TrainProgress,
+    WorkerExited,
+    WorkerReady,
+    WorkerSpawned,
+    WorkerUsage,
+)
+from engines.runs.series import BoundedSeries
+
+LOG_LINES = 2_000
+USAGE_SAMPLES = 240
+HEARTBEAT_LOST_SECONDS = 6.0
+"""A worker that was silent for so long is shown as not answering."""
+MILESTONES = (0.97, 0.98, 0.99)
+
+OFF = "off"
+IMPORTING = "importing"
+READY = "ready"
+LOADING = "loading data"
+BUILDING = "building"
+FIRST_STEP = "first step"
+TRAINING = "training"
+EVALUATING = "evaluating"
+PAUSED = "paused"
+FINISHED = "finished"
+STOPPED = "stopped"
+FAILED = "failed"
+
+RUNNING = frozenset({LOADING, BUILDING, FIRST_STEP, TRAINING, EVALUATING, PAUSED})
+"""The phases in which a run is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """When a test accuracy was first reached, at an evaluation."""
+
+    accuracy: float
+    wall_seconds: float
+    epoch: int
+
+
+class RunHistory:
+    """One engine: its worker, and its present or last run."""
+
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
+        self.revision = 0
+        self.last_t = 0.0
+        self.pid: int | None = None
+        self.interpreter = ""
+        self.spawned_t = 0.0
+        self.worker: WorkerReady | None = None
+        self.exited: WorkerExited | None = None
+        self.failure: RunFailed | None = None
+        self.usage: WorkerUsage | None = None
+        self.cpu_percent: deque[float | None] = deque(maxlen=USAGE_SAMPLES)
+        self.device_memory_bytes: int | None = None
+        self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
+        self.log_count = 0
+        self.phase = OFF
+        self.phase_t = 0.0
+        self._forget_run()
+
+    def _forget_run(self) -> None:
+        self.run_id = ""
+        self.config: TrainConfig | None = None
+        self.requested_t: float | None = None
+        self.ended_t: float | None = None
+        self.paused_seconds = 0.0
+        self.data_progress: DataProgress | None = None
+        self.data: DataReady | None = None
+        self.model: ModelReady | None = None
+        self.started: RunStarted | None = None
+        self.first_step_t = 0.0
+        self.first_step_seconds: float | None = None
+        self.epoch = 0
+        self.order_sha256: dict[int, str] = {}
+        self.progress: TrainProgress | None = None
+        self.train_loss = BoundedSeries()
+        self.train_accuracy = BoundedSeries()
+        self.evaluations: list[EvalCompleted] = []
+        self.epochs: list[EpochCompleted] = []
+        self.milestones: list[Milestone] = []
+        self.finished: RunFinished | None = None
+        self.checkpoint = ""
+        self._before_pause = TRAINING
+
+    # The fold
+
+    def apply(self, event: Event) -> None:
+        """Take one event into account."""
+        self.revision += 1
+        self.last_t = max(self.last_t, event.t)
+        match event:
+            case TrainProgress():
+                self._take_progress(event)
+            case WorkerUsage():
+                self.usage = event
+                self.cpu_percent.append(event.cpu_percent)
+            case Heartbeat():
+                self.device_memory_bytes = event.device_memory_bytes
+            case LogLine():
+                self.log.append(event)
+                self.log_count += 1
+            case RunRequested():
+                self._forget_run()
+                self.run_id, self.config, self.requested_t = event.run_id, event.config, event.t
+                self.failure = None
+                self._enter(LOADING if self.worker else IMPORTING, event.t)
+            case WorkerSpawned():
+                self.pid, self.interpreter, self.spawned_t = event.pid, event.interpreter, event.t
+                self.worker = self.exited = None
+                self._enter(IMPORTING, event.t)
+            case WorkerReady():
+                self.worker = event
+                self._enter(READY if self.requested_t is None or self.ended_t is not None else LOADING, event.t)
+            case DataProgress():
+                self.data_progress = event
+            case DataReady():
+                self.data = event
+                self._enter(BUILDING, event.t)
+            case ModelReady():
+                self.model = event
+            case RunStarted():
+                self.started = event
+                self._enter(FIRST_STEP, event.t)
+            case EpochStarted():
+                self.epoch = event.epoch
+                self.order_sha256[event.epoch] = event.order_sha256
+                if event.epoch > 1:
+                    self._enter(TRAINING, event.t)
+            case EvalCompleted():
+                self._take_evaluation(event)
+            case EpochCompleted():
+                self.epochs.append(event)
+                self.first_step_seconds = event.first_step_seconds or self.first_step_seconds
+            case RunPaused():
+                self._before_pause = self.phase
+                self._enter(PAUSED, event.t)
+            case RunResumed():
+                self.paused_seconds += event.t - self.phase_t
+                self._enter(self._before_pause, event.t)
+            case CheckpointSaved():
+                self.checkpoint = event.path
+            case RunFinished():
+                self.finished, self.ended_t = event, event.t
+                self._enter(FINISHED if event.outcome == "completed" else STOPPED, event.t)
+            case RunFailed():
+                self.failure, self.ended_t = event, event.t
+                self._enter(FAILED, event.t)
+            case WorkerExited():
+                self._take_exit(event)
+
+    def _enter(self, phase: str, t: float) -> None:
+        self.phase, self.phase_t = phase, t
+
+    def _take_progress(self, event: TrainProgress) -> None:
+        self.progress = event
+        self.train_loss.append(event.global_step, event.loss)
+        self.train_accuracy.append(event.global_step, event.accuracy)
+        if self.phase == FIRST_STEP:
+            self.first_step_seconds = event.t - self.phase_t
+        if self.phase in (FIRST_STEP, TRAINING):
+            at_end = self.started is not None and event.step == self.started.steps_per_epoch
+            if at_end or self.phase != TRAINING:
+                self._enter(EVALUATING if at_end else TRAINING, event.t)
+
+    def _take_evaluation(self, event: EvalCompleted) -> None:
+        self.evaluations.append(event)
+        reached = {milestone.accuracy for milestone in self.milestones}
+        for accuracy in MILESTONES:
+            if event.accuracy >= accuracy and accuracy not in reached:
+                self.milestones.append(Milestone(accuracy, self.wall_seconds(event.t), event.epoch))
+
+    def _take_exit(self, event: WorkerExited) -> None:
+        self.exited = event
+        self.pid = self.worker = self.usage = self.device_memory_bytes = None
+        self.cpu_percent.append(None)
+        if self.phase not in (FINISHED, STOPPED, FAILED):
+            self._enter(OFF, event.t)
+
+    # What the screens ask
+
+    @property
+    def running(self) -> bool:
+        """Whether a run was asked for and has not ended."""
+        return self.requested_t is not None and self.ended_t is None
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a worker process."""
+        return self.pid is not None
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """What the framework can train on; empty until the worker is ready."""
+        return self.worker.devices if self.worker else ()
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run; 0 until it is known."""
+        return self.started.total_steps if self.started else 0
+
+    @property
+    def global_step(self) -> int:
+        """Steps done."""
+        return self.progress.global_step if self.progress else 0
+
+    @property
+    def fraction(self) -> float:
+        """How much of the run's steps are done, 0 to 1."""
+        return self.global_step / self.total_steps if self.total_steps else 0.0
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Of the last evaluation."""
+        return self.evaluations[-1].accuracy if self.evaluations else None
+
+    @property
+    def test_loss(self) -> float | None:
+        """Of the last evaluation."""
+        return self.evaluations[-1].loss if self.evaluations else None
+
+    def wall_seconds(self, now: float) -> float:
+        """Since the run was asked for, until it ended or `now`."""
+        if self.requested_t is None:
+            return 0.0
+        return max((self.ended_t if self.ended_t is not None else now) - self.requested_t, 0.0)
+
+    def samples_per_sec(self) -> float | None:
+        """Training speed of the last finished stretch; None before the second step."""
+        if self.progress is None or self.progress.global_step < 2:
+            return None
+        return self.progress.samples_per_sec
+
+    def eta_seconds(self, now: float) -> float | None:
+        """Until the end at the pace since the first step, evaluations included; None before there is a pace."""
+        if not self.running or self.started is None or self.global_step < 3 or self.fraction >= 1:
+            return None
+        paused = self.paused_seconds + (now - self.phase_t if self.phase == PAUSED else 0.0)
+        spent = now - self.started.t - paused
+        return max(spent, 0.0) * (1 - self.fraction) / self.fraction
+
+    def silent_seconds(self, now: float) -> float | None:
+        """How long a living worker has said nothing, when that is longer than its heart should take."""
+        silent = now - self.last_t
+        return silent if self.alive and silent > HEARTBEAT_LOST_SECONDS else None
+
+
+class MachineHistory:
+    """The whole machine: a pure fold over MachineUsage."""
+
+    def __init__(self) -> None:
+        self.usage: MachineUsage | None = None
+        self.cpu_percent: deque[float | None] = deque(maxlen=USAGE_SAMPLES)
+        self.gpu_percent: dict[int, deque[float | None]] = {}
+        self.revision = 0
+
+    def apply(self, event: Event) -> None:
+        """Take one event into account."""
+        if not isinstance(event, MachineUsage):
+            return
+        self.revision += 1
+        self.usage = event
+        self.cpu_percent.append(event.cpu_percent)
+        for gpu in event.gpus:
+            self.gpu_percent.setdefault(gpu.index, deque(maxlen=USAGE_SAMPLES)).append(gpu.utilization_percent)

@@ -1,0 +1,1 @@
+"""The child side: the standard library, numpy and its framework, nothing else."""

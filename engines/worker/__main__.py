@@ -1,0 +1,29 @@
+"""`python -m engines.worker ENGINE`: one framework in a process of its own.
+
+May also be run as a file, by an interpreter that does not have this project installed: then the package `engines` is taken from
+where this file lies, and nothing else of the app's environment is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if not __package__:
+    sys.path.pop(0)
+    import importlib.util
+    from pathlib import Path
+
+    _home = Path(__file__).resolve().parents[1]
+    _spec = importlib.util.spec_from_file_location(
+        "engines", _home / "__init__.py", submodule_search_locations=[str(_home)]
+    )
+    assert _spec is not None
+    assert _spec.loader is not None
+    sys.modules["engines"] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules["engines"])
+
+from engines.worker.control import main
+
+if __name__ == "__main__":
+    os._exit(main(sys.argv[1:]))  # a framework may take seconds, or crash, to come down; nothing is left to do

@@ -1,0 +1,248 @@
+"""A worker's side of the pipe: it says events, hears commands, beats its heart, and ends when the app is gone."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import importlib.util
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from engines.config import TITLES
+from engines.events import (
+    Command,
+    Event,
+    Heartbeat,
+    LogLine,
+    Pause,
+    Predict,
+    Prediction,
+    Resume,
+    RunFailed,
+    RunPaused,
+    RunResumed,
+    SaveCheckpoint,
+    Shutdown,
+    Start,
+    Stop,
+    WorkerReady,
+)
+from engines.protocol import ProtocolError, decode_command, encode
+
+HEARTBEAT_SECONDS = 1.0
+LAST_WORD_SECONDS = 1.5
+"""How long a worker whose app is gone, or that was told to end, may take before it is cut off."""
+
+
+class ShuttingDown(Exception):
+    """Raised at the next step once the worker was told to end."""
+
+
+class Control:
+    """What the run loop needs of the world outside: `emit`, and `poll` at every step."""
+
+    def __init__(self, engine: str, protocol_fd: int, command_fd: int) -> None:
+        self.engine = engine
+        self.run_id = ""
+        self.stop_requested = False
+        self.checkpoint_requested = False
+        self.model: Any = None
+        """The engine object that answers Predict, once there is one."""
+        self.position = (0, 0)
+        """(epoch, global_step) of the model's weights."""
+        self._protocol_fd = protocol_fd
+        self._command_fd = command_fd
+        self._lock = threading.Lock()
+        self._seq = 0
+        self._inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._shutdown = threading.Event()
+        self._paused = False
+
+    def start(self) -> None:
+        """Start hearing and beating."""
+        threading.Thread(target=self._hear, name="commands", daemon=True).start()
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        signal.signal(signal.SIGTERM, lambda *_: self._end())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def emit(self, kind: type[Event], **fields: Any) -> None:
+        """Say one event; a reader that is gone ends the worker."""
+        with self._lock:
+            self._seq += 1
+            event = kind(engine=self.engine, run_id=self.run_id, seq=self._seq, t=time.monotonic(), **fields)
+            line = encode(event).encode() + b"\n"
+            try:
+                while line:
+                    line = line[os.write(self._protocol_fd, line) :]
+            except OSError:
+                os._exit(0)
+
+    def warn(self, text: str) -> None:
+        """Say something for people that is no failure."""
+        self.emit(LogLine, stream="worker", text=text)
+
+    def wait_for_start(self) -> Start | None:
+        """The next run, answering whatever else comes meanwhile; None when the worker is to end."""
+        while not self._shutdown.is_set():
+            with contextlib.suppress(ShuttingDown):
+                command = self._take(block=True)
+                if isinstance(command, Start):
+                    self.stop_requested = self.checkpoint_requested = self._paused = False
+                    self.run_id = command.run_id
+                    return command
+        return None
+
+    def poll(self) -> None:
+        """Obey what was commanded since the last step, waiting here while paused. Raises ShuttingDown."""
+        while self._take(block=self._paused) is not None or self._paused:
+            pass
+        if self._shutdown.is_set():
+            raise ShuttingDown
+
+    def _take(self, *, block: bool) -> Command | None:
+        try:
+            command = self._inbox.get(block=block)
+        except queue.Empty:
+            return None
+        if isinstance(command, Shutdown):
+            raise ShuttingDown
+        if isinstance(command, Predict):
+            self._answer(command)
+        elif isinstance(command, SaveCheckpoint):
+            self.checkpoint_requested = True
+        elif self.run_id:
+            self._obey(command)
+        return command
+
+    def _obey(self, command: Command) -> None:
+        if isinstance(command, Stop):
+            self.stop_requested = True
+            self._paused = False
+        elif isinstance(command, Pause) and not self._paused:
+            self._paused = True
+            self.emit(RunPaused)
+        elif isinstance(command, Resume) and self._paused:
+            self._paused = False
+            self.emit(RunResumed)
+
+    def _answer(self, question: Predict) -> None:
+        probabilities: tuple[float, ...] = ()
+        if self.model is not None and len(question.image) == 784:
+            import numpy as np
+
+            image = np.array(question.image).clip(0, 255).astype(np.uint8).reshape(1, 28, 28)
+            probabilities = tuple(float(p) for p in self.model.predict(image)[0])
+        epoch, global_step = self.position
+        self.emit(
+            Prediction,
+            request_id=question.request_id,
+            probabilities=probabilities,
+            epoch=epoch,
+            global_step=global_step,
+        )
+
+    def _hear(self) -> None:
+        with contextlib.suppress(OSError), os.fdopen(self._command_fd, "rb") as commands:
+            for line in commands:
+                try:
+                    command = decode_command(line)
+                except ProtocolError as error:
+                    self.warn(f"a command that can't be read: {error}")
+                    continue
+                if isinstance(command, Shutdown):
+                    break
+                self._inbox.put(command)
+        self._end()
+
+    def _end(self) -> None:
+        self._shutdown.set()
+        self._inbox.put(Shutdown())
+        timer = threading.Timer(LAST_WORD_SECONDS, os._exit, args=(0,))
+        timer.daemon = True
+        timer.start()
+
+    def _beat(self) -> None:
+        while not self._shutdown.wait(HEARTBEAT_SECONDS):
+            memory = None
+            if self.model is not None:
+                with contextlib.suppress(Exception):  # a figure that can't be had must not stop the heart
+                    memory = self.model.device_memory_bytes()
+            self.emit(Heartbeat, device_memory_bytes=memory)
+
+
+def main(argv: list[str]) -> int:
+    """Serve one engine until told to end; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="engines.worker")
+    parser.add_argument("engine")
+    parser.add_argument("--protocol-fd", type=int, default=1)
+    parser.add_argument("--module", required=True, help="the engine's module, or the path of its file")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args(argv)
+
+    protocol_fd, command_fd = os.dup(options.protocol_fd), os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)  # a framework that reads stdin must not eat commands
+    if options.protocol_fd > 2:
+        os.close(options.protocol_fd)
+    control = Control(options.engine, protocol_fd, command_fd)
+    control.start()
+    try:
+        module, seconds = _load(options.module)
+        framework = module.framework()
+        module.set_threads(options.threads)
+        devices = module.devices()
+        from engines.worker.trainer import Trainer
+    except Exception as error:
+        control.emit(RunFailed, **_import_failure(options.engine, error))
+        return 1
+    control.emit(
+        WorkerReady,
+        pid=os.getpid(),
+        framework=framework,
+        version=module.version(),
+        devices=devices,
+        num_threads=options.threads,
+        import_seconds=seconds,
+    )
+    trainer = Trainer(module, devices, options.threads, control)
+    while (start := control.wait_for_start()) is not None:
+        trainer.run(start)
+        control.run_id = ""
+    return 0
+
+
+def _load(module: str) -> tuple[ModuleType, float]:
+    before = time.perf_counter()
+    if module.endswith(".py"):
+        spec = importlib.util.spec_from_file_location(Path(module).stem, module)
+        assert spec is not None
+        assert spec.loader is not None
+        loaded = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = loaded
+        spec.loader.exec_module(loaded)
+    else:
+        loaded = importlib.import_module(module)
+    return loaded, time.perf_counter() - before
+
+
+_INSTALL = {"pytorch": "torch torchvision", "keras": "tensorflow keras"}
+
+
+def _import_failure(engine: str, error: Exception) -> dict[str, str]:
+    title = TITLES.get(engine, engine)
+    install = f"{sys.executable} -m pip install {_INSTALL.get(engine, engine)}"
+    if isinstance(error, ModuleNotFoundError):
+        kind, message, hint = "missing-framework", f"{title} can't start: {error.name} is not installed.", install
+    else:
+        kind, message = "framework", f"{title} is installed but does not import: {type(error).__name__}: {error}"
+        hint = f"See the log; `mnist-tui doctor` looks closer. To install it anew: {install}"
+    return {"kind": kind, "message": message, "hint": hint, "traceback": traceback.format_exc()}

@@ -1,0 +1,214 @@
+"""The reference convnet in PyTorch. Its twin in the other dialect is keras_engine.py: same sections, same names, same numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engines.config import TrainConfig
+from engines.data import Digits
+from engines.events import Device
+from engines.worker.recipe import Weights
+
+OUT_OF_MEMORY = (torch.OutOfMemoryError,)
+
+
+class Engine:
+    """Trains and answers on one device. The caller counts, times and tells; this class does the arithmetic."""
+
+    def __init__(self, config: TrainConfig, digits: Digits, weights: Weights) -> None:
+        torch.manual_seed(config.seed)
+        set_precision(config.precision)
+        self.device = torch.device(config.device)
+        self.batch_size = config.batch_size
+        self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16")
+        self.train_images, self.train_labels = load(digits.train_images, digits.train_labels, self.device)
+        self.test_images, _ = load(digits.test_images, digits.test_labels, self.device)
+        self.model = build_model(config.dropout).to(self.device, memory_format=torch.channels_last)
+        self.optimizer = build_optimizer(config, self.model)
+        self.load_weights(weights)
+
+    # Data
+
+    def start_epoch(self, order: npt.NDArray[np.int64]) -> None:
+        """Take the epoch's permutation of the training digits, shape (train_size,), to the device."""
+        self.order = torch.from_numpy(order).to(self.device)
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images (n, 1, 28, 28) in 0..1 and labels (n,) of one step; the last step of an epoch may be short."""
+        chosen = self.order[step * self.batch_size : (step + 1) * self.batch_size]
+        return scale(self.train_images[chosen]), self.train_labels[chosen]
+
+    # Model
+
+    def weights(self) -> Weights:
+        """The parameters in the canonical layout."""
+        named = {f"{name}.{kind}": getattr(layer, kind) for name, layer in layers(self.model) for kind in ("weight", "bias")}
+        return {
+            name.replace("weight", "kernel"): to_canonical(name, value.detach().cpu().numpy())
+            for name, value in named.items()
+        }
+
+    def load_weights(self, weights: Weights) -> None:
+        """Take parameters from the canonical layout."""
+        with torch.no_grad():
+            for name, layer in layers(self.model):
+                layer.weight.copy_(torch.from_numpy(from_canonical(name, weights[f"{name}.kernel"])))
+                layer.bias.copy_(torch.from_numpy(weights[f"{name}.bias"]))
+
+    # Train
+
+    def train_steps(self, first: int, last: int) -> tuple[float, float]:
+        """Train steps first..last-1 of the epoch; returns the sum of losses and the number of right answers."""
+        self.model.train()
+        loss_sum = torch.zeros((), device=self.device)
+        correct = torch.zeros((), device=self.device)
+        for step in range(first, last):
+            images, labels = self.batch(step)
+            with self.autocast:
+                logits = self.model(images)
+                loss = F.cross_entropy(logits, labels)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            loss_sum += loss.detach() * len(labels)
+            correct += (logits.argmax(dim=1) == labels).sum()
+        return loss_sum.item(), correct.item()  # the call's one synchronisation with the device
+
+    # Evaluate
+
+    def evaluate(self, first: int, last: int) -> npt.NDArray[np.float32]:
+        """Logits (last - first, 10) of those test digits, dropout off."""
+        return self.forward(self.test_images[first:last]).float().cpu().numpy()
+
+    # Predict
+
+    def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Probabilities (n, 10) for grey images (n, 28, 28); leaves training as it was."""
+        logits = self.forward(torch.from_numpy(images).unsqueeze(1).to(self.device))
+        return logits.float().softmax(dim=1).cpu().numpy()
+
+    @torch.inference_mode()
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (n, 10) with dropout off."""
+        self.model.eval()
+        with self.autocast:
+            logits: Tensor = self.model(scale(images))
+        return logits
+
+    def device_memory_bytes(self) -> int | None:
+        """What PyTorch's allocator holds on the GPU; None on a CPU."""
+        return torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else None
+
+
+# Data
+
+
+def load(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Images (n, 1, 28, 28) as uint8 and labels (n,), whole on the device: 47 MB for all of MNIST."""
+    return torch.from_numpy(images).unsqueeze(1).to(device), torch.from_numpy(labels).long().to(device)
+
+
+def scale(images: Tensor) -> Tensor:
+    """Grey values 0..255 as 0..1."""
+    return images.float().div_(255)
+
+
+# Model
+
+
+def build_model(dropout: float) -> nn.Sequential:
+    """The reference, layer by layer; its softmax is in the loss."""
+    return nn.Sequential(
+        nn.Conv2d(1, 32, kernel_size=3),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, kernel_size=3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Dropout(dropout),
+        nn.Flatten(),
+        nn.Linear(64 * 12 * 12, 128),
+        nn.ReLU(),
+        nn.Dropout(2 * dropout),
+        nn.Linear(128, 10),
+    )
+
+
+def layers(model: nn.Sequential) -> list[tuple[str, nn.Conv2d | nn.Linear]]:
+    """The layers that have parameters, by their canonical names."""
+    trainable = [layer for layer in model if isinstance(layer, nn.Conv2d | nn.Linear)]
+    return list(zip(("conv1", "conv2", "dense1", "dense2"), trainable, strict=True))
+
+
+def from_canonical(name: str, kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(height, width, in, out) to (out, in, height, width); (in, out) to (out, in), features in C, H, W order."""
+    if name.startswith("conv"):
+        kernel = kernel.transpose(3, 2, 0, 1)
+    elif name == "dense1":
+        kernel = kernel.reshape(12, 12, 64, 128).transpose(3, 2, 0, 1).reshape(128, -1)
+    else:
+        kernel = kernel.T
+    return np.ascontiguousarray(kernel)
+
+
+def to_canonical(name: str, value: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The inverse of `from_canonical`; biases stay as they are."""
+    if name.startswith("conv") and value.ndim == 4:
+        value = value.transpose(2, 3, 1, 0)
+    elif name == "dense1.weight":
+        value = value.reshape(128, 64, 12, 12).transpose(2, 3, 1, 0).reshape(-1, 128)
+    elif value.ndim == 2:
+        value = value.T
+    return np.ascontiguousarray(value).copy()
+
+
+# Optimizer
+
+
+def build_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """Every hyperparameter is given: the libraries' defaults differ."""
+    rate, parameters = config.learning_rate, model.parameters()
+    if config.optimizer == "adadelta":
+        return torch.optim.Adadelta(parameters, lr=rate, rho=config.rho, eps=config.epsilon)
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=0.9)
+    if config.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=rate, betas=(0.9, 0.999), eps=config.epsilon)
+    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.999), eps=config.epsilon, weight_decay=0.01)
+
+
+# The framework
+
+
+def framework() -> str:
+    """How people write this framework and its version."""
+    return f"PyTorch {torch.__version__.partition('+')[0]}"
+
+
+def version() -> str:
+    """The framework's full version."""
+    return str(torch.__version__)
+
+
+def set_threads(threads: int) -> None:
+    """CPU threads of one operation."""
+    torch.set_num_threads(threads)
+
+
+def set_precision(precision: str) -> None:
+    """TF32 on Ampere and later GPUs, off unless asked for: PyTorch has it on for convolutions by default."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+
+
+def devices() -> tuple[Device, ...]:
+    """The CPU, then every GPU, or why there is none."""
+    cpu = Device(id="cpu", name="CPU")
+    if torch.version.cuda is None:
+        return cpu, Device(id="cuda:0", name="GPU", usable=False, reason="this PyTorch is built without CUDA")
+    if not torch.cuda.is_available():
+        return cpu, Device(id="cuda:0", name="GPU", usable=False, reason="PyTorch finds no usable NVIDIA driver or GPU")
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return cpu, *(Device(id=f"cuda:{i}", name=name) for i, name in enumerate(names))
