@@ -81,7 +81,7 @@ class Supervisor:
     def start_run(self, run_id: str, config: TrainConfig, run_dir: str = "") -> None:
         """Ask for a run; it begins as soon as the worker is ready."""
         self._run_id = run_id
-        self._publish(RunRequested(engine=self.spec.name, run_id=run_id, t=time.monotonic(), config=config))
+        self.publish(RunRequested(engine=self.spec.name, run_id=run_id, t=time.monotonic(), config=config))
         self.send(Start(run_id=run_id, config=config, run_dir=run_dir))
 
     def send(self, command: Command) -> None:
@@ -101,6 +101,11 @@ class Supervisor:
         self._signal(signal.SIGKILL)
         self._wake()
 
+    @property
+    def ending(self) -> bool:
+        """Whether the worker was told to end, or killed."""
+        return self._ending_since is not None or self._killed_on_purpose
+
     # The thread that owns the worker
 
     def run(self) -> None:
@@ -111,7 +116,7 @@ class Supervisor:
         except OSError as error:
             os.close(protocol_r)
             self._fail("missing-interpreter", f"{self.spec.python} could not be started: {error.strerror or error}.")
-            self._publish(self._synthesised(WorkerExited, returncode=None, signal="", log_tail=()))
+            self.publish(self._synthesised(WorkerExited, returncode=None, signal="", log_tail=()))
             return
         finally:
             os.close(protocol_w)
@@ -144,7 +149,7 @@ class Supervisor:
             with contextlib.suppress(OSError):  # before the first thread pool exists, so that all threads inherit it
                 os.sched_setaffinity(process.pid, self.cores)
         self._process, self.pid = process, process.pid
-        self._publish(self._synthesised(WorkerSpawned, pid=process.pid, interpreter=self.spec.python))
+        self.publish(self._synthesised(WorkerSpawned, pid=process.pid, interpreter=self.spec.python))
         return process
 
     def _environment(self) -> dict[str, str]:
@@ -264,16 +269,16 @@ class Supervisor:
             event = dataclasses.replace(event, run_id=event.run_id or self._run_id)
             if event.run_id == self._run_id:
                 self._run_id = ""
-        self._publish(event)
+        self.publish(event)
 
     def _log(self, line: bytes, stream: str) -> None:
         text = line.decode(errors="replace").rstrip("\r").rpartition("\r")[2][:MAX_LOG_CHARACTERS]
         if text.strip():
             self._log_tail.append(text)
-            self._publish(self._synthesised(LogLine, stream=stream, text=text))
+            self.publish(self._synthesised(LogLine, stream=stream, text=text))
 
     def _note(self, text: str) -> None:
-        self._publish(self._synthesised(LogLine, stream="supervisor", text=text))
+        self.publish(self._synthesised(LogLine, stream="supervisor", text=text))
 
     def _say_exit(self, returncode: int) -> None:
         name = ""
@@ -282,7 +287,7 @@ class Supervisor:
                 name = signal.Signals(-returncode).name
         if self._run_id:
             self._fail(*self._cause(returncode, name))
-        self._publish(
+        self.publish(
             self._synthesised(WorkerExited, returncode=returncode, signal=name, log_tail=tuple(self._log_tail))
         )
         os.close(self._wake_r)
@@ -306,13 +311,14 @@ class Supervisor:
         )
 
     def _fail(self, kind: str, message: str, hint: str = "Look at `mnist-tui doctor`.") -> None:
-        self._publish(self._synthesised(RunFailed, kind=kind, message=message, hint=hint))
+        self.publish(self._synthesised(RunFailed, kind=kind, message=message, hint=hint))
         self._run_id = ""
 
-    def _synthesised(self, kind: type[Event], **fields: Any) -> Event:
+    def _synthesised(self, kind: type[Event], /, **fields: Any) -> Event:
         return kind(engine=self.spec.name, run_id=self._run_id, t=time.monotonic(), **fields)
 
-    def _publish(self, event: Event) -> None:
+    def publish(self, event: Event) -> None:
+        """Let an event join this worker's stream, numbered as its next; from any thread."""
         with self._lock:
             self._seq += 1
             self._on_event(dataclasses.replace(event, seq=self._seq))

@@ -136,7 +136,7 @@ def _cached(path: Path) -> Digits | None:
     shapes = [(TRAIN_SIZE, 28, 28), (TRAIN_SIZE,), (TEST_SIZE, 28, 28), (TEST_SIZE,)]
     if any(array.dtype != np.uint8 or array.shape != shape for array, shape in zip(arrays, shapes, strict=True)):
         return None
-    return Digits(*arrays, dataset="drawn", source=SOURCE)
+    return Digits(arrays[0], arrays[1], arrays[2], arrays[3], dataset="drawn", source=SOURCE)
 
 
 def _keep(digits: Digits, path: Path) -> None:
@@ -253,4 +253,5 @@ def _ink(
         np.minimum(nearest, (dx - t * ux) ** 2 + (dy - t * uy) ** 2, out=nearest)
     depth = radius.astype(np.float32)[:, None, None] + 0.5 - np.sqrt(nearest)
     ink = np.clip(depth, 0.0, 1.0) * random.uniform(0.85, 1.0, (n, 1, 1)).astype(np.float32)
-    return (ink * 255).astype(np.uint8)
+    grey: npt.NDArray[np.uint8] = (ink * 255).astype(np.uint8)
+    return grey

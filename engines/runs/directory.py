@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engines.events import Event, Heartbeat
+from engines.events import TERMINAL, Event, Heartbeat
 from engines.protocol import ProtocolError, decode_event, encode, to_plain
 from engines.runs.history import RunHistory
 
@@ -54,7 +54,7 @@ class RunDirectory:
             self._give_up(error)
 
     def keep(self, event: Event) -> None:
-        """Append one event; from any thread."""
+        """Append one event; from any thread. The end of the last engine's run closes the recording with its summary."""
         if isinstance(event, Heartbeat):
             return
         with self._lock:
@@ -64,20 +64,12 @@ class RunDirectory:
                 return
             try:
                 self._events.write(encode(event) + "\n")
+                if isinstance(event, TERMINAL) and all(h.ended_t is not None for h in self._histories.values()):
+                    self._events.close()
+                    self._events = None
+                    self._write_whole("summary.json", {e: summary(h) for e, h in self._histories.items()})
             except OSError as error:
                 self._give_up(error)
-
-    def close(self) -> None:
-        """Write the summary; more events are ignored."""
-        with self._lock:
-            if self._events is None:
-                return
-            try:
-                self._events.close()
-                self._write_whole("summary.json", {e: summary(h) for e, h in self._histories.items()})
-            except OSError as error:
-                self._give_up(error)
-            self._events = None
 
     def _write_whole(self, name: str, content: Any) -> None:
         part = self.folder / f".{name}.part"

@@ -74,7 +74,7 @@ class Control:
         signal.signal(signal.SIGTERM, lambda *_: self._end())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def emit(self, kind: type[Event], **fields: Any) -> None:
+    def emit(self, kind: type[Event], /, **fields: Any) -> None:
         """Say one event; a reader that is gone ends the worker."""
         with self._lock:
             self._seq += 1

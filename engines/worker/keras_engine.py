@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from tensorflow import Tensor
 
 from engines.config import TrainConfig
 from engines.data import Digits
@@ -13,8 +14,6 @@ from engines.events import Device
 from engines.worker.recipe import Weights
 
 OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError,)
-
-Tensor = tf.Tensor
 
 
 class Engine:

@@ -27,7 +27,7 @@ class Engine:
         self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16")
         self.train_images, self.train_labels = load(digits.train_images, digits.train_labels, self.device)
         self.test_images, _ = load(digits.test_images, digits.test_labels, self.device)
-        self.model = build_model(config.dropout).to(self.device, memory_format=torch.channels_last)
+        self.model = build_model(config.dropout).to(self.device).to(memory_format=torch.channels_last)
         self.optimizer = build_optimizer(config, self.model)
         self.load_weights(weights)
 
@@ -57,6 +57,7 @@ class Engine:
         with torch.no_grad():
             for name, layer in layers(self.model):
                 layer.weight.copy_(torch.from_numpy(from_canonical(name, weights[f"{name}.kernel"])))
+                assert layer.bias is not None
                 layer.bias.copy_(torch.from_numpy(weights[f"{name}.bias"]))
 
     # Train
@@ -72,7 +73,7 @@ class Engine:
                 logits = self.model(images)
                 loss = F.cross_entropy(logits, labels)
             self.optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             self.optimizer.step()
             loss_sum += loss.detach() * len(labels)
             correct += (logits.argmax(dim=1) == labels).sum()

@@ -15,6 +15,7 @@ import time
 import traceback
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +84,7 @@ class Trainer:
             self._fail("device", str(error), "Choose another device, or look at `mnist-tui doctor`.")
         except Exception as error:
             text = f"{type(error).__name__}: {error}".strip()
-            if isinstance(error, MemoryError) or isinstance(error, self._module.OUT_OF_MEMORY):
+            if isinstance(error, (MemoryError, *self._module.OUT_OF_MEMORY)):
                 self._fail("out-of-memory", text, "Use a smaller batch size, or free memory on the device.")
             else:
                 self._fail("internal", text, "See the log. Restart tries again.")
@@ -127,6 +128,12 @@ class Trainer:
         raise DeviceError(f"There is no {device} here{': ' + reasons[0] if reasons else ''}.")
 
 
+class _Evaluation(NamedTuple):
+    epoch: int
+    loss: float
+    accuracy: float
+
+
 class _Run:
     """The state of one run."""
 
@@ -139,7 +146,7 @@ class _Run:
         self.config = for_engine(start.config, self.control.engine)
         self.train_seconds = 0.0
         self.first_step_seconds: float | None = None
-        self.evaluations: list[tuple[float, float, int]] = []
+        self.evaluations: list[_Evaluation] = []
         self.steps_per_call = 1
         self.learning_rate = self.config.learning_rate
 
@@ -149,15 +156,14 @@ class _Run:
         for epoch in range(1, self.config.epochs + 1):
             if not self._epoch(epoch):
                 break
-        accuracy, loss, best_epoch = max(self.evaluations, key=lambda item: (item[0], -item[2]), default=(None, None, None))
-        if self.evaluations:
-            accuracy, loss, _ = self.evaluations[-1]
+        last = self.evaluations[-1] if self.evaluations else None
+        best = max(self.evaluations, key=lambda one: one.accuracy, default=None)
         self.control.emit(
             RunFinished,
             outcome="stopped" if self.control.stop_requested else "completed",
-            test_accuracy=accuracy,
-            test_loss=loss,
-            best_epoch=best_epoch,
+            test_accuracy=last and last.accuracy,
+            test_loss=last and last.loss,
+            best_epoch=best and best.epoch,
             train_seconds=self.train_seconds,
             wall_seconds=time.monotonic() - self.began,
         )
@@ -281,7 +287,7 @@ class _Run:
         predicted = logits.argmax(axis=1)
         wrong = np.flatnonzero(predicted != labels)
         loss, accuracy = recipe.mean_cross_entropy(logits, labels), 1.0 - len(wrong) / len(labels)
-        self.evaluations.append((accuracy, loss, epoch))
+        self.evaluations.append(_Evaluation(epoch, loss, accuracy))
         self.control.emit(
             EvalCompleted,
             epoch=epoch,

@@ -1,0 +1,1 @@
+"""Pure drawing: (data, width, height) -> cells. No Textual, no engines."""

@@ -1,0 +1,36 @@
+"""Figures in one row: a history as blocks, a share as a bar."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_ASCII_BLOCKS = "_.-=+*#@"
+
+
+def spark(values: Sequence[float | None], width: int, *, maximum: float, ascii_only: bool = False) -> str:
+    """The newest `width` values, the newest at the right; a missing one is a space."""
+    blocks = _ASCII_BLOCKS if ascii_only else _BLOCKS
+    shown = list(values)[-width:] if width > 0 else []
+    cells = []
+    for value in shown:
+        if value is None or not math.isfinite(value) or not maximum > 0:
+            cells.append(" ")
+        else:
+            cells.append(blocks[min(max(int(value / maximum * len(blocks)), 0), len(blocks) - 1)])
+    return "".join(cells).rjust(max(width, 0))
+
+
+def bar(fraction: float, width: int, *, ascii_only: bool = False) -> tuple[str, str]:
+    """(done, rest) of a progress bar, together `width` cells."""
+    width = max(width, 0)
+    fraction = min(max(fraction, 0.0), 1.0) if math.isfinite(fraction) else 0.0
+    if ascii_only:
+        done = round(fraction * width)
+        return "=" * done, "-" * (width - done)
+    halves = round(fraction * 2 * width)
+    done = halves // 2
+    if halves % 2:
+        return "━" * done + "╸", "━" * (width - done - 1)
+    return "━" * done, "━" * (width - done)

@@ -1,0 +1,40 @@
+"""Every command of the app, declared once: the key, the footer, the palette and the help screen all read this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something the user can ask for; `action_<name>` of the app does it."""
+
+    name: str
+    keys: str
+    title: str
+    """For the footer and the palette."""
+    help: str
+    footer: bool = True
+
+    @property
+    def binding(self) -> Binding:
+        """The command as Textual binds it."""
+        return Binding(self.keys, self.name, self.title, show=self.footer, tooltip=self.help, priority=self.name == "quit")
+
+
+COMMANDS = (
+    Command("start", "s,enter", "Start", "Train, with the settings as they are."),
+    Command("pause", "space", "Pause", "Pause every run after its step, or go on."),
+    Command("stop", "x", "Stop", "Finish the step, evaluate, keep the results."),
+    Command("kill", "K", "Kill", "End the workers now, whatever they are doing.", footer=False),
+    Command("restart", "r", "Restart", "Start what failed, was killed or has ended, with the settings as they are."),
+    Command("settings", "e", "Settings", "Framework, device, preset, epochs and the rest."),
+    Command("log", "l", "Log", "What each framework's process printed."),
+    Command("log_scale", "y", "Log y", "The loss on a logarithmic axis, or back.", footer=False),
+    Command("focus_engine", "1,2", "Aim", "Aim pause, stop, kill and restart at one framework; again for both.", footer=False),
+    Command("theme", "t", "Theme", "Dark, light, or your terminal's own colours.", footer=False),
+    Command("help", "question_mark,f1", "Help", "This page."),
+    Command("quit", "q,ctrl+c,ctrl+q", "Quit", "Leave; asks first while something trains."),
+)

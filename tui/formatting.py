@@ -1,0 +1,53 @@
+"""Numbers as people read them, in widths that do not jump."""
+
+from __future__ import annotations
+
+import math
+import re
+
+_CONTROL = re.compile(r"\x1b\[[0-9;]*m|(\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b.?|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f])")
+
+
+def clock(seconds: float | None) -> str:
+    """01:23, or 1:02:03 from an hour on; --:-- when unknown."""
+    if seconds is None or not math.isfinite(seconds):
+        return "--:--"
+    whole = max(int(seconds), 0)
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes:02d}:{rest:02d}"
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def seconds(value: float | None) -> str:
+    """1.24 s, 12.4 s, 124 s; n/a when unknown."""
+    if value is None:
+        return "n/a"
+    return f"{value:.2f} s" if value < 10 else f"{value:.1f} s" if value < 100 else f"{value:,.0f} s"
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """98.71 %; a dash when there is none yet."""
+    return "–" if fraction is None else f"{100 * fraction:.{digits}f} %"
+
+
+def loss(value: float | None) -> str:
+    """0.0612; a dash when there is none yet."""
+    return "–" if value is None else f"{value:.4f}" if math.isfinite(value) else str(value)
+
+
+def size(count: float | None) -> str:
+    """Bytes as 912 MB or 1.2 GB (powers of ten)."""
+    if count is None:
+        return "n/a"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def safe(text: str) -> str:
+    """The text without anything that a terminal would obey; colours (SGR) stay for the log pane to read."""
+    return _CONTROL.sub(lambda match: "" if match.group(1) else match.group(0), text.expandtabs(4))
+
+
+def plain(text: str) -> str:
+    """The text without anything that a terminal would obey, colours included."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", safe(text)).replace("\n", " ")
