@@ -30,9 +30,10 @@ from engines.events import (
     WorkerExited,
     WorkerReady,
     WorkerSpawned,
+    WorkerUsage,
 )
-from engines.monitors.limits import split_cores, usable_cores
-from engines.monitors.sampler import Sampler
+from engines.monitors.limits import split_cores, usable_core_ids
+from engines.monitors.sampler import Sample, Sampler
 from engines.protocol import encode, to_plain
 from engines.registry import EngineSpec, engine_spec
 from engines.runs.directory import RunDirectory, events_file, list_runs, new_run_id, read_events
@@ -91,6 +92,7 @@ __all__ = [
     "RunFinished",
     "RunHistory",
     "RunRequested",
+    "Sample",
     "Sampler",
     "SaveCheckpoint",
     "Stop",
@@ -100,6 +102,7 @@ __all__ = [
     "WorkerExited",
     "WorkerReady",
     "WorkerSpawned",
+    "WorkerUsage",
     "__version__",
     "encode",
     "engine_spec",
@@ -114,5 +117,5 @@ __all__ = [
     "read_events",
     "split_cores",
     "to_plain",
-    "usable_cores",
+    "usable_core_ids",
 ]

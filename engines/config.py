@@ -152,4 +152,4 @@ def is_device(text: str) -> bool:
 
 _KIND_NAMES = {int: "a whole number", float: "a number", str: "text"}
 _RULES = {field.name: field.metadata for field in dataclasses.fields(TrainConfig)}
-_DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+_DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(TrainConfig)}

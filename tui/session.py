@@ -22,6 +22,8 @@ from engines.api import (
     Resume,
     RunDirectory,
     RunHistory,
+    MachineUsage,
+    Sample,
     Sampler,
     Stop,
     Supervisor,
@@ -29,9 +31,10 @@ from engines.api import (
     WorkerExited,
     WorkerReady,
     WorkerSpawned,
+    WorkerUsage,
     new_run_id,
     split_cores,
-    usable_cores,
+    usable_core_ids,
 )
 
 Launch = Callable[[str, Callable[[], None]], None]
@@ -90,7 +93,8 @@ class Session:
         self._lock = threading.RLock()
         self._waiting: deque[tuple[str, TrainConfig]] = deque()
         self._closing = False
-        self._sampler = Sampler(self._on_usage)
+        self._machine_seq = 0
+        self._sampler = Sampler(self._on_sample)
         self._sampler.start()
 
     def now(self) -> float:
@@ -204,7 +208,7 @@ class Session:
 
     def _shares(self, configs: Mapping[str, TrainConfig]) -> dict[str, tuple[int, tuple[int, ...]]]:
         """(threads, cores) for each engine: those that run at once share the usable cores equally."""
-        cores = usable_cores()
+        cores = usable_core_ids()
         racing = [
             name
             for name in self._workers
@@ -269,18 +273,40 @@ class Session:
         if isinstance(event, WorkerExited):
             worker.introduction = []
 
-    def _on_usage(self, event: Event) -> None:
-        """From the sampler's thread; joins the engine's stream, so that a recording shows it too."""
-        worker = self._workers.get(event.engine)
-        if worker is not None:
-            if worker.supervisor is not None:
-                worker.supervisor.publish(event)
+    def _on_sample(self, sample: Sample) -> None:
+        """From the sampler's thread; joins the engines' streams, so that a recording shows usage too."""
+        for engine, usage in sample.processes:
+            supervisor = self._workers[engine].supervisor
+            if supervisor is not None:
+                supervisor.publish(
+                    WorkerUsage(
+                        engine=engine,
+                        t=sample.t,
+                        cpu_percent=usage.cpu_percent,
+                        cores_allowed=usage.cores_allowed,
+                        rss_bytes=usage.rss_bytes,
+                        num_threads=usage.num_threads,
+                    )
+                )
+        if sample.host is None:
             return
+        self._machine_seq += 1
+        machine = MachineUsage(
+            engine="machine",
+            seq=self._machine_seq,
+            t=sample.t,
+            cpu_percent=sample.host.cpu_percent,
+            per_core=sample.host.per_core,
+            memory_used_bytes=sample.host.memory_used_bytes,
+            memory_total_bytes=sample.host.memory_total_bytes,
+            gpus=sample.gpus.readings,
+            gpu_reason=sample.gpus.reason,
+        )
         for directory in {id(w.directory): w.directory for w in self._workers.values() if w.directory}.values():
-            directory.keep(event)
-        self._inbox.append(event)
+            directory.keep(machine)
+        self._inbox.append(machine)
         if self._tell is not None:
-            self._tell(event)
+            self._tell(machine)
 
 
 class Replay:

@@ -1,0 +1,287 @@
+"""The Textual app: launches the workers' threads, draws ten frames a second, and obeys the commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+from textual.timer import Timer
+
+from engines.api import (
+    FAILED,
+    PAUSED,
+    ConfigError,
+    EngineSpec,
+    Event,
+    TrainConfig,
+    from_settings,
+    paths,
+)
+from tui import themes
+from tui.commands import COMMANDS
+from tui.screens.dialogs import HelpDialog, QuitDialog
+from tui.screens.settings import FRAMEWORKS, SettingsScreen
+from tui.screens.train import TrainScreen
+from tui.session import Replay, Session
+
+FPS = 10
+CURVE_EVERY = 2
+"""Curves are drawn in every second frame: they cost most, and no eye follows faster."""
+THEMES = ("mnist-dark", "mnist-light", "ansi-dark")
+
+
+class MnistApp(App[None]):
+    """Train the MNIST convnet in PyTorch and Keras, live and side by side."""
+
+    TITLE = "mnist-tui"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS = [command.binding for command in COMMANDS]
+
+    def __init__(
+        self,
+        specs: Sequence[EngineSpec] = (),
+        settings: Mapping[str, Any] | None = None,
+        *,
+        recording: Sequence[Event] | None = None,
+        speed: float = 1.0,
+        start: bool = False,
+        fps: int = FPS,
+        runs_dir: Path | None = None,
+        cache_dir: Path | None = None,
+        session: Session | Replay | None = None,
+        ascii_only: bool = False,
+        remember: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings: dict[str, Any] = dict(settings or {})
+        self.session: Session | Replay
+        if session is not None:
+            self.session = session
+        elif recording is not None:
+            self.session = Replay(recording, speed)
+        else:
+            self.session = Session(
+                specs, self.launch, cache_dir=cache_dir or paths.cache_dir(), runs_dir=runs_dir or paths.runs_dir()
+            )
+        self.train_screen = TrainScreen(self.session, ascii_only=ascii_only)
+        self._start_at_once = start
+        self._fps = min(max(fps, 1), 60)
+        self._frame = 0
+        self._stale: set[str] = set()
+        self._frames: Timer | None = None
+        self._remember = remember
+        self._leaving = False
+        for theme in (themes.DARK, themes.LIGHT):
+            self.register_theme(theme)
+        self.theme = str(self.settings.pop("theme", THEMES[0]))
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The engines' colours for themes that are not ours."""
+        dark = self.current_theme.dark if self.theme in self.available_themes else True
+        return themes.ENGINE_COLORS_DARK if dark else themes.ENGINE_COLORS_LIGHT
+
+    def get_default_screen(self) -> Screen[None]:
+        """The Train screen."""
+        return self.train_screen
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette lists our commands; the form, help and screenshots come with them."""
+        for command in COMMANDS:
+            yield SystemCommand(command.title, command.help, getattr(self, f"action_{command.name}", self.action_help))
+
+    # Life
+
+    def on_mount(self) -> None:
+        """Hear signals, begin to draw, and let the frameworks import while the user reads."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            loop.add_signal_handler(number, self.leave, 128 + number)
+        self._frames = self.set_interval(1 / self._fps, self.draw_frame)
+        if self._start_at_once:
+            self.action_start()
+        else:
+            configs = self._configs()
+            if configs:
+                self.session.warm(configs)
+
+    async def on_unmount(self) -> None:
+        """Leave no process behind."""
+        await asyncio.to_thread(self.session.close)
+
+    def leave(self, return_code: int = 0) -> None:
+        """End the app; the workers end with it."""
+        if not self._leaving:
+            self._leaving = True
+            self.exit(return_code=return_code)
+
+    def launch(self, engine: str, live: Callable[[], None]) -> None:
+        """A background thread for each engine, which owns that engine's worker process."""
+        if self._thread_id == _thread_id():
+            self._launch(engine, live)
+        else:
+            self.call_from_thread(self._launch, engine, live)
+
+    def _launch(self, engine: str, live: Callable[[], None]) -> None:
+        self.run_worker(live, name=engine, group=engine, thread=True, exclusive=False, exit_on_error=False)
+
+    # Frames
+
+    def draw_frame(self) -> None:
+        """Fold what happened and show it."""
+        self._frame += 1
+        self._stale |= self.session.drain()
+        with_curves = self._frame % CURVE_EVERY == 0
+        self.train_screen.show_frame(self._stale, with_curves)
+        if with_curves:
+            self._stale = set()
+        self.refresh_bindings()
+
+    # Commands
+
+    def _configs(self) -> dict[str, TrainConfig]:
+        """The config of each chosen engine."""
+        settings = dict(self.settings)
+        engines = FRAMEWORKS.get(str(settings.pop("framework", "both")), ())
+        settings.pop("mode", None)
+        try:
+            config = from_settings(settings)
+        except ConfigError as error:
+            self.notify(str(error), title="These settings can't be used", severity="error")
+            return {}
+        return {engine: config for engine in engines if engine in self.session.histories}
+
+    def _aimed(self) -> list[str]:
+        aim = self.train_screen.aim
+        return [aim] if aim else list(self.session.histories)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A command that makes no sense now is grey, in the footer and for its key alike."""
+        if action in _COMMAND_NAMES and isinstance(self.screen, QuitDialog | HelpDialog | SettingsScreen):
+            return action == "quit" and not isinstance(self.screen, QuitDialog)
+        histories = [self.session.histories[engine] for engine in self._aimed()]
+        running = any(history.running for history in histories)
+        if action == "start":
+            return None if self.session.running or self.session.recorded else True
+        if action in ("pause", "stop"):
+            return True if running and not self.session.recorded else None
+        if action == "kill":
+            return True if any(h.alive for h in histories) else None
+        if action == "restart":
+            ended = any(not h.running and (h.requested_t is not None or h.phase == FAILED) for h in histories)
+            return True if ended and not self.session.recorded else None
+        if action == "settings" and self.session.recorded:
+            return None
+        return True
+
+    def action_start(self) -> None:
+        """Train."""
+        configs = self._configs()
+        if configs and not self.session.running:
+            self.session.start(configs, str(self.settings.get("mode", "race")))
+
+    def action_pause(self) -> None:
+        """Pause what runs; when all of it is paused, go on."""
+        running = [e for e in self._aimed() if self.session.histories[e].running]
+        all_paused = all(self.session.histories[e].phase == PAUSED for e in running)
+        for engine in running:
+            (self.session.resume if all_paused else self.session.pause)(engine)
+
+    def action_stop(self) -> None:
+        """Finish the step, evaluate, keep."""
+        for engine in self._aimed():
+            if self.session.histories[engine].running:
+                self.session.stop(engine)
+
+    def action_kill(self) -> None:
+        """SIGKILL."""
+        for engine in self._aimed():
+            self.session.kill(engine)
+
+    def action_restart(self) -> None:
+        """Start again what is not running."""
+        configs = self._configs()
+        again = {e: c for e, c in configs.items() if e in self._aimed() and not self.session.histories[e].running}
+        if again:
+            self.session.start(again, self.session.mode)
+
+    def action_settings(self) -> None:
+        """The form."""
+        devices = {d.id: (d.id, d.name, d.reason) for h in self.session.histories.values() for d in h.devices}
+
+        def done(settings: dict[str, Any] | None) -> None:
+            if settings is None:
+                return
+            start = settings.pop("start", False)
+            self.settings = settings
+            self._save_settings()
+            if start and self.session.running:
+                self.notify("A run is under way; stop it first (x).", severity="warning")
+            elif start:
+                self.action_start()
+
+        self.push_screen(SettingsScreen(self.settings, list(devices.values())), done)
+
+    def action_log(self) -> None:
+        """Show or hide the logs."""
+        self.train_screen.toggle_logs()
+
+    def action_log_scale(self) -> None:
+        """Logarithmic or linear loss."""
+        self.train_screen.log_y = not self.train_screen.log_y
+        self._stale |= set(self.session.histories)
+
+    def action_focus_engine(self) -> None:
+        """Aim at the next engine, then at both."""
+        engines: list[str | None] = [*self.session.histories, None]
+        at = engines.index(self.train_screen.aim)
+        self.train_screen.aim = engines[(at + 1) % len(engines)]
+
+    def action_theme(self) -> None:
+        """Dark, light, the terminal's own."""
+        at = THEMES.index(self.theme) if self.theme in THEMES else -1
+        self.theme = THEMES[(at + 1) % len(THEMES)]
+        self._stale |= set(self.session.histories)
+
+    def action_help(self) -> None:
+        """Keys and words."""
+        self.push_screen(HelpDialog())
+
+    async def action_quit(self) -> None:
+        """Leave, after a question while something trains."""
+        if not self.session.running or self.session.recorded:
+            self.leave()
+        elif not isinstance(self.screen, QuitDialog):
+
+            def done(leave: bool | None) -> None:
+                if leave:
+                    self.leave()
+
+            self.push_screen(QuitDialog(), done)
+
+    def _save_settings(self) -> None:
+        """Remember the settings for the next start."""
+        if self._remember is None:
+            return
+        try:
+            self._remember.parent.mkdir(parents=True, exist_ok=True)
+            part = self._remember.with_name(f".{self._remember.name}.part")
+            part.write_text(json.dumps({**self.settings, "theme": self.theme}, indent=1), encoding="utf-8")
+            os.replace(part, self._remember)
+        except OSError as error:
+            self.notify(f"The settings could not be remembered: {error.strerror or error}.", severity="warning")
+
+
+_COMMAND_NAMES = frozenset(command.name for command in COMMANDS)
+
+
+def _thread_id() -> int:
+    import threading
+
+    return threading.get_ident()

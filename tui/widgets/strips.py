@@ -1,0 +1,110 @@
+"""The lines that span the screen: what runs, the race, and the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.text import Text
+
+from engines.api import FINISHED, STOPPED, TITLES, MachineHistory, RunHistory
+from tui import formatting
+from tui.charts.spark import bar, spark
+
+
+def header(histories: Mapping[str, RunHistory], now: float, mode: str, recorded: bool, colors: dict[str, str]) -> Text:
+    """The title line: data, preset, seed, mode and the clock."""
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(" mnist-tui ", style="bold reverse")
+    text.append(" ")
+    if recorded:
+        text.append(" RECORDED ", style=f"bold reverse {colors['$warning']}")
+        text.append(" ")
+    data = next((h.data for h in histories.values() if h.data), None)
+    config = next((h.config for h in histories.values() if h.config), None)
+    if data is not None:
+        if data.dataset == "drawn":
+            text.append(" DRAWN DIGITS, not MNIST ", style=f"bold reverse {colors['$warning']}")
+            text.append(f" {data.train_size:,} + {data.test_size:,}")
+        else:
+            text.append(f"MNIST {data.train_size:,} + {data.test_size:,}")
+    else:
+        text.append("PyTorch and Keras train the same convnet")
+    if config is not None:
+        running = [h for h in histories.values() if h.requested_t is not None]
+        wall = max((h.wall_seconds(now) for h in running), default=0.0)
+        text.append(f" · {config.preset} · seed {config.seed} · {mode} · {formatting.clock(wall)}")
+    return text
+
+
+def race(histories: Mapping[str, RunHistory], now: float, mode: str, width: int, colors: dict[str, str], ascii_only: bool) -> list[Text]:
+    """A lane for each engine: how far it is, when it passed 97, 98 and 99 %, and who leads."""
+    lines = []
+    remarks = _remarks(histories, now, mode)
+    flag = "^" if ascii_only else "⚑"
+    track = max(10, min(60, width // 3))
+    for i, history in enumerate(histories.values()):
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(f" {'race' if i == 0 else '':5}{TITLES.get(history.engine, history.engine):8}")
+        done, rest = bar(history.fraction, track, ascii_only=ascii_only)
+        text.append(done, style=colors[f"${history.engine}"])
+        text.append(rest, style="dim")
+        if history.phase == FINISHED:
+            text.append(" finished", style="bold")
+        for milestone in history.milestones:
+            text.append(f"  {100 * milestone.accuracy:.0f}% {flag} {formatting.clock(milestone.wall_seconds)}")
+        room = width - text.cell_len - 2
+        if i < len(remarks) and len(remarks[i]) <= room:
+            text.append(" " * (room - len(remarks[i]) + 1))
+            text.append(remarks[i], style="bold" if i == 0 else "dim")
+        lines.append(text)
+    return lines
+
+
+def _remarks(histories: Mapping[str, RunHistory], now: float, mode: str) -> list[str]:
+    runs = [h for h in histories.values() if h.requested_t is not None]
+    if mode == "time-trial":
+        return ["time trial: one after the other"]
+    if len(runs) < 2:
+        return []
+    devices = {h.started.device for h in runs if h.started}
+    badge = f"shared {'GPU' if any('cuda' in d for d in devices) else 'CPU'}: times not comparable" if len(devices) == 1 else ""
+    return [_leader(runs, now), badge]
+
+
+def _leader(runs: list[RunHistory], now: float) -> str:
+    first, second = sorted(runs, key=lambda h: (h.global_step, -(h.ended_t or 0.0)), reverse=True)[:2]
+    if first.global_step == 0 or first.phase == STOPPED or second.failure:
+        return ""
+    name = TITLES.get(first.engine, first.engine)
+    if first.finished and second.finished:
+        gap = abs((second.ended_t or 0.0) - (first.ended_t or 0.0))
+        return f"{name} was first by {gap:.1f} s"
+    steps = first.global_step - second.global_step
+    return f"{name} leads by {steps} step{'s' * (steps != 1)}" if steps else "neck and neck"
+
+
+def machine(history: MachineHistory, width: int, ascii_only: bool) -> Text:
+    """CPU, cores, memory and GPUs of the whole machine."""
+    usage = history.usage
+    if usage is None:
+        return Text(" machine  measuring…", style="dim", no_wrap=True)
+    cores = spark(usage.per_core, min(len(usage.per_core), 16), maximum=100, ascii_only=ascii_only)
+    parts = [
+        f"CPU {usage.cpu_percent:3.0f} % {spark(history.cpu_percent, 12, maximum=100, ascii_only=ascii_only)}",
+        f"cores {cores}",
+        f"RAM {usage.memory_used_bytes / 1e9:.1f}/{usage.memory_total_bytes / 1e9:.1f} GB",
+    ]
+    for gpu in usage.gpus[:4]:
+        figures = [f"GPU {gpu.index} {gpu.name}"]
+        for value, form in (
+            (gpu.utilization_percent, "{:.0f} %"),
+            (gpu.temperature_celsius, "{:.0f} °C"),
+            (gpu.power_watts, "{:.0f} W"),
+        ):
+            figures.append(form.format(value) if value is not None else "n/a")
+        if gpu.memory_used_bytes is not None and gpu.memory_total_bytes:
+            figures.append(f"{gpu.memory_used_bytes / 1e9:.1f}/{gpu.memory_total_bytes / 1e9:.0f} GB")
+        parts.append(" ".join(figures))
+    if not usage.gpus:
+        parts.append(f"GPU n/a: {usage.gpu_reason}")
+    return Text(" machine  " + "   ".join(parts), no_wrap=True, overflow="ellipsis")
