@@ -11,6 +11,7 @@ import json
 import math
 import types
 import typing
+from collections.abc import Hashable
 from functools import cache
 from typing import Any
 
@@ -92,7 +93,7 @@ def _build(kind: type[Any], fields: dict[str, Any]) -> Any:
 
 
 @cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
+def _hints(kind: Hashable) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 

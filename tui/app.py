@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from tui.screens.train import TrainScreen
 from tui.session import Replay, Session
 
 FPS = 10
-CURVE_EVERY = 2
+CURVE_EVERY = 4
 """Curves are drawn in every second frame: they cost most, and no eye follows faster."""
 THEMES = ("mnist-dark", "mnist-light", "ansi-dark")
 
@@ -41,6 +42,7 @@ class MnistApp(App[None]):
     """Train the MNIST convnet in PyTorch and Keras, live and side by side."""
 
     TITLE = "mnist-tui"
+    CSS_PATH = "screens/train.tcss"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS = [command.binding for command in COMMANDS]
 
@@ -78,6 +80,7 @@ class MnistApp(App[None]):
         self._frames: Timer | None = None
         self._remember = remember
         self._leaving = False
+        self._possible: tuple[bool | None, ...] = ()
         for theme in (themes.DARK, themes.LIGHT):
             self.register_theme(theme)
         self.theme = str(self.settings.pop("theme", THEMES[0]))
@@ -123,7 +126,7 @@ class MnistApp(App[None]):
 
     def launch(self, engine: str, live: Callable[[], None]) -> None:
         """A background thread for each engine, which owns that engine's worker process."""
-        if self._thread_id == _thread_id():
+        if self._thread_id == threading.get_ident():
             self._launch(engine, live)
         else:
             self.call_from_thread(self._launch, engine, live)
@@ -141,7 +144,10 @@ class MnistApp(App[None]):
         self.train_screen.show_frame(self._stale, with_curves)
         if with_curves:
             self._stale = set()
-        self.refresh_bindings()
+        possible = tuple(self.check_action(command.name, ()) for command in COMMANDS)
+        if possible != self._possible:  # the footer is built anew each time, which costs more than a frame
+            self._possible = possible
+            self.refresh_bindings()
 
     # Commands
 
@@ -279,9 +285,3 @@ class MnistApp(App[None]):
 
 
 _COMMAND_NAMES = frozenset(command.name for command in COMMANDS)
-
-
-def _thread_id() -> int:
-    import threading
-
-    return threading.get_ident()

@@ -286,7 +286,7 @@ def _logged(one: Series) -> Series:
     y = np.asarray(one.ys, np.float64)
     with np.errstate(all="ignore"):
         logs = np.where(y > 0, np.log10(np.where(y > 0, y, 1.0)), np.nan)
-    return Series(one.role, one.xs, logs, one.kind, one.marker, one.dashed)
+    return Series(one.role, one.xs, logs.tolist(), one.kind, one.marker, one.dashed)
 
 
 def _log(value: float) -> float:

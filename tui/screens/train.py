@@ -19,7 +19,6 @@ from tui.widgets.log_pane import LogPane
 class TrainScreen(Screen[None]):
     """Draws the session's histories; owns no state of theirs."""
 
-    CSS_PATH = "train.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (110, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-short"), (23, "-medium"), (32, "-tall")]
     AUTO_FOCUS = None
@@ -30,6 +29,8 @@ class TrainScreen(Screen[None]):
         self.ascii_only = ascii_only
         self.log_y = False
         self.aim: str | None = None
+        self._palette_of = ""
+        self._colors: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
         """Header, panes, logs, race, machine, footer."""
@@ -62,8 +63,7 @@ class TrainScreen(Screen[None]):
         """One frame: numbers always, curves of what changed, nothing while another screen hides this one."""
         if not self.is_mounted or self.app.screen_stack[0] is not self:
             return
-        session, now, colors = self.session, self.session.now(), self.app.theme_variables
-        palette = {f"${name}": color for name, color in colors.items() if name in _COLORS}
+        session, now, palette = self.session, self.session.now(), self._palette()
         width = self.size.width
         with self.app.batch_update():
             self.query_one("#header", Line).say(
@@ -90,6 +90,14 @@ class TrainScreen(Screen[None]):
         logs = self.query_one("#logs")
         logs.display = not logs.display
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
+
+    def _palette(self) -> dict[str, str]:
+        """The theme's colours that lines are written in; looked up once for each theme."""
+        if self._palette_of != self.app.theme:
+            self._palette_of = self.app.theme
+            variables = self.app.theme_variables
+            self._colors = {f"${name}": variables[name] for name in _COLORS}
+        return self._colors
 
     def _machine(self, width: int) -> Text:
         return strips.machine(self.session.machine, width, self.ascii_only)

@@ -152,15 +152,14 @@ def curves(history: RunHistory, name: str) -> list[Series]:
     """The training curve and the test points of "loss" or "accuracy"."""
     train = history.train_loss if name == "loss" else history.train_accuracy
     points = history.evaluations
-    dashed = history.engine == "keras"  # told apart without colour too
     return [
-        Series(history.engine, train.xs, train.ys, dashed=dashed),
+        Series(history.engine, train.xs, train.ys),
         Series(
             f"{history.engine}-test",
             [float(point.global_step) for point in points],
             [point.loss if name == "loss" else point.accuracy for point in points],
             kind="points",
-            marker="◆" if dashed else "●",
+            marker="◆" if history.engine == "keras" else "●",
         ),
     ]
 
