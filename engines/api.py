@@ -1,5 +1,7 @@
 """The one module that the front ends import from."""
 
+from typing import Any
+
 from engines import paths
 from engines.config import (
     ENGINES,
@@ -12,6 +14,9 @@ from engines.config import (
     parse,
     problem,
 )
+from engines.data.digits import DataError, Digits
+from engines.data.sources import find_digits
+from engines.doctor import diagnose
 from engines.events import (
     Command,
     Event,
@@ -78,6 +83,7 @@ __all__ = [
     "BoundedSeries",
     "Command",
     "ConfigError",
+    "DataError",
     "EngineSpec",
     "Event",
     "GpuReading",
@@ -104,12 +110,15 @@ __all__ = [
     "WorkerSpawned",
     "WorkerUsage",
     "__version__",
+    "diagnose",
     "encode",
     "engine_spec",
     "events_file",
+    "find_digits",
     "from_settings",
     "is_device",
     "list_runs",
+    "load_digits",
     "new_run_id",
     "parse",
     "paths",
@@ -119,3 +128,10 @@ __all__ = [
     "to_plain",
     "usable_core_ids",
 ]
+
+
+def load_digits(*args: Any, **kwargs: Any) -> Digits:
+    """`engines.data.load_digits`, imported when called: it needs numpy, and the app's first paint does not."""
+    from engines.data import load_digits as load
+
+    return load(*args, **kwargs)

@@ -25,7 +25,7 @@ from engines.api import (
     from_settings,
     paths,
 )
-from tui import themes
+from tui import terminal, themes
 from tui.commands import COMMANDS
 from tui.screens.dialogs import HelpDialog, QuitDialog
 from tui.screens.settings import FRAMEWORKS, SettingsScreen
@@ -35,6 +35,9 @@ from tui.session import Replay, Session
 FPS = 10
 CURVE_EVERY = 4
 """Curves are drawn in every second frame: they cost most, and no eye follows faster."""
+CLOSE_SECONDS = 3.5
+CUT_OFF_SECONDS = 4.5
+"""Leaving takes no longer than this, whatever hangs."""
 THEMES = ("mnist-dark", "mnist-light", "ansi-dark")
 
 
@@ -80,6 +83,7 @@ class MnistApp(App[None]):
         self._frames: Timer | None = None
         self._remember = remember
         self._leaving = False
+        self._terminal = terminal.save()
         self._possible: tuple[bool | None, ...] = ()
         for theme in (themes.DARK, themes.LIGHT):
             self.register_theme(theme)
@@ -116,13 +120,23 @@ class MnistApp(App[None]):
 
     async def on_unmount(self) -> None:
         """Leave no process behind."""
-        await asyncio.to_thread(self.session.close)
+        await asyncio.to_thread(self.session.close, CLOSE_SECONDS)
 
     def leave(self, return_code: int = 0) -> None:
         """End the app; the workers end with it."""
-        if not self._leaving:
-            self._leaving = True
-            self.exit(return_code=return_code)
+        if self._leaving:
+            return
+        self._leaving = True
+        # A terminal that is gone can hold Textual's writer for ever (its queue is bounded and put blocks).
+        timer = threading.Timer(CUT_OFF_SECONDS, self._cut_off, (return_code,))
+        timer.daemon = True
+        timer.start()
+        self.exit(return_code=return_code)
+
+    def _cut_off(self, return_code: int) -> None:
+        self.session.close(0.0)
+        terminal.restore(self._terminal)
+        os._exit(return_code)
 
     def launch(self, engine: str, live: Callable[[], None]) -> None:
         """A background thread for each engine, which owns that engine's worker process."""

@@ -1,0 +1,353 @@
+"""The command line: the app without a command, everything else by name. Imports nothing heavy before it has to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+PROGRAM = "mnist-tui"
+
+
+class UsageError(Exception):
+    """Something on the command line can't be used: one sentence that says what to do."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[0].upper()}{message[1:]}. See `{self.prog} --help`.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 done, 1 failed, 2 bad usage, 3 doctor found something, 128+n by signal."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except UsageError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader went away; leave without a second complaint
+        return 1
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        print(f"{PROGRAM}: {type(error).__name__}: {error}. Run it again with --debug for the details.", file=sys.stderr)
+        return 1
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if arguments[:1] in (["--version"], ["-V"]):
+        from engines.version import __version__
+
+        print(f"{PROGRAM} {__version__}")
+        return 0
+    name = arguments[0] if arguments and not arguments[0].startswith("-") else ""
+    if name not in COMMANDS:
+        known = ", ".join(command for command in COMMANDS if command)
+        raise UsageError(f"There is no command {name!r}. Known: {known}; without a command the app opens.")
+    build, run, _ = COMMANDS[name]
+    parser = _Parser(
+        prog=f"{PROGRAM} {name}".strip(),
+        description=COMMANDS[name][2],
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    build(parser)
+    parser.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+    if not name:
+        parser.add_argument("--version", action="store_true", help="say the version")
+        parser.epilog = "commands:\n" + "\n".join(f"  {n:9} {c[2]}" for n, c in COMMANDS.items() if n)
+    options = parser.parse_args(arguments[1:] if name else arguments)
+    return run(options)
+
+
+# Options
+
+
+def _training_options(parser: argparse.ArgumentParser) -> None:
+    """One flag for each field of TrainConfig, and what decides who trains where."""
+    import dataclasses
+
+    from engines.api import ENGINES, TrainConfig
+
+    group = parser.add_argument_group("what is trained")
+    group.add_argument("--framework", choices=(*ENGINES, "both"), help="which to train (both)")
+    group.add_argument("--mode", choices=("race", "time-trial"), help="both at once, or one after the other (race)")
+    for field in dataclasses.fields(TrainConfig):
+        rules = field.metadata
+        metavar = "" if "choices" in rules else {int: "N", float: "X"}.get(type(field.default), field.name.upper())
+        group.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=_value(field.name),
+            choices=rules.get("choices"),
+            help=f"{rules['help']} ({field.default if field.default != '' else 'none'})",
+            **({"metavar": metavar} if metavar else {}),
+        )
+    where = parser.add_argument_group("where")
+    where.add_argument("--runs-dir", metavar="DIR", help="where runs are kept")
+    where.add_argument("--pytorch-python", metavar="PATH", default="", help="the interpreter that has PyTorch")
+    where.add_argument("--keras-python", metavar="PATH", default="", help="the interpreter that has TensorFlow and Keras")
+    where.add_argument(
+        "--keras-backend", choices=("tensorflow",), default="tensorflow", help="what Keras computes with (tensorflow)"
+    )
+
+
+def _value(name: str) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
+        from engines.api import ConfigError, parse
+
+        try:
+            return parse(name, text)
+        except ConfigError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+
+    return convert
+
+
+def _app_options(parser: argparse.ArgumentParser) -> None:
+    _training_options(parser)
+    parser.add_argument("--start", action="store_true", help="begin to train at once")
+    _screen_options(parser)
+
+
+def _screen_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("screen")
+    group.add_argument("--fps", type=int, default=10, metavar="N", help="frames a second (10)")
+    group.add_argument("--slow", action="store_true", help="for slow connections: 4 frames a second")
+    group.add_argument("--plain", action="store_true", help="lines of text instead of a screen")
+    group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")
+    group.add_argument("--theme", choices=("mnist-dark", "mnist-light", "ansi-dark"), help="the looks (mnist-dark)")
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says of a run, checked; only what was said."""
+    import dataclasses
+
+    from engines.api import ConfigError, TrainConfig, from_settings
+
+    names = [field.name for field in dataclasses.fields(TrainConfig)]
+    said = {name: value for name in names if (value := getattr(options, name)) is not None}
+    try:
+        from_settings(said)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+    for name in ("framework", "mode"):
+        if getattr(options, name):
+            said[name] = getattr(options, name)
+    return said
+
+
+def _specs(options: argparse.Namespace) -> list[Any]:
+    from engines.api import ENGINES, engine_spec
+
+    pythons = {"pytorch": options.pytorch_python, "keras": options.keras_python}
+    chosen = ENGINES if options.framework in (None, "both") else (options.framework,)
+    return [engine_spec(engine, pythons[engine]) for engine in chosen]
+
+
+# Commands
+
+
+def _run_app(options: argparse.Namespace) -> int:
+    if options.version:
+        return _dispatch(["--version"])
+    settings = _settings(options)
+    if options.plain or not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("TERM") == "dumb":
+        if options.start or options.plain:
+            from tui import headless
+
+            return headless.train(_specs(options), settings, _runs_dir(options), json_lines=False, bars=False)
+        raise UsageError("The app needs a terminal. Use `mnist-tui train`, or --plain.")
+    import json
+    from pathlib import Path
+
+    from engines.api import engine_spec, paths
+    from tui.app import MnistApp
+
+    remembered = paths.config_file().with_name("remembered.json")
+    try:
+        content = json.loads(remembered.read_text(encoding="utf-8"))
+        before = content if isinstance(content, dict) else {}
+    except (OSError, ValueError):
+        before = {}
+    settings = {**_usable(before), **settings}
+    if options.theme:
+        settings["theme"] = options.theme
+    app = MnistApp(
+        [engine_spec("pytorch", options.pytorch_python), engine_spec("keras", options.keras_python)],
+        settings,
+        start=options.start,
+        fps=4 if options.slow else options.fps,
+        runs_dir=Path(_runs_dir(options)),
+        ascii_only=options.ascii or not _utf8(),
+        remember=remembered,
+    )
+    app.run()
+    _say_goodbye(app)
+    return app.return_code or 0
+
+
+def _usable(settings: dict[str, Any]) -> dict[str, Any]:
+    """What is remembered, less what can no longer be used."""
+    from engines.api import ENGINES, ConfigError, from_settings
+
+    theme = settings.pop("theme", None)
+    framework, mode = settings.pop("framework", None), settings.pop("mode", None)
+    try:
+        from_settings(settings)
+    except ConfigError:
+        settings = {}
+    if framework in (*ENGINES, "both"):
+        settings["framework"] = framework
+    if mode in ("race", "time-trial"):
+        settings["mode"] = mode
+    if isinstance(theme, str):
+        settings["theme"] = theme
+    return settings
+
+
+def _say_goodbye(app: Any) -> None:
+    """A line for each engine that trained, on the screen that stays."""
+    from tui import headless
+
+    for history in app.session.histories.values():
+        if history.requested_t is not None and not app.session.recorded:
+            print(headless.summary_line(history))
+
+
+def _utf8() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def _runs_dir(options: argparse.Namespace) -> str:
+    from engines.api import paths
+
+    return getattr(options, "runs_dir", None) or str(paths.runs_dir())
+
+
+def _train_options(parser: argparse.ArgumentParser) -> None:
+    _training_options(parser)
+    parser.add_argument("--json", action="store_true", help="the events of both engines on stdout, a JSON object a line")
+    parser.add_argument("--plain", action="store_true", help="lines of text, also on a terminal")
+
+
+def _run_train(options: argparse.Namespace) -> int:
+    from tui import headless
+
+    bars = sys.stdout.isatty() and not options.plain and os.environ.get("TERM") != "dumb"
+    return headless.train(
+        _specs(options), _settings(options), _runs_dir(options), json_lines=options.json, bars=bars
+    )
+
+
+def _doctor_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which to look at (both)")
+    parser.add_argument("--pytorch-python", metavar="PATH", default="")
+    parser.add_argument("--keras-python", metavar="PATH", default="")
+    parser.add_argument("--data-dir", metavar="DIR", default="")
+
+
+def _run_doctor(options: argparse.Namespace) -> int:
+    from tui import headless
+
+    return headless.doctor(_specs(options), options.data_dir, json_lines=options.json)
+
+
+def _runs_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--runs-dir", metavar="DIR")
+
+
+def _run_runs(options: argparse.Namespace) -> int:
+    from tui import headless
+
+    return headless.runs(_runs_dir(options), json_lines=options.json)
+
+
+def _replay_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help="a kept run, its folder, or an events.jsonl")
+    parser.add_argument("--speed", default="1", help="1, 10, ... or max (1)")
+    parser.add_argument("--runs-dir", metavar="DIR")
+    _screen_options(parser)
+
+
+def _run_replay(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from engines.api import events_file, read_events
+    from tui.app import MnistApp
+
+    try:
+        speed = 1e9 if options.speed == "max" else float(options.speed)
+    except ValueError:
+        raise UsageError("--speed must be a number or max.") from None
+    if not speed > 0:
+        raise UsageError("--speed must be more than 0.")
+    try:
+        events = list(read_events(events_file(options.run, Path(_runs_dir(options)))))
+    except OSError:
+        raise UsageError(f"There is no run {options.run!r}. `mnist-tui runs` lists them.") from None
+    if not events:
+        raise UsageError(f"{options.run} holds no events of mnist-tui.")
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("A replay needs a terminal.")
+    app = MnistApp(
+        settings={"theme": options.theme} if options.theme else {},
+        recording=events,
+        speed=speed,
+        fps=4 if options.slow else options.fps,
+        ascii_only=options.ascii or not _utf8(),
+    )
+    app.run()
+    return app.return_code or 0
+
+
+def _export_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help="a kept run, its folder, or an events.jsonl")
+    parser.add_argument("--to", choices=("csv", "json"), default="csv", help="the form (csv)")
+    parser.add_argument("--runs-dir", metavar="DIR")
+
+
+def _run_export(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from engines.api import events_file
+    from tui import headless
+
+    try:
+        path = events_file(options.run, Path(_runs_dir(options)))
+    except OSError:
+        raise UsageError(f"There is no run {options.run!r}. `mnist-tui runs` lists them.") from None
+    return headless.export(path, options.to)
+
+
+def _data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fetch", action="store_true", help="get the digits now, as a run would")
+    parser.add_argument("--dataset", choices=("auto", "mnist", "drawn"), default="auto")
+    parser.add_argument("--data-dir", metavar="DIR", default="")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _run_data(options: argparse.Namespace) -> int:
+    from tui import headless
+
+    return headless.data(options.dataset, options.data_dir, fetch=options.fetch, json_lines=options.json)
+
+
+COMMANDS: dict[
+    str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int], str]
+] = {
+    "": (_app_options, _run_app, "Train the MNIST convnet in PyTorch and Keras, live and side by side."),
+    "train": (_train_options, _run_train, "train without the app: bars on a terminal, lines otherwise, or --json"),
+    "doctor": (_doctor_options, _run_doctor, "look at frameworks, devices and data, and say what to mend"),
+    "data": (_data_options, _run_data, "where the digits are, and get them"),
+    "runs": (_runs_options, _run_runs, "list the kept runs"),
+    "replay": (_replay_options, _run_replay, "show a kept run as if it were live"),
+    "export": (_export_options, _run_export, "write a kept run as CSV or JSON"),
+}

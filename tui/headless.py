@@ -1,0 +1,306 @@
+"""The commands that need no screen: train, doctor, data, runs, export."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from engines.api import (
+    ConfigError,
+    DataError,
+    EngineSpec,
+    Event,
+    RunFailed,
+    RunHistory,
+    TrainConfig,
+    TrainProgress,
+    diagnose,
+    encode,
+    find_digits,
+    from_settings,
+    list_runs,
+    load_digits,
+    paths,
+    read_events,
+    to_plain,
+)
+from tui import formatting
+from tui.session import Session
+
+LINE_SECONDS = 5.0
+"""Between two plain lines of an engine that trains."""
+
+
+class _Signalled(Exception):
+    """A signal asked the command to end."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def train(
+    specs: Sequence[EngineSpec], settings: Mapping[str, Any], runs_dir: str, *, json_lines: bool, bars: bool
+) -> int:
+    """Train to the end; 0 when every run finished and reached its target, 1 otherwise, 128+n when signal n ended it."""
+    said = dict(settings)
+    mode = str(said.pop("mode", "race"))
+    said.pop("framework", None)
+    config = from_settings(said)
+    out = _OutputLock(sys.stdout)
+
+    def tell(event: Event) -> None:
+        if event.engine in session.histories:
+            out.line(encode(event))
+
+    def launch(engine: str, live: Callable[[], None]) -> None:
+        threading.Thread(target=live, name=engine, daemon=True).start()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        raise _Signalled(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    session = Session(
+        specs, launch, cache_dir=paths.cache_dir(), runs_dir=Path(runs_dir), on_event=tell if json_lines else None
+    )
+    view: _Bars | _Lines | None = None if json_lines else _Bars(session) if bars else _Lines(session, out)
+    try:
+        session.start({spec.name: config for spec in specs}, mode)
+        while session.running:
+            time.sleep(0.1)
+            session.drain()
+            if view is not None:
+                view.show()
+    except _Signalled as signalled:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        return 128 + signalled.number
+    finally:
+        session.close()
+        session.drain()
+        if view is not None:
+            view.close()
+    if not json_lines:
+        for history in session.histories.values():
+            out.line(summary_line(history))
+        if session.problem:
+            print(session.problem, file=sys.stderr)
+    return 0 if all(_reached(history, config) for history in session.histories.values()) else 1
+
+
+def _reached(history: RunHistory, config: TrainConfig) -> bool:
+    if history.finished is None or history.finished.outcome != "completed":
+        return False
+    best = max((one.accuracy for one in history.evaluations), default=0.0)
+    return best * 100 >= config.target_accuracy
+
+
+def summary_line(history: RunHistory) -> str:
+    """One line for people: how the run ended."""
+    name = history.worker.framework if history.worker else history.engine
+    if history.failure is not None:
+        return f"{name}: failed: {formatting.plain(history.failure.message)} {formatting.plain(history.failure.hint)}".rstrip()
+    if history.finished is None:
+        return f"{name}: not finished"
+    ended = history.finished
+    epochs = len(history.epochs)
+    parts = [
+        f"test accuracy {formatting.percent(ended.test_accuracy)}",
+        f"test loss {formatting.loss(ended.test_loss)}",
+        f"{epochs} epoch{'s' * (epochs != 1)}",
+        f"training {formatting.seconds(ended.train_seconds)}",
+        f"wall {formatting.seconds(ended.wall_seconds)}",
+    ]
+    if history.data is not None and history.data.dataset == "drawn":
+        parts.append("on DRAWN digits, not MNIST")
+    return f"{name}: {ended.outcome}: " + ", ".join(parts)
+
+
+class _OutputLock:
+    """Whole lines on a stream, from any thread."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._gone = False
+
+    def line(self, text: str) -> None:
+        with self._lock:
+            if self._gone:
+                return
+            try:
+                self._stream.write(text + "\n")
+                self._stream.flush()
+            except (BrokenPipeError, ValueError):
+                self._gone = True
+
+
+class _Lines:
+    """Plain lines: what changed, and the figures every few seconds."""
+
+    def __init__(self, session: Session, out: _OutputLock) -> None:
+        self._session = session
+        self._out = out
+        self._phases: dict[str, str] = {}
+        self._epochs: dict[str, int] = {}
+        self._spoke: dict[str, float] = {}
+
+    def show(self) -> None:
+        now = time.monotonic()
+        for engine, history in self._session.histories.items():
+            if history.phase != self._phases.get(engine):
+                self._phases[engine] = history.phase
+                extra = ""
+                if history.phase == "building" and history.data:
+                    extra = f" ({history.data.dataset}: {history.data.source})"
+                if history.phase not in ("training", "evaluating"):
+                    self._out.line(f"{engine:8} {history.phase}{extra}")
+            if len(history.epochs) > self._epochs.get(engine, 0):
+                self._epochs[engine] = len(history.epochs)
+                epoch = history.epochs[-1]
+                self._out.line(
+                    f"{engine:8} epoch {epoch.epoch}/{history.config.epochs if history.config else '?'}"
+                    f"  train loss {formatting.loss(epoch.train_loss)}  test accuracy {formatting.percent(history.test_accuracy)}"
+                    f"  {epoch.samples_per_sec:,.0f} img/s"
+                )
+                self._spoke[engine] = now
+            elif history.progress and now - self._spoke.get(engine, 0.0) > LINE_SECONDS and history.phase == "training":
+                self._spoke[engine] = now
+                self._out.line(
+                    f"{engine:8} step {history.global_step}/{history.total_steps}  loss {formatting.loss(history.progress.loss)}"
+                    f"  accuracy {formatting.percent(history.progress.accuracy)}"
+                )
+
+    def close(self) -> None:
+        self.show()
+
+
+class _Bars:
+    """A progress bar for each engine."""
+
+    def __init__(self, session: Session) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._session = session
+        self._progress = Progress(
+            TextColumn("{task.description:8}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[figures]}"),
+        )
+        self._tasks = {e: self._progress.add_task(e, total=None, figures="starting") for e in session.histories}
+        self._progress.start()
+
+    def show(self) -> None:
+        for engine, history in self._session.histories.items():
+            figures = history.phase
+            if history.progress is not None and history.config is not None:
+                figures += f" {history.epoch}/{history.config.epochs}  loss {formatting.loss(history.progress.loss)}"
+            if history.test_accuracy is not None:
+                figures += f"  test {formatting.percent(history.test_accuracy)}"
+            self._progress.update(
+                self._tasks[engine], completed=history.global_step, total=history.total_steps or None, figures=figures
+            )
+
+    def close(self) -> None:
+        self.show()
+        self._progress.stop()
+
+
+def doctor(specs: Sequence[EngineSpec], data_dir: str, *, json_lines: bool) -> int:
+    """Look at everything a run needs; 3 when a chosen engine can't run."""
+    findings = diagnose(specs, Path(data_dir) if data_dir else None, paths.cache_dir())
+    if json_lines:
+        print(json.dumps([to_plain(finding) for finding in findings], indent=1))
+    else:
+        marks = {"ok": "✓", "note": "·", "bad": "✗"}
+        if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
+            marks = {"ok": "+", "note": ".", "bad": "x"}
+        for finding in findings:
+            print(f"{marks[finding.state]} {finding.subject:14} {finding.text}")
+            if finding.fix:
+                print(f"  {'':14} → {finding.fix}" if marks["ok"] == "✓" else f"  {'':14} -> {finding.fix}")
+    return 3 if any(finding.state == "bad" for finding in findings) else 0
+
+
+def data(dataset: str, data_dir: str, *, fetch: bool, json_lines: bool) -> int:
+    """Where digits are; with `fetch`, get them as a run would."""
+    folder = Path(data_dir) if data_dir else None
+    found = find_digits(folder, paths.cache_dir())
+    if not fetch:
+        if json_lines:
+            print(json.dumps([{"kind": f.kind, "path": str(f.path), "origin": f.origin} for f in found]))
+        else:
+            for copy in found:
+                print(f"{copy.origin:15} {copy.path}")
+            if not found:
+                print("No MNIST on this machine. `mnist-tui data --fetch` downloads it; offline, digits are drawn.")
+        return 0
+    try:
+        digits = load_digits(dataset, folder, cache_dir=paths.cache_dir(), on_progress=_say_bytes)
+    except (DataError, ConfigError) as error:
+        print(f"\nmnist-tui: {error} {getattr(error, 'hint', '')}".rstrip(), file=sys.stderr)
+        return 1
+    facts = {
+        "dataset": digits.dataset,
+        "source": digits.source,
+        "sha256": digits.sha256,
+        "train_size": len(digits.train_labels),
+        "test_size": len(digits.test_labels),
+    }
+    print(json.dumps(facts) if json_lines else "\n".join(f"{name:11} {value}" for name, value in facts.items()))
+    return 0
+
+
+def _say_bytes(done: int, total: int, source: str) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if done >= total else ""
+        print(f"\r{formatting.size(done)} of {formatting.size(total)} from {source}\x1b[K", end=end, file=sys.stderr)
+
+
+def runs(runs_dir: str, *, json_lines: bool) -> int:
+    """List the kept runs, newest first."""
+    kept = list_runs(Path(runs_dir))
+    if json_lines:
+        print(json.dumps(kept))
+        return 0
+    if not kept:
+        print(f"No runs in {runs_dir} yet.")
+    for run in kept:
+        figures = []
+        for engine, config in (run.get("engines") or {}).items():
+            summary = (run.get("summary") or {}).get(engine) or {"outcome": "interrupted", "test_accuracy": None}
+            accuracy = formatting.percent(summary.get("test_accuracy"))
+            figures.append(f"{engine} {summary.get('outcome')} {accuracy} ({config.get('preset')})")
+        print(f"{run['id']}  " + "  ".join(figures))
+    return 0
+
+
+def export(path: Path, form: str) -> int:
+    """Every training and test figure of a run, on stdout."""
+    rows: list[dict[str, Any]] = []
+    for event in read_events(path):
+        if isinstance(event, TrainProgress) or type(event).__name__ == "EvalCompleted":
+            plain = to_plain(event)
+            split = plain.get("split", "train")
+            keep = ("engine", "t", "epoch", "global_step", "loss", "accuracy", "samples_per_sec", "learning_rate")
+            rows.append({"split": split, **{name: plain.get(name) for name in keep}})
+        elif isinstance(event, RunFailed):
+            print(f"mnist-tui: {event.engine} failed: {event.message}", file=sys.stderr)
+    if form == "json":
+        print(json.dumps(rows))
+    else:
+        names = ("engine", "split", "t", "epoch", "global_step", "loss", "accuracy", "samples_per_sec", "learning_rate")
+        writer = csv.DictWriter(sys.stdout, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    return 0
