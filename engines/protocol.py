@@ -80,7 +80,7 @@ def _decode(line: str | bytes, kinds: dict[str, Any]) -> Any:
 
 def _build(kind: type[Any], fields: dict[str, Any]) -> Any:
     known = {}
-    for name, hint in _hints(kind).items():
+    for name, hint in _hints(typing.cast(Hashable, kind)).items():
         if name in fields:
             try:
                 known[name] = _convert(hint, fields[name])

@@ -79,14 +79,14 @@ def _training_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--framework", choices=(*ENGINES, "both"), help="which to train (both)")
     group.add_argument("--mode", choices=("race", "time-trial"), help="both at once, or one after the other (race)")
     for field in dataclasses.fields(TrainConfig):
-        rules = field.metadata
-        metavar = "" if "choices" in rules else {int: "N", float: "X"}.get(type(field.default), field.name.upper())
+        choices = field.metadata.get("choices")
+        placeholder = {int: "N", float: "X"}.get(type(field.default), field.name.upper())
         group.add_argument(
             f"--{field.name.replace('_', '-')}",
             type=_value(field.name),
-            choices=rules.get("choices"),
-            help=f"{rules['help']} ({field.default if field.default != '' else 'none'})",
-            **({"metavar": metavar} if metavar else {}),
+            choices=choices,
+            help=f"{field.metadata['help']} ({field.default if field.default != '' else 'none'})",
+            metavar=None if choices else placeholder,
         )
     where = parser.add_argument_group("where")
     where.add_argument("--runs-dir", metavar="DIR", help="where runs are kept")

@@ -21,6 +21,8 @@ from engines.api import (
     Pause,
     Resume,
     RunDirectory,
+    RunFailed,
+    RunFinished,
     RunHistory,
     MachineUsage,
     Sample,
@@ -61,6 +63,8 @@ class _Worker:
     running: bool = False
     """Whether the thread that owns the supervisor is still in it."""
     wish: _Wish | None = None
+    open_run: str = ""
+    """The run that was sent and whose end was not folded yet."""
     introduction: list[Event] = field(default_factory=list)
     """What a recording that begins with a warm worker has to begin with."""
     directory: RunDirectory | None = None
@@ -187,9 +191,12 @@ class Session:
             changed.add(event.engine)
             if event.engine in self.histories:
                 self.histories[event.engine].apply(event)
+                worker = self._workers[event.engine]
+                if isinstance(event, RunFinished | RunFailed) and event.run_id in ("", worker.open_run):
+                    worker.open_run = ""
             else:
                 self.machine.apply(event)
-        if self._waiting and not any(history.running for history in self.histories.values()):
+        if self._waiting and not any(worker.wish or worker.open_run for worker in self._workers.values()):
             engine, config = self._waiting.popleft()
             directory = self._workers[engine].directory
             folder = directory.folder if directory is not None and not directory.problem else None
@@ -200,9 +207,7 @@ class Session:
     @property
     def running(self) -> bool:
         """Whether any run is under way or waits for its turn."""
-        return bool(self._waiting) or any(
-            history.running or self._workers[engine].wish is not None for engine, history in self.histories.items()
-        )
+        return bool(self._waiting) or any(worker.wish or worker.open_run for worker in self._workers.values())
 
     # Inside
 
@@ -212,7 +217,7 @@ class Session:
         racing = [
             name
             for name in self._workers
-            if name in configs or (self.mode == "race" and self.histories[name].running)
+            if name in configs or (self.mode == "race" and self._workers[name].open_run)
         ]
         shares = dict(zip(racing, split_cores(cores, max(len(racing), 1)), strict=True))
         out: dict[str, tuple[int, tuple[int, ...]]] = {}
@@ -249,6 +254,7 @@ class Session:
             for event in worker.introduction:
                 worker.directory.keep(event)
         wish, worker.wish = worker.wish, None
+        worker.open_run = wish.run_id
         worker.supervisor.start_run(wish.run_id, wish.config, wish.run_dir)
 
     def _command(self, engine: str, command: Command) -> None:

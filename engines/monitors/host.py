@@ -72,7 +72,7 @@ class ProcessMonitor:
         """The tree's use since the last sample; None at the first one and once the process is gone."""
         now = self._clock()
         root = self._root = self._root or _process(self.pid)
-        root_reading = root and _read(root)
+        root_reading = _read(root) if root is not None else None
         if root is None or root_reading is None:
             self._cpu_seconds = {}
             return None

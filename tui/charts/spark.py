@@ -18,7 +18,7 @@ def spark(values: Sequence[float | None], width: int, *, maximum: float, ascii_o
         if value is None or not math.isfinite(value) or not maximum > 0:
             cells.append(" ")
         else:
-            cells.append(blocks[min(max(int(value / maximum * len(blocks)), 0), len(blocks) - 1)])
+            cells.append(blocks[int(min(max(value / maximum, 0.0), 0.999) * len(blocks))])
     return "".join(cells).rjust(max(width, 0))
 
 

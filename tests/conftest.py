@@ -1,0 +1,145 @@
+"""What the tests share: an isolated home, a small data set, engines, and waiting for messages instead of sleeping."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import queue
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engines import paths
+from engines.api import EngineSpec, Event, Supervisor, TrainConfig, engine_spec, from_settings
+from engines.data.drawn import draw
+
+SCRIPTED = Path(__file__).with_name("scripted_engine.py")
+REAL_MNIST = os.environ.get("MNIST_TUI_DATA", "")
+
+
+def write_idx(folder: Path, images: Any, labels: Any, part: str, *, zipped: bool = True) -> None:
+    """Write one half of a data set as MNIST's files are written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
+        content = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+        if zipped:
+            (folder / f"{name}.gz").write_bytes(gzip.compress(content, 1))
+        else:
+            (folder / name).write_bytes(content)
+
+
+@pytest.fixture(scope="session")
+def small_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in MNIST's format with 640 + 200 drawn digits."""
+    folder = tmp_path_factory.mktemp("small-mnist")
+    images, labels = draw(840, 7, lambda *_: None, lambda: False)
+    write_idx(folder, images[:640], labels[:640], "train")
+    write_idx(folder, images[640:], labels[640:], "t10k")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nobody's own files are read or written."""
+    for variable in ("MNIST_TUI_DATA", "MNIST_TUI_PYTORCH_PYTHON", "MNIST_TUI_KERAS_PYTHON", "KERAS_HOME", "MNIST_TUI_SCRIPT"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, name in (
+        ("HOME", "home"),
+        ("MNIST_TUI_HOME", "data"),
+        ("MNIST_TUI_CACHE_DIR", "cache"),
+        ("MNIST_TUI_CONFIG_DIR", "config"),
+    ):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(variable, str(tmp_path / name))
+    monkeypatch.setenv("MNIST_TUI_MIRRORS", "http://127.0.0.1:9/")
+    monkeypatch.chdir(tmp_path)
+    paths.settings.cache_clear()
+    return tmp_path / "home"
+
+
+def scripted_spec(name: str = "pytorch") -> EngineSpec:
+    """The scripted engine under the name of a real one."""
+    return EngineSpec(name=name, title=name, module=str(SCRIPTED), python=sys.executable)
+
+
+def spec_of(engine: str) -> EngineSpec:
+    """A real engine, or the scripted one."""
+    return scripted_spec() if engine == "scripted" else engine_spec(engine)
+
+
+class Worked:
+    """A worker under supervision, its events as they come."""
+
+    def __init__(self, spec: EngineSpec, cache: Path) -> None:
+        self.events: list[Event] = []
+        self.inbox: queue.Queue[Event] = queue.Queue()
+        self.supervisor = Supervisor(spec, self._hear, cache_dir=cache, threads=1)
+        self.thread = threading.Thread(target=self.supervisor.run, daemon=True)
+
+    def _hear(self, event: Event) -> None:
+        self.events.append(event)
+        self.inbox.put(event)
+
+    def start(self, config: TrainConfig | None = None, run_id: str = "run", run_dir: str = "") -> None:
+        """Start the worker, with a run to do if there is a config."""
+        if config is not None:
+            self.supervisor.start_run(run_id, config, run_dir)
+        if not self.thread.is_alive():
+            self.thread.start()
+
+    def wait_for(self, kind: type[Event], timeout: float = 120.0, until: Callable[[Any], bool] = lambda _: True) -> Any:
+        """The next event of that kind."""
+        while True:
+            event = self.inbox.get(timeout=timeout)
+            if isinstance(event, kind) and until(event):
+                return event
+
+    def of(self, kind: type[Event]) -> list[Any]:
+        """All events of that kind so far."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def finish(self) -> None:
+        """End the worker and wait for its thread."""
+        self.supervisor.end()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Iterator[Callable[[str], Worked]]:
+    """Start workers that are gone when the test is over."""
+    workers: list[Worked] = []
+
+    def begin(engine: str = "scripted") -> Worked:
+        worked = Worked(spec_of(engine), tmp_path / "cache")
+        workers.append(worked)
+        return worked
+
+    yield begin
+    for worked in workers:
+        if worked.thread.is_alive():
+            worked.supervisor.kill()
+            worked.thread.join(10)
+
+
+@pytest.fixture
+def small_config(small_mnist: Path) -> TrainConfig:
+    """Two epochs of the small data set."""
+    return from_settings({"epochs": 2, "batch_size": 64, "data_dir": str(small_mnist)})
+
+
+def line_of(rows: list[list[tuple[str, str]]]) -> list[str]:
+    """A drawing's text."""
+    return ["".join(text for text, _ in row) for row in rows]
+
+
+def random_digits(count: int) -> tuple[Any, Any]:
+    """Images and labels without meaning."""
+    random = np.random.default_rng(0)
+    return random.integers(0, 256, (count, 28, 28), np.uint8), random.integers(0, 10, count).astype(np.uint8)

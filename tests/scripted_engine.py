@@ -1,0 +1,125 @@
+"""An engine for tests: softmax regression in numpy, fast enough for hundreds of runs, and it misbehaves on demand.
+
+MNIST_TUI_SCRIPT says how: "crash@5" ends the process by SIGSEGV at step 5, "exit@5" without a word, "garbage@5" writes to every
+descriptor it can find, "raise@5" and "oom@5" raise, "hang@5" never returns, "nan@5" turns the loss into NaN from there on,
+"slow" takes 20 ms a step, "import" fails to import.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+
+from engines.events import Device
+from engines.worker import recipe
+
+OUT_OF_MEMORY = ()
+
+_MISDEED, _, _AT = os.environ.get("MNIST_TUI_SCRIPT", "").partition("@")
+
+if _MISDEED == "import":
+    raise ImportError("libscripted.so.1: cannot open shared object file")
+if _MISDEED == "missing":
+    import a_framework_that_nobody_has  # type: ignore[import-not-found]  # noqa: F401  # that is the test
+
+
+class Engine:
+    """Learns for real, in one matrix."""
+
+    def __init__(self, config, digits, weights) -> None:  # type: ignore[no-untyped-def]  # as the trainer gives them
+        self.batch_size = config.batch_size
+        self.images = digits.train_images.reshape(len(digits.train_labels), -1) / 255.0
+        self.labels = digits.train_labels
+        self.test = digits.test_images.reshape(len(digits.test_labels), -1) / 255.0
+        self.kernel = np.zeros((784, 10))
+        self.initial = weights
+        self.done = 0
+
+    def start_epoch(self, order: np.ndarray) -> None:
+        """Take the permutation."""
+        self.order = order
+
+    def train_steps(self, first: int, last: int) -> tuple[float, float]:
+        """Gradient descent on cross-entropy."""
+        loss_sum = correct = 0.0
+        for step in range(first, last):
+            self.misbehave(step)
+            chosen = self.order[step * self.batch_size : (step + 1) * self.batch_size]
+            x, y = self.images[chosen], self.labels[chosen]
+            logits = x @ self.kernel
+            p = np.exp(logits - logits.max(axis=1, keepdims=True))
+            p /= p.sum(axis=1, keepdims=True)
+            loss_sum += float(-np.log(p[np.arange(len(y)), y] + 1e-12).sum())
+            correct += float((p.argmax(axis=1) == y).sum())
+            p[np.arange(len(y)), y] -= 1
+            self.kernel -= 0.1 * x.T @ p / len(y)
+            self.done += 1
+            if _MISDEED == "nan" and self.done > int(_AT):
+                loss_sum = float("nan")
+        return loss_sum, correct
+
+    def misbehave(self, step: int) -> None:
+        """Do what the script says."""
+        if _MISDEED == "slow":
+            time.sleep(0.02)
+        if not _AT or self.done != int(_AT):
+            return
+        if _MISDEED == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        elif _MISDEED == "exit":
+            os._exit(3)
+        elif _MISDEED == "raise":
+            raise RuntimeError("the script says so")
+        elif _MISDEED == "oom":
+            raise MemoryError("no more")
+        elif _MISDEED == "hang":
+            threading.Event().wait()
+        elif _MISDEED == "garbage":
+            sys.stdout.write("\x1b[2J\x1b[31mred\x1b[0m\rlast words\n")
+            sys.stderr.write("on stderr\n")
+            for fd in range(3, 20):
+                try:
+                    os.write(fd, b'not json\n{"type":"Nonsense"}\n{"type":"Heartbeat","engine":"somebody","seq":1,"t":0}\n')
+                except OSError:
+                    continue
+
+    def evaluate(self, first: int, last: int) -> np.ndarray:
+        """Logits."""
+        return np.asarray(self.test[first:last] @ self.kernel, np.float32)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Probabilities."""
+        logits = images.reshape(len(images), -1) / 255.0 @ self.kernel
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(p / p.sum(axis=1, keepdims=True), np.float32)
+
+    def weights(self) -> recipe.Weights:
+        """The one matrix."""
+        return {"kernel": self.kernel.astype(np.float32)}
+
+    def device_memory_bytes(self) -> None:
+        """None: no GPU."""
+
+
+def framework() -> str:
+    """For people."""
+    return "Scripted 1.0"
+
+
+def version() -> str:
+    """For records."""
+    return "1.0"
+
+
+def set_threads(threads: int) -> None:
+    """One is enough."""
+
+
+def devices() -> tuple[Device, ...]:
+    """A CPU, and a GPU that isn't there."""
+    return Device(id="cpu", name="CPU"), Device(id="cuda:0", name="GPU", usable=False, reason="scripted away")

@@ -1,0 +1,116 @@
+"""Drawings, checked as text."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from tests.conftest import line_of
+from tui.charts.line_chart import Axes, Series, draw, value_range
+from tui.charts.spark import bar, spark
+from tui.charts.ticks import nice_ticks, short_number
+
+FLOATS = st.floats(allow_nan=True, allow_infinity=True)
+
+
+def test_a_curve_as_a_reader_sees_it() -> None:
+    xs = list(range(41))
+    rows = draw([Series("keras", xs, [math.sin(x / 40 * 2 * math.pi) for x in xs])], Axes(), 32, 8)
+    assert line_of(rows) == [
+        "    1┤   ⣠⠞⠉⠙⢦⡀                 ",
+        "     │ ⢀⡼⠁    ⢳⡀                ",
+        "     │⢀⡞       ⠹⡄               ",
+        "    0┤⠞         ⠹⡄         ⢀⡴   ",
+        "     │           ⠹⡄       ⢀⡞    ",
+        "     │            ⠙⣆     ⣠⠏     ",
+        "   -1┤             ⠈⠳⢤⣀⡴⠞⠁      ",
+        "     └0───────────20─────────40─",
+    ]
+
+
+@pytest.mark.parametrize("width", [18, 20, 57, 100, 200])
+def test_a_spike_of_one_sample_survives_at_every_width(width: int) -> None:
+    ys = [0.0] * 5000
+    ys[3210] = 9.0
+    rows = line_of(draw([Series("keras", list(range(5000)), ys)], Axes(), width, 10))
+    assert any(0x2800 < ord(c) < 0x2900 for c in rows[0])
+
+
+def test_nan_is_a_gap_with_a_mark() -> None:
+    ys = [1.0] * 40 + [math.nan] * 20 + [1.0] * 40
+    flat = line_of(draw([Series("keras", list(range(100)), ys)], Axes(y_range=(0, 2)), 56, 8))
+    assert "×" in flat[0]
+    middle = next(row for row in flat if "⠤" in row or "⠒" in row or "⣀" in row or "⠉" in row)
+    assert "   " in middle.strip()[5:-5]
+
+
+def test_points_stand_apart_and_dashes_differ_without_colour() -> None:
+    xs, ys = [0, 10, 20, 30], [1.0, 2.0, 1.5, 3.0]
+    solid = line_of(draw([Series("pytorch", xs, ys)], Axes(), 50, 8))
+    dashed = line_of(draw([Series("keras", xs, ys, dashed=True)], Axes(), 50, 8))
+    points = line_of(draw([Series("keras-test", xs, ys, kind="points", marker="◆")], Axes(), 50, 8))
+    assert solid != dashed
+    assert sum(row.count("◆") for row in points) == 4
+
+
+def test_ascii_is_ascii() -> None:
+    rows = line_of(draw([Series("keras", [0, 1, 2], [1.0, math.nan, 3.0])], Axes(), 40, 8, ascii_only=True))
+    assert all(c.isascii() for row in rows for c in row)
+
+
+def test_shared_axes_show_the_same_height_for_the_same_value() -> None:
+    a, b = Series("pytorch", [0, 1], [0.0, 1.0]), Series("keras", [0, 1], [0.0, 2.0])
+    found = value_range([a, b])
+    assert found == ((0.0, 1.0), (0.0, 2.0))
+    alone = line_of(draw([a], Axes(y_range=found[1]), 40, 10))
+    assert all(c == " " for c in alone[0][6:])
+
+
+def test_log_axis_labels_powers_of_ten() -> None:
+    rows = line_of(draw([Series("keras", [0, 1, 2], [0.001, 0.1, 10.0])], Axes(log_y=True), 40, 12))
+    assert any(row.startswith("   10") for row in rows)
+    assert any(row.startswith("  0.1") for row in rows)
+
+
+@given(
+    st.lists(st.tuples(FLOATS, FLOATS), max_size=40),
+    st.integers(0, 120),
+    st.integers(0, 40),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["line", "points"]),
+)
+def test_any_data_at_any_size(data: list[tuple[float, float]], width: int, height: int, log: bool, ascii_only: bool, kind: str) -> None:
+    xs, ys = [x for x, _ in data], [y for _, y in data]
+    rows = draw([Series("keras", xs, ys, kind=kind, dashed=True)], Axes(log_y=log), width, height, ascii_only=ascii_only)
+    assert len(rows) == height
+    assert all(sum(cell_len(text) for text, _ in row) == width for row in rows)
+
+
+@given(st.lists(st.none() | FLOATS, max_size=50), st.integers(0, 60), FLOATS, st.booleans())
+def test_sparks_have_their_width(values: list[float | None], width: int, maximum: float, ascii_only: bool) -> None:
+    assert cell_len(spark(values, width, maximum=maximum, ascii_only=ascii_only)) == width
+
+
+@given(FLOATS, st.integers(0, 100), st.booleans())
+def test_bars_have_their_width(fraction: float, width: int, ascii_only: bool) -> None:
+    assert sum(map(cell_len, bar(fraction, width, ascii_only=ascii_only))) == width
+
+
+def test_ticks_are_round() -> None:
+    assert nice_ticks(0.0, 2.3, 5) == [0.0, 0.5, 1.0, 1.5, 2.0]
+    assert nice_ticks(0.0, 5628.0, 4) == [0.0, 2000.0, 4000.0]
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (469.0, "469"), (5628.0, "5.63k"), (60000.0, "60k"), (1e-7, "1e-7"), (2.5e6, "2e6")])
+def test_short_numbers(value: float, text: str) -> None:
+    assert short_number(value) == text
+
+
+@given(FLOATS)
+def test_numbers_are_short(value: float) -> None:
+    assert len(short_number(value)) <= 7

@@ -1,0 +1,72 @@
+"""What can be set, and what is said of what can't."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.config import PRESETS, ConfigError, TrainConfig, for_engine, from_settings, is_device, parse, problem
+
+
+def test_the_defaults_are_the_reference() -> None:
+    config = from_settings({})
+    assert (config.optimizer, config.learning_rate, config.rho, config.epsilon) == ("adadelta", 1.0, 0.95, 1e-7)
+    assert (config.batch_size, config.epochs, config.dropout) == (128, 12, 0.25)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_valid(preset: str) -> None:
+    assert from_settings({"preset": preset}).preset == preset
+
+
+def test_a_setting_wins_over_its_preset() -> None:
+    assert from_settings({"preset": "quick", "epochs": 5}).epochs == 5
+
+
+def test_an_optimizer_brings_its_usual_learning_rate() -> None:
+    assert from_settings({"optimizer": "adam"}).learning_rate == 0.001
+    assert from_settings({"optimizer": "adam", "learning_rate": 0.5}).learning_rate == 0.5
+
+
+def test_library_defaults_differ_on_purpose() -> None:
+    config = from_settings({"preset": "library-defaults"})
+    assert for_engine(config, "pytorch").learning_rate == 1.0
+    assert for_engine(config, "keras").learning_rate == 0.001
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0), ("epochs", 1.5), ("epochs", True), ("batch_size", 60_001), ("learning_rate", float("nan")),
+        ("dropout", 0.5), ("device", "cuda"), ("device", "gpu"), ("optimizer", "lion"), ("seed", -1), ("seed", 2**32),
+    ],
+)  # fmt: skip
+def test_bad_values_have_a_reason(name: str, value: Any) -> None:
+    assert problem(name, value)
+    with pytest.raises(ConfigError, match=name):
+        from_settings({name: value})
+
+
+def test_unknown_settings_and_presets_are_errors() -> None:
+    with pytest.raises(ConfigError, match="unknown"):
+        from_settings({"epoch": 3})
+    with pytest.raises(ConfigError, match="preset"):
+        from_settings({"preset": "best-ever"})
+
+
+@pytest.mark.parametrize(("text", "fine"), [("auto", True), ("cpu", True), ("cuda:0", True), ("cuda:x", False), ("", False)])
+def test_devices(text: str, fine: bool) -> None:
+    assert is_device(text) is fine
+
+
+@given(st.sampled_from(sorted(TrainConfig.__dataclass_fields__)), st.text())
+def test_parse_gives_a_good_value_or_a_reason(name: str, text: str) -> None:
+    try:
+        value = parse(name, text)
+    except ConfigError as error:
+        assert str(error)
+    else:
+        assert problem(name, value) is None
