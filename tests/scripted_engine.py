@@ -2,13 +2,14 @@
 
 MNIST_TUI_SCRIPT says how: "crash@5" ends the process by SIGSEGV at step 5, "exit@5" without a word, "garbage@5" writes to every
 descriptor it can find, "raise@5" and "oom@5" raise, "hang@5" never returns, "nan@5" turns the loss into NaN from there on,
-"slow" takes 20 ms a step, "import" fails to import.
+"slow" takes 20 ms a step, "child@5" leaves a process behind, "import" and "missing" fail to import.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -79,6 +80,8 @@ class Engine:
             raise MemoryError("no more")
         elif _MISDEED == "hang":
             threading.Event().wait()
+        elif _MISDEED == "child":
+            print("child", subprocess.Popen(["sleep", "600"]).pid, flush=True)
         elif _MISDEED == "garbage":
             sys.stdout.write("\x1b[2J\x1b[31mred\x1b[0m\rlast words\n")
             sys.stderr.write("on stderr\n")

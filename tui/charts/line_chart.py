@@ -256,7 +256,7 @@ def _y_labels(axes: Axes, low: float, high: float, height: int) -> dict[int, str
 
 def _x_row(low: float, high: float, width: int, flat: str, known: bool) -> Row:
     characters, roles = [flat] * width, ["axis"] * width
-    for tick in nice_ticks(low, high, max(2, width // 12)) if known else []:
+    for tick in nice_ticks(low, high, max(3, width // 12)) if known else []:
         text = short_number(tick)
         at = int((tick - low) / (high - low) * (2 * width - 1) + 0.5) // 2 - len(text) // 2
         at = min(max(at, 0), max(width - len(text), 0))

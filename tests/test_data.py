@@ -1,0 +1,308 @@
+"""Digits: found, read with distrust, downloaded with checksums, or drawn."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import http.server
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.data import DataCancelled, DataError, download, drawn, find_digits, load_digits
+from engines.data.files import read
+from engines.data.sources import PARTS
+from tests.conftest import REAL_MNIST, random_digits, write_idx
+
+
+@pytest.fixture
+def few_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing 70,000 digits takes seconds; a hundred will do."""
+    monkeypatch.setattr(drawn, "TRAIN_SIZE", 80)
+    monkeypatch.setattr(drawn, "TEST_SIZE", 20)
+
+
+@pytest.fixture
+def mnist_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "mine"
+    write_idx(folder, *random_digits(30), "train")
+    write_idx(folder, *random_digits(10), "t10k")
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def test_a_named_folder_is_read(mnist_folder: Path, cache: Path) -> None:
+    digits = load_digits("auto", mnist_folder, cache_dir=cache)
+    assert (digits.dataset, digits.source) == ("mnist", str(mnist_folder))
+    assert digits.train_images.shape == (30, 28, 28)
+    assert digits.test_labels.shape == (10,)
+    assert np.array_equal(digits.train_images, random_digits(30)[0])
+
+
+@pytest.mark.parametrize("layout", ["plain", "torchvision", "keras"])
+def test_copies_that_users_already_have_are_found(layout: str, home: Path, cache: Path) -> None:
+    train, test = random_digits(30), random_digits(10)
+    if layout == "keras":
+        (home / ".keras/datasets").mkdir(parents=True)
+        np.savez(home / ".keras/datasets/mnist.npz", x_train=train[0], y_train=train[1], x_test=test[0], y_test=test[1])
+    else:
+        folder = home / "data/MNIST/raw"
+        write_idx(folder, *train, "train", zipped=layout != "plain")
+        write_idx(folder, *test, "t10k", zipped=layout != "plain")
+    found = find_digits(None, cache)
+    assert [copy.origin for copy in found] == ["keras" if layout == "keras" else "torchvision"]
+    digits = load_digits("mnist", cache_dir=cache)
+    assert np.array_equal(digits.test_images, test[0])
+
+
+def test_the_same_digits_have_the_same_checksum_wherever_they_lie(mnist_folder: Path, tmp_path: Path, cache: Path) -> None:
+    train, test = random_digits(30), random_digits(10)
+    np.savez(tmp_path / "mnist.npz", x_train=train[0], y_train=train[1], x_test=test[0], y_test=test[1])
+    assert (
+        load_digits("mnist", mnist_folder, cache_dir=cache).sha256
+        == load_digits("mnist", tmp_path / "mnist.npz", cache_dir=cache).sha256
+    )
+
+
+def test_the_environment_names_a_folder_and_the_option_wins(
+    mnist_folder: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_DATA", str(mnist_folder))
+    assert load_digits(cache_dir=cache).source == str(mnist_folder)
+    with pytest.raises(DataError, match="--data-dir"):
+        load_digits(data_dir=tmp_path / "nothing", cache_dir=cache)
+
+
+def test_a_named_place_is_never_replaced_by_another(tmp_path: Path, cache: Path, few_drawn: None) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty") as caught:
+        load_digits("auto", tmp_path / "empty", cache_dir=cache)
+    assert "ubyte" in caught.value.hint
+
+
+def _damage(path: Path, how: str) -> None:
+    content = gzip.decompress(path.read_bytes())
+    damaged = {
+        "cut short": content[:-5],
+        "too long": content + b"more",
+        "wrong magic": b"\0\0\x0d\x03" + content[4:],
+        "wrong count": content[:4] + b"\0\0\0\x1f" + content[8:],
+        "absurd count": content[:4] + b"\xff\xff\xff\xff" + content[8:],
+        "other size": content[:8] + b"\0\0\0\x20" + content[12:],
+        "a web page": b"<!doctype html><title>403</title>",
+        "nothing": b"",
+    }[how]
+    path.write_bytes(gzip.compress(damaged))
+
+
+@pytest.mark.parametrize(
+    "how", ["cut short", "too long", "wrong magic", "wrong count", "absurd count", "other size", "a web page", "nothing"]
+)
+def test_a_damaged_file_of_the_user_is_named_and_left_alone(how: str, mnist_folder: Path, cache: Path) -> None:
+    path = mnist_folder / f"{PARTS[0]}.gz"
+    _damage(path, how)
+    before = path.read_bytes()
+    with pytest.raises(DataError, match=PARTS[0]) as caught:
+        load_digits("auto", mnist_folder, cache_dir=cache)
+    assert caught.value.hint
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_not_gzip_is_named(mnist_folder: Path, cache: Path) -> None:
+    (mnist_folder / f"{PARTS[3]}.gz").write_bytes(b"not gzip at all")
+    with pytest.raises(DataError, match=PARTS[3]):
+        load_digits("mnist", mnist_folder, cache_dir=cache)
+
+
+def test_a_gzip_bomb_is_not_unpacked(mnist_folder: Path, cache: Path) -> None:
+    path = mnist_folder / f"{PARTS[1]}.gz"
+    head = bytes((0, 0, 8, 1)) + (30).to_bytes(4, "big")
+    path.write_bytes(gzip.compress(head + bytes(50_000_000)))
+    with pytest.raises(DataError, match="longer"):
+        load_digits("mnist", mnist_folder, cache_dir=cache)
+
+
+def test_labels_and_images_must_agree(mnist_folder: Path, cache: Path) -> None:
+    write_idx(mnist_folder, random_digits(30)[0], random_digits(29)[1], "train")
+    with pytest.raises(DataError, match="29 labels"):
+        load_digits("mnist", mnist_folder, cache_dir=cache)
+    write_idx(mnist_folder, random_digits(30)[0], random_digits(30)[1] + 5, "train")
+    with pytest.raises(DataError, match="0 to 9"):
+        load_digits("mnist", mnist_folder, cache_dir=cache)
+
+
+class _Evil:
+    """Would run a command when unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        import os
+
+        return os.system, ("touch unpickled",)
+
+
+def test_pickles_in_an_npz_are_refused(tmp_path: Path, cache: Path) -> None:
+    evil = np.array([_Evil()], dtype=object)
+    np.savez(tmp_path / "mnist.npz", x_train=evil, y_train=evil, x_test=evil, y_test=evil)  # type: ignore[arg-type]
+    with pytest.raises(DataError):
+        load_digits("mnist", tmp_path / "mnist.npz", cache_dir=cache)
+    assert not Path("unpickled").exists()
+
+
+def test_a_damaged_copy_that_was_only_found_is_passed_over(home: Path, cache: Path, few_drawn: None) -> None:
+    (home / ".keras/datasets").mkdir(parents=True)
+    (home / ".keras/datasets/mnist.npz").write_bytes(b"PK\x03\x04 broken")
+    assert load_digits("auto", cache_dir=cache).dataset == "drawn"
+    assert (home / ".keras/datasets/mnist.npz").read_bytes() == b"PK\x03\x04 broken"
+
+
+# Downloading
+
+
+class _Mirror(http.server.SimpleHTTPRequestHandler):
+    requests: list[str]
+
+    def do_GET(self) -> None:
+        self.requests.append(self.path)
+        super().do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class' name
+        pass
+
+
+@pytest.fixture
+def mirror(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[str]]]:
+    """A server of the small data set, whose checksums are taken for the published ones."""
+    files = [mnist_folder / f"{part}.gz" for part in PARTS]
+    monkeypatch.setattr(download, "MD5", tuple(hashlib.md5(f.read_bytes()).hexdigest() for f in files))
+    monkeypatch.setattr(download, "SIZES", tuple(f.stat().st_size for f in files))
+    seen: list[str] = []
+    handler = type("Mirror", (_Mirror,), {"requests": seen})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(mnist_folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        monkeypatch.setenv("MNIST_TUI_MIRRORS", url)
+        yield url, seen
+        server.shutdown()
+        thread.join()
+
+
+def test_a_download_is_cached_and_done_once(mirror: tuple[str, list[str]], cache: Path) -> None:
+    progress: list[tuple[int, int, str]] = []
+    digits = load_digits("auto", cache_dir=cache, on_progress=lambda *p: progress.append(p))
+    assert digits.dataset == "mnist"
+    assert progress[-1][0] == progress[-1][1] == sum(download.SIZES)
+    assert len(mirror[1]) == 4
+    assert load_digits("mnist", cache_dir=cache).sha256 == digits.sha256
+    assert len(mirror[1]) == 4
+    assert not list(cache.rglob("*.part"))
+
+
+def test_the_next_mirror_is_asked_when_one_serves_something_else(
+    mirror: tuple[str, list[str]], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = tmp_path / "mine" / "wrong"
+    wrong.mkdir()
+    for part in PARTS:
+        (wrong / f"{part}.gz").write_bytes(b"something else")
+    monkeypatch.setenv("MNIST_TUI_MIRRORS", f"http://127.0.0.1:9/,{mirror[0]}nowhere/,{mirror[0]}wrong/,{mirror[0]}")
+    assert load_digits("mnist", cache_dir=cache).dataset == "mnist"
+
+
+def test_our_own_damaged_copy_is_fetched_again(mirror: tuple[str, list[str]], cache: Path) -> None:
+    load_digits("mnist", cache_dir=cache)
+    path = cache / "mnist" / f"{PARTS[2]}.gz"
+    path.write_bytes(path.read_bytes()[:100])
+    assert load_digits("mnist", cache_dir=cache).dataset == "mnist"
+    assert len(mirror[1]) == 5
+
+
+def test_no_network_means_drawn_digits_that_say_so(cache: Path, few_drawn: None) -> None:
+    digits = load_digits("auto", cache_dir=cache)
+    assert (digits.dataset, digits.source) == ("drawn", drawn.SOURCE)
+    with pytest.raises(DataError, match="could not be downloaded") as caught:
+        load_digits("mnist", cache_dir=cache)
+    assert "--data-dir" in caught.value.hint
+
+
+def test_a_download_can_be_cancelled(mirror: tuple[str, list[str]], cache: Path) -> None:
+    with pytest.raises(DataCancelled):
+        load_digits("auto", cache_dir=cache, cancelled=lambda: True)
+    assert not list(cache.rglob("*.part"))
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+from engines.data import download, load_digits
+download.MD5, download.SIZES = {md5!r}, {sizes!r}
+print(load_digits("mnist", cache_dir=Path({cache!r})).sha256)
+"""
+
+
+def test_two_at_once_fetch_once_and_agree(mirror: tuple[str, list[str]], cache: Path) -> None:
+    script = _CHILD.format(md5=download.MD5, sizes=download.SIZES, cache=str(cache))
+    children = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    answers = {child.communicate(timeout=60)[0] for child in children}
+    assert len(answers) == 1
+    assert answers.pop().strip()
+    assert len(mirror[1]) == 4
+
+
+# Drawing
+
+
+def test_drawn_digits_depend_on_the_seed_alone() -> None:
+    first, again, other = (drawn.draw(200, seed, lambda *_: None, lambda: False) for seed in (1, 1, 2))
+    assert np.array_equal(first[0], again[0])
+    assert np.array_equal(first[1], again[1])
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_drawn_digits_are_placed_as_mnist_places_its_own() -> None:
+    images, labels = drawn.draw(500, 3, lambda *_: None, lambda: False)
+    assert set(labels.tolist()) == set(range(10))
+    weights = images.astype(float)
+    mass = weights.sum(axis=(1, 2))
+    grid = np.arange(28)
+    x = (weights * grid[None, None, :]).sum(axis=(1, 2)) / mass
+    y = (weights * grid[None, :, None]).sum(axis=(1, 2)) / mass
+    assert np.abs(x - 13.5).max() < 1.5
+    assert np.abs(y - 13.5).max() < 1.5
+    assert (images.max(axis=(1, 2)) > 150).all()
+    assert ((images[:, :2].max(axis=(1, 2)) < 50) | (mass > 0)).all()
+
+
+def test_drawn_digits_are_cached_and_a_broken_cache_is_drawn_again(cache: Path, few_drawn: None) -> None:
+    first = load_digits("drawn", cache_dir=cache)
+    (kept,) = cache.rglob("*.npz")
+    kept.write_bytes(kept.read_bytes()[:500])
+    assert load_digits("drawn", cache_dir=cache).sha256 == first.sha256
+
+
+def test_drawing_needs_no_cache(tmp_path: Path, few_drawn: None) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    assert load_digits("drawn", cache_dir=tmp_path / "file").dataset == "drawn"
+
+
+def test_limits_keep_the_first(mnist_folder: Path, cache: Path) -> None:
+    digits = load_digits("mnist", mnist_folder, cache_dir=cache).limited(7, None)
+    assert (len(digits.train_labels), len(digits.train_images), len(digits.test_labels)) == (7, 7, 10)
+
+
+@pytest.mark.skipif(not REAL_MNIST, reason="MNIST_TUI_DATA names no copy of MNIST")
+def test_the_real_files(cache: Path) -> None:
+    digits = read(find_digits(Path(REAL_MNIST), cache)[0])
+    assert (len(digits.train_labels), len(digits.test_labels)) == (60_000, 10_000)
+    assert digits.sha256 == load_digits("mnist", Path(REAL_MNIST), cache_dir=cache).sha256
+    assert digits.train_labels[:5].tolist() == [5, 0, 4, 1, 9]

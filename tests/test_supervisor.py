@@ -1,0 +1,157 @@
+"""What the parent sees when a worker dies, hangs or never was: real processes, real signals."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engines.config import TrainConfig, from_settings
+from engines.events import LogLine, RunFailed, RunFinished, TrainProgress, WorkerExited, WorkerReady, WorkerSpawned
+from engines.grammar import violations
+from tests.conftest import SCRIPTED, Worked
+
+Work = Callable[[], Worked]
+
+
+def _long(small_mnist: Path) -> TrainConfig:
+    return from_settings({"epochs": 5000, "batch_size": 64, "data_dir": str(small_mnist)})
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+def test_a_killed_worker_is_a_failed_run_and_an_exit(number: int, work: Work, small_mnist: Path) -> None:
+    worker = work()
+    worker.start(_long(small_mnist))
+    worker.wait_for(TrainProgress)
+    os.kill(worker.of(WorkerReady)[0].pid, number)
+    failed = worker.wait_for(RunFailed)
+    exited = worker.wait_for(WorkerExited)
+    name = signal.Signals(number).name
+    assert (failed.kind, exited.signal, name in failed.message) == ("crashed", name, True)
+    assert "Restart" in failed.hint
+    worker.thread.join(10)
+    assert violations(worker.events) == []
+
+
+def test_an_exit_without_a_word_is_said(work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "exit@4")
+    worker = work()
+    worker.start(small_config)
+    assert "code 3" in worker.wait_for(RunFailed).message
+    assert worker.wait_for(WorkerExited).returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"), [("raise@3", "internal"), ("oom@3", "out-of-memory"), ("import", "framework"), ("missing", "missing-framework")]
+)
+def test_failures_have_a_kind_and_a_hint(
+    script: str, kind: str, work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", script)
+    worker = work()
+    worker.start(small_config)
+    failed = worker.wait_for(RunFailed)
+    assert (failed.kind, failed.run_id) == (kind, "run")
+    assert failed.hint
+    assert failed.traceback
+    worker.finish()
+    assert violations(worker.events) == []
+
+
+def test_nan_is_no_failure(work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "nan@3")
+    worker = work()
+    worker.start(small_config)
+    worker.wait_for(RunFinished)
+    assert any(event.loss != event.loss for event in worker.of(TrainProgress))
+
+
+def test_a_hanging_worker_is_ended_by_the_ladder(
+    work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "hang@3")
+    worker = work()
+    worker.start(small_config)
+    worker.wait_for(TrainProgress)
+    worker.supervisor.end()
+    assert worker.wait_for(RunFailed, timeout=6).kind == "interrupted"
+    worker.wait_for(WorkerExited, timeout=6)
+
+
+def test_a_stopped_worker_is_ended_by_the_ladder(work: Work, small_mnist: Path) -> None:
+    """SIGSTOP: it hears nothing, and SIGTERM waits; SIGKILL does not."""
+    worker = work()
+    worker.start(_long(small_mnist))
+    worker.wait_for(TrainProgress)
+    os.kill(worker.of(WorkerSpawned)[0].pid, signal.SIGSTOP)
+    worker.supervisor.end()
+    assert worker.wait_for(WorkerExited, timeout=6).signal == "SIGKILL"
+
+
+def test_kill_is_said_to_be_wanted(work: Work, small_mnist: Path) -> None:
+    worker = work()
+    worker.start(_long(small_mnist))
+    worker.wait_for(TrainProgress)
+    worker.supervisor.kill()
+    assert worker.wait_for(RunFailed).kind == "killed"
+
+
+def test_an_interpreter_that_is_not_there(work: Work, small_config: TrainConfig) -> None:
+    worker = work()
+    worker.supervisor.spec = dataclasses.replace(worker.supervisor.spec, python="/nowhere/python")
+    worker.start(small_config)
+    failed = worker.wait_for(RunFailed)
+    assert (failed.kind, "/nowhere/python" in failed.message) == ("missing-interpreter", True)
+    assert worker.wait_for(WorkerExited).returncode is None
+    assert violations(worker.events) == []
+
+
+_APP = """
+import sys, threading
+from pathlib import Path
+from engines.api import EngineSpec, Supervisor, from_settings
+spec = EngineSpec(name="pytorch", title="x", module={module!r}, python=sys.executable)
+supervisor = Supervisor(spec, lambda e: print(type(e).__name__, getattr(e, "pid", ""), flush=True), cache_dir=Path({cache!r}))
+supervisor.start_run("r", from_settings({{"epochs": 5000, "batch_size": 64, "data_dir": {data!r}}}))
+supervisor.run()
+"""
+
+
+def test_a_worker_ends_itself_when_its_app_is_gone(small_mnist: Path, tmp_path: Path) -> None:
+    """SIGKILL of the app: nothing of it can clean up, and nothing is left within five seconds."""
+    script = _APP.format(module=str(SCRIPTED), cache=str(tmp_path), data=str(small_mnist))
+    app = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert app.stdout
+    pid = 0
+    for line in app.stdout:
+        name, _, number = line.strip().partition(" ")
+        pid = int(number) if name == "WorkerSpawned" else pid
+        if name == "TrainProgress":
+            break
+    worker = psutil.Process(pid)
+    app.kill()
+    app.wait()
+    worker.wait(timeout=5)
+    app.stdout.close()
+
+
+@pytest.mark.parametrize("how", ["end", "kill", "crash"])
+def test_what_a_worker_left_behind_goes_too(how: str, work: Work, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "child@2")
+    worker = work()
+    worker.start(_long(small_mnist))
+    said = worker.wait_for(LogLine, until=lambda line: line.text.startswith("child"))
+    child = psutil.Process(int(said.text.split()[1]))
+    if how == "crash":
+        os.kill(worker.of(WorkerSpawned)[0].pid, signal.SIGKILL)
+    else:
+        getattr(worker.supervisor, how)()
+    worker.wait_for(WorkerExited)
+    child.wait(timeout=5)
