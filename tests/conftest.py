@@ -47,7 +47,8 @@ def small_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Nobody's own files are read or written."""
-    for variable in ("MNIST_TUI_DATA", "MNIST_TUI_PYTORCH_PYTHON", "MNIST_TUI_KERAS_PYTHON", "KERAS_HOME", "MNIST_TUI_SCRIPT"):
+    os.environ.pop("MNIST_TUI_SCRIPT", None)
+    for variable in ("MNIST_TUI_DATA", "MNIST_TUI_PYTORCH_PYTHON", "MNIST_TUI_KERAS_PYTHON", "KERAS_HOME"):
         monkeypatch.delenv(variable, raising=False)
     for variable, name in (
         ("HOME", "home"),

@@ -84,6 +84,8 @@ class MnistApp(App[None]):
         self._remember = remember
         self._leaving = False
         self._terminal = terminal.save()
+        self._guarded = False
+        self._guard: threading.Timer | None = None
         self._possible: tuple[bool | None, ...] = ()
         for theme in (themes.DARK, themes.LIGHT):
             self.register_theme(theme)
@@ -127,11 +129,22 @@ class MnistApp(App[None]):
         if self._leaving:
             return
         self._leaving = True
-        # A terminal that is gone can hold Textual's writer for ever (its queue is bounded and put blocks).
-        timer = threading.Timer(CUT_OFF_SECONDS, self._cut_off, (return_code,))
-        timer.daemon = True
-        timer.start()
+        if self._guarded:
+            self._guard = threading.Timer(CUT_OFF_SECONDS, self._cut_off, (return_code,))
+            self._guard.daemon = True
+            self._guard.start()
         self.exit(return_code=return_code)
+
+    def run_guarded(self) -> int:
+        """Run, and leave in time even when the terminal is gone, which can hold Textual's writer for ever."""
+        self._guarded = True
+        try:
+            self.run()
+        finally:
+            self.session.close(CLOSE_SECONDS)
+            if self._guard is not None:
+                self._guard.cancel()
+        return self.return_code or 0
 
     def _cut_off(self, return_code: int) -> None:
         self.session.close(0.0)

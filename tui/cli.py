@@ -187,9 +187,9 @@ def _run_app(options: argparse.Namespace) -> int:
         ascii_only=options.ascii or not _utf8(),
         remember=remembered,
     )
-    app.run()
+    code = app.run_guarded()
     _say_goodbye(app)
-    return app.return_code or 0
+    return code
 
 
 def _usable(settings: dict[str, Any]) -> dict[str, Any]:
@@ -304,8 +304,7 @@ def _run_replay(options: argparse.Namespace) -> int:
         fps=4 if options.slow else options.fps,
         ascii_only=options.ascii or not _utf8(),
     )
-    app.run()
-    return app.return_code or 0
+    return app.run_guarded()
 
 
 def _export_options(parser: argparse.ArgumentParser) -> None:

@@ -61,7 +61,7 @@ class TrainScreen(Screen[None]):
 
     def show_frame(self, changed: set[str], with_curves: bool) -> None:
         """One frame: numbers always, curves of what changed, nothing while another screen hides this one."""
-        if not self.is_mounted or self.app.screen_stack[0] is not self:
+        if not self.query("#header"):  # not composed yet, or already taken apart
             return
         session, now, palette = self.session, self.session.now(), self._palette()
         width = self.size.width
@@ -96,7 +96,7 @@ class TrainScreen(Screen[None]):
         if self._palette_of != self.app.theme:
             self._palette_of = self.app.theme
             variables = self.app.theme_variables
-            self._colors = {f"${name}": variables[name] for name in _COLORS}
+            self._colors = {f"${name}": variables[name].removeprefix("ansi_") for name in _COLORS}  # as Rich says it
         return self._colors
 
     def _machine(self, width: int) -> Text:

@@ -1,0 +1,335 @@
+"""The app by keys and messages, with real worker processes of the scripted engine, at several sizes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Footer, Input, Select, Static
+
+from tests.conftest import scripted_spec
+from tui.app import MnistApp
+from tui.commands import COMMANDS
+from tui.screens.dialogs import HelpDialog, QuitDialog
+from tui.screens.settings import SettingsScreen
+from tui.screens.train import TrainScreen
+from tui.widgets.chart import LineChart
+from tui.widgets.engine_panel import EnginePanel, Line
+from tui.widgets.log_pane import LogPane
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+
+
+@asynccontextmanager
+async def opened(
+    tmp_path: Path, small_mnist: Path, size: tuple[int, int] = (120, 40), **settings: Any
+) -> AsyncIterator[tuple[MnistApp, Pilot[None]]]:
+    """The app with two scripted engines; when it is left, no process of it is."""
+    app = MnistApp(
+        [scripted_spec("pytorch"), scripted_spec("keras")],
+        {"epochs": 2, "batch_size": 64, "data_dir": str(small_mnist), **settings},
+        cache_dir=tmp_path / "cache",
+        runs_dir=tmp_path / "runs",
+        remember=tmp_path / "remembered.json",
+    )
+    if settings.get("epochs", 0) > 100:
+        os.environ["MNIST_TUI_SCRIPT"] = "slow"  # taken back by the fixture `home`
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    async with app.run_test(size=size) as pilot:
+        yield app, pilot
+    left = {child.pid for child in psutil.Process().children(recursive=True)} - before
+    assert not left, "the app left processes behind"
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], bool], timeout: float = 30.0) -> None:
+    """Wait for something to become true, frame by frame."""
+    try:
+        async with asyncio.timeout(timeout):
+            while not condition():
+                await pilot.pause(0.02)
+    except TimeoutError:
+        app = pilot.app
+        assert isinstance(app, MnistApp)
+        pytest.fail(f"still {phases(app)} after {timeout} s; aim {app.train_screen.aim}, screen {app.screen}")
+
+
+def phases(app: MnistApp) -> list[str]:
+    return [history.phase for history in app.session.histories.values()]
+
+
+def text_of(app: MnistApp, selector: str) -> str:
+    return str(app.screen.query_one(selector, Static).render())
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_start_trains_both_and_shows_it(size: tuple[int, int], tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, size) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        assert "press s to start" in text_of(app, "#panel-keras #state")
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.pause(0.5)
+        for engine in ("pytorch", "keras"):
+            assert "finished" in text_of(app, f"#panel-{engine} #state")
+            assert "100 %" in text_of(app, f"#panel-{engine} #progress")
+            chart = app.screen.query_one(f"#panel-{engine} #loss", LineChart)
+            drawn = "".join(chart.render_line(y).text for y in range(chart.size.height))
+            assert any(0x2800 < ord(c) < 0x2900 for c in drawn), "the loss is drawn"
+        assert "MNIST 640 + 200" in text_of(app, "#header")
+        (run,) = (tmp_path / "runs").iterdir()
+        assert {"config.json", "events.jsonl", "summary.json"} <= {path.name for path in run.iterdir()}
+
+
+async def test_every_line_fits_its_place(tmp_path: Path, small_mnist: Path) -> None:
+    """Nothing is wider than the screen, at any size."""
+    async with opened(tmp_path, small_mnist, (120, 40)) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        for size in ((80, 24), (60, 20), (59, 14), (40, 10), (20, 5), (5, 3), (1, 1), (300, 100), (120, 40)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.15)
+            for widget in app.screen.query(Line):
+                assert widget.region.right <= max(size[0], 1)
+
+
+async def test_resize_storm(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        for i in range(60):
+            await pilot.resize_terminal(1 + (i * 73) % 230, 1 + (i * 37) % 70)
+            await pilot.pause()
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: app.screen.query_one("#panel-keras #loss", LineChart).size.height > 5)
+
+
+async def test_pause_resume_stop_by_keys(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        await pilot.press("space")
+        await until(pilot, lambda: phases(app) == ["paused", "paused"])
+        await pilot.press("1")
+        await pilot.press("space")
+        await until(pilot, lambda: phases(app) in (["training", "paused"], ["evaluating", "paused"]))
+        await pilot.press("1", "1", "x")
+        await until(pilot, lambda: phases(app) == ["stopped", "stopped"])
+        assert all(history.test_accuracy is not None for history in app.session.histories.values())
+
+
+async def test_a_killed_worker_is_shown_and_restarted_while_the_other_goes_on(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        other = app.session.histories["pytorch"]
+        pid = app.session.histories["keras"].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await until(pilot, lambda: phases(app)[1] == "failed")
+        await pilot.pause(0.3)
+        notice = text_of(app, "#panel-keras #notice")
+        assert "SIGKILL" in notice
+        assert "r tries again" in notice
+        steps = other.global_step
+        await pilot.press("r")
+        await until(pilot, lambda: phases(app)[1] == "training")
+        assert app.session.histories["keras"].pid != pid
+        await until(pilot, lambda: other.global_step > steps)
+        assert other.failure is None
+        await pilot.pause(0.3)
+        assert not app.screen.query_one("#panel-keras #notice").display
+
+
+async def test_kill_by_key(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        await pilot.press("K")
+        await until(pilot, lambda: phases(app) == ["failed", "failed"])
+        assert app.session.histories["keras"].failure.kind == "killed"  # type: ignore[union-attr]
+
+
+async def test_a_second_start_uses_the_warm_workers(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        pids = [history.pid for history in app.session.histories.values()]
+        await pilot.press("s")
+        await until(pilot, lambda: len(list((tmp_path / "runs").glob("*/summary.json"))) == 2)
+        assert [history.pid for history in app.session.histories.values()] == pids
+
+
+async def test_one_framework_alone(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, framework="keras") as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app)[1] == "finished")
+        assert phases(app)[0] == "off"
+
+
+async def test_time_trial_takes_turns(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, mode="time-trial") as (app, pilot):
+        await pilot.press("s")
+        overlapped = []
+
+        def done() -> bool:
+            overlapped.append(sum(history.running for history in app.session.histories.values()) > 1)
+            return phases(app) == ["finished", "finished"]
+
+        await until(pilot, done)
+        assert not any(overlapped)
+
+
+async def test_quitting_asks_only_while_training(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        await pilot.press("q")
+        assert isinstance(app.screen, QuitDialog)
+        await pilot.press("n")
+        assert isinstance(app.screen, TrainScreen)
+        assert app.session.running
+        await pilot.press("ctrl+c")
+        assert isinstance(app.screen, QuitDialog)
+        await pilot.press("y")
+        await pilot.pause()
+        assert app.return_code == 0
+
+
+async def test_quitting_when_idle_does_not_ask(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("q")
+        await pilot.pause()
+        assert app.return_code == 0
+
+
+async def test_settings_validate_as_one_types(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("e")
+        await pilot.pause()
+        form = app.screen
+        assert isinstance(form, SettingsScreen)
+        epochs = form.query_one("#epochs", Input)
+        epochs.value = "zero"
+        await pilot.pause()
+        assert "whole number" in str(form.query_one("#reason-epochs", Static).render())
+        await pilot.press("ctrl+s")
+        assert app.screen is form, "a wrong field can't be kept"
+        epochs.value = "3"
+        await pilot.pause()
+        assert "--epochs 3" in str(form.query_one("#command", Static).render())
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert app.settings["epochs"] == 3
+        assert '"epochs": 3' in (tmp_path / "remembered.json").read_text()
+
+
+async def test_a_device_that_can_not_be_used_says_why(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("e")
+        await pilot.pause()
+        app.screen.query_one("#device", Select).value = "cuda:0"
+        await pilot.pause()
+        assert "scripted away" in str(app.screen.query_one("#reason-device", Static).render())
+
+
+async def test_escape_changes_nothing(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        before = dict(app.settings)
+        await pilot.press("e")
+        await pilot.pause()
+        app.screen.query_one("#epochs", Input).value = "9"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.settings == before
+
+
+async def test_logs_show_what_the_worker_printed(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "garbage@3")
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("l", "s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await until(pilot, lambda: "last words" in "\n".join(s.text for s in app.screen.query_one("#log-keras", LogPane).lines))
+        screen = app.export_screenshot()
+        assert "\x1b" not in screen
+
+
+async def test_help_lists_every_command(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, (100, 60)) as (app, pilot):
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, HelpDialog)
+        screen = app.export_screenshot().replace("&#160;", " ")
+        for command in COMMANDS:
+            assert command.help.split()[0] in screen
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, TrainScreen)
+
+
+async def test_impossible_commands_are_grey_and_do_nothing(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        assert app.check_action("stop", ()) is None
+        assert app.check_action("start", ()) is True
+        await pilot.press("x", "space", "r")
+        assert phases(app) == ["ready", "ready"]
+        assert app.screen.query_one(Footer).display
+
+
+async def test_themes_and_scales(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        for _ in range(3):
+            await pilot.press("t", "y")
+            await pilot.pause(0.1)
+        assert app.theme == "mnist-dark"
+
+
+async def test_mashed_keys(tmp_path: Path, small_mnist: Path) -> None:
+    """Everything but leaving, in a fixed but senseless order."""
+    keys = "s space x l r e escape K 1 y t question_mark escape s r l space 2 x s q n s K r space".split()
+    async with opened(tmp_path, small_mnist, epochs=50) as (app, pilot):
+        for _ in range(4):
+            await pilot.press(*keys)
+        await pilot.press("escape")
+        assert app.is_running
+
+
+async def test_a_missing_framework_says_what_to_install(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "missing")
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["failed", "failed"])
+        await pilot.pause(0.3)
+        assert "pip install torch" in text_of(app, "#panel-pytorch #notice")
+        assert "pip install tensorflow keras" in text_of(app, "#panel-keras #notice")
+
+
+async def test_an_unwritable_runs_folder_is_said_and_training_goes_on(tmp_path: Path, small_mnist: Path) -> None:
+    (tmp_path / "runs").write_text("a file is in the way")
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.pause(0.2)
+        assert "not kept" in text_of(app, "#machine")
+
+
+async def test_panels_know_no_framework(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, _):
+        panels = list(app.screen.query(EnginePanel))
+        assert [panel.engine for panel in panels] == ["pytorch", "keras"]

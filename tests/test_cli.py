@@ -1,0 +1,191 @@
+"""The command line as a shell sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engines.events import RunFinished
+from engines.grammar import violations
+from engines.protocol import decode_event
+from engines.runs.directory import read_events
+from tests.conftest import SCRIPTED, scripted_spec
+from tui import cli, headless
+
+CLI = [sys.executable, "-m", "tui.cli"]
+
+
+def run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    code = "import sys; from tui.cli import main; sys.exit(main())"
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=timeout)
+
+
+def test_version() -> None:
+    from engines.version import __version__
+
+    assert run("--version").stdout == f"mnist-tui {__version__}\n"
+
+
+@pytest.mark.parametrize("command", list(cli.COMMANDS))
+def test_every_command_has_help(command: str) -> None:
+    done = run(*([command] if command else []), "--help")
+    assert done.returncode == 0
+    assert "usage: mnist-tui" in done.stdout
+    if not command:
+        assert all(name in done.stdout for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["frobnicate"], "no command"),
+        (["train", "--epochs", "0"], "at least 1"),
+        (["train", "--epochs", "many"], "whole number"),
+        (["train", "--device", "gpu"], "cuda:N"),
+        (["train", "--learning-rate", "nan"], "finite"),
+        (["train", "--framework", "jax"], "invalid choice"),
+        (["train", "--no-such-flag"], "no-such-flag"),
+        (["train", "--epoch", "3"], "--epoch"),
+        (["replay"], "run"),
+        (["replay", "nothing-of-that-name"], "mnist-tui runs"),
+        (["replay", "x", "--speed", "fast"], "--speed"),
+        (["export", "../../etc/passwd"], "no run"),
+        ([], "terminal"),
+    ],
+)
+def test_bad_usage_is_one_sentence_and_2(arguments: list[str], says: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both engines are the scripted one."""
+    monkeypatch.setattr(cli, "_specs", lambda options: [scripted_spec("pytorch"), scripted_spec("keras")])
+
+
+def test_json_is_nothing_but_events(scripted: None, small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = cli.main(["train", "--json", "--epochs", "2", "--batch-size", "64", "--data-dir", str(small_mnist)])
+    out, err = capsys.readouterr()
+    events = [decode_event(line) for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    for engine in ("pytorch", "keras"):
+        own = [event for event in events if event.engine == engine]
+        assert violations(own) == []
+        assert len([event for event in own if isinstance(event, RunFinished)]) == 1
+
+
+def test_plain_lines_and_a_summary(scripted: None, small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = cli.main(["train", "--epochs", "1", "--batch-size", "64", "--data-dir", str(small_mnist)])
+    out = capsys.readouterr().out
+    assert code == 0
+    assert "epoch 1/1" in out
+    assert out.count("completed: test accuracy") == 2
+    assert "\x1b" not in out
+
+
+def test_a_missed_target_is_1(scripted: None, small_mnist: Path) -> None:
+    arguments = ["train", "--json", "--epochs", "1", "--data-dir", str(small_mnist)]
+    assert cli.main([*arguments, "--target-accuracy", "100"]) == 1
+    assert cli.main([*arguments, "--target-accuracy", "5"]) == 0
+
+
+def test_a_failed_run_is_1(scripted: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--data-dir", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signals_end_it_with_their_code_and_leave_nothing(number: int, code: int, small_mnist: Path) -> None:
+    script = f"""
+import sys
+from tests.conftest import scripted_spec
+from tui import cli
+cli._specs = lambda options: [scripted_spec("pytorch"), scripted_spec("keras")]
+sys.exit(cli.main(["train", "--json", "--epochs", "9999", "--data-dir", {str(small_mnist)!r}]))
+"""
+    root = str(SCRIPTED.parents[1])
+    child = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root}
+    )
+    assert child.stdout
+    pids = []
+    for line in child.stdout:
+        event = json.loads(line)
+        if event["type"] == "WorkerSpawned":
+            pids.append(event["pid"])
+        if event["type"] == "EpochCompleted" and len(pids) == 2:
+            break
+    child.send_signal(number)
+    child.stdout.read()
+    child.stdout.close()
+    assert child.wait(10) == code
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_runs_export_and_their_files(
+    scripted: None, small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "kept"
+    arguments = ["--epochs", "2", "--batch-size", "64", "--data-dir", str(small_mnist), "--runs-dir", str(runs)]
+    assert cli.main(["train", "--json", *arguments]) == 0
+    capsys.readouterr()
+    assert cli.main(["runs", "--json", "--runs-dir", str(runs)]) == 0
+    (run_,) = json.loads(capsys.readouterr().out)
+    assert run_["summary"]["keras"]["outcome"] == "completed"
+    assert cli.main(["runs", "--runs-dir", str(runs)]) == 0
+    assert run_["id"] in capsys.readouterr().out
+    assert cli.main(["export", run_["id"], "--runs-dir", str(runs)]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[0].startswith("engine,split,t,epoch,global_step,loss,accuracy")
+    assert sum(",test," in row for row in rows) == 4
+    events = list(read_events(runs / run_["id"] / "events.jsonl"))
+    assert violations(event for event in events if event.engine == "pytorch") == []
+    with open(runs / run_["id"] / "events.jsonl", "a") as file:
+        file.write('{"type":"TrainProg')
+    assert len(list(read_events(runs / run_["id"] / "events.jsonl"))) == len(events)
+
+
+def test_data_says_where_the_digits_are(small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["data", "--json", "--data-dir", str(small_mnist)]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["origin"] == "--data-dir"
+    assert cli.main(["data", "--fetch", "--json", "--data-dir", str(small_mnist)]) == 0
+    assert json.loads(capsys.readouterr().out)["train_size"] == 640
+    assert cli.main(["data", "--fetch", "--dataset", "mnist", "--data-dir", "nowhere"]) == 1
+
+
+def test_doctor_finds_the_engines_and_what_is_missing(
+    scripted: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli.main(["doctor", "--json"]) == 0
+    findings = json.loads(capsys.readouterr().out)
+    assert any("scripted away" in finding["text"] for finding in findings)
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "missing")
+    assert cli.main(["doctor"]) == 3
+    assert "pip install" in capsys.readouterr().out
+
+
+def test_summaries_name_drawn_digits() -> None:
+    from engines.api import RunHistory
+    from engines.events import DataReady
+    from tests.test_history import life
+
+    history = RunHistory("keras")
+    for event in life():
+        history.apply(event)
+    assert "completed: test accuracy 99.20 %" in headless.summary_line(history)
+    history.apply(DataReady(engine="keras", dataset="drawn", source="", sha256="", train_size=1, test_size=1, seconds=0.0))
+    assert "DRAWN" in headless.summary_line(history)

@@ -1,0 +1,45 @@
+"""Who imports what, seen from inside fresh interpreters."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras"}
+
+
+def modules_after(code: str) -> set[str]:
+    """The top-level modules that are loaded once `code` has run in a fresh interpreter."""
+    script = f"{code}\nimport json, sys\nprint(json.dumps(sorted({{m.partition('.')[0] for m in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_app_loads_no_framework_and_no_numpy_before_its_first_paint() -> None:
+    loaded = modules_after("import tui.app, tui.screens.train, tui.screens.settings, tui.headless")
+    assert not loaded & (FRAMEWORKS | {"numpy", "psutil", "pynvml"})
+
+
+def test_the_engines_know_no_screen() -> None:
+    loaded = modules_after("import engines.api, engines.doctor, engines.supervisor, engines.worker.control")
+    assert not loaded & (FRAMEWORKS | {"tui", "textual", "rich"})
+
+
+def test_a_worker_needs_little() -> None:
+    loaded = modules_after("import engines.worker.control, engines.worker.trainer")
+    assert not loaded & (FRAMEWORKS | {"tui", "textual", "rich", "psutil", "platformdirs", "pynvml"})
+
+
+def test_version_and_help_are_quick_to_import() -> None:
+    loaded = modules_after("import tui.cli\ntui.cli.main(['--version'])")
+    assert not loaded & (FRAMEWORKS | {"textual", "rich", "numpy", "psutil", "platformdirs"})
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize(("engine", "own"), [("pytorch", {"torch"}), ("keras", {"tensorflow", "keras"})])
+def test_each_engine_imports_its_own_framework_alone(engine: str, own: set[str]) -> None:
+    loaded = modules_after(f"import engines.worker.{engine}_engine")
+    assert loaded & FRAMEWORKS == own
