@@ -44,7 +44,7 @@ def diagnose(specs: Sequence[EngineSpec], data_dir: Path | None, cache_dir: Path
         thread.join()
     for spec in specs:
         found += answers[spec.name]
-    return found + [_gpus(), *_digits(data_dir, cache_dir)]
+    return [*found, _gpus(), *_digits(data_dir, cache_dir)]
 
 
 def probe(spec: EngineSpec, cache_dir: Path, timeout: float = PROBE_SECONDS) -> list[Finding]:
@@ -65,12 +65,16 @@ def probe(spec: EngineSpec, cache_dir: Path, timeout: float = PROBE_SECONDS) -> 
     thread.join()
     where = f"in {spec.python} ({spec.python_from})"
     if not in_time:
-        return [Finding(spec.title, "bad", f"did not import within {timeout:.0f} s {where}", f"{spec.python} -X importtime")]
+        return [
+            Finding(spec.title, "bad", f"did not import within {timeout:.0f} s {where}", f"{spec.python} -X importtime")
+        ]
     answer = answers[0]
     if isinstance(answer, RunFailed):
         return [Finding(spec.title, "bad", f"{answer.message} {where}", answer.hint)]
     if not isinstance(answer, WorkerReady):
-        return [Finding(spec.title, "bad", f"its worker ended at once {where}", f"{spec.python} -c 'import {spec.name}'")]
+        return [
+            Finding(spec.title, "bad", f"its worker ended at once {where}", f"{spec.python} -c 'import {spec.name}'")
+        ]
     found = [Finding(spec.title, "ok", f"{answer.framework}, imported in {answer.import_seconds:.1f} s {where}")]
     for device in answer.devices:
         text = f"{device.id} {device.name}" + (f": {device.reason}" if device.reason else "")
@@ -94,7 +98,14 @@ def _gpus() -> Finding:
 
 
 def _digits(data_dir: Path | None, cache_dir: Path) -> list[Finding]:
-    found = [Finding("data", "ok", f"MNIST in {copy.path} ({copy.origin})") for copy in find_digits(data_dir, cache_dir)]
+    found = [
+        Finding("data", "ok", f"MNIST in {copy.path} ({copy.origin})") for copy in find_digits(data_dir, cache_dir)
+    ]
     return found or [
-        Finding("data", "note", "no MNIST here: it is downloaded at the first run, or digits are drawn", "mnist-tui data --fetch")
+        Finding(
+            "data",
+            "note",
+            "no MNIST here: it is downloaded at the first run, or digits are drawn",
+            "mnist-tui data --fetch",
+        )
     ]

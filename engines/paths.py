@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import platformdirs
+import tomllib
 
 _APP = "mnist-tui"
 

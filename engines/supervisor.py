@@ -301,13 +301,17 @@ class Supervisor:
         if self._ending_since is not None:
             return "interrupted", "The run was cut off because the worker was told to end.", ""
         if name == "SIGKILL":
-            return "crashed", "The worker was killed (SIGKILL).", (
-                "If nobody did that, the system ran out of memory. Restart starts a new worker."
+            return (
+                "crashed",
+                "The worker was killed (SIGKILL).",
+                ("If nobody did that, the system ran out of memory. Restart starts a new worker."),
             )
         how = f"was ended by {name}" if name else f"exited with code {returncode}"
         last = f" Its last words: {self._log_tail[-1]}" if self._log_tail else ""
-        return "crashed", f"The worker {how} in the middle of the run.{last}", (
-            "The log has the details. Restart starts a new worker."
+        return (
+            "crashed",
+            f"The worker {how} in the middle of the run.{last}",
+            ("The log has the details. Restart starts a new worker."),
         )
 
     def _fail(self, kind: str, message: str, hint: str = "Look at `mnist-tui doctor`.") -> None:

@@ -87,7 +87,9 @@ class Engine:
             sys.stderr.write("on stderr\n")
             for fd in range(3, 20):
                 try:
-                    os.write(fd, b'not json\n{"type":"Nonsense"}\n{"type":"Heartbeat","engine":"somebody","seq":1,"t":0}\n')
+                    os.write(
+                        fd, b'not json\n{"type":"Nonsense"}\n{"type":"Heartbeat","engine":"somebody","seq":1,"t":0}\n'
+                    )
                 except OSError:
                     continue
 

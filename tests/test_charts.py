@@ -84,9 +84,13 @@ def test_log_axis_labels_powers_of_ten() -> None:
     st.booleans(),
     st.sampled_from(["line", "points"]),
 )
-def test_any_data_at_any_size(data: list[tuple[float, float]], width: int, height: int, log: bool, ascii_only: bool, kind: str) -> None:
+def test_any_data_at_any_size(
+    data: list[tuple[float, float]], width: int, height: int, log: bool, ascii_only: bool, kind: str
+) -> None:
     xs, ys = [x for x, _ in data], [y for _, y in data]
-    rows = draw([Series("keras", xs, ys, kind=kind, dashed=True)], Axes(log_y=log), width, height, ascii_only=ascii_only)
+    rows = draw(
+        [Series("keras", xs, ys, kind=kind, dashed=True)], Axes(log_y=log), width, height, ascii_only=ascii_only
+    )
     assert len(rows) == height
     assert all(sum(cell_len(text) for text, _ in row) == width for row in rows)
 
@@ -106,7 +110,9 @@ def test_ticks_are_round() -> None:
     assert nice_ticks(0.0, 5628.0, 4) == [0.0, 2000.0, 4000.0]
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (469.0, "469"), (5628.0, "5.63k"), (60000.0, "60k"), (1e-7, "1e-7"), (2.5e6, "2e6")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0"), (469.0, "469"), (5628.0, "5.63k"), (60000.0, "60k"), (1e-7, "1e-7"), (2.5e6, "2e6")]
+)
 def test_short_numbers(value: float, text: str) -> None:
     assert short_number(value) == text
 

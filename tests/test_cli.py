@@ -187,5 +187,7 @@ def test_summaries_name_drawn_digits() -> None:
     for event in life():
         history.apply(event)
     assert "completed: test accuracy 99.20 %" in headless.summary_line(history)
-    history.apply(DataReady(engine="keras", dataset="drawn", source="", sha256="", train_size=1, test_size=1, seconds=0.0))
+    history.apply(
+        DataReady(engine="keras", dataset="drawn", source="", sha256="", train_size=1, test_size=1, seconds=0.0)
+    )
     assert "DRAWN" in headless.summary_line(history)

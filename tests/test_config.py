@@ -57,7 +57,9 @@ def test_unknown_settings_and_presets_are_errors() -> None:
         from_settings({"preset": "best-ever"})
 
 
-@pytest.mark.parametrize(("text", "fine"), [("auto", True), ("cpu", True), ("cuda:0", True), ("cuda:x", False), ("", False)])
+@pytest.mark.parametrize(
+    ("text", "fine"), [("auto", True), ("cpu", True), ("cuda:0", True), ("cuda:x", False), ("", False)]
+)
 def test_devices(text: str, fine: bool) -> None:
     assert is_device(text) is fine
 

@@ -142,7 +142,14 @@ def test_the_same_seed_gives_the_same_curve(engine: str, work: Work, small_mnist
 def test_both_frameworks_see_the_same_digits_and_begin_alike(work: Work, small_mnist: Path) -> None:
     """Equal orders, and with dropout off nearly the same first loss."""
     config = from_settings(
-        {"epochs": 1, "batch_size": 64, "data_dir": str(small_mnist), "dropout": 0.0, "optimizer": "sgd", "learning_rate": 0.01}
+        {
+            "epochs": 1,
+            "batch_size": 64,
+            "data_dir": str(small_mnist),
+            "dropout": 0.0,
+            "optimizer": "sgd",
+            "learning_rate": 0.01,
+        }
     )
     first, orders, ends = [], [], []
     for engine in ("pytorch", "keras"):
@@ -167,7 +174,14 @@ def test_engines_agree_under_every_optimizer(optimizer: str, work: Work, tmp_pat
     write_idx(tmp_path / "digits", images[320:], labels[320:], "t10k")
     rate = {"adadelta": 0.1}.get(optimizer, 0.001)
     config = from_settings(
-        {"epochs": 1, "batch_size": 64, "dropout": 0.0, "optimizer": optimizer, "learning_rate": rate, "data_dir": str(tmp_path / "digits")}
+        {
+            "epochs": 1,
+            "batch_size": 64,
+            "dropout": 0.0,
+            "optimizer": optimizer,
+            "learning_rate": rate,
+            "data_dir": str(tmp_path / "digits"),
+        }
     )
     losses = []
     for engine in ("pytorch", "keras"):

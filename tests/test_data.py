@@ -65,7 +65,9 @@ def test_copies_that_users_already_have_are_found(layout: str, home: Path, cache
     assert np.array_equal(digits.test_images, test[0])
 
 
-def test_the_same_digits_have_the_same_checksum_wherever_they_lie(mnist_folder: Path, tmp_path: Path, cache: Path) -> None:
+def test_the_same_digits_have_the_same_checksum_wherever_they_lie(
+    mnist_folder: Path, tmp_path: Path, cache: Path
+) -> None:
     train, test = random_digits(30), random_digits(10)
     np.savez(tmp_path / "mnist.npz", x_train=train[0], y_train=train[1], x_test=test[0], y_test=test[1])
     assert (
@@ -106,7 +108,8 @@ def _damage(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", ["cut short", "too long", "wrong magic", "wrong count", "absurd count", "other size", "a web page", "nothing"]
+    "how",
+    ["cut short", "too long", "wrong magic", "wrong count", "absurd count", "other size", "a web page", "nothing"],
 )
 def test_a_damaged_file_of_the_user_is_named_and_left_alone(how: str, mnist_folder: Path, cache: Path) -> None:
     path = mnist_folder / f"{PARTS[0]}.gz"
@@ -152,7 +155,7 @@ class _Evil:
 
 def test_pickles_in_an_npz_are_refused(tmp_path: Path, cache: Path) -> None:
     evil = np.array([_Evil()], dtype=object)
-    np.savez(tmp_path / "mnist.npz", x_train=evil, y_train=evil, x_test=evil, y_test=evil)  # type: ignore[arg-type]
+    np.savez(tmp_path / "mnist.npz", x_train=evil, y_train=evil, x_test=evil, y_test=evil)
     with pytest.raises(DataError):
         load_digits("mnist", tmp_path / "mnist.npz", cache_dir=cache)
     assert not Path("unpickled").exists()
@@ -187,7 +190,9 @@ def mirror(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
     monkeypatch.setattr(download, "SIZES", tuple(f.stat().st_size for f in files))
     seen: list[str] = []
     handler = type("Mirror", (_Mirror,), {"requests": seen})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(mnist_folder))) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(handler, directory=str(mnist_folder))
+    ) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}/"

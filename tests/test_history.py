@@ -64,7 +64,8 @@ def life() -> list[Event]:
         *(_progress(2, n, 20.0 + n) for n in (1, 2, 3, 4)),
         EvalCompleted(engine=e, t=25.0, epoch=2, global_step=8, accuracy=0.992, **EVAL),  # type: ignore[arg-type]
         epochs[1],
-        RunFinished(engine=e, t=30.0, outcome="completed", test_accuracy=0.992, test_loss=0.1, best_epoch=2, train_seconds=8.0, wall_seconds=30.0),
+        RunFinished(engine=e, t=30.0, outcome="completed", test_accuracy=0.992, test_loss=0.1, best_epoch=2,
+                    train_seconds=8.0, wall_seconds=30.0),
     ]  # fmt: skip
     return [_numbered(event, i) for i, event in enumerate(events, start=1)]
 
@@ -76,7 +77,7 @@ def _numbered(event: Event, seq: int) -> Event:
 
 
 def test_phases_of_a_life() -> None:
-    history, phases = RunHistory("keras"), []
+    history, phases = RunHistory("keras"), list[str]()
     for event in life():
         history.apply(event)
         if not phases or phases[-1] != history.phase:

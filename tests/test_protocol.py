@@ -56,7 +56,11 @@ def test_anything_else_is_a_protocol_error(line: str | bytes) -> None:
         decode_event(line)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
+    )
+)
 def test_wrong_fields_are_a_protocol_error(value: Any) -> None:
     line = json.dumps({"type": "TrainProgress", "engine": value, "epoch": value})
     with pytest.raises(ProtocolError):

@@ -49,7 +49,8 @@ def test_an_exit_without_a_word_is_said(work: Work, small_config: TrainConfig, m
 
 
 @pytest.mark.parametrize(
-    ("script", "kind"), [("raise@3", "internal"), ("oom@3", "out-of-memory"), ("import", "framework"), ("missing", "missing-framework")]
+    ("script", "kind"),
+    [("raise@3", "internal"), ("oom@3", "out-of-memory"), ("import", "framework"), ("missing", "missing-framework")],
 )
 def test_failures_have_a_kind_and_a_hint(
     script: str, kind: str, work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
@@ -143,7 +144,9 @@ def test_a_worker_ends_itself_when_its_app_is_gone(small_mnist: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("how", ["end", "kill", "crash"])
-def test_what_a_worker_left_behind_goes_too(how: str, work: Work, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_worker_left_behind_goes_too(
+    how: str, work: Work, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "child@2")
     worker = work()
     worker.start(_long(small_mnist))

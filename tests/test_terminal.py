@@ -41,7 +41,9 @@ class Terminal:
     def __init__(self, data: Path, folder: Path, extra: str = "") -> None:
         script = _APP.format(data=str(data), folder=str(folder), extra=extra)
         env = {**os.environ, "PYTHONPATH": str(SCRIPTED.parents[1]), "TERM": "xterm-256color"}
-        self.child = pexpect.spawn(sys.executable, ["-c", script], dimensions=(40, 120), env=env, timeout=30, encoding="utf-8")
+        self.child = pexpect.spawn(
+            sys.executable, ["-c", script], dimensions=(40, 120), env=env, timeout=30, encoding="utf-8"
+        )
         self.before: Any = termios.tcgetattr(self.child.child_fd)
         self.screen = pyte.Screen(120, 40)
         self.stream = pyte.Stream(self.screen)

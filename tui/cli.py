@@ -36,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in arguments:
             raise
-        print(f"{PROGRAM}: {type(error).__name__}: {error}. Run it again with --debug for the details.", file=sys.stderr)
+        print(
+            f"{PROGRAM}: {type(error).__name__}: {error}. Run it again with --debug for the details.", file=sys.stderr
+        )
         return 1
 
 
@@ -91,7 +93,9 @@ def _training_options(parser: argparse.ArgumentParser) -> None:
     where = parser.add_argument_group("where")
     where.add_argument("--runs-dir", metavar="DIR", help="where runs are kept")
     where.add_argument("--pytorch-python", metavar="PATH", default="", help="the interpreter that has PyTorch")
-    where.add_argument("--keras-python", metavar="PATH", default="", help="the interpreter that has TensorFlow and Keras")
+    where.add_argument(
+        "--keras-python", metavar="PATH", default="", help="the interpreter that has TensorFlow and Keras"
+    )
     where.add_argument(
         "--keras-backend", choices=("tensorflow",), default="tensorflow", help="what Keras computes with (tensorflow)"
     )
@@ -232,7 +236,9 @@ def _runs_dir(options: argparse.Namespace) -> str:
 
 def _train_options(parser: argparse.ArgumentParser) -> None:
     _training_options(parser)
-    parser.add_argument("--json", action="store_true", help="the events of both engines on stdout, a JSON object a line")
+    parser.add_argument(
+        "--json", action="store_true", help="the events of both engines on stdout, a JSON object a line"
+    )
     parser.add_argument("--plain", action="store_true", help="lines of text, also on a terminal")
 
 
@@ -240,9 +246,7 @@ def _run_train(options: argparse.Namespace) -> int:
     from tui import headless
 
     bars = sys.stdout.isatty() and not options.plain and os.environ.get("TERM") != "dumb"
-    return headless.train(
-        _specs(options), _settings(options), _runs_dir(options), json_lines=options.json, bars=bars
-    )
+    return headless.train(_specs(options), _settings(options), _runs_dir(options), json_lines=options.json, bars=bars)
 
 
 def _doctor_options(parser: argparse.ArgumentParser) -> None:
@@ -339,9 +343,7 @@ def _run_data(options: argparse.Namespace) -> int:
     return headless.data(options.dataset, options.data_dir, fetch=options.fetch, json_lines=options.json)
 
 
-COMMANDS: dict[
-    str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int], str]
-] = {
+COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int], str]] = {
     "": (_app_options, _run_app, "Train the MNIST convnet in PyTorch and Keras, live and side by side."),
     "train": (_train_options, _run_train, "train without the app: bars on a terminal, lines otherwise, or --json"),
     "doctor": (_doctor_options, _run_doctor, "look at frameworks, devices and data, and say what to mend"),

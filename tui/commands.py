@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from textual.binding import Binding
 
+KEY_NAMES = {"question_mark": "?", "K": "shift+k", "q": "q"}
+"""Keys that are called something else than Textual calls them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -21,7 +24,15 @@ class Command:
     @property
     def binding(self) -> Binding:
         """The command as Textual binds it."""
-        return Binding(self.keys, self.name, self.title, show=self.footer, tooltip=self.help, priority=self.name == "quit")
+        return Binding(
+            self.keys,
+            self.name,
+            self.title,
+            show=self.footer,
+            tooltip=self.help,
+            key_display=KEY_NAMES.get(self.keys.partition(",")[0]),
+            priority=self.name == "quit",  # also while an input has the focus
+        )
 
 
 COMMANDS = (
@@ -33,7 +44,13 @@ COMMANDS = (
     Command("settings", "e", "Settings", "Framework, device, preset, epochs and the rest."),
     Command("log", "l", "Log", "What each framework's process printed."),
     Command("log_scale", "y", "Log y", "The loss on a logarithmic axis, or back.", footer=False),
-    Command("focus_engine", "1,2", "Aim", "Aim pause, stop, kill and restart at one framework; again for both.", footer=False),
+    Command(
+        "focus_engine",
+        "1,2",
+        "Aim",
+        "Aim pause, stop, kill and restart at one framework; again for both.",
+        footer=False,
+    ),
     Command("theme", "t", "Theme", "Dark, light, or your terminal's own colours.", footer=False),
     Command("help", "question_mark,f1", "Help", "This page."),
     Command("quit", "q,ctrl+c,ctrl+q", "Quit", "Leave; asks first while something trains."),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 
-_CONTROL = re.compile(r"\x1b\[[0-9;]*m|(\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b.?|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f])")
+_CONTROL = re.compile(
+    r"\x1b\[[0-9;]*m|(\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b.?|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f])"
+)
 
 
 def clock(seconds: float | None) -> str:

@@ -18,13 +18,13 @@ from engines.api import (
     EngineSpec,
     Event,
     MachineHistory,
+    MachineUsage,
     Pause,
     Resume,
     RunDirectory,
     RunFailed,
     RunFinished,
     RunHistory,
-    MachineUsage,
     Sample,
     Sampler,
     Stop,
@@ -215,9 +215,7 @@ class Session:
         """(threads, cores) for each engine: those that run at once share the usable cores equally."""
         cores = usable_core_ids()
         racing = [
-            name
-            for name in self._workers
-            if name in configs or (self.mode == "race" and self._workers[name].open_run)
+            name for name in self._workers if name in configs or (self.mode == "race" and self._workers[name].open_run)
         ]
         shares = dict(zip(racing, split_cores(cores, max(len(racing), 1)), strict=True))
         out: dict[str, tuple[int, tuple[int, ...]]] = {}
@@ -318,7 +316,9 @@ class Session:
 class Replay:
     """A recording that plays as if it were live: the same questions, no workers."""
 
-    def __init__(self, events: Sequence[Event], speed: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, events: Sequence[Event], speed: float = 1.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         engines = list(dict.fromkeys(event.engine for event in events if event.engine != "machine"))
         self.histories = {engine: RunHistory(engine) for engine in engines}
         self.machine = MachineHistory()
@@ -367,4 +367,3 @@ class Replay:
     def close(self, timeout: float = 0.0) -> bool:
         """Nothing is left."""
         return True
-

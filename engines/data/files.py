@@ -74,7 +74,16 @@ def _read_npz(path: Path) -> tuple[Array, Array, Array, Array]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = [archive[name] for name in ("x_train", "y_train", "x_test", "y_test")]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        zipfile.BadZipFile,
+        zlib.error,
+        AttributeError,
+        TypeError,
+    ) as error:
         raise DataError(f"{path} can't be read as Keras' mnist.npz: {error}.", _HINT) from error
     for array, dimensions in zip(arrays, (3, 1, 3, 1), strict=True):
         if array.dtype != np.uint8 or array.ndim != dimensions or array.shape[1:] not in ((), (28, 28)):

@@ -97,9 +97,7 @@ def memory_used(root: Path = ROOT) -> int | None:
     return None
 
 
-def _tightest(
-    controller: str, read_limit: Callable[[Path], float | None], root: Path
-) -> tuple[float, Path] | None:
+def _tightest(controller: str, read_limit: Callable[[Path], float | None], root: Path) -> tuple[float, Path] | None:
     limits = [(limit, at) for at in _cgroups(controller, root) if (limit := read_limit(at)) is not None]
     return min(limits, key=lambda found: found[0], default=None)
 

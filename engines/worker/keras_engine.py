@@ -190,7 +190,7 @@ def set_precision(precision: str) -> None:
 
 
 def device_name(device: str) -> str:
-    """"cuda:0" as TensorFlow writes it."""
+    """ "cuda:0" as TensorFlow writes it."""
     kind, _, number = device.partition(":")
     return f"/GPU:{number}" if kind == "cuda" else "/CPU:0"
 

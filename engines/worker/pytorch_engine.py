@@ -46,7 +46,9 @@ class Engine:
 
     def weights(self) -> Weights:
         """The parameters in the canonical layout."""
-        named = {f"{name}.{kind}": getattr(layer, kind) for name, layer in layers(self.model) for kind in ("weight", "bias")}
+        named = {
+            f"{name}.{kind}": getattr(layer, kind) for name, layer in layers(self.model) for kind in ("weight", "bias")
+        }
         return {
             name.replace("weight", "kernel"): to_canonical(name, value.detach().cpu().numpy())
             for name, value in named.items()

@@ -87,7 +87,10 @@ def draw(series: Sequence[Series], axes: Axes, width: int, height: int, *, ascii
     labels = _y_labels(axes, y_low, y_high, plot_height) if box or axes.y_range else {}
     bar, corner, flat = ("|", "+", "-") if ascii_only else ("│", "└", "─")
     tick = "+" if ascii_only else "┤"
-    out = [[(f"{labels.get(i, ''):>5.5}", "label"), (tick if i in labels else bar, "axis"), *rows[i]] for i in range(plot_height)]
+    out = [
+        [(f"{labels.get(i, ''):>5.5}", "label"), (tick if i in labels else bar, "axis"), *rows[i]]
+        for i in range(plot_height)
+    ]
     out.append([("     ", "label"), (corner, "axis"), *_x_row(x_low, x_high, plot_width, flat, bool(box))])
     return out
 

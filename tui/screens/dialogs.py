@@ -10,14 +10,17 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from tui.commands import COMMANDS
+from tui.commands import COMMANDS, KEY_NAMES
 
 TERMS = (
     ("epoch", "One pass over all training digits. The reference takes 12."),
     ("step", "One batch of 128 digits: forward, backward, update."),
     ("loss", "Cross-entropy: how surprised the network is by the right answers. Lower is better."),
     ("train", "Measured while training, dropout on, over the digits since the last point."),
-    ("test", "Measured after each epoch on 10,000 digits never trained on, dropout off: so it is often the better one."),
+    (
+        "test",
+        "Measured after each epoch on 10,000 digits never trained on, dropout off: so it is often the better one.",
+    ),
     ("first step", "Tracing and warming up; not counted in img/s."),
     ("race", "Both share the machine, so their times are not comparable. --mode time-trial takes turns."),
 )
@@ -33,7 +36,10 @@ class QuitDialog(ModalScreen[bool]):
     ]
     CSS = """
     QuitDialog { align: center middle; background: $background 60%; }
-    QuitDialog > Vertical { width: 58; max-width: 95%; height: auto; border: round $warning; padding: 1 2; background: $surface; }
+    QuitDialog > Vertical {
+        width: 58; max-width: 95%; height: auto;
+        border: round $warning; padding: 1 2; background: $surface;
+    }
     QuitDialog Horizontal { height: auto; align-horizontal: center; margin-top: 1; }
     QuitDialog Button { margin: 0 1; }
     """
@@ -41,7 +47,9 @@ class QuitDialog(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """The question and two buttons."""
         with Vertical():
-            yield Static("Training is running. Leaving ends it: the epochs done so far are kept, the present one is lost.")
+            yield Static(
+                "Training is running. Leaving ends it: the epochs done so far are kept, the present one is lost."
+            )
             with Horizontal():
                 yield Button("Leave (y)", variant="warning", id="leave")
                 yield Button("Stay (n)", variant="primary", id="stay")
@@ -65,13 +73,18 @@ class HelpDialog(ModalScreen[None]):
     BINDINGS = [Binding("escape,q,question_mark,f1", "close", "Close")]
     CSS = """
     HelpDialog { align: center middle; background: $background 60%; }
-    HelpDialog > VerticalScroll { width: 76; max-width: 96%; height: auto; max-height: 92%; border: round $primary; padding: 1 2; background: $surface; }
+    HelpDialog > VerticalScroll {
+        width: 76; max-width: 96%; height: auto; max-height: 92%;
+        border: round $primary; padding: 1 2; background: $surface;
+    }
     """
 
     def compose(self) -> ComposeResult:
         """Two tables."""
         with VerticalScroll():
-            yield Static(Text("mnist-tui trains one convnet in two frameworks, at once and side by side.\n", style="bold"))
+            yield Static(
+                Text("mnist-tui trains one convnet in two frameworks, at once and side by side.\n", style="bold")
+            )
             yield Static(_table([(_keys(c.keys), c.help) for c in COMMANDS]))
             yield Static(Text("\nThe words on the screen\n", style="bold"))
             yield Static(_table(TERMS))
@@ -92,5 +105,4 @@ def _table(rows: tuple[tuple[str, str], ...] | list[tuple[str, str]]) -> Table:
 
 
 def _keys(keys: str) -> str:
-    names = {"question_mark": "?", "space": "space", "K": "shift+k"}
-    return " ".join(names.get(key, key) for key in keys.split(","))
+    return " ".join(KEY_NAMES.get(key, key) for key in keys.split(","))

@@ -77,7 +77,9 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
             for id_, title, reason in self._devices:
                 options[id_] = f"{id_}  {title}" if not reason else f"{id_}  can't be used: {reason}"
             options.setdefault(str(value), str(value))
-            return Select([(label, key) for key, label in options.items()], value=str(value), allow_blank=False, id=name)
+            return Select(
+                [(label, key) for key, label in options.items()], value=str(value), allow_blank=False, id=name
+            )
         if "choices" in field.metadata:
             return _select(name, field.metadata["choices"], str(value))
         kind = {int: "integer", float: "number"}.get(type(field.default), "text")
@@ -138,9 +140,7 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         for name in FORM_FIELDS:
             control = self.query_one(f"#{name}")
             with self.prevent(Input.Changed, Select.Changed):
-                if isinstance(control, Input):
-                    control.value = str(self._shown(name))
-                elif isinstance(control, Select):
+                if isinstance(control, Input | Select):
                     control.value = str(self._shown(name))
 
     def _say_command(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -30,6 +32,7 @@ from tui.widgets.chart import LineChart
 
 GLYPHS = {TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■", FAILED: "✗", OFF: "○", READY: "○"}
 STYLES = {FAILED: "$error", FINISHED: "$success", STOPPED: "$warning", PAUSED: "$warning"}
+_PATCH = re.compile(r"(\d+\.\d+)\.\d+")
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -76,7 +79,9 @@ class EnginePanel(Vertical):
 
     def show_state(self, history: RunHistory, now: float, machine: MachineHistory, colors: dict[str, str]) -> None:
         """Everything but the curves."""
-        self.border_title = _title(history, self.title)
+        title = _title(history, self.title, self._room)
+        if title != self.border_title:
+            self.border_title = title
         self.query_one("#state", Line).say(self._state(history, now, colors))
         self.query_one("#progress", Line).say(self._progress(history, colors))
         self.query_one("#speed", Line).say(_speed(history, now, self._room))
@@ -102,7 +107,9 @@ class EnginePanel(Vertical):
     def _state(self, history: RunHistory, now: float, colors: dict[str, str]) -> Text:
         phase, text = history.phase, Text(no_wrap=True)
         busy = history.running or phase == IMPORTING
-        glyph = GLYPHS.get(phase) or (SPINNER[int(now * 5) % len(SPINNER)] if not self.ascii_only else "|/-\\"[int(now * 5) % 4])
+        glyph = GLYPHS.get(phase) or (
+            SPINNER[int(now * 5) % len(SPINNER)] if not self.ascii_only else "|/-\\"[int(now * 5) % 4]
+        )
         if self.ascii_only:
             glyph = {"●": "*", "‖": "=", "✓": "+", "■": "#", "✗": "!", "○": "o"}.get(glyph, glyph)
         text.append(f"{glyph} {_phase_name(history)}", style=f"bold {colors.get(STYLES.get(phase, ''), '')}".strip())
@@ -168,15 +175,18 @@ def _phase_name(history: RunHistory) -> str:
     if history.phase == OFF:
         return "no worker"
     if history.phase == IMPORTING:
-        return f"importing {'PyTorch' if history.engine == 'pytorch' else 'TensorFlow and Keras' if history.engine == 'keras' else history.engine}"
+        return f"importing {TITLES.get(history.engine, history.engine)}"
     return history.phase
 
 
-def _title(history: RunHistory, title: str) -> str:
-    parts = [history.worker.framework if history.worker else title]
+def _title(history: RunHistory, title: str, room: int) -> str:
+    """Framework, device, precision and threads, as much of it as fits."""
+    parts = [_PATCH.sub(r"\1", history.worker.framework) if history.worker else title]
     if history.started is not None and history.worker is not None:
         threads = history.started.num_threads
         parts += [history.started.device, history.started.precision, f"{threads} thread{'s' * (threads != 1)}"]
+    while len(parts) > 1 and len(" · ".join(parts)) > room:
+        parts.pop()
     return " · ".join(parts)
 
 
@@ -210,7 +220,9 @@ def _heading(name: str, history: RunHistory, number: object, room: int) -> Text:
 
 def _cpu(history: RunHistory, room: int, ascii_only: bool) -> Text:
     if history.usage is None:
-        return Text("CPU n/a: no worker" if not history.alive else "CPU n/a: not sampled yet", style="dim", no_wrap=True)
+        return Text(
+            "CPU n/a: no worker" if not history.alive else "CPU n/a: not sampled yet", style="dim", no_wrap=True
+        )
     usage = history.usage
     head = f"CPU {usage.cpu_percent:4.0f} % of {100 * usage.cores_allowed} "
     tail = f" RSS {formatting.size(usage.rss_bytes)}"

@@ -36,7 +36,9 @@ def header(histories: Mapping[str, RunHistory], now: float, mode: str, recorded:
     return text
 
 
-def race(histories: Mapping[str, RunHistory], now: float, mode: str, width: int, colors: dict[str, str], ascii_only: bool) -> list[Text]:
+def race(
+    histories: Mapping[str, RunHistory], now: float, mode: str, width: int, colors: dict[str, str], ascii_only: bool
+) -> list[Text]:
     """A lane for each engine: how far it is, when it passed 97, 98 and 99 %, and who leads."""
     lines = []
     remarks = _remarks(histories, now, mode)
@@ -67,7 +69,11 @@ def _remarks(histories: Mapping[str, RunHistory], now: float, mode: str) -> list
     if len(runs) < 2:
         return []
     devices = {h.started.device for h in runs if h.started}
-    badge = f"shared {'GPU' if any('cuda' in d for d in devices) else 'CPU'}: times not comparable" if len(devices) == 1 else ""
+    badge = (
+        f"shared {'GPU' if any('cuda' in d for d in devices) else 'CPU'}: times not comparable"
+        if len(devices) == 1
+        else ""
+    )
     return [_leader(runs, now), badge]
 
 
