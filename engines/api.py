@@ -40,7 +40,7 @@ from engines.events import (
 from engines.monitors.limits import split_cores, usable_core_ids
 from engines.monitors.sampler import Sample, Sampler
 from engines.protocol import encode, to_plain
-from engines.registry import EngineSpec, engine_spec
+from engines.registry import engine_spec
 from engines.runs.directory import RunDirectory, events_file, list_runs, new_run_id, read_events
 from engines.runs.history import (
     BUILDING,
@@ -60,7 +60,7 @@ from engines.runs.history import (
     RunHistory,
 )
 from engines.runs.series import BoundedSeries
-from engines.supervisor import Supervisor
+from engines.supervisor import EngineSpec, Supervisor
 from engines.version import __version__
 
 __all__ = [

@@ -11,8 +11,7 @@ from engines.data.sources import find_digits
 from engines.events import Event, RunFailed, WorkerExited, WorkerReady
 from engines.monitors.gpu import GpuMonitor
 from engines.monitors.limits import memory_limit, usable_core_ids
-from engines.registry import EngineSpec
-from engines.supervisor import Supervisor
+from engines.supervisor import EngineSpec, Supervisor
 from engines.version import __version__
 
 PROBE_SECONDS = 120.0

@@ -6,25 +6,11 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from engines import paths
 from engines.config import ENGINES, TITLES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSpec:
-    """How to start one engine's worker."""
-
-    name: str
-    title: str
-    module: str
-    """The engine's module, or the path of its file."""
-    python: str
-    """The interpreter."""
-    python_from: str = "the app's own interpreter"
-    """Why that interpreter, for people."""
+from engines.supervisor import EngineSpec
 
 
 def engine_spec(name: str, python: str = "") -> EngineSpec:

@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,6 @@ from engines.events import (
     WorkerSpawned,
 )
 from engines.protocol import MAX_LINE_BYTES, ProtocolError, decode_event, encode
-from engines.registry import EngineSpec
 
 SHUTDOWN_SECONDS = 2.0
 """From Shutdown to SIGTERM."""
@@ -44,6 +44,20 @@ LOG_TAIL_LINES = 20
 MAX_LOG_CHARACTERS = 2_000
 
 _WORKER = Path(__file__).parent / "worker" / "__main__.py"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSpec:
+    """How to start one engine's worker."""
+
+    name: str
+    title: str
+    module: str
+    """The engine's module, or the path of its file."""
+    python: str
+    """The interpreter."""
+    python_from: str = "the app's own interpreter"
+    """Why that interpreter, for people."""
 
 
 class Supervisor:

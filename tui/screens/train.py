@@ -111,10 +111,7 @@ class TrainScreen(Screen[None]):
                 axes.append(Axes(percent=name == "accuracy"))
                 continue
             (_, x_high), (low, high) = found
-            if name == "accuracy":
-                y_range = (max(0.0, min(low, 0.9)), 1.0)
-            else:
-                y_range = (low, high) if self.log_y else (0.0, high)
+            y_range = (low if self.log_y else 0.0, high) if name == "loss" else (max(0.0, min(low, 0.9)), 1.0)
             log_y = self.log_y and name == "loss"
             axes.append(Axes((0.0, max(x_high, 1.0)), y_range, log_y=log_y, percent=name == "accuracy"))
         return axes[0], axes[1]
