@@ -105,7 +105,7 @@ def _reached(history: RunHistory, config: TrainConfig) -> bool:
 
 def summary_line(history: RunHistory) -> str:
     """One line for people: how the run ended."""
-    name = history.worker.framework if history.worker else history.engine
+    name = history.framework or history.engine
     if history.failure is not None:
         return f"{name}: failed: {formatting.plain(history.failure.message)} {formatting.plain(history.failure.hint)}".rstrip()
     if history.finished is None:

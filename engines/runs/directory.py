@@ -86,7 +86,7 @@ def summary(history: RunHistory) -> dict[str, Any]:
     finished = history.finished
     plain = {
         "outcome": finished.outcome if finished else "failed" if history.failure else "interrupted",
-        "framework": history.worker.framework if history.worker else "",
+        "framework": history.framework,
         "device": history.started.device if history.started else "",
         "dataset": history.data.dataset if history.data else "",
         "dataset_sha256": history.data.sha256 if history.data else "",

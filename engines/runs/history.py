@@ -79,6 +79,8 @@ class RunHistory:
         self.interpreter = ""
         self.spawned_t = 0.0
         self.worker: WorkerReady | None = None
+        self.framework = ""
+        """Of the present or the last worker, for people."""
         self.exited: WorkerExited | None = None
         self.failure: RunFailed | None = None
         self.usage: WorkerUsage | None = None
@@ -141,7 +143,7 @@ class RunHistory:
                 self.worker = self.exited = None
                 self._enter(IMPORTING, event.t)
             case WorkerReady():
-                self.worker = event
+                self.worker, self.framework = event, event.framework
                 self._enter(READY if self.requested_t is None or self.ended_t is not None else LOADING, event.t)
             case DataProgress():
                 self.data_progress = event

@@ -76,7 +76,9 @@ def draw(series: Sequence[Series], axes: Axes, width: int, height: int, *, ascii
     filled = [one for one in series if len(one.xs)]
     box = _box(filled, axes)
     if box is None:
-        x_low, x_high, y_low, y_high = 0.0, 1.0, 0.0, 1.0
+        (x_low, x_high), (y_low, y_high) = axes.x_range or (0.0, 1.0), axes.y_range or (0.0, 1.0)
+        if axes.log_y:
+            y_low, y_high = _log(y_low), _log(y_high)
         cells = _Cells(plot_width, plot_height)
     else:
         x_low, x_high, y_low, y_high = box
@@ -91,7 +93,7 @@ def draw(series: Sequence[Series], axes: Axes, width: int, height: int, *, ascii
         [(f"{labels.get(i, ''):>5.5}", "label"), (tick if i in labels else bar, "axis"), *rows[i]]
         for i in range(plot_height)
     ]
-    out.append([("     ", "label"), (corner, "axis"), *_x_row(x_low, x_high, plot_width, flat, bool(box))])
+    out.append([("     ", "label"), (corner, "axis"), *_x_row(x_low, x_high, plot_width, flat, bool(box or axes.x_range))])
     return out
 
 

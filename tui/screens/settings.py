@@ -78,7 +78,11 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
                 options[id_] = f"{id_}  {title}" if not reason else f"{id_}  can't be used: {reason}"
             options.setdefault(str(value), str(value))
             return Select(
-                [(label, key) for key, label in options.items()], value=str(value), allow_blank=False, id=name
+                [(label, key) for key, label in options.items()],
+                value=str(value),
+                allow_blank=False,
+                id=name,
+                compact=True,
             )
         if "choices" in field.metadata:
             return _select(name, field.metadata["choices"], str(value))

@@ -79,7 +79,7 @@ class EnginePanel(Vertical):
 
     def show_state(self, history: RunHistory, now: float, machine: MachineHistory, colors: dict[str, str]) -> None:
         """Everything but the curves."""
-        title = _title(history, self.title, self._room)
+        title = _title(history, self.title, self._room - 2)
         if title != self.border_title:
             self.border_title = title
         self.query_one("#state", Line).say(self._state(history, now, colors))
@@ -181,8 +181,8 @@ def _phase_name(history: RunHistory) -> str:
 
 def _title(history: RunHistory, title: str, room: int) -> str:
     """Framework, device, precision and threads, as much of it as fits."""
-    parts = [_PATCH.sub(r"\1", history.worker.framework) if history.worker else title]
-    if history.started is not None and history.worker is not None:
+    parts = [_PATCH.sub(r"\1", history.framework) if history.framework else title]
+    if history.started is not None:
         threads = history.started.num_threads
         parts += [history.started.device, history.started.precision, f"{threads} thread{'s' * (threads != 1)}"]
     while len(parts) > 1 and len(" · ".join(parts)) > room:

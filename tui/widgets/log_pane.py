@@ -13,7 +13,7 @@ class LogPane(RichLog):
     """Follows its tail; stops following while scrolled up."""
 
     def __init__(self, engine: str) -> None:
-        super().__init__(id=f"log-{engine}", classes=f"log -{engine}", max_lines=2_000, wrap=True)
+        super().__init__(id=f"log-{engine}", classes=f"log -{engine}", max_lines=2_000, wrap=True, min_width=1)
         self.engine = engine
         self.border_title = f"{TITLES.get(engine, engine)} log"
         self._written = 0

@@ -43,7 +43,7 @@ def race(
     lines = []
     remarks = _remarks(histories, now, mode)
     flag = "^" if ascii_only else "⚑"
-    track = max(10, min(60, width // 3))
+    track = max(10, min(60, width // 4))
     for i, history in enumerate(histories.values()):
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append(f" {'race' if i == 0 else '':5}{TITLES.get(history.engine, history.engine):8}")
@@ -55,38 +55,38 @@ def race(
         for milestone in history.milestones:
             text.append(f"  {100 * milestone.accuracy:.0f}% {flag} {formatting.clock(milestone.wall_seconds)}")
         room = width - text.cell_len - 2
-        if i < len(remarks) and len(remarks[i]) <= room:
-            text.append(" " * (room - len(remarks[i]) + 1))
-            text.append(remarks[i], style="bold" if i == 0 else "dim")
+        remark = next((one for one in remarks[i] if len(one) <= room), "") if i < len(remarks) else ""
+        if remark:
+            text.append(" " * (room - len(remark) + 1))
+            text.append(remark, style="bold" if i == 0 else "dim")
         lines.append(text)
     return lines
 
 
-def _remarks(histories: Mapping[str, RunHistory], now: float, mode: str) -> list[str]:
+def _remarks(histories: Mapping[str, RunHistory], now: float, mode: str) -> list[tuple[str, ...]]:
+    """What is said beside each lane, at full length and shorter."""
     runs = [h for h in histories.values() if h.requested_t is not None]
     if mode == "time-trial":
-        return ["time trial: one after the other"]
+        return [("time trial: one after the other", "time trial")]
     if len(runs) < 2:
         return []
     devices = {h.started.device for h in runs if h.started}
-    badge = (
-        f"shared {'GPU' if any('cuda' in d for d in devices) else 'CPU'}: times not comparable"
-        if len(devices) == 1
-        else ""
-    )
-    return [_leader(runs, now), badge]
+    shared = "shared GPU" if any("cuda" in device for device in devices) else "shared CPU"
+    return [_leader(runs), (f"{shared}: times not comparable", shared) if len(devices) == 1 else ()]
 
 
-def _leader(runs: list[RunHistory], now: float) -> str:
+def _leader(runs: list[RunHistory]) -> tuple[str, ...]:
     first, second = sorted(runs, key=lambda h: (h.global_step, -(h.ended_t or 0.0)), reverse=True)[:2]
-    if first.global_step == 0 or first.phase == STOPPED or second.failure:
-        return ""
+    if first.global_step == 0 or first.phase == STOPPED or first.failure or second.failure:
+        return ()
     name = TITLES.get(first.engine, first.engine)
     if first.finished and second.finished:
-        gap = abs((second.ended_t or 0.0) - (first.ended_t or 0.0))
-        return f"{name} was first by {gap:.1f} s"
+        gap = f"{abs((second.ended_t or 0.0) - (first.ended_t or 0.0)):.1f} s"
+        return f"{name} was first by {gap}", f"{name} +{gap}"
     steps = first.global_step - second.global_step
-    return f"{name} leads by {steps} step{'s' * (steps != 1)}" if steps else "neck and neck"
+    if not steps:
+        return ("neck and neck",)
+    return f"{name} leads by {steps} step{'s' * (steps != 1)}", f"{name} +{steps}"
 
 
 def machine(history: MachineHistory, width: int, ascii_only: bool) -> Text:

@@ -1,0 +1,35 @@
+"""A recorded real run as screens: what the snapshot tests and the README's pictures are made from.
+
+`race.jsonl` is two epochs of the reference on real MNIST, both frameworks at once on two CPU cores, as `mnist-tui --epochs 2`
+kept it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from engines.api import read_events
+from tui.app import MnistApp
+from tui.session import Replay
+
+RACE = Path(__file__).parent / "data" / "race.jsonl"
+
+
+@asynccontextmanager
+async def shown(at: float, size: tuple[int, int], theme: str = "mnist-dark", *keys: str) -> AsyncIterator[MnistApp]:
+    """The app `at` seconds into the recording, at that size, after those keys."""
+    seconds = 0.0
+    app = MnistApp(settings={"theme": theme}, session=Replay(list(read_events(RACE)), clock=lambda: seconds))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        seconds = at
+        for _ in range(4):  # frames come with the clock; drawing them here makes the picture independent of it
+            app.draw_frame()
+            await pilot.pause()
+        if keys:
+            await pilot.press(*keys)
+        app.draw_frame()
+        await pilot.pause()
+        yield app
