@@ -93,7 +93,9 @@ def draw(series: Sequence[Series], axes: Axes, width: int, height: int, *, ascii
         [(f"{labels.get(i, ''):>5.5}", "label"), (tick if i in labels else bar, "axis"), *rows[i]]
         for i in range(plot_height)
     ]
-    out.append([("     ", "label"), (corner, "axis"), *_x_row(x_low, x_high, plot_width, flat, bool(box or axes.x_range))])
+    out.append(
+        [("     ", "label"), (corner, "axis"), *_x_row(x_low, x_high, plot_width, flat, bool(box or axes.x_range))]
+    )
     return out
 
 
