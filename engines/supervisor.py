@@ -78,7 +78,7 @@ class Supervisor:
         self.pid: int | None = None
         self._on_event = on_event
         self._cache_dir = cache_dir
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._to_send: deque[bytes] = deque()
         self._seq = 0
         self._worker_seq = 0
@@ -86,17 +86,22 @@ class Supervisor:
         self._process: subprocess.Popen[bytes] | None = None
         self._ending_since: float | None = None
         self._killed_on_purpose = False
+        self._gone = False
         self._log_tail: deque[str] = deque(maxlen=LOG_TAIL_LINES)
         self._wake_r, self._wake_w = os.pipe()
         os.set_blocking(self._wake_w, False)
 
     # Commands, from any thread
 
-    def start_run(self, run_id: str, config: TrainConfig, run_dir: str = "") -> None:
-        """Ask for a run; it begins as soon as the worker is ready."""
-        self._run_id = run_id
-        self.publish(RunRequested(engine=self.spec.name, run_id=run_id, t=time.monotonic(), config=config))
+    def start_run(self, run_id: str, config: TrainConfig, run_dir: str = "") -> bool:
+        """Ask for a run, which begins as soon as the worker is ready; False when the worker is already gone."""
+        with self._lock:
+            if self._gone:
+                return False
+            self._run_id = run_id
+            self.publish(RunRequested(engine=self.spec.name, run_id=run_id, t=time.monotonic(), config=config))
         self.send(Start(run_id=run_id, config=config, run_dir=run_dir))
+        return True
 
     def send(self, command: Command) -> None:
         """Send a command; never blocks, also when the worker hangs."""
@@ -128,6 +133,8 @@ class Supervisor:
         try:
             process = self._spawn(protocol_w)
         except OSError as error:
+            with self._lock:
+                self._gone = True
             os.close(protocol_r)
             self._fail("missing-interpreter", f"{self.spec.python} could not be started: {error.strerror or error}.")
             self.publish(self._synthesised(WorkerExited, returncode=None, signal="", log_tail=()))
@@ -295,6 +302,8 @@ class Supervisor:
         self.publish(self._synthesised(LogLine, stream="supervisor", text=text))
 
     def _say_exit(self, returncode: int) -> None:
+        with self._lock:
+            self._gone = True  # from here on, no run can be asked for
         name = ""
         if returncode < 0:
             with contextlib.suppress(ValueError):

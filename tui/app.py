@@ -153,12 +153,6 @@ class MnistApp(App[None]):
 
     def launch(self, engine: str, live: Callable[[], None]) -> None:
         """A background thread for each engine, which owns that engine's worker process."""
-        if self._thread_id == threading.get_ident():
-            self._launch(engine, live)
-        else:
-            self.call_from_thread(self._launch, engine, live)
-
-    def _launch(self, engine: str, live: Callable[[], None]) -> None:
         self.run_worker(live, name=engine, group=engine, thread=True, exclusive=False, exit_on_error=False)
 
     # Frames

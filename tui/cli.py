@@ -219,6 +219,7 @@ def _say_goodbye(app: Any) -> None:
     """A line for each engine that trained, on the screen that stays."""
     from tui import headless
 
+    app.session.drain()
     for history in app.session.histories.values():
         if history.requested_t is not None and not app.session.recorded:
             print(headless.summary_line(history))

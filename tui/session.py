@@ -6,7 +6,6 @@ Textual: the app and the headless commands share it.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from engines.api import (
     RunFailed,
     RunFinished,
     RunHistory,
+    RunRequested,
     Sample,
     Sampler,
     Stop,
@@ -94,7 +94,6 @@ class Session:
         self._runs_dir = runs_dir
         self._tell = on_event
         self._inbox: deque[Event] = deque()
-        self._lock = threading.RLock()
         self._waiting: deque[tuple[str, TrainConfig]] = deque()
         self._closing = False
         self._machine_seq = 0
@@ -133,15 +132,14 @@ class Session:
     def _start_now(self, configs: Mapping[str, TrainConfig], run_id: str, run_dir: str) -> None:
         for engine, (threads, cores) in self._shares(configs).items():
             worker = self._workers[engine]
-            with self._lock:
-                worker.wish = _Wish(run_id, configs[engine], run_dir, threads, cores)
-                if not worker.running:
-                    self._spawn(engine, threads, cores)
-                elif worker.supervisor is not None and not worker.supervisor.ending:
-                    if (worker.supervisor.threads, worker.supervisor.cores) == (threads, cores):
-                        self._send_run(worker)
-                    else:
-                        worker.supervisor.end()  # its thread starts the next worker once this one is gone
+            worker.wish = _Wish(run_id, configs[engine], run_dir, threads, cores)
+            if not worker.running:
+                self._spawn(engine, threads, cores)
+            elif worker.supervisor is not None and not worker.supervisor.ending:
+                if (worker.supervisor.threads, worker.supervisor.cores) == (threads, cores):
+                    self._send_run(worker)
+                else:
+                    worker.supervisor.end()  # `drain` starts the next worker once this one is gone
 
     def pause(self, engine: str) -> None:
         """Wait after the current step."""
@@ -184,7 +182,10 @@ class Session:
     # What the screens see
 
     def drain(self) -> set[str]:
-        """Fold what came since the last call; the names of the histories that changed."""
+        """Fold what came since the last call; the names of the histories that changed.
+
+        Also the one place where a worker follows another, so that workers are only ever started by one thread.
+        """
         changed = set()
         for _ in range(len(self._inbox)):
             event = self._inbox.popleft()
@@ -196,6 +197,9 @@ class Session:
                     worker.open_run = ""
             else:
                 self.machine.apply(event)
+        for engine, worker in self._workers.items():
+            if worker.wish is not None and not worker.running and not self._closing:
+                self._spawn(engine, worker.wish.threads, worker.wish.cores)
         if self._waiting and not any(worker.wish or worker.open_run for worker in self._workers.values()):
             engine, config = self._waiting.popleft()
             directory = self._workers[engine].directory
@@ -238,10 +242,7 @@ class Session:
                 supervisor.run()
             finally:
                 self._sampler.unwatch(engine)
-                with self._lock:
-                    worker.running = False
-                    if worker.wish is not None and not self._closing:
-                        self._spawn(engine, worker.wish.threads, worker.wish.cores)
+                worker.running = False
 
         self._launch(engine, live)
 
@@ -251,9 +252,9 @@ class Session:
         if worker.directory is not None:
             for event in worker.introduction:
                 worker.directory.keep(event)
-        wish, worker.wish = worker.wish, None
-        worker.open_run = wish.run_id
-        worker.supervisor.start_run(wish.run_id, wish.config, wish.run_dir)
+        wish = worker.wish
+        if worker.supervisor.start_run(wish.run_id, wish.config, wish.run_dir):
+            worker.open_run, worker.wish = wish.run_id, None
 
     def _command(self, engine: str, command: Command) -> None:
         supervisor = self._workers[engine].supervisor
@@ -330,22 +331,19 @@ class Replay:
         self._events = deque(sorted(events, key=lambda event: event.t))
         self._clock = clock
         self._began = clock()
-        requested = [event.t for event in self._events if type(event).__name__ == "RunRequested"]
+        self._last = self._events[-1].t if self._events else 0.0
+        requested = [event.t for event in self._events if isinstance(event, RunRequested)]
         self._first = min(requested, default=self._events[0].t if self._events else 0.0)
 
     def now(self) -> float:
         """The present on the recording's clock, not beyond its end."""
-        last = self._events[-1].t if self._events else self._last
-        return min(self._first + (self._clock() - self._began) * self.speed, last)
-
-    _last = 0.0
+        return min(self._first + (self._clock() - self._began) * self.speed, self._last)
 
     def drain(self) -> set[str]:
         """Fold what happened until now."""
         now, changed = self.now(), set()
         while self._events and self._events[0].t <= now:
             event = self._events.popleft()
-            self._last = event.t
             changed.add(event.engine)
             if event.engine in self.histories:
                 self.histories[event.engine].apply(event)

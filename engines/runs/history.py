@@ -125,7 +125,7 @@ class RunHistory:
         match event:
             case TrainProgress():
                 self._take_progress(event)
-            case WorkerUsage():
+            case WorkerUsage() if self.alive:
                 self.usage = event
                 self.cpu_percent.append(event.cpu_percent)
             case Heartbeat():
