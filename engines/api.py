@@ -39,6 +39,7 @@ from engines.events import (
 )
 from engines.monitors.limits import split_cores, usable_core_ids
 from engines.monitors.sampler import Sample, Sampler
+from engines.parity import CANT_MATCH, ParityError, prove
 from engines.protocol import encode, to_plain
 from engines.registry import engine_spec
 from engines.runs.directory import RunDirectory, events_file, list_runs, new_run_id, read_events
@@ -60,11 +61,13 @@ from engines.runs.history import (
     RunHistory,
 )
 from engines.runs.series import BoundedSeries
+from engines.setup import SetupError, build, plan
 from engines.supervisor import EngineSpec, Supervisor
 from engines.version import __version__
 
 __all__ = [
     "BUILDING",
+    "CANT_MATCH",
     "ENGINES",
     "EVALUATING",
     "FAILED",
@@ -90,6 +93,7 @@ __all__ = [
     "LogLine",
     "MachineHistory",
     "MachineUsage",
+    "ParityError",
     "Pause",
     "Predict",
     "Resume",
@@ -101,6 +105,7 @@ __all__ = [
     "Sample",
     "Sampler",
     "SaveCheckpoint",
+    "SetupError",
     "Stop",
     "Supervisor",
     "TrainConfig",
@@ -110,6 +115,7 @@ __all__ = [
     "WorkerSpawned",
     "WorkerUsage",
     "__version__",
+    "build",
     "diagnose",
     "encode",
     "engine_spec",
@@ -122,7 +128,9 @@ __all__ = [
     "new_run_id",
     "parse",
     "paths",
+    "plan",
     "problem",
+    "prove",
     "read_events",
     "split_cores",
     "to_plain",

@@ -71,11 +71,13 @@ class Supervisor:
         cache_dir: Path,
         cores: Sequence[int] = (),
         threads: int = 1,
+        arguments: Sequence[str] = (),
     ) -> None:
         self.spec = spec
         self.cores = tuple(cores)
         self.threads = threads
         self.pid: int | None = None
+        self._arguments = tuple(arguments)
         self._on_event = on_event
         self._cache_dir = cache_dir
         self._lock = threading.RLock()
@@ -157,7 +159,7 @@ class Supervisor:
     def _spawn(self, protocol_w: int) -> subprocess.Popen[bytes]:
         arguments = [self.spec.name, "--protocol-fd", str(protocol_w), "--module", self.spec.module]
         process = subprocess.Popen(
-            [self.spec.python, str(_WORKER), *arguments, "--threads", str(self.threads)],
+            [self.spec.python, str(_WORKER), *arguments, "--threads", str(self.threads), *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -264,6 +264,46 @@ def _run_doctor(options: argparse.Namespace) -> int:
     return headless.doctor(_specs(options), options.data_dir, json_lines=options.json)
 
 
+def _parity_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="without the whole epoch")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--seed", type=_value("seed"), default=0, metavar="N")
+    parser.add_argument("--dataset", choices=("auto", "mnist", "drawn"), default="auto")
+    parser.add_argument("--data-dir", metavar="DIR", default="")
+    parser.add_argument("--pytorch-python", metavar="PATH", default="")
+    parser.add_argument("--keras-python", metavar="PATH", default="")
+
+
+def _run_parity(options: argparse.Namespace) -> int:
+    from tui import headless
+
+    options.framework = "both"
+    return headless.parity(
+        _specs(options),
+        seed=options.seed,
+        data_dir=options.data_dir,
+        dataset=options.dataset,
+        quick=options.quick,
+        json_lines=options.json,
+    )
+
+
+def _setup_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--framework", choices=("pytorch", "keras", "both"), default="both")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--gpu", dest="kind", action="store_const", const="gpu", default="cpu", help="with CUDA for both")
+    kind.add_argument("--cpu", dest="kind", action="store_const", const="cpu", help="the standard builds (this)")
+    parser.add_argument("--dry-run", action="store_true", help="print the commands")
+
+
+def _run_setup(options: argparse.Namespace) -> int:
+    from engines.api import ENGINES
+    from tui import headless
+
+    engines = ENGINES if options.framework == "both" else (options.framework,)
+    return headless.setup(engines, options.kind, dry_run=options.dry_run)
+
+
 def _runs_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--runs-dir", metavar="DIR")
@@ -347,7 +387,9 @@ def _run_data(options: argparse.Namespace) -> int:
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int], str]] = {
     "": (_app_options, _run_app, "Train the MNIST convnet in PyTorch and Keras, live and side by side."),
     "train": (_train_options, _run_train, "train without the app: bars on a terminal, lines otherwise, or --json"),
+    "parity": (_parity_options, _run_parity, "prove that both frameworks train the same thing"),
     "doctor": (_doctor_options, _run_doctor, "look at frameworks, devices and data, and say what to mend"),
+    "setup": (_setup_options, _run_setup, "make an environment for each framework"),
     "data": (_data_options, _run_data, "where the digits are, and get them"),
     "runs": (_runs_options, _run_runs, "list the kept runs"),
     "replay": (_replay_options, _run_replay, "show a kept run as if it were live"),

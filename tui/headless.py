@@ -1,4 +1,4 @@
-"""The commands that need no screen: train, doctor, data, runs, export."""
+"""The commands that need no screen: train, parity, doctor, setup, data, runs, export."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from types import FrameType
 from typing import Any
 
 from engines.api import (
+    CANT_MATCH,
     ConfigError,
     DataError,
     EngineSpec,
     Event,
+    ParityError,
     RunFailed,
     RunHistory,
+    SetupError,
     TrainConfig,
     TrainProgress,
+    build,
     diagnose,
     encode,
     find_digits,
@@ -29,6 +33,8 @@ from engines.api import (
     list_runs,
     load_digits,
     paths,
+    plan,
+    prove,
     read_events,
     to_plain,
 )
@@ -230,6 +236,44 @@ def doctor(specs: Sequence[EngineSpec], data_dir: str, *, json_lines: bool) -> i
             if finding.fix:
                 print(f"  {'':14} → {finding.fix}" if marks["ok"] == "✓" else f"  {'':14} -> {finding.fix}")
     return 3 if any(finding.state == "bad" for finding in findings) else 0
+
+
+def parity(
+    specs: Sequence[EngineSpec], *, seed: int, data_dir: str, dataset: str, quick: bool, json_lines: bool
+) -> int:
+    """Prove that both engines are one experiment; 1 when a bar is missed or the proof can't be made."""
+    if not json_lines and sys.stderr.isatty():
+        print("Both engines sit the same exam" + (" …" if quick else "; the epoch takes a minute …"), file=sys.stderr)
+    try:
+        rows = prove(
+            specs, cache_dir=paths.cache_dir(), seed=seed, data_dir=data_dir, dataset=dataset, whole_epoch=not quick
+        )
+    except ParityError as error:
+        print(f"mnist-tui: {error}", file=sys.stderr)
+        return 1
+    if json_lines:
+        print(json.dumps({"rows": [to_plain(row) for row in rows], "cannot_match": CANT_MATCH}))
+    else:
+        width = max(len(row.what) for row in rows)
+        for row in rows:
+            print(f"{'pass' if row.passed else 'FAIL'}  {row.what:{width}}  {row.value:>24}  {row.bar}".rstrip())
+        print(CANT_MATCH)
+    return 0 if all(row.passed for row in rows) else 1
+
+
+def setup(engines: Sequence[str], kind: str, *, dry_run: bool) -> int:
+    """Make an environment for each framework, or print the commands that would."""
+    for engine in engines:
+        if dry_run:
+            print("\n".join(" ".join(command) for command in plan(engine, kind)))
+            continue
+        try:
+            python = build(engine, kind, print)
+        except SetupError as error:
+            print(f"mnist-tui: {error}", file=sys.stderr)
+            return 1
+        print(f"{engine}: {python}")
+    return 0
 
 
 def data(dataset: str, data_dir: str, *, fetch: bool, json_lines: bool) -> int:

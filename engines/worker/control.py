@@ -186,6 +186,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--protocol-fd", type=int, default=1)
     parser.add_argument("--module", required=True, help="the engine's module, or the path of its file")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--exam", nargs=5, metavar=("FILE", "SEED", "DATA_DIR", "DATASET", "WHOLE_EPOCH"))
     options = parser.parse_args(argv)
 
     protocol_fd, command_fd = os.dup(options.protocol_fd), os.dup(0)
@@ -200,6 +201,13 @@ def main(argv: list[str]) -> int:
         framework = module.framework()
         module.set_threads(options.threads)
         devices = module.devices()
+        if options.exam:
+            from engines.worker.exam import sit
+
+            answers, seed, data_dir, dataset, whole_epoch = options.exam
+            whole = whole_epoch == "yes"
+            sit(module, Path(answers), seed=int(seed), data_dir=data_dir, dataset=dataset, whole_epoch=whole)
+            return 0
         from engines.worker.trainer import Trainer
     except Exception as error:
         control.emit(RunFailed, **_import_failure(options.engine, error))

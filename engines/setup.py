@@ -1,0 +1,54 @@
+"""An environment of its own for each framework, so that both can have their own CUDA libraries.
+
+Today's PyTorch (CUDA 13) and tensorflow[and-cuda] (CUDA 12) overwrite each other's cuDNN and NCCL files in one environment.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from engines.registry import managed_python
+
+PACKAGES = {
+    "pytorch": {"cpu": ("torch", "torchvision", "numpy"), "gpu": ("torch", "torchvision", "numpy")},
+    "keras": {"cpu": ("tensorflow", "keras", "numpy"), "gpu": ("tensorflow[and-cuda]", "keras", "numpy")},
+}
+
+
+class SetupError(Exception):
+    """An environment could not be made; the message says which command failed."""
+
+
+def plan(engine: str, kind: str) -> list[list[str]]:
+    """The commands that make the engine's environment; `kind` is "cpu" or "gpu"."""
+    python = managed_python(engine)
+    folder, packages = str(python.parents[1]), PACKAGES[engine][kind]
+    uv = shutil.which("uv")
+    if uv:
+        return [
+            [uv, "venv", "--allow-existing", "--python", sys.executable, folder],
+            [uv, "pip", "install", "--python", str(python), *packages],
+        ]
+    return [
+        [sys.executable, "-m", "venv", folder],
+        [str(python), "-m", "pip", "install", "--disable-pip-version-check", *packages],
+    ]
+
+
+def build(engine: str, kind: str, say: Callable[[str], None]) -> Path:
+    """Make or complete the engine's environment; returns its interpreter. Raises SetupError."""
+    for command in plan(engine, kind):
+        say("$ " + " ".join(command))
+        try:
+            done = subprocess.run(command, check=False)
+        except OSError as error:
+            raise SetupError(f"{command[0]} could not be started: {error.strerror}.") from error
+        if done.returncode:
+            raise SetupError(
+                f"This failed with code {done.returncode}: {' '.join(command)}. Running setup again goes on."
+            )
+    return managed_python(engine)
