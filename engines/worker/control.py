@@ -201,17 +201,12 @@ def main(argv: list[str]) -> int:
         framework = module.framework()
         module.set_threads(options.threads)
         devices = module.devices()
-        if options.exam:
-            from engines.worker.exam import sit
-
-            answers, seed, data_dir, dataset, whole_epoch = options.exam
-            whole = whole_epoch == "yes"
-            sit(module, Path(answers), seed=int(seed), data_dir=data_dir, dataset=dataset, whole_epoch=whole)
-            return 0
         from engines.worker.trainer import Trainer
     except Exception as error:
         control.emit(RunFailed, **_import_failure(options.engine, error))
         return 1
+    if options.exam:
+        return _sit_exam(module, options.exam, control)
     control.emit(
         WorkerReady,
         pid=os.getpid(),
@@ -225,6 +220,26 @@ def main(argv: list[str]) -> int:
     while (start := control.wait_for_start()) is not None:
         trainer.run(start)
         control.run_id = ""
+    return 0
+
+
+def _sit_exam(module: ModuleType, wishes: list[str], control: Control) -> int:
+    from engines.worker.exam import sit
+
+    answers, seed, data_dir, dataset, whole_epoch = wishes
+    try:
+        sit(
+            module,
+            Path(answers),
+            seed=int(seed),
+            data_dir=data_dir,
+            dataset=dataset,
+            whole_epoch=whole_epoch == "yes",
+        )
+    except Exception as error:
+        hint = str(getattr(error, "hint", ""))
+        control.emit(RunFailed, kind="exam", message=str(error), hint=hint, traceback=traceback.format_exc())
+        return 1
     return 0
 
 

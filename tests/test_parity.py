@@ -1,0 +1,99 @@
+"""The proof of fairness: that it passes, and that it can fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engines.config import TITLES
+from engines.parity import compare
+from engines.setup import plan
+from engines.worker import recipe
+from tui import cli
+
+
+def sheet(**changes: Any) -> dict[str, Any]:
+    """An answer sheet, as the exam writes it."""
+    random = np.random.default_rng(1)
+    before = recipe.initial_weights(0)
+    after = {name: value + np.float32(0.01) for name, value in before.items()}
+    return {
+        "digits_sha256": "d", "order_sha256": "o", "logits": random.normal(size=(512, 10)), "losses": np.array([2.3, 2.1, 2.0]),
+        **{f"before.{name}": value for name, value in before.items()},
+        **{f"after.{name}": value for name, value in after.items()},
+        **changes,
+    }  # fmt: skip
+
+
+def test_equal_answers_pass() -> None:
+    assert all(row.passed for row in compare(sheet(), sheet()))
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"order_sha256": "another"}, "order"),
+        ({"digits_sha256": "another"}, "digits"),
+        ({"losses": np.array([2.3 + 2e-6, 2.1, 2.0])}, "step 1"),
+        ({"losses": np.array([2.3, 2.1, 2.1])}, "step 3"),
+        ({"logits": np.zeros((512, 10))}, "logits"),
+        ({"before.dense2.kernel": np.zeros((128, 10), np.float32)}, "dense2.kernel: parameters"),
+        ({"after.conv1.kernel": np.zeros((3, 3, 1, 32), np.float32)}, "conv1.kernel after"),
+    ],
+)
+def test_each_difference_fails_its_row(change: dict[str, Any], what: str) -> None:
+    failed = [row.what for row in compare(sheet(), sheet(**change)) if not row.passed]
+    assert any(what in name for name in failed)
+
+
+def test_the_recipe() -> None:
+    weights = recipe.initial_weights(0)
+    assert sum(value.size for value in weights.values()) == 1_199_882
+    assert sum(count for _, count in recipe.layer_parameters()) == 1_199_882
+    assert dict(recipe.layer_parameters()) == {"conv1": 320, "conv2": 18_496, "dense1": 1_179_776, "dense2": 1_290}
+    limit = np.sqrt(6 / (9 * (32 + 64)))  # Glorot & Bengio 2010, equation 16
+    assert np.abs(weights["conv2.kernel"]).max() == pytest.approx(limit, rel=0.01)
+    assert np.abs(weights["conv2.kernel"]).max() <= limit
+    orders = [recipe.epoch_order(0, epoch, 1000) for epoch in (1, 2)]
+    assert sorted(orders[0].tolist()) == list(range(1000))
+    assert recipe.order_sha256(orders[0]) != recipe.order_sha256(orders[1])
+    assert recipe.order_sha256(orders[0]) == recipe.order_sha256(recipe.epoch_order(0, 1, 1000))
+
+
+def test_cross_entropy_of_extreme_logits() -> None:
+    logits = np.array([[1000.0, 0.0], [0.0, 0.0]], np.float32)
+    assert recipe.mean_cross_entropy(logits, np.array([1, 0], np.uint8)) == pytest.approx((1000 + np.log(2)) / 2)
+
+
+@pytest.mark.framework
+def test_both_frameworks_pass(small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All bars but the whole epoch's, on the small data set's logits and first three steps."""
+    assert cli.main(["parity", "--quick", "--json", "--data-dir", str(small_mnist)]) == 0
+    proof = json.loads(capsys.readouterr().out)
+    assert all(row["passed"] for row in proof["rows"])
+    assert "dropout" in proof["cannot_match"]
+
+
+def test_a_proof_that_can_not_be_made_says_why(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_specs", lambda options: [_nowhere("pytorch"), _nowhere("keras")])
+    assert cli.main(["parity", "--quick"]) == 1
+    assert "/nowhere/python" in capsys.readouterr().err
+
+
+def _nowhere(name: str) -> Any:
+    from engines.api import EngineSpec
+
+    return EngineSpec(name=name, title=TITLES[name], module="x", python="/nowhere/python")
+
+
+def test_setup_never_joins_both_cuda_sets() -> None:
+    commands = {engine: " ".join(word for command in plan(engine, "gpu") for word in command) for engine in TITLES}
+    assert "tensorflow[and-cuda]" in commands["keras"]
+    assert "torch" not in commands["keras"]
+    assert "tensorflow" not in commands["pytorch"]
