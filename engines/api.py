@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engines import paths
+from engines import bench, paths
 from engines.config import (
     ENGINES,
     PRESETS,
@@ -115,6 +115,7 @@ __all__ = [
     "WorkerSpawned",
     "WorkerUsage",
     "__version__",
+    "bench",
     "build",
     "diagnose",
     "encode",

@@ -135,6 +135,26 @@ def small_config(small_mnist: Path) -> TrainConfig:
     return from_settings({"epochs": 2, "batch_size": 64, "data_dir": str(small_mnist)})
 
 
+MAY_SKIP = ("MNIST_TUI_DATA names no copy", "no usable", "built without CUDA")
+"""Why a test may be skipped on a machine that lacks something; any other reason fails a run in CI."""
+
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note what was skipped without need."""
+    reason = str(report.longrepr)
+    if report.skipped and not any(known in reason for known in MAY_SKIP):
+        _skipped.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI, a test that could have run must run."""
+    if _skipped and os.environ.get("CI"):
+        print("\nSkipped, though they could have run:", *_skipped, sep="\n  ")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def line_of(rows: list[list[tuple[str, str]]]) -> list[str]:
     """A drawing's text."""
     return ["".join(text for text, _ in row) for row in rows]

@@ -178,6 +178,25 @@ def test_doctor_finds_the_engines_and_what_is_missing(
     assert "pip install" in capsys.readouterr().out
 
 
+def test_bench_measures(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bench", "charts", "startup", "--repeats", "1", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["name"] for row in rows} >= {"--version", "first paint"}
+    assert all(row["median"] > 0 for row in rows)
+    assert cli.main(["bench", "everything"]) == 2
+
+
+def test_a_run_that_was_left_says_where() -> None:
+    from engines.api import RunHistory
+    from engines.events import RunFailed
+    from tests.test_history import life
+
+    history = RunHistory("keras")
+    for event in [*life()[:9], RunFailed(engine="keras", t=9.0, kind="interrupted", message="m")]:
+        history.apply(event)
+    assert headless.summary_line(history) == "F 1: left in epoch 1, step 2 of 8"
+
+
 def test_summaries_name_drawn_digits() -> None:
     from engines.api import RunHistory
     from engines.events import DataReady

@@ -288,6 +288,33 @@ def _run_parity(options: argparse.Namespace) -> int:
     )
 
 
+BENCHES = ("charts", "startup", "engines")
+
+
+def _bench_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{', '.join(BENCHES)} (all)")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="interleaved repeats (5)")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which engines (both)")
+    parser.add_argument("--data-dir", metavar="DIR", default="")
+    parser.add_argument("--pytorch-python", metavar="PATH", default="")
+    parser.add_argument("--keras-python", metavar="PATH", default="")
+
+
+def _run_bench(options: argparse.Namespace) -> int:
+    from tui import headless
+
+    unknown = [one for one in options.what if one not in BENCHES]
+    if unknown:
+        raise UsageError(f"There is no bench {unknown[0]!r}. Known: {', '.join(BENCHES)}.")
+    if options.repeats < 1:
+        raise UsageError("--repeats must be at least 1.")
+    what = options.what or BENCHES
+    return headless.measure(
+        _specs(options), what, repeats=options.repeats, data_dir=options.data_dir, json_lines=options.json
+    )
+
+
 def _setup_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--framework", choices=("pytorch", "keras", "both"), default="both")
     kind = parser.add_mutually_exclusive_group()
@@ -388,6 +415,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[a
     "": (_app_options, _run_app, "Train the MNIST convnet in PyTorch and Keras, live and side by side."),
     "train": (_train_options, _run_train, "train without the app: bars on a terminal, lines otherwise, or --json"),
     "parity": (_parity_options, _run_parity, "prove that both frameworks train the same thing"),
+    "bench": (_bench_options, _run_bench, "measure, as ratios to plain scripts"),
     "doctor": (_doctor_options, _run_doctor, "look at frameworks, devices and data, and say what to mend"),
     "setup": (_setup_options, _run_setup, "make an environment for each framework"),
     "data": (_data_options, _run_data, "where the digits are, and get them"),

@@ -1,4 +1,4 @@
-"""The commands that need no screen: train, parity, doctor, setup, data, runs, export."""
+"""The commands that need no screen: train, parity, bench, doctor, setup, data, runs, export."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,6 +26,7 @@ from engines.api import (
     SetupError,
     TrainConfig,
     TrainProgress,
+    bench,
     build,
     diagnose,
     encode,
@@ -112,6 +114,10 @@ def _reached(history: RunHistory, config: TrainConfig) -> bool:
 def summary_line(history: RunHistory) -> str:
     """One line for people: how the run ended."""
     name = history.framework or history.engine
+    if history.failure is not None and history.failure.kind == "interrupted":
+        where = f"in epoch {history.epoch}, step {history.global_step:,} of {history.total_steps:,}"
+        tested = f"; test accuracy so far {formatting.percent(history.test_accuracy)}" if history.evaluations else ""
+        return f"{name}: left {where if history.started else 'before the first step'}{tested}"
     if history.failure is not None:
         return f"{name}: failed: {formatting.plain(history.failure.message)} {formatting.plain(history.failure.hint)}".rstrip()
     if history.finished is None:
@@ -259,6 +265,44 @@ def parity(
             print(f"{'pass' if row.passed else 'FAIL'}  {row.what:{width}}  {row.value:>24}  {row.bar}".rstrip())
         print(CANT_MATCH)
     return 0 if all(row.passed for row in rows) else 1
+
+
+def measure(specs: Sequence[EngineSpec], what: Sequence[str], *, repeats: int, data_dir: str, json_lines: bool) -> int:
+    """Measure, and print a Markdown table or JSON; 1 when something can't be measured."""
+    rows: list[bench.Measurement] = []
+    if not json_lines:
+        print("| what | median | lowest to highest | budget | |\n|---|---|---|---|---|", flush=True)
+    try:
+        for row in _measurements(specs, what, repeats, data_dir):
+            rows.append(row)
+            low, high = row.spread
+            if not json_lines:
+                print(
+                    f"| {row.name} | {row.median:.2f} | {low:.2f} to {high:.2f} | {row.budget} | {row.meaning} |",
+                    flush=True,
+                )
+    except bench.BenchError as error:
+        print(f"mnist-tui: {error}", file=sys.stderr)
+        return 1
+    if json_lines:
+        print(json.dumps([{**to_plain(row), "median": row.median} for row in rows]))
+    return 0
+
+
+def _measurements(
+    specs: Sequence[EngineSpec], what: Sequence[str], repeats: int, data_dir: str
+) -> Iterator[bench.Measurement]:
+    if "charts" in what:
+        from tui.charts.line_chart import Axes, Series, draw
+
+        xs = [float(i) for i in range(5_000)]
+        ys = [2.3 / (1 + i / 400) + 0.1 * (i * 2654435761 % 97) / 97 for i in range(5_000)]
+        series = [Series("keras", array("d", xs), array("d", [y + k for y in ys]), dashed=k == 1) for k in range(4)]
+        yield bench.chart(lambda: draw(series, Axes(), 100, 25), repeats)
+    if "startup" in what:
+        yield from bench.startup(repeats)
+    if "engines" in what:
+        yield from bench.engines(specs, repeats, paths.cache_dir(), data_dir)
 
 
 def setup(engines: Sequence[str], kind: str, *, dry_run: bool) -> int:

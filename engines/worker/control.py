@@ -187,6 +187,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--module", required=True, help="the engine's module, or the path of its file")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--exam", nargs=5, metavar=("FILE", "SEED", "DATA_DIR", "DATASET", "WHOLE_EPOCH"))
+    parser.add_argument("--bench", nargs=4, metavar=("FILE", "KIND", "DIGITS", "DATA_DIR"))
     options = parser.parse_args(argv)
 
     protocol_fd, command_fd = os.dup(options.protocol_fd), os.dup(0)
@@ -205,8 +206,8 @@ def main(argv: list[str]) -> int:
     except Exception as error:
         control.emit(RunFailed, **_import_failure(options.engine, error))
         return 1
-    if options.exam:
-        return _sit_exam(module, options.exam, control)
+    if options.exam or options.bench:
+        return _answer_once(module, options, control)
     control.emit(
         WorkerReady,
         pid=os.getpid(),
@@ -223,19 +224,18 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _sit_exam(module: ModuleType, wishes: list[str], control: Control) -> int:
-    from engines.worker.exam import sit
+def _answer_once(module: ModuleType, options: argparse.Namespace, control: Control) -> int:
+    """Sit the parity proof's exam, or train against the clock, instead of serving."""
+    from engines.worker import exam
 
-    answers, seed, data_dir, dataset, whole_epoch = wishes
     try:
-        sit(
-            module,
-            Path(answers),
-            seed=int(seed),
-            data_dir=data_dir,
-            dataset=dataset,
-            whole_epoch=whole_epoch == "yes",
-        )
+        if options.bench:
+            answers, kind, digits, data_dir = options.bench
+            exam.race(module, Path(answers), kind=kind, digits=int(digits), data_dir=data_dir)
+        else:
+            answers, seed, data_dir, dataset, whole_epoch = options.exam
+            whole = whole_epoch == "yes"
+            exam.sit(module, Path(answers), seed=int(seed), data_dir=data_dir, dataset=dataset, whole_epoch=whole)
     except Exception as error:
         hint = str(getattr(error, "hint", ""))
         control.emit(RunFailed, kind="exam", message=str(error), hint=hint, traceback=traceback.format_exc())

@@ -1,11 +1,14 @@
-"""The child side of the parity proof: one engine does what both are asked to do, and writes its answers down.
+"""What a worker does once instead of serving: the parity proof's exam, and a race against the clock.
 
-`python -m engines.worker ENGINE --exam FILE ...`: dropout off, fp32, the seeded weights, the seeded order. FILE is an .npz.
+The exam: one engine does what both are asked to do, and writes its answers down as an .npz: dropout off, fp32, the seeded weights,
+the seeded order. The race: one epoch by our engine or by the plain script, in seconds.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -56,3 +59,27 @@ def sit(module: ModuleType, answers: Path, *, seed: int, data_dir: str, dataset:
         )
         written |= {"epoch_loss": total / len(order), "answers": logits.argmax(axis=1), "labels": digits.test_labels}
     recipe.save_weights(written, answers)
+
+
+def race(module: ModuleType, answer: Path, *, kind: str, digits: int, data_dir: str) -> None:
+    """Write the seconds of one epoch over so many digits, by our engine ("ours") or by the plain script ("plain").
+
+    Both warm up for ten steps first.
+    """
+    config = from_settings({"device": "cpu"})
+    data = load_digits(
+        "auto", Path(data_dir) if data_dir else None, cache_dir=Path(os.environ["MNIST_TUI_CACHE_DIR"])
+    ).limited(digits, None)
+    if kind == "plain":
+        plain = importlib.import_module(module.__name__.replace("_engine", "_plain"))
+        seconds = plain.train_seconds(data)
+    else:
+        engine = module.Engine(config, data, recipe.initial_weights(config.seed))
+        engine.start_epoch(recipe.epoch_order(config.seed, 1, digits))
+        for step in range(10):
+            engine.train_steps(step, step + 1)
+        before = time.perf_counter()
+        for step in range(-(-digits // config.batch_size)):
+            engine.train_steps(step, step + 1)
+        seconds = time.perf_counter() - before
+    answer.write_text(str(seconds), encoding="utf-8")
