@@ -16,7 +16,7 @@ from engines.grammar import violations
 from engines.protocol import decode_event
 from engines.runs.directory import read_events
 from tests.conftest import SCRIPTED, scripted_spec
-from tui import cli, headless
+from tui import cli, headless, options
 
 CLI = [sys.executable, "-m", "tui.cli"]
 
@@ -72,7 +72,7 @@ def test_bad_usage_is_one_sentence_and_2(arguments: list[str], says: str) -> Non
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both engines are the scripted one."""
-    monkeypatch.setattr(cli, "_specs", lambda options: [scripted_spec("pytorch"), scripted_spec("keras")])
+    monkeypatch.setattr(options, "specs", lambda _: [scripted_spec("pytorch"), scripted_spec("keras")])
 
 
 def test_json_is_nothing_but_events(scripted: None, small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,8 +111,8 @@ def test_signals_end_it_with_their_code_and_leave_nothing(number: int, code: int
     script = f"""
 import sys
 from tests.conftest import scripted_spec
-from tui import cli
-cli._specs = lambda options: [scripted_spec("pytorch"), scripted_spec("keras")]
+from tui import cli, options
+options.specs = lambda _: [scripted_spec("pytorch"), scripted_spec("keras")]
 sys.exit(cli.main(["train", "--json", "--epochs", "9999", "--data-dir", {str(small_mnist)!r}]))
 """
     root = str(SCRIPTED.parents[1])

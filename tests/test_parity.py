@@ -13,7 +13,7 @@ from engines.config import TITLES
 from engines.parity import compare
 from engines.setup import plan
 from engines.worker import recipe
-from tui import cli
+from tui import cli, options
 
 
 def sheet(**changes: Any) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def test_both_frameworks_pass(small_mnist: Path, capsys: pytest.CaptureFixture[s
 def test_a_proof_that_can_not_be_made_says_why(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_specs", lambda options: [_nowhere("pytorch"), _nowhere("keras")])
+    monkeypatch.setattr(options, "specs", lambda _: [_nowhere("pytorch"), _nowhere("keras")])
     assert cli.main(["parity", "--quick"]) == 1
     assert "/nowhere/python" in capsys.readouterr().err
 

@@ -8,11 +8,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from tui import options as known
+from tui.options import UsageError
+
 PROGRAM = "mnist-tui"
-
-
-class UsageError(Exception):
-    """Something on the command line can't be used: one sentence that says what to do."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,104 +67,18 @@ def _dispatch(arguments: list[str]) -> int:
     return run(options)
 
 
-# Options
-
-
-def _training_options(parser: argparse.ArgumentParser) -> None:
-    """One flag for each field of TrainConfig, and what decides who trains where."""
-    import dataclasses
-
-    from engines.api import ENGINES, TrainConfig
-
-    group = parser.add_argument_group("what is trained")
-    group.add_argument("--framework", choices=(*ENGINES, "both"), help="which to train (both)")
-    group.add_argument("--mode", choices=("race", "time-trial"), help="both at once, or one after the other (race)")
-    for field in dataclasses.fields(TrainConfig):
-        choices = field.metadata.get("choices")
-        placeholder = {int: "N", float: "X"}.get(type(field.default), field.name.upper())
-        group.add_argument(
-            f"--{field.name.replace('_', '-')}",
-            type=_value(field.name),
-            choices=choices,
-            help=f"{field.metadata['help']} ({field.default if field.default != '' else 'none'})",
-            metavar=None if choices else placeholder,
-        )
-    where = parser.add_argument_group("where")
-    where.add_argument("--runs-dir", metavar="DIR", help="where runs are kept")
-    where.add_argument("--pytorch-python", metavar="PATH", default="", help="the interpreter that has PyTorch")
-    where.add_argument(
-        "--keras-python", metavar="PATH", default="", help="the interpreter that has TensorFlow and Keras"
-    )
-    where.add_argument(
-        "--keras-backend", choices=("tensorflow",), default="tensorflow", help="what Keras computes with (tensorflow)"
-    )
-
-
-def _value(name: str) -> Callable[[str], Any]:
-    def convert(text: str) -> Any:
-        from engines.api import ConfigError, parse
-
-        try:
-            return parse(name, text)
-        except ConfigError as error:
-            raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
-
-    return convert
-
-
-def _app_options(parser: argparse.ArgumentParser) -> None:
-    _training_options(parser)
-    parser.add_argument("--start", action="store_true", help="begin to train at once")
-    _screen_options(parser)
-
-
-def _screen_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("screen")
-    group.add_argument("--fps", type=int, default=10, metavar="N", help="frames a second (10)")
-    group.add_argument("--slow", action="store_true", help="for slow connections: 4 frames a second")
-    group.add_argument("--plain", action="store_true", help="lines of text instead of a screen")
-    group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")
-    group.add_argument("--theme", choices=("mnist-dark", "mnist-light", "ansi-dark"), help="the looks (mnist-dark)")
-
-
-def _settings(options: argparse.Namespace) -> dict[str, Any]:
-    """What the command line says of a run, checked; only what was said."""
-    import dataclasses
-
-    from engines.api import ConfigError, TrainConfig, from_settings
-
-    names = [field.name for field in dataclasses.fields(TrainConfig)]
-    said = {name: value for name in names if (value := getattr(options, name)) is not None}
-    try:
-        from_settings(said)
-    except ConfigError as error:
-        raise UsageError(str(error)) from None
-    for name in ("framework", "mode"):
-        if getattr(options, name):
-            said[name] = getattr(options, name)
-    return said
-
-
-def _specs(options: argparse.Namespace) -> list[Any]:
-    from engines.api import ENGINES, engine_spec
-
-    pythons = {"pytorch": options.pytorch_python, "keras": options.keras_python}
-    chosen = ENGINES if options.framework in (None, "both") else (options.framework,)
-    return [engine_spec(engine, pythons[engine]) for engine in chosen]
-
-
 # Commands
 
 
 def _run_app(options: argparse.Namespace) -> int:
     if options.version:
         return _dispatch(["--version"])
-    settings = _settings(options)
+    settings = known.settings(options)
     if options.plain or not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("TERM") == "dumb":
         if options.start or options.plain:
             from tui import headless
 
-            return headless.train(_specs(options), settings, _runs_dir(options), json_lines=False, bars=False)
+            return headless.train(known.specs(options), settings, known.runs_dir(options), json_lines=False, bars=False)
         raise UsageError("The app needs a terminal. Use `mnist-tui train`, or --plain.")
     import json
     from pathlib import Path
@@ -187,7 +100,7 @@ def _run_app(options: argparse.Namespace) -> int:
         settings,
         start=options.start,
         fps=4 if options.slow else options.fps,
-        runs_dir=Path(_runs_dir(options)),
+        runs_dir=Path(known.runs_dir(options)),
         ascii_only=options.ascii or not _utf8(),
         remember=remembered,
     )
@@ -229,14 +142,8 @@ def _utf8() -> bool:
     return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
-def _runs_dir(options: argparse.Namespace) -> str:
-    from engines.api import paths
-
-    return getattr(options, "runs_dir", None) or str(paths.runs_dir())
-
-
 def _train_options(parser: argparse.ArgumentParser) -> None:
-    _training_options(parser)
+    known.training(parser)
     parser.add_argument(
         "--json", action="store_true", help="the events of both engines on stdout, a JSON object a line"
     )
@@ -247,31 +154,35 @@ def _run_train(options: argparse.Namespace) -> int:
     from tui import headless
 
     bars = sys.stdout.isatty() and not options.plain and os.environ.get("TERM") != "dumb"
-    return headless.train(_specs(options), _settings(options), _runs_dir(options), json_lines=options.json, bars=bars)
+    return headless.train(
+        known.specs(options),
+        known.settings(options),
+        known.runs_dir(options),
+        json_lines=options.json,
+        bars=bars,
+    )
 
 
 def _doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
     parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which to look at (both)")
-    parser.add_argument("--pytorch-python", metavar="PATH", default="")
-    parser.add_argument("--keras-python", metavar="PATH", default="")
+    known.pythons(parser)
     parser.add_argument("--data-dir", metavar="DIR", default="")
 
 
 def _run_doctor(options: argparse.Namespace) -> int:
     from tui import headless
 
-    return headless.doctor(_specs(options), options.data_dir, json_lines=options.json)
+    return headless.doctor(known.specs(options), options.data_dir, json_lines=options.json)
 
 
 def _parity_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="without the whole epoch")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--seed", type=_value("seed"), default=0, metavar="N")
+    parser.add_argument("--seed", type=known.value("seed"), default=0, metavar="N")
     parser.add_argument("--dataset", choices=("auto", "mnist", "drawn"), default="auto")
     parser.add_argument("--data-dir", metavar="DIR", default="")
-    parser.add_argument("--pytorch-python", metavar="PATH", default="")
-    parser.add_argument("--keras-python", metavar="PATH", default="")
+    known.pythons(parser)
 
 
 def _run_parity(options: argparse.Namespace) -> int:
@@ -279,7 +190,7 @@ def _run_parity(options: argparse.Namespace) -> int:
 
     options.framework = "both"
     return headless.parity(
-        _specs(options),
+        known.specs(options),
         seed=options.seed,
         data_dir=options.data_dir,
         dataset=options.dataset,
@@ -297,8 +208,7 @@ def _bench_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which engines (both)")
     parser.add_argument("--data-dir", metavar="DIR", default="")
-    parser.add_argument("--pytorch-python", metavar="PATH", default="")
-    parser.add_argument("--keras-python", metavar="PATH", default="")
+    known.pythons(parser)
 
 
 def _run_bench(options: argparse.Namespace) -> int:
@@ -311,7 +221,7 @@ def _run_bench(options: argparse.Namespace) -> int:
         raise UsageError("--repeats must be at least 1.")
     what = options.what or BENCHES
     return headless.measure(
-        _specs(options), what, repeats=options.repeats, data_dir=options.data_dir, json_lines=options.json
+        known.specs(options), what, repeats=options.repeats, data_dir=options.data_dir, json_lines=options.json
     )
 
 
@@ -339,14 +249,14 @@ def _runs_options(parser: argparse.ArgumentParser) -> None:
 def _run_runs(options: argparse.Namespace) -> int:
     from tui import headless
 
-    return headless.runs(_runs_dir(options), json_lines=options.json)
+    return headless.runs(known.runs_dir(options), json_lines=options.json)
 
 
 def _replay_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="a kept run, its folder, or an events.jsonl")
     parser.add_argument("--speed", default="1", help="1, 10, ... or max (1)")
     parser.add_argument("--runs-dir", metavar="DIR")
-    _screen_options(parser)
+    known.screen(parser)
 
 
 def _run_replay(options: argparse.Namespace) -> int:
@@ -362,7 +272,7 @@ def _run_replay(options: argparse.Namespace) -> int:
     if not speed > 0:
         raise UsageError("--speed must be more than 0.")
     try:
-        events = list(read_events(events_file(options.run, Path(_runs_dir(options)))))
+        events = list(read_events(events_file(options.run, Path(known.runs_dir(options)))))
     except OSError:
         raise UsageError(f"There is no run {options.run!r}. `mnist-tui runs` lists them.") from None
     if not events:
@@ -392,7 +302,7 @@ def _run_export(options: argparse.Namespace) -> int:
     from tui import headless
 
     try:
-        path = events_file(options.run, Path(_runs_dir(options)))
+        path = events_file(options.run, Path(known.runs_dir(options)))
     except OSError:
         raise UsageError(f"There is no run {options.run!r}. `mnist-tui runs` lists them.") from None
     return headless.export(path, options.to)
@@ -412,7 +322,7 @@ def _run_data(options: argparse.Namespace) -> int:
 
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int], str]] = {
-    "": (_app_options, _run_app, "Train the MNIST convnet in PyTorch and Keras, live and side by side."),
+    "": (known.app, _run_app, "Train the MNIST convnet in PyTorch and Keras, live and side by side."),
     "train": (_train_options, _run_train, "train without the app: bars on a terminal, lines otherwise, or --json"),
     "parity": (_parity_options, _run_parity, "prove that both frameworks train the same thing"),
     "bench": (_bench_options, _run_bench, "measure, as ratios to plain scripts"),

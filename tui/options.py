@@ -1,0 +1,111 @@
+"""What can be said on the command line, shared by its commands. Imports nothing heavy before it has to."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+
+class UsageError(Exception):
+    """Something on the command line can't be used: one sentence that says what to do."""
+
+
+def training(parser: argparse.ArgumentParser) -> None:
+    """One flag for each field of TrainConfig, and what decides who trains where."""
+    import dataclasses
+
+    from engines.api import ENGINES, TrainConfig
+
+    group = parser.add_argument_group("what is trained")
+    group.add_argument("--framework", choices=(*ENGINES, "both"), help="which to train (both)")
+    group.add_argument("--mode", choices=("race", "time-trial"), help="both at once, or one after the other (race)")
+    for field in dataclasses.fields(TrainConfig):
+        choices = field.metadata.get("choices")
+        placeholder = {int: "N", float: "X"}.get(type(field.default), field.name.upper())
+        group.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=value(field.name),
+            choices=choices,
+            help=f"{field.metadata['help']} ({field.default if field.default != '' else 'none'})",
+            metavar=None if choices else placeholder,
+        )
+    where = parser.add_argument_group("where")
+    where.add_argument("--runs-dir", metavar="DIR", help="where runs are kept")
+    pythons(where)
+    where.add_argument(
+        "--keras-backend", choices=("tensorflow",), default="tensorflow", help="what Keras computes with (tensorflow)"
+    )
+
+
+def value(name: str) -> Callable[[str], Any]:
+    """Reads that setting from the command line, or says what is wrong with it."""
+
+    def convert(text: str) -> Any:
+        from engines.api import ConfigError, parse
+
+        try:
+            return parse(name, text)
+        except ConfigError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+
+    return convert
+
+
+def app(parser: argparse.ArgumentParser) -> None:
+    """What the app takes."""
+    training(parser)
+    parser.add_argument("--start", action="store_true", help="begin to train at once")
+    screen(parser)
+
+
+def screen(parser: argparse.ArgumentParser) -> None:
+    """How the app is drawn."""
+    group = parser.add_argument_group("screen")
+    group.add_argument("--fps", type=int, default=10, metavar="N", help="frames a second (10)")
+    group.add_argument("--slow", action="store_true", help="for slow connections: 4 frames a second")
+    group.add_argument("--plain", action="store_true", help="lines of text instead of a screen")
+    group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")
+    group.add_argument("--theme", choices=("mnist-dark", "mnist-light", "ansi-dark"), help="the looks (mnist-dark)")
+
+
+def settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says of a run, checked; only what was said."""
+    import dataclasses
+
+    from engines.api import ConfigError, TrainConfig, from_settings
+
+    names = [field.name for field in dataclasses.fields(TrainConfig)]
+    said = {name: value for name in names if (value := getattr(options, name)) is not None}
+    try:
+        from_settings(said)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+    for name in ("framework", "mode"):
+        if getattr(options, name):
+            said[name] = getattr(options, name)
+    return said
+
+
+def specs(options: argparse.Namespace) -> list[Any]:
+    """How to start each chosen engine."""
+    from engines.api import ENGINES, engine_spec
+
+    pythons = {"pytorch": options.pytorch_python, "keras": options.keras_python}
+    chosen = ENGINES if options.framework in (None, "both") else (options.framework,)
+    return [engine_spec(engine, pythons[engine]) for engine in chosen]
+
+
+def pythons(parser: argparse._ActionsContainer) -> None:
+    """In which interpreter each framework lives."""
+    parser.add_argument("--pytorch-python", metavar="PATH", default="", help="the interpreter that has PyTorch")
+    parser.add_argument(
+        "--keras-python", metavar="PATH", default="", help="the interpreter that has TensorFlow and Keras"
+    )
+
+
+def runs_dir(options: argparse.Namespace) -> str:
+    """Where runs are kept."""
+    from engines.api import paths
+
+    return getattr(options, "runs_dir", None) or str(paths.runs_dir())
