@@ -26,6 +26,11 @@ PER_CURVE = 9
 """Segments a curve is drawn with."""
 CHUNK = 500
 
+SHAKE, BEND, ASPECT, SLANT, TURN = 0.08, 0.14, 0.33, 0.33, 0.16
+"""Standard deviations of what makes samples differ, in the unit square, and of angles in radians."""
+RADIUS = (0.65, 2.1)
+"""Half the width of the pen, in pixels of the 28x28 image."""
+
 Points = tuple[tuple[float, float], ...]
 
 STROKES: dict[int, tuple[tuple[Points, ...], ...]] = {
@@ -183,7 +188,7 @@ def _render(strokes: tuple[Points, ...], n: int, random: np.random.Generator) ->
     """n samples of one variant, shape (n, 28, 28)."""
     counts = [len(stroke) for stroke in strokes]
     points = np.repeat(np.concatenate([np.array(stroke) for stroke in strokes])[None], n, axis=0) - 0.5
-    shake = random.normal(0, 0.042, points.shape)
+    shake = random.normal(0, SHAKE, points.shape)
     ends = np.cumsum(counts)
     for k, stroke in enumerate(strokes[1:], start=1):  # strokes that touch keep touching
         if stroke[0] == strokes[k - 1][-1]:
@@ -201,10 +206,10 @@ def _distort(points: npt.NDArray[np.float64], random: np.random.Generator) -> np
     """Bend, then slant, turn and stretch: each sample (n, points, 2) its own way."""
     n = len(points)
     phase = random.uniform(0, 2 * np.pi, (n, 1, 2))
-    bend = random.normal(0, 0.05, (n, 1, 2))
-    points = points + bend * np.sin(4.0 * points[:, :, ::-1] + phase)
-    aspect = np.exp(random.normal(-0.15, 0.28, n))
-    slant, turn = random.normal(0.2, 0.28, n), random.normal(0, 0.14, n)
+    bend = random.normal(0, BEND, (n, 1, 2))
+    points = points + bend * np.sin(random.uniform(2.0, 7.0, (n, 1, 2)) * points[:, :, ::-1] + phase)
+    aspect = np.exp(random.normal(-0.15, ASPECT, n))
+    slant, turn = random.normal(0.2, SLANT, n), random.normal(0, TURN, n)
     x, y = points[..., 0] * aspect[:, None], points[..., 1]
     x = x - slant[:, None] * y
     cos, sin = np.cos(turn)[:, None], np.sin(turn)[:, None]
@@ -232,7 +237,7 @@ def _ink(
 ) -> npt.NDArray[np.uint8]:
     """Segments (n, s, 2) as grey images (n, 28, 28), placed as MNIST places its digits."""
     n = len(starts)
-    radius = random.uniform(0.7, 1.9, n)
+    radius = random.uniform(*RADIUS, n)
     both = np.concatenate((starts, stops), axis=1)
     low, high = both.min(axis=1), both.max(axis=1)
     size = (20.0 - 2 * radius) / np.maximum((high - low).max(axis=1), 1e-6)
