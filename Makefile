@@ -25,7 +25,7 @@ imports: $(STAMP)
 	$(BIN)/lint-imports
 
 gpu-check:  ## everything that needs a CUDA GPU, with whatever this machine's Python has
-	$(PYTHON) -m tests.gpu_check
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m tests.gpu_check
 
 pictures: $(STAMP)  ## the README's pictures, from the recorded run
 	$(BIN)/python -m tests.pictures
