@@ -47,13 +47,14 @@ _MAY_FOLLOW: dict[type[Event] | None, tuple[type[Event], ...]] = {
     RunStarted: (EpochStarted,),
     EpochStarted: (TrainProgress,),
     TrainProgress: (TrainProgress, EvalCompleted),
-    EvalCompleted: (EpochCompleted, RunFinished),
-    EpochCompleted: (EpochStarted, RunFinished),
+    EvalCompleted: (EpochCompleted,),
+    EpochCompleted: (EpochStarted,),
     RunFinished: (RunRequested, DataProgress, DataReady),
     RunFailed: (RunRequested, DataProgress, DataReady),
     WorkerExited: (WorkerSpawned, RunRequested),
 }
-_CUT_SHORT = (RunFailed, WorkerExited)
+_CUT_SHORT = (RunFinished, RunFailed, WorkerExited)
+"""A stop or a failure may come at any moment; a run that completed ends with its last epoch."""
 
 
 def violations(events: Iterable[Event]) -> list[str]:
@@ -71,7 +72,8 @@ def violations(events: Iterable[Event]) -> list[str]:
             continue
         kind = type(event)
         allowed = _MAY_FOLLOW[previous] + _CUT_SHORT
-        if kind not in allowed and not (kind is RunFinished and previous is TrainProgress):
+        completed = isinstance(event, RunFinished) and event.outcome == "completed"
+        if kind not in allowed or (completed and previous is not EpochCompleted):
             found.append(f"{name}: may not follow {previous.__name__ if previous else 'the beginning'}")
         if isinstance(event, RunRequested):
             if run_open:
@@ -82,6 +84,8 @@ def violations(events: Iterable[Event]) -> list[str]:
                 found.append(f"{name}: global_step {event.global_step} after {global_step}")
             global_step = event.global_step
         elif isinstance(event, TERMINAL):
+            if event.run_id != run_open:
+                found.append(f"{name}: ends run {event.run_id!r} while {run_open!r} is under way")
             run_open = ""
         elif isinstance(event, WorkerExited) and run_open:
             found.append(f"{name}: run {run_open} has neither RunFinished nor RunFailed")

@@ -125,6 +125,19 @@ def test_pause_holds_and_resume_goes_on(engine: str, work: Work, small_mnist: Pa
     assert violations(worker.events) == []
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_stop_before_the_first_step(engine: str, work: Work, small_config: TrainConfig) -> None:
+    """However early it comes, it ends the run, and the worker stays."""
+    worker = work(engine)
+    worker.start(small_config)
+    worker.supervisor.send(Stop())
+    assert worker.wait_for(RunFinished).outcome == "stopped"
+    worker.start(from_settings({"epochs": 1, "data_dir": small_config.data_dir}), "again")
+    assert worker.wait_for(RunFinished).outcome == "completed"
+    worker.finish()
+    assert violations(worker.events) == []
+
+
 @pytest.mark.parametrize("engine", ["scripted", pytest.param("pytorch", marks=pytest.mark.framework)])
 def test_the_same_seed_gives_the_same_curve(engine: str, work: Work, small_mnist: Path) -> None:
     config = from_settings({"epochs": 1, "batch_size": 64, "data_dir": str(small_mnist), "seed": 5})

@@ -147,6 +147,7 @@ def test_the_grammar_finds_what_is_wrong() -> None:
     events = life()
     assert violations([events[0], events[8]])
     assert violations(events[:3] + events[2:])
+    assert violations([*life(), _numbered(life()[-1], 99)]), "a run ends once"
     swapped = [*events[:9], _numbered(events[9], 10), _numbered(events[9], 11)]
     assert any("global_step" in text for text in violations(swapped))
     assert any("neither" in text for text in violations(
