@@ -17,6 +17,7 @@ from tests.conftest import REAL_MNIST, Worked, write_idx
 
 pytestmark = [
     pytest.mark.framework,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not REAL_MNIST, reason="MNIST_TUI_DATA names no copy of MNIST"),
 ]
 
