@@ -159,6 +159,8 @@ class MnistApp(App[None]):
 
     def draw_frame(self) -> None:
         """Fold what happened and show it."""
+        if not self.is_running or not self.screen_stack:  # a last tick while the app comes down
+            return
         self._frame += 1
         self._stale |= self.session.drain()
         with_curves = self._frame % CURVE_EVERY == 0
