@@ -19,6 +19,7 @@ from engines.data.sources import find_digits
 from engines.doctor import diagnose
 from engines.events import (
     Command,
+    Diverged,
     Event,
     GpuReading,
     LogLine,
@@ -40,11 +41,15 @@ from engines.events import (
 from engines.monitors.limits import split_cores, usable_core_ids
 from engines.monitors.sampler import Sample, Sampler
 from engines.parity import CANT_MATCH, ParityError, prove
+from engines.parity import Row as ParityRow
+from engines.presets import PresetsError, tabulate
 from engines.protocol import encode, to_plain
 from engines.registry import engine_spec
+from engines.runs.comparison import Series, badge, verdict
 from engines.runs.directory import RunDirectory, events_file, list_runs, new_run_id, read_events
 from engines.runs.history import (
     BUILDING,
+    DIVERGED,
     EVALUATING,
     FAILED,
     FINISHED,
@@ -60,7 +65,9 @@ from engines.runs.history import (
     MachineHistory,
     RunHistory,
 )
+from engines.runs.resume import Past, ResumeError, pasts
 from engines.runs.series import BoundedSeries
+from engines.runs.statistics import Verdict, p_text
 from engines.setup import SetupError, build, plan
 from engines.supervisor import EngineSpec, Supervisor
 from engines.version import __version__
@@ -68,6 +75,7 @@ from engines.version import __version__
 __all__ = [
     "BUILDING",
     "CANT_MATCH",
+    "DIVERGED",
     "ENGINES",
     "EVALUATING",
     "FAILED",
@@ -87,6 +95,7 @@ __all__ = [
     "Command",
     "ConfigError",
     "DataError",
+    "Diverged",
     "EngineSpec",
     "Event",
     "GpuReading",
@@ -94,9 +103,13 @@ __all__ = [
     "MachineHistory",
     "MachineUsage",
     "ParityError",
+    "ParityRow",
+    "Past",
     "Pause",
     "Predict",
+    "PresetsError",
     "Resume",
+    "ResumeError",
     "RunDirectory",
     "RunFailed",
     "RunFinished",
@@ -105,16 +118,19 @@ __all__ = [
     "Sample",
     "Sampler",
     "SaveCheckpoint",
+    "Series",
     "SetupError",
     "Stop",
     "Supervisor",
     "TrainConfig",
     "TrainProgress",
+    "Verdict",
     "WorkerExited",
     "WorkerReady",
     "WorkerSpawned",
     "WorkerUsage",
     "__version__",
+    "badge",
     "bench",
     "build",
     "diagnose",
@@ -127,15 +143,19 @@ __all__ = [
     "list_runs",
     "load_digits",
     "new_run_id",
+    "p_text",
     "parse",
+    "pasts",
     "paths",
     "plan",
     "problem",
     "prove",
     "read_events",
     "split_cores",
+    "tabulate",
     "to_plain",
     "usable_core_ids",
+    "verdict",
 ]
 
 

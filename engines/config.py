@@ -16,7 +16,10 @@ ENGINES = ("pytorch", "keras")
 TITLES = {"pytorch": "PyTorch", "keras": "Keras"}
 """How each engine is written on a screen."""
 
-PRESETS = ("reference", "quick", "library-defaults")
+PRESETS = ("reference", "quick", "best", "library-defaults")
+
+ADAM_BETAS = (0.9, 0.999)
+"""Adam's and AdamW's decay rates in both engines: the values of Kingma & Ba 2015, and of both libraries."""
 
 
 def _setting(default: Any, help_text: str, **rules: Any) -> Any:
@@ -33,11 +36,21 @@ class TrainConfig:
     epochs: int = _setting(12, "passes over the training digits", minimum=1, maximum=10_000)
     batch_size: int = _setting(128, "digits per step", minimum=1, maximum=60_000)
     optimizer: str = _setting("adadelta", "the update rule", choices=("adadelta", "sgd", "adam", "adamw"))
-    learning_rate: float = _setting(1.0, "step size of the optimizer", minimum=0.0, maximum=1_000.0)
+    learning_rate: float = _setting(
+        1.0, "step size of the optimizer; its peak under a schedule", minimum=0.0, maximum=1_000.0
+    )
+    schedule: str = _setting(
+        "constant", "how the learning rate changes along the run", choices=("constant", "cosine", "one-cycle")
+    )
     rho: float = _setting(0.95, "Adadelta's decay rate", minimum=0.0, maximum=0.999999)
+    momentum: float = _setting(0.9, "SGD's momentum", minimum=0.0, maximum=0.999999)
+    weight_decay: float = _setting(0.01, "AdamW's decoupled weight decay", minimum=0.0, maximum=1.0)
     epsilon: float = _setting(1e-7, "the optimizer's guard against division by zero", minimum=0.0, maximum=1.0)
     dropout: float = _setting(
         0.25, "drop rate after the convolutions; the dense layer drops twice that", minimum=0.0, maximum=0.49
+    )
+    augment: str = _setting(
+        "none", "random changes of the training digits: none, or turned, shifted and scaled", choices=("none", "affine")
     )
     seed: int = _setting(
         0, "decides initial weights, batch order, dropout and drawn digits", minimum=0, maximum=2**32 - 1
@@ -48,9 +61,20 @@ class TrainConfig:
     data_dir: str = _setting("", "a folder that holds MNIST")
     limit_train: int = _setting(0, "use only the first N training digits; 0 uses all", minimum=0, maximum=60_000)
     limit_test: int = _setting(0, "use only the first N test digits; 0 uses all", minimum=0, maximum=10_000)
-    target_accuracy: float = _setting(
-        0.0, "test accuracy in percent that a run must reach; 0 asks for none", minimum=0.0, maximum=100.0
+    eval_every: int = _setting(
+        0, "steps between evaluations inside an epoch; 0 evaluates at its end only", minimum=0, maximum=10_000_000
     )
+    target_accuracy: float = _setting(
+        0.0, "stop at this test accuracy in percent, and fail below it; 0 asks for none", minimum=0.0, maximum=100.0
+    )
+    patience: int = _setting(
+        0, "stop after so many evaluations without a better test accuracy; 0 never does", minimum=0, maximum=10_000
+    )
+    stop_on_nan: bool = _setting(True, "stop when the loss is no longer a number, or has diverged")
+    mode: str = _setting(
+        "race", "race: both at once; time-trial: one after the other, all cores each", choices=("race", "time-trial")
+    )
+    seeds: int = _setting(1, "how many runs to make, with seeds that count up from --seed", minimum=1, maximum=1_000)
 
 
 class ConfigError(ValueError):
@@ -60,6 +84,13 @@ class ConfigError(ValueError):
 _PRESET_VALUES: dict[str, dict[str, Any]] = {
     "reference": {},
     "quick": {"epochs": 1},
+    "best": {
+        "epochs": 20,
+        "optimizer": "adamw",
+        "learning_rate": 0.002,
+        "schedule": "one-cycle",
+        "augment": "affine",
+    },
     "library-defaults": {},
 }
 
@@ -134,9 +165,13 @@ def problem(name: str, value: Any) -> str | None:
 def parse(name: str, text: str) -> Any:
     """The value that a user typed for the setting `name`. Raises ConfigError with the reason."""
     kind = type(_DEFAULTS[name])
+    text = text.strip()
     try:
-        value = kind(text.strip().replace(",", "").replace("_", "")) if kind in (int, float) else text.strip()
-    except ValueError:
+        if kind is bool:
+            value: Any = _SWITCH[text.lower()]
+        else:
+            value = kind(text.replace(",", "").replace("_", "")) if kind in (int, float) else text
+    except (ValueError, KeyError):
         raise ConfigError(f"must be {_KIND_NAMES[kind]}") from None
     reason = problem(name, value)
     if reason:
@@ -150,6 +185,7 @@ def is_device(text: str) -> bool:
     return text in ("auto", "cpu") or (kind == "cuda" and number.isdecimal() and len(number) < 4)
 
 
-_KIND_NAMES = {int: "a whole number", float: "a number", str: "text"}
+_KIND_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "on or off"}
+_SWITCH = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
 _RULES = {field.name: field.metadata for field in dataclasses.fields(TrainConfig)}
 _DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(TrainConfig)}

@@ -4,12 +4,14 @@ Frozen values of plain numbers, strings and tuples; standard library only. The o
 
     WorkerSpawned WorkerReady
       ( RunRequested DataProgress* DataReady ModelReady RunStarted
-        ( EpochStarted TrainProgress* EvalCompleted EpochCompleted )*
+        ( EpochStarted ( TrainProgress | EvalCompleted )* EpochCompleted )*
         ( RunFinished | RunFailed ) )*
     WorkerExited
 
-A stop or a failure may cut a run short; exactly one RunFinished or RunFailed ends every requested run. LogLine, Heartbeat,
-Prediction, CheckpointSaved, RunPaused, RunResumed and the usage events may stand anywhere. `grammar.py` checks all this.
+A stop or a failure may cut a run short; exactly one RunFinished or RunFailed ends every requested run. A resumed run begins by
+telling its past again: what was said of its epochs until the checkpoint stands between RunRequested and DataReady, its times moved
+up to the present. LogLine, Heartbeat, Prediction, CheckpointSaved, ModelSaved, Diverged, RunPaused, RunResumed and the usage
+events may stand anywhere. `grammar.py` checks all this.
 
 Times are in seconds, accuracies fractions of 1, memory in bytes. A value that can't be had is None. NaN and Inf are legal.
 """
@@ -117,6 +119,8 @@ class RunStarted(Event):
     num_threads: int
     steps_per_epoch: int
     total_steps: int
+    global_step: int = 0
+    """Steps done before, when the run was resumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +157,9 @@ class EvalCompleted(Event):
     loss: float
     accuracy: float
     seconds: float
+    """That the evaluation took."""
+    train_seconds: float = 0.0
+    """Trained until here, evaluations not counted."""
     confusion: tuple[int, ...]
     """100 counts, row-major: true label x predicted label."""
     mistakes: tuple[tuple[int, int, int], ...]
@@ -184,9 +191,27 @@ class RunResumed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointSaved(Event):
-    """Weights are on disk."""
+    """Everything that is needed to go on from here is on disk."""
 
     path: str
+    epoch: int = 0
+    global_step: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSaved(Event):
+    """The model is on disk in its library's own format."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diverged(Event):
+    """The loss is no longer a number, or ten times worse than guessing; said once a run."""
+
+    epoch: int
+    global_step: int
+    loss: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +222,14 @@ class Prediction(Event):
     probabilities: tuple[float, ...]
     epoch: int
     global_step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExamProgress(Event):
+    """How far the parity proof's exam is, in steps; said outside of any run."""
+
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,9 +251,10 @@ class Heartbeat(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
-    """The run ended by itself ("completed") or by Stop ("stopped")."""
+    """The run ended without failing."""
 
     outcome: str
+    """"completed": all epochs; "stopped" by Stop; "target-reached", "no-progress" or "diverged": by a rule of its config."""
     test_accuracy: float | None
     test_loss: float | None
     best_epoch: int | None
@@ -233,7 +267,7 @@ class RunFailed(Event):
     """The run, or the start of the worker, failed; the hint says what to do next."""
 
     kind: str
-    """"missing-framework", "framework", "device", "data", "out-of-memory", "crashed", "killed", "config" or "internal"."""
+    """"missing-framework", "framework", "device", "data", "checkpoint", "out-of-memory", "crashed", "killed" or "internal"."""
     message: str
     hint: str = ""
     traceback: str = ""
@@ -299,6 +333,8 @@ class Start:
     config: TrainConfig
     run_dir: str = ""
     """Where checkpoints go; empty keeps none."""
+    resume: str = ""
+    """The checkpoint to go on from; empty begins anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,8 +380,8 @@ EVENTS: dict[str, type[Event]] = {
     kind.__name__: kind
     for kind in (
         WorkerSpawned, WorkerReady, RunRequested, DataProgress, DataReady, ModelReady, RunStarted, EpochStarted,
-        TrainProgress, EvalCompleted, EpochCompleted, RunPaused, RunResumed, CheckpointSaved, Prediction, LogLine,
-        Heartbeat, RunFinished, RunFailed, WorkerExited, WorkerUsage, MachineUsage,
+        TrainProgress, EvalCompleted, EpochCompleted, RunPaused, RunResumed, CheckpointSaved, ModelSaved, Diverged, Prediction,
+        ExamProgress, LogLine, Heartbeat, RunFinished, RunFailed, WorkerExited, WorkerUsage, MachineUsage,
     )
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from engines.events import (
     CheckpointSaved,
     DataProgress,
     DataReady,
+    Diverged,
     EpochCompleted,
     EpochStarted,
     EvalCompleted,
@@ -20,6 +21,7 @@ from engines.events import (
     LogLine,
     MachineUsage,
     ModelReady,
+    ModelSaved,
     Prediction,
     RunFailed,
     RunFinished,
@@ -34,7 +36,9 @@ from engines.events import (
     WorkerUsage,
 )
 
-_ANYWHERE = (LogLine, Heartbeat, Prediction, CheckpointSaved, RunPaused, RunResumed, WorkerUsage, MachineUsage)
+_ANYWHERE = (
+    LogLine, Heartbeat, Prediction, CheckpointSaved, ModelSaved, Diverged, RunPaused, RunResumed, WorkerUsage, MachineUsage,
+)  # fmt: skip
 
 _MAY_FOLLOW: dict[type[Event] | None, tuple[type[Event], ...]] = {
     None: (WorkerSpawned, WorkerReady, RunRequested),
@@ -47,12 +51,20 @@ _MAY_FOLLOW: dict[type[Event] | None, tuple[type[Event], ...]] = {
     RunStarted: (EpochStarted,),
     EpochStarted: (TrainProgress,),
     TrainProgress: (TrainProgress, EvalCompleted),
-    EvalCompleted: (EpochCompleted,),
+    EvalCompleted: (TrainProgress, EpochCompleted),
     EpochCompleted: (EpochStarted,),
     RunFinished: (RunRequested, DataProgress, DataReady),
     RunFailed: (RunRequested, DataProgress, DataReady),
     WorkerExited: (WorkerSpawned, RunRequested),
 }
+_RESUMED: dict[type[Event] | None, tuple[type[Event], ...]] = {
+    RunRequested: (EpochStarted, TrainProgress, EvalCompleted),
+    EpochStarted: (WorkerSpawned, WorkerReady, DataProgress, DataReady, EvalCompleted, EpochCompleted),
+    TrainProgress: (WorkerSpawned, WorkerReady, DataProgress, DataReady),
+    EvalCompleted: (WorkerSpawned, WorkerReady, DataProgress, DataReady),
+    EpochCompleted: (WorkerSpawned, WorkerReady, DataProgress, DataReady),
+}
+"""What else may follow when the run tells its past again: it may break off anywhere, and the present begins in mid-epoch."""
 _CUT_SHORT = (RunFinished, RunFailed, WorkerExited)
 """A stop or a failure may come at any moment; a run that completed ends with its last epoch."""
 
@@ -62,7 +74,7 @@ def violations(events: Iterable[Event]) -> list[str]:
     found: list[str] = []
     previous: type[Event] | None = None
     seq, run_open = 0, ""
-    global_step = 0
+    global_step, resumed = 0, False
     for event in events:
         name = f"{type(event).__name__} #{event.seq}"
         if event.seq <= seq:
@@ -71,14 +83,16 @@ def violations(events: Iterable[Event]) -> list[str]:
         if isinstance(event, _ANYWHERE):
             continue
         kind = type(event)
-        allowed = _MAY_FOLLOW[previous] + _CUT_SHORT
+        if previous is RunRequested and kind in _RESUMED[RunRequested]:
+            resumed = True
+        allowed = _MAY_FOLLOW[previous] + _CUT_SHORT + (_RESUMED.get(previous, ()) if resumed else ())
         completed = isinstance(event, RunFinished) and event.outcome == "completed"
         if kind not in allowed or (completed and previous is not EpochCompleted):
             found.append(f"{name}: may not follow {previous.__name__ if previous else 'the beginning'}")
         if isinstance(event, RunRequested):
             if run_open:
                 found.append(f"{name}: run {run_open} is not ended")
-            run_open, global_step = event.run_id, 0
+            run_open, global_step, resumed = event.run_id, 0, False
         elif isinstance(event, TrainProgress):
             if event.global_step <= global_step:
                 found.append(f"{name}: global_step {event.global_step} after {global_step}")

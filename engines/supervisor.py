@@ -95,14 +95,24 @@ class Supervisor:
 
     # Commands, from any thread
 
-    def start_run(self, run_id: str, config: TrainConfig, run_dir: str = "") -> bool:
-        """Ask for a run, which begins as soon as the worker is ready; False when the worker is already gone."""
+    def start_run(
+        self, run_id: str, config: TrainConfig, run_dir: str = "", *, resume: str = "", past: Sequence[Event] = ()
+    ) -> bool:
+        """Ask for a run, which begins as soon as the worker is ready; False when the worker is already gone.
+
+        A run that goes on from the checkpoint `resume` first tells its past again, as if it had just happened.
+        """
         with self._lock:
             if self._gone:
                 return False
             self._run_id = run_id
-            self.publish(RunRequested(engine=self.spec.name, run_id=run_id, t=time.monotonic(), config=config))
-        self.send(Start(run_id=run_id, config=config, run_dir=run_dir))
+            now = time.monotonic()
+            shift = now - past[-1].t if past else 0.0
+            began = past[0].t + shift if past else now
+            self.publish(RunRequested(engine=self.spec.name, run_id=run_id, t=began, config=config))
+            for event in past[1:]:
+                self.publish(dataclasses.replace(event, run_id=run_id, t=event.t + shift))
+        self.send(Start(run_id=run_id, config=config, run_dir=run_dir, resume=resume))
         return True
 
     def send(self, command: Command) -> None:

@@ -7,12 +7,12 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from textual.app import App, SystemCommand
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 
 from engines.api import (
@@ -21,6 +21,7 @@ from engines.api import (
     ConfigError,
     EngineSpec,
     Event,
+    ResumeError,
     TrainConfig,
     from_settings,
     paths,
@@ -28,6 +29,7 @@ from engines.api import (
 from tui import terminal, themes
 from tui.commands import COMMANDS
 from tui.screens.dialogs import HelpDialog, QuitDialog
+from tui.screens.parity import ParityScreen
 from tui.screens.settings import FRAMEWORKS, SettingsScreen
 from tui.screens.train import TrainScreen
 from tui.session import Replay, Session
@@ -57,6 +59,7 @@ class MnistApp(App[None]):
         recording: Sequence[Event] | None = None,
         speed: float = 1.0,
         start: bool = False,
+        resume: Path | None = None,
         fps: int = FPS,
         runs_dir: Path | None = None,
         cache_dir: Path | None = None,
@@ -77,6 +80,9 @@ class MnistApp(App[None]):
             )
         self.train_screen = TrainScreen(self.session, ascii_only=ascii_only)
         self._start_at_once = start
+        self._resume = resume
+        self._specs = tuple(specs)
+        self._cache_dir = cache_dir or paths.cache_dir()
         self._fps = min(max(fps, 1), 60)
         self._frame = 0
         self._stale: set[str] = set()
@@ -113,7 +119,9 @@ class MnistApp(App[None]):
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, self.leave, 128 + number)
         self._frames = self.set_interval(1 / self._fps, self.draw_frame)
-        if self._start_at_once:
+        if self._resume is not None:
+            self._go_on_with(self._resume, {n: v for n, v in self.settings.items() if n != "framework"})
+        elif self._start_at_once:
             self.action_start()
         else:
             configs = self._configs()
@@ -178,7 +186,6 @@ class MnistApp(App[None]):
         """The config of each chosen engine."""
         settings = dict(self.settings)
         engines = FRAMEWORKS.get(str(settings.pop("framework", "both")), ())
-        settings.pop("mode", None)
         try:
             config = from_settings(settings)
         except ConfigError as error:
@@ -192,7 +199,7 @@ class MnistApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A command that makes no sense now is grey, in the footer and for its key alike."""
-        if action in _COMMAND_NAMES and isinstance(self.screen, QuitDialog | HelpDialog | SettingsScreen):
+        if action in _COMMAND_NAMES and isinstance(self.screen, ModalScreen):
             return action == "quit" and not isinstance(self.screen, QuitDialog)
         histories = [self.session.histories[engine] for engine in self._aimed()]
         running = any(history.running for history in histories)
@@ -205,6 +212,12 @@ class MnistApp(App[None]):
         if action == "restart":
             ended = any(not h.running and (h.requested_t is not None or h.phase == FAILED) for h in histories)
             return True if ended and not self.session.recorded else None
+        if action == "resume":
+            return True if any(h.can_continue for h in histories) and not self.session.recorded else None
+        if action == "save":
+            return True if running and not self.session.recorded else None
+        if action == "parity":
+            return True if self._specs and not self.session.running else None
         if action == "settings" and self.session.recorded:
             return None
         return True
@@ -213,14 +226,14 @@ class MnistApp(App[None]):
         """Train."""
         configs = self._configs()
         if configs and not self.session.running:
-            self.session.start(configs, str(self.settings.get("mode", "race")))
+            self.session.start(configs)
 
     def action_pause(self) -> None:
         """Pause what runs; when all of it is paused, go on."""
         running = [e for e in self._aimed() if self.session.histories[e].running]
         all_paused = all(self.session.histories[e].phase == PAUSED for e in running)
         for engine in running:
-            (self.session.resume if all_paused else self.session.pause)(engine)
+            (self.session.go_on if all_paused else self.session.pause)(engine)
 
     def action_stop(self) -> None:
         """Finish the step, evaluate, keep."""
@@ -238,7 +251,29 @@ class MnistApp(App[None]):
         configs = self._configs()
         again = {e: c for e, c in configs.items() if e in self._aimed() and not self.session.histories[e].running}
         if again:
-            self.session.start(again, self.session.mode)
+            self.session.start(again)
+
+    def action_resume(self) -> None:
+        """Go on from the last checkpoint of what was stopped, killed or has failed."""
+        folders = {e: self.session.folder(e) for e in self._aimed() if self.session.histories[e].can_continue}
+        for folder in {folder for folder in folders.values() if folder is not None}:
+            self._go_on_with(folder, {}, [engine for engine, its in folders.items() if its == folder])
+
+    def _go_on_with(self, folder: Path, changes: Mapping[str, Any], engines: Collection[str] = ()) -> None:
+        try:
+            self.session.resume(folder, changes, engines)
+        except (ResumeError, ConfigError) as error:
+            self.notify(str(error), title="This run can't go on", severity="error", timeout=15)
+
+    def action_save(self) -> None:
+        """A checkpoint, now."""
+        for engine in self._aimed():
+            if self.session.histories[engine].running:
+                self.session.save(engine)
+
+    def action_parity(self) -> None:
+        """The proof."""
+        self.push_screen(ParityScreen(self._specs, self._cache_dir, self.settings))
 
     def action_settings(self) -> None:
         """The form."""

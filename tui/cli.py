@@ -78,7 +78,14 @@ def _run_app(options: argparse.Namespace) -> int:
         if options.start or options.plain:
             from tui import headless
 
-            return headless.train(known.specs(options), settings, known.runs_dir(options), json_lines=False, bars=False)
+            return headless.train(
+                known.specs(options),
+                settings,
+                known.runs_dir(options),
+                json_lines=False,
+                bars=False,
+                resume=known.resumed(options),
+            )
         raise UsageError("The app needs a terminal. Use `mnist-tui train`, or --plain.")
     import json
     from pathlib import Path
@@ -92,13 +99,16 @@ def _run_app(options: argparse.Namespace) -> int:
         before = content if isinstance(content, dict) else {}
     except (OSError, ValueError):
         before = {}
-    settings = {**_usable(before), **settings}
+    resume = known.resumed(options)
+    if resume is None:
+        settings = {**_usable(before), **settings}
     if options.theme:
         settings["theme"] = options.theme
     app = MnistApp(
         [engine_spec("pytorch", options.pytorch_python), engine_spec("keras", options.keras_python)],
         settings,
         start=options.start,
+        resume=resume,
         fps=4 if options.slow else options.fps,
         runs_dir=Path(known.runs_dir(options)),
         ascii_only=options.ascii or not _utf8(),
@@ -114,15 +124,13 @@ def _usable(settings: dict[str, Any]) -> dict[str, Any]:
     from engines.api import ENGINES, ConfigError, from_settings
 
     theme = settings.pop("theme", None)
-    framework, mode = settings.pop("framework", None), settings.pop("mode", None)
+    framework = settings.pop("framework", None)
     try:
         from_settings(settings)
     except ConfigError:
         settings = {}
     if framework in (*ENGINES, "both"):
         settings["framework"] = framework
-    if mode in ("race", "time-trial"):
-        settings["mode"] = mode
     if isinstance(theme, str):
         settings["theme"] = theme
     return settings
@@ -133,9 +141,8 @@ def _say_goodbye(app: Any) -> None:
     from tui import headless
 
     app.session.drain()
-    for history in app.session.histories.values():
-        if history.requested_t is not None and not app.session.recorded:
-            print(headless.summary_line(history))
+    for line in headless.closing_lines(app.session):
+        print(line)
 
 
 def _utf8() -> bool:
@@ -160,6 +167,7 @@ def _run_train(options: argparse.Namespace) -> int:
         known.runs_dir(options),
         json_lines=options.json,
         bars=bars,
+        resume=known.resumed(options),
     )
 
 
@@ -223,6 +231,23 @@ def _run_bench(options: argparse.Namespace) -> int:
     return headless.measure(
         known.specs(options), what, repeats=options.repeats, data_dir=options.data_dir, json_lines=options.json
     )
+
+
+def _presets_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("preset", nargs="*", metavar="PRESET", help="which (all)")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which libraries to ask (both)")
+    known.pythons(parser)
+
+
+def _run_presets(options: argparse.Namespace) -> int:
+    from engines.api import PRESETS
+    from tui import headless
+
+    unknown = [one for one in options.preset if one not in PRESETS]
+    if unknown:
+        raise UsageError(f"There is no preset {unknown[0]!r}. Known: {', '.join(PRESETS)}.")
+    return headless.presets(known.specs(options), options.preset, json_lines=options.json)
 
 
 def _setup_options(parser: argparse.ArgumentParser) -> None:
@@ -325,6 +350,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[a
     "": (known.app, _run_app, "Train the MNIST convnet in PyTorch and Keras, live and side by side."),
     "train": (_train_options, _run_train, "train without the app: bars on a terminal, lines otherwise, or --json"),
     "parity": (_parity_options, _run_parity, "prove that both frameworks train the same thing"),
+    "presets": (_presets_options, _run_presets, "every hyperparameter in both libraries, hidden defaults included"),
     "bench": (_bench_options, _run_bench, "measure, as ratios to plain scripts"),
     "doctor": (_doctor_options, _run_doctor, "look at frameworks, devices and data, and say what to mend"),
     "setup": (_setup_options, _run_setup, "make an environment for each framework"),

@@ -41,7 +41,12 @@ COMMANDS = (
     Command("stop", "x", "Stop", "Finish the step, evaluate, keep the results."),
     Command("kill", "K", "Kill", "End the workers now, whatever they are doing.", footer=False),
     Command("restart", "r", "Restart", "Start what failed, was killed or has ended, with the settings as they are."),
+    Command("resume", "c", "Continue", "Go on from the last checkpoint of what was stopped, killed or has failed."),
+    Command(
+        "save", "w", "Save", "Write a checkpoint now; one is written after each epoch and at a stop.", footer=False
+    ),
     Command("settings", "e", "Settings", "Framework, device, preset, epochs and the rest."),
+    Command("parity", "p", "Proof", "Prove that both frameworks train the same thing: same weights, same steps."),
     Command("log", "l", "Log", "What each framework's process printed."),
     Command("log_scale", "y", "Log y", "The loss on a logarithmic axis, or back.", footer=False),
     Command(

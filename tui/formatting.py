@@ -33,6 +33,20 @@ def percent(fraction: float | None, digits: int = 2) -> str:
     return "–" if fraction is None else f"{100 * fraction:.{digits}f} %"
 
 
+def interval(bounds: tuple[float, float] | None) -> str:
+    """(97.77 to 98.31), a 95 % interval in percent, with its space; empty when there is none."""
+    return "" if bounds is None else f" (95 %: {100 * bounds[0]:.2f} to {100 * bounds[1]:.2f})"
+
+
+def value(content: object) -> str:
+    """A setting's value as it is written in a table; a dash for none."""
+    if content is None:
+        return "–"
+    if isinstance(content, list | tuple):
+        return ", ".join(value(one) for one in content)
+    return f"{content:g}" if isinstance(content, float) else str(content)
+
+
 def loss(value: float | None) -> str:
     """0.0612; a dash when there is none yet."""
     return "–" if value is None else f"{value:.4f}" if math.isfinite(value) else str(value)

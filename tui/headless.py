@@ -16,16 +16,20 @@ from typing import Any
 
 from engines.api import (
     CANT_MATCH,
+    PRESETS,
     ConfigError,
     DataError,
+    Diverged,
     EngineSpec,
     Event,
     ParityError,
+    PresetsError,
+    ResumeError,
     RunFailed,
     RunHistory,
     SetupError,
-    TrainConfig,
     TrainProgress,
+    badge,
     bench,
     build,
     diagnose,
@@ -38,7 +42,9 @@ from engines.api import (
     plan,
     prove,
     read_events,
+    tabulate,
     to_plain,
+    verdict,
 )
 from tui import formatting
 from tui.session import Session
@@ -55,13 +61,19 @@ class _Signalled(Exception):
 
 
 def train(
-    specs: Sequence[EngineSpec], settings: Mapping[str, Any], runs_dir: str, *, json_lines: bool, bars: bool
+    specs: Sequence[EngineSpec],
+    settings: Mapping[str, Any],
+    runs_dir: str,
+    *,
+    json_lines: bool,
+    bars: bool,
+    resume: Path | None = None,
 ) -> int:
-    """Train to the end; 0 when every run finished and reached its target, 1 otherwise, 128+n when signal n ended it."""
-    said = dict(settings)
-    mode = str(said.pop("mode", "race"))
-    said.pop("framework", None)
-    config = from_settings(said)
+    """Train to the end, or go on with the run in the folder `resume`.
+
+    Returns 0 when every run ended well and reached its target, 1 otherwise, 128 + n when signal n ended it.
+    """
+    said = {name: value for name, value in settings.items() if name != "framework"}
     out = _OutputLock(sys.stdout)
 
     def tell(event: Event) -> None:
@@ -80,8 +92,13 @@ def train(
         specs, launch, cache_dir=paths.cache_dir(), runs_dir=Path(runs_dir), on_event=tell if json_lines else None
     )
     view: _Bars | _Lines | None = None if json_lines else _Bars(session) if bars else _Lines(session, out)
+    code = None
     try:
-        session.start({spec.name: config for spec in specs}, mode)
+        if resume is not None:
+            session.resume(resume, said)
+        else:
+            config = from_settings(said)
+            session.start({spec.name: config for spec in specs})
         while session.running:
             time.sleep(0.1)
             session.drain()
@@ -90,25 +107,39 @@ def train(
     except _Signalled as signalled:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        return 128 + signalled.number
+        code = 128 + signalled.number
+    except ResumeError as error:
+        print(f"mnist-tui: {error}", file=sys.stderr)
+        code = 2
     finally:
         session.close()
         session.drain()
         if view is not None:
             view.close()
-    if not json_lines:
-        for history in session.histories.values():
-            out.line(summary_line(history))
+    if code is None or code >= 128:
+        if not json_lines:
+            for line in closing_lines(session):
+                out.line(line)
         if session.problem:
             print(session.problem, file=sys.stderr)
-    return 0 if all(_reached(history, config) for history in session.histories.values()) else 1
+    if code is not None:
+        return code
+    return 0 if session.series.ended and not session.series.missed else 1
 
 
-def _reached(history: RunHistory, config: TrainConfig) -> bool:
-    if history.finished is None or history.finished.outcome != "completed":
-        return False
-    best = max((one.accuracy for one in history.evaluations), default=0.0)
-    return best * 100 >= config.target_accuracy
+def closing_lines(session: Session) -> list[str]:
+    """For people: how every run ended, whether times may be compared, and who is ahead."""
+    histories = {engine: h for engine, h in session.histories.items() if h.requested_t is not None}
+    lines = [summary_line(history) for history in histories.values()]
+    if badge(histories):
+        lines.append(f"Times: {badge(histories)}. --mode time-trial lets each have the machine to itself.")
+    over_seeds = session.series.lines()
+    said = verdict(histories)
+    if said is not None and not over_seeds:
+        lines.append(f"{said.text[0].upper()}{said.text[1:]} ({said.why}).")
+    elif len(histories) == 2 and not over_seeds and all(h.finished for h in histories.values()):
+        lines.append("No verdict: the two were not trained equally long.")
+    return lines + over_seeds
 
 
 def summary_line(history: RunHistory) -> str:
@@ -117,7 +148,8 @@ def summary_line(history: RunHistory) -> str:
     if history.failure is not None and history.failure.kind == "interrupted":
         where = f"in epoch {history.epoch}, step {history.global_step:,} of {history.total_steps:,}"
         tested = f"; test accuracy so far {formatting.percent(history.test_accuracy)}" if history.evaluations else ""
-        return f"{name}: left {where if history.started else 'before the first step'}{tested}"
+        kept = f"; go on with: mnist-tui train --resume {history.run_id}" if history.can_continue else ""
+        return f"{name}: left {where if history.started else 'before the first step'}{tested}{kept}"
     if history.failure is not None:
         return f"{name}: failed: {formatting.plain(history.failure.message)} {formatting.plain(history.failure.hint)}".rstrip()
     if history.finished is None:
@@ -125,15 +157,26 @@ def summary_line(history: RunHistory) -> str:
     ended = history.finished
     epochs = len(history.epochs)
     parts = [
-        f"test accuracy {formatting.percent(ended.test_accuracy)}",
+        f"test accuracy {formatting.percent(ended.test_accuracy)}{formatting.interval(history.test_interval)}",
         f"test loss {formatting.loss(ended.test_loss)}",
         f"{epochs} epoch{'s' * (epochs != 1)}",
         f"training {formatting.seconds(ended.train_seconds)}",
         f"wall {formatting.seconds(ended.wall_seconds)}",
     ]
+    parts += [
+        f"{100 * m.accuracy:g} % after {formatting.seconds(m.train_seconds)} of training, {formatting.seconds(m.wall_seconds)} wall"
+        for m in history.milestones
+    ]
+    if history.diverged is not None:
+        parts.append(diverged_text(history.diverged))
     if history.data is not None and history.data.dataset == "drawn":
         parts.append("on DRAWN digits, not MNIST")
-    return f"{name}: {ended.outcome}: " + ", ".join(parts)
+    return f"{name}: {ended.outcome.replace('-', ' ')}: " + ", ".join(parts)
+
+
+def diverged_text(event: Diverged) -> str:
+    """What the alarm says."""
+    return f"the loss was {formatting.loss(event.loss)} at step {event.global_step:,}: training has diverged"
 
 
 class _OutputLock:
@@ -164,6 +207,7 @@ class _Lines:
         self._phases: dict[str, str] = {}
         self._epochs: dict[str, int] = {}
         self._spoke: dict[str, float] = {}
+        self._ended = _Ended(session)
 
     def show(self) -> None:
         now = time.monotonic()
@@ -191,8 +235,26 @@ class _Lines:
                     f"  accuracy {formatting.percent(history.progress.accuracy)}"
                 )
 
+        self._ended.say(self._out.line)
+
     def close(self) -> None:
         self.show()
+
+
+class _Ended:
+    """The summary of each run of a series as it ends; of a single run, the closing lines say it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._said: set[tuple[str, str]] = set()
+
+    def say(self, line: Callable[[str], None]) -> None:
+        for engine, history in self._session.histories.items():
+            if history.ended_t is None or history.config is None or history.config.seeds < 2:
+                continue
+            if (engine, history.run_id) not in self._said:
+                self._said.add((engine, history.run_id))
+                line(f"seed {history.config.seed}: {summary_line(history)}")
 
 
 class _Bars:
@@ -202,6 +264,7 @@ class _Bars:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self._session = session
+        self._ended = _Ended(session)
         self._progress = Progress(
             TextColumn("{task.description:8}"),
             BarColumn(),
@@ -222,6 +285,7 @@ class _Bars:
             self._progress.update(
                 self._tasks[engine], completed=history.global_step, total=history.total_steps or None, figures=figures
             )
+        self._ended.say(lambda text: self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True))
 
     def close(self) -> None:
         self.show()
@@ -248,23 +312,68 @@ def parity(
     specs: Sequence[EngineSpec], *, seed: int, data_dir: str, dataset: str, quick: bool, json_lines: bool
 ) -> int:
     """Prove that both engines are one experiment; 1 when a bar is missed or the proof can't be made."""
-    if not json_lines and sys.stderr.isatty():
-        print("Both engines sit the same exam" + (" …" if quick else "; the epoch takes a minute …"), file=sys.stderr)
+    live = sys.stderr.isatty() and not json_lines
+    clear = "\r\x1b[K" if live else ""
+    done: dict[str, str] = {}
+
+    def show(engine: str, step: int, steps: int) -> None:
+        if not live:
+            return
+        done[engine] = f"{engine} {step:,} of {steps:,} steps"
+        print(clear + "   ".join(done.values()), end="", file=sys.stderr, flush=True)
+
     try:
+        if live:
+            print("Both engines sit the same exam …", end="", file=sys.stderr, flush=True)
         rows = prove(
-            specs, cache_dir=paths.cache_dir(), seed=seed, data_dir=data_dir, dataset=dataset, whole_epoch=not quick
+            specs,
+            cache_dir=paths.cache_dir(),
+            seed=seed,
+            data_dir=data_dir,
+            dataset=dataset,
+            whole_epoch=not quick,
+            on_progress=show,
         )
     except ParityError as error:
+        print(f"{clear}mnist-tui: {error}", file=sys.stderr)
+        return 1
+    print(clear, end="", file=sys.stderr)
+    passed = all(row.passed for row in rows)
+    if json_lines:
+        plain = [to_plain(row) for row in rows]
+        print(json.dumps({"passed": passed, "rows": plain, "cannot_match": CANT_MATCH}))
+        return 0 if passed else 1
+    width = max(len(row.what) for row in rows)
+    part = ""
+    for row in rows:
+        if row.part != part:
+            part = row.part
+            print(part)
+        mark = "    " if not row.bar else "pass" if row.passed else "FAIL"
+        print(f"  {mark}  {row.what:{width}}  {row.value:>23}  {row.bar}".rstrip())
+    print(CANT_MATCH)
+    print("Every bar is met." if passed else "A bar is MISSED.")
+    return 0 if passed else 1
+
+
+def presets(specs: Sequence[EngineSpec], names: Sequence[str], *, json_lines: bool) -> int:
+    """Every hyperparameter of the presets in both libraries; 1 when a library can't be asked."""
+    try:
+        tables = tabulate(specs, names or PRESETS, paths.cache_dir())
+    except PresetsError as error:
         print(f"mnist-tui: {error}", file=sys.stderr)
         return 1
     if json_lines:
-        print(json.dumps({"rows": [to_plain(row) for row in rows], "cannot_match": CANT_MATCH}))
-    else:
-        width = max(len(row.what) for row in rows)
+        print(json.dumps({preset: [to_plain(row) for row in rows] for preset, rows in tables.items()}))
+        return 0
+    for preset, rows in tables.items():
+        print(f"\n{preset}\n  {'':2}{'':36}" + "".join(f"{title:24}" for title in rows[0].values))
         for row in rows:
-            print(f"{'pass' if row.passed else 'FAIL'}  {row.what:{width}}  {row.value:>24}  {row.bar}".rstrip())
-        print(CANT_MATCH)
-    return 0 if all(row.passed for row in rows) else 1
+            cells = "".join(f"{formatting.value(value):24.23}" for value in row.values.values())
+            defaults = [f"{title} {formatting.value(value)}" for title, value in row.defaults.items()]
+            hidden = f"  (left alone: {', '.join(defaults)})" if defaults else ""
+            print(f"  {'  ' if row.same else '≠ '}{row.name:36}{cells}{hidden}".rstrip())
+    return 0
 
 
 def measure(specs: Sequence[EngineSpec], what: Sequence[str], *, repeats: int, data_dir: str, json_lines: bool) -> int:
@@ -376,18 +485,40 @@ def runs(runs_dir: str, *, json_lines: bool) -> int:
 def export(path: Path, form: str) -> int:
     """Every training and test figure of a run, on stdout."""
     rows: list[dict[str, Any]] = []
-    for event in read_events(path):
+    events = list(read_events(path))
+    histories = {
+        engine: RunHistory(engine) for engine in dict.fromkeys(e.engine for e in events) if engine != "machine"
+    }
+    for event in events:
+        if event.engine in histories:
+            histories[event.engine].apply(event)
+    digits = next((h.data.dataset for h in histories.values() if h.data), "")
+    about = {"dataset": digits, "times": badge(histories) or "comparable"}
+    for event in events:
         if isinstance(event, TrainProgress) or type(event).__name__ == "EvalCompleted":
             plain = to_plain(event)
             split = plain.get("split", "train")
-            keep = ("engine", "t", "epoch", "global_step", "loss", "accuracy", "samples_per_sec", "learning_rate")
-            rows.append({"split": split, **{name: plain.get(name) for name in keep}})
+            keep = (
+                "engine",
+                "t",
+                "epoch",
+                "global_step",
+                "loss",
+                "accuracy",
+                "samples_per_sec",
+                "learning_rate",
+                "train_seconds",
+            )
+            rows.append({"split": split, **{name: plain.get(name) for name in keep}, **about})
         elif isinstance(event, RunFailed):
             print(f"mnist-tui: {event.engine} failed: {event.message}", file=sys.stderr)
     if form == "json":
         print(json.dumps(rows))
     else:
-        names = ("engine", "split", "t", "epoch", "global_step", "loss", "accuracy", "samples_per_sec", "learning_rate")
+        names = (
+            "engine", "split", "t", "epoch", "global_step", "loss", "accuracy", "samples_per_sec", "learning_rate", "train_seconds",
+            "dataset", "times",
+        )  # fmt: skip
         writer = csv.DictWriter(sys.stdout, names)
         writer.writeheader()
         writer.writerows(rows)

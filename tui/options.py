@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
@@ -19,8 +20,12 @@ def training(parser: argparse.ArgumentParser) -> None:
 
     group = parser.add_argument_group("what is trained")
     group.add_argument("--framework", choices=(*ENGINES, "both"), help="which to train (both)")
-    group.add_argument("--mode", choices=("race", "time-trial"), help="both at once, or one after the other (race)")
     for field in dataclasses.fields(TrainConfig):
+        if isinstance(field.default, bool):
+            switch = argparse.BooleanOptionalAction
+            text = f"{field.metadata['help']} ({'on' if field.default else 'off'})"
+            group.add_argument(f"--{field.name.replace('_', '-')}", action=switch, default=None, help=text)
+            continue
         choices = field.metadata.get("choices")
         placeholder = {int: "N", float: "X"}.get(type(field.default), field.name.upper())
         group.add_argument(
@@ -32,6 +37,7 @@ def training(parser: argparse.ArgumentParser) -> None:
         )
     where = parser.add_argument_group("where")
     where.add_argument("--runs-dir", metavar="DIR", help="where runs are kept")
+    where.add_argument("--resume", metavar="RUN", help="go on with a run from its last checkpoint, in a new folder")
     pythons(where)
     where.add_argument(
         "--keras-backend", choices=("tensorflow",), default="tensorflow", help="what Keras computes with (tensorflow)"
@@ -81,10 +87,21 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
         from_settings(said)
     except ConfigError as error:
         raise UsageError(str(error)) from None
-    for name in ("framework", "mode"):
-        if getattr(options, name):
-            said[name] = getattr(options, name)
+    if options.framework:
+        said["framework"] = options.framework
     return said
+
+
+def resumed(options: argparse.Namespace) -> Path | None:
+    """The folder of the run that --resume names; None without it. Raises UsageError."""
+    from engines.api import events_file
+
+    if not options.resume:
+        return None
+    try:
+        return events_file(options.resume, Path(runs_dir(options))).parent
+    except OSError:
+        raise UsageError(f"There is no run {options.resume!r}. `mnist-tui runs` lists them.") from None
 
 
 def specs(options: argparse.Namespace) -> list[Any]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engines.api import (
@@ -18,6 +18,7 @@ from engines.api import (
     Event,
     MachineHistory,
     MachineUsage,
+    Past,
     Pause,
     Resume,
     RunDirectory,
@@ -27,6 +28,8 @@ from engines.api import (
     RunRequested,
     Sample,
     Sampler,
+    SaveCheckpoint,
+    Series,
     Stop,
     Supervisor,
     TrainConfig,
@@ -35,9 +38,13 @@ from engines.api import (
     WorkerSpawned,
     WorkerUsage,
     new_run_id,
+    pasts,
     split_cores,
     usable_core_ids,
 )
+
+IDLE_SECONDS = 3.0
+"""Rest before each turn of a time trial, so that clocks, caches and the other's last writes settle."""
 
 Launch = Callable[[str, Callable[[], None]], None]
 """Runs a blocking call in a background thread of the given name."""
@@ -52,6 +59,40 @@ class _Wish:
     run_dir: str
     threads: int
     cores: tuple[int, ...]
+    past: Past | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Heat:
+    """The runs that begin together: of both engines in a race, of one in a time trial."""
+
+    configs: Mapping[str, TrainConfig]
+    place: _Place
+    pasts: Mapping[str, Past] = field(default_factory=dict)
+
+
+class _Place:
+    """Where the runs of one seed are kept: one folder for all engines, made when the first of them begins."""
+
+    def __init__(self, configs: Mapping[str, TrainConfig], resumed: str = "") -> None:
+        self.configs = configs
+        self.resumed = resumed
+        self.run_id = ""
+        self.directory: RunDirectory | None = None
+
+    def open(self, runs_dir: Path | None, series: str) -> None:
+        """Make the folder, unless nothing is kept or it is there already."""
+        if self.run_id:
+            return
+        self.run_id = new_run_id(next(iter(self.configs.values())).seed)
+        if runs_dir is not None:
+            folder = runs_dir / self.run_id
+            self.directory = RunDirectory(folder, self.configs, series=series, resumed=self.resumed)
+
+    @property
+    def folder(self) -> str:
+        """Where checkpoints go; empty when nothing can be kept."""
+        return str(self.directory.folder) if self.directory and not self.directory.problem else ""
 
 
 @dataclass(slots=True)
@@ -84,8 +125,9 @@ class Session:
     ) -> None:
         self.histories = {spec.name: RunHistory(spec.name) for spec in specs}
         self.machine = MachineHistory()
+        self.series = Series()
+        """What the seeds of a series gave so far."""
         self.recorded = False
-        self.mode = "race"
         self.problem = ""
         """Why the run is not kept on disk; empty when it is."""
         self._workers = {spec.name: _Worker(spec) for spec in specs}
@@ -94,7 +136,9 @@ class Session:
         self._runs_dir = runs_dir
         self._tell = on_event
         self._inbox: deque[Event] = deque()
-        self._waiting: deque[tuple[str, TrainConfig]] = deque()
+        self._waiting: deque[_Heat] = deque()
+        self._series_id = ""
+        self._quiet_since: float | None = None
         self._closing = False
         self._machine_seq = 0
         self._sampler = Sampler(self._on_sample)
@@ -112,27 +156,60 @@ class Session:
             if not self._workers[engine].running:
                 self._spawn(engine, threads, cores)
 
-    def start(self, configs: Mapping[str, TrainConfig], mode: str = "race") -> None:
-        """Run each engine by its config: all at once ("race") or one after the other ("time-trial")."""
-        self.mode = mode
-        seed = next(iter(configs.values())).seed
-        run_id = new_run_id(seed)
-        self.problem = ""
-        directory = None
-        if self._runs_dir is not None:
-            directory = RunDirectory(self._runs_dir / run_id, configs, mode)
-            self.problem = directory.problem
-        for engine in configs:
-            self._workers[engine].directory = directory
-        if mode == "time-trial":
-            self._waiting = deque(list(configs.items())[1:])
-            configs = dict(list(configs.items())[:1])
-        self._start_now(configs, run_id, str(directory.folder) if directory and not directory.problem else "")
+    def start(self, configs: Mapping[str, TrainConfig]) -> None:
+        """Run each engine by its config: all at once or one after the other, as its mode says, for each of its seeds."""
+        first = next(iter(configs.values()))
+        self.series, self._series_id = Series(), ""
+        self._waiting.clear()
+        for i in range(first.seeds):
+            seeded = {engine: replace(config, seed=(config.seed + i) % 2**32) for engine, config in configs.items()}
+            place = _Place(seeded)
+            if first.mode == "race":
+                self._waiting.append(_Heat(seeded, place))
+            else:  # who goes first changes with each seed, so that neither always has the warmer machine
+                turns = list(seeded.items())[:: 1 if i % 2 == 0 else -1]
+                self._waiting.extend(_Heat({engine: config}, place) for engine, config in turns)
+        self._next_heat()
 
-    def _start_now(self, configs: Mapping[str, TrainConfig], run_id: str, run_dir: str) -> None:
-        for engine, (threads, cores) in self._shares(configs).items():
-            worker = self._workers[engine]
-            worker.wish = _Wish(run_id, configs[engine], run_dir, threads, cores)
+    def resume(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> None:
+        """Go on from the checkpoints of a run, in a new folder that begins with its past. Raises ResumeError and ConfigError."""
+        found = pasts(folder, changes, frozenset(engines) & set(self.histories) or frozenset(self.histories))
+        configs = {engine: past.config for engine, past in found.items()}
+        place = _Place(configs, resumed=folder.name)
+        left = {engine: past for engine, past in found.items() if past.checkpoint}
+        self.series, self._series_id = Series(), ""
+        turns = [left] if next(iter(configs.values())).mode == "race" else [{engine: left[engine]} for engine in left]
+        self._waiting.extend(
+            _Heat({engine: past.config for engine, past in turn.items()}, place, turn) for turn in turns
+        )
+        place.open(self._runs_dir, "")
+        for engine in found:
+            self._workers[engine].directory = place.directory
+            if engine not in left:
+                self._tell_again(engine, found[engine], place.run_id)
+        self._next_heat()
+
+    def _tell_again(self, engine: str, past: Past, run_id: str) -> None:
+        """The whole of a run that had ended by itself, beside the one that goes on."""
+        shift = time.monotonic() - past.events[-1].t
+        for i, event in enumerate(past.events):
+            told = replace(event, run_id=run_id, t=event.t + shift, seq=i + 1)
+            self._on_event(replace(told, config=past.config) if isinstance(told, RunRequested) else told)
+
+    def _next_heat(self) -> None:
+        heat = self._waiting.popleft()
+        heat.place.open(self._runs_dir, self._series_id)
+        if heat.place.directory is not None:
+            self.problem = heat.place.directory.problem
+            if next(iter(heat.configs.values())).seeds > 1:
+                self._series_id = self._series_id or heat.place.run_id
+        for engine in heat.place.configs:
+            self._workers[engine].directory = heat.place.directory
+        self._quiet_since = None
+        for engine, (threads, cores) in self._shares(heat.configs).items():
+            worker, place = self._workers[engine], heat.place
+            config, past = heat.configs[engine], heat.pasts.get(engine)
+            worker.wish = _Wish(place.run_id, config, place.folder, threads, cores, past)
             if not worker.running:
                 self._spawn(engine, threads, cores)
             elif worker.supervisor is not None and not worker.supervisor.ending:
@@ -145,14 +222,23 @@ class Session:
         """Wait after the current step."""
         self._command(engine, Pause())
 
-    def resume(self, engine: str) -> None:
-        """Go on after a pause."""
+    def go_on(self, engine: str) -> None:
+        """End the pause."""
         self._command(engine, Resume())
 
     def stop(self, engine: str) -> None:
         """Finish the step, evaluate, keep the results."""
         self._waiting.clear()
         self._command(engine, Stop())
+
+    def save(self, engine: str) -> None:
+        """Write a checkpoint after the current step."""
+        self._command(engine, SaveCheckpoint())
+
+    def folder(self, engine: str) -> Path | None:
+        """Where the engine's last run is kept."""
+        directory = self._workers[engine].directory
+        return directory.folder if directory is not None else None
 
     def kill(self, engine: str) -> None:
         """End the worker now, whatever it is doing."""
@@ -195,18 +281,26 @@ class Session:
                 worker = self._workers[event.engine]
                 if isinstance(event, RunFinished | RunFailed) and event.run_id in ("", worker.open_run):
                     worker.open_run = ""
+                    self.series.take(self.histories[event.engine])
             else:
                 self.machine.apply(event)
         for engine, worker in self._workers.items():
             if worker.wish is not None and not worker.running and not self._closing:
                 self._spawn(engine, worker.wish.threads, worker.wish.cores)
         if self._waiting and not any(worker.wish or worker.open_run for worker in self._workers.values()):
-            engine, config = self._waiting.popleft()
-            directory = self._workers[engine].directory
-            folder = directory.folder if directory is not None and not directory.problem else None
-            run_id = folder.name if folder else new_run_id(config.seed)
-            self._start_now({engine: config}, run_id, str(folder) if folder else "")
+            self._quiet_since = self._quiet_since or time.monotonic()
+            if time.monotonic() - self._quiet_since >= IDLE_SECONDS:
+                self._next_heat()
         return changed
+
+    def turn_of(self, engine: str) -> str:
+        """What an engine waits for while a series is under way; empty when it waits for nothing."""
+        if not self._waiting or self._workers[engine].wish or self._workers[engine].open_run:
+            return ""
+        if engine not in {name for heat in self._waiting for name in heat.configs}:
+            return ""
+        busy = [name for name, worker in self._workers.items() if worker.wish or worker.open_run]
+        return busy[0] if busy else "the next turn"
 
     @property
     def running(self) -> bool:
@@ -218,9 +312,7 @@ class Session:
     def _shares(self, configs: Mapping[str, TrainConfig]) -> dict[str, tuple[int, tuple[int, ...]]]:
         """(threads, cores) for each engine: those that run at once share the usable cores equally."""
         cores = usable_core_ids()
-        racing = [
-            name for name in self._workers if name in configs or (self.mode == "race" and self._workers[name].open_run)
-        ]
+        racing = [name for name in self._workers if name in configs or self._workers[name].open_run]
         shares = dict(zip(racing, split_cores(cores, max(len(racing), 1)), strict=True))
         out: dict[str, tuple[int, tuple[int, ...]]] = {}
         for engine, config in configs.items():
@@ -253,7 +345,8 @@ class Session:
             for event in worker.introduction:
                 worker.directory.keep(event)
         wish = worker.wish
-        if worker.supervisor.start_run(wish.run_id, wish.config, wish.run_dir):
+        resume, past = (wish.past.checkpoint, wish.past.events) if wish.past else ("", ())
+        if worker.supervisor.start_run(wish.run_id, wish.config, wish.run_dir, resume=resume, past=past):
             worker.open_run, worker.wish = wish.run_id, None
 
     def _command(self, engine: str, command: Command) -> None:
@@ -323,8 +416,8 @@ class Replay:
         engines = list(dict.fromkeys(event.engine for event in events if event.engine != "machine"))
         self.histories = {engine: RunHistory(engine) for engine in engines}
         self.machine = MachineHistory()
+        self.series = Series()
         self.recorded = True
-        self.mode = "race"
         self.problem = ""
         self.running = False
         self.speed = speed
@@ -354,13 +447,23 @@ class Replay:
     def warm(self, configs: Mapping[str, TrainConfig]) -> None:
         """A recording needs no workers."""
 
-    def start(self, configs: Mapping[str, TrainConfig], mode: str = "race") -> None:
+    def start(self, configs: Mapping[str, TrainConfig]) -> None:
         """A recording can't be started."""
+
+    def resume(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> None:
+        """Nor resumed."""
+
+    def folder(self, engine: str) -> Path | None:
+        """Nor is it kept anywhere else."""
+
+    def turn_of(self, engine: str) -> str:
+        """Nothing waits."""
+        return ""
 
     def stop(self, engine: str) -> None:
         """Nor stopped."""
 
-    pause = resume = kill = stop
+    pause = go_on = kill = save = stop
 
     def close(self, timeout: float = 0.0) -> bool:
         """Nothing is left."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from engines.events import TERMINAL, Event, Heartbeat
 from engines.protocol import ProtocolError, decode_event, encode, to_plain
+from engines.runs.comparison import badge, verdict
 from engines.runs.history import RunHistory
 
 SCHEMA = 1
@@ -31,7 +32,8 @@ def new_run_id(seed: int) -> str:
 class RunDirectory:
     """Keeps one run, of one or several engines."""
 
-    def __init__(self, folder: Path, configs: Mapping[str, Any], mode: str = "race") -> None:
+    def __init__(self, folder: Path, configs: Mapping[str, Any], *, series: str = "", resumed: str = "") -> None:
+        """`series` is the id of the first run of several seeds; `resumed` the id of the run that this one goes on from."""
         self.folder = folder
         self.problem = ""
         """Why nothing (more) is kept; empty when all is well."""
@@ -45,7 +47,8 @@ class RunDirectory:
                 {
                     "schema": SCHEMA,
                     "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-                    "mode": mode,
+                    "series": series,
+                    "resumed": resumed,
                     "engines": {engine: to_plain(config) for engine, config in configs.items()},
                 },
             )
@@ -67,7 +70,7 @@ class RunDirectory:
                 if isinstance(event, TERMINAL) and all(h.ended_t is not None for h in self._histories.values()):
                     self._events.close()
                     self._events = None
-                    self._write_whole("summary.json", {e: summary(h) for e, h in self._histories.items()})
+                    self._write_whole("summary.json", _summaries(self._histories))
             except OSError as error:
                 self._give_up(error)
 
@@ -79,6 +82,12 @@ class RunDirectory:
     def _give_up(self, error: OSError) -> None:
         self._events = None
         self.problem = f"This run is not kept: {self.folder}: {error.strerror or error}."
+
+
+def _summaries(histories: Mapping[str, RunHistory]) -> dict[str, Any]:
+    said = verdict(histories)
+    shared = {"times": badge(histories) or "comparable", "verdict": to_plain(said) if said else None}
+    return {**{engine: summary(h) for engine, h in histories.items()}, "comparison": shared}
 
 
 def summary(history: RunHistory) -> dict[str, Any]:
@@ -93,9 +102,21 @@ def summary(history: RunHistory) -> dict[str, Any]:
         "test_accuracy": history.test_accuracy,
         "test_loss": history.test_loss,
         "epochs": len(history.epochs),
-        "train_seconds": sum(epoch.train_seconds for epoch in history.epochs),
+        "test_interval_95": history.test_interval,
+        "global_step": history.global_step,
+        "train_seconds": finished.train_seconds if finished else sum(epoch.train_seconds for epoch in history.epochs),
+        "wall_seconds": finished.wall_seconds if finished else None,
+        "import_seconds": history.worker.import_seconds if history.worker else None,
         "first_step_seconds": history.first_step_seconds,
-        "seconds_to": {f"{m.accuracy:.2f}": m.wall_seconds for m in history.milestones},
+        "reached": {
+            f"{m.accuracy:.4g}": {
+                "wall_seconds": m.wall_seconds,
+                "train_seconds": m.train_seconds,
+                "epoch": m.epoch,
+                "global_step": m.global_step,
+            }
+            for m in history.milestones
+        },
         "failure": history.failure.message if history.failure else "",
     }
     return dict(to_plain(plain))

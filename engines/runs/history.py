@@ -14,6 +14,7 @@ from engines.events import (
     DataProgress,
     DataReady,
     Device,
+    Diverged,
     EpochCompleted,
     EpochStarted,
     EvalCompleted,
@@ -22,6 +23,7 @@ from engines.events import (
     LogLine,
     MachineUsage,
     ModelReady,
+    ModelSaved,
     RunFailed,
     RunFinished,
     RunPaused,
@@ -35,6 +37,7 @@ from engines.events import (
     WorkerUsage,
 )
 from engines.runs.series import BoundedSeries
+from engines.runs.statistics import wilson
 
 LOG_LINES = 2_000
 USAGE_SAMPLES = 240
@@ -53,19 +56,25 @@ EVALUATING = "evaluating"
 PAUSED = "paused"
 FINISHED = "finished"
 STOPPED = "stopped"
+DIVERGED = "diverged"
 FAILED = "failed"
 
+_ENDS = {"stopped": STOPPED, "diverged": DIVERGED}
+"""The phase that a run's outcome leaves; any other outcome is a finish."""
 RUNNING = frozenset({LOADING, BUILDING, FIRST_STEP, TRAINING, EVALUATING, PAUSED})
 """The phases in which a run is under way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """When a test accuracy was first reached, at an evaluation."""
+    """When a test accuracy was first reached: at an evaluation, interpolated by no one."""
 
     accuracy: float
     wall_seconds: float
+    """Since the run was asked for: import, data, first step and evaluations included."""
+    train_seconds: float
     epoch: int
+    global_step: int
 
 
 class RunHistory:
@@ -113,7 +122,11 @@ class RunHistory:
         self.epochs: list[EpochCompleted] = []
         self.milestones: list[Milestone] = []
         self.finished: RunFinished | None = None
+        self.diverged: Diverged | None = None
         self.checkpoint = ""
+        self.checkpoint_epoch = 0
+        """In which epoch a resumed run would go on."""
+        self.model_file = ""
         self._before_pause = TRAINING
 
     # The fold
@@ -158,7 +171,7 @@ class RunHistory:
             case EpochStarted():
                 self.epoch = event.epoch
                 self.order_sha256[event.epoch] = event.order_sha256
-                if event.epoch > 1:
+                if self.phase == EVALUATING:
                     self._enter(TRAINING, event.t)
             case EvalCompleted():
                 self._take_evaluation(event)
@@ -172,10 +185,14 @@ class RunHistory:
                 self.paused_seconds += event.t - self.phase_t
                 self._enter(self._before_pause, event.t)
             case CheckpointSaved():
-                self.checkpoint = event.path
+                self.checkpoint, self.checkpoint_epoch = event.path, event.epoch
+            case ModelSaved():
+                self.model_file = event.path
+            case Diverged():
+                self.diverged = event
             case RunFinished():
                 self.finished, self.ended_t = event, event.t
-                self._enter(FINISHED if event.outcome == "completed" else STOPPED, event.t)
+                self._enter(_ENDS.get(event.outcome, FINISHED), event.t)
             case RunFailed():
                 self.failure, self.ended_t = event, event.t
                 self._enter(FAILED, event.t)
@@ -191,23 +208,27 @@ class RunHistory:
         self.train_accuracy.append(event.global_step, event.accuracy)
         if self.phase == FIRST_STEP:
             self.first_step_seconds = event.t - self.phase_t
-        if self.phase in (FIRST_STEP, TRAINING):
-            at_end = self.started is not None and event.step == self.started.steps_per_epoch
-            if at_end or self.phase != TRAINING:
-                self._enter(EVALUATING if at_end else TRAINING, event.t)
+        if self.phase in (FIRST_STEP, TRAINING) and self.started is not None:
+            every = self.started.config.eval_every
+            evaluates = event.step == self.started.steps_per_epoch or (every and event.global_step % every == 0)
+            if evaluates or self.phase != TRAINING:
+                self._enter(EVALUATING if evaluates else TRAINING, event.t)
 
     def _take_evaluation(self, event: EvalCompleted) -> None:
         self.evaluations.append(event)
+        if self.phase == EVALUATING and self.started and event.global_step % self.started.steps_per_epoch:
+            self._enter(TRAINING, event.t)
         reached = {milestone.accuracy for milestone in self.milestones}
-        for accuracy in MILESTONES:
+        for accuracy in sorted({*MILESTONES, self.target or MILESTONES[0]}):
             if event.accuracy >= accuracy and accuracy not in reached:
-                self.milestones.append(Milestone(accuracy, self.wall_seconds(event.t), event.epoch))
+                wall = self.wall_seconds(event.t)
+                self.milestones.append(Milestone(accuracy, wall, event.train_seconds, event.epoch, event.global_step))
 
     def _take_exit(self, event: WorkerExited) -> None:
         self.exited = event
         self.pid = self.worker = self.usage = self.device_memory_bytes = None
         self.cpu_percent.append(None)
-        if self.phase not in (FINISHED, STOPPED, FAILED):
+        if self.phase not in (FINISHED, STOPPED, DIVERGED, FAILED):
             self._enter(OFF, event.t)
 
     # What the screens ask
@@ -243,6 +264,16 @@ class RunHistory:
         return self.global_step / self.total_steps if self.total_steps else 0.0
 
     @property
+    def target(self) -> float | None:
+        """The test accuracy that the run is to reach, a fraction of 1."""
+        return self.config.target_accuracy / 100 if self.config and self.config.target_accuracy else None
+
+    @property
+    def can_continue(self) -> bool:
+        """Whether the run ended early and left a checkpoint to go on from."""
+        return bool(self.checkpoint) and not self.running and self.phase in (STOPPED, FAILED, OFF)
+
+    @property
     def test_accuracy(self) -> float | None:
         """Of the last evaluation."""
         return self.evaluations[-1].accuracy if self.evaluations else None
@@ -251,6 +282,14 @@ class RunHistory:
     def test_loss(self) -> float | None:
         """Of the last evaluation."""
         return self.evaluations[-1].loss if self.evaluations else None
+
+    @property
+    def test_interval(self) -> tuple[float, float] | None:
+        """Wilson's 95 % interval of the last evaluation's accuracy."""
+        if not self.evaluations:
+            return None
+        n = sum(self.evaluations[-1].confusion)
+        return wilson(n - len(self.evaluations[-1].mistakes), n) if n else None
 
     def wall_seconds(self, now: float) -> float:
         """Since the run was asked for, until it ended or `now`."""
@@ -270,7 +309,8 @@ class RunHistory:
             return None
         paused = self.paused_seconds + (now - self.phase_t if self.phase == PAUSED else 0.0)
         spent = now - self.started.t - paused
-        return max(spent, 0.0) * (1 - self.fraction) / self.fraction
+        done = self.global_step - self.started.global_step
+        return max(spent, 0.0) * (self.total_steps - self.global_step) / done if done > 0 else None
 
     def silent_seconds(self, now: float) -> float | None:
         """How long a living worker has said nothing, when that is longer than its heart should take."""

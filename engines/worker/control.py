@@ -21,6 +21,7 @@ from engines.config import TITLES
 from engines.events import (
     Command,
     Event,
+    ExamProgress,
     Heartbeat,
     LogLine,
     Pause,
@@ -188,6 +189,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--exam", nargs=5, metavar=("FILE", "SEED", "DATA_DIR", "DATASET", "WHOLE_EPOCH"))
     parser.add_argument("--bench", nargs=4, metavar=("FILE", "KIND", "DIGITS", "DATA_DIR"))
+    parser.add_argument("--describe", nargs=2, metavar=("FILE", "CONFIGS"))
     options = parser.parse_args(argv)
 
     protocol_fd, command_fd = os.dup(options.protocol_fd), os.dup(0)
@@ -206,7 +208,7 @@ def main(argv: list[str]) -> int:
     except Exception as error:
         control.emit(RunFailed, **_import_failure(options.engine, error))
         return 1
-    if options.exam or options.bench:
+    if options.exam or options.bench or options.describe:
         return _answer_once(module, options, control)
     control.emit(
         WorkerReady,
@@ -225,17 +227,23 @@ def main(argv: list[str]) -> int:
 
 
 def _answer_once(module: ModuleType, options: argparse.Namespace, control: Control) -> int:
-    """Sit the parity proof's exam, or train against the clock, instead of serving."""
+    """Sit the parity proof's exam, train against the clock, or say every hyperparameter, instead of serving."""
     from engines.worker import exam
 
     try:
-        if options.bench:
+        if options.describe:
+            exam.describe(module, Path(options.describe[0]), options.describe[1])
+        elif options.bench:
             answers, kind, digits, data_dir = options.bench
             exam.race(module, Path(answers), kind=kind, digits=int(digits), data_dir=data_dir)
         else:
             answers, seed, data_dir, dataset, whole_epoch = options.exam
             whole = whole_epoch == "yes"
-            exam.sit(module, Path(answers), seed=int(seed), data_dir=data_dir, dataset=dataset, whole_epoch=whole)
+
+            def tell(done: int, total: int) -> None:
+                control.emit(ExamProgress, done=done, total=total)
+
+            exam.sit(module, Path(answers), tell, seed=int(seed), data_dir=data_dir, dataset=dataset, whole_epoch=whole)
     except Exception as error:
         hint = str(getattr(error, "hint", ""))
         control.emit(RunFailed, kind="exam", message=str(error), hint=hint, traceback=traceback.format_exc())

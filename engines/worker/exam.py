@@ -7,32 +7,52 @@ the seeded order. The race: one epoch by our engine or by the plain script, in s
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from engines.config import from_settings
+from engines.config import TrainConfig, from_settings
 from engines.data import load_digits
+from engines.protocol import from_plain
 from engines.worker import recipe
+from engines.worker.files import save_arrays
 
 LOGITS = 512
 """Test digits whose logits are compared before any step."""
 STEPS = 3
 """Steps whose losses are compared one by one."""
+TELL_SECONDS = 0.2
 
 
-def sit(module: ModuleType, answers: Path, *, seed: int, data_dir: str, dataset: str, whole_epoch: bool) -> None:
-    """Answer every question. Raises DataError, OSError and whatever the framework raises."""
+def sit(
+    module: ModuleType,
+    answers: Path,
+    tell: Callable[[int, int], None],
+    *,
+    seed: int,
+    data_dir: str,
+    dataset: str,
+    whole_epoch: bool,
+) -> None:
+    """Answer every question, and tell how many steps of how many are done.
+
+    Raises DataError, OSError and whatever the framework raises.
+    """
     config = from_settings({"seed": seed, "dropout": 0.0, "device": "cpu", "precision": "fp32"})
     digits = load_digits(
         dataset, Path(data_dir) if data_dir else None, cache_dir=Path(os.environ["MNIST_TUI_CACHE_DIR"])
     )
     engine = module.Engine(config, digits, recipe.initial_weights(seed))
     order = recipe.epoch_order(seed, 1, len(digits.train_labels))
+    size = config.batch_size
+    steps = -(-len(order) // size)
+    asked = steps if whole_epoch else STEPS
     written: dict[str, Any] = {
         "digits_sha256": digits.sha256,
         "dataset": digits.dataset,
@@ -41,24 +61,30 @@ def sit(module: ModuleType, answers: Path, *, seed: int, data_dir: str, dataset:
         "logits": engine.evaluate(0, LOGITS),
     }
     written |= {f"before.{name}": value for name, value in engine.weights().items()}
-    engine.start_epoch(order)
-    size = config.batch_size
-    losses = []
-    for step in range(STEPS):
+    engine.start_epoch(order, recipe.learning_rates(config, 1, steps))
+    losses, total, said = [], 0.0, time.monotonic()
+    for step in range(asked):
         loss_sum, _ = engine.train_steps(step, step + 1)
-        losses.append(loss_sum / size)
+        total += loss_sum
+        if step < STEPS:
+            losses.append(loss_sum / size)
         if step == 0:
             written |= {f"after.{name}": value for name, value in engine.weights().items()}
+        if time.monotonic() - said > TELL_SECONDS or step == asked - 1:
+            said = time.monotonic()
+            tell(step + 1, asked)
     written["losses"] = np.array(losses)
     if whole_epoch:
-        steps, total = -(-len(order) // size), sum(losses) * size
-        for step in range(STEPS, steps):
-            total += engine.train_steps(step, step + 1)[0]
-        logits = np.concatenate(
-            [engine.evaluate(i, min(i + 500, len(digits.test_labels))) for i in range(0, len(digits.test_labels), 500)]
-        )
-        written |= {"epoch_loss": total / len(order), "answers": logits.argmax(axis=1), "labels": digits.test_labels}
-    recipe.save_weights(written, answers)
+        labels = digits.test_labels
+        parts = [engine.evaluate(i, min(i + 500, len(labels))) for i in range(0, len(labels), 500)]
+        written |= {"epoch_loss": total / len(order), "answers": np.concatenate(parts).argmax(axis=1), "labels": labels}
+    save_arrays(written, answers)
+
+
+def describe(module: ModuleType, answer: Path, configs: str) -> None:
+    """Write every hyperparameter of the named configs (JSON), in the library's own words, as JSON."""
+    said = {name: module.hyperparameters(from_plain(TrainConfig, plain)) for name, plain in json.loads(configs).items()}
+    answer.write_text(json.dumps(said, default=str), encoding="utf-8")
 
 
 def race(module: ModuleType, answer: Path, *, kind: str, digits: int, data_dir: str) -> None:
@@ -75,11 +101,12 @@ def race(module: ModuleType, answer: Path, *, kind: str, digits: int, data_dir: 
         seconds = plain.train_seconds(data)
     else:
         engine = module.Engine(config, data, recipe.initial_weights(config.seed))
-        engine.start_epoch(recipe.epoch_order(config.seed, 1, digits))
+        steps = -(-digits // config.batch_size)
+        engine.start_epoch(recipe.epoch_order(config.seed, 1, digits), recipe.learning_rates(config, 1, steps))
         for step in range(10):
             engine.train_steps(step, step + 1)
         before = time.perf_counter()
-        for step in range(-(-digits // config.batch_size)):
+        for step in range(steps):
             engine.train_steps(step, step + 1)
         seconds = time.perf_counter() - before
     answer.write_text(str(seconds), encoding="utf-8")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 from tensorflow import Tensor
 
-from engines.config import TrainConfig
+from engines.config import ADAM_BETAS, TrainConfig
 from engines.data import Digits
 from engines.events import Device
-from engines.worker.recipe import Weights
+from engines.worker.files import Arrays
+from engines.worker.recipe import AFFINE, LAYERS, Weights
 
 OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError,)
+MODEL_FILE = "keras.keras"
+"""A whole model, as keras.Model.save writes it."""
 
 
 class Engine:
@@ -28,16 +34,19 @@ class Engine:
             self.train_images, self.train_labels = load(digits.train_images, digits.train_labels)
             self.test_images, _ = load(digits.test_images, digits.test_labels)
             self.order = tf.Variable(tf.zeros(len(digits.train_labels), tf.int64))
+            self.rates = tf.Variable(tf.zeros(-(-len(digits.train_labels) // config.batch_size)))
             self.model = build_model(config.dropout)
+            self.augment = build_augment(config.augment)
             self.optimizer = build_optimizer(config)
             self.optimizer.build(self.model.trainable_variables)
         self.load_weights(weights)
 
     # Data
 
-    def start_epoch(self, order: npt.NDArray[np.int64]) -> None:
-        """Take the epoch's permutation of the training digits, shape (train_size,), to the device."""
+    def start_epoch(self, order: npt.NDArray[np.int64], rates: npt.NDArray[np.float32]) -> None:
+        """Take the epoch's permutation of the training digits, shape (train_size,), and learning rates, shape (steps,)."""
         self.order.assign(order)
+        self.rates.assign(rates)
 
     def batch(self, step: Tensor) -> tuple[Tensor, Tensor]:
         """Images (n, 28, 28, 1) in 0..1 and labels (n,) of one step; the last step of an epoch may be short."""
@@ -74,6 +83,8 @@ class Engine:
         correct = tf.zeros(())
         for step in tf.range(first, last):
             images, labels = self.batch(step)
+            images = self.augment(images, training=True)
+            self.optimizer.learning_rate.assign(self.rates[step])
             with tf.GradientTape() as tape:
                 logits = tf.cast(self.model(images, training=True), tf.float32)
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -103,6 +114,31 @@ class Engine:
         """Logits (n, 10) with dropout off."""
         return tf.cast(self.model(scale(images), training=False), tf.float32)
 
+    # Checkpoint
+
+    def state(self) -> Arrays:
+        """What training needs beside the weights to go on: the optimizer's slots and the random state."""
+        state = {f"optimizer.{i}": np.array(variable) for i, variable in enumerate(self.optimizer.variables)}
+        return state | {f"random.{i}": np.array(variable) for i, variable in enumerate(self.random_variables())}
+
+    def load_state(self, state: Arrays) -> None:
+        """Take what `state` gave."""
+        for i, variable in enumerate(self.optimizer.variables):
+            variable.assign(state[f"optimizer.{i}"])
+        for i, variable in enumerate(self.random_variables()):
+            variable.assign(state[f"random.{i}"])
+
+    def random_variables(self) -> list[keras.Variable]:
+        """The states of dropout's and augmentation's random numbers."""
+        variables = [*self.model.variables, *self.augment.variables]
+        return [variable for variable in variables if variable.name == "seed_generator_state"]
+
+    def save_model(self, path: Path) -> None:
+        """Write the model in Keras' own format. Raises OSError."""
+        self.model.save(path)
+
+    # The device
+
     def device_memory_bytes(self) -> int | None:
         """What TensorFlow's allocator holds on the GPU; None on a CPU."""
         if "GPU" not in self.device:
@@ -121,6 +157,20 @@ def load(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> tuple[
 def scale(images: Tensor) -> Tensor:
     """Grey values 0..255 as 0..1."""
     return tf.cast(images, tf.float32) / 255.0
+
+
+def build_augment(kind: str) -> keras.Layer:
+    """What happens to training images (n, 28, 28, 1): nothing, or a random turn, shift and zoom, drawn for each digit."""
+    if kind == "none":
+        return keras.layers.Identity()
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            keras.layers.RandomRotation(AFFINE.degrees / 360, fill_mode="constant"),
+            keras.layers.RandomTranslation(AFFINE.shift, AFFINE.shift, fill_mode="constant"),
+            keras.layers.RandomZoom(AFFINE.zoom, fill_mode="constant"),
+        ]
+    )
 
 
 # Model
@@ -158,10 +208,57 @@ def build_optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
     if config.optimizer == "adadelta":
         return keras.optimizers.Adadelta(rate, rho=config.rho, epsilon=config.epsilon)
     if config.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=0.9)
-    if config.optimizer == "adam":
-        return keras.optimizers.Adam(rate, beta_1=0.9, beta_2=0.999, epsilon=config.epsilon)
-    return keras.optimizers.AdamW(rate, beta_1=0.9, beta_2=0.999, epsilon=config.epsilon, weight_decay=0.01)
+        return SGD(rate, momentum=config.momentum)
+    decay = config.weight_decay if config.optimizer == "adamw" else 0.0
+    return AdamW(rate, beta_1=ADAM_BETAS[0], beta_2=ADAM_BETAS[1], epsilon=config.epsilon, weight_decay=decay)
+
+
+class SGD(keras.optimizers.SGD):  # type: ignore[misc]  # Keras is untyped
+    """Momentum as PyTorch has it: the learning rate scales the whole step, where Keras' own scales each gradient as it comes.
+
+    The same while the learning rate is constant, another path under a schedule.
+    """
+
+    def update_step(self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor) -> None:
+        """One step of one variable."""
+        if not self.momentum:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        velocity = self.momentums[self._get_variable_index(variable)]
+        self.assign(velocity, velocity * self.momentum + gradient)
+        self.assign_sub(variable, learning_rate * velocity)
+
+
+class AdamW(keras.optimizers.AdamW):  # type: ignore[misc]
+    """Adam as in Kingma & Ba 2015, Algorithm 1, and in PyTorch: epsilon joins after the bias correction.
+
+    Keras' own has it before, the paper's "epsilon hat": small gradients then move differently. Without decay this is Adam.
+    """
+
+    def update_step(self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor) -> None:
+        """One step of one variable."""
+        index = self._get_variable_index(variable)
+        mean, square = self._momentums[index], self._velocities[index]
+        step = tf.cast(self.iterations + 1, tf.float32)
+        self.assign_add(mean, (gradient - mean) * (1 - self.beta_1))
+        self.assign_add(square, (tf.square(gradient) - square) * (1 - self.beta_2))
+        root = tf.sqrt(square / (1 - self.beta_2**step)) + self.epsilon
+        self.assign_sub(variable, learning_rate / (1 - self.beta_1**step) * mean / root)
+
+
+def hyperparameters(config: TrainConfig) -> dict[str, Any]:
+    """Every value of the layers and of the optimizer in Keras' words, those that nobody gave included.
+
+    "default.*" is what the optimizer would have if nothing were given.
+    """
+    optimizer = build_optimizer(config)
+    default = keras.optimizers.get(config.optimizer).get_config()
+    values: dict[str, Any] = {"optimizer.class": type(optimizer).__name__}
+    values |= {f"optimizer.{name}": value for name, value in optimizer.get_config().items()}
+    values |= {f"default.{name}": value for name, value in default.items()}
+    for name, layer in zip(LAYERS, build_model(config.dropout).layers, strict=True):
+        values |= {f"{name}.{field}": value for field, value in layer.get_config().items()}
+    return values
 
 
 # The framework

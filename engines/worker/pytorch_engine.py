@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines.config import TrainConfig
+from engines.config import ADAM_BETAS, TrainConfig
 from engines.data import Digits
 from engines.events import Device
-from engines.worker.recipe import Weights
+from engines.worker.files import Arrays
+from engines.worker.recipe import AFFINE, LAYERS, Weights
 
 OUT_OF_MEMORY = (torch.OutOfMemoryError,)
+MODEL_FILE = "pytorch.pt"
+"""A state_dict, as torch.save writes it."""
 
 
 class Engine:
@@ -28,14 +35,16 @@ class Engine:
         self.train_images, self.train_labels = load(digits.train_images, digits.train_labels, self.device)
         self.test_images, _ = load(digits.test_images, digits.test_labels, self.device)
         self.model = build_model(config.dropout).to(self.device).to(memory_format=torch.channels_last)
+        self.augment = build_augment(config.augment)
         self.optimizer = build_optimizer(config, self.model)
         self.load_weights(weights)
 
     # Data
 
-    def start_epoch(self, order: npt.NDArray[np.int64]) -> None:
-        """Take the epoch's permutation of the training digits, shape (train_size,), to the device."""
+    def start_epoch(self, order: npt.NDArray[np.int64], rates: npt.NDArray[np.float32]) -> None:
+        """Take the epoch's permutation of the training digits, shape (train_size,), and learning rates, shape (steps,)."""
         self.order = torch.from_numpy(order).to(self.device)
+        self.rates: list[float] = rates.tolist()
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Images (n, 1, 28, 28) in 0..1 and labels (n,) of one step; the last step of an epoch may be short."""
@@ -71,8 +80,9 @@ class Engine:
         correct = torch.zeros((), device=self.device)
         for step in range(first, last):
             images, labels = self.batch(step)
+            self.optimizer.param_groups[0]["lr"] = self.rates[step]
             with self.autocast:
-                logits = self.model(images)
+                logits = self.model(self.augment(images))
                 loss = F.cross_entropy(logits, labels)
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -102,6 +112,37 @@ class Engine:
             logits: Tensor = self.model(scale(images))
         return logits
 
+    # Checkpoint
+
+    def state(self) -> Arrays:
+        """What training needs beside the weights to go on: the optimizer's slots and the random state."""
+        slots = self.optimizer.state_dict()["state"]
+        state = {f"optimizer.{i}.{name}": slot[name].cpu().numpy() for i, slot in slots.items() for name in slot}
+        state["random.cpu"] = torch.get_rng_state().numpy()
+        if self.device.type == "cuda":
+            state["random.cuda"] = torch.cuda.get_rng_state(self.device).numpy()
+        return state
+
+    def load_state(self, state: Arrays) -> None:
+        """Take what `state` gave; a GPU's random state only on a GPU."""
+        saved = self.optimizer.state_dict()
+        for key in [key for key in state if key.startswith("optimizer.")]:
+            _, i, name = key.split(".")
+            value = torch.from_numpy(state[key])
+            if value.ndim == 4:  # laid out like the kernel that it belongs to
+                value = value.contiguous(memory_format=torch.channels_last)
+            saved["state"].setdefault(int(i), {})[name] = value
+        self.optimizer.load_state_dict(saved)
+        torch.set_rng_state(torch.from_numpy(state["random.cpu"]))
+        if self.device.type == "cuda" and "random.cuda" in state:
+            torch.cuda.set_rng_state(torch.from_numpy(state["random.cuda"]), self.device)
+
+    def save_model(self, path: Path) -> None:
+        """Write the model in PyTorch's own format. Raises OSError and RuntimeError."""
+        torch.save(self.model.state_dict(), path)
+
+    # The device
+
     def device_memory_bytes(self) -> int | None:
         """What PyTorch's allocator holds on the GPU; None on a CPU."""
         return torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else None
@@ -118,6 +159,24 @@ def load(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], device: t
 def scale(images: Tensor) -> Tensor:
     """Grey values 0..255 as 0..1."""
     return images.float().div_(255)
+
+
+def build_augment(kind: str) -> Callable[[Tensor], Tensor]:
+    """What happens to training images (n, 1, 28, 28): nothing, or a random turn, shift and zoom.
+
+    torchvision draws once a call, so that each group of 8 digits gets a draw of its own: of another epoch, another group.
+    """
+    if kind == "none":
+        return nn.Identity()
+    from torchvision.transforms import v2  # takes half a second to import, for the few runs that want it
+
+    affine = v2.RandomAffine(
+        AFFINE.degrees,
+        translate=(AFFINE.shift, AFFINE.shift),
+        scale=(1 - AFFINE.zoom, 1 + AFFINE.zoom),
+        interpolation=v2.InterpolationMode.BILINEAR,
+    )
+    return lambda images: torch.cat([affine(group) for group in torch.split(images, 8)])
 
 
 # Model
@@ -177,10 +236,29 @@ def build_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimi
     if config.optimizer == "adadelta":
         return torch.optim.Adadelta(parameters, lr=rate, rho=config.rho, eps=config.epsilon)
     if config.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=rate, momentum=0.9)
+        return torch.optim.SGD(parameters, lr=rate, momentum=config.momentum)
     if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=rate, betas=(0.9, 0.999), eps=config.epsilon)
-    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.999), eps=config.epsilon, weight_decay=0.01)
+        return torch.optim.Adam(parameters, lr=rate, betas=ADAM_BETAS, eps=config.epsilon)
+    return torch.optim.AdamW(
+        parameters, lr=rate, betas=ADAM_BETAS, eps=config.epsilon, weight_decay=config.weight_decay
+    )
+
+
+def hyperparameters(config: TrainConfig) -> dict[str, Any]:
+    """Every value of the layers and of the optimizer in PyTorch's words, those that nobody gave included.
+
+    "default.*" is what the optimizer would have if nothing were given.
+    """
+    model = build_model(config.dropout)
+    optimizer = build_optimizer(config, model)
+    default = type(optimizer)(model.parameters()).defaults  # type: ignore[call-arg]  # each has its own defaults
+    values: dict[str, Any] = {"optimizer.class": type(optimizer).__name__}
+    values |= {f"optimizer.{name}": value for name, value in optimizer.defaults.items()}
+    values |= {f"default.{name}": value for name, value in default.items()}
+    for name, layer in zip(LAYERS, [one for one in model if not isinstance(one, nn.ReLU)], strict=True):
+        constants: list[str] = getattr(layer, "__constants__", [])
+        values |= {f"{name}.{constant}": getattr(layer, constant) for constant in constants}
+    return values
 
 
 # The framework

@@ -1,4 +1,4 @@
-"""What makes the two engines one experiment: the same first weights, the same order of digits, one way to count.
+"""What makes the two engines one experiment: the same first weights, order of digits and learning rates, one way to count.
 
 numpy and the standard library only.
 """
@@ -6,11 +6,13 @@ numpy and the standard library only.
 from __future__ import annotations
 
 import hashlib
-import os
-from pathlib import Path
+import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from engines.config import TrainConfig
 
 Weights = dict[str, npt.NDArray[np.float32]]
 """Layer parameters by name, in one canonical layout: convolution kernels (height, width, in, out), dense kernels (in, out), the
@@ -23,6 +25,24 @@ KERNELS: dict[str, tuple[int, ...]] = {
     "dense2": (128, 10),
 }
 """The reference convnet: 1,199,882 parameters with the biases."""
+
+LAYERS = ("conv1", "conv2", "pool", "dropout1", "flatten", "dense1", "dropout2", "dense2")
+"""The reference's layers in forward order, its activations counted with the layer before them."""
+
+
+class Affine(NamedTuple):
+    """The largest changes that augmentation makes, drawn evenly from zero to them on both sides."""
+
+    degrees: float
+    shift: float
+    """Of the image's side."""
+    zoom: float
+
+
+AFFINE = Affine(degrees=10.0, shift=0.08, zoom=0.1)
+
+WARM_UP = 0.2
+"""The part of a one-cycle run in which the learning rate climbs."""
 
 
 def initial_weights(seed: int) -> Weights:
@@ -55,6 +75,28 @@ def order_sha256(order: npt.NDArray[np.int64]) -> str:
     return hashlib.sha256(order.astype("<i8").tobytes()).hexdigest()
 
 
+def learning_rates(config: TrainConfig, epoch: int, steps_per_epoch: int) -> npt.NDArray[np.float32]:
+    """The learning rate of every step of that epoch, shape (steps_per_epoch,).
+
+    "cosine" falls from the peak to 0 along half a cosine (Loshchilov & Hutter 2017, equation 5, without restarts). "one-cycle"
+    first climbs to the peak for a fifth of the run, in a straight line, then falls like it (after Smith & Topin 2018).
+    """
+    done = (np.arange(steps_per_epoch) + (epoch - 1) * steps_per_epoch) / (steps_per_epoch * config.epochs)
+    if config.schedule == "constant":
+        factor = np.ones_like(done)
+    elif config.schedule == "cosine":
+        factor = 0.5 * (1 + np.cos(np.pi * done))
+    else:
+        falling = 0.5 * (1 + np.cos(np.pi * (done - WARM_UP) / (1 - WARM_UP)))
+        factor = np.where(done < WARM_UP, (done + 1 / (steps_per_epoch * config.epochs)) / WARM_UP, falling)
+    return (config.learning_rate * np.minimum(factor, 1.0)).astype(np.float32)
+
+
+def has_diverged(loss: float) -> bool:
+    """Whether that mean loss says that training is lost: no number, or ten times worse than guessing, which costs ln 10."""
+    return not math.isfinite(loss) or loss > 10 * math.log(10)
+
+
 def mean_cross_entropy(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]) -> float:
     """Mean of -log softmax(logits)[label] over n digits; logits (n, 10), labels (n,)."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
@@ -65,17 +107,3 @@ def mean_cross_entropy(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.u
 def confusion(labels: npt.NDArray[np.uint8], predicted: npt.NDArray[np.int64]) -> tuple[int, ...]:
     """100 counts, row-major: true label x predicted label."""
     return tuple(np.bincount(labels.astype(np.int64) * 10 + predicted, minlength=100).tolist())
-
-
-def save_weights(weights: Weights, path: Path) -> None:
-    """Write the weights whole or not at all. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            np.savez(file, **weights)  # type: ignore[arg-type]  # numpy's stub takes no **dict of arrays
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -2,9 +2,14 @@
 
 The engine does the arithmetic and knows nothing of events; this module does the telling and knows no framework.
 
-The clocks: `train_seconds` is the time spent inside `train_steps`, which returns with the device synchronised. The run's first
-step, which traces or compiles, is taken alone and reported as `first_step_seconds`; evaluation, pauses, predictions and
-checkpoints are in neither.
+The clocks, the same for both:
+- `train_seconds` is the time spent inside `train_steps`, which returns with the device synchronised. Nothing else is in it: no
+  evaluation, no pause, no prediction, no checkpoint, no event.
+- `first_step_seconds` is the run's first step alone, which traces, compiles and warms up; it is not in `train_seconds`.
+- `import_seconds`, and the seconds of DataReady, ModelReady and EvalCompleted, are each their own.
+- Wall time begins when the run is asked for and ends with its last event.
+
+A resumed run carries its clocks on; what passed between the interruption and the resumption is in none of them.
 """
 
 from __future__ import annotations
@@ -15,10 +20,9 @@ import time
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from engines.config import TrainConfig, for_engine
 from engines.data import DataCancelled, DataError, Digits, load_digits
@@ -27,18 +31,22 @@ from engines.events import (
     DataProgress,
     DataReady,
     Device,
+    Diverged,
     EpochCompleted,
     EpochStarted,
     EvalCompleted,
     ModelReady,
+    ModelSaved,
     RunFailed,
     RunFinished,
     RunStarted,
     Start,
     TrainProgress,
 )
-from engines.worker import recipe
+from engines.worker import checkpoint, recipe
+from engines.worker.checkpoint import CheckpointError, Position
 from engines.worker.control import Control, ShuttingDown
+from engines.worker.files import Arrays, write_whole
 
 EVENT_SECONDS = 0.05
 """At most 20 progress events a second."""
@@ -64,10 +72,11 @@ class Trainer:
     def run(self, start: Start) -> None:
         """Train; says exactly one RunFinished or RunFailed, unless the worker is told to end."""
         began = time.monotonic()
+        run = _Run(self, start, began)
         try:
-            _Run(self, start, began).go()
+            run.go()
         except ShuttingDown:
-            pass
+            run.save()
         except DataCancelled:
             self._control.emit(
                 RunFinished,
@@ -82,6 +91,10 @@ class Trainer:
             self._fail("data", error.message, error.hint)
         except DeviceError as error:
             self._fail("device", str(error), "Choose another device, or look at `mnist-tui doctor`.")
+        except CheckpointError as error:
+            self._fail(
+                "checkpoint", str(error), "Start the run anew, or resume another one: `mnist-tui runs` lists them."
+            )
         except Exception as error:
             text = f"{type(error).__name__}: {error}".strip()
             if isinstance(error, (MemoryError, *self._module.OUT_OF_MEMORY)):
@@ -128,12 +141,6 @@ class Trainer:
         raise DeviceError(f"There is no {device} here{': ' + reasons[0] if reasons else ''}.")
 
 
-class _Evaluation(NamedTuple):
-    epoch: int
-    loss: float
-    accuracy: float
-
-
 class _Run:
     """The state of one run."""
 
@@ -144,29 +151,34 @@ class _Run:
         self.start = start
         self.began = began
         self.config = for_engine(start.config, self.control.engine)
-        self.train_seconds = 0.0
+        self.engine: Any = None
+        self.at = Position()
         self.first_step_seconds: float | None = None
-        self.evaluations: list[_Evaluation] = []
+        """Of this process, resumed or not."""
+        self.epochs_done = 0
+        """By this process."""
+        self.diverged = False
+        self.outcome = ""
+        """Why the run ends before its last epoch; empty while it goes on."""
         self.steps_per_call = 1
-        self.learning_rate = self.config.learning_rate
 
     def go(self) -> None:
         """The whole run."""
         self._prepare()
-        for epoch in range(1, self.config.epochs + 1):
-            if not self._epoch(epoch):
-                break
-        last = self.evaluations[-1] if self.evaluations else None
-        best = max(self.evaluations, key=lambda one: one.accuracy, default=None)
+        while self.at.epoch <= self.config.epochs and not self.outcome:
+            self._epoch()
+        self._save_model()
         self.control.emit(
             RunFinished,
-            outcome="stopped" if self.control.stop_requested else "completed",
-            test_accuracy=last and last.accuracy,
-            test_loss=last and last.loss,
-            best_epoch=best and best.epoch,
-            train_seconds=self.train_seconds,
+            outcome=self.outcome or "completed",
+            test_accuracy=self.at.test_accuracy,
+            test_loss=self.at.test_loss,
+            best_epoch=self.at.best_epoch or None,
+            train_seconds=self.at.train_seconds,
             wall_seconds=time.monotonic() - self.began,
         )
+
+    # Before the first step
 
     def _prepare(self) -> None:
         device = self.trainer.resolve(self.config.device)
@@ -184,10 +196,19 @@ class _Run:
             test_size=len(self.digits.test_labels),
             seconds=time.monotonic() - before,
         )
+        self.steps = -(-len(self.digits.train_labels) // self.config.batch_size)
         before = time.monotonic()
         self.control.model = None  # free the last run's memory first
-        self.engine = self.module.Engine(self.config, self.digits, recipe.initial_weights(self.config.seed))
-        self.control.model, self.control.position = self.engine, (0, 0)
+        weights = recipe.initial_weights(self.config.seed)
+        state: Arrays = {}
+        if self.start.resume:
+            self.at, weights, state = checkpoint.load(Path(self.start.resume), self.config, self.digits)
+            self.began -= self.at.wall_seconds
+        self.engine = self.module.Engine(self.config, self.digits, weights)
+        if state:
+            self.engine.load_state(state)
+            self.save()  # so that the new run, too, can be resumed from its beginning
+        self.control.model, self.control.position = self.engine, (self.at.epoch, self.at.global_step)
         layers = recipe.layer_parameters()
         self.control.emit(
             ModelReady,
@@ -195,7 +216,6 @@ class _Run:
             parameters=sum(count for _, count in layers),
             seconds=time.monotonic() - before,
         )
-        self.steps = -(-len(self.digits.train_labels) // self.config.batch_size)
         self.control.emit(
             RunStarted,
             config=self.config,
@@ -204,58 +224,79 @@ class _Run:
             num_threads=self.trainer._threads,
             steps_per_epoch=self.steps,
             total_steps=self.steps * self.config.epochs,
+            global_step=self.at.global_step,
         )
 
-    def _epoch(self, epoch: int) -> bool:
-        """One pass and its evaluation; False when the run is to end."""
-        order = recipe.epoch_order(self.config.seed, epoch, len(self.digits.train_labels))
-        self.control.emit(EpochStarted, epoch=epoch, order_sha256=recipe.order_sha256(order))
-        self.engine.start_epoch(order)
-        epoch_totals, epoch_seconds, epoch_samples = np.zeros(2), 0.0, 0
-        totals, seconds, samples = np.zeros(2), 0.0, 0
-        step, said = 0, time.monotonic()
-        while step < self.steps and not self.control.stop_requested:
-            self.control.poll()
-            if self.control.stop_requested and step:
-                break
-            last = min(step + self.steps_per_call, self.steps)
-            before = time.perf_counter()
-            loss_sum, correct = self.engine.train_steps(step, last)
-            elapsed = time.perf_counter() - before
-            count = self._samples(step, last)
-            totals += (loss_sum, correct)
-            seconds, samples, step = seconds + elapsed, samples + count, last
-            first = self.first_step_seconds is None
-            if first:
-                self.first_step_seconds = elapsed
-            else:
-                epoch_seconds, epoch_samples = epoch_seconds + elapsed, epoch_samples + count
-                self._adapt(elapsed)
-            self.control.position = (epoch, (epoch - 1) * self.steps + step)
-            now = time.monotonic()
-            if now - said >= EVENT_SECONDS or step == self.steps or first or self.control.stop_requested:
-                self._progress(epoch, step, totals, samples, seconds)
-                epoch_totals += totals
-                totals, seconds, samples, said = np.zeros(2), 0.0, 0, now
-            if self.control.checkpoint_requested:
-                self._checkpoint()
-        if samples:
-            self._progress(epoch, step, totals, samples, seconds)
-        self.train_seconds += epoch_seconds
-        if step:
-            self._evaluate(epoch, (epoch - 1) * self.steps + step)
-        if step == self.steps:
+    # Train
+
+    def _epoch(self) -> None:
+        """One pass, or what a checkpoint left of it, and its evaluation."""
+        at, config = self.at, self.config
+        order = recipe.epoch_order(config.seed, at.epoch, len(self.digits.train_labels))
+        self.rates = recipe.learning_rates(config, at.epoch, self.steps)
+        self.control.emit(EpochStarted, epoch=at.epoch, order_sha256=recipe.order_sha256(order))
+        self.engine.start_epoch(order, self.rates)
+        self._train()
+        if self.outcome == "diverged":
+            return
+        if at.step and self.at.global_step != at.evaluated_step:
+            self._evaluate()
+        if at.step == self.steps:
             self.control.emit(
                 EpochCompleted,
-                epoch=epoch,
-                train_loss=epoch_totals[0] / len(order),
-                train_accuracy=epoch_totals[1] / len(order),
-                train_seconds=epoch_seconds,
-                samples_per_sec=epoch_samples / epoch_seconds if epoch_seconds else 0.0,
-                first_step_seconds=self.first_step_seconds if epoch == 1 else None,
+                epoch=at.epoch,
+                train_loss=at.loss_sum / len(order),
+                train_accuracy=at.correct / len(order),
+                train_seconds=at.epoch_seconds,
+                samples_per_sec=at.timed_samples / at.epoch_seconds if at.epoch_seconds else 0.0,
+                first_step_seconds=self.first_step_seconds if not self.epochs_done else None,
             )
-        self._checkpoint()
-        return not self.control.stop_requested
+            self.epochs_done += 1
+            at.next_epoch()
+        self.save()
+
+    def _train(self) -> None:
+        """The steps of the epoch, until its end or a reason to stop."""
+        at = self.at
+        loss_sum = correct = seconds = 0.0
+        samples, said = 0, time.monotonic()
+        while at.step < self.steps:
+            self.control.poll()
+            if self.control.stop_requested:
+                self.outcome = self.outcome or "stopped"
+            if self.outcome:
+                break
+            first, last = at.step, self._next_step()
+            before = time.perf_counter()
+            losses, right = self.engine.train_steps(first, last)
+            elapsed, count = time.perf_counter() - before, self._samples(first, last)
+            loss_sum, correct, seconds, samples = loss_sum + losses, correct + right, seconds + elapsed, samples + count
+            very_first = self.first_step_seconds is None
+            if very_first:
+                self.first_step_seconds = elapsed
+                at.took(last, losses, right)
+            else:
+                at.took(last, losses, right, elapsed, count)
+                self._adapt(elapsed)
+            self.control.position = (at.epoch, self.at.global_step)
+            evaluates = self.config.eval_every and self.at.global_step % self.config.eval_every == 0
+            if time.monotonic() - said >= EVENT_SECONDS or at.step == self.steps or very_first or evaluates:
+                self._progress(loss_sum / samples, correct / samples, samples / seconds if seconds else 0.0)
+                loss_sum = correct = seconds = 0.0
+                samples, said = 0, time.monotonic()
+            if evaluates and at.step < self.steps and not self.outcome:
+                self._evaluate()
+            if self.control.checkpoint_requested:
+                self.save()
+        if samples:
+            self._progress(loss_sum / samples, correct / samples, samples / seconds if seconds else 0.0)
+
+    def _next_step(self) -> int:
+        """Up to which step the next call goes: not beyond the epoch, nor beyond an evaluation."""
+        last = min(self.at.step + self.steps_per_call, self.steps)
+        if self.config.eval_every:
+            last = min(last, self.at.step + self.config.eval_every - self.at.global_step % self.config.eval_every)
+        return last
 
     def _samples(self, first: int, last: int) -> int:
         return min(last * self.config.batch_size, len(self.digits.train_labels)) - first * self.config.batch_size
@@ -265,20 +306,28 @@ class _Run:
         wanted = int(self.steps_per_call * EVENT_SECONDS / max(elapsed, 1e-6))
         self.steps_per_call = max(1, min(wanted, 2 * self.steps_per_call, MAX_STEPS_PER_CALL))
 
-    def _progress(self, epoch: int, step: int, totals: npt.NDArray[np.float64], samples: int, seconds: float) -> None:
+    def _progress(self, loss: float, accuracy: float, samples_per_sec: float) -> None:
+        at = self.at
         self.control.emit(
             TrainProgress,
-            epoch=epoch,
-            step=step,
-            global_step=(epoch - 1) * self.steps + step,
-            samples_seen=(epoch - 1) * len(self.digits.train_labels) + self._samples(0, step),
-            loss=float(totals[0]) / samples,
-            accuracy=float(totals[1]) / samples,
-            samples_per_sec=samples / seconds if seconds else 0.0,
-            learning_rate=self.learning_rate,
+            epoch=at.epoch,
+            step=at.step,
+            global_step=self.at.global_step,
+            samples_seen=(at.epoch - 1) * len(self.digits.train_labels) + self._samples(0, at.step),
+            loss=loss,
+            accuracy=accuracy,
+            samples_per_sec=samples_per_sec,
+            learning_rate=float(self.rates[at.step - 1]),
         )
+        if recipe.has_diverged(loss) and not self.diverged:
+            self.diverged = True
+            self.control.emit(Diverged, epoch=at.epoch, global_step=self.at.global_step, loss=loss)
+        if self.diverged and self.config.stop_on_nan:
+            self.outcome = "diverged"
 
-    def _evaluate(self, epoch: int, global_step: int) -> None:
+    # Evaluate
+
+    def _evaluate(self) -> None:
         labels, before, parts = self.digits.test_labels, time.monotonic(), []
         for first in range(0, len(labels), EVAL_BATCH):
             self.control.poll()
@@ -287,27 +336,50 @@ class _Run:
         predicted = logits.argmax(axis=1)
         wrong = np.flatnonzero(predicted != labels)
         loss, accuracy = recipe.mean_cross_entropy(logits, labels), 1.0 - len(wrong) / len(labels)
-        self.evaluations.append(_Evaluation(epoch, loss, accuracy))
+        better = self.at.judge(accuracy, loss)
         self.control.emit(
             EvalCompleted,
-            epoch=epoch,
-            global_step=global_step,
+            epoch=self.at.epoch,
+            global_step=self.at.global_step,
             split="test",
             loss=loss,
             accuracy=accuracy,
             seconds=time.monotonic() - before,
+            train_seconds=self.at.train_seconds,
             confusion=recipe.confusion(labels, predicted),
             mistakes=tuple((int(i), int(labels[i]), int(predicted[i])) for i in wrong),
         )
+        if self.config.target_accuracy and 100 * accuracy >= self.config.target_accuracy:
+            self.outcome = self.outcome or "target-reached"
+        elif self.config.patience and not better and self.at.without_better >= self.config.patience:
+            self.outcome = self.outcome or "no-progress"
 
-    def _checkpoint(self) -> None:
+    # Keep
+
+    def save(self) -> None:
+        """Write a checkpoint, if there is something to keep and a place for it. What goes wrong is a warning."""
         self.control.checkpoint_requested = False
-        if not self.start.run_dir:
+        if not self.start.run_dir or self.engine is None or not self.at.global_step or self.diverged:
             return
+        self.at.wall_seconds = time.monotonic() - self.began
         path = Path(self.start.run_dir) / f"{self.control.engine}.npz"
         try:
-            recipe.save_weights(self.engine.weights(), path)
+            checkpoint.save(path, self.at, self.config, self.digits, self.engine)
         except OSError as error:
-            self.control.warn(f"The weights could not be saved, training goes on: {error}")
+            self.control.warn(
+                f"The checkpoint could not be written, training goes on: {error.strerror or error}: {path}"
+            )
         else:
-            self.control.emit(CheckpointSaved, path=str(path))
+            self.control.emit(CheckpointSaved, path=str(path), epoch=self.at.epoch, global_step=self.at.global_step)
+
+    def _save_model(self) -> None:
+        """In the library's own format, for other programs."""
+        if not self.start.run_dir or not self.at.global_step:
+            return
+        path = Path(self.start.run_dir) / self.module.MODEL_FILE
+        try:
+            write_whole(path, self.engine.save_model)
+        except Exception as error:  # the libraries raise what they like; nothing of the training is lost
+            self.control.warn(f"The model could not be saved: {error}: {path}")
+        else:
+            self.control.emit(ModelSaved, path=str(path))

@@ -16,11 +16,11 @@ from textual.widgets import Button, Input, Label, Select, Static
 from engines.api import ENGINES, TITLES, ConfigError, TrainConfig, from_settings, parse, problem
 
 FORM_FIELDS = (
-    "preset", "device", "epochs", "batch_size", "optimizer", "learning_rate", "dropout", "seed", "precision", "threads",
-    "dataset", "data_dir", "limit_train", "limit_test",
+    "mode", "preset", "device", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "augment", "dropout", "seed",
+    "seeds", "target_accuracy", "patience", "eval_every", "stop_on_nan", "precision", "threads", "dataset", "data_dir",
+    "limit_train", "limit_test",
 )  # fmt: skip
 FRAMEWORKS = {"both": ENGINES, **{name: (name,) for name in ENGINES}}
-MODES = ("race", "time-trial")
 
 
 class SettingsScreen(ModalScreen[dict[str, Any] | None]):
@@ -48,8 +48,6 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
             with VerticalScroll(id="form"):
                 framework = self._settings.get("framework", "both")
                 yield from self._row("framework", "which to train", _select("framework", FRAMEWORKS, framework))
-                mode = self._settings.get("mode", "race")
-                yield from self._row("mode", "at once, or one after the other", _select("mode", MODES, mode))
                 for name in FORM_FIELDS:
                     yield from self._row(name, self._fields[name].metadata["help"], self._control(name))
             yield Static("", id="command", markup=False)
@@ -84,6 +82,8 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
                 id=name,
                 compact=True,
             )
+        if isinstance(field.default, bool):
+            return _select(name, ("on", "off"), "on" if value else "off")
         if "choices" in field.metadata:
             return _select(name, field.metadata["choices"], str(value))
         kind = {int: "integer", float: "number"}.get(type(field.default), "text")
@@ -126,11 +126,11 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
             kept = ("framework", "mode", "device", "seed", "dataset", "data_dir", "threads", "precision")
             self._settings = {key: self._settings[key] for key in kept if key in self._settings} | {"preset": value}
             self._refill()
-        self._take(name, value)
+        self._take(name, value == "on" if isinstance(self._shown(name), bool) else value)
         self._say_command()
 
     def _take(self, name: str, value: Any) -> None:
-        default = "both" if name == "framework" else "race" if name == "mode" else None
+        default = "both" if name == "framework" else None
         if default is None:
             default = getattr(from_settings({"preset": self._settings.get("preset", "reference")}), name)
         if name == "preset":
@@ -145,14 +145,16 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
             control = self.query_one(f"#{name}")
             with self.prevent(Input.Changed, Select.Changed):
                 if isinstance(control, Input | Select):
-                    control.value = str(self._shown(name))
+                    shown = self._shown(name)
+                    control.value = ("on" if shown else "off") if isinstance(shown, bool) else str(shown)
 
     def _say_command(self) -> None:
         parts = ["mnist-tui"]
         for name, value in self._settings.items():
             if name == "preset" and value == "reference":
                 continue
-            parts.append(f"--{name.replace('_', '-')} {value}")
+            flag = name.replace("_", "-")
+            parts.append(f"--{'' if value else 'no-'}{flag}" if isinstance(value, bool) else f"--{flag} {value}")
         self.query_one("#command", Static).update("The same from the shell: " + " ".join(parts))
 
     @property
@@ -189,7 +191,6 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         self._refill()
         with self.prevent(Select.Changed):
             self.query_one("#framework", Select).value = "both"
-            self.query_one("#mode", Select).value = "race"
         self._say_command()
 
     def action_cancel(self) -> None:

@@ -66,17 +66,16 @@ class TrainScreen(Screen[None]):
         session, now, palette = self.session, self.session.now(), self._palette()
         width = self.size.width
         with self.app.batch_update():
-            self.query_one("#header", Line).say(
-                strips.header(session.histories, now, session.mode, session.recorded, palette)
-            )
+            self.query_one("#header", Line).say(strips.header(session.histories, now, session.recorded, palette))
             for panel in self.query(EnginePanel):
                 panel.set_class(panel.engine == self.aim, "-aimed")
+                panel.turn_of = session.turn_of(panel.engine)
                 panel.show_state(session.histories[panel.engine], now, session.machine, palette)
             if with_curves and changed & set(session.histories):
                 loss, accuracy = self._axes()
                 for panel in self.query(EnginePanel):
                     panel.show_curves(session.histories[panel.engine], loss, accuracy)
-            lanes = strips.race(session.histories, now, session.mode, width, palette, self.ascii_only)
+            lanes = strips.race(session.histories, now, session.series, width, palette, self.ascii_only)
             for i, lane in enumerate(lanes):
                 self.query_one(f"#race-{i}", Line).say(lane)
             self.query_one("#machine", Line).say(

@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from engines.api import (
+    DIVERGED,
     EVALUATING,
     FAILED,
     FINISHED,
@@ -30,8 +31,10 @@ from tui.charts.line_chart import Axes, Series
 from tui.charts.spark import bar, spark
 from tui.widgets.chart import LineChart
 
-GLYPHS = {TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■", FAILED: "✗", OFF: "○", READY: "○"}
-STYLES = {FAILED: "$error", FINISHED: "$success", STOPPED: "$warning", PAUSED: "$warning"}
+GLYPHS = {
+    TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■", DIVERGED: "✗", FAILED: "✗", OFF: "○", READY: "○",
+}  # fmt: skip
+STYLES = {FAILED: "$error", DIVERGED: "$error", FINISHED: "$success", STOPPED: "$warning", PAUSED: "$warning"}
 _PATCH = re.compile(r"(\d+\.\d+)\.\d+")
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
@@ -99,6 +102,8 @@ class EnginePanel(Vertical):
                 chart.show(curves(history, name), axes)
 
     ascii_only = False
+    turn_of = ""
+    """What the engine waits for in a time trial; empty when it waits for nothing."""
 
     @property
     def _room(self) -> int:
@@ -126,8 +131,12 @@ class EnginePanel(Vertical):
             text.append(f"  epoch {max(history.epoch, 1)}/{history.config.epochs}")
             steps = str(history.started.steps_per_epoch)
             text.append(f"  step {step:>{len(steps)}}/{steps}")
+        if self.turn_of:
+            text.append(f"  waits for {TITLES.get(self.turn_of, self.turn_of)}")
         elif phase == READY:
             text.append("  press s to start")
+        if history.finished is not None and history.finished.outcome in _REASONS and phase == FINISHED:
+            text.append(f"  {_REASONS[history.finished.outcome]}")
         return text
 
     def _progress(self, history: RunHistory, colors: dict[str, str]) -> Text:
@@ -146,7 +155,12 @@ class EnginePanel(Vertical):
             text = formatting.plain(history.failure.message)
             if history.failure.hint:
                 text += "\n" + formatting.plain(history.failure.hint)
-            text += "\nr tries again · l shows the log"
+            goes_on = f" · c goes on from epoch {history.checkpoint_epoch}" if history.can_continue else ""
+            text += f"\nr tries again{goes_on} · l shows the log"
+        elif history.diverged is not None:
+            event = history.diverged
+            text = f"Diverged: the loss was {formatting.loss(event.loss)} at step {event.global_step:,}."
+            text += "\nA smaller learning rate often helps (e). r tries again." if history.phase == DIVERGED else ""
         notice = self.query_one("#notice", Static)
         if notice.display != bool(text):
             notice.display = bool(text)
@@ -169,6 +183,9 @@ def curves(history: RunHistory, name: str) -> list[Series]:
             marker="◆" if history.engine == "keras" else "●",
         ),
     ]
+
+
+_REASONS = {"target-reached": "at its target", "no-progress": "no more progress"}
 
 
 def _phase_name(history: RunHistory) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
-from engines.api import FINISHED, STOPPED, TITLES, MachineHistory, RunHistory
+from engines.api import FINISHED, STOPPED, TITLES, MachineHistory, RunHistory, Series, badge, p_text, verdict
 from tui import formatting
 from tui.charts.spark import bar, spark
 
 
-def header(histories: Mapping[str, RunHistory], now: float, mode: str, recorded: bool, colors: dict[str, str]) -> Text:
+def header(histories: Mapping[str, RunHistory], now: float, recorded: bool, colors: dict[str, str]) -> Text:
     """The title line: data, preset, seed, mode and the clock."""
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(" mnist-tui ", style="bold reverse")
@@ -32,16 +32,21 @@ def header(histories: Mapping[str, RunHistory], now: float, mode: str, recorded:
     if config is not None:
         running = [h for h in histories.values() if h.requested_t is not None]
         wall = max((h.wall_seconds(now) for h in running), default=0.0)
-        text.append(f" · {config.preset} · seed {config.seed} · {mode} · {formatting.clock(wall)}")
+        text.append(f" · {config.preset} · seed {config.seed} · {config.mode} · {formatting.clock(wall)}")
     return text
 
 
 def race(
-    histories: Mapping[str, RunHistory], now: float, mode: str, width: int, colors: dict[str, str], ascii_only: bool
+    histories: Mapping[str, RunHistory],
+    now: float,
+    series: Series,
+    width: int,
+    colors: dict[str, str],
+    ascii_only: bool,
 ) -> list[Text]:
-    """A lane for each engine: how far it is, when it passed 97, 98 and 99 %, and who leads."""
+    """A lane for each engine: how far it is, when it passed 97, 98, 99 % and its target, who leads, and the verdict."""
     lines = []
-    remarks = _remarks(histories, now, mode)
+    remarks = _remarks(histories, series)
     flag = "^" if ascii_only else "⚑"
     track = max(10, min(60, width // 4))
     for i, history in enumerate(histories.values()):
@@ -53,7 +58,7 @@ def race(
         if history.phase == FINISHED:
             text.append(" finished", style="bold")
         for milestone in history.milestones:
-            text.append(f"  {100 * milestone.accuracy:.0f}% {flag} {formatting.clock(milestone.wall_seconds)}")
+            text.append(f"  {100 * milestone.accuracy:g}% {flag} {formatting.clock(milestone.wall_seconds)}")
         room = width - text.cell_len - 2
         remark = next((one for one in remarks[i] if len(one) <= room), "") if i < len(remarks) else ""
         if remark:
@@ -63,16 +68,22 @@ def race(
     return lines
 
 
-def _remarks(histories: Mapping[str, RunHistory], now: float, mode: str) -> list[tuple[str, ...]]:
-    """What is said beside each lane, at full length and shorter."""
-    runs = [h for h in histories.values() if h.requested_t is not None]
-    if mode == "time-trial":
-        return [("time trial: one after the other", "time trial")]
-    if len(runs) < 2:
-        return []
-    devices = {h.started.device for h in runs if h.started}
-    shared = "shared GPU" if any("cuda" in device for device in devices) else "shared CPU"
-    return [_leader(runs), (f"{shared}: times not comparable", shared) if len(devices) == 1 else ()]
+def _remarks(histories: Mapping[str, RunHistory], series: Series) -> list[tuple[str, ...]]:
+    """What is said beside each lane, at full length and shorter: who is ahead, and whether times may be compared."""
+    runs = {engine: h for engine, h in histories.items() if h.requested_t is not None}
+    mode = next((h.config.mode for h in runs.values() if h.config), "race")
+    honest = badge(runs)
+    below = (honest, honest.partition(":")[0]) if honest else ()
+    if not below and mode == "time-trial":
+        below = ("time trial: one after the other, all cores each", "time trial")
+    over_seeds, once = series.verdict(), verdict(runs)
+    if over_seeds is not None:
+        seeds = max(len(results) for results in series.results.values())
+        said = f"{over_seeds.text} over {seeds} seeds, p {p_text(over_seeds.p_value)}"
+        return [(said, over_seeds.text), below]
+    if once is not None:
+        return [(f"test accuracy: {once.text}, p {p_text(once.p_value)}", once.text), below]
+    return [_leader(list(runs.values())) if len(runs) > 1 and mode == "race" else (), below]
 
 
 def _leader(runs: list[RunHistory]) -> tuple[str, ...]:

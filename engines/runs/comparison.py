@@ -1,0 +1,135 @@
+"""Two engines beside each other: may their times be compared, who is ahead, and what several seeds say together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engines.config import TITLES
+from engines.runs.history import RunHistory
+from engines.runs.statistics import Verdict, judge_answers, judge_seeds, mean, standard_deviation
+
+
+def time_badge(mode: str, devices: Mapping[str, str]) -> str:
+    """Why the times of these engines, each on its device, can't be compared; empty when they can.
+
+    Two that run at once take from each other what they share; two devices are two machines.
+    """
+    if len(devices) < 2:
+        return ""
+    kinds = {device.partition(":")[0] for device in devices.values()}
+    if len(kinds) > 1:
+        return f"{' and '.join('GPU' if kind == 'cuda' else 'CPU' for kind in sorted(kinds))}: times not comparable"
+    if mode == "time-trial":
+        return ""
+    if kinds == {"cuda"} and len(set(devices.values())) > 1:
+        return "two GPUs, shared CPU: times barely comparable"
+    return f"shared {'GPU' if kinds == {'cuda'} else 'CPU'}: times not comparable"
+
+
+def badge(histories: Mapping[str, RunHistory]) -> str:
+    """`time_badge` of what runs, or ran last."""
+    runs = {engine: h for engine, h in histories.items() if h.config is not None}
+    mode = next((h.config.mode for h in runs.values() if h.config), "race")
+    return time_badge(mode, {engine: device_of(h) for engine, h in runs.items()})
+
+
+def device_of(history: RunHistory) -> str:
+    """Where it trains, or is going to: "cpu" or "cuda:N"."""
+    if history.started is not None:
+        return history.started.device
+    wanted = history.config.device if history.config else "auto"
+    if wanted != "auto":
+        return wanted
+    return next((device.id for device in history.devices if device.usable and device.id != "cpu"), "cpu")
+
+
+def verdict(histories: Mapping[str, RunHistory]) -> Verdict | None:
+    """Who is ahead on the test digits; None while they train, and when the two are not comparable."""
+    pair = [h for h in histories.values() if h.evaluations and not h.running]
+    if len(pair) != 2 or pair[0].config is None or pair[1].config is None:
+        return None
+    a, b = (h.evaluations[-1] for h in pair)
+    same_digits = pair[0].data and pair[1].data and pair[0].data.sha256 == pair[1].data.sha256
+    if a.global_step != b.global_step or not same_digits or pair[0].config.seed != pair[1].config.seed:
+        return None
+    wrong = [{index: predicted for index, _, predicted in one.mistakes} for one in (a, b)]
+    differ = sum(wrong[0].get(index) != wrong[1].get(index) for index in wrong[0].keys() | wrong[1].keys())
+    return judge_answers(_names(pair), (wrong[0].keys(), wrong[1].keys()), differ)
+
+
+def _names(pair: list[RunHistory]) -> tuple[str, str]:
+    first, second = (TITLES.get(h.engine, h.engine) for h in pair)
+    return first, second
+
+
+def reached(history: RunHistory) -> bool:
+    """Whether the run ended by itself, and well enough for its target."""
+    ended = history.finished is not None and history.finished.outcome not in ("stopped", "diverged")
+    best = max((one.accuracy for one in history.evaluations), default=0.0)
+    return ended and best >= (history.target or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one engine's run of one seed ended."""
+
+    seed: int
+    right: int
+    """Of the n test digits."""
+    n: int
+    train_seconds: float
+    wall_seconds: float
+
+
+@dataclass(slots=True)
+class Series:
+    """The results of several seeds, engine by engine."""
+
+    results: dict[str, list[Result]] = field(default_factory=dict)
+    ended: int = 0
+    missed: int = 0
+    """Runs that failed, were stopped, or did not reach their target."""
+
+    def take(self, history: RunHistory) -> None:
+        """Count a run that ended."""
+        self.ended += 1
+        self.missed += not reached(history)
+        if history.finished is None or not history.evaluations or history.config is None:
+            return
+        last = history.evaluations[-1]
+        n = sum(last.confusion)
+        ended = history.finished
+        one = Result(history.config.seed, n - len(last.mistakes), n, ended.train_seconds, ended.wall_seconds)
+        self.results.setdefault(history.engine, []).append(one)
+
+    def lines(self) -> list[str]:
+        """For people: each engine's mean and standard deviation, and the verdict over the seeds that both finished."""
+        out = []
+        for engine, results in self.results.items():
+            if len(results) > 1:
+                accuracies = [100 * one.right / one.n for one in results]
+                seconds = [one.train_seconds for one in results]
+                out.append(
+                    f"{TITLES.get(engine, engine)} over {len(results)} seeds: test accuracy {mean(accuracies):.3f} ±"
+                    f" {standard_deviation(accuracies):.3f} % (median {_median(accuracies):.2f}, {min(accuracies):.2f} to"
+                    f" {max(accuracies):.2f}), training {mean(seconds):.1f} ± {standard_deviation(seconds):.1f} s"
+                )
+        said = self.verdict()
+        return [*out, f"{said.text} ({said.why})"] if said else out
+
+    def verdict(self) -> Verdict | None:
+        """Over the seeds that both finished; None for fewer than two."""
+        if len(self.results) != 2:
+            return None
+        (a, first), (b, second) = ((TITLES.get(e, e), {one.seed: one for one in r}) for e, r in self.results.items())
+        seeds = sorted(first.keys() & second.keys())
+        if len(seeds) < 2 or len({one.n for r in (first, second) for one in r.values()}) != 1:
+            return None
+        right = [first[seed].right for seed in seeds], [second[seed].right for seed in seeds]
+        return judge_seeds((a, b), right, first[seeds[0]].n)
+
+
+def _median(values: list[float]) -> float:
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -1,0 +1,108 @@
+"""A run that ended early, made ready to go on: its configs, its checkpoints, and its past to be told again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engines.config import TITLES, ConfigError, TrainConfig, problems
+from engines.events import EpochCompleted, EpochStarted, EvalCompleted, Event, RunFinished, RunRequested, TrainProgress
+from engines.protocol import ProtocolError, from_plain
+from engines.runs.directory import read_events
+
+if TYPE_CHECKING:
+    from engines.worker.checkpoint import Position
+
+MAY_CHANGE = frozenset({
+    "device", "epochs", "eval_every", "target_accuracy", "patience", "stop_on_nan", "precision", "threads", "data_dir", "mode",
+})  # fmt: skip
+"""The settings that a resumed run may have otherwise than before."""
+
+
+class ResumeError(Exception):
+    """A run that can't go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One engine's run until its checkpoint."""
+
+    config: TrainConfig
+    checkpoint: str
+    """Its path; empty when the run was finished and is only told again."""
+    events: tuple[Event, ...]
+    """RunRequested first; then what is told again."""
+
+
+def pasts(folder: Path, changes: Mapping[str, Any], engines: frozenset[str] = frozenset()) -> dict[str, Past]:
+    """What each engine of the run (of those in `engines`, when some are named) can go on from. Raises ResumeError."""
+    for name in changes:
+        if name not in MAY_CHANGE:
+            raise ResumeError(
+                f"A resumed run keeps its {name.replace('_', ' ')}; leave --{name.replace('_', '-')} away."
+            )
+    try:
+        kept = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        configs = {str(engine): from_plain(TrainConfig, plain) for engine, plain in kept["engines"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ProtocolError) as error:
+        raise ResumeError(f"{folder} holds no run that can be resumed: {error}.") from error
+    found = {}
+    for engine, before in configs.items():
+        if engines and engine not in engines:
+            continue
+        config: TrainConfig = dataclasses.replace(before, seeds=1, **changes)
+        for name, reason in problems(config):
+            raise ConfigError(f"{name} {reason}.")
+        events = _of(engine, folder)
+        if past := _unfinished(engine, folder, config, events) or _finished(config, events):
+            found[engine] = past
+    if not any(past.checkpoint for past in found.values()):
+        raise ResumeError(
+            f"Nothing is left to do in {folder.name}, or it has no checkpoint yet: one is written after each epoch and at a stop."
+            " More --epochs make it longer."
+        )
+    return found
+
+
+def _of(engine: str, folder: Path) -> list[Event]:
+    """What the record holds of the run itself, from its last RunRequested on."""
+    try:
+        events = [event for event in read_events(folder / "events.jsonl") if event.engine == engine]
+    except OSError:
+        return []  # the checkpoint is enough to go on
+    starts = [i for i, event in enumerate(events) if isinstance(event, RunRequested)]
+    return events[starts[-1] :] if starts else []
+
+
+def _unfinished(engine: str, folder: Path, config: TrainConfig, events: list[Event]) -> Past | None:
+    path = folder / f"{engine}.npz"
+    if not path.is_file():
+        return None
+    from engines.worker.checkpoint import CheckpointError, read_position  # numpy, for whoever resumes
+
+    try:
+        position = read_position(path)
+    except CheckpointError as error:
+        raise ResumeError(f"{TITLES.get(engine, engine)} can't go on: {error}") from error
+    if position.epoch > config.epochs:
+        return None
+    return Past(config, str(path), tuple(event for event in events if _is_before(event, position)))
+
+
+def _is_before(event: Event, position: Position) -> bool:
+    if isinstance(event, TrainProgress | EvalCompleted):
+        return event.global_step <= position.global_step
+    if isinstance(event, EpochStarted):
+        return event.epoch < position.epoch + (position.step > 0)
+    if isinstance(event, EpochCompleted):
+        return event.epoch < position.epoch
+    return isinstance(event, RunRequested)
+
+
+def _finished(config: TrainConfig, events: list[Event]) -> Past | None:
+    ended = any(isinstance(event, RunFinished) for event in events)
+    return Past(config, "", tuple(events)) if ended else None

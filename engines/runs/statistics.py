@@ -1,0 +1,108 @@
+"""Who is ahead, and whether that means anything. Pure functions of counts; every formula names its source."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+ALPHA = 0.05
+"""Below this p-value a difference counts as one."""
+Z_95 = 1.959963984540054
+"""The standard normal distribution's 97.5 % quantile."""
+
+TIE = "statistical tie"
+
+
+def wilson(right: int, n: int, z: float = Z_95) -> tuple[float, float]:
+    """A proportion's score interval, 95 % unless told (Wilson 1927; Newcombe 1998, method 3). Raises ValueError for n = 0."""
+    if n <= 0 or not 0 <= right <= n:
+        raise ValueError(f"{right} of {n} is no proportion")
+    p, z2 = right / n, z * z
+    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Two-sided exact p-value that as many were right in A alone as in B alone (McNemar 1947): a fair coin, thrown for each."""
+    n, fewer = only_a + only_b, min(only_a, only_b)
+    if n == 0:
+        return 1.0
+    tail = sum(math.comb(n, k) for k in range(fewer + 1))
+    return float(min(1.0, 2 * tail / 2**n))  # whole numbers until here: exact however many there are
+
+
+def sign_flip(differences: Sequence[int]) -> float:
+    """Two-sided p-value that paired differences have no direction: the share of sign patterns whose sum is as far from 0.
+
+    Fisher's randomisation test (The Design of Experiments, 1935, section 21). Exact, and assumes no distribution. The differences
+    are whole numbers, so that the patterns can be counted by their sums instead of one by one.
+    """
+    patterns = {0: 1}
+    for one in differences:
+        grown: dict[int, int] = {}
+        for total, count in patterns.items():
+            for signed in (total + one, total - one):
+                grown[signed] = grown.get(signed, 0) + count
+        patterns = grown
+    seen = abs(sum(differences))
+    as_far = sum(count for total, count in patterns.items() if abs(total) >= seen)
+    return float(as_far / (1 << len(differences)))
+
+
+def mean(values: Sequence[float]) -> float:
+    """The arithmetic mean."""
+    return math.fsum(values) / len(values)
+
+
+def standard_deviation(values: Sequence[float]) -> float:
+    """Of a sample (n - 1); NaN for a single value."""
+    if len(values) < 2:
+        return math.nan
+    middle = mean(values)
+    return math.sqrt(math.fsum((one - middle) ** 2 for one in values) / (len(values) - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a comparison says."""
+
+    text: str
+    """"PyTorch ahead", "Keras ahead" or "statistical tie"."""
+    p_value: float
+    why: str
+    """The figures behind it, for people."""
+
+
+def judge_answers(
+    names: tuple[str, str], wrong: tuple[AbstractSet[int], AbstractSet[int]], differ: int | None = None
+) -> Verdict:
+    """From one run of each, by the test digits that each got wrong. `differ` is on how many the two answered differently."""
+    only_first, only_second = len(wrong[1] - wrong[0]), len(wrong[0] - wrong[1])
+    p = mcnemar(only_first, only_second)
+    why = f"McNemar's exact test, p {p_text(p)}: {only_first} digits right in {names[0]} alone, {only_second} in {names[1]} alone"
+    if differ is not None:
+        why += f", {differ} answered differently"
+    return _verdict(names, only_first - only_second, p, why)
+
+
+def judge_seeds(names: tuple[str, str], right: tuple[Sequence[int], Sequence[int]], n: int) -> Verdict:
+    """From runs of each with the same seeds, by how many of the n test digits each got right in the end."""
+    differences = [a - b for a, b in zip(*right, strict=True)]
+    p, seeds = sign_flip(differences), len(differences)
+    why = f"paired sign-flip test over {seeds} seeds, p {p_text(p)}: mean difference {100 * mean(differences) / n:+.3f} points"
+    if 2 / 2**seeds >= ALPHA:
+        why += f"; with {seeds} seeds p is never below {2 / 2**seeds:.3g}, so take 6 or more"
+    return _verdict(names, sum(differences), p, why)
+
+
+def _verdict(names: tuple[str, str], lead: int, p: float, why: str) -> Verdict:
+    ahead = names[0] if lead > 0 else names[1]
+    return Verdict(f"{ahead} ahead" if p < ALPHA else TIE, p, why)
+
+
+def p_text(p: float) -> str:
+    """A p-value as it is usually printed."""
+    return f"= {p:.3f}" if p >= 0.001 else "< 0.001"
