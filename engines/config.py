@@ -86,9 +86,10 @@ _PRESET_VALUES: dict[str, dict[str, Any]] = {
     "quick": {"epochs": 1},
     "best": {
         "epochs": 20,
+        "batch_size": 64,
         "optimizer": "adamw",
-        "learning_rate": 0.002,
-        "schedule": "one-cycle",
+        "learning_rate": 0.001,
+        "schedule": "cosine",
         "augment": "affine",
     },
     "library-defaults": {},

@@ -87,10 +87,12 @@ class Worked:
         self.events.append(event)
         self.inbox.put(event)
 
-    def start(self, config: TrainConfig | None = None, run_id: str = "run", run_dir: str = "") -> None:
+    def start(
+        self, config: TrainConfig | None = None, run_id: str = "run", run_dir: str = "", resume: str = ""
+    ) -> None:
         """Start the worker, with a run to do if there is a config."""
         if config is not None:
-            self.supervisor.start_run(run_id, config, run_dir)
+            self.supervisor.start_run(run_id, config, run_dir, resume=resume)
         if not self.thread.is_alive():
             self.thread.start()
 

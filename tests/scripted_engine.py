@@ -7,19 +7,21 @@ descriptor it can find, "raise@5" and "oom@5" raise, "hang@5" never returns, "na
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 
 from engines.events import Device
-from engines.worker import recipe
 
 OUT_OF_MEMORY = ()
+MODEL_FILE = "scripted.npy"
 
 _MISDEED, _, _AT = os.environ.get("MNIST_TUI_SCRIPT", "").partition("@")
 
@@ -37,13 +39,13 @@ class Engine:
         self.images = digits.train_images.reshape(len(digits.train_labels), -1) / 255.0
         self.labels = digits.train_labels
         self.test = digits.test_images.reshape(len(digits.test_labels), -1) / 255.0
-        self.kernel = np.zeros((784, 10))
-        self.initial = weights
+        self.kernel = np.array(weights["kernel"]) if "kernel" in weights else np.zeros((784, 10))
+        self.random = np.random.default_rng(config.seed)
         self.done = 0
 
-    def start_epoch(self, order: np.ndarray) -> None:
-        """Take the permutation."""
-        self.order = order
+    def start_epoch(self, order: np.ndarray, rates: np.ndarray) -> None:
+        """Take the permutation and the learning rates."""
+        self.order, self.rates = order, rates
 
     def train_steps(self, first: int, last: int) -> tuple[float, float]:
         """Gradient descent on cross-entropy."""
@@ -58,7 +60,7 @@ class Engine:
             loss_sum += float(-np.log(p[np.arange(len(y)), y] + 1e-12).sum())
             correct += float((p.argmax(axis=1) == y).sum())
             p[np.arange(len(y)), y] -= 1
-            self.kernel -= 0.1 * x.T @ p / len(y)
+            self.kernel -= 0.1 * self.rates[step] * self.random.uniform(0.9, 1.1) * x.T @ p / len(y)
             self.done += 1
             if _MISDEED == "nan" and self.done > int(_AT):
                 loss_sum = float("nan")
@@ -103,9 +105,21 @@ class Engine:
         p = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(p / p.sum(axis=1, keepdims=True), np.float32)
 
-    def weights(self) -> recipe.Weights:
+    def weights(self) -> dict[str, np.ndarray]:
         """The one matrix."""
-        return {"kernel": self.kernel.astype(np.float32)}
+        return {"kernel": self.kernel}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The random numbers to come."""
+        return {"random": np.array(json.dumps(self.random.bit_generator.state))}
+
+    def load_state(self, state: dict[str, np.ndarray]) -> None:
+        """Take them."""
+        self.random.bit_generator.state = json.loads(str(state["random"]))
+
+    def save_model(self, path: Path) -> None:
+        """The one matrix, in numpy's format."""
+        np.save(path, self.kernel)
 
     def device_memory_bytes(self) -> None:
         """None: no GPU."""

@@ -194,7 +194,7 @@ class Session:
         shift = time.monotonic() - past.events[-1].t
         for i, event in enumerate(past.events):
             told = replace(event, run_id=run_id, t=event.t + shift, seq=i + 1)
-            self._on_event(replace(told, config=past.config) if isinstance(told, RunRequested) else told)
+            self._pass_on(replace(told, config=past.config) if isinstance(told, RunRequested) else told)
 
     def _next_heat(self) -> None:
         heat = self._waiting.popleft()
@@ -363,13 +363,18 @@ class Session:
             self._sampler.watch(event.engine, event.pid, len(worker.supervisor.cores) or 1)
         elif isinstance(event, WorkerReady):
             worker.introduction.append(event)
-        if worker.directory is not None:
-            worker.directory.keep(event)
+        self._pass_on(event)
+        if isinstance(event, WorkerExited):
+            worker.introduction = []
+
+    def _pass_on(self, event: Event) -> None:
+        """To the run's folder, to the histories, and to whoever listens."""
+        directory = self._workers[event.engine].directory
+        if directory is not None:
+            directory.keep(event)
         self._inbox.append(event)
         if self._tell is not None:
             self._tell(event)
-        if isinstance(event, WorkerExited):
-            worker.introduction = []
 
     def _on_sample(self, sample: Sample) -> None:
         """From the sampler's thread; joins the engines' streams, so that a recording shows usage too."""

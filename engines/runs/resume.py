@@ -10,7 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.config import TITLES, ConfigError, TrainConfig, problems
-from engines.events import EpochCompleted, EpochStarted, EvalCompleted, Event, RunFinished, RunRequested, TrainProgress
+from engines.events import (
+    DataReady,
+    Diverged,
+    EpochCompleted,
+    EpochStarted,
+    EvalCompleted,
+    Event,
+    ModelReady,
+    ModelSaved,
+    RunFinished,
+    RunRequested,
+    RunStarted,
+    TrainProgress,
+    WorkerExited,
+    WorkerReady,
+    WorkerSpawned,
+)
 from engines.protocol import ProtocolError, from_plain
 from engines.runs.directory import read_events
 
@@ -69,13 +85,16 @@ def pasts(folder: Path, changes: Mapping[str, Any], engines: frozenset[str] = fr
 
 
 def _of(engine: str, folder: Path) -> list[Event]:
-    """What the record holds of the run itself, from its last RunRequested on."""
+    """What the record holds of the run itself, from its last RunRequested on, and of the worker that it had."""
     try:
         events = [event for event in read_events(folder / "events.jsonl") if event.engine == engine]
     except OSError:
         return []  # the checkpoint is enough to go on
     starts = [i for i, event in enumerate(events) if isinstance(event, RunRequested)]
-    return events[starts[-1] :] if starts else []
+    if not starts:
+        return []
+    worker = [event for event in events[: starts[-1]] if isinstance(event, WorkerSpawned | WorkerReady)][-2:]
+    return [events[starts[-1]], *worker, *events[starts[-1] + 1 :]]
 
 
 def _unfinished(engine: str, folder: Path, config: TrainConfig, events: list[Event]) -> Past | None:
@@ -104,5 +123,14 @@ def _is_before(event: Event, position: Position) -> bool:
 
 
 def _finished(config: TrainConfig, events: list[Event]) -> Past | None:
-    ended = any(isinstance(event, RunFinished) for event in events)
-    return Past(config, "", tuple(events)) if ended else None
+    told = [event for event in events if isinstance(event, _OF_A_RUN)]
+    if not isinstance(told[-1] if told else None, RunFinished):
+        return None
+    gone = WorkerExited(engine=told[-1].engine, t=told[-1].t, returncode=0, signal="", log_tail=())
+    return Past(config, "", (*told, gone))
+
+
+_OF_A_RUN = (
+    RunRequested, WorkerSpawned, WorkerReady, DataReady, ModelReady, RunStarted, EpochStarted, TrainProgress, EvalCompleted,
+    EpochCompleted, ModelSaved, Diverged, RunFinished,
+)  # fmt: skip

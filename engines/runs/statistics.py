@@ -22,7 +22,7 @@ def wilson(right: int, n: int, z: float = Z_95) -> tuple[float, float]:
     p, z2 = right / n, z * z
     middle = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = z * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    return 0.0 if right == 0 else middle - half, 1.0 if right == n else middle + half
 
 
 def mcnemar(only_a: int, only_b: int) -> float:

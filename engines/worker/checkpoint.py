@@ -100,7 +100,7 @@ def save(path: Path, position: Position, config: TrainConfig, digits: Digits, en
 def load(path: Path, config: TrainConfig, digits: Digits) -> tuple[Position, Weights, Arrays]:
     """The position, the weights and the engine's state. Raises CheckpointError when the run can't go on from there."""
     arrays, facts, position = _read(path)
-    now = {"digits_sha256": digits.sha256, "train_size": len(digits.train_labels)}
+    now = {"train_size": len(digits.train_labels), "digits_sha256": digits.sha256}
     now |= {name: getattr(config, name) for name in DECISIVE}
     for name, value in now.items():
         if facts.get(name) != value:

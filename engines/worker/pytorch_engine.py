@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,7 @@ def build_augment(kind: str) -> Callable[[Tensor], Tensor]:
         AFFINE.degrees,
         translate=(AFFINE.shift, AFFINE.shift),
         scale=(1 - AFFINE.zoom, 1 + AFFINE.zoom),
+        shear=math.degrees(math.atan(AFFINE.shear)),
         interpolation=v2.InterpolationMode.BILINEAR,
     )
     return lambda images: torch.cat([affine(group) for group in torch.split(images, 8)])

@@ -37,9 +37,11 @@ class Affine(NamedTuple):
     shift: float
     """Of the image's side."""
     zoom: float
+    shear: float
+    """Sideways, of the height."""
 
 
-AFFINE = Affine(degrees=10.0, shift=0.08, zoom=0.1)
+AFFINE = Affine(degrees=10.0, shift=0.07, zoom=0.1, shear=0.1)
 
 WARM_UP = 0.2
 """The part of a one-cycle run in which the learning rate climbs."""

@@ -1,0 +1,303 @@
+"""Checkpoints: what is interrupted goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.config import TrainConfig, from_settings
+from engines.events import (
+    CheckpointSaved,
+    EpochCompleted,
+    EpochStarted,
+    EvalCompleted,
+    LogLine,
+    ModelSaved,
+    RunFailed,
+    RunFinished,
+    SaveCheckpoint,
+    Stop,
+    TrainProgress,
+    WorkerExited,
+)
+from engines.grammar import violations
+from engines.runs.directory import read_events
+from engines.runs.history import RunHistory
+from engines.runs.resume import ResumeError, pasts
+from engines.worker.checkpoint import CheckpointError, Position, read_position
+from tests.conftest import Worked, scripted_spec
+from tui.headless import train
+
+ENGINES = [
+    "scripted",
+    pytest.param("pytorch", marks=pytest.mark.framework),
+    pytest.param("keras", marks=pytest.mark.framework),
+]
+Work = Callable[[str], Worked]
+
+
+@pytest.fixture(autouse=True)
+def slow(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripted engine takes its time, so that it can be interrupted."""
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
+
+
+NAME = {"scripted": "pytorch"}
+"""Under whose name the scripted engine goes."""
+
+
+def config_of(small_mnist: Path, **settings: object) -> TrainConfig:
+    """Three epochs, slow enough to be interrupted."""
+    return from_settings({"epochs": 3, "batch_size": 16, "data_dir": str(small_mnist), **settings})
+
+
+def whole(worker: Worked, run: str) -> list[tuple[float, float]]:
+    """(train loss, test loss) of each epoch that the run completed."""
+    epochs = [e for e in worker.of(EpochCompleted) if e.run_id == run]
+    tests = {e.global_step: e.loss for e in worker.of(EvalCompleted) if e.run_id == run}
+    return [(one.train_loss, tests[one.epoch * 40]) for one in epochs]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
+def test_interrupted_and_uninterrupted_end_alike(
+    engine: str, dropout: float, work: Work, small_mnist: Path, tmp_path: Path
+) -> None:
+    """Stopped in mid-epoch, then resumed in a new worker: the same order, and the same losses to 1e-6, dropout's masks included."""
+    config = config_of(small_mnist, dropout=dropout, schedule="cosine")
+    worker = work(engine)
+    worker.start(config, "whole")
+    worker.wait_for(RunFinished)
+    worker.start(config, "cut", str(tmp_path / "cut"))
+    worker.wait_for(TrainProgress, until=lambda e: e.run_id == "cut" and e.epoch == 2 and e.step > 3)
+    worker.supervisor.send(Stop())
+    assert worker.wait_for(RunFinished).outcome == "stopped"
+    worker.finish()
+    path = tmp_path / "cut" / f"{NAME.get(engine, engine)}.npz"
+    position = read_position(path)
+    assert position.epoch == 2
+    assert 0 < position.step < 40
+
+    again = work(engine)
+    again.start(config, "rest", str(tmp_path / "rest"), resume=str(path))
+    assert again.wait_for(RunFinished).outcome == "completed"
+    again.finish()
+    assert np.array(whole(again, "rest")) == pytest.approx(np.array(whole(worker, "whole")[1:]), abs=1e-6)
+    orders = {e.epoch: e.order_sha256 for e in worker.of(EpochStarted) if e.run_id == "whole"}
+    assert {e.epoch: e.order_sha256 for e in again.of(EpochStarted)} == {2: orders[2], 3: orders[3]}
+    first = next(e for e in again.of(TrainProgress))
+    assert first.global_step == position.global_step + 1
+    ended = again.of(RunFinished)[0]
+    assert ended.test_accuracy == worker.of(RunFinished)[0].test_accuracy
+    assert ended.train_seconds > position.train_seconds
+    assert violations(again.events) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_kill_in_mid_epoch_loses_at_most_that_epoch(engine: str, work: Work, small_mnist: Path, tmp_path: Path) -> None:
+    config = config_of(small_mnist, dropout=0.0)
+    worker = work(engine)
+    worker.start(config, "whole")
+    worker.wait_for(RunFinished)
+    worker.start(config, "cut", str(tmp_path / "cut"))
+    worker.wait_for(TrainProgress, until=lambda e: e.run_id == "cut" and e.epoch == 2)
+    assert worker.supervisor.pid
+    os.kill(worker.supervisor.pid, signal.SIGKILL)
+    assert worker.wait_for(RunFailed).kind == "crashed"
+    worker.thread.join(10)
+    path = tmp_path / "cut" / f"{NAME.get(engine, engine)}.npz"
+    assert (read_position(path).epoch, read_position(path).step) == (2, 0)
+    again = work(engine)
+    again.start(config, "rest", str(tmp_path / "rest"), resume=str(path))
+    again.wait_for(RunFinished)
+    again.finish()
+    assert np.array(whole(again, "rest")) == pytest.approx(np.array(whole(worker, "whole")[1:]), abs=1e-6)
+
+
+@pytest.mark.parametrize("how", ["end", "term", "save"])
+def test_a_checkpoint_is_written_when_asked_and_when_told_to_end(
+    how: str, work: Work, small_mnist: Path, tmp_path: Path
+) -> None:
+    """Leaving the app, SIGTERM, and the command: none of them waits for the end of the epoch."""
+    worker = work("scripted")
+    worker.start(config_of(small_mnist, epochs=1000), "run", str(tmp_path / "run"))
+    worker.wait_for(TrainProgress, until=lambda e: e.epoch == 2)
+    if how == "save":
+        before = len(worker.of(CheckpointSaved))
+        worker.supervisor.send(SaveCheckpoint())
+        worker.wait_for(CheckpointSaved, until=lambda _: len(worker.of(CheckpointSaved)) > before)
+        worker.supervisor.kill()
+    elif how == "term":
+        assert worker.supervisor.pid
+        os.kill(worker.supervisor.pid, signal.SIGTERM)
+    else:
+        worker.supervisor.end()
+    worker.wait_for(WorkerExited)
+    position = read_position(tmp_path / "run" / "pytorch.npz")
+    assert position.global_step >= max(e.global_step for e in worker.of(TrainProgress) if e.epoch == 2)
+
+
+def test_what_can_not_be_written_is_a_warning(work: Work, small_mnist: Path, tmp_path: Path) -> None:
+    """A folder that is a file: training goes on to its end."""
+    (tmp_path / "file").write_text("in the way")
+    worker = work("scripted")
+    worker.start(config_of(small_mnist), "run", str(tmp_path / "file" / "run"))
+    assert worker.wait_for(RunFinished).outcome == "completed"
+    worker.finish()
+    said = [line.text for line in worker.of(LogLine)]
+    assert sum("checkpoint could not be written" in text for text in said) == 3
+    assert any("model could not be saved" in text for text in said)
+    assert not worker.of(CheckpointSaved)
+
+
+def test_a_full_disk_is_a_warning_and_keeps_the_last_checkpoint(work: Work, small_mnist: Path, tmp_path: Path) -> None:
+    """A limit on the size of files, set on the worker in mid-run, is as good as a full disk."""
+    resource = pytest.importorskip("resource")
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("no usable prlimit here")
+    worker = work("scripted")
+    worker.start(config_of(small_mnist, epochs=1000), "run", str(tmp_path / "run"))
+    worker.wait_for(CheckpointSaved)
+    assert worker.supervisor.pid
+    resource.prlimit(worker.supervisor.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+    worker.wait_for(LogLine, until=lambda e: "training goes on" in e.text)
+    worker.supervisor.send(Stop())
+    assert worker.wait_for(RunFinished).outcome == "stopped"
+    worker.finish()
+    assert read_position(tmp_path / "run" / "pytorch.npz").epoch >= 2
+    assert not list((tmp_path / "run").glob(".*part*"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [({"seed": 1}, "seed"), ({"batch_size": 32}, "batch_size"), ({"limit_train": 100}, "train_size"), ({"epochs": 1}, "epochs")],
+)  # fmt: skip
+def test_another_experiment_is_refused(
+    changes: dict[str, int], why: str, work: Work, small_mnist: Path, tmp_path: Path
+) -> None:
+    worker = work("scripted")
+    worker.start(config_of(small_mnist, epochs=2), "run", str(tmp_path / "run"))
+    worker.wait_for(RunFinished)
+    worker.start(config_of(small_mnist, **changes), "other", resume=str(tmp_path / "run" / "pytorch.npz"))
+    failed = worker.wait_for(RunFailed)
+    assert failed.kind == "checkpoint"
+    assert why in failed.message
+    worker.finish()
+    assert violations(worker.events) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04" + b"\0" * 300])
+def test_a_damaged_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(CheckpointError, match="can't be read"):
+        read_position(tmp_path / "x.npz")
+
+
+@pytest.mark.framework
+def test_the_models_load_elsewhere_as_the_readme_says(work: Work, small_config: TrainConfig, tmp_path: Path) -> None:
+    """Each in a fresh interpreter of its own, by the README's lines."""
+    import subprocess
+    import sys
+
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    blocks = [block.split("```")[0] for block in readme.split("```python\n")[1:]]
+    for engine in ("pytorch", "keras"):
+        worker = work(engine)
+        worker.start(small_config, "run", str(tmp_path / "run"))
+        saved = worker.wait_for(ModelSaved)
+        worker.finish()
+        (lines,) = [block for block in blocks if Path(saved.path).name in block]
+        assert len(lines.strip().splitlines()) <= 4
+        code = lines.replace("RUN/", f"{tmp_path}/run/") + "\nprint(sum(p.numpy().size for p in parameters))"
+        code = code.replace("p.numpy()", "p.detach().numpy()") if engine == "pytorch" else code
+        parameters = "model.parameters()" if engine == "pytorch" else "model.weights"
+        code = code.replace("in parameters", f"in {parameters}")
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert "1199882" in done.stdout, done.stderr
+
+
+# The record of a resumed run
+
+
+def scripted_run(folder: Path, small_mnist: Path, **settings: object) -> int:
+    """Both engines scripted, headless."""
+    said = {"epochs": 4, "batch_size": 16, "data_dir": str(small_mnist), **settings}
+    specs = [scripted_spec("pytorch"), scripted_spec("keras")]
+    return train(specs, said, str(folder), json_lines=False, bars=False)
+
+
+def resumed_run(folder: Path, run: Path, **changes: object) -> int:
+    """Go on with it."""
+    specs = [scripted_spec("pytorch"), scripted_spec("keras")]
+    return train(specs, changes, str(folder), json_lines=False, bars=False, resume=run)
+
+
+def test_a_resumed_run_tells_its_past(small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The new folder holds the whole run: every epoch, every step, the milestones' clocks, by the grammar."""
+    assert scripted_run(tmp_path / "runs", small_mnist) == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    assert resumed_run(tmp_path / "runs", before, epochs=6) == 0
+    (after,) = [folder for folder in (tmp_path / "runs").iterdir() if folder != before]
+    assert json.loads((after / "config.json").read_text())["resumed"] == before.name
+    events = [event for event in read_events(after / "events.jsonl") if event.engine == "keras"]
+    assert violations(events) == []
+    assert [event.epoch for event in events if isinstance(event, EpochCompleted)] == [1, 2, 3, 4, 5, 6]
+    history = RunHistory("keras")
+    for event in events:
+        history.apply(event)
+    assert history.finished is not None
+    assert history.finished.outcome == "completed"
+    assert history.train_loss.xs[0] == 1
+    times = [event.t for event in events if isinstance(event, TrainProgress)]
+    assert times == sorted(times)
+    assert "6 epochs" in capsys.readouterr().out
+
+
+def test_only_what_is_left_runs_again_and_both_are_compared(
+    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One engine had ended by itself, the other was cut off: it goes on, and the verdict is on both."""
+    assert scripted_run(tmp_path / "runs", small_mnist) == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    from engines.worker.files import load_arrays, save_arrays
+
+    arrays = load_arrays(before / "keras.npz")
+    facts = json.loads(str(arrays["facts"]))
+    facts["position"] = {**facts["position"], "epoch": 4, "global_step": 120}
+    save_arrays({**arrays, "facts": np.array(json.dumps(facts))}, before / "keras.npz")
+    capsys.readouterr()
+    assert resumed_run(tmp_path / "runs", before) == 0
+    said = capsys.readouterr().out
+    assert "pytorch  first step" not in said, "it has nothing left to do"
+    assert "keras    first step" in said
+    assert said.count("4 epochs") == 2
+    assert "McNemar" in said
+
+
+def test_resume_says_what_it_can_not_do(small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert scripted_run(tmp_path / "runs", small_mnist) == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    assert resumed_run(tmp_path / "runs", before) == 2
+    assert "Nothing is left to do" in capsys.readouterr().err
+    assert resumed_run(tmp_path / "runs", before, seed=3) == 2
+    assert "keeps its seed" in capsys.readouterr().err
+    with pytest.raises(ResumeError, match="holds no run"):
+        pasts(tmp_path, {})
+    assert len(list((tmp_path / "runs").iterdir())) == 1, "a refusal leaves nothing behind"
+
+
+def test_positions_count_what_is_better() -> None:
+    position = Position()
+    position.took(10, 20.0, 60.0, 1.5, 640)
+    assert (position.global_step, position.train_seconds) == (10, 1.5)
+    assert position.judge(0.9, 0.3)
+    assert not position.judge(0.8, 0.4)
+    assert (position.without_better, position.best_epoch, position.test_accuracy) == (1, 1, 0.8)
+    position.next_epoch()
+    assert (position.epoch, position.step, position.global_step, position.epoch_seconds) == (2, 0, 10, 0.0)

@@ -1,0 +1,130 @@
+"""Who is ahead: every formula against figures that somebody else published."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.runs.comparison import time_badge
+from engines.runs.statistics import (
+    TIE,
+    judge_answers,
+    judge_seeds,
+    mcnemar,
+    mean,
+    sign_flip,
+    standard_deviation,
+    wilson,
+)
+
+NAMES = ("PyTorch", "Keras")
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_as_newcombe_1998_prints_it(right: int, n: int, low: float, high: float) -> None:
+    """Statistics in Medicine 17, 857-872, table I, method 3."""
+    assert wilson(right, n) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_wilson_of_the_reference() -> None:
+    """99.25 % of 10,000 digits is known to about 0.17 points."""
+    low, high = wilson(9925, 10_000)
+    assert 0.0030 < high - low < 0.0036
+    assert wilson(10_000, 10_000)[1] == pytest.approx(1.0)
+    for right, n in ((0, 0), (3, 2), (-1, 5)):
+        with pytest.raises(ValueError, match="no proportion"):
+            wilson(right, n)
+
+
+@given(st.integers(1, 10_000), st.data())
+def test_wilson_holds_what_was_seen(n: int, data: st.DataObject) -> None:
+    right = data.draw(st.integers(0, n))
+    low, high = wilson(right, n)
+    assert 0 <= low <= right / n <= high + 1e-12 <= 1 + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("b", "c", "p"),
+    [
+        (1, 8, 0.0390625),  # the sign test of 9 with 1: 2 (1 + 9) / 512
+        (121, 59, 4.434444e-06),  # statsmodels' documentation of mcnemar(exact=True)
+        (0, 0, 1.0),
+        (5, 5, 1.0),
+    ],
+)
+def test_mcnemar(b: int, c: int, p: float) -> None:
+    assert mcnemar(b, c) == pytest.approx(p, rel=1e-4)
+    assert mcnemar(c, b) == mcnemar(b, c)
+
+
+def test_mcnemar_of_thousands_does_not_overflow() -> None:
+    assert 0 <= mcnemar(3000, 7000) < 1e-300
+    assert mcnemar(5000, 5000) == 1.0
+
+
+def test_sign_flips_of_darwins_maize() -> None:
+    """Fisher, The Design of Experiments, section 21: of 32,768 patterns 863 reach +314, twice that in both directions: 5.267 %."""
+    maize = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
+    assert sum(maize) == 314
+    assert sign_flip(maize) == pytest.approx(2 * 863 / 32_768)
+
+
+def test_sign_flips_of_little() -> None:
+    assert sign_flip([]) == sign_flip([0, 0]) == 1.0
+    assert sign_flip([3, 5, 1]) == 0.25
+    assert sign_flip([7] * 200) == pytest.approx(2 / 2**200)
+
+
+@given(st.lists(st.integers(-40, 40), max_size=12))
+def test_sign_flips_by_brute_force(differences: list[int]) -> None:
+    import itertools
+
+    seen = abs(sum(differences))
+    signs = itertools.product((-1, 1), repeat=len(differences))
+    far = [abs(sum(s * d for s, d in zip(one, differences, strict=True))) >= seen for one in signs]
+    assert sign_flip(differences) == pytest.approx(sum(far) / len(far))
+
+
+def test_mean_and_deviation() -> None:
+    assert mean([2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]) == 5.0
+    assert standard_deviation([2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]) == pytest.approx(math.sqrt(32 / 7))
+    assert math.isnan(standard_deviation([1.0]))
+
+
+def test_the_verdicts() -> None:
+    tie = judge_answers(NAMES, (set(range(80)), set(range(5, 84))), 12)
+    assert (tie.text, tie.p_value) == (TIE, 1.0)
+    assert "12 answered differently" in tie.why
+    assert judge_answers(NAMES, (set(range(30)), set(range(90)))).text == "PyTorch ahead"
+    assert judge_answers(NAMES, (set(range(90)), set(range(30)))).text == "Keras ahead"
+
+
+def test_few_seeds_can_prove_nothing_and_say_so() -> None:
+    three = judge_seeds(NAMES, ([9910, 9915, 9920], [9900, 9901, 9902]), 10_000)
+    assert (three.text, three.p_value) == (TIE, 0.25)
+    assert "6 or more" in three.why
+    six = judge_seeds(NAMES, ([9910] * 6, [9901, 9902, 9900, 9901, 9899, 9900]), 10_000)
+    assert (six.text, six.p_value) == ("PyTorch ahead", 2 / 64)
+
+
+@pytest.mark.parametrize(
+    ("mode", "devices", "badge"),
+    [
+        ("race", ("cpu", "cpu"), "shared CPU: times not comparable"),
+        ("race", ("cuda:0", "cuda:0"), "shared GPU: times not comparable"),
+        ("race", ("cuda:0", "cuda:1"), "two GPUs, shared CPU: times barely comparable"),
+        ("race", ("cuda:0", "cpu"), "CPU and GPU: times not comparable"),
+        ("time-trial", ("cpu", "cpu"), ""),
+        ("time-trial", ("cuda:0", "cuda:0"), ""),
+        ("time-trial", ("cuda:0", "cpu"), "CPU and GPU: times not comparable"),
+        ("race", ("cpu",), ""),
+    ],
+)
+def test_when_times_can_be_compared(mode: str, devices: tuple[str, ...], badge: str) -> None:
+    assert time_badge(mode, {f"engine {i}": device for i, device in enumerate(devices)}) == badge
