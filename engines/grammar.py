@@ -58,7 +58,7 @@ _MAY_FOLLOW: dict[type[Event] | None, tuple[type[Event], ...]] = {
     WorkerExited: (WorkerSpawned, RunRequested),
 }
 _RESUMED: dict[type[Event] | None, tuple[type[Event], ...]] = {
-    RunRequested: (EpochStarted, TrainProgress, EvalCompleted),
+    RunRequested: (EpochStarted,),
     EpochStarted: (WorkerSpawned, WorkerReady, DataProgress, DataReady, EvalCompleted, EpochCompleted),
     TrainProgress: (WorkerSpawned, WorkerReady, DataProgress, DataReady),
     EvalCompleted: (WorkerSpawned, WorkerReady, DataProgress, DataReady),

@@ -213,7 +213,7 @@ class MnistApp(App[None]):
             ended = any(not h.running and (h.requested_t is not None or h.phase == FAILED) for h in histories)
             return True if ended and not self.session.recorded else None
         if action == "resume":
-            return True if any(h.can_continue for h in histories) and not self.session.recorded else None
+            return any(h.can_continue for h in histories) and not self.session.recorded  # else it is not even shown
         if action == "save":
             return True if running and not self.session.recorded else None
         if action == "parity":

@@ -36,6 +36,7 @@ class Command:
 
 
 COMMANDS = (
+    Command("help", "question_mark,f1", "Help", "This page."),
     Command("start", "s,enter", "Start", "Train, with the settings as they are."),
     Command("pause", "space", "Pause", "Pause every run after its step, or go on."),
     Command("stop", "x", "Stop", "Finish the step, evaluate, keep the results."),
@@ -57,6 +58,5 @@ COMMANDS = (
         footer=False,
     ),
     Command("theme", "t", "Theme", "Dark, light, or your terminal's own colours.", footer=False),
-    Command("help", "question_mark,f1", "Help", "This page."),
     Command("quit", "q,ctrl+c,ctrl+q", "Quit", "Leave; asks first while something trains."),
 )

@@ -45,27 +45,35 @@ def race(
     ascii_only: bool,
 ) -> list[Text]:
     """A lane for each engine: how far it is, when it passed 97, 98, 99 % and its target, who leads, and the verdict."""
-    lines = []
     remarks = _remarks(histories, series)
-    flag = "^" if ascii_only else "⚑"
     track = max(10, min(60, width // 4))
-    for i, history in enumerate(histories.values()):
-        text = Text(no_wrap=True, overflow="ellipsis")
-        text.append(f" {'race' if i == 0 else '':5}{TITLES.get(history.engine, history.engine):8}")
-        done, rest = bar(history.fraction, track, ascii_only=ascii_only)
-        text.append(done, style=colors[f"${history.engine}"])
-        text.append(rest, style="dim")
-        if history.phase == FINISHED:
-            text.append(" finished", style="bold")
-        for milestone in history.milestones:
-            text.append(f"  {100 * milestone.accuracy:g}% {flag} {formatting.clock(milestone.wall_seconds)}")
-        room = width - text.cell_len - 2
-        remark = next((one for one in remarks[i] if len(one) <= room), "") if i < len(remarks) else ""
+    lanes = [_lane(i, history, track, colors, ascii_only) for i, history in enumerate(histories.values())]
+    short = max((min(map(len, said)) for said in remarks if said), default=0)
+    over = max(lane.cell_len for lane in lanes) + 2 + short - width
+    if over > 0:  # the shortest form of every remark has its place: the track gives way
+        track = max(4, track - over)
+        lanes = [_lane(i, history, track, colors, ascii_only) for i, history in enumerate(histories.values())]
+    for i, (lane, said) in enumerate(zip(lanes, remarks, strict=False)):
+        room = width - lane.cell_len - 2
+        remark = next((one for one in said if len(one) <= room), "")
         if remark:
-            text.append(" " * (room - len(remark) + 1))
-            text.append(remark, style="bold" if i == 0 else "dim")
-        lines.append(text)
-    return lines
+            lane.append(" " * (room - len(remark) + 1))
+            lane.append(remark, style="bold" if i == 0 else "dim")
+    return lanes
+
+
+def _lane(i: int, history: RunHistory, track: int, colors: dict[str, str], ascii_only: bool) -> Text:
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f" {'race' if i == 0 else '':5}{TITLES.get(history.engine, history.engine):8}")
+    done, rest = bar(history.fraction, track, ascii_only=ascii_only)
+    text.append(done, style=colors[f"${history.engine}"])
+    text.append(rest, style="dim")
+    if history.phase == FINISHED:
+        text.append(" finished", style="bold")
+    for milestone in history.milestones:
+        flag = "^" if ascii_only else "⚑"
+        text.append(f"  {100 * milestone.accuracy:g}% {flag} {formatting.clock(milestone.wall_seconds)}")
+    return text
 
 
 def _remarks(histories: Mapping[str, RunHistory], series: Series) -> list[tuple[str, ...]]:
