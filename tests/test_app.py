@@ -15,12 +15,15 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Footer, Input, Select, Static
 
+from engines.api import engine_spec
 from tests.conftest import scripted_spec
 from tui.app import MnistApp
 from tui.commands import COMMANDS
 from tui.screens.dialogs import HelpDialog, QuitDialog
+from tui.screens.parity import ParityScreen
 from tui.screens.settings import SettingsScreen
 from tui.screens.train import TrainScreen
+from tui.session import Replay
 from tui.widgets.chart import LineChart
 from tui.widgets.engine_panel import EnginePanel, Line
 from tui.widgets.log_pane import LogPane
@@ -337,3 +340,93 @@ async def test_panels_know_no_framework(tmp_path: Path, small_mnist: Path) -> No
     async with opened(tmp_path, small_mnist) as (app, _):
         panels = list(app.screen.query(EnginePanel))
         assert [panel.engine for panel in panels] == ["pytorch", "keras"]
+
+
+async def test_a_killed_engine_goes_on_from_its_checkpoint_while_the_other_trains(
+    tmp_path: Path, small_mnist: Path
+) -> None:
+    """c, the key that the notice names: a new folder, the same curve, no step of the other lost."""
+    async with opened(tmp_path, small_mnist, epochs=1000) as (app, pilot):
+        await pilot.press("s")
+        keras, other = app.session.histories["keras"], app.session.histories["pytorch"]
+        await until(pilot, lambda: keras.epoch >= 3 and bool(keras.checkpoint))
+        assert keras.pid
+        os.kill(keras.pid, signal.SIGKILL)
+        await until(pilot, lambda: keras.phase == "failed" and keras.exited is not None)
+        step, epoch, points = keras.global_step, keras.checkpoint_epoch, len(other.train_loss)
+        await pilot.pause(0.3)
+        assert f"c goes on from epoch {epoch}" in text_of(app, "#panel-keras #notice")
+        await pilot.press("c")
+        await until(pilot, lambda: keras.phase == "training" and keras.global_step > step)
+        assert keras.train_loss.xs[0] == 1
+        assert other.running
+        assert len(other.train_loss) > points
+        assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
+async def test_stop_then_continue(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, epochs=1000) as (app, pilot):
+        await pilot.press("c")
+        await pilot.press("s")
+        await until(pilot, lambda: all(h.epoch >= 2 for h in app.session.histories.values()))
+        await pilot.press("w", "x")
+        await until(pilot, lambda: phases(app) == ["stopped", "stopped"])
+        steps = [history.global_step for history in app.session.histories.values()]
+        await pilot.press("c")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        await until(
+            pilot,
+            lambda: all(h.global_step > s for h, s in zip(app.session.histories.values(), steps, strict=True)),
+        )
+
+
+async def test_a_diverged_run_says_so_in_its_pane(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "nan@5")
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["diverged", "diverged"])
+        await pilot.pause(0.3)
+        assert "Diverged: the loss was nan at step" in text_of(app, "#panel-keras #notice")
+
+
+async def test_the_one_that_waits_says_for_whom(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, epochs=1000, mode="time-trial") as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        await until(pilot, lambda: app.session.histories["pytorch"].phase == "training")
+        await pilot.pause(0.3)
+        assert "waits for PyTorch" in text_of(app, "#panel-keras #state")
+        assert "time trial" in text_of(app, "#race-1")
+
+
+async def test_the_verdict_stands_in_the_strip(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, (200, 60)) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await until(pilot, lambda: "statistical tie, p = 1.000" in text_of(app, "#race-0"))
+        assert "shared CPU: times not comparable" in text_of(app, "#race-1")
+
+
+@pytest.mark.framework
+async def test_the_proof_in_the_app(tmp_path: Path, small_mnist: Path) -> None:
+    """p: both real engines sit the exam; esc in the middle of the long one leaves no process."""
+    app = MnistApp(
+        [engine_spec("pytorch"), engine_spec("keras")],
+        {"data_dir": str(small_mnist)},
+        session=Replay([]),
+        cache_dir=tmp_path / "cache",
+    )
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press("p")
+        assert isinstance(app.screen, ParityScreen)
+        await until(
+            pilot, lambda: "Every bar" in text_of(app, "#progress") or "MISSED" in text_of(app, "#progress"), 120
+        )
+        await pilot.press("e")
+        await until(pilot, lambda: "step" in text_of(app, "#progress"), 120)
+        await pilot.press("escape")
+        assert isinstance(app.screen, TrainScreen)
+        await until(pilot, lambda: not {child.pid for child in psutil.Process().children(recursive=True)} - before, 20)

@@ -126,7 +126,8 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
             kept = ("framework", "mode", "device", "seed", "dataset", "data_dir", "threads", "precision")
             self._settings = {key: self._settings[key] for key in kept if key in self._settings} | {"preset": value}
             self._refill()
-        self._take(name, value == "on" if isinstance(self._shown(name), bool) else value)
+        switch = name in self._fields and isinstance(self._fields[name].default, bool)
+        self._take(name, value == "on" if switch else value)
         self._say_command()
 
     def _take(self, name: str, value: Any) -> None:

@@ -49,7 +49,7 @@ def race(
     track = max(10, min(60, width // 4))
     lanes = [_lane(i, history, track, colors, ascii_only) for i, history in enumerate(histories.values())]
     short = max((min(map(len, said)) for said in remarks if said), default=0)
-    over = max(lane.cell_len for lane in lanes) + 2 + short - width
+    over = max((lane.cell_len for lane in lanes), default=0) + 2 + short - width
     if over > 0:  # the shortest form of every remark has its place: the track gives way
         track = max(4, track - over)
         lanes = [_lane(i, history, track, colors, ascii_only) for i, history in enumerate(histories.values())]
