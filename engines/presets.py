@@ -5,7 +5,6 @@ Each engine is asked in its own worker process, in its own words; this module kn
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import tempfile
 import threading
@@ -20,16 +19,19 @@ from engines.protocol import to_plain
 from engines.supervisor import EngineSpec, Supervisor
 
 SAME_WORDS = {
-    "lr": "learning_rate", "eps": "epsilon", "betas": "betas", "stride": "strides", "dilation": "dilation_rate", "p": "rate",
-    "out_channels": "filters", "out_features": "units", "kernel_size": "kernel_size",
+    "lr": "learning_rate", "eps": "epsilon", "stride": "strides", "dilation": "dilation_rate", "p": "rate",
+    "out_channels": "filters", "out_features": "units", "pool.kernel_size": "pool_size",
 }  # fmt: skip
 """PyTorch's words for what Keras calls otherwise."""
 
 _NOT_HYPERPARAMETERS = frozenset({
     "name", "dtype", "trainable", "data_format", "build_config", "in_channels", "in_features", "output_padding", "activation",
-    "foreach", "capturable", "differentiable", "fused", "maximize", "inplace", "return_indices",
+    "foreach", "capturable", "differentiable", "fused", "maximize", "inplace", "return_indices", "start_dim", "end_dim",
+    "noise_shape", "quantization_config", "seed", "padding_mode", "jit_compile", "loss_scale_factor", "decoupled_weight_decay",
+    "use_amsgrad", "kernel_initializer", "bias_initializer", "pool.dilation",
 })  # fmt: skip
-"""How a library computes or stores, not what; in_* follow from the layer before, activations are counted with their layers."""
+"""How a library computes or stores, not what; in_* follow from the layer before, activations are counted with their layers, the
+initializers are never used and stand as defaults beside what is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ def tabulate(specs: Sequence[EngineSpec], presets: Sequence[str], cache_dir: Pat
     tables = {}
     for preset in presets:
         config = from_settings({"preset": preset})
-        rows = _shared_rows(config, [spec.name for spec in specs])
-        tables[preset] = rows + compare({engine: answer[preset] for engine, answer in asked.items()})
+        answers = {engine: answer[preset] for engine, answer in asked.items()}
+        tables[preset] = _shared_rows(config, answers) + compare(answers)
     return tables
 
 
@@ -81,77 +83,65 @@ def _ask(spec: EngineSpec, presets: Sequence[str], cache_dir: Path) -> dict[str,
             raise PresetsError(f"{spec.title} can't say its hyperparameters: {why}") from None
 
 
-_SHARED = (
-    "epochs", "batch_size", "schedule", "augment", "seed", "precision",
-)  # fmt: skip
-
-
-def _shared_rows(config: TrainConfig, engines: Sequence[str]) -> list[Row]:
-    """What is one definition for both, in recipe.py and trainer.py."""
-    rows: dict[str, Any] = {name: getattr(config, name) for name in _SHARED}
-    rows |= {
-        "loss": "softmax cross-entropy, mean over the batch",
-        "first kernels": "Glorot uniform, drawn once from the seed",
-        "first biases": "zero",
-        "order of digits": "one permutation an epoch from the seed",
-        "last batch": "kept, however short",
-        "input": "pixels / 255",
+def _shared_rows(config: TrainConfig, asked: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    """What is one definition for both, in recipe.py and trainer.py, and what each library would do if left alone."""
+    rows: dict[str, Any] = {
+        name: getattr(config, name) for name in ("epochs", "batch_size", "schedule", "augment", "seed", "precision")
     }
-    return [Row(name, dict.fromkeys(engines, value), same=True) for name, value in rows.items()]
+    rows |= {
+        "loss": "softmax cross-entropy",
+        "kernel_initializer": "Glorot uniform, seeded",
+        "bias_initializer": "zeros",
+        "order of digits": "seeded permutation",
+        "last batch": "kept",
+        "pixels": "grey / 255",
+    }
+    hidden = {"kernel_initializer": "dense1.kernel_initializer", "bias_initializer": "dense1.bias_initializer"}
+    out = []
+    for name, value in rows.items():
+        defaults = {engine: answer.get(hidden.get(name, "")) for engine, answer in asked.items()}
+        if name == "precision":
+            tf32 = {engine: answer.get("default.tf32") for engine, answer in asked.items()}
+            defaults = {engine: "TF32 on CUDA" if on else None for engine, on in tf32.items()}
+        known = {engine: default for engine, default in defaults.items() if default is not None}
+        out.append(Row(name, dict.fromkeys(asked, value), same=True, defaults=known))
+    return out
 
 
 def compare(answers: Mapping[str, Mapping[str, Any]]) -> list[Row]:
     """The rows of what the libraries said, in the order in which the first said it."""
     spoken = {engine: _translated(answer) for engine, answer in answers.items()}
-    names = list(
-        dict.fromkeys(name for answer in spoken.values() for name in answer if not name.startswith("default."))
-    )
+    names = dict.fromkeys(name for answer in spoken.values() for name in answer if not name.startswith("default."))
     rows = []
     for name in names:
         values = {engine: answer.get(name) for engine, answer in spoken.items()}
         hidden = name.replace("optimizer.", "default.")
         defaults = {e: answer[hidden] for e, answer in spoken.items() if name != hidden and hidden in answer}
-        same = len({json.dumps(_meaning(name, value)) for value in values.values()}) == 1
-        shown = defaults if any(_meaning(name, values[e]) != _meaning(name, d) for e, d in defaults.items()) else {}
-        rows.append(Row(name, values, same, shown))
+        changed = any(_meaning(values[engine]) != _meaning(default) for engine, default in defaults.items())
+        same = len({json.dumps(_meaning(value)) for value in values.values()}) == 1
+        rows.append(Row(name, values, same, defaults if changed else {}))
     return rows
 
 
 def _translated(answer: Mapping[str, Any]) -> dict[str, Any]:
-    out = {}
+    out: dict[str, Any] = {}
     for key, value in answer.items():
         owner, _, word = key.partition(".")
-        if word in _NOT_HYPERPARAMETERS:
+        if {word, key} & _NOT_HYPERPARAMETERS or (word.startswith("ema_") and not answer.get(f"{owner}.use_ema")):
             continue
         if word == "betas":
             out[f"{owner}.beta_1"], out[f"{owner}.beta_2"] = value
         else:
-            out[f"{owner}.{_word(owner, word)}"] = value
+            out[f"{owner}.{SAME_WORDS.get(key) or SAME_WORDS.get(word, word)}"] = value
     return out
 
 
-def _word(owner: str, word: str) -> str:
-    return "pool_size" if owner == "pool" and word == "kernel_size" else SAME_WORDS.get(word, word)
-
-
-def _meaning(name: str, value: Any) -> Any:
-    """Values that have the same effect, made equal: (2, 2) and 2, "valid" and 0, None and what None does."""
+def _meaning(value: Any) -> Any:
+    """Values that have the same effect, made equal: (2, 2) and 2; "valid", 0, off and a thing that the other doesn't have."""
     if isinstance(value, list) and value and all(one == value[0] for one in value):
         value = value[0]
-    if isinstance(value, bool) or value is None:
-        return None if value is None or (not value and name.rpartition(".")[2] in _NONE_IS_OFF) else value
-    if value in ("valid", "zeros"):
-        return 0 if value == "valid" else None
-    if isinstance(value, int | float):
-        return None if not value and name.rpartition(".")[2] in _NONE_IS_OFF else float(value)
-    return value
-
-
-_NONE_IS_OFF = frozenset({
-    "weight_decay", "nesterov", "dampening", "amsgrad", "decoupled_weight_decay", "use_ema", "clipnorm", "ceil_mode",
-})  # fmt: skip
-
-
-def plain(row: Row) -> dict[str, Any]:
-    """The row as JSON values."""
-    return dataclasses.asdict(row)
+    if value in (None, False, "valid") or value == 0:
+        return None
+    if value is True:
+        return value
+    return float(f"{value:.7g}") if isinstance(value, int | float) else value  # Keras keeps float32

@@ -17,6 +17,7 @@ from typing import Any
 from engines.api import (
     CANT_MATCH,
     PRESETS,
+    TITLES,
     ConfigError,
     DataError,
     Diverged,
@@ -367,12 +368,14 @@ def presets(specs: Sequence[EngineSpec], names: Sequence[str], *, json_lines: bo
         print(json.dumps({preset: [to_plain(row) for row in rows] for preset, rows in tables.items()}))
         return 0
     for preset, rows in tables.items():
-        print(f"\n{preset}\n  {'':2}{'':36}" + "".join(f"{title:24}" for title in rows[0].values))
+        print(f"\n{preset:30}" + "".join(f"{TITLES.get(engine, engine):25}" for engine in rows[0].values))
         for row in rows:
-            cells = "".join(f"{formatting.value(value):24.23}" for value in row.values.values())
-            defaults = [f"{title} {formatting.value(value)}" for title, value in row.defaults.items()]
-            hidden = f"  (left alone: {', '.join(defaults)})" if defaults else ""
-            print(f"  {'  ' if row.same else '≠ '}{row.name:36}{cells}{hidden}".rstrip())
+            if not any(row.values.values()) and not row.defaults:
+                continue  # off in both: --json has it
+            cells = "".join(f"{formatting.value(value):24.24} " for value in row.values.values())
+            defaults = [f"{TITLES.get(e, e)}: {formatting.value(value)}" for e, value in row.defaults.items()]
+            hidden = f" left alone, {'; '.join(defaults)}" if defaults else ""
+            print(f"{' ' if row.same else '≠'} {row.name:28}{cells}{hidden}".rstrip())
     return 0
 
 

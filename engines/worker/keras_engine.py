@@ -19,6 +19,7 @@ from engines.worker.files import Arrays
 from engines.worker.recipe import AFFINE, LAYERS, Weights
 
 OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError,)
+TF32_DEFAULT = bool(tf.config.experimental.tensor_float_32_execution_enabled())
 MODEL_FILE = "keras.keras"
 """A whole model, as keras.Model.save writes it."""
 
@@ -267,11 +268,14 @@ def hyperparameters(config: TrainConfig) -> dict[str, Any]:
     """
     optimizer = build_optimizer(config)
     default = keras.optimizers.get(config.optimizer).get_config()
-    values: dict[str, Any] = {"optimizer.class": type(optimizer).__name__}
+    values: dict[str, Any] = {"optimizer.class": config.optimizer, "default.tf32": TF32_DEFAULT}
     values |= {f"optimizer.{name}": value for name, value in optimizer.get_config().items()}
     values |= {f"default.{name}": value for name, value in default.items()}
     for name, layer in zip(LAYERS, build_model(config.dropout).layers, strict=True):
         values |= {f"{name}.{field}": value for field, value in layer.get_config().items()}
+        if layer.trainable_variables:
+            drawn = {"kernel_initializer": layer.kernel_initializer, "bias_initializer": layer.bias_initializer}
+            values |= {f"{name}.{word}": type(initializer).__name__ for word, initializer in drawn.items()}
     return values
 
 

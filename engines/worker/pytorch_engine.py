@@ -20,6 +20,7 @@ from engines.worker.files import Arrays
 from engines.worker.recipe import AFFINE, LAYERS, Weights
 
 OUT_OF_MEMORY = (torch.OutOfMemoryError,)
+TF32_DEFAULT = torch.backends.cudnn.allow_tf32
 MODEL_FILE = "pytorch.pt"
 """A state_dict, as torch.save writes it."""
 
@@ -254,12 +255,15 @@ def hyperparameters(config: TrainConfig) -> dict[str, Any]:
     model = build_model(config.dropout)
     optimizer = build_optimizer(config, model)
     default = type(optimizer)(model.parameters()).defaults  # type: ignore[call-arg]  # each has its own defaults
-    values: dict[str, Any] = {"optimizer.class": type(optimizer).__name__}
+    values: dict[str, Any] = {"optimizer.class": config.optimizer, "default.tf32": TF32_DEFAULT}
     values |= {f"optimizer.{name}": value for name, value in optimizer.defaults.items()}
     values |= {f"default.{name}": value for name, value in default.items()}
     for name, layer in zip(LAYERS, [one for one in model if not isinstance(one, nn.ReLU)], strict=True):
         constants: list[str] = getattr(layer, "__constants__", [])
         values |= {f"{name}.{constant}": getattr(layer, constant) for constant in constants}
+        if isinstance(layer, nn.Conv2d | nn.Linear):  # `reset_parameters` of both, as their documentation states it
+            drawn = {"kernel_initializer": "Kaiming uniform, a = √5", "bias_initializer": "uniform ±1 / √fan_in"}
+            values |= {f"{name}.{word}": text for word, text in {**drawn, "use_bias": layer.bias is not None}.items()}
     return values
 
 

@@ -132,7 +132,7 @@ class ParityScreen(ModalScreen[None]):
 
 
 def _table(rows: Sequence[ParityRow], colors: Mapping[str, str]) -> Table:
-    table = Table.grid(padding=(0, 1), expand=True)
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True)
     table.add_column(ratio=1)
     table.add_column(justify="right")

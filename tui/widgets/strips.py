@@ -32,7 +32,8 @@ def header(histories: Mapping[str, RunHistory], now: float, recorded: bool, colo
     if config is not None:
         running = [h for h in histories.values() if h.requested_t is not None]
         wall = max((h.wall_seconds(now) for h in running), default=0.0)
-        text.append(f" · {config.preset} · seed {config.seed} · {config.mode} · {formatting.clock(wall)}")
+        seeds = f" · one of {config.seeds} seeds" if config.seeds > 1 else ""
+        text.append(f" · {config.preset} · seed {config.seed}{seeds} · {config.mode} · {formatting.clock(wall)}")
     return text
 
 
