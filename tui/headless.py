@@ -479,7 +479,8 @@ def runs(runs_dir: str, *, json_lines: bool) -> int:
         figures = []
         for engine, config in (run.get("engines") or {}).items():
             summary = (run.get("summary") or {}).get(engine) or {"outcome": "interrupted", "test_accuracy": None}
-            accuracy = formatting.percent(summary.get("test_accuracy"))
+            bounds = summary.get("test_interval_95")
+            accuracy = formatting.percent(summary.get("test_accuracy")) + formatting.interval(bounds)
             figures.append(f"{engine} {summary.get('outcome')} {accuracy} ({config.get('preset')})")
         print(f"{run['id']}  " + "  ".join(figures))
     return 0

@@ -22,6 +22,11 @@ TERMS = (
         "Measured after each epoch on 10,000 digits never trained on, dropout off: so it is often the better one.",
     ),
     ("first step", "Tracing and warming up; not counted in img/s."),
+    ("interval", "In brackets. Another 10,000 digits would probably put the accuracy into this interval: ± 0.2 points is chance."),
+    (
+        "tie",
+        "The digits that only one of them got right are too few, or too even, to call one better (McNemar's test).",
+    ),
     ("race", "Both share the machine, so their times are not comparable. --mode time-trial takes turns."),
 )
 
@@ -48,7 +53,7 @@ class QuitDialog(ModalScreen[bool]):
         """The question and two buttons."""
         with Vertical():
             yield Static(
-                "Training is running. Leaving ends it: the epochs done so far are kept, the present one is lost."
+                "Training is running. Leaving ends it and keeps a checkpoint; `mnist-tui --resume RUN` goes on from there."
             )
             with Horizontal():
                 yield Button("Leave (y)", variant="warning", id="leave")

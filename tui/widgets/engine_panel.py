@@ -228,6 +228,10 @@ def _heading(name: str, history: RunHistory, number: object, room: int) -> Text:
     train = history.train_loss.last if name == "loss" else history.train_accuracy.last
     test = history.test_loss if name == "loss" else history.test_accuracy
     values = f" train {show(train[1] if train else None)}  test {show(test)} "
+    if name == "accuracy" and history.ended_t is not None and history.test_interval:
+        low, high = history.test_interval
+        with_interval = f"{values.rstrip()} ({100 * low:.2f}–{100 * high:.2f}) "
+        values = with_interval if len(name) + 2 + len(with_interval) <= room else values
     text = Text(no_wrap=True)
     text.append(f"{name} ", style="bold")
     text.append("─" * max(room - len(name) - 1 - len(values), 0), style="dim")
