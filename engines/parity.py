@@ -126,20 +126,20 @@ def compare(a: dict[str, Any], b: dict[str, Any]) -> list[Row]:
         counts = [sum(int(sheet[f"before.{one}"].size) for one in tensors) for sheet in (a, b)]
         same = all(np.array_equal(a[f"before.{one}"], b[f"before.{one}"]) for one in tensors)
         value = f"{counts[0]:,} and {counts[1]:,}"
-        rows.append(Row("Same model", f"{layer}: parameters, and their first values", value, "equal", same))
+        rows.append(Row("Same model", f"{layer}: parameters, first values", value, "equal", same))
     total = [sum(int(sheet[f"before.{name}"].size) for name in names) for sheet in (a, b)]
     counted = total == [EXPECTED_PARAMETERS] * 2
     value = f"{total[0]:,} and {total[1]:,}"
     rows.append(Row("Same model", "parameters in all", value, f"{EXPECTED_PARAMETERS:,}", counted))
     difference = np.abs(a["logits"] - b["logits"]).max()
-    rows.append(_below("Same answers", f"logits of {len(a['logits'])} digits, max difference", difference, LOGITS_BAR))
+    rows.append(_below("Same answers", f"logits of {len(a['logits'])} digits, difference", difference, LOGITS_BAR))
     for step, bar in enumerate(LOSS_BARS):
         difference = abs(a["losses"][step] - b["losses"][step])
         rows.append(_below("Same step", f"loss at step {step + 1}, difference", difference, bar))
     for layer, tensors in layers.items():
         change = max(np.abs(a[f"after.{one}"] - a[f"before.{one}"]).max() for one in tensors)
         difference = max(np.abs(a[f"after.{one}"] - b[f"after.{one}"]).max() for one in tensors)
-        what = f"{layer} after step 1, max difference / largest change"
+        what = f"{layer} after step 1, of its change"
         rows.append(_below("Same step", what, difference / change if change else difference, WEIGHTS_BAR))
     if "epoch_loss" in a:
         losses = [float(sheet["epoch_loss"]) for sheet in (a, b)]
@@ -147,10 +147,10 @@ def compare(a: dict[str, Any], b: dict[str, Any]) -> list[Row]:
         relative = abs(losses[0] - losses[1]) / losses[0]
         differ = int((a["answers"] != b["answers"]).sum())
         rows += [
-            _below("Same epoch", "mean training loss, relative difference", relative, EPOCH_LOSS_BAR),
-            Row("Same epoch", "mean training loss", f"{losses[0]:.4f} and {losses[1]:.4f}", "", True),
+            _below("Same epoch", "mean loss, relative difference", relative, EPOCH_LOSS_BAR),
+            Row("Same epoch", "mean training loss of the epoch", f"{losses[0]:.4f} and {losses[1]:.4f}", "", True),
             Row("Same epoch", "test accuracy after it", f"{right[0]:.2f} % and {right[1]:.2f} %", "", True),
-            Row("Same epoch", "test digits they answer differently", f"{differ} of {len(a['answers']):,}", "", True),
+            Row("Same epoch", "test digits answered differently", f"{differ} of {len(a['answers']):,}", "", True),
         ]
     return rows
 

@@ -22,7 +22,10 @@ TERMS = (
         "Measured after each epoch on 10,000 digits never trained on, dropout off: so it is often the better one.",
     ),
     ("first step", "Tracing and warming up; not counted in img/s."),
-    ("interval", "In brackets. Another 10,000 digits would probably put the accuracy into this interval: ± 0.2 points is chance."),
+    (
+        "interval",
+        "In brackets. Another 10,000 digits would probably put the accuracy into this interval: ± 0.2 points is chance.",
+    ),
     (
         "tie",
         "The digits that only one of them got right are too few, or too even, to call one better (McNemar's test).",

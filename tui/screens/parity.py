@@ -35,7 +35,7 @@ class ParityScreen(ModalScreen[None]):
         border: round $primary; border-title-style: bold; padding: 0 1; background: $surface;
     }
     ParityScreen #rows { height: auto; max-height: 100%; }
-    ParityScreen #progress { height: auto; }
+    ParityScreen #progress { margin-bottom: 1; }
     """
 
     def __init__(self, specs: Sequence[EngineSpec], cache_dir: Path, settings: Mapping[str, Any]) -> None:
@@ -52,8 +52,9 @@ class ParityScreen(ModalScreen[None]):
         with Vertical() as box:
             box.border_title = "The same experiment?"
             with VerticalScroll(id="rows"):
+                yield Static(id="progress", markup=False)
                 yield Static(id="table")
-            yield Static(id="progress", markup=False)
+                yield Static(id="note", markup=False)
 
     def on_mount(self) -> None:
         """Ask the short questions."""
@@ -101,25 +102,29 @@ class ParityScreen(ModalScreen[None]):
             done, total = self._done.get(spec.name, (0, 0))
             full, rest = bar(done / total if total else 0.0, BAR_WIDTH, ascii_only=False)
             said = f"step {done:,} of {total:,}" if total else "importing its framework"
-            text.append(f"{TITLES.get(spec.name, spec.name):8} {full}{rest} {said}\n")
-        text.append("esc cancels", style="dim")
-        self.query_one("#progress", Static).update(text)
+            text.append(f"{TITLES.get(spec.name, spec.name):8} {full}")
+            text.append(rest, style="dim")
+            text.append(f" {said}\n")
+        text.right_crop(1)
+        self._say(text, "esc cancels")
 
     def _show(self, rows: Sequence[ParityRow], problem: str) -> None:
         self._running = False
         if not self.is_mounted:
             return
-        if problem:
-            said = Text(f"{problem}\n", style="bold")
-        else:
+        if rows:
             self.query_one("#table", Static).update(_table(rows, self.app.theme_variables))
-            missed = sum(not row.passed for row in rows)
-            said = Text(
-                f"{missed} bar{'s' * (missed != 1)} MISSED\n" if missed else "Every bar is met.\n", style="bold"
-            )
-            said.append(f"{CANT_MATCH}\n", style="not bold dim")
-        said.append("esc closes · e trains one whole epoch of 60,000 too, a minute or two", style="not bold dim")
-        self.query_one("#progress", Static).update(said)
+            self.query_one("#note", Static).update(Text(f"\n{CANT_MATCH}", style="dim"))
+        missed = sum(not row.passed for row in rows)
+        verdict = f"{missed} bar{'s' * (missed != 1)} MISSED" if missed else "Every bar is met"
+        self._say(
+            Text(problem or f"{verdict}.", style="bold"),
+            f"{'No proof' if problem else verdict} · esc closes · e whole epoch",
+        )
+
+    def _say(self, text: Text, below: str) -> None:
+        self.query_one("#progress", Static).update(text)
+        self.query_one(Vertical).border_subtitle = below
 
     def action_whole_epoch(self) -> None:
         """The long form, once the short one is done."""
