@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from engines.config import ADAM_BETAS, TrainConfig
 from engines.data import Digits
 from engines.events import Device
 from engines.worker.files import Arrays
-from engines.worker.recipe import AFFINE, LAYERS, Weights
+from engines.worker.recipe import LAYERS, Weights
 
 OUT_OF_MEMORY = (torch.OutOfMemoryError,)
 TF32_DEFAULT = torch.backends.cudnn.allow_tf32
@@ -163,23 +161,13 @@ def scale(images: Tensor) -> Tensor:
     return images.float().div_(255)
 
 
-def build_augment(kind: str) -> Callable[[Tensor], Tensor]:
-    """What happens to training images (n, 1, 28, 28): nothing, or a random turn, shift and zoom.
-
-    torchvision draws once a call, so that each group of 8 digits gets a draw of its own: of another epoch, another group.
-    """
+def build_augment(kind: str) -> nn.Module:
+    """What happens to training images (n, 1, 28, 28): nothing, or a random turn, shift, zoom and shear, drawn for each digit."""
     if kind == "none":
         return nn.Identity()
-    from torchvision.transforms import v2  # takes half a second to import, for the few runs that want it
+    from engines.worker.pytorch_augment import RandomAffine
 
-    affine = v2.RandomAffine(
-        AFFINE.degrees,
-        translate=(AFFINE.shift, AFFINE.shift),
-        scale=(1 - AFFINE.zoom, 1 + AFFINE.zoom),
-        shear=math.degrees(math.atan(AFFINE.shear)),
-        interpolation=v2.InterpolationMode.BILINEAR,
-    )
-    return lambda images: torch.cat([affine(group) for group in torch.split(images, 8)])
+    return RandomAffine()
 
 
 # Model
