@@ -83,7 +83,15 @@ class ConfigError(ValueError):
 
 _PRESET_VALUES: dict[str, dict[str, Any]] = {
     "reference": {},
-    "quick": {"epochs": 1},
+    "quick": {
+        "epochs": 1,
+        "limit_train": 24_000,
+        "batch_size": 64,
+        "optimizer": "adam",
+        "learning_rate": 0.003,
+        "schedule": "one-cycle",
+        "dropout": 0.1,
+    },
     "best": {
         "epochs": 20,
         "batch_size": 64,

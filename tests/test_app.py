@@ -399,6 +399,11 @@ async def test_the_one_that_waits_says_for_whom(tmp_path: Path, small_mnist: Pat
         await pilot.pause(0.3)
         assert "waits for PyTorch" in text_of(app, "#panel-keras #state")
         assert "time trial" in text_of(app, "#race-1")
+        await pilot.press("x")
+        await until(pilot, lambda: app.session.histories["pytorch"].phase == "stopped")
+        await pilot.pause(0.3)
+        assert not app.session.running, "a stop ends the whole series"
+        assert "press s" in text_of(app, "#panel-keras #state")
 
 
 async def test_the_verdict_stands_in_the_strip(tmp_path: Path, small_mnist: Path) -> None:

@@ -205,6 +205,8 @@ class MnistApp(App[None]):
         running = any(history.running for history in histories)
         if action == "start":
             return None if self.session.running or self.session.recorded else True
+        if action == "stop" and any(self.session.turn_of(engine) for engine in self._aimed()):
+            return True
         if action in ("pause", "stop"):
             return True if running and not self.session.recorded else None
         if action == "kill":
@@ -238,7 +240,7 @@ class MnistApp(App[None]):
     def action_stop(self) -> None:
         """Finish the step, evaluate, keep."""
         for engine in self._aimed():
-            if self.session.histories[engine].running:
+            if self.session.histories[engine].running or self.session.turn_of(engine):
                 self.session.stop(engine)
 
     def action_kill(self) -> None:

@@ -119,7 +119,7 @@ def train(
             view.close()
     if code is None or code >= 128:
         if not json_lines:
-            for line in closing_lines(session):
+            for line in closing_lines(session, runs=session.series.ended < 2 or code is not None):
                 out.line(line)
         if session.problem:
             print(session.problem, file=sys.stderr)
@@ -128,10 +128,10 @@ def train(
     return 0 if session.series.ended and not session.series.missed else 1
 
 
-def closing_lines(session: Session) -> list[str]:
-    """For people: how every run ended, whether times may be compared, and who is ahead."""
+def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
+    """For people: how every run ended (unless that was said), whether times may be compared, and who is ahead."""
     histories = {engine: h for engine, h in session.histories.items() if h.requested_t is not None}
-    lines = [summary_line(history) for history in histories.values()]
+    lines = [summary_line(history) for history in histories.values() if runs or history.failure is not None]
     if badge(histories):
         lines.append(f"Times: {badge(histories)}. --mode time-trial lets each have the machine to itself.")
     over_seeds = session.series.lines()

@@ -161,15 +161,16 @@ class Session:
         first = next(iter(configs.values()))
         self.series, self._series_id = Series(), ""
         self._waiting.clear()
+        heats = []
         for i in range(first.seeds):
             seeded = {engine: replace(config, seed=(config.seed + i) % 2**32) for engine, config in configs.items()}
             place = _Place(seeded)
             if first.mode == "race":
-                self._waiting.append(_Heat(seeded, place))
+                heats.append(_Heat(seeded, place))
             else:  # who goes first changes with each seed, so that neither always has the warmer machine
                 turns = list(seeded.items())[:: 1 if i % 2 == 0 else -1]
-                self._waiting.extend(_Heat({engine: config}, place) for engine, config in turns)
-        self._next_heat()
+                heats += [_Heat({engine: config}, place) for engine, config in turns]
+        self._begin(heats)
 
     def resume(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> None:
         """Go on from the checkpoints of a run, in a new folder that begins with its past. Raises ResumeError and ConfigError."""
@@ -179,15 +180,19 @@ class Session:
         left = {engine: past for engine, past in found.items() if past.checkpoint}
         self.series, self._series_id = Series(), ""
         turns = [left] if next(iter(configs.values())).mode == "race" else [{engine: left[engine]} for engine in left]
-        self._waiting.extend(
-            _Heat({engine: past.config for engine, past in turn.items()}, place, turn) for turn in turns
-        )
+        heats = [_Heat({engine: past.config for engine, past in turn.items()}, place, turn) for turn in turns]
         place.open(self._runs_dir, "")
         for engine in found:
             self._workers[engine].directory = place.directory
             if engine not in left:
                 self._tell_again(engine, found[engine], place.run_id)
-        self._next_heat()
+        self._begin(heats)
+
+    def _begin(self, heats: Sequence[_Heat]) -> None:
+        """Now; a turn of a time trial only when nothing else runs, or `drain` begins it after that."""
+        self._waiting.extendleft(reversed(heats))
+        if next(iter(heats[0].configs.values())).mode == "race" or not self._busy:
+            self._next_heat()
 
     def _tell_again(self, engine: str, past: Past, run_id: str) -> None:
         """The whole of a run that had ended by itself, beside the one that goes on."""
@@ -287,7 +292,7 @@ class Session:
         for engine, worker in self._workers.items():
             if worker.wish is not None and not worker.running and not self._closing:
                 self._spawn(engine, worker.wish.threads, worker.wish.cores)
-        if self._waiting and not any(worker.wish or worker.open_run for worker in self._workers.values()):
+        if self._waiting and not self._busy:
             self._quiet_since = self._quiet_since or time.monotonic()
             if time.monotonic() - self._quiet_since >= IDLE_SECONDS:
                 self._next_heat()
@@ -299,15 +304,19 @@ class Session:
             return ""
         if engine not in {name for heat in self._waiting for name in heat.configs}:
             return ""
-        busy = [name for name, worker in self._workers.items() if worker.wish or worker.open_run]
-        return busy[0] if busy else "the next turn"
+        return self._busy[0] if self._busy else "its turn"
 
     @property
     def running(self) -> bool:
         """Whether any run is under way or waits for its turn."""
-        return bool(self._waiting) or any(worker.wish or worker.open_run for worker in self._workers.values())
+        return bool(self._waiting or self._busy)
 
     # Inside
+
+    @property
+    def _busy(self) -> list[str]:
+        """The engines that run, or are about to."""
+        return [name for name, worker in self._workers.items() if worker.wish or worker.open_run]
 
     def _shares(self, configs: Mapping[str, TrainConfig]) -> dict[str, tuple[int, tuple[int, ...]]]:
         """(threads, cores) for each engine: those that run at once share the usable cores equally."""

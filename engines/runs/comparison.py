@@ -102,6 +102,7 @@ class Series:
         ended = history.finished
         one = Result(history.config.seed, n - len(last.mistakes), n, ended.train_seconds, ended.wall_seconds)
         self.results.setdefault(history.engine, []).append(one)
+        self.results = {engine: self.results[engine] for engine in sorted(self.results, key=_shown_order)}
 
     def lines(self) -> list[str]:
         """For people: each engine's mean and standard deviation, and the verdict over the seeds that both finished."""
@@ -128,6 +129,10 @@ class Series:
             return None
         right = [first[seed].right for seed in seeds], [second[seed].right for seed in seeds]
         return judge_seeds((a, b), right, first[seeds[0]].n)
+
+
+def _shown_order(engine: str) -> int:
+    return list(TITLES).index(engine) if engine in TITLES else len(TITLES)
 
 
 def _median(values: list[float]) -> float:
