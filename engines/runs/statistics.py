@@ -92,7 +92,9 @@ def judge_seeds(names: tuple[str, str], right: tuple[Sequence[int], Sequence[int
     """From runs of each with the same seeds, by how many of the n test digits each got right in the end."""
     differences = [a - b for a, b in zip(*right, strict=True)]
     p, seeds = sign_flip(differences), len(differences)
-    why = f"paired sign-flip test over {seeds} seeds, p {p_text(p)}: {names[0]} {100 * mean(differences) / n:+.3f} points"
+    why = (
+        f"paired sign-flip test over {seeds} seeds, p {p_text(p)}: {names[0]} {100 * mean(differences) / n:+.3f} points"
+    )
     if 2 / 2**seeds >= ALPHA:
         why += f"; with {seeds} seeds p is never below {2 / 2**seeds:.3g}, so take 6 or more"
     return _verdict(names, sum(differences), p, why)
