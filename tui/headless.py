@@ -119,7 +119,7 @@ def train(
             view.close()
     if code is None or code >= 128:
         if not json_lines:
-            for line in closing_lines(session, runs=session.series.ended < 2 or code is not None):
+            for line in closing_lines(session, runs=not session.series.lines() or code is not None):
                 out.line(line)
         if session.problem:
             print(session.problem, file=sys.stderr)
