@@ -8,6 +8,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from engines.api import (
     paths,
 )
 from tui import terminal, themes
+from tui.charts.view import ZOOM
 from tui.commands import COMMANDS
 from tui.screens.dialogs import HelpDialog, QuitDialog
 from tui.screens.parity import ParityScreen
@@ -109,7 +112,7 @@ class MnistApp(App[None]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette lists our commands; the form, help and screenshots come with them."""
         for command in COMMANDS:
-            yield SystemCommand(command.title, command.help, getattr(self, f"action_{command.name}", self.action_help))
+            yield SystemCommand(command.title, command.help, partial(self.run_action, command.action))
 
     # Life
 
@@ -175,7 +178,7 @@ class MnistApp(App[None]):
         self.train_screen.show_frame(self._stale, with_curves)
         if with_curves:
             self._stale = set()
-        possible = tuple(self.check_action(command.name, ()) for command in COMMANDS)
+        possible = tuple(self.check_action(command.name, command.arguments) for command in COMMANDS)
         if possible != self._possible:  # the footer is built anew each time, which costs more than a frame
             self._possible = possible
             self.refresh_bindings()
@@ -300,8 +303,45 @@ class MnistApp(App[None]):
 
     def action_log_scale(self) -> None:
         """Logarithmic or linear loss."""
-        self.train_screen.log_y = not self.train_screen.log_y
-        self._stale |= set(self.session.histories)
+        screen = self.train_screen
+        screen.look(replace(screen.view, log_y=not screen.view.log_y))
+
+    def action_x_axis(self) -> None:
+        """Steps, epochs or seconds."""
+        self.train_screen.look(self.train_screen.view.with_next_axis())
+
+    def action_smooth(self) -> None:
+        """Smoother, then raw again."""
+        view = self.train_screen.view.with_next_smoothing()
+        self.train_screen.look(view)
+        self.notify(f"Smoothing {view.smoothing:g}" if view.smoothing else "Not smoothed", timeout=1.5)
+
+    def action_overlay(self) -> None:
+        """Both in one pair of charts, or a pane each."""
+        self.train_screen.lay_out("overlaid" if self.train_screen.layout_name == "beside" else "beside")
+
+    def action_maximise(self) -> None:
+        """The loss alone, the accuracy alone, all again."""
+        following = {"loss": "accuracy", "accuracy": "beside"}
+        self.train_screen.lay_out(following.get(self.train_screen.layout_name, "loss"))
+
+    def action_zoom(self, notches: int) -> None:
+        """Closer, or further away."""
+        screen = self.train_screen
+        screen.look(screen.view.zoomed(ZOOM**notches, screen.whole))
+
+    def action_pan(self, share: float) -> None:
+        """Along the runs."""
+        screen = self.train_screen
+        screen.look(screen.view.panned(share, screen.whole))
+
+    def action_point(self, columns: int) -> None:
+        """Move the cursor."""
+        self.train_screen.point(columns)
+
+    def action_reset_view(self) -> None:
+        """Everything in sight."""
+        self.train_screen.look(self.train_screen.view.reset())
 
     def action_focus_engine(self) -> None:
         """Aim at the next engine, then at both."""

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from textual.binding import Binding
 
-KEY_NAMES = {"question_mark": "?", "K": "shift+k", "q": "q"}
+KEY_NAMES = {
+    "question_mark": "?", "K": "shift+k", "X": "shift+x", "plus": "+", "equals_sign": "=", "minus": "-",
+    "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
+}  # fmt: skip
 """Keys that are called something else than Textual calls them."""
 
 
@@ -20,13 +23,20 @@ class Command:
     """For the footer and the palette."""
     help: str
     footer: bool = True
+    arguments: tuple[float, ...] = ()
+    """What `action_<name>` is given."""
+
+    @property
+    def action(self) -> str:
+        """The command as Textual calls it."""
+        return f"{self.name}({', '.join(map(repr, self.arguments))})"
 
     @property
     def binding(self) -> Binding:
         """The command as Textual binds it."""
         return Binding(
             self.keys,
-            self.name,
+            self.action,
             self.title,
             show=self.footer,
             tooltip=self.help,
@@ -49,7 +59,22 @@ COMMANDS = (
     Command("settings", "e", "Settings", "Framework, device, preset, epochs and the rest."),
     Command("parity", "p", "Proof", "Prove that both frameworks train the same thing: same weights, same steps."),
     Command("log", "l", "Log", "What each framework's process printed."),
+    Command("overlay", "o", "Overlay", "Both frameworks in one pair of charts, or a pane each."),
+    Command("maximise", "m", "Maximise", "One chart alone: the loss, then the accuracy, then all again.", footer=False),
+    Command("x_axis", "X", "X axis", "Steps, epochs, or seconds since the start.", footer=False),
     Command("log_scale", "y", "Log y", "The loss on a logarithmic axis, or back.", footer=False),
+    Command(
+        "smooth", "v", "Smooth", "Smooth the curves more, or not; the raw samples stay faintly there.", footer=False
+    ),
+    Command(
+        "point", "left", "Cursor left", "Read values further left, in all charts; the mouse does too.", False, (-1,)
+    ),
+    Command("point", "right", "Cursor right", "Read values further right.", False, (1,)),
+    Command("zoom", "plus,equals_sign", "Zoom in", "Closer, around the cursor; the mouse wheel does too.", False, (1,)),
+    Command("zoom", "minus", "Zoom out", "Further away.", False, (-1,)),
+    Command("pan", "shift+left", "Earlier", "Move along what is zoomed; shift and the wheel do too.", False, (-0.25,)),
+    Command("pan", "shift+right", "Later", "At the end, the charts follow the newest step again.", False, (0.25,)),
+    Command("reset_view", "0,escape", "All", "Everything in sight, no cursor.", footer=False),
     Command(
         "focus_engine",
         "1,2",

@@ -118,6 +118,8 @@ class RunHistory:
         self.progress: TrainProgress | None = None
         self.train_loss = BoundedSeries()
         self.train_accuracy = BoundedSeries()
+        self.step_seconds = BoundedSeries()
+        """When each step was done: (global_step, seconds since the run was asked for)."""
         self.evaluations: list[EvalCompleted] = []
         self.epochs: list[EpochCompleted] = []
         self.milestones: list[Milestone] = []
@@ -206,6 +208,7 @@ class RunHistory:
         self.progress = event
         self.train_loss.append(event.global_step, event.loss)
         self.train_accuracy.append(event.global_step, event.accuracy)
+        self.step_seconds.append(event.global_step, self.wall_seconds(event.t))
         if self.phase == FIRST_STEP:
             self.first_step_seconds = event.t - self.phase_t
         if self.phase in (FIRST_STEP, TRAINING) and self.started is not None:

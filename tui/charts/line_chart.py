@@ -22,6 +22,8 @@ GUTTER = 6
 """Cells left of the plot: five for a number, one for the axis."""
 DASH_ON, DASH_PERIOD = 7, 10
 """Dot columns of a dashed line that are drawn, of so many."""
+SPIKE_DOTS = 6
+"""A dashed line that rises by so many dots within one column is drawn there in any case."""
 GAP_MARK = ("×", "x")
 _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The braille bit of each dot in a cell, by row and column (Unicode chapter 21.1)."""
@@ -50,6 +52,10 @@ class Axes:
     log_y: bool = False
     percent: bool = False
     """y is a fraction of 1, labelled in percent."""
+    x_name: str = ""
+    """Written in the corner, in at most five characters."""
+    cursor: float | None = None
+    """Where a vertical line stands; None: nowhere."""
 
 
 def value_range(series: Sequence[Series]) -> tuple[tuple[float, float], tuple[float, float]] | None:
@@ -83,6 +89,9 @@ def draw(series: Sequence[Series], axes: Axes, width: int, height: int, *, ascii
     else:
         x_low, x_high, y_low, y_high = box
         cells = _paint(filled, axes, box, plot_width, plot_height, ascii_only)
+    if axes.cursor is not None and x_low <= axes.cursor <= x_high > x_low:
+        at = int((axes.cursor - x_low) / (x_high - x_low) * (2 * plot_width - 1) + 0.5) // 2
+        cells.rule(at, ":" if ascii_only else "┊")
     rows = [cells.row(i, ascii_only) for i in range(plot_height)]
     if not with_axes:
         return rows
@@ -94,7 +103,11 @@ def draw(series: Sequence[Series], axes: Axes, width: int, height: int, *, ascii
         for i in range(plot_height)
     ]
     out.append(
-        [("     ", "label"), (corner, "axis"), *_x_row(x_low, x_high, plot_width, flat, bool(box or axes.x_range))]
+        [
+            (f"{axes.x_name:>5.5}", "label"),
+            (corner, "axis"),
+            *_x_row(x_low, x_high, plot_width, flat, bool(box or axes.x_range)),
+        ]
     )
     return out
 
@@ -116,6 +129,18 @@ def _box(series: Sequence[Series], axes: Axes) -> tuple[float, float, float, flo
     if y_high <= y_low:
         y_low, y_high = y_low - max(abs(y_low) * 0.1, 1e-6), y_low + max(abs(y_low) * 0.1, 1e-6)
     return x_low, x_high, y_low, y_high
+
+
+def plot_width(width: int) -> int:
+    """Cells of the plot in a chart that is so wide."""
+    return width - GUTTER if width >= 18 else width
+
+
+def x_of(column: int, width: int, x_range: tuple[float, float]) -> float:
+    """What x the middle of a cell stands for, in a chart that is `width` cells wide; the column counts from the chart's left."""
+    wide = plot_width(width)
+    share = (column - (width - wide) + 0.5) / max(wide, 1)
+    return x_range[0] + min(max(share, 0.0), 1.0) * (x_range[1] - x_range[0])
 
 
 def _paint(
@@ -150,8 +175,8 @@ def _paint(
             low, high = _spans(column[good], line[good], gaps, columns)
             rows = np.arange(lines)[:, None]
             dots = (rows >= low) & (rows <= high)
-            if one.dashed:
-                dots[:, np.arange(columns) % DASH_PERIOD >= DASH_ON] = False
+            if one.dashed:  # a spike is drawn in the gaps too
+                dots[:, (np.arange(columns) % DASH_PERIOD >= DASH_ON) & (high - low < SPIKE_DOTS)] = False
             cells.add(dots, one.role)
         for c in gaps:
             cells.put(0, int(c) // 2, GAP_MARK[ascii_only], "nan")
@@ -196,6 +221,7 @@ class _Cells:
         self._codes: Any = None
         self._owner: Any = None
         self._marks: dict[tuple[int, int], tuple[str, str]] = {}
+        self._rule: tuple[int, str] | None = None
 
     def add(self, dots: Any, role: str) -> None:
         """Merge dots, shape (4 height, 2 width); the newest curve colours a cell that several cross."""
@@ -214,9 +240,13 @@ class _Cells:
         """Set one cell."""
         self._marks[min(max(row, 0), self.height - 1), min(max(column, 0), self.width - 1)] = (character, role)
 
+    def rule(self, column: int, character: str) -> None:
+        """Draw a vertical line behind everything else."""
+        self._rule = (column, character)
+
     def row(self, i: int, ascii_only: bool) -> Row:
         """One row as runs of equal roles."""
-        if self._codes is None and not self._marks:
+        if self._codes is None and not self._marks and self._rule is None:
             return [(" " * self.width, "")]
         if self._codes is None:
             characters, roles = [" "] * self.width, [""] * self.width
@@ -227,6 +257,8 @@ class _Cells:
         for (mark_row, column), (character, role) in self._marks.items():
             if mark_row == i:
                 characters[column], roles[column] = character, role
+        if self._rule is not None and characters[self._rule[0]] == " ":
+            characters[self._rule[0]], roles[self._rule[0]] = self._rule[1], "cursor"
         return _runs(characters, roles)
 
 

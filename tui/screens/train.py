@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from tui.charts.line_chart import Axes, value_range
+from tui.charts.line_chart import plot_width
+from tui.charts.view import ZOOM, View
 from tui.session import Replay, Session
 from tui.widgets import strips
 from tui.widgets.chart import LineChart
-from tui.widgets.engine_panel import EnginePanel, Line, curves
+from tui.widgets.curves import axes, whole
+from tui.widgets.engine_panel import EnginePanel, Line
 from tui.widgets.log_pane import LogPane
+from tui.widgets.overlay import Overlay
+
+LAYOUTS = ("beside", "overlaid", "loss", "accuracy")
+"""A pane of charts for each engine; both engines in one pair; or one of that pair alone on the screen."""
 
 
 class TrainScreen(Screen[None]):
@@ -27,7 +35,9 @@ class TrainScreen(Screen[None]):
         super().__init__()
         self.session = session
         self.ascii_only = ascii_only
-        self.log_y = False
+        self.view = View()
+        self.layout_name = LAYOUTS[0]
+        self._by_mouse = False
         self.aim: str | None = None
         self._palette_of = ""
         self._colors: dict[str, str] = {}
@@ -38,6 +48,7 @@ class TrainScreen(Screen[None]):
         with Horizontal(id="panels"):
             for engine in self.session.histories:
                 yield EnginePanel(engine)
+        yield Overlay(id="overlay")
         with Horizontal(id="logs"):
             for engine in self.session.histories:
                 yield LogPane(engine)
@@ -70,11 +81,8 @@ class TrainScreen(Screen[None]):
             for panel in self.query(EnginePanel):
                 panel.set_class(panel.engine == self.aim, "-aimed")
                 panel.turn_of = session.turn_of(panel.engine)
-                panel.show_state(session.histories[panel.engine], now, session.machine, palette)
-            if with_curves and changed & set(session.histories):
-                loss, accuracy = self._axes()
-                for panel in self.query(EnginePanel):
-                    panel.show_curves(session.histories[panel.engine], loss, accuracy)
+                panel.show_state(session.histories[panel.engine], now, session.machine, self.view, palette)
+            self._show_charts(with_curves and bool(changed & set(session.histories)), palette)
             lanes = strips.race(session.histories, now, session.series, width, palette, self.ascii_only)
             for i, lane in enumerate(lanes):
                 self.query_one(f"#race-{i}", Line).say(lane)
@@ -101,19 +109,57 @@ class TrainScreen(Screen[None]):
     def _machine(self, width: int) -> Text:
         return strips.machine(self.session.machine, width, self.ascii_only)
 
-    def _axes(self) -> tuple[Axes, Axes]:
-        """Axes that all panes share, so that the eye compares."""
-        axes = []
-        for name in ("loss", "accuracy"):
-            found = value_range([one for h in self.session.histories.values() for one in curves(h, name)])
-            if found is None:
-                axes.append(Axes(percent=name == "accuracy"))
-                continue
-            (_, x_high), (low, high) = found
-            y_range = (low if self.log_y else 0.0, high) if name == "loss" else (max(0.0, min(low, 0.9)), 1.0)
-            log_y = self.log_y and name == "loss"
-            axes.append(Axes((0.0, max(x_high, 1.0)), y_range, log_y=log_y, percent=name == "accuracy"))
-        return axes[0], axes[1]
+    # Charts
+
+    def _show_charts(self, with_curves: bool, palette: dict[str, str]) -> None:
+        histories, beside = list(self.session.histories.values()), self.layout_name == "beside"
+        if beside and not with_curves:
+            return
+        both = {name: axes(histories, name, self.view) for name in ("loss", "accuracy")} if with_curves else {}
+        if beside:
+            for panel in self.query(EnginePanel):
+                panel.show_curves(self.session.histories[panel.engine], self.view, both)
+        else:
+            self.query_one(Overlay).show(histories, self.view, both, palette, self.ascii_only)
+
+    def look(self, view: View) -> None:
+        """Show the charts so, at once."""
+        if view != self.view:
+            self.view = view
+            self.show_frame(set(self.session.histories), True)
+
+    def lay_out(self, name: str) -> None:
+        """One of LAYOUTS."""
+        self.layout_name = name
+        for one in LAYOUTS:
+            self.set_class(one == name, f"-{one}")
+        self.set_class(name != "beside", "-together")
+        self.set_class(name in LAYOUTS[2:], "-alone")
+        self.call_after_refresh(self.show_frame, set(self.session.histories), True)
+
+    @property
+    def whole(self) -> tuple[float, float]:
+        """All of x that there is to see."""
+        return whole(self.session.histories.values(), self.view)
+
+    def point(self, columns: int) -> None:
+        """Move the cursor by so many columns."""
+        chart = next((chart for chart in self.query(LineChart) if chart.size.width), None)
+        self._by_mouse = False
+        self.look(self.view.pointed(columns, plot_width(chart.size.width) if chart else 40, self.whole))
+
+    def on_line_chart_pointed(self, event: LineChart.Pointed) -> None:
+        """The mouse moves the cursor of all charts, and takes away only the one that it brought."""
+        if event.x is not None or self._by_mouse:
+            self._by_mouse = event.x is not None
+            self.look(replace(self.view, cursor=event.x))
+
+    def on_line_chart_wheeled(self, event: LineChart.Wheeled) -> None:
+        """The wheel zooms around the pointer; with shift it moves along."""
+        if event.sideways:
+            self.look(self.view.panned(-0.1 * event.notches, self.whole))
+        else:
+            self.look(self.view.zoomed(ZOOM**event.notches, self.whole, event.x))
 
 
 _COLORS = frozenset({"pytorch", "keras", "error", "success", "warning"})

@@ -6,26 +6,47 @@ from collections.abc import Sequence
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.charts.line_chart import Axes, Row, Series, draw
+from tui.charts.line_chart import Axes, Row, Series, draw, x_of
 
 
 class LineChart(Widget):
-    """Draws what `show` was last given.
+    """Draws what `show` was last given; says where the mouse points, and how its wheel turns.
 
     The roles of the runs that `draw` makes are looked up as component classes `chart--ROLE`.
     """
+
+    class Pointed(Message):
+        """The mouse stands at this x; None when it has left."""
+
+        def __init__(self, x: float | None) -> None:
+            super().__init__()
+            self.x = x
+
+    class Wheeled(Message):
+        """The wheel turned at this x: +1 is away from the user; `sideways` with shift."""
+
+        def __init__(self, x: float, notches: int, sideways: bool) -> None:
+            super().__init__()
+            self.x = x
+            self.notches = notches
+            self.sideways = sideways
 
     COMPONENT_CLASSES = {
         "chart--axis",
         "chart--label",
         "chart--nan",
+        "chart--cursor",
         "chart--pytorch",
+        "chart--pytorch-raw",
         "chart--pytorch-test",
         "chart--keras",
+        "chart--keras-raw",
         "chart--keras-test",
     }
     DEFAULT_CSS = """
@@ -34,9 +55,12 @@ class LineChart(Widget):
         & > .chart--axis { color: $foreground 30%; }
         & > .chart--label { color: $foreground 60%; }
         & > .chart--nan { color: $error; text-style: bold; }
+        & > .chart--cursor { color: $foreground 70%; }
         & > .chart--pytorch { color: $pytorch; }
+        & > .chart--pytorch-raw { color: $pytorch 40%; }
         & > .chart--pytorch-test { color: $foreground; text-style: bold; }
         & > .chart--keras { color: $keras; }
+        & > .chart--keras-raw { color: $keras 40%; }
         & > .chart--keras-test { color: $foreground; text-style: bold; }
     }
     """
@@ -66,6 +90,32 @@ class LineChart(Widget):
         changed = [y for y, row in enumerate(self._rows) if row != before[y]]
         if changed:
             self.refresh(*(Region(0, y, width, 1) for y in changed))
+
+    def _x(self, column: int) -> float | None:
+        known = self._axes.x_range
+        return x_of(column, self.size.width, known) if known and self._series else None
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """The cursor of all charts follows the mouse."""
+        self.post_message(self.Pointed(self._x(event.x)))
+
+    def on_leave(self) -> None:
+        """And goes with it."""
+        self.post_message(self.Pointed(None))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Closer."""
+        self._wheel(event, 1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Further away."""
+        self._wheel(event, -1)
+
+    def _wheel(self, event: events.MouseEvent, notches: int) -> None:
+        event.stop()
+        x = self._x(event.x)
+        if x is not None:
+            self.post_message(self.Wheeled(x, notches, event.shift))
 
     def on_resize(self) -> None:
         """A new size is a new drawing."""

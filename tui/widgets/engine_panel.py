@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -27,9 +28,11 @@ from engines.api import (
     RunHistory,
 )
 from tui import formatting
-from tui.charts.line_chart import Axes, Series
+from tui.charts.line_chart import Axes
 from tui.charts.spark import bar, spark
+from tui.charts.view import View
 from tui.widgets.chart import LineChart
+from tui.widgets.curves import curves, place, reading
 
 GLYPHS = {
     TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■", DIVERGED: "✗", FAILED: "✗", OFF: "○", READY: "○",
@@ -80,7 +83,9 @@ class EnginePanel(Vertical):
         """The border says whose pane it is from the start."""
         self.border_title = self.title
 
-    def show_state(self, history: RunHistory, now: float, machine: MachineHistory, colors: dict[str, str]) -> None:
+    def show_state(
+        self, history: RunHistory, now: float, machine: MachineHistory, view: View, colors: dict[str, str]
+    ) -> None:
         """Everything but the curves."""
         title = _title(history, self.title, self._room - 2)
         if title != self.border_title:
@@ -89,17 +94,17 @@ class EnginePanel(Vertical):
         self.query_one("#progress", Line).say(self._progress(history, colors))
         self.query_one("#speed", Line).say(_speed(history, now, self._room))
         self._show_notice(history)
-        self.query_one("#loss-heading", Line).say(_heading("loss", history, formatting.loss, self._room))
-        self.query_one("#accuracy-heading", Line).say(_heading("accuracy", history, formatting.percent, self._room))
+        for name in ("loss", "accuracy"):
+            self.query_one(f"#{name}-heading", Line).say(_heading(name, history, view, self._room))
         self.query_one("#cpu", Line).say(_cpu(history, self._room, self.ascii_only))
         self.query_one("#gpu", Line).say(_gpu(history, machine, self._room, self.ascii_only))
 
-    def show_curves(self, history: RunHistory, loss: Axes, accuracy: Axes) -> None:
+    def show_curves(self, history: RunHistory, view: View, axes: Mapping[str, Axes]) -> None:
         """The curves, on axes that all panes share."""
-        for name, axes in (("loss", loss), ("accuracy", accuracy)):
+        for name in axes:
             chart = self.query_one(f"#{name}", LineChart)
             if chart.display and chart.size.height:
-                chart.show(curves(history, name), axes)
+                chart.show(curves(history, name, view), axes[name])
 
     ascii_only = False
     turn_of = ""
@@ -169,22 +174,6 @@ class EnginePanel(Vertical):
             notice.update(text)
 
 
-def curves(history: RunHistory, name: str) -> list[Series]:
-    """The training curve and the test points of "loss" or "accuracy"."""
-    train = history.train_loss if name == "loss" else history.train_accuracy
-    points = history.evaluations
-    return [
-        Series(history.engine, train.xs, train.ys),
-        Series(
-            f"{history.engine}-test",
-            [float(point.global_step) for point in points],
-            [point.loss if name == "loss" else point.accuracy for point in points],
-            kind="points",
-            marker="◆" if history.engine == "keras" else "●",
-        ),
-    ]
-
-
 _REASONS = {"target-reached": "at its target", "no-progress": "no more progress"}
 
 
@@ -223,12 +212,14 @@ def _speed(history: RunHistory, now: float, room: int) -> Text:
     return Text(" · ".join(parts), no_wrap=True)
 
 
-def _heading(name: str, history: RunHistory, number: object, room: int) -> Text:
+def _heading(name: str, history: RunHistory, view: View, room: int) -> Text:
     show = formatting.loss if name == "loss" else formatting.percent
-    train = history.train_loss.last if name == "loss" else history.train_accuracy.last
-    test = history.test_loss if name == "loss" else history.test_accuracy
-    values = f" train {show(train[1] if train else None)}  test {show(test)} "
-    if name == "accuracy" and history.ended_t is not None and history.test_interval:
+    train, test = reading(history, name, view)
+    values = f" train {show(train)}  test {show(test)} "
+    at = place(view)
+    if at:
+        values = f" {at}: {values.lstrip()}"
+    elif name == "accuracy" and history.ended_t is not None and history.test_interval:
         low, high = history.test_interval
         with_interval = f"{values.rstrip()} ({100 * low:.2f}–{100 * high:.2f}) "
         values = with_interval if len(name) + 2 + len(with_interval) <= room else values
