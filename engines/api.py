@@ -45,7 +45,7 @@ from engines.parity import Row as ParityRow
 from engines.presets import PresetsError, tabulate
 from engines.protocol import encode, to_plain
 from engines.registry import engine_spec
-from engines.runs.comparison import Series, badge, verdict
+from engines.runs.comparison import CLEAR_SECONDS, Lead, Series, badge, lead, verdict
 from engines.runs.directory import RunDirectory, events_file, list_runs, new_run_id, read_events
 from engines.runs.history import (
     BUILDING,
@@ -75,6 +75,7 @@ from engines.version import __version__
 __all__ = [
     "BUILDING",
     "CANT_MATCH",
+    "CLEAR_SECONDS",
     "DIVERGED",
     "ENGINES",
     "EVALUATING",
@@ -99,6 +100,7 @@ __all__ = [
     "EngineSpec",
     "Event",
     "GpuReading",
+    "Lead",
     "LogLine",
     "MachineHistory",
     "MachineUsage",
@@ -140,6 +142,7 @@ __all__ = [
     "find_digits",
     "from_settings",
     "is_device",
+    "lead",
     "list_runs",
     "load_digits",
     "new_run_id",

@@ -12,11 +12,13 @@ from typing import Any
 
 import psutil
 import pytest
+from textual.events import MouseScrollUp
 from textual.pilot import Pilot
 from textual.widgets import Footer, Input, Select, Static
 
 from engines.api import engine_spec
 from tests.conftest import scripted_spec
+from tui import memory, themes
 from tui.app import MnistApp
 from tui.commands import COMMANDS
 from tui.screens.dialogs import HelpDialog, QuitDialog
@@ -41,7 +43,7 @@ async def opened(
         {"epochs": 2, "batch_size": 64, "data_dir": str(small_mnist), **settings},
         cache_dir=tmp_path / "cache",
         runs_dir=tmp_path / "runs",
-        remember=tmp_path / "remembered.json",
+        remember=tmp_path / "config.toml",
     )
     if settings.get("epochs", 0) > 100:
         os.environ["MNIST_TUI_SCRIPT"] = "slow"  # taken back by the fixture `home`
@@ -107,10 +109,13 @@ async def test_resize_storm(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["training", "training"])
-        for i in range(60):
-            await pilot.resize_terminal(1 + (i * 73) % 230, 1 + (i * 37) % 70)
+        for i in range(200):
+            await pilot.resize_terminal(1 + (i * 73) % 300, 1 + (i * 37) % 100)
             await pilot.pause()
+            if i % 20 == 10:
+                await pilot.press("om"[i // 20 % 2])
         await pilot.resize_terminal(120, 40)
+        app.train_screen.lay_out("beside")
         await until(pilot, lambda: app.screen.query_one("#panel-keras #loss", LineChart).size.height > 5)
 
 
@@ -235,7 +240,7 @@ async def test_settings_validate_as_one_types(tmp_path: Path, small_mnist: Path)
         await pilot.press("ctrl+s")
         await pilot.pause()
         assert app.settings["epochs"] == 3
-        assert '"epochs": 3' in (tmp_path / "remembered.json").read_text()
+        assert memory.load(tmp_path / "config.toml")["epochs"] == 3
 
 
 async def test_a_device_that_can_not_be_used_says_why(tmp_path: Path, small_mnist: Path) -> None:
@@ -300,15 +305,96 @@ async def test_themes_and_scales(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        for _ in range(3):
+        for name in (*themes.NAMES[1:], themes.NAMES[0]):
             await pilot.press("t", "y")
             await pilot.pause(0.1)
-        assert app.theme == "mnist-dark"
+            assert app.theme == name
+            assert memory.load(tmp_path / "config.toml")["theme"] == name
+
+
+def drawn(app: MnistApp, selector: str) -> str:
+    chart = app.screen.query_one(selector, LineChart)
+    return "\n".join(chart.render_line(y).text for y in range(chart.size.height))
+
+
+async def test_charts_by_keys(tmp_path: Path, small_mnist: Path) -> None:
+    """Axis, scale, smoothing, cursor, zoom, pan, all again: each is seen in the chart or in its heading."""
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.pause(0.5)
+        chart, heading = "#panel-keras #loss", "#panel-keras #loss-heading"
+        seen = [drawn(app, chart)]
+        for key in ("y", "y", "v", "X", "X", "X"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert drawn(app, chart) != seen[-1], key
+            seen.append(drawn(app, chart))
+        assert " step└" in seen[0]
+        assert "epoch└" in seen[4]
+        assert "  sec└" in seen[5]
+        await pilot.press("left", "left", "left")
+        await pilot.pause()
+        assert "┊" in drawn(app, chart)
+        assert "┊" in drawn(app, "#panel-pytorch #accuracy"), "one cursor for all charts"
+        assert "step 19" in text_of(app, heading) or "step 18" in text_of(app, heading)
+        before = drawn(app, chart)
+        await pilot.press("plus", "plus")
+        await pilot.pause()
+        assert drawn(app, chart) != before
+        await pilot.press("shift+left")
+        assert app.train_screen.view.right is not None
+        await pilot.press("shift+right", "shift+right", "shift+right", "shift+right")
+        assert app.train_screen.view.right is None, "it follows the tail again"
+        await pilot.press("minus", "minus", "escape")
+        assert app.train_screen.view.stretch is None
+        assert app.train_screen.view.cursor is None
+
+
+async def test_charts_by_mouse(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.pause(0.5)
+        chart = app.screen.query_one("#panel-keras #loss", LineChart)
+        await pilot.hover(chart, offset=(20, 3))
+        await until(pilot, lambda: "┊" in drawn(app, "#panel-pytorch #loss"))
+        chart.post_message(
+            MouseScrollUp(chart, 20, 3, 0, -1, 0, shift=False, meta=False, ctrl=False, screen_x=20, screen_y=3)
+        )
+        await until(pilot, lambda: app.train_screen.view.stretch is not None)
+        await pilot.hover("#header")
+        await until(pilot, lambda: app.train_screen.view.cursor is None)
+
+
+@pytest.mark.parametrize("size", [*SIZES, (50, 12)])
+async def test_overlay_and_maximise(size: tuple[int, int], tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, size) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        for key, shown, hidden in (
+            ("m", "#overlay-loss-chart", "#panel-keras #loss"),
+            ("m", "#overlay-accuracy-chart", "#overlay-loss-chart"),
+        ):
+            await pilot.press(key)
+            await until(pilot, lambda shown=shown: any(0x2800 < ord(c) < 0x2900 for c in drawn(app, shown)))  # type: ignore[misc]
+            assert not app.screen.query_one(hidden).region.height
+        await pilot.press("m")
+        await until(pilot, lambda: not app.screen.query_one("#overlay").region.height)
+        await pilot.press("o")
+        if size[1] > 20:
+            await until(pilot, lambda: any(0x2800 < ord(c) < 0x2900 for c in drawn(app, "#overlay-loss-chart")))
+            legend = text_of(app, "#overlay-loss-legend")
+            assert "●" in legend
+            assert "◆" in legend
+            assert app.screen.query_one("#panel-keras #state").region.height
+        await pilot.press("o")
+        await until(pilot, lambda: not app.screen.query_one("#overlay").region.height)
 
 
 async def test_mashed_keys(tmp_path: Path, small_mnist: Path) -> None:
     """Everything but leaving, in a fixed but senseless order."""
-    keys = "s space x l r e escape K 1 y t question_mark escape s r l space 2 x s K r space"
+    keys = "s space x o plus left l m r e escape K 1 y X t question_mark escape s r l space 2 x s K r space"
     async with opened(tmp_path, small_mnist, epochs=50) as (app, pilot):
         for _ in range(4):
             await pilot.press(*keys.split())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import threading
@@ -28,7 +27,7 @@ from engines.api import (
     from_settings,
     paths,
 )
-from tui import terminal, themes
+from tui import memory, terminal, themes
 from tui.charts.view import ZOOM
 from tui.commands import COMMANDS
 from tui.screens.dialogs import HelpDialog, QuitDialog
@@ -43,7 +42,6 @@ CURVE_EVERY = 4
 CLOSE_SECONDS = 3.5
 CUT_OFF_SECONDS = 4.5
 """Leaving takes no longer than this, whatever hangs."""
-THEMES = ("mnist-dark", "mnist-light", "ansi-dark")
 
 
 class MnistApp(App[None]):
@@ -96,12 +94,15 @@ class MnistApp(App[None]):
         self._guarded = False
         self._guard: threading.Timer | None = None
         self._possible: tuple[bool | None, ...] = ()
-        for theme in (themes.DARK, themes.LIGHT):
+        for theme in themes.OURS:
             self.register_theme(theme)
-        self.theme = str(self.settings.pop("theme", THEMES[0]))
+        chosen = str(self.settings.pop("theme", themes.NAMES[0]))
+        self.theme = chosen if chosen in self.available_themes else themes.NAMES[0]
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The engines' colours for themes that are not ours."""
+        if self.theme.startswith("ansi"):
+            return themes.ENGINE_COLORS_ANSI
         dark = self.current_theme.dark if self.theme in self.available_themes else True
         return themes.ENGINE_COLORS_DARK if dark else themes.ENGINE_COLORS_LIGHT
 
@@ -289,7 +290,7 @@ class MnistApp(App[None]):
                 return
             start = settings.pop("start", False)
             self.settings = settings
-            self._save_settings()
+            self._remember_now(settings)
             if start and self.session.running:
                 self.notify("A run is under way; stop it first (x).", severity="warning")
             elif start:
@@ -350,10 +351,13 @@ class MnistApp(App[None]):
         self.train_screen.aim = engines[(at + 1) % len(engines)]
 
     def action_theme(self) -> None:
-        """Dark, light, the terminal's own."""
-        at = THEMES.index(self.theme) if self.theme in THEMES else -1
-        self.theme = THEMES[(at + 1) % len(THEMES)]
+        """Dark, light, clear, the terminal's own dark and light."""
+        at = themes.NAMES.index(self.theme) if self.theme in themes.NAMES else -1
+        self.theme = themes.NAMES[(at + 1) % len(themes.NAMES)]
+        self.notify(self.theme, title="Theme", timeout=1.5)
         self._stale |= set(self.session.histories)
+        if self._remember is not None:
+            self._remember_now(memory.load(self._remember))
 
     def action_help(self) -> None:
         """Keys and words."""
@@ -371,17 +375,14 @@ class MnistApp(App[None]):
 
             self.push_screen(QuitDialog(), done)
 
-    def _save_settings(self) -> None:
-        """Remember the settings for the next start."""
+    def _remember_now(self, settings: Mapping[str, Any]) -> None:
+        """Keep these for the next start, and the theme with them."""
         if self._remember is None:
             return
         try:
-            self._remember.parent.mkdir(parents=True, exist_ok=True)
-            part = self._remember.with_name(f".{self._remember.name}.part")
-            part.write_text(json.dumps({**self.settings, "theme": self.theme}, indent=1), encoding="utf-8")
-            os.replace(part, self._remember)
-        except OSError as error:
-            self.notify(f"The settings could not be remembered: {error.strerror or error}.", severity="warning")
+            memory.save(self._remember, {**settings, "theme": self.theme})
+        except (OSError, ValueError) as error:
+            self.notify(f"The settings could not be remembered in {self._remember}: {error}.", severity="warning")
 
 
 _COMMAND_NAMES = frozenset(command.name for command in COMMANDS)

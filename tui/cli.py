@@ -87,18 +87,14 @@ def _run_app(options: argparse.Namespace) -> int:
                 resume=known.resumed(options),
             )
         raise UsageError("The app needs a terminal. Use `mnist-tui train`, or --plain.")
-    import json
     from pathlib import Path
 
     from engines.api import engine_spec, paths
+    from tui import memory
     from tui.app import MnistApp
 
-    remembered = paths.config_file().with_name("remembered.json")
-    try:
-        content = json.loads(remembered.read_text(encoding="utf-8"))
-        before = content if isinstance(content, dict) else {}
-    except (OSError, ValueError):
-        before = {}
+    remembered = paths.config_file()
+    before = memory.load(remembered)
     resume = known.resumed(options)
     if resume is None:
         settings = {**_usable(before), **settings}

@@ -51,7 +51,9 @@ COMMANDS = (
     Command("pause", "space", "Pause", "Pause every run after its step, or go on."),
     Command("stop", "x", "Stop", "Finish the step, evaluate, keep the results."),
     Command("kill", "K", "Kill", "End the workers now, whatever they are doing.", footer=False),
-    Command("restart", "r", "Restart", "Start what failed, was killed or has ended, with the settings as they are."),
+    Command(
+        "restart", "r", "Restart", "Start what failed, was killed or has ended, with the settings as they are.", False
+    ),
     Command("resume", "c", "Continue", "Go on from the last checkpoint of what was stopped, killed or has failed."),
     Command(
         "save", "w", "Save", "Write a checkpoint now; one is written after each epoch and at a stop.", footer=False
@@ -82,6 +84,12 @@ COMMANDS = (
         "Aim pause, stop, kill and restart at one framework; again for both.",
         footer=False,
     ),
-    Command("theme", "t", "Theme", "Dark, light, or your terminal's own colours.", footer=False),
+    Command(
+        "theme",
+        "t",
+        "Theme",
+        "Dark, light, clear for every colour vision, or your terminal's own colours.",
+        footer=False,
+    ),
     Command("quit", "q,ctrl+c,ctrl+q", "Quit", "Leave; asks first while something trains."),
 )

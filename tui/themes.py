@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from textual.theme import Theme
 
-ENGINE_COLORS_DARK = {"pytorch": "#ee8a4a", "keras": "#4db8e8"}
-ENGINE_COLORS_LIGHT = {"pytorch": "#b8480c", "keras": "#0a6aa8"}
+ENGINE_COLORS_DARK = {
+    "pytorch": "#ee8a4a", "pytorch-raw": "#6a4530", "keras": "#4db8e8", "keras-raw": "#29566e",
+}  # fmt: skip
+ENGINE_COLORS_LIGHT = {
+    "pytorch": "#b8480c", "pytorch-raw": "#dfb399", "keras": "#0a6aa8", "keras-raw": "#9dc0d6",
+}  # fmt: skip
+ENGINE_COLORS_ANSI = {
+    "pytorch": "ansi_yellow", "pytorch-raw": "ansi_bright_black", "keras": "ansi_cyan", "keras-raw": "ansi_bright_black",
+}  # fmt: skip
+"""For themes that leave all colours to the terminal, the 16 of old ones among them."""
 
 DARK = Theme(
     name="mnist-dark",
@@ -38,3 +46,24 @@ LIGHT = Theme(
     dark=False,
     variables=ENGINE_COLORS_LIGHT,
 )
+
+CLEAR = Theme(
+    name="mnist-clear",
+    primary="#56b4e9",
+    secondary="#56b4e9",
+    accent="#f0e442",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#101010",
+    panel="#262626",
+    success="#56b4e9",
+    warning="#f0e442",
+    error="#ff9e7a",
+    dark=True,
+    variables={"pytorch": "#e69f00", "pytorch-raw": "#664600", "keras": "#56b4e9", "keras-raw": "#265068"},
+)
+"""For every kind of colour vision and for bad projectors: Okabe & Ito's palette (2008) on black, without red against green."""
+
+OURS = (DARK, LIGHT, CLEAR)
+NAMES = (*(theme.name for theme in OURS), "ansi-dark", "ansi-light")
+"""In the order in which the key takes them; the last two are the terminal's own colours."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tui.charts.ticks import log_ticks, nice_ticks, short_number
@@ -22,6 +22,8 @@ GUTTER = 6
 """Cells left of the plot: five for a number, one for the axis."""
 DASH_ON, DASH_PERIOD = 7, 10
 """Dot columns of a dashed line that are drawn, of so many."""
+TURN = 2
+"""Cells that one of two curves which run through the same cells colours before the other does."""
 SPIKE_DOTS = 6
 """A dashed line that rises by so many dots within one column is drawn there in any case."""
 GAP_MARK = ("×", "x")
@@ -41,6 +43,8 @@ class Series:
     """"line" or "points"."""
     marker: str = "●"
     dashed: bool = False
+    faint: bool = False
+    """Drawn behind every curve that is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def draw(series: Sequence[Series], axes: Axes, width: int, height: int, *, ascii
     with_axes = width >= 18 and height >= 4
     gutter = GUTTER if with_axes else 0
     plot_width, plot_height = width - gutter, height - (1 if with_axes else 0)
-    filled = [one for one in series if len(one.xs)]
+    filled = sorted((one for one in series if len(one.xs)), key=lambda one: (one.kind == "points", not one.faint))
     box = _box(filled, axes)
     if box is None:
         (x_low, x_high), (y_low, y_high) = axes.x_range or (0.0, 1.0), axes.y_range or (0.0, 1.0)
@@ -177,7 +181,7 @@ def _paint(
             dots = (rows >= low) & (rows <= high)
             if one.dashed:  # a spike is drawn in the gaps too
                 dots[:, (np.arange(columns) % DASH_PERIOD >= DASH_ON) & (high - low < SPIKE_DOTS)] = False
-            cells.add(dots, one.role)
+            cells.add(dots, one.role, one.faint)
         for c in gaps:
             cells.put(0, int(c) // 2, GAP_MARK[ascii_only], "nan")
     return cells
@@ -218,13 +222,14 @@ class _Cells:
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
         self._roles: list[str] = [""]
+        self._faint: list[bool] = [True]
         self._codes: Any = None
         self._owner: Any = None
         self._marks: dict[tuple[int, int], tuple[str, str]] = {}
         self._rule: tuple[int, str] | None = None
 
-    def add(self, dots: Any, role: str) -> None:
-        """Merge dots, shape (4 height, 2 width); the newest curve colours a cell that several cross."""
+    def add(self, dots: Any, role: str, faint: bool = False) -> None:
+        """Merge dots, shape (4 height, 2 width). Where two curves cross, they take turns in colour: neither hides the other."""
         import numpy as np
 
         blocks = dots.reshape(self.height, 4, self.width, 2)
@@ -233,8 +238,11 @@ class _Cells:
             self._codes = np.zeros((self.height, self.width), np.int64)
             self._owner = np.zeros((self.height, self.width), np.int64)
         self._roles.append(role)
+        self._faint.append(faint)
+        crossed = (self._owner > 0) & (np.array(self._faint)[self._owner] == faint)
+        its_turn = np.arange(self.width) // TURN % 2 == 1
         self._codes |= codes
-        self._owner[codes > 0] = len(self._roles) - 1
+        self._owner[(codes > 0) & (~crossed | its_turn)] = len(self._roles) - 1
 
     def put(self, row: int, column: int, character: str, role: str) -> None:
         """Set one cell."""
@@ -325,7 +333,7 @@ def _logged(one: Series) -> Series:
     y = np.asarray(one.ys, np.float64)
     with np.errstate(all="ignore"):
         logs = np.where(y > 0, np.log10(np.where(y > 0, y, 1.0)), np.nan)
-    return Series(one.role, one.xs, logs.tolist(), one.kind, one.marker, one.dashed)
+    return replace(one, ys=logs.tolist())
 
 
 def _log(value: float) -> float:

@@ -23,7 +23,7 @@ def spark(values: Sequence[float | None], width: int, *, maximum: float, ascii_o
 
 
 def bar(fraction: float, width: int, *, ascii_only: bool = False) -> tuple[str, str]:
-    """(done, rest) of a progress bar, together `width` cells."""
+    """(done, rest) of a progress bar, together `width` cells, told apart without colour too."""
     width = max(width, 0)
     fraction = min(max(fraction, 0.0), 1.0) if math.isfinite(fraction) else 0.0
     if ascii_only:
@@ -32,5 +32,5 @@ def bar(fraction: float, width: int, *, ascii_only: bool = False) -> tuple[str, 
     halves = round(fraction * 2 * width)
     done = halves // 2
     if halves % 2:
-        return "━" * done + "╸", "━" * (width - done - 1)
-    return "━" * done, "━" * (width - done)
+        return "━" * done + "╸", "─" * (width - done - 1)
+    return "━" * done, "─" * (width - done)

@@ -13,7 +13,7 @@ from typing import Any
 X_AXES = ("step", "epoch", "time")
 """What x counts: steps, epochs, or seconds since the run was asked for."""
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
-"""Weights of the past in the moving average; 0.6 is TensorBoard's default."""
+"""Weights of the past in the moving average; 0.6 is TensorBoard's default, 0.9 suits a point every few steps."""
 ZOOM = 1.5
 """How much closer one key press, or one notch of the wheel, brings it."""
 CLOSEST = 1e-3
@@ -28,7 +28,7 @@ class View:
 
     x_axis: str = X_AXES[0]
     log_y: bool = False
-    smoothing: float = SMOOTHING[1]
+    smoothing: float = SMOOTHING[2]
     stretch: float | None = None
     """How much of x is seen, in its own units; None shows everything."""
     right: float | None = None
@@ -98,7 +98,7 @@ def smoothed(ys: Sequence[float], weight: float) -> Any:
     """
     import numpy as np
 
-    y = np.asarray(ys, np.float64)
+    y = np.array(ys, np.float64)
     if weight <= 0 or len(y) < 2:
         return y
     kernel = weight ** np.arange(math.ceil(math.log(_FORGOTTEN) / math.log(weight)))

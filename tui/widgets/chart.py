@@ -57,10 +57,10 @@ class LineChart(Widget):
         & > .chart--nan { color: $error; text-style: bold; }
         & > .chart--cursor { color: $foreground 70%; }
         & > .chart--pytorch { color: $pytorch; }
-        & > .chart--pytorch-raw { color: $pytorch 40%; }
+        & > .chart--pytorch-raw { color: $pytorch-raw; }
         & > .chart--pytorch-test { color: $foreground; text-style: bold; }
         & > .chart--keras { color: $keras; }
-        & > .chart--keras-raw { color: $keras 40%; }
+        & > .chart--keras-raw { color: $keras-raw; }
         & > .chart--keras-test { color: $foreground; text-style: bold; }
     }
     """

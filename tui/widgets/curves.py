@@ -21,7 +21,7 @@ def along(history: RunHistory, steps: Sequence[float], view: View) -> Any:
     """The x of these steps, as the view counts it, shape (n,)."""
     import numpy as np
 
-    at = np.asarray(steps, np.float64)
+    at = np.array(steps, np.float64)  # a copy: a series can't grow while numpy looks into it
     if view.x_axis == "epoch":
         return at / max(history.started.steps_per_epoch if history.started else 1, 1)
     if view.x_axis == "time":
@@ -38,7 +38,7 @@ def curves(history: RunHistory, name: str, view: View, *, overlaid: bool = False
     engine, xs = history.engine, along(history, train.xs, view)
     out = []
     if view.smoothing and len(train) > 2:
-        out.append(Series(f"{engine}-raw", xs, train.ys))
+        out.append(Series(f"{engine}-raw", xs, train.ys, faint=True))
     line = smoothed(train.ys, view.smoothing)
     out.append(Series(engine, xs, line, dashed=overlaid and engine in DASHED))
     points = history.evaluations

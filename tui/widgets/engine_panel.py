@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -95,7 +97,9 @@ class EnginePanel(Vertical):
         self.query_one("#speed", Line).say(_speed(history, now, self._room))
         self._show_notice(history)
         for name in ("loss", "accuracy"):
-            self.query_one(f"#{name}-heading", Line).say(_heading(name, history, view, self._room))
+            has_chart = bool(self.query_one(f"#{name}", LineChart).region.height)
+            heading = _heading(name, history, view, self._room, has_chart, self.ascii_only)
+            self.query_one(f"#{name}-heading", Line).say(heading)
         self.query_one("#cpu", Line).say(_cpu(history, self._room, self.ascii_only))
         self.query_one("#gpu", Line).say(_gpu(history, machine, self._room, self.ascii_only))
 
@@ -212,7 +216,8 @@ def _speed(history: RunHistory, now: float, room: int) -> Text:
     return Text(" · ".join(parts), no_wrap=True)
 
 
-def _heading(name: str, history: RunHistory, view: View, room: int) -> Text:
+def _heading(name: str, history: RunHistory, view: View, room: int, has_chart: bool, ascii_only: bool) -> Text:
+    """The figures; where there is no room for the chart, its curve as blocks too."""
     show = formatting.loss if name == "loss" else formatting.percent
     train, test = reading(history, name, view)
     values = f" train {show(train)}  test {show(test)} "
@@ -225,9 +230,21 @@ def _heading(name: str, history: RunHistory, view: View, room: int) -> Text:
         values = with_interval if len(name) + 2 + len(with_interval) <= room else values
     text = Text(no_wrap=True)
     text.append(f"{name} ", style="bold")
-    text.append("─" * max(room - len(name) - 1 - len(values), 0), style="dim")
+    free = max(room - len(name) - 1 - len(values), 0)
+    if has_chart or not len(history.train_loss):
+        text.append(("-" if ascii_only else "─") * free, style="dim")
+    else:
+        text.append(_sparkline(name, history, free, ascii_only))
     text.append(values)
     return text
+
+
+def _sparkline(name: str, history: RunHistory, width: int, ascii_only: bool) -> str:
+    """The whole curve in so many blocks: the mean of the samples that fall into each."""
+    ys = [y for y in (history.train_loss if name == "loss" else history.train_accuracy).ys if math.isfinite(y)]
+    ends = [round(i * len(ys) / width) for i in range(width + 1)] if width else []
+    means = [sum(ys[a:b]) / (b - a) for a, b in pairwise(ends) if b > a]
+    return spark(means, width, maximum=max(means, default=1.0) if name == "loss" else 1.0, ascii_only=ascii_only)
 
 
 def _cpu(history: RunHistory, room: int, ascii_only: bool) -> Text:
@@ -238,6 +255,8 @@ def _cpu(history: RunHistory, room: int, ascii_only: bool) -> Text:
     usage = history.usage
     head = f"CPU {usage.cpu_percent:4.0f} % of {100 * usage.cores_allowed} "
     tail = f" RSS {formatting.size(usage.rss_bytes)}"
+    if room >= 52:
+        tail += f" · {usage.num_threads} OS threads"
     width = min(max(room - len(head) - len(tail), 0), 40)
     graph = spark(history.cpu_percent, width, maximum=100.0 * usage.cores_allowed, ascii_only=ascii_only)
     return Text(head + graph + tail, no_wrap=True)

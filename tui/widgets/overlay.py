@@ -55,16 +55,16 @@ def _legend(
 ) -> Text:
     """Engine, its line, train, its marker, test; shorter where there is no room."""
     show = formatting.loss if name == "loss" else formatting.percent
-    for long in (True, False):
+    for words, names in ((True, True), (False, True), (False, False)):
         text = Text(no_wrap=True, overflow="ellipsis")
         for i, history in enumerate(histories):
             engine, (train, test) = history.engine, reading(history, name, view)
             line = ("- -" if ascii_only else "╍╍") if engine in DASHED else ("---" if ascii_only else "━━")
             marker = "o" if ascii_only else MARKERS.get(engine, "●")
-            text.append("   " if i and long else " " if i else "")
-            text.append(f"{TITLES.get(engine, engine)} " if long else "")
+            text.append("  " if i else "")
+            text.append(f"{TITLES.get(engine, engine)} " if names else "")
             text.append(f"{line} ", style=f"bold {colors[f'${engine}']}")
-            text.append(f"{'train ' if long else ''}{show(train)} {marker} {'test ' if long else ''}{show(test)}")
+            text.append(f"{'train ' if words else ''}{show(train)} {marker} {'test ' if words else ''}{show(test)}")
         if text.cell_len <= room:
             break
     return text

@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 
 from rich.text import Text
 
-from engines.api import FINISHED, STOPPED, TITLES, MachineHistory, RunHistory, Series, badge, p_text, verdict
+from engines.api import (
+    BUILDING,
+    CLEAR_SECONDS,
+    EVALUATING,
+    FINISHED,
+    FIRST_STEP,
+    IMPORTING,
+    LOADING,
+    OFF,
+    READY,
+    STOPPED,
+    TITLES,
+    TRAINING,
+    MachineHistory,
+    RunHistory,
+    Series,
+    badge,
+    lead,
+    p_text,
+    verdict,
+)
 from tui import formatting
 from tui.charts.spark import bar, spark
 
@@ -48,12 +69,14 @@ def race(
     """A lane for each engine: how far it is, when it passed 97, 98, 99 % and its target, who leads, and the verdict."""
     remarks = _remarks(histories, series)
     track = max(10, min(60, width // 4))
-    lanes = [_lane(i, history, track, colors, ascii_only) for i, history in enumerate(histories.values())]
+    lanes = [_lane(i, history, now, track, width, colors, ascii_only) for i, history in enumerate(histories.values())]
     short = max((min(map(len, said)) for said in remarks if said), default=0)
     over = max((lane.cell_len for lane in lanes), default=0) + 2 + short - width
     if over > 0:  # the shortest form of every remark has its place: the track gives way
         track = max(4, track - over)
-        lanes = [_lane(i, history, track, colors, ascii_only) for i, history in enumerate(histories.values())]
+        lanes = [
+            _lane(i, history, now, track, width, colors, ascii_only) for i, history in enumerate(histories.values())
+        ]
     for i, (lane, said) in enumerate(zip(lanes, remarks, strict=False)):
         room = width - lane.cell_len - 2
         remark = next((one for one in said if len(one) <= room), "")
@@ -63,18 +86,36 @@ def race(
     return lanes
 
 
-def _lane(i: int, history: RunHistory, track: int, colors: dict[str, str], ascii_only: bool) -> Text:
+def _lane(
+    i: int, history: RunHistory, now: float, track: int, width: int, colors: dict[str, str], ascii_only: bool
+) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f" {'race' if i == 0 else '':5}{TITLES.get(history.engine, history.engine):8}")
+    status = _status(history, now)
+    if width >= ROOMY:  # a place of its own, so that nothing moves when it changes
+        text.append(f"{status:17}", style="bold" if history.phase == FINISHED else "dim")
     done, rest = bar(history.fraction, track, ascii_only=ascii_only)
     text.append(done, style=colors[f"${history.engine}"])
     text.append(rest, style="dim")
-    if history.phase == FINISHED:
-        text.append(" finished", style="bold")
-    for milestone in history.milestones:
-        flag = "^" if ascii_only else "⚑"
-        text.append(f"  {100 * milestone.accuracy:g}% {flag} {formatting.clock(milestone.wall_seconds)}")
+    if width < ROOMY and (history.phase == FINISHED or not history.milestones):
+        text.append(f" {status if history.phase not in (TRAINING, EVALUATING) else ''}")
+    flag = "^" if ascii_only else "⚑"
+    for wall, passed in groupby(history.milestones, lambda milestone: milestone.wall_seconds):  # at one evaluation
+        text.append(f"  {' '.join(f'{100 * one.accuracy:g}' for one in passed)}% {flag} {formatting.clock(wall)}")
     return text
+
+
+ROOMY = 110
+"""From this width on, each lane says in words what it is doing."""
+_TIMED = frozenset({IMPORTING, LOADING, BUILDING, FIRST_STEP})
+
+
+def _status(history: RunHistory, now: float) -> str:
+    """What the lane is doing, with a running clock while nothing moves in it yet."""
+    if history.phase in (OFF, READY) and history.requested_t is None:
+        return "" if history.phase == OFF else "ready"
+    name = history.phase.removesuffix(" data")
+    return f"{name} {now - history.phase_t:.1f} s" if history.phase in _TIMED else name
 
 
 def _remarks(histories: Mapping[str, RunHistory], series: Series) -> list[tuple[str, ...]]:
@@ -96,17 +137,19 @@ def _remarks(histories: Mapping[str, RunHistory], series: Series) -> list[tuple[
 
 
 def _leader(runs: list[RunHistory]) -> tuple[str, ...]:
-    first, second = sorted(runs, key=lambda h: (h.global_step, -(h.ended_t or 0.0)), reverse=True)[:2]
-    if first.global_step == 0 or first.phase == STOPPED or first.failure or second.failure:
+    first = lead(*runs[:2])
+    if first is None or any(h.phase == STOPPED or h.failure for h in runs):
         return ()
     name = TITLES.get(first.engine, first.engine)
-    if first.finished and second.finished:
-        gap = f"{abs((second.ended_t or 0.0) - (first.ended_t or 0.0)):.1f} s"
-        return f"{name} was first by {gap}", f"{name} +{gap}"
-    steps = first.global_step - second.global_step
-    if not steps:
-        return ("neck and neck",)
-    return f"{name} leads by {steps} step{'s' * (steps != 1)}", f"{name} +{steps}"
+    changes = f" · {first.changes} lead change{'s' * (first.changes != 1)}" if first.changes else ""
+    if all(h.finished for h in runs):
+        gap = f"{abs(runs[0].wall_seconds(0.0) - runs[1].wall_seconds(0.0)):.1f} s"
+        return f"{name} was first by {gap}{changes}", f"{name} was first by {gap}", f"{name} +{gap}"
+    if first.seconds < CLEAR_SECONDS:
+        return f"neck and neck{changes}", "neck and neck"
+    gap = f"{first.seconds:.1f} s"
+    steps = f" ({first.steps:,} step{'s' * (first.steps != 1)})"
+    return f"{name} leads by {gap}{steps}{changes}", f"{name} leads by {gap}", f"{name} +{gap}"
 
 
 def machine(history: MachineHistory, width: int, ascii_only: bool) -> Text:
