@@ -278,6 +278,32 @@ async def test_logs_show_what_the_worker_printed(
         assert "\x1b" not in screen
 
 
+def log_of(app: MnistApp, engine: str) -> str:
+    return "\n".join(strip.text for strip in app.screen.query_one(f"#log-{engine}", LogPane).lines)
+
+
+async def test_logs_are_searched_scrolled_and_copied(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "garbage@3")
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("s", "l")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await until(pilot, lambda: "last words" in log_of(app, "keras"))
+        lines = len(log_of(app, "keras").splitlines())
+        await pilot.press("slash", *"WORDS")
+        await until(pilot, lambda: len(log_of(app, "keras").splitlines()) < lines)
+        assert "last words" in log_of(app, "keras")
+        assert app.train_screen.view.cursor is None
+        await pilot.press("enter", "L")
+        assert set(app.clipboard.splitlines()) == {line for line in app.clipboard.splitlines() if "words" in line}
+        await pilot.press("slash", "escape")
+        await until(pilot, lambda: len(log_of(app, "keras").splitlines()) == lines)
+        await pilot.press("pageup", "pagedown", "end")
+        await pilot.press("l")
+        assert app.check_action("copy_logs", ()) is None
+
+
 async def test_help_lists_every_command(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, (100, 60)) as (app, pilot):
         await pilot.press("question_mark")

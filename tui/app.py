@@ -224,6 +224,8 @@ class MnistApp(App[None]):
             return True if running and not self.session.recorded else None
         if action == "parity":
             return True if self._specs and not self.session.running else None
+        if action in ("copy_logs", "scroll_logs"):
+            return True if self.train_screen.with_logs else None
         if action == "settings" and self.session.recorded:
             return None
         return True
@@ -301,6 +303,20 @@ class MnistApp(App[None]):
     def action_log(self) -> None:
         """Show or hide the logs."""
         self.train_screen.toggle_logs()
+
+    def action_find(self) -> None:
+        """Search the logs."""
+        self.train_screen.search()
+
+    def action_scroll_logs(self, pages: int) -> None:
+        """Through the logs."""
+        self.train_screen.scroll_logs(pages)
+
+    def action_copy_logs(self) -> None:
+        """To the clipboard of the terminal, over SSH too (OSC 52)."""
+        text = self.train_screen.log_text
+        self.copy_to_clipboard(text)
+        self.notify(f"{len(text.splitlines()):,} lines of log copied.", timeout=2)
 
     def action_log_scale(self) -> None:
         """Logarithmic or linear loss."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from textual.binding import Binding
 
 KEY_NAMES = {
-    "question_mark": "?", "K": "shift+k", "X": "shift+x", "plus": "+", "equals_sign": "=", "minus": "-",
-    "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
+    "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "slash": "/",
+    "plus": "+", "equals_sign": "=", "minus": "-", "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
 }  # fmt: skip
 """Keys that are called something else than Textual calls them."""
 
@@ -61,6 +61,11 @@ COMMANDS = (
     Command("settings", "e", "Settings", "Framework, device, preset, epochs and the rest."),
     Command("parity", "p", "Proof", "Prove that both frameworks train the same thing: same weights, same steps."),
     Command("log", "l", "Log", "What each framework's process printed."),
+    Command("find", "slash", "Find", "Search the logs as you type; esc shows all lines again.", footer=False),
+    Command("copy_logs", "L", "Copy log", "Copy the log to your clipboard, over SSH too.", footer=False),
+    Command("scroll_logs", "pageup", "Log up", "Scroll the logs; they stop following.", False, (-1,)),
+    Command("scroll_logs", "pagedown", "Log down", "Scroll the logs.", False, (1,)),
+    Command("scroll_logs", "end", "Log end", "Follow the newest lines again.", False, (9,)),
     Command("overlay", "o", "Overlay", "Both frameworks in one pair of charts, or a pane each."),
     Command("maximise", "m", "Maximise", "One chart alone: the loss, then the accuracy, then all again.", footer=False),
     Command("x_axis", "X", "X axis", "Steps, epochs, or seconds since the start.", footer=False),

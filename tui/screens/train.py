@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.widgets import Footer, Input
 
 from tui.charts.line_chart import plot_width
 from tui.charts.view import ZOOM, View
@@ -29,7 +29,7 @@ class TrainScreen(Screen[None]):
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (110, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-short"), (23, "-medium"), (32, "-tall")]
-    AUTO_FOCUS = None
+    AUTO_FOCUS = ""
 
     def __init__(self, session: Session | Replay, *, ascii_only: bool = False) -> None:
         super().__init__()
@@ -52,6 +52,7 @@ class TrainScreen(Screen[None]):
         with Horizontal(id="logs"):
             for engine in self.session.histories:
                 yield LogPane(engine)
+        yield Input(placeholder="find in the logs · enter keeps it · esc shows all lines", id="find", compact=True)
         for i in range(len(self.session.histories)):
             yield Line(id=f"race-{i}", classes="race")
         yield Line(id="machine")
@@ -63,7 +64,7 @@ class TrainScreen(Screen[None]):
             panel.ascii_only = self.ascii_only
         for chart in self.query(LineChart):
             chart.ascii_only = self.ascii_only
-        self.query_one("#logs").display = False
+        self.query_one("#logs").display = self.query_one("#find").display = False
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
 
     def on_resize(self) -> None:
@@ -92,11 +93,65 @@ class TrainScreen(Screen[None]):
             for pane in self.query(LogPane):
                 pane.show_log(session.histories[pane.engine])
 
-    def toggle_logs(self) -> None:
+    # Logs
+
+    def toggle_logs(self, shown: bool | None = None) -> None:
         """Show or hide the log panes."""
         logs = self.query_one("#logs")
-        logs.display = not logs.display
+        logs.display = not logs.display if shown is None else shown
+        if not logs.display:
+            self._end_search("")
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
+
+    def search(self) -> None:
+        """Ask what to find in the logs."""
+        self.toggle_logs(True)
+        find = self.query_one("#find", Input)
+        find.display = True
+        find.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Lines are found as one types."""
+        self._find(event.value)
+
+    def on_input_submitted(self) -> None:
+        """What was found stays."""
+        self._end_search(None)
+
+    def key_escape(self) -> None:
+        """All lines again."""
+        if self.query_one("#find", Input).has_focus:
+            self._end_search("")
+
+    def _find(self, text: str) -> None:
+        for pane in self.query(LogPane):
+            pane.find(text, self.session.histories[pane.engine])
+
+    def _end_search(self, text: str | None) -> None:
+        find = self.query_one("#find", Input)
+        if text is not None and find.value != text:
+            find.value = text
+        find.display = bool(find.value)
+        self.set_focus(None)
+
+    def scroll_logs(self, pages: int) -> None:
+        """Through the logs by pages; beyond all pages to their beginning or end."""
+        for pane in self.query(LogPane):
+            if abs(pages) > 1:
+                (pane.scroll_end if pages > 0 else pane.scroll_home)(animate=False)
+            else:
+                (pane.scroll_page_down if pages > 0 else pane.scroll_page_up)(animate=False)
+
+    @property
+    def log_text(self) -> str:
+        """What the shown logs say, of the engine that is aimed at, or of all."""
+        panes = [pane for pane in self.query(LogPane) if self.aim in (None, pane.engine)]
+        return "\n".join(line for pane in panes for line in pane.lines_of(self.session.histories[pane.engine]))
+
+    @property
+    def with_logs(self) -> bool:
+        """Whether the logs are shown."""
+        return bool(self.query("#logs")) and self.query_one("#logs").display
 
     def _palette(self) -> dict[str, str]:
         """The theme's colours that lines are written in; looked up once for each theme."""

@@ -5,18 +5,22 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import RichLog
 
-from engines.api import TITLES, RunHistory
+from engines.api import TITLES, LogLine, RunHistory
 from tui import formatting
 
+WITH_CLOCK = 44
+"""From this width on each line begins with its time since the worker was started."""
 
-class LogPane(RichLog):
-    """Follows its tail; stops following while scrolled up."""
+
+class LogPane(RichLog, can_focus=False):
+    """Follows its tail; stops following while scrolled up. Shows only the lines that hold what is searched for."""
 
     def __init__(self, engine: str) -> None:
         super().__init__(id=f"log-{engine}", classes=f"log -{engine}", max_lines=2_000, wrap=True, min_width=1)
         self.engine = engine
         self.border_title = f"{TITLES.get(engine, engine)} log"
         self._written = 0
+        self._wanted = ""
 
     def show_log(self, history: RunHistory) -> None:
         """Append the lines that came since the last call."""
@@ -25,11 +29,41 @@ class LogPane(RichLog):
         new = min(history.log_count - self._written, len(history.log))
         self._written = history.log_count
         for line in list(history.log)[len(history.log) - new :]:
-            text = Text.from_ansi(formatting.safe(line.text))
-            if line.stream in ("supervisor", "worker"):
-                text.stylize("italic")
-            self.write(text, scroll_end=self.is_vertical_scroll_end)
+            if self._matches(line):
+                self.write(self._said(line, history.spawned_t), scroll_end=self.is_vertical_scroll_end)
+        self.border_subtitle = self._state(history)
+
+    def find(self, text: str, history: RunHistory) -> None:
+        """Show only the lines that hold this text, whatever its case; all lines for an empty one."""
+        if text != self._wanted:
+            self._wanted, self._written = text, 0
+            self.clear()
+            self._written = history.log_count - len(history.log)
+            self.show_log(history)
+
+    def lines_of(self, history: RunHistory) -> list[str]:
+        """What is shown, as plain text."""
+        return [formatting.plain(line.text) for line in history.log if self._matches(line)]
+
+    def _matches(self, line: LogLine) -> bool:
+        return self._wanted.lower() in formatting.plain(line.text).lower()
+
+    def _said(self, line: LogLine, since: float) -> Text:
+        text = Text.from_ansi(formatting.safe(line.text))
+        if self._wanted:
+            text.highlight_words([self._wanted], "reverse", case_sensitive=False)
+        if line.stream in ("supervisor", "worker"):
+            text.stylize("italic")
+        if self.size.width < WITH_CLOCK:
+            return text
+        return Text(f"{formatting.clock(line.t - since)} ", style="dim").append_text(text)
+
+    def _state(self, history: RunHistory) -> str:
         if not history.log_count:
-            self.border_subtitle = "nothing yet"
-        else:
-            self.border_subtitle = f"{history.log_count:,} lines"
+            return "nothing yet"
+        parts = [f"{history.log_count:,} lines"]
+        if self._wanted:
+            parts.insert(0, f"{sum(map(self._matches, history.log)):,} hold “{formatting.plain(self._wanted)}”")
+        if not self.is_vertical_scroll_end:
+            parts.append("end follows again")
+        return " · ".join(parts)
