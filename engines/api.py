@@ -3,6 +3,7 @@
 from typing import Any
 
 from engines import bench, paths
+from engines.bench import Measurement
 from engines.config import (
     ENGINES,
     PRESETS,
@@ -104,6 +105,7 @@ __all__ = [
     "LogLine",
     "MachineHistory",
     "MachineUsage",
+    "Measurement",
     "ParityError",
     "ParityRow",
     "Past",

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -39,6 +40,12 @@ from tui.session import Replay, Session
 FPS = 10
 CURVE_EVERY = 4
 """Curves are drawn in every second frame: they cost most, and no eye follows faster."""
+LATE = 0.5
+"""Frames that come later than this share of their period, on average, are thinned out."""
+SLOWEST = 5
+"""At most every so many ticks is a frame, however late they come."""
+RECOVERY_FRAMES = 20
+"""Frames in time after which more are drawn again."""
 CLOSE_SECONDS = 3.5
 CUT_OFF_SECONDS = 4.5
 """Leaving takes no longer than this, whatever hangs."""
@@ -85,7 +92,9 @@ class MnistApp(App[None]):
         self._specs = tuple(specs)
         self._cache_dir = cache_dir or paths.cache_dir()
         self._fps = min(max(fps, 1), 60)
-        self._frame = 0
+        self._frame = self._tick = 0
+        self._every = 1
+        self._ticked = self._lateness = 0.0
         self._stale: set[str] = set()
         self._frames: Timer | None = None
         self._remember = remember
@@ -173,6 +182,8 @@ class MnistApp(App[None]):
         """Fold what happened and show it."""
         if not self.is_running or not self.screen_stack:  # a last tick while the app comes down
             return
+        if not self._in_time():
+            return
         self._frame += 1
         self._stale |= self.session.drain()
         with_curves = self._frame % CURVE_EVERY == 0
@@ -183,6 +194,20 @@ class MnistApp(App[None]):
         if possible != self._possible:  # the footer is built anew each time, which costs more than a frame
             self._possible = possible
             self.refresh_bindings()
+
+    def _in_time(self) -> bool:
+        """Whether to draw at this tick: ticks that come late (a slow connection, a busy machine) thin the frames out."""
+        now, period = time.monotonic(), 1 / self._fps
+        late = now - self._ticked - period if self._ticked else 0.0
+        self._ticked = now
+        self._lateness += 0.1 * (min(max(late, 0.0), 1.0) - self._lateness)
+        if self._lateness > LATE * period:
+            self._every = min(self._every + 1, SLOWEST)
+            self._lateness = 0.0
+        elif self._lateness < 0.1 * LATE * period and self._frame % RECOVERY_FRAMES == 0:
+            self._every = max(self._every - 1, 1)
+        self._tick += 1
+        return self._tick % self._every == 0
 
     # Commands
 

@@ -203,7 +203,7 @@ def _run_parity(options: argparse.Namespace) -> int:
     )
 
 
-BENCHES = ("charts", "startup", "engines")
+BENCHES = ("charts", "startup", "ui", "engines")
 
 
 def _bench_options(parser: argparse.ArgumentParser) -> None:

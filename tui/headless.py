@@ -413,6 +413,10 @@ def _measurements(
         yield bench.chart(lambda: draw(series, Axes(), 100, 25), repeats)
     if "startup" in what:
         yield from bench.startup(repeats)
+    if "ui" in what:
+        from tui import bench_ui
+
+        yield from bench_ui.measure(repeats, 20.0, data_dir)
     if "engines" in what:
         yield from bench.engines(specs, repeats, paths.cache_dir(), data_dir)
 

@@ -17,10 +17,14 @@ TERMS = (
     ("step", "One batch of 128 digits: forward, backward, update."),
     ("loss", "Cross-entropy: how surprised the network is by the right answers. Lower is better."),
     ("train", "Measured while training, dropout on, over the digits since the last point."),
+    ("test", "Measured after each epoch on 10,000 digits that are never trained on, dropout off."),
     (
-        "test",
-        "Measured after each epoch on 10,000 digits never trained on, dropout off: so it is often the better one.",
+        "test > train?",
+        "Not a mistake. Dropout hampers the network while it trains and is off in the test; and the training figure is a"
+        " mean over an epoch in which the network was still worse.",
     ),
+    ("dropout", "In training a random quarter (and before the last layer half) of the signals is set to zero."),
+    ("img/s", "Training digits per second, evaluations and the first step not counted."),
     ("first step", "Tracing and warming up; not counted in img/s."),
     (
         "interval",
@@ -30,6 +34,8 @@ TERMS = (
         "tie",
         "The digits that only one of them got right are too few, or too even, to call one better (McNemar's test).",
     ),
+    ("smoothed", "The bright curve is a moving average; the faint one behind it is every sample. v changes it."),
+    ("lead", "Seconds ago that the leader stood at the step where the other stands now."),
     ("race", "Both share the machine, so their times are not comparable. --mode time-trial takes turns."),
 )
 

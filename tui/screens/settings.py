@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -31,6 +33,7 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         Binding("ctrl+s", "save", "Keep"),
         Binding("ctrl+t", "save_and_start", "Keep and start"),
         Binding("ctrl+r", "reset", "Reset"),
+        Binding("ctrl+y", "copy_command", "Copy the command"),
     ]
     CSS_PATH = "settings.tcss"
 
@@ -71,10 +74,11 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         field = self._fields[name]
         value = self._shown(name)
         if name == "device":
-            options = {"auto": "auto", "cpu": "cpu"}
+            options: dict[str, Text] = {"auto": Text("auto"), "cpu": Text("cpu")}
             for id_, title, reason in self._devices:
-                options[id_] = f"{id_}  {title}" if not reason else f"{id_}  can't be used: {reason}"
-            options.setdefault(str(value), str(value))
+                grey = Text(f"{id_}  can't be used: {reason}", style="dim italic")
+                options[id_] = grey if reason else Text(f"{id_}  {title}")
+            options.setdefault(str(value), Text(str(value)))
             return Select(
                 [(label, key) for key, label in options.items()],
                 value=str(value),
@@ -149,14 +153,24 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
                     shown = self._shown(name)
                     control.value = ("on" if shown else "off") if isinstance(shown, bool) else str(shown)
 
-    def _say_command(self) -> None:
+    def action_copy_command(self) -> None:
+        """To the terminal's clipboard, over SSH too (OSC 52)."""
+        self.app.copy_to_clipboard(self.command)
+        self.notify(self.command, title="Copied", timeout=3)
+
+    @property
+    def command(self) -> str:
+        """The command line that would do the same."""
         parts = ["mnist-tui"]
         for name, value in self._settings.items():
             if name == "preset" and value == "reference":
                 continue
             flag = name.replace("_", "-")
-            parts.append(f"--{'' if value else 'no-'}{flag}" if isinstance(value, bool) else f"--{flag} {value}")
-        self.query_one("#command", Static).update("The same from the shell: " + " ".join(parts))
+            parts += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+        return shlex.join(parts)
+
+    def _say_command(self) -> None:
+        self.query_one("#command", Static).update(f"The same from the shell (ctrl+y copies): {self.command}")
 
     @property
     def wrong(self) -> list[str]:
