@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from engines.api import read_events
-from tui.app import MnistApp
+from tui.app import CURVES_EVERY, MnistApp
 from tui.session import Replay
 
 RACE = Path(__file__).parent / "data" / "race.jsonl"
@@ -25,11 +25,13 @@ async def shown(at: float, size: tuple[int, int], theme: str = "mnist-dark", *ke
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         seconds = at
-        for _ in range(4):  # frames come with the clock; drawing them here makes the picture independent of it
+        for _ in range(
+            CURVES_EVERY
+        ):  # frames come with the clock; drawing them here makes the picture independent of it
             app.draw_frame()
             await pilot.pause()
         if keys:
             await pilot.press(*keys)
-        app.draw_frame()
+        app.train_screen.show_frame(set(app.session.histories), True)
         await pilot.pause()
         yield app

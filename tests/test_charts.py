@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.text import Text
 
 from tests.conftest import line_of
 from tui.charts.line_chart import Axes, Series, draw, value_range
 from tui.charts.spark import bar, spark
 from tui.charts.ticks import nice_ticks, short_number
+from tui.widgets.engine_panel import changed_cells
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 
@@ -120,3 +122,16 @@ def test_short_numbers(value: float, text: str) -> None:
 @given(FLOATS)
 def test_numbers_are_short(value: float) -> None:
     assert len(short_number(value)) <= 7
+
+
+@given(st.text("ab─7", max_size=12), st.text("ab─7", max_size=12), st.integers(0, 12), st.booleans())
+def test_what_is_repainted_holds_all_that_changed(old: str, new: str, at: int, styled: bool) -> None:
+    """Cells outside of the region are equal, in text and in style."""
+    before, after = Text(old), Text(new)
+    if styled:
+        after.stylize("bold", at)
+    start, end = changed_cells(before, after)
+    for i in range(max(len(old), len(new))):
+        if not start <= i < end:
+            assert old[i : i + 1] == new[i : i + 1]
+            assert not (styled and at <= i < len(new))

@@ -38,8 +38,10 @@ from tui.screens.train import TrainScreen
 from tui.session import Replay, Session
 
 FPS = 10
-CURVE_EVERY = 4
-"""Curves are drawn in every second frame: they cost most, and no eye follows faster."""
+FIGURES_EVERY = 2
+"""Frames from figures to figures: nobody reads ten numbers a second, and each costs bytes over SSH."""
+CURVES_EVERY = 6
+"""Frames from curves to curves: they cost most."""
 LATE = 0.5
 """Frames that come later than this share of their period, on average, are thinned out."""
 SLOWEST = 5
@@ -186,8 +188,9 @@ class MnistApp(App[None]):
             return
         self._frame += 1
         self._stale |= self.session.drain()
-        with_curves = self._frame % CURVE_EVERY == 0
-        self.train_screen.show_frame(self._stale, with_curves)
+        with_curves = self._frame % CURVES_EVERY == 0
+        if self._frame % FIGURES_EVERY == 0:
+            self.train_screen.show_frame(self._stale, with_curves)
         if with_curves:
             self._stale = set()
         possible = tuple(self.check_action(command.name, command.arguments) for command in COMMANDS)

@@ -15,7 +15,7 @@ from tui.charts.view import ZOOM, View
 from tui.session import Replay, Session
 from tui.widgets import strips
 from tui.widgets.chart import LineChart
-from tui.widgets.curves import axes, whole
+from tui.widgets.curves import axes, curves, whole
 from tui.widgets.engine_panel import EnginePanel, Line
 from tui.widgets.log_pane import LogPane
 from tui.widgets.overlay import Overlay
@@ -170,12 +170,18 @@ class TrainScreen(Screen[None]):
         histories, beside = list(self.session.histories.values()), self.layout_name == "beside"
         if beside and not with_curves:
             return
-        both = {name: axes(histories, name, self.view) for name in ("loss", "accuracy")} if with_curves else {}
-        if beside:
-            for panel in self.query(EnginePanel):
-                panel.show_curves(self.session.histories[panel.engine], self.view, both)
-        else:
-            self.query_one(Overlay).show(histories, self.view, both, palette, self.ascii_only)
+        if with_curves:
+            extent = self.whole
+            for name in ("loss", "accuracy"):
+                drawn = {h.engine: curves(h, name, self.view, overlaid=not beside) for h in histories}
+                shared = axes([one for its in drawn.values() for one in its], name, self.view, extent)
+                if beside:
+                    for panel in self.query(EnginePanel):
+                        panel.show_curves(name, drawn[panel.engine], shared)
+                else:
+                    self.query_one(Overlay).show_curves(name, [one for its in drawn.values() for one in its], shared)
+        if not beside:
+            self.query_one(Overlay).show_figures(histories, self.view, palette, self.ascii_only)
 
     def look(self, view: View) -> None:
         """Show the charts so, at once."""

@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.charts.cells import equal_start
 from tui.charts.line_chart import Axes, Row, Series, draw, x_of
 
 
@@ -87,9 +88,9 @@ class LineChart(Widget):
         if len(before) != len(self._rows):
             self.refresh()
             return
-        changed = [y for y, row in enumerate(self._rows) if row != before[y]]
+        changed = [(y, *_changed_cells(before[y], row)) for y, row in enumerate(self._rows) if row != before[y]]
         if changed:
-            self.refresh(*(Region(0, y, width, 1) for y in changed))
+            self.refresh(*(Region(start, y, end - start, 1) for y, start, end in changed))
 
     def _x(self, column: int) -> float | None:
         known = self._axes.x_range
@@ -139,6 +140,27 @@ class LineChart(Widget):
             known = name in self.COMPONENT_CLASSES
             self._styles[role] = self.get_component_rich_style(name) if known else self.rich_style
         return self._styles[role]
+
+
+def _changed_cells(before: Row, after: Row) -> tuple[int, int]:
+    """[start, end) of the cells that differ between two rows of equal width."""
+    width = sum(len(text) for text, _ in after)
+    start = _equal_cells(before, after)
+    backwards = [[(text[::-1], role) for text, role in reversed(row)] for row in (before, after)]
+    return start, max(width - _equal_cells(*backwards), start + 1)
+
+
+def _equal_cells(before: Row, after: Row) -> int:
+    """How many cells at the beginning are equal."""
+    equal = 0
+    for (old, old_role), (new, new_role) in zip(before, after, strict=False):
+        if old_role != new_role:
+            break
+        same = equal_start(old, new)
+        equal += same
+        if same < max(len(old), len(new)):
+            break
+    return equal
 
 
 def _with_placeholder(rows: list[Row], text: str, width: int) -> list[Row]:

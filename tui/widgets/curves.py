@@ -54,17 +54,30 @@ def curves(history: RunHistory, name: str, view: View, *, overlaid: bool = False
     return out
 
 
+GROWTH = 1.12
+"""The axis grows by this factor at a time: between two such moments the drawn part of a curve stands still."""
+
+
 def whole(histories: Iterable[RunHistory], view: View) -> tuple[float, float]:
-    """From 0 to the newest sample of any run."""
-    ends = [float(along(h, [h.train_loss.xs[-1]], view)[0]) for h in histories if len(h.train_loss)]
+    """From 0 to a little beyond the newest sample of any run, but not beyond the last step."""
+    ends = []
+    for history in histories:
+        if len(history.train_loss):
+            newest = float(along(history, [history.train_loss.xs[-1]], view)[0])
+            roomy = GROWTH ** math.ceil(math.log(newest, GROWTH)) if newest > 0 else newest
+            if view.x_axis == "time":
+                roomy = roomy if history.running else newest
+            elif history.total_steps:
+                roomy = min(roomy, float(along(history, [history.total_steps], view)[0]))
+            ends.append(max(roomy, newest))
     return 0.0, max([*ends, 1e-9])
 
 
-def axes(histories: Sequence[RunHistory], name: str, view: View) -> Axes:
-    """Axes that all panes share, so that the eye compares; y fits what is in sight."""
+def axes(series: Sequence[Series], name: str, view: View, extent: tuple[float, float]) -> Axes:
+    """Axes that all panes share, so that the eye compares; y fits what is in sight of these curves of all engines."""
     percent, log_y, x_name = name == "accuracy", view.log_y and name == "loss", X_NAMES[view.x_axis]
-    x_range = view.window(whole(histories, view))
-    found = value_range([_within(one, x_range) for h in histories for one in curves(h, name, view)])
+    x_range = view.window(extent)
+    found = value_range([_within(one, x_range) for one in series] if view.stretch is not None else series)
     if found is None:
         return Axes(percent=percent, x_name=x_name)
     low, high = found[1]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Self
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.geometry import Region
 from textual.widgets import Static
 
 from engines.api import (
@@ -30,11 +32,12 @@ from engines.api import (
     RunHistory,
 )
 from tui import formatting
-from tui.charts.line_chart import Axes
+from tui.charts.cells import equal_start
+from tui.charts.line_chart import Axes, Series
 from tui.charts.spark import bar, spark
 from tui.charts.view import View
 from tui.widgets.chart import LineChart
-from tui.widgets.curves import curves, place, reading
+from tui.widgets.curves import place, reading
 
 GLYPHS = {
     TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■", DIVERGED: "✗", FAILED: "✗", OFF: "○", READY: "○",
@@ -45,19 +48,45 @@ SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
 class Line(Static):
-    """One line of text that repaints only when it says something new."""
+    """One line of text that repaints only what it says anew: every cell costs bytes over SSH."""
 
     DEFAULT_CSS = "Line { height: 1; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's name
         super().__init__("", id=id, classes=classes, markup=False)
-        self._said: Text | None = None
+        self._said = Text()
+        self._changed: Region | None = None
 
     def say(self, text: Text) -> None:
         """Show the text."""
-        if text != self._said or text.spans != (self._said.spans if self._said else None):
-            self._said = text
-            self.update(text, layout=False)
+        if text.plain == self._said.plain and text.spans == self._said.spans:
+            return
+        start, end = changed_cells(self._said, text)
+        whole = max(text.cell_len, self._said.cell_len) > self.content_size.width  # an ellipsis stands elsewhere
+        self._changed = None if whole else Region(start, 0, max(end - start, 1), 1)
+        self._said = text
+        self.update(text, layout=False)
+        self._changed = None
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Repaint; after `say`, only what changed."""
+        if self._changed is not None and not (regions or layout or recompose):
+            regions = (self._changed,)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+
+def changed_cells(before: Text, after: Text) -> tuple[int, int]:
+    """[start, end) of the cells that differ; everything where a character is wider than a cell."""
+    old, new = before.plain, after.plain
+    length = max(before.cell_len, after.cell_len)
+    if before.cell_len != len(old) or after.cell_len != len(new):
+        return 0, length
+    other = set(before.spans) ^ set(after.spans)
+    start = min([equal_start(old, new), *(span.start for span in other)])
+    if len(old) != len(new):
+        return start, length
+    same_end = equal_start(old[::-1], new[::-1])
+    return start, max([len(new) - same_end, *(span.end for span in other)])
 
 
 class EnginePanel(Vertical):
@@ -103,12 +132,11 @@ class EnginePanel(Vertical):
         self.query_one("#cpu", Line).say(_cpu(history, self._room, self.ascii_only))
         self.query_one("#gpu", Line).say(_gpu(history, machine, self._room, self.ascii_only))
 
-    def show_curves(self, history: RunHistory, view: View, axes: Mapping[str, Axes]) -> None:
-        """The curves, on axes that all panes share."""
-        for name in axes:
-            chart = self.query_one(f"#{name}", LineChart)
-            if chart.display and chart.size.height:
-                chart.show(curves(history, name, view), axes[name])
+    def show_curves(self, name: str, series: Sequence[Series], axes: Axes) -> None:
+        """The curves of "loss" or "accuracy", on axes that all panes share."""
+        chart = self.query_one(f"#{name}", LineChart)
+        if chart.display and chart.size.height:
+            chart.show(series, axes)
 
     ascii_only = False
     turn_of = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -10,10 +10,10 @@ from textual.containers import Horizontal, Vertical
 
 from engines.api import TITLES, RunHistory
 from tui import formatting
-from tui.charts.line_chart import Axes
+from tui.charts.line_chart import Axes, Series
 from tui.charts.view import View
 from tui.widgets.chart import LineChart
-from tui.widgets.curves import DASHED, MARKERS, curves, place, reading
+from tui.widgets.curves import DASHED, MARKERS, place, reading
 from tui.widgets.engine_panel import Line
 
 
@@ -27,15 +27,10 @@ class Overlay(Horizontal):
                 yield Line(id=f"overlay-{name}-legend")
                 yield LineChart("waiting for the first step", id=f"overlay-{name}-chart")
 
-    def show(
-        self,
-        histories: Sequence[RunHistory],
-        view: View,
-        axes: Mapping[str, Axes],
-        colors: dict[str, str],
-        ascii_only: bool,
+    def show_figures(
+        self, histories: Sequence[RunHistory], view: View, colors: dict[str, str], ascii_only: bool
     ) -> None:
-        """The figures, and the curves where there are axes for them."""
+        """Which line is whose, and its newest figures, or those at the cursor."""
         for name in ("loss", "accuracy"):
             box = self.query_one(f"#overlay-{name}", Vertical)
             if not box.display:
@@ -45,9 +40,12 @@ class Overlay(Horizontal):
                 box.border_title = title
             legend = _legend(name, histories, view, colors, ascii_only, box.content_size.width)
             self.query_one(f"#overlay-{name}-legend", Line).say(legend)
-            chart = self.query_one(f"#overlay-{name}-chart", LineChart)
-            if name in axes and chart.size.height:
-                chart.show([s for h in histories for s in curves(h, name, view, overlaid=True)], axes[name])
+
+    def show_curves(self, name: str, series: Sequence[Series], axes: Axes) -> None:
+        """The curves of all engines."""
+        chart = self.query_one(f"#overlay-{name}-chart", LineChart)
+        if chart.size.height:
+            chart.show(series, axes)
 
 
 def _legend(
