@@ -78,10 +78,12 @@ def text_of(app: MnistApp, selector: str) -> str:
 async def test_start_trains_both_and_shows_it(size: tuple[int, int], tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, size) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
-        assert "press s to start" in text_of(app, "#panel-keras #state")
+        await until(pilot, lambda: "press s to start" in text_of(app, "#panel-keras #state"))
+        idle = app.screen.query_one("#panel-keras #loss", LineChart)
+        assert any("s starts training" in idle.render_line(y).text for y in range(idle.size.height))
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await pilot.pause(0.5)
+        await pilot.pause(1.0)
         for engine in ("pytorch", "keras"):
             assert "finished" in text_of(app, f"#panel-{engine} #state")
             assert "100 %" in text_of(app, f"#panel-{engine} #progress")

@@ -75,7 +75,7 @@ def measure(repeats: int, seconds: float, data_dir: str) -> Iterator[Measurement
     for _ in range(repeats):
         app.append(_in_the_app(10, seconds, data_dir))
         headless.append(_headless(seconds, data_dir))
-        slow.append(_in_the_app(4, seconds, data_dir))
+        slow.append(_in_the_app(2, seconds, data_dir))
 
     def row(name: str, meaning: str, figures: Sequence[float], budget: str) -> Measurement:
         return Measurement(name, meaning, tuple(figures), budget)

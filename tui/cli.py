@@ -105,7 +105,7 @@ def _run_app(options: argparse.Namespace) -> int:
         settings,
         start=options.start,
         resume=resume,
-        fps=4 if options.slow else options.fps,
+        fps=2 if options.slow else options.fps,
         runs_dir=Path(known.runs_dir(options)),
         ascii_only=options.ascii or not _utf8(),
         remember=remembered,
@@ -304,7 +304,7 @@ def _run_replay(options: argparse.Namespace) -> int:
         settings={"theme": options.theme} if options.theme else {},
         recording=events,
         speed=speed,
-        fps=4 if options.slow else options.fps,
+        fps=2 if options.slow else options.fps,
         ascii_only=options.ascii or not _utf8(),
     )
     return app.run_guarded()

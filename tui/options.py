@@ -71,7 +71,7 @@ def screen(parser: argparse.ArgumentParser) -> None:
 
     group = parser.add_argument_group("screen")
     group.add_argument("--fps", type=int, default=10, metavar="N", help="frames a second (10)")
-    group.add_argument("--slow", action="store_true", help="for slow connections: 4 frames a second")
+    group.add_argument("--slow", action="store_true", help="for slow connections: 2 frames a second")
     group.add_argument("--plain", action="store_true", help="lines of text instead of a screen")
     group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")
     group.add_argument("--theme", choices=themes.NAMES, help="the looks (mnist-dark)")

@@ -80,6 +80,12 @@ class LineChart(Widget):
         self._series, self._axes = tuple(series), axes
         self._redraw()
 
+    def hold(self, placeholder: str) -> None:
+        """Say this while there is no curve."""
+        if placeholder != self.placeholder:
+            self.placeholder = placeholder
+            self._redraw()
+
     def _redraw(self) -> None:
         width, height = self.size
         before, self._rows = self._rows, draw(self._series, self._axes, width, height, ascii_only=self.ascii_only)
@@ -165,6 +171,8 @@ def _equal_cells(before: Row, after: Row) -> int:
 
 def _with_placeholder(rows: list[Row], text: str, width: int) -> list[Row]:
     """Write a text into the middle of an empty chart."""
+    while " · " in text and len(text) + 8 > width:
+        text = text.rpartition(" · ")[0]
     if not rows or len(text) + 8 > width:
         return rows
     middle = (len(rows) - 1) // 2

@@ -43,6 +43,8 @@ GLYPHS = {
     TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■", DIVERGED: "✗", FAILED: "✗", OFF: "○", READY: "○",
 }  # fmt: skip
 STYLES = {FAILED: "$error", DIVERGED: "$error", FINISHED: "$success", STOPPED: "$warning", PAUSED: "$warning"}
+INVITATION = "s starts training · e settings · ? help"
+WAITING = "waiting for the first step"
 _PATCH = re.compile(r"(\d+\.\d+)\.\d+")
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
@@ -104,7 +106,7 @@ class EnginePanel(Vertical):
         yield Line(id="speed", classes="detail")
         yield Static("", id="notice", markup=False)
         yield Line(id="loss-heading", classes="heading")
-        yield LineChart("waiting for the first step", id="loss")
+        yield LineChart(INVITATION, id="loss")
         yield Line(id="accuracy-heading", classes="heading accuracy")
         yield LineChart(id="accuracy", classes="accuracy")
         yield Line(id="cpu", classes="usage")
@@ -125,6 +127,7 @@ class EnginePanel(Vertical):
         self.query_one("#progress", Line).say(self._progress(history, colors))
         self.query_one("#speed", Line).say(_speed(history, now, self._room))
         self._show_notice(history)
+        self.query_one("#loss", LineChart).hold(WAITING if history.requested_t is not None else INVITATION)
         for name in ("loss", "accuracy"):
             has_chart = bool(self.query_one(f"#{name}", LineChart).region.height)
             heading = _heading(name, history, view, self._room, has_chart, self.ascii_only)

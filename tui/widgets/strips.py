@@ -49,7 +49,7 @@ def header(histories: Mapping[str, RunHistory], now: float, recorded: bool, colo
         else:
             text.append(f"MNIST {data.train_size:,} + {data.test_size:,}")
     else:
-        text.append("PyTorch and Keras train the same convnet")
+        text.append("PyTorch and Keras train the same convnet, side by side · s starts")
     if config is not None:
         running = [h for h in histories.values() if h.requested_t is not None]
         wall = max((h.wall_seconds(now) for h in running), default=0.0)
