@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
@@ -78,6 +78,7 @@ def test_log_axis_labels_powers_of_ten() -> None:
     assert any(row.startswith("  0.1") for row in rows)
 
 
+@example([(0.0, 1.7e292)], 18, 9, True, False, "line")  # its axis would reach beyond the largest float
 @given(
     st.lists(st.tuples(FLOATS, FLOATS), max_size=40),
     st.integers(0, 120),

@@ -296,7 +296,7 @@ def _y_labels(axes: Axes, low: float, high: float, height: int) -> dict[int, str
     labels = {}
     for tick in ticks:
         row = int((high - tick) / (high - low) * (4 * height - 1) + 0.5) // 4
-        value = 10.0**tick if axes.log_y else tick
+        value = 10.0 ** min(tick, 308.0) if axes.log_y else tick  # a float ends there
         labels[min(max(row, 0), height - 1)] = f"{value * 100:.4g}%" if axes.percent else short_number(value)
     return labels
 
