@@ -46,7 +46,7 @@ from engines.parity import Row as ParityRow
 from engines.presets import PresetsError, tabulate
 from engines.protocol import encode, to_plain
 from engines.registry import engine_spec
-from engines.runs.comparison import CLEAR_SECONDS, Lead, Series, badge, lead, verdict
+from engines.runs.comparison import CLEAR_SECONDS, Series, badge, lead, verdict
 from engines.runs.directory import RunDirectory, events_file, list_runs, new_run_id, read_events
 from engines.runs.history import (
     BUILDING,
@@ -101,7 +101,6 @@ __all__ = [
     "EngineSpec",
     "Event",
     "GpuReading",
-    "Lead",
     "LogLine",
     "MachineHistory",
     "MachineUsage",

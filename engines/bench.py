@@ -95,7 +95,7 @@ asyncio.run(paint())
     ours = """
 import threading
 from tui.app import MnistApp
-from tui.session import Replay
+from tui.replay import Replay
 app = MnistApp(session=Replay([]))
 """
     yield _compare("first paint", paint.format(make=ours), paint.format(make="app = App()"), repeats, "≤ 1.25")

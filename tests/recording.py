@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engines.api import read_events
 from tui.app import CURVES_EVERY, MnistApp
-from tui.session import Replay
+from tui.replay import Replay
 
 RACE = Path(__file__).parent / "data" / "race.jsonl"
 
@@ -25,9 +25,8 @@ async def shown(at: float, size: tuple[int, int], theme: str = "mnist-dark", *ke
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         seconds = at
-        for _ in range(
-            CURVES_EVERY
-        ):  # frames come with the clock; drawing them here makes the picture independent of it
+        # frames come with the clock; drawing them here makes the picture independent of it
+        for _ in range(CURVES_EVERY):
             app.draw_frame()
             await pilot.pause()
         if keys:

@@ -21,13 +21,14 @@ from tests.conftest import scripted_spec
 from tui import memory, themes
 from tui.app import MnistApp
 from tui.commands import COMMANDS
+from tui.replay import Replay
 from tui.screens.dialogs import HelpDialog, QuitDialog
 from tui.screens.parity import ParityScreen
 from tui.screens.settings import SettingsScreen
 from tui.screens.train import TrainScreen
-from tui.session import Replay
 from tui.widgets.chart import LineChart
-from tui.widgets.engine_panel import EnginePanel, Line
+from tui.widgets.engine_panel import EnginePanel
+from tui.widgets.line import Line
 from tui.widgets.log_pane import LogPane
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
@@ -303,7 +304,7 @@ async def test_logs_are_searched_scrolled_and_copied(
         await until(pilot, lambda: len(log_of(app, "keras").splitlines()) == lines)
         await pilot.press("pageup", "pagedown", "end")
         await pilot.press("l")
-        assert app.check_action("copy_logs", ()) is None
+        assert app.train_screen.check_action("copy_logs", ()) is None
 
 
 async def test_help_lists_every_command(tmp_path: Path, small_mnist: Path) -> None:

@@ -14,7 +14,7 @@ from tests.conftest import line_of
 from tui.charts.line_chart import Axes, Series, draw, value_range
 from tui.charts.spark import bar, spark
 from tui.charts.ticks import nice_ticks, short_number
-from tui.widgets.engine_panel import changed_cells
+from tui.widgets.line import changed_cells
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 

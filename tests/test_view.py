@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engines.api import Series as SeedSeries
 from engines.api import TrainConfig, lead
-from engines.events import RunRequested, RunStarted, TrainProgress
+from engines.events import RunFinished, RunRequested, RunStarted, TrainProgress
 from engines.runs.history import RunHistory
 from tests.conftest import line_of
 from tui.charts.line_chart import Axes, Series, draw, x_of
 from tui.charts.view import View, smoothed, value_at
 from tui.widgets.curves import along, axes, curves, place, reading, whole
+from tui.widgets.strips import race
 
 WHOLE = (0.0, 1000.0)
 
@@ -131,7 +133,7 @@ def test_a_spike_survives_in_a_dashed_line() -> None:
 @pytest.mark.parametrize("width", [18, 60, 121])
 def test_what_one_points_at_is_what_is_drawn_there(width: int) -> None:
     for column in range(6, width):
-        x = x_of(column, width, WHOLE)
+        x = x_of(column, (width, 8), WHOLE)
         rows = line_of(draw([Series("keras", [0, 1000], [0.0, 0.0])], Axes(WHOLE, (0, 1), cursor=x), width, 8))
         assert abs(rows[0].index("┊") - column) <= 1
 
@@ -227,3 +229,25 @@ def test_the_axis_stands_still_while_a_curve_grows_a_little() -> None:
     ends = {whole([ran("keras", 0.5, steps)], View())[1] for steps in range(100, 190)}
     assert len(ends) < 15
     assert whole([ran("keras", 0.5, 199)], View())[1] <= 200
+
+
+def test_the_winner_is_who_ended_first_not_who_made_more_steps() -> None:
+    """A target reached early ends a run with fewer steps."""
+    early, late = ran("pytorch", 0.5, 50), ran("keras", 0.5, 100)
+    for history in (early, late):
+        end = history.last_t + 1.0
+        history.apply(
+            RunFinished(
+                engine=history.engine,
+                t=end,
+                outcome="completed",
+                test_accuracy=None,
+                test_loss=None,
+                best_epoch=None,
+                train_seconds=1.0,
+                wall_seconds=1.0,
+            )
+        )
+    colors = {"$pytorch": "red", "$keras": "blue"}
+    first, _ = race({"pytorch": early, "keras": late}, 0.0, SeedSeries(), 200, colors, False)
+    assert "PyTorch was first by 25.0 s" in first.plain

@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,25 +28,20 @@ from engines.api import (
     paths,
 )
 from tui import memory, terminal, themes
-from tui.charts.view import ZOOM
 from tui.commands import COMMANDS
+from tui.pace import Pace
+from tui.replay import Replay
 from tui.screens.dialogs import HelpDialog, QuitDialog
 from tui.screens.parity import ParityScreen
 from tui.screens.settings import FRAMEWORKS, SettingsScreen
 from tui.screens.train import TrainScreen
-from tui.session import Replay, Session
+from tui.session import Session
 
 FPS = 10
 FIGURES_EVERY = 2
 """Frames from figures to figures: nobody reads ten numbers a second, and each costs bytes over SSH."""
 CURVES_EVERY = 6
 """Frames from curves to curves: they cost most."""
-LATE = 0.5
-"""Frames that come later than this share of their period, on average, are thinned out."""
-SLOWEST = 5
-"""At most every so many ticks is a frame, however late they come."""
-RECOVERY_FRAMES = 20
-"""Frames in time after which more are drawn again."""
 CLOSE_SECONDS = 3.5
 CUT_OFF_SECONDS = 4.5
 """Leaving takes no longer than this, whatever hangs."""
@@ -94,9 +88,8 @@ class MnistApp(App[None]):
         self._specs = tuple(specs)
         self._cache_dir = cache_dir or paths.cache_dir()
         self._fps = min(max(fps, 1), 60)
-        self._frame = self._tick = 0
-        self._every = 1
-        self._ticked = self._lateness = 0.0
+        self._pace = Pace(1 / self._fps)
+        self._frame = 0
         self._stale: set[str] = set()
         self._frames: Timer | None = None
         self._remember = remember
@@ -133,7 +126,7 @@ class MnistApp(App[None]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, self.leave, 128 + number)
-        self._frames = self.set_interval(1 / self._fps, self.draw_frame)
+        self._frames = self.set_interval(1 / self._fps, self.tick)
         if self._resume is not None:
             self._go_on_with(self._resume, {n: v for n, v in self.settings.items() if n != "framework"})
         elif self._start_at_once:
@@ -180,11 +173,14 @@ class MnistApp(App[None]):
 
     # Frames
 
+    def tick(self) -> None:
+        """A frame, when it is due."""
+        if self._pace.draws(time.monotonic()):
+            self.draw_frame()
+
     def draw_frame(self) -> None:
         """Fold what happened and show it."""
         if not self.is_running or not self.screen_stack:  # a last tick while the app comes down
-            return
-        if not self._in_time():
             return
         self._frame += 1
         self._stale |= self.session.drain()
@@ -193,24 +189,10 @@ class MnistApp(App[None]):
             self.train_screen.show_frame(self._stale, with_curves)
         if with_curves:
             self._stale = set()
-        possible = tuple(self.check_action(command.name, command.arguments) for command in COMMANDS)
+        possible = tuple(self.check_action(command.name, ()) for command in COMMANDS if command.target == "app")
         if possible != self._possible:  # the footer is built anew each time, which costs more than a frame
             self._possible = possible
             self.refresh_bindings()
-
-    def _in_time(self) -> bool:
-        """Whether to draw at this tick: ticks that come late (a slow connection, a busy machine) thin the frames out."""
-        now, period = time.monotonic(), 1 / self._fps
-        late = now - self._ticked - period if self._ticked else 0.0
-        self._ticked = now
-        self._lateness += 0.1 * (min(max(late, 0.0), 1.0) - self._lateness)
-        if self._lateness > LATE * period:
-            self._every = min(self._every + 1, SLOWEST)
-            self._lateness = 0.0
-        elif self._lateness < 0.1 * LATE * period and self._frame % RECOVERY_FRAMES == 0:
-            self._every = max(self._every - 1, 1)
-        self._tick += 1
-        return self._tick % self._every == 0
 
     # Commands
 
@@ -252,8 +234,6 @@ class MnistApp(App[None]):
             return True if running and not self.session.recorded else None
         if action == "parity":
             return True if self._specs and not self.session.running else None
-        if action in ("copy_logs", "scroll_logs"):
-            return True if self.train_screen.with_logs else None
         if action == "settings" and self.session.recorded:
             return None
         return True
@@ -327,66 +307,6 @@ class MnistApp(App[None]):
                 self.action_start()
 
         self.push_screen(SettingsScreen(self.settings, list(devices.values())), done)
-
-    def action_log(self) -> None:
-        """Show or hide the logs."""
-        self.train_screen.toggle_logs()
-
-    def action_find(self) -> None:
-        """Search the logs."""
-        self.train_screen.search()
-
-    def action_scroll_logs(self, pages: int) -> None:
-        """Through the logs."""
-        self.train_screen.scroll_logs(pages)
-
-    def action_copy_logs(self) -> None:
-        """To the clipboard of the terminal, over SSH too (OSC 52)."""
-        text = self.train_screen.log_text
-        self.copy_to_clipboard(text)
-        self.notify(f"{len(text.splitlines()):,} lines of log copied.", timeout=2)
-
-    def action_log_scale(self) -> None:
-        """Logarithmic or linear loss."""
-        screen = self.train_screen
-        screen.look(replace(screen.view, log_y=not screen.view.log_y))
-
-    def action_x_axis(self) -> None:
-        """Steps, epochs or seconds."""
-        self.train_screen.look(self.train_screen.view.with_next_axis())
-
-    def action_smooth(self) -> None:
-        """Smoother, then raw again."""
-        view = self.train_screen.view.with_next_smoothing()
-        self.train_screen.look(view)
-        self.notify(f"Smoothing {view.smoothing:g}" if view.smoothing else "Not smoothed", timeout=1.5)
-
-    def action_overlay(self) -> None:
-        """Both in one pair of charts, or a pane each."""
-        self.train_screen.lay_out("overlaid" if self.train_screen.layout_name == "beside" else "beside")
-
-    def action_maximise(self) -> None:
-        """The loss alone, the accuracy alone, all again."""
-        following = {"loss": "accuracy", "accuracy": "beside"}
-        self.train_screen.lay_out(following.get(self.train_screen.layout_name, "loss"))
-
-    def action_zoom(self, notches: int) -> None:
-        """Closer, or further away."""
-        screen = self.train_screen
-        screen.look(screen.view.zoomed(ZOOM**notches, screen.whole))
-
-    def action_pan(self, share: float) -> None:
-        """Along the runs."""
-        screen = self.train_screen
-        screen.look(screen.view.panned(share, screen.whole))
-
-    def action_point(self, columns: int) -> None:
-        """Move the cursor."""
-        self.train_screen.point(columns)
-
-    def action_reset_view(self) -> None:
-        """Everything in sight."""
-        self.train_screen.look(self.train_screen.view.reset())
 
     def action_focus_engine(self) -> None:
         """Aim at the next engine, then at both."""

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.api import Measurement, TrainProgress, bench, read_events
+from engines.api import Measurement, TrainConfig, TrainProgress, bench, read_events
 
 COLUMNS, ROWS = 120, 40
 WARM_UP_SECONDS = 3.0
@@ -157,7 +157,7 @@ def _window(child: subprocess.Popen[bytes], runs: Path, seconds: float) -> tuple
     for engine in ("pytorch", "keras"):
         seen = [one for one in _progress(runs) if one.engine == engine and begin <= one.t <= end]
         if len(seen) > 1:
-            speed += (seen[-1].global_step - seen[0].global_step) * 128 / (seen[-1].t - seen[0].t)
+            speed += (seen[-1].global_step - seen[0].global_step) * TrainConfig().batch_size / (seen[-1].t - seen[0].t)
     return begin, end, speed
 
 

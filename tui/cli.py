@@ -216,7 +216,7 @@ def _bench_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_bench(options: argparse.Namespace) -> int:
-    from tui import headless
+    from tui import bench
 
     unknown = [one for one in options.what if one not in BENCHES]
     if unknown:
@@ -224,7 +224,7 @@ def _run_bench(options: argparse.Namespace) -> int:
     if options.repeats < 1:
         raise UsageError("--repeats must be at least 1.")
     what = options.what or BENCHES
-    return headless.measure(
+    return bench.measure(
         known.specs(options), what, repeats=options.repeats, data_dir=options.data_dir, json_lines=options.json
     )
 

@@ -15,7 +15,7 @@ KEY_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Something the user can ask for; `action_<name>` of the app does it."""
+    """Something the user can ask for; `action_<name>` of its target does it."""
 
     name: str
     keys: str
@@ -25,11 +25,13 @@ class Command:
     footer: bool = True
     arguments: tuple[float, ...] = ()
     """What `action_<name>` is given."""
+    target: str = "app"
+    """"app", or "screen" for what only that screen shows."""
 
     @property
     def action(self) -> str:
         """The command as Textual calls it."""
-        return f"{self.name}({', '.join(map(repr, self.arguments))})"
+        return f"{self.target}.{self.name}({', '.join(map(repr, self.arguments))})"
 
     @property
     def binding(self) -> Binding:
@@ -60,28 +62,79 @@ COMMANDS = (
     ),
     Command("settings", "e", "Settings", "Framework, device, preset, epochs and the rest."),
     Command("parity", "p", "Proof", "Prove that both frameworks train the same thing: same weights, same steps."),
-    Command("log", "l", "Log", "What each framework's process printed."),
-    Command("find", "slash", "Find", "Search the logs as you type; esc shows all lines again.", footer=False),
-    Command("copy_logs", "L", "Copy log", "Copy the log to your clipboard, over SSH too.", footer=False),
-    Command("scroll_logs", "pageup", "Log up", "Scroll the logs; they stop following.", False, (-1,)),
-    Command("scroll_logs", "pagedown", "Log down", "Scroll the logs.", False, (1,)),
-    Command("scroll_logs", "end", "Log end", "Follow the newest lines again.", False, (9,)),
-    Command("overlay", "o", "Overlay", "Both frameworks in one pair of charts, or a pane each."),
-    Command("maximise", "m", "Maximise", "One chart alone: the loss, then the accuracy, then all again.", footer=False),
-    Command("x_axis", "X", "X axis", "Steps, epochs, or seconds since the start.", footer=False),
-    Command("log_scale", "y", "Log y", "The loss on a logarithmic axis, or back.", footer=False),
+    Command("log", "l", "Log", "What each framework's process printed.", target="screen"),
     Command(
-        "smooth", "v", "Smooth", "Smooth the curves more, or not; the raw samples stay faintly there.", footer=False
+        "find",
+        "slash",
+        "Find",
+        "Search the logs as you type; esc shows all lines again.",
+        footer=False,
+        target="screen",
     ),
     Command(
-        "point", "left", "Cursor left", "Read values further left, in all charts; the mouse does too.", False, (-1,)
+        "copy_logs", "L", "Copy log", "Copy the log to your clipboard, over SSH too.", footer=False, target="screen"
     ),
-    Command("point", "right", "Cursor right", "Read values further right.", False, (1,)),
-    Command("zoom", "plus,equals_sign", "Zoom in", "Closer, around the cursor; the mouse wheel does too.", False, (1,)),
-    Command("zoom", "minus", "Zoom out", "Further away.", False, (-1,)),
-    Command("pan", "shift+left", "Earlier", "Move along what is zoomed; shift and the wheel do too.", False, (-0.25,)),
-    Command("pan", "shift+right", "Later", "At the end, the charts follow the newest step again.", False, (0.25,)),
-    Command("reset_view", "0,escape", "All", "Everything in sight, no cursor.", footer=False),
+    Command("scroll_logs", "pageup", "Log up", "Scroll the logs; they stop following.", False, (-1,), target="screen"),
+    Command("scroll_logs", "pagedown", "Log down", "Scroll the logs.", False, (1,), target="screen"),
+    Command("scroll_logs", "end", "Log end", "Follow the newest lines again.", False, (9,), target="screen"),
+    Command("overlay", "o", "Overlay", "Both frameworks in one pair of charts, or a pane each.", target="screen"),
+    Command(
+        "maximise",
+        "m",
+        "Maximise",
+        "One chart alone: the loss, then the accuracy, then all again.",
+        footer=False,
+        target="screen",
+    ),
+    Command("x_axis", "X", "X axis", "Steps, epochs, or seconds since the start.", footer=False, target="screen"),
+    Command("log_scale", "y", "Log y", "The loss on a logarithmic axis, or back.", footer=False, target="screen"),
+    Command(
+        "smooth",
+        "v",
+        "Smooth",
+        "Smooth the curves more, or not; the raw samples stay faintly there.",
+        footer=False,
+        target="screen",
+    ),
+    Command(
+        "point",
+        "left",
+        "Cursor left",
+        "Read values further left, in all charts; the mouse does too.",
+        False,
+        (-1,),
+        target="screen",
+    ),
+    Command("point", "right", "Cursor right", "Read values further right.", False, (1,), target="screen"),
+    Command(
+        "zoom",
+        "plus,equals_sign",
+        "Zoom in",
+        "Closer, around the cursor; the mouse wheel does too.",
+        False,
+        (1,),
+        target="screen",
+    ),
+    Command("zoom", "minus", "Zoom out", "Further away.", False, (-1,), target="screen"),
+    Command(
+        "pan",
+        "shift+left",
+        "Earlier",
+        "Move along what is zoomed; shift and the wheel do too.",
+        False,
+        (-0.25,),
+        target="screen",
+    ),
+    Command(
+        "pan",
+        "shift+right",
+        "Later",
+        "At the end, the charts follow the newest step again.",
+        False,
+        (0.25,),
+        target="screen",
+    ),
+    Command("reset_view", "0,escape", "All", "Everything in sight, no cursor.", footer=False, target="screen"),
     Command(
         "focus_engine",
         "1,2",

@@ -80,21 +80,21 @@ def draw(series: Sequence[Series], axes: Axes, width: int, height: int, *, ascii
     """The chart as exactly `height` rows of exactly `width` cells, whatever the data and the size."""
     if width <= 0 or height <= 0:
         return [[] for _ in range(max(height, 0))]
-    with_axes = width >= 18 and height >= 4
-    gutter = GUTTER if with_axes else 0
-    plot_width, plot_height = width - gutter, height - (1 if with_axes else 0)
+    columns = plot_width(width, height)
+    with_axes = columns < width
+    plot_height = height - with_axes
     filled = sorted((one for one in series if len(one.xs)), key=lambda one: (one.kind == "points", not one.faint))
     box = _box(filled, axes)
     if box is None:
         (x_low, x_high), (y_low, y_high) = axes.x_range or (0.0, 1.0), axes.y_range or (0.0, 1.0)
         if axes.log_y:
             y_low, y_high = _log(y_low), _log(y_high)
-        cells = _Cells(plot_width, plot_height)
+        cells = _Cells(columns, plot_height)
     else:
         x_low, x_high, y_low, y_high = box
-        cells = _paint(filled, axes, box, plot_width, plot_height, ascii_only)
+        cells = _paint(filled, axes, box, columns, plot_height, ascii_only)
     if axes.cursor is not None and x_low <= axes.cursor <= x_high > x_low:
-        at = int((axes.cursor - x_low) / (x_high - x_low) * (2 * plot_width - 1) + 0.5) // 2
+        at = int((axes.cursor - x_low) / (x_high - x_low) * (2 * columns - 1) + 0.5) // 2
         cells.rule(at, ":" if ascii_only else "┊")
     rows = [cells.row(i, ascii_only) for i in range(plot_height)]
     if not with_axes:
@@ -110,7 +110,7 @@ def draw(series: Sequence[Series], axes: Axes, width: int, height: int, *, ascii
         [
             (f"{axes.x_name:>5.5}", "label"),
             (corner, "axis"),
-            *_x_row(x_low, x_high, plot_width, flat, bool(box or axes.x_range)),
+            *_x_row(x_low, x_high, columns, flat, bool(box or axes.x_range)),
         ]
     )
     return out
@@ -135,15 +135,15 @@ def _box(series: Sequence[Series], axes: Axes) -> tuple[float, float, float, flo
     return x_low, x_high, y_low, y_high
 
 
-def plot_width(width: int) -> int:
-    """Cells of the plot in a chart that is so wide."""
-    return width - GUTTER if width >= 18 else width
+def plot_width(width: int, height: int) -> int:
+    """Columns of cells that the plot has in a chart of that size: a small one has no axes."""
+    return width - GUTTER if width >= 18 and height >= 4 else width
 
 
-def x_of(column: int, width: int, x_range: tuple[float, float]) -> float:
-    """What x the middle of a cell stands for, in a chart that is `width` cells wide; the column counts from the chart's left."""
-    wide = plot_width(width)
-    share = (column - (width - wide) + 0.5) / max(wide, 1)
+def x_of(column: int, size: tuple[int, int], x_range: tuple[float, float]) -> float:
+    """What x the middle of a cell stands for, in a chart of (width, height) cells; the column counts from the chart's left."""
+    wide = plot_width(*size)
+    share = (column - (size[0] - wide) + 0.5) / max(wide, 1)
     return x_range[0] + min(max(share, 0.0), 1.0) * (x_range[1] - x_range[0])
 
 

@@ -12,11 +12,13 @@ from textual.widgets import Footer, Input
 
 from tui.charts.line_chart import plot_width
 from tui.charts.view import ZOOM, View
-from tui.session import Replay, Session
+from tui.replay import Replay
+from tui.session import Session
 from tui.widgets import strips
 from tui.widgets.chart import LineChart
 from tui.widgets.curves import axes, curves, whole
-from tui.widgets.engine_panel import EnginePanel, Line
+from tui.widgets.engine_panel import EnginePanel
+from tui.widgets.line import Line
 from tui.widgets.log_pane import LogPane
 from tui.widgets.overlay import Overlay
 
@@ -95,17 +97,22 @@ class TrainScreen(Screen[None]):
 
     # Logs
 
-    def toggle_logs(self, shown: bool | None = None) -> None:
-        """Show or hide the log panes."""
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Logs that are hidden are neither copied nor scrolled."""
+        return None if action in ("copy_logs", "scroll_logs") and not self.query_one("#logs").display else True
+
+    def action_log(self) -> None:
+        """Show or hide the logs."""
         logs = self.query_one("#logs")
-        logs.display = not logs.display if shown is None else shown
+        logs.display = not logs.display
         if not logs.display:
             self._end_search("")
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
 
-    def search(self) -> None:
+    def action_find(self) -> None:
         """Ask what to find in the logs."""
-        self.toggle_logs(True)
+        if not self.query_one("#logs").display:
+            self.action_log()
         find = self.query_one("#find", Input)
         find.display = True
         find.focus()
@@ -118,11 +125,6 @@ class TrainScreen(Screen[None]):
         """What was found stays."""
         self._end_search(None)
 
-    def key_escape(self) -> None:
-        """All lines again."""
-        if self.query_one("#find", Input).has_focus:
-            self._end_search("")
-
     def _find(self, text: str) -> None:
         for pane in self.query(LogPane):
             pane.find(text, self.session.histories[pane.engine])
@@ -134,24 +136,20 @@ class TrainScreen(Screen[None]):
         find.display = bool(find.value)
         self.set_focus(None)
 
-    def scroll_logs(self, pages: int) -> None:
-        """Through the logs by pages; beyond all pages to their beginning or end."""
+    def action_scroll_logs(self, pages: int) -> None:
+        """Through the logs by pages; by more than one at a time to their beginning or end."""
         for pane in self.query(LogPane):
             if abs(pages) > 1:
                 (pane.scroll_end if pages > 0 else pane.scroll_home)(animate=False)
             else:
                 (pane.scroll_page_down if pages > 0 else pane.scroll_page_up)(animate=False)
 
-    @property
-    def log_text(self) -> str:
-        """What the shown logs say, of the engine that is aimed at, or of all."""
+    def action_copy_logs(self) -> None:
+        """What is shown of the engine that is aimed at, or of all, to the terminal's clipboard, over SSH too (OSC 52)."""
         panes = [pane for pane in self.query(LogPane) if self.aim in (None, pane.engine)]
-        return "\n".join(line for pane in panes for line in pane.lines_of(self.session.histories[pane.engine]))
-
-    @property
-    def with_logs(self) -> bool:
-        """Whether the logs are shown."""
-        return bool(self.query("#logs")) and self.query_one("#logs").display
+        lines = [line for pane in panes for line in pane.lines_of(self.session.histories[pane.engine])]
+        self.app.copy_to_clipboard("\n".join(lines))
+        self.notify(f"{len(lines):,} lines of log copied.", timeout=2)
 
     def _palette(self) -> dict[str, str]:
         """The theme's colours that lines are written in; looked up once for each theme."""
@@ -203,11 +201,48 @@ class TrainScreen(Screen[None]):
         """All of x that there is to see."""
         return whole(self.session.histories.values(), self.view)
 
-    def point(self, columns: int) -> None:
+    def action_overlay(self) -> None:
+        """Both in one pair of charts, or a pane each."""
+        self.lay_out("overlaid" if self.layout_name == "beside" else "beside")
+
+    def action_maximise(self) -> None:
+        """The loss alone, the accuracy alone, all again."""
+        self.lay_out({"loss": "accuracy", "accuracy": "beside"}.get(self.layout_name, "loss"))
+
+    def action_x_axis(self) -> None:
+        """Steps, epochs or seconds."""
+        self.look(self.view.with_next_axis())
+
+    def action_log_scale(self) -> None:
+        """Logarithmic or linear loss."""
+        self.look(replace(self.view, log_y=not self.view.log_y))
+
+    def action_smooth(self) -> None:
+        """Smoother, then raw again."""
+        self.look(self.view.with_next_smoothing())
+        self.notify(f"Smoothing {self.view.smoothing:g}" if self.view.smoothing else "Not smoothed", timeout=1.5)
+
+    def action_zoom(self, notches: int) -> None:
+        """Closer, or further away."""
+        self.look(self.view.zoomed(ZOOM**notches, self.whole))
+
+    def action_pan(self, share: float) -> None:
+        """Along the runs."""
+        self.look(self.view.panned(share, self.whole))
+
+    def action_point(self, columns: int) -> None:
         """Move the cursor by so many columns."""
         chart = next((chart for chart in self.query(LineChart) if chart.size.width), None)
         self._by_mouse = False
-        self.look(self.view.pointed(columns, plot_width(chart.size.width) if chart else 40, self.whole))
+        columns_shown = plot_width(*chart.size) if chart else 40
+        self.look(self.view.pointed(columns, columns_shown, self.whole))
+
+    def action_reset_view(self) -> None:
+        """Out of the search; else everything in sight."""
+        if self.query_one("#find", Input).has_focus:
+            self._end_search("")
+        else:
+            self.look(self.view.reset())
 
     def on_line_chart_pointed(self, event: LineChart.Pointed) -> None:
         """The mouse moves the cursor of all charts, and takes away only the one that it brought."""

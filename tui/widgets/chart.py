@@ -66,9 +66,9 @@ class LineChart(Widget):
     }
     """
 
-    def __init__(self, placeholder: str = "", *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's name
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's name
         super().__init__(id=id, classes=classes)
-        self.placeholder = placeholder
+        self.placeholder = ""
         self.ascii_only = False
         self._series: tuple[Series, ...] = ()
         self._axes = Axes()
@@ -100,7 +100,7 @@ class LineChart(Widget):
 
     def _x(self, column: int) -> float | None:
         known = self._axes.x_range
-        return x_of(column, self.size.width, known) if known and self._series else None
+        return x_of(column, self.size, known) if known and self._series else None
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """The cursor of all charts follows the mouse."""

@@ -123,3 +123,9 @@ def place(view: View) -> str:
     if view.x_axis == "step":
         return f"step {view.cursor:,.0f}"
     return f"epoch {view.cursor:.2f}" if view.x_axis == "epoch" else f"{view.cursor:.1f} s"
+
+
+def placeholder(histories: Iterable[RunHistory]) -> str:
+    """What an empty chart says."""
+    asked = any(history.requested_t is not None for history in histories)
+    return "waiting for the first step" if asked else "s starts training · e settings · ? help"

@@ -6,12 +6,10 @@ import math
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Self
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.geometry import Region
 from textual.widgets import Static
 
 from engines.api import (
@@ -32,63 +30,19 @@ from engines.api import (
     RunHistory,
 )
 from tui import formatting
-from tui.charts.cells import equal_start
 from tui.charts.line_chart import Axes, Series
 from tui.charts.spark import bar, spark
 from tui.charts.view import View
 from tui.widgets.chart import LineChart
-from tui.widgets.curves import place, reading
+from tui.widgets.curves import place, placeholder, reading
+from tui.widgets.line import Line
 
 GLYPHS = {
     TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■", DIVERGED: "✗", FAILED: "✗", OFF: "○", READY: "○",
 }  # fmt: skip
 STYLES = {FAILED: "$error", DIVERGED: "$error", FINISHED: "$success", STOPPED: "$warning", PAUSED: "$warning"}
-INVITATION = "s starts training · e settings · ? help"
-WAITING = "waiting for the first step"
 _PATCH = re.compile(r"(\d+\.\d+)\.\d+")
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-
-
-class Line(Static):
-    """One line of text that repaints only what it says anew: every cell costs bytes over SSH."""
-
-    DEFAULT_CSS = "Line { height: 1; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }"
-
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's name
-        super().__init__("", id=id, classes=classes, markup=False)
-        self._said = Text()
-        self._changed: Region | None = None
-
-    def say(self, text: Text) -> None:
-        """Show the text."""
-        if text.plain == self._said.plain and text.spans == self._said.spans:
-            return
-        start, end = changed_cells(self._said, text)
-        whole = max(text.cell_len, self._said.cell_len) > self.content_size.width  # an ellipsis stands elsewhere
-        self._changed = None if whole else Region(start, 0, max(end - start, 1), 1)
-        self._said = text
-        self.update(text, layout=False)
-        self._changed = None
-
-    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Repaint; after `say`, only what changed."""
-        if self._changed is not None and not (regions or layout or recompose):
-            regions = (self._changed,)
-        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
-
-
-def changed_cells(before: Text, after: Text) -> tuple[int, int]:
-    """[start, end) of the cells that differ; everything where a character is wider than a cell."""
-    old, new = before.plain, after.plain
-    length = max(before.cell_len, after.cell_len)
-    if before.cell_len != len(old) or after.cell_len != len(new):
-        return 0, length
-    other = set(before.spans) ^ set(after.spans)
-    start = min([equal_start(old, new), *(span.start for span in other)])
-    if len(old) != len(new):
-        return start, length
-    same_end = equal_start(old[::-1], new[::-1])
-    return start, max([len(new) - same_end, *(span.end for span in other)])
 
 
 class EnginePanel(Vertical):
@@ -106,7 +60,7 @@ class EnginePanel(Vertical):
         yield Line(id="speed", classes="detail")
         yield Static("", id="notice", markup=False)
         yield Line(id="loss-heading", classes="heading")
-        yield LineChart(INVITATION, id="loss")
+        yield LineChart(id="loss")
         yield Line(id="accuracy-heading", classes="heading accuracy")
         yield LineChart(id="accuracy", classes="accuracy")
         yield Line(id="cpu", classes="usage")
@@ -127,7 +81,7 @@ class EnginePanel(Vertical):
         self.query_one("#progress", Line).say(self._progress(history, colors))
         self.query_one("#speed", Line).say(_speed(history, now, self._room))
         self._show_notice(history)
-        self.query_one("#loss", LineChart).hold(WAITING if history.requested_t is not None else INVITATION)
+        self.query_one("#loss", LineChart).hold(placeholder([history]))
         for name in ("loss", "accuracy"):
             has_chart = bool(self.query_one(f"#{name}", LineChart).region.height)
             heading = _heading(name, history, view, self._room, has_chart, self.ascii_only)

@@ -21,6 +21,7 @@ class LogPane(RichLog, can_focus=False):
         self.border_title = f"{TITLES.get(engine, engine)} log"
         self._written = 0
         self._wanted = ""
+        self._found = 0
 
     def show_log(self, history: RunHistory) -> None:
         """Append the lines that came since the last call."""
@@ -30,15 +31,15 @@ class LogPane(RichLog, can_focus=False):
         self._written = history.log_count
         for line in list(history.log)[len(history.log) - new :]:
             if self._matches(line):
+                self._found += 1
                 self.write(self._said(line, history.spawned_t), scroll_end=self.is_vertical_scroll_end)
         self.border_subtitle = self._state(history)
 
     def find(self, text: str, history: RunHistory) -> None:
         """Show only the lines that hold this text, whatever its case; all lines for an empty one."""
         if text != self._wanted:
-            self._wanted, self._written = text, 0
             self.clear()
-            self._written = history.log_count - len(history.log)
+            self._wanted, self._found, self._written = text, 0, history.log_count - len(history.log)
             self.show_log(history)
 
     def lines_of(self, history: RunHistory) -> list[str]:
@@ -63,7 +64,7 @@ class LogPane(RichLog, can_focus=False):
             return "nothing yet"
         parts = [f"{history.log_count:,} lines"]
         if self._wanted:
-            parts.insert(0, f"{sum(map(self._matches, history.log)):,} hold “{formatting.plain(self._wanted)}”")
+            parts.insert(0, f"{self._found:,} hold “{formatting.plain(self._wanted)}”")
         if not self.is_vertical_scroll_end:
             parts.append("end follows again")
         return " · ".join(parts)

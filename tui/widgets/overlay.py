@@ -13,8 +13,8 @@ from tui import formatting
 from tui.charts.line_chart import Axes, Series
 from tui.charts.view import View
 from tui.widgets.chart import LineChart
-from tui.widgets.curves import DASHED, MARKERS, place, reading
-from tui.widgets.engine_panel import Line
+from tui.widgets.curves import DASHED, MARKERS, place, placeholder, reading
+from tui.widgets.line import Line
 
 
 class Overlay(Horizontal):
@@ -25,7 +25,7 @@ class Overlay(Horizontal):
         for name in ("loss", "accuracy"):
             with Vertical(id=f"overlay-{name}", classes="overlay"):
                 yield Line(id=f"overlay-{name}-legend")
-                yield LineChart("waiting for the first step", id=f"overlay-{name}-chart")
+                yield LineChart(id=f"overlay-{name}-chart")
 
     def show_figures(
         self, histories: Sequence[RunHistory], view: View, colors: dict[str, str], ascii_only: bool
@@ -40,6 +40,7 @@ class Overlay(Horizontal):
                 box.border_title = title
             legend = _legend(name, histories, view, colors, ascii_only, box.content_size.width)
             self.query_one(f"#overlay-{name}-legend", Line).say(legend)
+            self.query_one(f"#overlay-{name}-chart", LineChart).hold(placeholder(histories))
 
     def show_curves(self, name: str, series: Sequence[Series], axes: Axes) -> None:
         """The curves of all engines."""

@@ -143,7 +143,11 @@ def _leader(runs: list[RunHistory]) -> tuple[str, ...]:
     name = TITLES.get(first.engine, first.engine)
     changes = f" · {first.changes} lead change{'s' * (first.changes != 1)}" if first.changes else ""
     if all(h.finished for h in runs):
-        gap = f"{abs(runs[0].wall_seconds(0.0) - runs[1].wall_seconds(0.0)):.1f} s"
+        winner, other = sorted(runs, key=lambda h: h.wall_seconds(0.0))[:2]
+        name, gap = (
+            TITLES.get(winner.engine, winner.engine),
+            f"{other.wall_seconds(0.0) - winner.wall_seconds(0.0):.1f} s",
+        )
         return f"{name} was first by {gap}{changes}", f"{name} was first by {gap}", f"{name} +{gap}"
     if first.seconds < CLEAR_SECONDS:
         return f"neck and neck{changes}", "neck and neck"
