@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cksum pyproject.toml | cut -d' ' -f1)
 
-.PHONY: run test check lint types imports gpu-check pictures clean help
+.PHONY: run test check lint types imports faults gpu-check pictures clean help
 
 run: $(STAMP)  ## open the app, training at once on the data there is
 	$(BIN)/mnist-tui --start $(ARGS)
@@ -23,6 +23,9 @@ types: $(STAMP)
 
 imports: $(STAMP)
 	$(BIN)/lint-imports
+
+faults: $(STAMP)  ## everything that may go wrong, tried for real, in one table
+	$(BIN)/python -m pytest tests/faults -m 'slow or not slow' $(ARGS)
 
 gpu-check:  ## everything that needs a CUDA GPU, with whatever this machine's Python has
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m tests.gpu_check

@@ -1,0 +1,1 @@
+"""Faults that are tried for real, each a row of one table."""
