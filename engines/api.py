@@ -1,11 +1,15 @@
-"""The one module that the front ends import from."""
+"""The one module that the front ends import from.
 
-from typing import Any
+What an app needs only after its first paint is imported when it is first asked for.
+"""
 
-from engines import bench, paths
-from engines.bench import Measurement
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from engines import paths
 from engines.config import (
     ENGINES,
+    FRAMEWORKS,
     PRESETS,
     TITLES,
     ConfigError,
@@ -15,9 +19,6 @@ from engines.config import (
     parse,
     problem,
 )
-from engines.data.digits import DataError, Digits
-from engines.data.sources import find_digits
-from engines.doctor import diagnose
 from engines.events import (
     Command,
     Diverged,
@@ -41,9 +42,6 @@ from engines.events import (
 )
 from engines.monitors.limits import split_cores, usable_core_ids
 from engines.monitors.sampler import Sample, Sampler
-from engines.parity import CANT_MATCH, ParityError, prove
-from engines.parity import Row as ParityRow
-from engines.presets import PresetsError, tabulate
 from engines.protocol import encode, to_plain
 from engines.registry import engine_spec
 from engines.runs.comparison import CLEAR_SECONDS, Series, badge, lead, verdict
@@ -69,9 +67,49 @@ from engines.runs.history import (
 from engines.runs.resume import Past, ResumeError, pasts
 from engines.runs.series import BoundedSeries
 from engines.runs.statistics import Verdict, p_text
-from engines.setup import SetupError, build, plan
 from engines.supervisor import EngineSpec, Supervisor
 from engines.version import __version__
+
+if TYPE_CHECKING:
+    from engines import bench
+    from engines.bench import Measurement
+    from engines.data import load_digits
+    from engines.data.digits import DataError
+    from engines.data.sources import find_digits
+    from engines.doctor import diagnose
+    from engines.parity import CANT_MATCH, ParityError, prove
+    from engines.parity import Row as ParityRow
+    from engines.presets import PresetsError, tabulate
+    from engines.setup import SetupError, build, plan
+
+_LATER = {
+    "CANT_MATCH": ("engines.parity", "CANT_MATCH"),
+    "DataError": ("engines.data.digits", "DataError"),
+    "Measurement": ("engines.bench", "Measurement"),
+    "ParityError": ("engines.parity", "ParityError"),
+    "ParityRow": ("engines.parity", "Row"),
+    "PresetsError": ("engines.presets", "PresetsError"),
+    "SetupError": ("engines.setup", "SetupError"),
+    "bench": ("engines.bench", ""),
+    "build": ("engines.setup", "build"),
+    "diagnose": ("engines.doctor", "diagnose"),
+    "find_digits": ("engines.data.sources", "find_digits"),
+    "load_digits": ("engines.data", "load_digits"),
+    "plan": ("engines.setup", "plan"),
+    "prove": ("engines.parity", "prove"),
+    "tabulate": ("engines.presets", "tabulate"),
+}
+"""Where to find each name that is imported when it is asked for: (module, name in it, or nothing for the module itself)."""
+
+
+def __getattr__(name: str) -> Any:
+    """A name of _LATER. Raises AttributeError for any other."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _LATER[name]
+    found = import_module(module)
+    return getattr(found, attribute) if attribute else found
+
 
 __all__ = [
     "BUILDING",
@@ -83,6 +121,7 @@ __all__ = [
     "FAILED",
     "FINISHED",
     "FIRST_STEP",
+    "FRAMEWORKS",
     "IMPORTING",
     "LOADING",
     "MILESTONES",
@@ -161,10 +200,3 @@ __all__ = [
     "usable_core_ids",
     "verdict",
 ]
-
-
-def load_digits(*args: Any, **kwargs: Any) -> Digits:
-    """`engines.data.load_digits`, imported when called: it needs numpy, and the app's first paint does not."""
-    from engines.data import load_digits as load
-
-    return load(*args, **kwargs)

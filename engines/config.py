@@ -16,6 +16,9 @@ ENGINES = ("pytorch", "keras")
 TITLES = {"pytorch": "PyTorch", "keras": "Keras"}
 """How each engine is written on a screen."""
 
+FRAMEWORKS = {"both": ENGINES, **{name: (name,) for name in ENGINES}}
+"""What one can choose to train, and which engines that means."""
+
 PRESETS = ("reference", "quick", "best", "library-defaults")
 
 ADAM_BETAS = (0.9, 0.999)

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from textual.events import MouseScrollUp
 from textual.pilot import Pilot
+from textual.widget import Widget
 from textual.widgets import Footer, Input, Select, Static
 
 from engines.api import engine_spec
@@ -72,7 +73,7 @@ def phases(app: MnistApp) -> list[str]:
 
 
 def text_of(app: MnistApp, selector: str) -> str:
-    return str(app.screen.query_one(selector, Static).render())
+    return str(app.screen.query_one(selector, Widget).render())
 
 
 @pytest.mark.parametrize("size", SIZES)

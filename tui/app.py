@@ -18,6 +18,7 @@ from textual.timer import Timer
 
 from engines.api import (
     FAILED,
+    FRAMEWORKS,
     PAUSED,
     ConfigError,
     EngineSpec,
@@ -32,8 +33,6 @@ from tui.commands import COMMANDS
 from tui.pace import Pace
 from tui.replay import Replay
 from tui.screens.dialogs import HelpDialog, QuitDialog
-from tui.screens.parity import ParityScreen
-from tui.screens.settings import FRAMEWORKS, SettingsScreen
 from tui.screens.train import TrainScreen
 from tui.session import Session
 
@@ -289,10 +288,14 @@ class MnistApp(App[None]):
 
     def action_parity(self) -> None:
         """The proof."""
+        from tui.screens.parity import ParityScreen
+
         self.push_screen(ParityScreen(self._specs, self._cache_dir, self.settings))
 
     def action_settings(self) -> None:
         """The form."""
+        from tui.screens.settings import SettingsScreen
+
         devices = {d.id: (d.id, d.name, d.reason) for h in self.session.histories.values() for d in h.devices}
 
         def done(settings: dict[str, Any] | None) -> None:

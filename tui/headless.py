@@ -36,7 +36,6 @@ from engines.api import (
     find_digits,
     from_settings,
     list_runs,
-    load_digits,
     paths,
     plan,
     prove,
@@ -406,6 +405,8 @@ def data(dataset: str, data_dir: str, *, fetch: bool, json_lines: bool) -> int:
                 print("No MNIST on this machine. `mnist-tui data --fetch` downloads it; offline, digits are drawn.")
         return 0
     try:
+        from engines.api import load_digits  # needs numpy, which nothing before it does
+
         digits = load_digits(dataset, folder, cache_dir=paths.cache_dir(), on_progress=_say_bytes)
     except (DataError, ConfigError) as error:
         print(f"\nmnist-tui: {error} {getattr(error, 'hint', '')}".rstrip(), file=sys.stderr)

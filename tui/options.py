@@ -16,10 +16,10 @@ def training(parser: argparse.ArgumentParser) -> None:
     """One flag for each field of TrainConfig, and what decides who trains where."""
     import dataclasses
 
-    from engines.api import ENGINES, TrainConfig
+    from engines.api import FRAMEWORKS, TrainConfig
 
     group = parser.add_argument_group("what is trained")
-    group.add_argument("--framework", choices=(*ENGINES, "both"), help="which to train (both)")
+    group.add_argument("--framework", choices=(*FRAMEWORKS,), help="which to train (both)")
     for field in dataclasses.fields(TrainConfig):
         if isinstance(field.default, bool):
             switch = argparse.BooleanOptionalAction
@@ -108,11 +108,10 @@ def resumed(options: argparse.Namespace) -> Path | None:
 
 def specs(options: argparse.Namespace) -> list[Any]:
     """How to start each chosen engine."""
-    from engines.api import ENGINES, engine_spec
+    from engines.api import FRAMEWORKS, engine_spec
 
     pythons = {"pytorch": options.pytorch_python, "keras": options.keras_python}
-    chosen = ENGINES if options.framework in (None, "both") else (options.framework,)
-    return [engine_spec(engine, pythons[engine]) for engine in chosen]
+    return [engine_spec(engine, pythons[engine]) for engine in FRAMEWORKS[options.framework or "both"]]
 
 
 def pythons(parser: argparse._ActionsContainer) -> None:

@@ -15,14 +15,13 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Select, Static
 
-from engines.api import ENGINES, TITLES, ConfigError, TrainConfig, from_settings, parse, problem
+from engines.api import FRAMEWORKS, TITLES, ConfigError, TrainConfig, from_settings, parse, problem
 
 FORM_FIELDS = (
     "mode", "preset", "device", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "augment", "dropout", "seed",
     "seeds", "target_accuracy", "patience", "eval_every", "stop_on_nan", "precision", "threads", "dataset", "data_dir",
     "limit_train", "limit_test",
 )  # fmt: skip
-FRAMEWORKS = {"both": ENGINES, **{name: (name,) for name in ENGINES}}
 
 
 class SettingsScreen(ModalScreen[dict[str, Any] | None]):

@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.screen import Screen
-from textual.widgets import Footer, Input
+from textual.widgets import Footer
 
 from tui.charts.line_chart import plot_width
 from tui.charts.view import ZOOM, View
@@ -16,10 +16,10 @@ from tui.replay import Replay
 from tui.session import Session
 from tui.widgets import strips
 from tui.widgets.chart import LineChart
-from tui.widgets.curves import axes, curves, whole
+from tui.widgets.curves import CURVES, axes, curves, whole
 from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.line import Line
-from tui.widgets.log_pane import LogPane
+from tui.widgets.logs import Logs
 from tui.widgets.overlay import Overlay
 
 LAYOUTS = ("beside", "overlaid", "loss", "accuracy")
@@ -43,30 +43,23 @@ class TrainScreen(Screen[None]):
         self.aim: str | None = None
         self._palette_of = ""
         self._colors: dict[str, str] = {}
+        self._header, self._machine_line = Line(id="header"), Line(id="machine")
+        self._panels = {engine: EnginePanel(engine, ascii_only=ascii_only) for engine in session.histories}
+        self._lanes = [Line(id=f"race-{i}", classes="race") for i in range(len(session.histories))]
+        self._overlay: Overlay | None = None
+        self._logs: Logs | None = None
+        """Both are made when they are first asked for: the first paint does not wait for them."""
 
     def compose(self) -> ComposeResult:
-        """Header, panes, logs, race, machine, footer."""
-        yield Line(id="header")
-        with Horizontal(id="panels"):
-            for engine in self.session.histories:
-                yield EnginePanel(engine)
-        yield Overlay(id="overlay")
-        with Horizontal(id="logs"):
-            for engine in self.session.histories:
-                yield LogPane(engine)
-        yield Input(placeholder="find in the logs · enter keeps it · esc shows all lines", id="find", compact=True)
-        for i in range(len(self.session.histories)):
-            yield Line(id=f"race-{i}", classes="race")
-        yield Line(id="machine")
+        """Header, panes, race, machine, footer."""
+        yield self._header
+        yield Horizontal(*self._panels.values(), id="panels")
+        yield from self._lanes
+        yield self._machine_line
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         """Draw the first frame before anything has happened."""
-        for panel in self.query(EnginePanel):
-            panel.ascii_only = self.ascii_only
-        for chart in self.query(LineChart):
-            chart.ascii_only = self.ascii_only
-        self.query_one("#logs").display = self.query_one("#find").display = False
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
 
     def on_resize(self) -> None:
@@ -74,82 +67,71 @@ class TrainScreen(Screen[None]):
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
 
     def show_frame(self, changed: set[str], with_curves: bool) -> None:
-        """One frame: numbers always, curves of what changed, nothing while another screen hides this one."""
-        if not self.query("#header"):  # not composed yet, or already taken apart
+        """One frame: numbers always, curves of what changed."""
+        if not self._header.is_attached:  # not composed yet, or already taken apart
             return
         session, now, palette = self.session, self.session.now(), self._palette()
         width = self.size.width
         with self.app.batch_update():
-            self.query_one("#header", Line).say(strips.header(session.histories, now, session.recorded, palette))
-            for panel in self.query(EnginePanel):
-                panel.set_class(panel.engine == self.aim, "-aimed")
-                panel.turn_of = session.turn_of(panel.engine)
-                panel.show_state(session.histories[panel.engine], now, session.machine, self.view, palette)
+            self._header.say(strips.header(session.histories, now, session.recorded, palette))
+            for engine, panel in self._panels.items():
+                panel.set_class(engine == self.aim, "-aimed")
+                panel.turn_of = session.turn_of(engine)
+                panel.show_state(session.histories[engine], now, session.machine, self.view, palette)
             self._show_charts(with_curves and bool(changed & set(session.histories)), palette)
             lanes = strips.race(session.histories, now, session.series, width, palette, self.ascii_only)
-            for i, lane in enumerate(lanes):
-                self.query_one(f"#race-{i}", Line).say(lane)
-            self.query_one("#machine", Line).say(
+            for line, lane in zip(self._lanes, lanes, strict=True):
+                line.say(lane)
+            self._machine_line.say(
                 Text(f" {session.problem}", style="bold") if session.problem else self._machine(width)
             )
-            for pane in self.query(LogPane):
-                pane.show_log(session.histories[pane.engine])
+            if self._logs is not None:
+                self._logs.show_logs(session.histories)
 
     # Logs
 
+    @property
+    def _logs_shown(self) -> bool:
+        return self._logs is not None and bool(self._logs.display)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Logs that are hidden are neither copied nor scrolled."""
-        return None if action in ("copy_logs", "scroll_logs") and not self.query_one("#logs").display else True
+        return None if action in ("copy_logs", "scroll_logs") and not self._logs_shown else True
 
     def action_log(self) -> None:
         """Show or hide the logs."""
-        logs = self.query_one("#logs")
-        logs.display = not logs.display
-        if not logs.display:
-            self._end_search("")
+        if self._logs is None:
+            self._logs = Logs(list(self.session.histories))
+            self.mount(self._logs, after="#panels")
+        else:
+            self._logs.display = not self._logs.display
+            if not self._logs.display:
+                self._logs.end_search("")
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
 
     def action_find(self) -> None:
         """Ask what to find in the logs."""
-        if not self.query_one("#logs").display:
+        if not self._logs_shown:
             self.action_log()
-        find = self.query_one("#find", Input)
-        find.display = True
-        find.focus()
+        if self._logs is not None:
+            self.call_after_refresh(self._logs.search)
 
-    def on_input_changed(self, event: Input.Changed) -> None:
+    def on_logs_sought(self, event: Logs.Sought) -> None:
         """Lines are found as one types."""
-        self._find(event.value)
-
-    def on_input_submitted(self) -> None:
-        """What was found stays."""
-        self._end_search(None)
-
-    def _find(self, text: str) -> None:
-        for pane in self.query(LogPane):
-            pane.find(text, self.session.histories[pane.engine])
-
-    def _end_search(self, text: str | None) -> None:
-        find = self.query_one("#find", Input)
-        if text is not None and find.value != text:
-            find.value = text
-        find.display = bool(find.value)
-        self.set_focus(None)
+        if self._logs is not None:
+            self._logs.find(event.text, self.session.histories)
 
     def action_scroll_logs(self, pages: int) -> None:
         """Through the logs by pages; by more than one at a time to their beginning or end."""
-        for pane in self.query(LogPane):
-            if abs(pages) > 1:
-                (pane.scroll_end if pages > 0 else pane.scroll_home)(animate=False)
-            else:
-                (pane.scroll_page_down if pages > 0 else pane.scroll_page_up)(animate=False)
+        if self._logs is not None:
+            self._logs.scroll_pages(pages)
 
     def action_copy_logs(self) -> None:
         """What is shown of the engine that is aimed at, or of all, to the terminal's clipboard, over SSH too (OSC 52)."""
-        panes = [pane for pane in self.query(LogPane) if self.aim in (None, pane.engine)]
-        lines = [line for pane in panes for line in pane.lines_of(self.session.histories[pane.engine])]
-        self.app.copy_to_clipboard("\n".join(lines))
-        self.notify(f"{len(lines):,} lines of log copied.", timeout=2)
+        if self._logs is not None:
+            lines = self._logs.lines_of(self.session.histories, self.aim)
+            self.app.copy_to_clipboard("\n".join(lines))
+            self.notify(f"{len(lines):,} lines of log copied.", timeout=2)
 
     def _palette(self) -> dict[str, str]:
         """The theme's colours that lines are written in; looked up once for each theme."""
@@ -170,16 +152,16 @@ class TrainScreen(Screen[None]):
             return
         if with_curves:
             extent = self.whole
-            for name in ("loss", "accuracy"):
+            for name in CURVES:
                 drawn = {h.engine: curves(h, name, self.view, overlaid=not beside) for h in histories}
                 shared = axes([one for its in drawn.values() for one in its], name, self.view, extent)
-                if beside:
-                    for panel in self.query(EnginePanel):
-                        panel.show_curves(name, drawn[panel.engine], shared)
+                if self._overlay is not None and not beside:
+                    self._overlay.show_curves(name, [one for its in drawn.values() for one in its], shared)
                 else:
-                    self.query_one(Overlay).show_curves(name, [one for its in drawn.values() for one in its], shared)
-        if not beside:
-            self.query_one(Overlay).show_figures(histories, self.view, palette, self.ascii_only)
+                    for engine, panel in self._panels.items():
+                        panel.show_curves(name, drawn[engine], shared)
+        if self._overlay is not None and not beside:
+            self._overlay.show_figures(histories, self.view, palette)
 
     def look(self, view: View) -> None:
         """Show the charts so, at once."""
@@ -189,6 +171,9 @@ class TrainScreen(Screen[None]):
 
     def lay_out(self, name: str) -> None:
         """One of LAYOUTS."""
+        if self._overlay is None:
+            self._overlay = Overlay(ascii_only=self.ascii_only)
+            self.mount(self._overlay, after="#panels")
         self.layout_name = name
         for one in LAYOUTS:
             self.set_class(one == name, f"-{one}")
@@ -239,8 +224,8 @@ class TrainScreen(Screen[None]):
 
     def action_reset_view(self) -> None:
         """Out of the search; else everything in sight."""
-        if self.query_one("#find", Input).has_focus:
-            self._end_search("")
+        if self._logs is not None and self._logs.searching:
+            self._logs.end_search("")
         else:
             self.look(self.view.reset())
 

@@ -66,10 +66,16 @@ class LineChart(Widget):
     }
     """
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's name
+    def __init__(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002  # Textual's name
+        classes: str | None = None,
+        ascii_only: bool = False,
+    ) -> None:
         super().__init__(id=id, classes=classes)
         self.placeholder = ""
-        self.ascii_only = False
+        self.ascii_only = ascii_only
         self._series: tuple[Series, ...] = ()
         self._axes = Axes()
         self._rows: list[Row] = []

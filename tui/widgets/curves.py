@@ -10,6 +10,8 @@ from engines.api import RunHistory
 from tui.charts.line_chart import Axes, Series, value_range
 from tui.charts.view import View, smoothed, value_at
 
+CURVES = ("loss", "accuracy")
+"""What the charts show, top to bottom."""
 MARKERS = {"keras": "◆"}
 """Of the test points; any other engine's are round."""
 DASHED = frozenset({"keras"})

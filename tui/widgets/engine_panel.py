@@ -34,7 +34,7 @@ from tui.charts.line_chart import Axes, Series
 from tui.charts.spark import bar, spark
 from tui.charts.view import View
 from tui.widgets.chart import LineChart
-from tui.widgets.curves import place, placeholder, reading
+from tui.widgets.curves import CURVES, place, placeholder, reading
 from tui.widgets.line import Line
 
 GLYPHS = {
@@ -48,56 +48,52 @@ SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 class EnginePanel(Vertical):
     """The live pane of one engine."""
 
-    def __init__(self, engine: str) -> None:
+    def __init__(self, engine: str, *, ascii_only: bool = False) -> None:
         super().__init__(id=f"panel-{engine}", classes=f"panel -{engine}")
         self.engine = engine
-        self.title = TITLES.get(engine, engine)
+        self.ascii_only = ascii_only
+        self.turn_of = ""
+        """What the engine waits for in a time trial; empty when it waits for nothing."""
+        self._framework = TITLES.get(engine, engine)
+        self.border_title = self._framework
+        self._state_line, self._progress_line = Line(id="state"), Line(id="progress")
+        self._speed_line = Line(id="speed", classes="detail")
+        self._notice = Static("", id="notice", markup=False)
+        self._noticed = ""
+        self._headings = {name: Line(id=f"{name}-heading", classes=f"heading {name}") for name in CURVES}
+        self._charts = {name: LineChart(id=name, classes=name, ascii_only=ascii_only) for name in CURVES}
+        self._cpu_line, self._gpu_line = Line(id="cpu", classes="usage"), Line(id="gpu", classes="usage")
 
     def compose(self) -> ComposeResult:
         """The lines and charts, top to bottom."""
-        yield Line(id="state")
-        yield Line(id="progress")
-        yield Line(id="speed", classes="detail")
-        yield Static("", id="notice", markup=False)
-        yield Line(id="loss-heading", classes="heading")
-        yield LineChart(id="loss")
-        yield Line(id="accuracy-heading", classes="heading accuracy")
-        yield LineChart(id="accuracy", classes="accuracy")
-        yield Line(id="cpu", classes="usage")
-        yield Line(id="gpu", classes="usage")
-
-    def on_mount(self) -> None:
-        """The border says whose pane it is from the start."""
-        self.border_title = self.title
+        yield from (self._state_line, self._progress_line, self._speed_line, self._notice)
+        for name in CURVES:
+            yield from (self._headings[name], self._charts[name])
+        yield from (self._cpu_line, self._gpu_line)
 
     def show_state(
         self, history: RunHistory, now: float, machine: MachineHistory, view: View, colors: dict[str, str]
     ) -> None:
         """Everything but the curves."""
-        title = _title(history, self.title, self._room - 2)
+        title = _title(history, self._framework, self._room - 2)
         if title != self.border_title:
             self.border_title = title
-        self.query_one("#state", Line).say(self._state(history, now, colors))
-        self.query_one("#progress", Line).say(self._progress(history, colors))
-        self.query_one("#speed", Line).say(_speed(history, now, self._room))
+        self._state_line.say(self._state(history, now, colors))
+        self._progress_line.say(self._progress(history, colors))
+        self._speed_line.say(_speed(history, now, self._room))
         self._show_notice(history)
-        self.query_one("#loss", LineChart).hold(placeholder([history]))
-        for name in ("loss", "accuracy"):
-            has_chart = bool(self.query_one(f"#{name}", LineChart).region.height)
-            heading = _heading(name, history, view, self._room, has_chart, self.ascii_only)
-            self.query_one(f"#{name}-heading", Line).say(heading)
-        self.query_one("#cpu", Line).say(_cpu(history, self._room, self.ascii_only))
-        self.query_one("#gpu", Line).say(_gpu(history, machine, self._room, self.ascii_only))
+        self._charts["loss"].hold(placeholder([history]))
+        for name, chart in self._charts.items():
+            has_chart = bool(chart.region.height)
+            self._headings[name].say(_heading(name, history, view, self._room, has_chart, self.ascii_only))
+        self._cpu_line.say(_cpu(history, self._room, self.ascii_only))
+        self._gpu_line.say(_gpu(history, machine, self._room, self.ascii_only))
 
     def show_curves(self, name: str, series: Sequence[Series], axes: Axes) -> None:
         """The curves of "loss" or "accuracy", on axes that all panes share."""
-        chart = self.query_one(f"#{name}", LineChart)
+        chart = self._charts[name]
         if chart.display and chart.size.height:
             chart.show(series, axes)
-
-    ascii_only = False
-    turn_of = ""
-    """What the engine waits for in a time trial; empty when it waits for nothing."""
 
     @property
     def _room(self) -> int:
@@ -155,12 +151,10 @@ class EnginePanel(Vertical):
             event = history.diverged
             text = f"Diverged: the loss was {formatting.loss(event.loss)} at step {event.global_step:,}."
             text += "\nA smaller learning rate often helps (e). r tries again." if history.phase == DIVERGED else ""
-        notice = self.query_one("#notice", Static)
-        if notice.display != bool(text):
-            notice.display = bool(text)
-        if text and getattr(notice, "said", "") != text:
-            notice.said = text  # type: ignore[attr-defined]  # what it says now, to repaint only on change
-            notice.update(text)
+        if text != self._noticed:
+            self._noticed = text
+            self._notice.display = bool(text)
+            self._notice.update(text)
 
 
 _REASONS = {"target-reached": "at its target", "no-progress": "no more progress"}

@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from rich.text import Text
 from textual.geometry import Region
-from textual.widgets import Static
+from textual.strip import Strip
+from textual.widget import Widget
 
 from tui.charts.cells import equal_start
 
 
-class Line(Static):
+class Line(Widget):
     """One line of text that repaints only what it says anew: every cell costs bytes over SSH."""
 
-    DEFAULT_CSS = "Line { height: 1; width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }"
+    DEFAULT_CSS = "Line { height: 1; width: 1fr; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's name
-        super().__init__("", id=id, classes=classes, markup=False)
+        super().__init__(id=id, classes=classes)
         self._said = Text()
-        self._changed: Region | None = None
 
     def say(self, text: Text) -> None:
-        """Show the text."""
-        if text.plain == self._said.plain and text.spans == self._said.spans:
+        """Show the text, cut off with an ellipsis where it is too long."""
+        before, self._said = self._said, text
+        if text.plain == before.plain and text.spans == before.spans and text.style == before.style:
             return
-        start, end = changed_cells(self._said, text)
-        whole = max(text.cell_len, self._said.cell_len) > self.content_size.width  # an ellipsis stands elsewhere
-        self._changed = None if whole else Region(start, 0, max(end - start, 1), 1)
-        self._said = text
-        self.update(text, layout=False)
-        self._changed = None
+        if text.style != before.style or max(text.cell_len, before.cell_len) > self.size.width:
+            self.refresh()  # another look all over, or an ellipsis that stands elsewhere
+        else:
+            start, end = changed_cells(before, text)
+            self.refresh(Region(start, 0, max(end - start, 1), 1))
 
-    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Repaint; after `say`, only what changed."""
-        if self._changed is not None and not (regions or layout or recompose):
-            regions = (self._changed,)
-        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+    def render(self) -> Text:
+        """The text."""
+        return self._said
+
+    def render_line(self, y: int) -> Strip:
+        """The row of cells; a Static takes three times as long to make one."""
+        width, text = self.size.width, self._said
+        if text.cell_len > width:
+            text = text.copy()
+            text.truncate(width, overflow="ellipsis")
+        segments = () if y else text.render(self.app.console)
+        return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
 
 
 def changed_cells(before: Text, after: Text) -> tuple[int, int]:

@@ -13,38 +13,41 @@ from tui import formatting
 from tui.charts.line_chart import Axes, Series
 from tui.charts.view import View
 from tui.widgets.chart import LineChart
-from tui.widgets.curves import DASHED, MARKERS, place, placeholder, reading
+from tui.widgets.curves import CURVES, DASHED, MARKERS, place, placeholder, reading
 from tui.widgets.line import Line
 
 
 class Overlay(Horizontal):
     """A chart of the loss and one of the accuracy, with a legend that tells the engines apart without colour too."""
 
+    def __init__(self, *, ascii_only: bool = False) -> None:
+        super().__init__(id="overlay")
+        self.ascii_only = ascii_only
+        self._legends = {name: Line(id=f"overlay-{name}-legend") for name in CURVES}
+        self._charts = {name: LineChart(id=f"overlay-{name}-chart", ascii_only=ascii_only) for name in CURVES}
+        self._boxes = {
+            name: Vertical(self._legends[name], self._charts[name], id=f"overlay-{name}", classes="overlay")
+            for name in CURVES
+        }
+
     def compose(self) -> ComposeResult:
         """Two boxes."""
-        for name in ("loss", "accuracy"):
-            with Vertical(id=f"overlay-{name}", classes="overlay"):
-                yield Line(id=f"overlay-{name}-legend")
-                yield LineChart(id=f"overlay-{name}-chart")
+        yield from self._boxes.values()
 
-    def show_figures(
-        self, histories: Sequence[RunHistory], view: View, colors: dict[str, str], ascii_only: bool
-    ) -> None:
+    def show_figures(self, histories: Sequence[RunHistory], view: View, colors: dict[str, str]) -> None:
         """Which line is whose, and its newest figures, or those at the cursor."""
-        for name in ("loss", "accuracy"):
-            box = self.query_one(f"#overlay-{name}", Vertical)
+        for name, box in self._boxes.items():
             if not box.display:
                 continue
             title = f"{name} · {place(view)}" if place(view) else name
             if box.border_title != title:
                 box.border_title = title
-            legend = _legend(name, histories, view, colors, ascii_only, box.content_size.width)
-            self.query_one(f"#overlay-{name}-legend", Line).say(legend)
-            self.query_one(f"#overlay-{name}-chart", LineChart).hold(placeholder(histories))
+            self._legends[name].say(_legend(name, histories, view, colors, self.ascii_only, box.content_size.width))
+            self._charts[name].hold(placeholder(histories))
 
     def show_curves(self, name: str, series: Sequence[Series], axes: Axes) -> None:
         """The curves of all engines."""
-        chart = self.query_one(f"#overlay-{name}-chart", LineChart)
+        chart = self._charts[name]
         if chart.size.height:
             chart.show(series, axes)
 
