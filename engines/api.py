@@ -61,9 +61,9 @@ from engines.runs.history import (
     READY,
     STOPPED,
     TRAINING,
-    MachineHistory,
     RunHistory,
 )
+from engines.runs.machine import MachineHistory
 from engines.runs.resume import Past, ResumeError, pasts
 from engines.runs.series import BoundedSeries
 from engines.runs.statistics import Verdict, p_text

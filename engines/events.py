@@ -307,6 +307,8 @@ class GpuReading:
     temperature_celsius: float | None
     power_watts: float | None
     power_limit_watts: float | None
+    energy_joules: float | None = None
+    """Since the driver was loaded; only Volta and later count it."""
     missing: tuple[tuple[str, str], ...] = ()
     """(field, reason) for every None."""
 

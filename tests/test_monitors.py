@@ -169,6 +169,7 @@ class FakeNvml:
             "nvmlDeviceGetTemperature": 55,
             "nvmlDeviceGetPowerUsage": 212_000,
             "nvmlDeviceGetEnforcedPowerLimit": 700_000,
+            "nvmlDeviceGetTotalEnergyConsumption": 5_000,
             "nvmlDeviceGetMigMode": (0, 0),
         }
         return lambda *a, **k: self._do(name, values.get(name))

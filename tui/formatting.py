@@ -59,6 +59,13 @@ def size(count: float | None) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
+def energy(joules: float | None) -> str:
+    """912 J or 4.2 kJ; n/a when unknown."""
+    if joules is None:
+        return "n/a"
+    return f"{joules / 1000:.1f} kJ" if joules >= 1000 else f"{joules:.0f} J"
+
+
 def safe(text: str) -> str:
     """The text without anything that a terminal would obey; colours (SGR) stay for the log pane to read."""
     return _CONTROL.sub(lambda match: "" if match.group(1) else match.group(0), text.expandtabs(4))

@@ -144,6 +144,7 @@ class GpuMonitor:
         (celsius,) = ask(("temperature_celsius",), lambda: (float(nvml.nvmlDeviceGetTemperature(handle, 0)),))
         (watts,) = ask(("power_watts",), lambda: (nvml.nvmlDeviceGetPowerUsage(handle) / 1000,))
         (limit,) = ask(("power_limit_watts",), lambda: (nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000,))
+        (joules,) = ask(("energy_joules",), lambda: (nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000,))
         return GpuReading(
             index=index,
             name=name,
@@ -154,6 +155,7 @@ class GpuMonitor:
             temperature_celsius=celsius,
             power_watts=watts,
             power_limit_watts=limit,
+            energy_joules=joules,
             missing=tuple(missing),
         )
 
@@ -184,6 +186,7 @@ class GpuMonitor:
                 "temperature_celsius",
                 "power_watts",
                 "power_limit_watts",
+                "energy_joules",
             )
         )
         return GpuReading(

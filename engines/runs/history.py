@@ -21,7 +21,6 @@ from engines.events import (
     Event,
     Heartbeat,
     LogLine,
-    MachineUsage,
     ModelReady,
     ModelSaved,
     RunFailed,
@@ -319,23 +318,3 @@ class RunHistory:
         """How long a living worker has said nothing, when that is longer than its heart should take."""
         silent = now - self.last_t
         return silent if self.alive and silent > HEARTBEAT_LOST_SECONDS else None
-
-
-class MachineHistory:
-    """The whole machine: a pure fold over MachineUsage."""
-
-    def __init__(self) -> None:
-        self.usage: MachineUsage | None = None
-        self.cpu_percent: deque[float | None] = deque(maxlen=USAGE_SAMPLES)
-        self.gpu_percent: dict[int, deque[float | None]] = {}
-        self.revision = 0
-
-    def apply(self, event: Event) -> None:
-        """Take one event into account."""
-        if not isinstance(event, MachineUsage):
-            return
-        self.revision += 1
-        self.usage = event
-        self.cpu_percent.append(event.cpu_percent)
-        for gpu in event.gpus:
-            self.gpu_percent.setdefault(gpu.index, deque(maxlen=USAGE_SAMPLES)).append(gpu.utilization_percent)

@@ -33,6 +33,7 @@ from tui import formatting
 from tui.charts.line_chart import Axes, Series
 from tui.charts.spark import bar, spark
 from tui.charts.view import View
+from tui.widgets import usage
 from tui.widgets.chart import LineChart
 from tui.widgets.curves import CURVES, place, placeholder, reading
 from tui.widgets.line import Line
@@ -86,8 +87,8 @@ class EnginePanel(Vertical):
         for name, chart in self._charts.items():
             has_chart = bool(chart.region.height)
             self._headings[name].say(_heading(name, history, view, self._room, has_chart, self.ascii_only))
-        self._cpu_line.say(_cpu(history, self._room, self.ascii_only))
-        self._gpu_line.say(_gpu(history, machine, self._room, self.ascii_only))
+        self._cpu_line.say(usage.cpu(history, self._room, self.ascii_only))
+        self._gpu_line.say(usage.gpu(history, now, machine, self._room, self.ascii_only))
 
     def show_curves(self, name: str, series: Sequence[Series], axes: Axes) -> None:
         """The curves of "loss" or "accuracy", on axes that all panes share."""
@@ -224,44 +225,3 @@ def _sparkline(name: str, history: RunHistory, width: int, ascii_only: bool) -> 
     ends = [round(i * len(ys) / width) for i in range(width + 1)] if width else []
     means = [sum(ys[a:b]) / (b - a) for a, b in pairwise(ends) if b > a]
     return spark(means, width, maximum=max(means, default=1.0) if name == "loss" else 1.0, ascii_only=ascii_only)
-
-
-def _cpu(history: RunHistory, room: int, ascii_only: bool) -> Text:
-    if history.usage is None:
-        return Text(
-            "CPU n/a: no worker" if not history.alive else "CPU n/a: not sampled yet", style="dim", no_wrap=True
-        )
-    usage = history.usage
-    head = f"CPU {usage.cpu_percent:4.0f} % of {100 * usage.cores_allowed} "
-    tail = f" RSS {formatting.size(usage.rss_bytes)}"
-    if room >= 52:
-        tail += f" · {usage.num_threads} OS threads"
-    width = min(max(room - len(head) - len(tail), 0), 40)
-    graph = spark(history.cpu_percent, width, maximum=100.0 * usage.cores_allowed, ascii_only=ascii_only)
-    return Text(head + graph + tail, no_wrap=True)
-
-
-def _gpu(history: RunHistory, machine: MachineHistory, room: int, ascii_only: bool) -> Text:
-    usage = machine.usage
-    if usage is None:
-        return Text("GPU n/a: not sampled yet", style="dim", no_wrap=True)
-    if not usage.gpus:
-        return Text(f"GPU n/a: {usage.gpu_reason}", style="dim", no_wrap=True)
-    device = history.started.device if history.started else "cpu"
-    if not device.startswith("cuda:"):
-        return Text("GPU not used: runs on the CPU", style="dim", no_wrap=True)
-    index = int(device.partition(":")[2])
-    gpu = next((one for one in usage.gpus if one.index == index), None)
-    if gpu is None:
-        return Text(f"GPU n/a: NVML does not list GPU {index}", style="dim", no_wrap=True)
-    parts = [f"GPU {index} {_known(gpu.utilization_percent, '{:3.0f} %')}"]
-    if history.device_memory_bytes is not None:
-        parts.append(formatting.size(history.device_memory_bytes))
-    parts += [_known(gpu.temperature_celsius, "{:.0f} °C"), _known(gpu.power_watts, "{:.0f} W")]
-    text = "  ".join(parts)
-    graph = spark(machine.gpu_percent[index], min(max(room - len(text) - 2, 0), 30), maximum=100, ascii_only=ascii_only)
-    return Text(f"{text}  {graph}", no_wrap=True)
-
-
-def _known(value: float | None, form: str) -> str:
-    return "n/a" if value is None else form.format(value)

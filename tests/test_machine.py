@@ -1,0 +1,121 @@
+"""The machine's fold: histories of a GPU, and the energy of a run, from a fake GPU's readings."""
+
+from __future__ import annotations
+
+import pytest
+
+from engines.api import RunHistory, TrainConfig
+from engines.events import GpuReading, Heartbeat, MachineUsage, RunRequested, RunStarted
+from engines.runs.machine import LONGEST_GAP_SECONDS, MachineHistory
+from tui.widgets import usage
+
+
+def fake_gpu(watts: float | None = 200.0, joules: float | None = None) -> GpuReading:
+    """A GPU that nobody has."""
+    return GpuReading(
+        index=0,
+        name="Fake GPU",
+        uuid="GPU-0",
+        utilization_percent=61.0,
+        memory_used_bytes=3 * 10**9,
+        memory_total_bytes=80 * 10**9,
+        temperature_celsius=55.0,
+        power_watts=watts,
+        power_limit_watts=700.0,
+        energy_joules=joules,
+    )
+
+
+def seen(t: float, *gpus: GpuReading) -> MachineUsage:
+    return MachineUsage(
+        engine="machine",
+        t=t,
+        cpu_percent=50.0,
+        per_core=(50.0,),
+        memory_used_bytes=1,
+        memory_total_bytes=2,
+        gpus=gpus,
+        gpu_reason="" if gpus else "no NVIDIA driver",
+    )
+
+
+def test_the_energy_of_a_fake_gpu_is_the_drivers_counter_where_it_counts() -> None:
+    machine = MachineHistory()
+    for t in range(11):
+        machine.apply(seen(float(t), fake_gpu(watts=999.0, joules=5_000.0 + 300.0 * t)))
+    assert machine.gpus[0].energy_joules(2.0, 6.0) == pytest.approx(1_200.0)
+    assert machine.gpus[0].energy_joules(2.5, 100.0) == pytest.approx(2_250.0), "as far as it was measured"
+
+
+def test_else_it_is_power_over_time_and_a_gap_is_not_made_up() -> None:
+    machine = MachineHistory()
+    for t, watts in ((0.0, 100.0), (1.0, 300.0), (2.0, 300.0), (2.0 + 2 * LONGEST_GAP_SECONDS, 300.0)):
+        machine.apply(seen(t, fake_gpu(watts=watts)))
+    assert machine.gpus[0].energy_joules(0.0, 1.0) == pytest.approx(200.0)
+    assert machine.gpus[0].energy_joules(0.0, 1_000.0) == pytest.approx(500.0)
+
+
+def test_energy_that_nobody_measures_is_unknown() -> None:
+    machine = MachineHistory()
+    for t in range(5):
+        machine.apply(seen(float(t), fake_gpu(watts=None)))
+    assert machine.gpus[0].energy_joules(0.0, 4.0) is None
+    assert list(machine.gpus[0].power_watts) == [None] * 5
+
+
+def test_a_counter_that_begins_anew_takes_nothing_back() -> None:
+    machine = MachineHistory()
+    for t, joules in ((0.0, 1_000.0), (1.0, 1_300.0), (2.0, 50.0), (3.0, 350.0)):
+        machine.apply(seen(t, fake_gpu(joules=joules)))
+    assert machine.gpus[0].energy_joules(0.0, 3.0) == pytest.approx(600.0)
+
+
+def on_a_fake_gpu(seconds: int) -> tuple[RunHistory, MachineHistory]:
+    """A run that began at second 0."""
+    history, machine = RunHistory("pytorch"), MachineHistory()
+    config = TrainConfig(device="cuda:0")
+    history.apply(RunRequested(engine="pytorch", t=0.0, config=config))
+    history.apply(
+        RunStarted(
+            engine="pytorch",
+            t=0.0,
+            config=config,
+            device="cuda:0",
+            precision="fp32",
+            num_threads=1,
+            steps_per_epoch=469,
+            total_steps=5628,
+        )
+    )
+    history.apply(Heartbeat(engine="pytorch", t=1.0, device_memory_bytes=912_000_000))
+    for t in range(seconds):
+        machine.apply(seen(float(t), fake_gpu(watts=200.0)))
+    return history, machine
+
+
+@pytest.mark.parametrize("room", [12, 30, 36, 55, 95])
+def test_the_line_of_a_fake_gpu_says_what_fits(room: int) -> None:
+    history, machine = on_a_fake_gpu(60)
+    line = usage.gpu(history, 59.0, machine, room, False).plain
+    assert len(line) <= max(room, len("GPU 0   61 %"))
+    assert line.startswith("GPU 0   61 %")
+    if room >= 55:
+        assert "912 MB" in line
+        assert "200 W" in line
+        assert "11.8 kJ" in line
+    if room >= 95:
+        assert "▅" in line
+
+
+def test_what_is_missing_says_why() -> None:
+    history, machine = on_a_fake_gpu(0)
+    assert usage.gpu(history, 1.0, machine, 60, False).plain == "GPU n/a: not sampled yet"
+    machine.apply(seen(1.0))
+    assert usage.gpu(history, 1.0, machine, 60, False).plain == "GPU n/a: no NVIDIA driver"
+    assert usage.cpu(history, 60, False).plain == "CPU n/a: no worker"
+
+
+def test_a_run_on_the_cpu_of_a_machine_with_a_fake_gpu_claims_nothing() -> None:
+    machine = MachineHistory()
+    machine.apply(seen(0.0, fake_gpu()))
+    assert usage.gpu(RunHistory("keras"), 0.0, machine, 60, False).plain == "GPU not used: runs on the CPU"
