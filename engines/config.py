@@ -26,7 +26,7 @@ ADAM_BETAS = (0.9, 0.999)
 
 
 def _setting(default: Any, help_text: str, **rules: Any) -> Any:
-    """A field of TrainConfig; rules are `choices`, `minimum`, `maximum` and `label`."""
+    """A field of TrainConfig; rules are `choices`, `minimum`, `maximum`, and `optimizers`: those that use it."""
     return dataclasses.field(default=default, metadata={"help": help_text, **rules})
 
 
@@ -45,10 +45,18 @@ class TrainConfig:
     schedule: str = _setting(
         "constant", "how the learning rate changes along the run", choices=("constant", "cosine", "one-cycle")
     )
-    rho: float = _setting(0.95, "Adadelta's decay rate", minimum=0.0, maximum=0.999999)
-    momentum: float = _setting(0.9, "SGD's momentum", minimum=0.0, maximum=0.999999)
-    weight_decay: float = _setting(0.01, "AdamW's decoupled weight decay", minimum=0.0, maximum=1.0)
-    epsilon: float = _setting(1e-7, "the optimizer's guard against division by zero", minimum=0.0, maximum=1.0)
+    rho: float = _setting(0.95, "Adadelta's decay rate", minimum=0.0, maximum=0.999999, optimizers=("adadelta",))
+    momentum: float = _setting(0.9, "SGD's momentum", minimum=0.0, maximum=0.999999, optimizers=("sgd",))
+    weight_decay: float = _setting(
+        0.01, "AdamW's decoupled weight decay", minimum=0.0, maximum=1.0, optimizers=("adamw",)
+    )
+    epsilon: float = _setting(
+        1e-7,
+        "the optimizer's guard against division by zero",
+        minimum=0.0,
+        maximum=1.0,
+        optimizers=("adadelta", "adam", "adamw"),
+    )
     dropout: float = _setting(
         0.25, "drop rate after the convolutions; the dense layer drops twice that", minimum=0.0, maximum=0.49
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +18,7 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import Footer, Input, Select, Static
 
-from engines.api import engine_spec
+from engines.api import TrainConfig, engine_spec
 from tests.conftest import scripted_spec
 from tui import memory, themes
 from tui.app import MnistApp
@@ -25,7 +26,7 @@ from tui.commands import COMMANDS
 from tui.replay import Replay
 from tui.screens.dialogs import HelpDialog, QuitDialog
 from tui.screens.parity import ParityScreen
-from tui.screens.settings import SettingsScreen
+from tui.screens.settings import FORM_FIELDS, SettingsScreen
 from tui.screens.train import TrainScreen
 from tui.widgets.chart import LineChart
 from tui.widgets.engine_panel import EnginePanel
@@ -255,6 +256,32 @@ async def test_a_device_that_can_not_be_used_says_why(tmp_path: Path, small_mnis
         app.screen.query_one("#device", Select).value = "cuda:0"
         await pilot.pause()
         assert "scripted away" in str(app.screen.query_one("#reason-device", Static).render())
+
+
+def test_the_form_has_every_setting_once() -> None:
+    assert sorted(FORM_FIELDS) == sorted(field.name for field in dataclasses.fields(TrainConfig))
+
+
+async def test_what_an_optimizer_does_not_use_is_grey(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("e")
+        await pilot.pause()
+        form = app.screen
+        assert form.query_one("#momentum").disabled
+        form.query_one("#optimizer", Select).value = "sgd"
+        await until(pilot, lambda: not form.query_one("#momentum").disabled)
+        assert form.query_one("#rho").disabled
+        assert form.query_one("#learning_rate", Input).value == "0.05", "its usual one"
+        await until(pilot, lambda: "--optimizer sgd" in text_of(app, "#command"))
+        assert "--learning-rate" not in text_of(app, "#command")
+
+
+async def test_the_field_in_hand_is_explained(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        await pilot.press("e")
+        await pilot.pause()
+        app.screen.query_one("#dropout").focus()
+        await until(pilot, lambda: "the dense layer drops twice that. As it comes: 0.25" in text_of(app, "#help"))
 
 
 async def test_escape_changes_nothing(tmp_path: Path, small_mnist: Path) -> None:

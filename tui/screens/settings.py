@@ -5,23 +5,38 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Label, Select, Static
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label, Select
 
 from engines.api import FRAMEWORKS, TITLES, ConfigError, TrainConfig, from_settings, parse, problem
 
-FORM_FIELDS = (
-    "mode", "preset", "device", "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "augment", "dropout", "seed",
-    "seeds", "target_accuracy", "patience", "eval_every", "stop_on_nan", "precision", "threads", "dataset", "data_dir",
-    "limit_train", "limit_test",
+GROUPS = (
+    ("Run", ("preset", "mode", "device", "epochs", "seed", "seeds")),
+    (
+        "Training",
+        (
+            "batch_size", "optimizer", "learning_rate", "schedule", "rho", "momentum", "weight_decay", "epsilon", "dropout",
+            "augment",
+        ),
+    ),
+    ("Ends early", ("target_accuracy", "patience", "eval_every", "stop_on_nan")),
+    ("Machine and digits", ("precision", "threads", "dataset", "data_dir", "limit_train", "limit_test")),
 )  # fmt: skip
+"""Every field of TrainConfig, under a heading."""
+FORM_FIELDS = tuple(name for _, names in GROUPS for name in names)
+KEPT_BY_PRESETS = frozenset(
+    {"framework", "mode", "device", "seed", "seeds", "dataset", "data_dir", "threads", "precision"}
+)
+"""What a preset says nothing of."""
 
 
 class SettingsScreen(ModalScreen[dict[str, Any] | None]):
@@ -44,30 +59,48 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         self._fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
 
     def compose(self) -> ComposeResult:
-        """A row for each field."""
-        with Vertical(id="box"):
-            yield Label("Settings", id="title")
-            with VerticalScroll(id="form"):
-                framework = self._settings.get("framework", "both")
-                yield from self._row("framework", "which to train", _select("framework", FRAMEWORKS, framework))
-                for name in FORM_FIELDS:
-                    yield from self._row(name, self._fields[name].metadata["help"], self._control(name))
-            yield Static("", id="command", markup=False)
+        """A row for each field under its heading; below them what the field in hand means, and the command line."""
+        with Vertical(id="box") as box:
+            box.border_title = "Settings"
+            with VerticalScroll(id="form", can_focus=False):
+                for i, (title, names) in enumerate(GROUPS):
+                    yield Label(title, classes="group")
+                    if i == 0:
+                        framework = self._settings.get("framework", "both")
+                        yield from self._row("framework", _select("framework", FRAMEWORKS, framework))
+                    for name in names:
+                        yield from self._row(name, self._control(name))
+            yield Label("", id="help", markup=False)
+            yield Label("", id="command", markup=False)
             with Horizontal(id="buttons"):
-                yield Button("Keep  ctrl+s", variant="primary", id="save")
-                yield Button("Keep and start  ctrl+t", variant="success", id="start")
-                yield Button("Reset  ctrl+r", id="reset")
-                yield Button("Cancel  esc", id="cancel")
+                yield Button("Keep ^s", variant="primary", id="save", compact=True)
+                yield Button("Keep and start ^t", variant="success", id="start", compact=True)
+                yield Button("Reset ^r", id="reset", compact=True)
+                yield Button("Copy command ^y", id="copy", compact=True)
+                yield Button("Cancel esc", id="cancel", compact=True)
 
     def on_mount(self) -> None:
-        """The command line that would do the same."""
-        self._say_command()
+        """Say what is already known."""
+        self._refresh_rows()
 
-    def _row(self, name: str, help_text: str, control: Select[str] | Input) -> ComposeResult:
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Explain the field in hand."""
+        name = event.widget.id or ""
+        self.query_one("#help", Label).update(self._help(name) if self.query(f"#reason-{name}") else "")
+
+    def _help(self, name: str) -> str:
+        if name == "framework":
+            return "Which to train: both at once, or one."
+        text = str(self._fields[name].metadata["help"])
+        default = getattr(from_settings({"preset": self._settings.get("preset", "reference")}), name)
+        shown = {True: "on", False: "off", "": "none"}.get(default, default)
+        return f"{text[0].upper()}{text[1:]}. As it comes: {shown}."
+
+    def _row(self, name: str, control: Select[str] | Input) -> ComposeResult:
         with Horizontal(classes="row"):
             yield Label(name.replace("_", " "), classes="name")
             yield control
-            yield Label(help_text, id=f"reason-{name}", classes="reason", markup=False)
+            yield Label("", id=f"reason-{name}", classes="reason", markup=False)
 
     def _control(self, name: str) -> Select[str] | Input:
         field = self._fields[name]
@@ -96,7 +129,9 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         if name in self._settings:
             return self._settings[name]
         try:
-            return getattr(from_settings({"preset": self._settings.get("preset", "reference")}), name)
+            return getattr(
+                from_settings({n: v for n, v in self._settings.items() if n in ("preset", "optimizer")}), name
+            )
         except ConfigError:
             return self._fields[name].default
 
@@ -104,42 +139,54 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
     def validate_field(self, event: Input.Changed) -> None:
         """The reason stands beside the field while one types."""
         name = event.input.id or ""
-        label = self.query_one(f"#reason-{name}", Label)
-        try:
-            value = parse(name, event.value)
-        except ConfigError as error:
-            label.update(str(error))
-            label.add_class("-wrong")
-        else:
-            label.update(self._fields[name].metadata["help"])
-            label.remove_class("-wrong")
-            self._take(name, value)
-        self._say_command()
+        with suppress(ConfigError):
+            self._take(name, parse(name, event.value))
+        self._refresh_rows()
 
     @on(Select.Changed)
     def choose(self, event: Select.Changed) -> None:
-        """A device that can't be used says so; a preset fills in its values."""
+        """A preset fills in its values."""
         name, value = event.select.id or "", str(event.value)
-        if name == "device":
-            reason = next((why for id_, _, why in self._devices if id_ == value and why), "")
-            label = self.query_one("#reason-device", Label)
-            label.update(f"can't be used: {reason}" if reason else self._fields["device"].metadata["help"])
-            label.set_class(bool(reason), "-wrong")
         if name == "preset" and value != self._settings.get("preset", "reference"):
-            kept = ("framework", "mode", "device", "seed", "dataset", "data_dir", "threads", "precision")
-            self._settings = {key: self._settings[key] for key in kept if key in self._settings} | {"preset": value}
+            self._settings = {key: v for key, v in self._settings.items() if key in KEPT_BY_PRESETS} | {"preset": value}
             self._refill()
         switch = name in self._fields and isinstance(self._fields[name].default, bool)
         self._take(name, value == "on" if switch else value)
-        self._say_command()
+        if name == "optimizer":
+            self._refill()  # each has its usual learning rate
+        self._refresh_rows()
+
+    def _refresh_rows(self) -> None:
+        """What is wrong or does not count stands beside each field; the command line below."""
+        optimizer = self._shown("optimizer")
+        for name in FORM_FIELDS:
+            rules, control = self._fields[name].metadata, self.query_one(f"#{name}", Widget)
+            control.disabled = optimizer not in rules.get("optimizers", (optimizer,))
+            wrong = self._problem(name)
+            label = self.query_one(f"#reason-{name}", Label)
+            label.set_class(bool(wrong), "-wrong")
+            unused = f"only for {', '.join(rules['optimizers'])}" if control.disabled else rules["help"]
+            label.update(f"◂ {wrong}" if wrong else unused)
+        self.query_one("#command", Label).update(f"$ {self.command}")
+
+    def _problem(self, name: str) -> str:
+        """Why the field can't be used as it is; empty when it can."""
+        control = self.query_one(f"#{name}")
+        if name == "device" and isinstance(control, Select):
+            reason = next((why for id_, _, why in self._devices if id_ == control.value and why), "")
+            return f"can't be used: {reason}" if reason else ""
+        if isinstance(control, Input):
+            try:
+                return problem(name, parse(name, control.value)) or ""
+            except ConfigError as error:
+                return str(error)
+        return ""
 
     def _take(self, name: str, value: Any) -> None:
-        default = "both" if name == "framework" else None
-        if default is None:
-            default = getattr(from_settings({"preset": self._settings.get("preset", "reference")}), name)
-        if name == "preset":
-            self._settings["preset"] = value
-        elif value == default:
+        """Keep the value, unless it is what comes without saying so."""
+        others = {n: v for n, v in self._settings.items() if n in ("preset", "optimizer") and n != name}
+        as_it_comes = "both" if name == "framework" else getattr(from_settings(others), name)
+        if value == as_it_comes:
             self._settings.pop(name, None)
         else:
             self._settings[name] = value
@@ -162,30 +209,14 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         """The command line that would do the same."""
         parts = ["mnist-tui"]
         for name, value in self._settings.items():
-            if name == "preset" and value == "reference":
-                continue
             flag = name.replace("_", "-")
             parts += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
         return shlex.join(parts)
 
-    def _say_command(self) -> None:
-        self.query_one("#command", Static).update(f"The same from the shell (ctrl+y copies): {self.command}")
-
     @property
     def wrong(self) -> list[str]:
-        """The fields that can't be used as they are."""
-        found = []
-        for name in FORM_FIELDS:
-            control = self.query_one(f"#{name}")
-            if isinstance(control, Input):
-                try:
-                    value = parse(name, control.value)
-                except ConfigError:
-                    found.append(name)
-                    continue
-                if problem(name, value):
-                    found.append(name)
-        return found
+        """The fields that can't be used as they are. A device that is missing now may be there when the run starts."""
+        return [name for name in FORM_FIELDS if name != "device" and self._problem(name)]
 
     def action_save(self, start: bool = False) -> None:
         """Keep the settings, unless a field is wrong."""
@@ -205,7 +236,7 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         self._refill()
         with self.prevent(Select.Changed):
             self.query_one("#framework", Select).value = "both"
-        self._say_command()
+        self._refresh_rows()
 
     def action_cancel(self) -> None:
         """Nothing was changed."""
@@ -215,8 +246,12 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
     def press(self, event: Button.Pressed) -> None:
         """The buttons do what the keys do."""
         actions = {
-            "save": self.action_save, "start": self.action_save_and_start, "reset": self.action_reset, "cancel": self.action_cancel,
-        }  # fmt: skip
+            "save": self.action_save,
+            "start": self.action_save_and_start,
+            "reset": self.action_reset,
+            "copy": self.action_copy_command,
+            "cancel": self.action_cancel,
+        }
         actions[event.button.id or "cancel"]()
 
 
