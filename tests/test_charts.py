@@ -136,3 +136,15 @@ def test_what_is_repainted_holds_all_that_changed(old: str, new: str, at: int, s
         if not start <= i < end:
             assert old[i : i + 1] == new[i : i + 1]
             assert not (styled and at <= i < len(new))
+
+
+def test_points_of_both_in_one_cell_hide_neither() -> None:
+    points = [
+        Series(f"{name}-test", [5.0], [0.5], kind="points", marker=mark) for name, mark in (("a", "●"), ("b", "◆"))
+    ]
+    assert "◈" in "".join(line_of(draw(points, Axes((0, 10), (0, 1)), 40, 8)))
+    assert "8" in "".join(line_of(draw(points, Axes((0, 10), (0, 1)), 40, 8, ascii_only=True)))
+    apart = [points[0], Series("b-test", [9.0], [0.5], kind="points", marker="◆")]
+    drawn = "".join(line_of(draw(apart, Axes((0, 10), (0, 1)), 40, 8)))
+    assert "●" in drawn
+    assert "◆" in drawn

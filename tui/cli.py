@@ -47,6 +47,8 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(f"{PROGRAM} {__version__}")
         return 0
+    if "--slow" in arguments:
+        os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", "256")  # shorter than true colour; Textual reads it once
     name = arguments[0] if arguments and not arguments[0].startswith("-") else ""
     if name not in COMMANDS:
         known = ", ".join(command for command in COMMANDS if command)

@@ -27,6 +27,8 @@ TURN = 2
 SPIKE_DOTS = 6
 """A dashed line that rises by so many dots within one column is drawn there in any case."""
 GAP_MARK = ("×", "x")
+BOTH_MARK = ("◈", "8")
+"""Points of two curves in one cell."""
 _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The braille bit of each dot in a cell, by row and column (Unicode chapter 21.1)."""
 
@@ -172,7 +174,8 @@ def _paint(
         if one.kind == "points":
             marker = "o" if ascii_only else one.marker
             for c, r in zip(column[good] // 2, (line[good] + 0.5).astype(np.int64) // 4, strict=True):
-                cells.put(int(r), int(c), marker, one.role)
+                other = cells.role_at(int(r), int(c)) not in ("", "nan", one.role)
+                cells.put(int(r), int(c), BOTH_MARK[ascii_only] if other else marker, one.role)
             continue
         gaps = np.unique(column[~good])
         if good.any():
@@ -247,6 +250,10 @@ class _Cells:
     def put(self, row: int, column: int, character: str, role: str) -> None:
         """Set one cell."""
         self._marks[min(max(row, 0), self.height - 1), min(max(column, 0), self.width - 1)] = (character, role)
+
+    def role_at(self, row: int, column: int) -> str:
+        """Whose single character stands there; empty when nobody's does."""
+        return self._marks.get((row, column), ("", ""))[1]
 
     def rule(self, column: int, character: str) -> None:
         """Draw a vertical line behind everything else."""

@@ -35,6 +35,7 @@ TERMS = (
         "The digits that only one of them got right are too few, or too even, to call one better (McNemar's test).",
     ),
     ("smoothed", "The bright curve is a moving average; the faint one behind it is every sample. v changes it."),
+    ("● ◆ ◈", "Test points of PyTorch, of Keras, and of both in one place."),
     ("lead", "Seconds ago that the leader stood at the step where the other stands now."),
     ("race", "Both share the machine, so their times are not comparable. --mode time-trial takes turns."),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from rich.text import Text
@@ -112,23 +112,30 @@ class EnginePanel(Vertical):
         silent = history.silent_seconds(now)
         if silent is not None and busy:
             text.append(f"  not answering for {silent:.0f} s", style=f"bold {colors['$error']}")
-        elif phase in (IMPORTING, LOADING, FIRST_STEP, EVALUATING):
-            text.append(f"  {now - history.phase_t:.1f} s")
+        for said in self._details(history, now, silent is None):
+            if text.cell_len + len(said) + 2 <= self._room:  # whole or not at all
+                text.append(f"  {said}")
+        return text
+
+    def _details(self, history: RunHistory, now: float, answers: bool) -> Iterator[str]:
+        """What more there is to say of the state, in the order of its weight."""
+        phase = history.phase
+        if answers and phase in (IMPORTING, LOADING, FIRST_STEP, EVALUATING):
+            yield f"{now - history.phase_t:.1f} s"
         if phase == LOADING and history.data_progress is not None:
             progress = history.data_progress
-            text.append(f"  {formatting.size(progress.done_bytes)} of {formatting.size(progress.total_bytes)}")
-        if history.started is not None and history.config is not None:
-            step = history.progress.step if history.progress and history.progress.epoch == history.epoch else 0
-            text.append(f"  epoch {max(history.epoch, 1)}/{history.config.epochs}")
-            steps = str(history.started.steps_per_epoch)
-            text.append(f"  step {step:>{len(steps)}}/{steps}")
+            yield f"{formatting.size(progress.done_bytes)} of {formatting.size(progress.total_bytes)}"
         if self.turn_of:
-            text.append(f"  waits for {TITLES.get(self.turn_of, self.turn_of)}")
+            yield f"waits for {TITLES.get(self.turn_of, self.turn_of)}"
         elif phase == READY:
-            text.append("  press s to start")
+            yield "press s to start"
         if history.finished is not None and history.finished.outcome in _REASONS and phase == FINISHED:
-            text.append(f"  {_REASONS[history.finished.outcome]}")
-        return text
+            yield _REASONS[history.finished.outcome]
+        if history.started is not None and history.config is not None:
+            yield f"epoch {max(history.epoch, 1)}/{history.config.epochs}"
+            step = history.progress.step if history.progress and history.progress.epoch == history.epoch else 0
+            steps = str(history.started.steps_per_epoch)
+            yield f"step {step:>{len(steps)}}/{steps}"
 
     def _progress(self, history: RunHistory, colors: dict[str, str]) -> Text:
         text = Text(no_wrap=True)
@@ -208,6 +215,8 @@ def _heading(name: str, history: RunHistory, view: View, room: int, has_chart: b
         low, high = history.test_interval
         with_interval = f"{values.rstrip()} ({100 * low:.2f}–{100 * high:.2f}) "
         values = with_interval if len(name) + 2 + len(with_interval) <= room else values
+    if len(name) + 1 + len(values) > room:  # the figures come before the words
+        values = f"{values.replace('train ', '').replace('  test', ' · test')}"[: max(room - len(name) - 1, 0)]
     text = Text(no_wrap=True)
     text.append(f"{name} ", style="bold")
     free = max(room - len(name) - 1 - len(values), 0)
