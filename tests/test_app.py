@@ -16,7 +16,7 @@ import pytest
 from textual.events import MouseScrollUp
 from textual.pilot import Pilot
 from textual.widget import Widget
-from textual.widgets import Footer, Input, Select, Static
+from textual.widgets import Input, Select, Static
 
 from engines.api import TrainConfig, engine_spec
 from tests.conftest import scripted_spec
@@ -30,6 +30,7 @@ from tui.screens.settings import FORM_FIELDS, SettingsScreen
 from tui.screens.train import TrainScreen
 from tui.widgets.chart import LineChart
 from tui.widgets.engine_panel import EnginePanel
+from tui.widgets.keys import Keys
 from tui.widgets.line import Line
 from tui.widgets.log_pane import LogPane
 
@@ -355,7 +356,7 @@ async def test_impossible_commands_are_grey_and_do_nothing(tmp_path: Path, small
         assert app.check_action("start", ()) is True
         await pilot.press("x", "space", "r")
         assert phases(app) == ["ready", "ready"]
-        assert app.screen.query_one(Footer).display
+        assert app.screen.query_one(Keys).display
 
 
 async def test_themes_and_scales(tmp_path: Path, small_mnist: Path) -> None:
@@ -578,3 +579,16 @@ async def test_the_proof_in_the_app(tmp_path: Path, small_mnist: Path) -> None:
         await pilot.press("escape")
         assert isinstance(app.screen, TrainScreen)
         await until(pilot, lambda: not {child.pid for child in psutil.Process().children(recursive=True)} - before, 20)
+
+
+async def test_the_last_line_is_clicked_and_drops_what_makes_no_sense_first(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        keys = app.screen.query_one(Keys)
+        await pilot.click(Keys, offset=(keys.line(80).plain.index("Log"), 0))
+        await until(pilot, lambda: app.train_screen.check_action("copy_logs", ()) is True)
+        assert "Pause" in keys.line(80).plain, "grey, but there is room"
+        assert "Pause" not in keys.line(50).plain
+        assert "Start" in keys.line(50).plain
+        for width in (0, 1, 5, 50, 80, 300):
+            assert keys.line(width).cell_len <= width

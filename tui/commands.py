@@ -42,7 +42,7 @@ class Command:
             self.title,
             show=self.footer,
             tooltip=self.help,
-            key_display=KEY_NAMES.get(self.keys.partition(",")[0]),
+            key_display=KEY_NAMES.get(self.keys.partition(",")[0], self.keys.partition(",")[0]),
             priority=self.name == "quit",  # also while an input has the focus
         )
 

@@ -66,6 +66,11 @@ def energy(joules: float | None) -> str:
     return f"{joules / 1000:.1f} kJ" if joules >= 1000 else f"{joules:.0f} J"
 
 
+def shorter(text: str, most: int) -> str:
+    """The text, cut off with an ellipsis where it is longer."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
 def safe(text: str) -> str:
     """The text without anything that a terminal would obey; colours (SGR) stay for the log pane to read."""
     return _CONTROL.sub(lambda match: "" if match.group(1) else match.group(0), text.expandtabs(4))

@@ -8,7 +8,6 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from tui.charts.line_chart import plot_width
 from tui.charts.view import ZOOM, View
@@ -18,6 +17,7 @@ from tui.widgets import strips
 from tui.widgets.chart import LineChart
 from tui.widgets.curves import CURVES, axes, curves, whole
 from tui.widgets.engine_panel import EnginePanel
+from tui.widgets.keys import Keys
 from tui.widgets.line import Line
 from tui.widgets.logs import Logs
 from tui.widgets.overlay import Overlay
@@ -56,7 +56,7 @@ class TrainScreen(Screen[None]):
         yield Horizontal(*self._panels.values(), id="panels")
         yield from self._lanes
         yield self._machine_line
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys()
 
     def on_mount(self) -> None:
         """Draw the first frame before anything has happened."""

@@ -43,6 +43,8 @@ GLYPHS = {
 }  # fmt: skip
 STYLES = {FAILED: "$error", DIVERGED: "$error", FINISHED: "$success", STOPPED: "$warning", PAUSED: "$warning"}
 _PATCH = re.compile(r"(\d+\.\d+)\.\d+")
+NOTICE_CHARACTERS = 140
+"""Of what happened; what to do about it must have room too, and the log has the rest."""
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -150,7 +152,7 @@ class EnginePanel(Vertical):
     def _show_notice(self, history: RunHistory) -> None:
         text = ""
         if history.failure is not None and history.phase == FAILED:
-            text = formatting.plain(history.failure.message)
+            text = formatting.shorter(formatting.plain(history.failure.message), NOTICE_CHARACTERS)
             if history.failure.hint:
                 text += "\n" + formatting.plain(history.failure.hint)
             goes_on = f" · c goes on from epoch {history.checkpoint_epoch}" if history.can_continue else ""
