@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
-import pty
-import signal
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from engines.api import Measurement, TrainConfig, TrainProgress, bench, read_events
+from tui.bench_terminal import Child, end
 
-COLUMNS, ROWS = 120, 40
 WARM_UP_SECONDS = 3.0
 """After both began to train; not measured."""
 START_SECONDS = 180.0
-TICK_SECONDS = 0.02
+TICK_SECONDS = 0.05
+"""Between two looks at the event loop; each costs what a keystroke does, and is counted as the app's."""
 
 _APP = """
 import asyncio, json, os, resource, sys, threading, time
@@ -97,33 +90,21 @@ def _settings(data_dir: str) -> dict[str, object]:
 def _in_the_app(fps: int, seconds: float, data_dir: str) -> _Cost:
     with tempfile.TemporaryDirectory() as folder:
         runs, answer = Path(folder) / "runs", Path(folder) / "answer"
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         arguments = [json.dumps(_settings(data_dir)), str(fps), str(runs), str(answer)]
-        script = _APP.replace("{tick}", str(TICK_SECONDS))
-        child = subprocess.Popen(
-            [sys.executable, "-c", script, *arguments],
-            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
-        )  # fmt: skip
-        os.close(theirs)
-        written: list[tuple[float, int]] = []
-        reader = threading.Thread(target=_count, args=(ours, written), daemon=True)
-        reader.start()
+        child = Child(_APP.replace("{tick}", str(TICK_SECONDS)), arguments)
         try:
-            begin, end, speed = _window(child, runs, seconds)
+            begin, stop, speed = _window(child.process, runs, seconds)
         finally:
-            _end(child)
-            os.close(ours)
+            child.end()
         if not answer.exists():
             raise bench.BenchError("The app ended without an answer.")
         ticks, peak = json.loads(answer.read_text())
-    inside = [(t, lag, cpu) for t, lag, cpu in ticks if begin <= t <= end]
+    inside = [(t, lag, cpu) for t, lag, cpu in ticks if begin <= t <= stop]
     lags = sorted(1000 * lag for _, lag, _ in inside)
     cpu = (inside[-1][2] - inside[0][2]) / (inside[-1][0] - inside[0][0])
-    sent = sum(size for t, size in written if begin <= t <= end)
+    sent = sum(size for t, size in child.written if begin <= t <= stop)
     megabytes = peak / (1e6 if sys.platform == "darwin" else 1e3 / 1.024)  # ru_maxrss: bytes there, KiB elsewhere
-    return _Cost(lags[int(0.99 * (len(lags) - 1))], lags[-1], 100 * cpu, megabytes, sent / (end - begin) / 1000, speed)
+    return _Cost(lags[int(0.99 * (len(lags) - 1))], lags[-1], 100 * cpu, megabytes, sent / (stop - begin) / 1000, speed)
 
 
 def _headless(seconds: float, data_dir: str) -> float:
@@ -139,7 +120,7 @@ def _headless(seconds: float, data_dir: str) -> float:
         try:
             return _window(child, runs, seconds)[2]
         finally:
-            _end(child)
+            end(child)
 
 
 def _window(child: subprocess.Popen[bytes], runs: Path, seconds: float) -> tuple[float, float, float]:
@@ -152,30 +133,15 @@ def _window(child: subprocess.Popen[bytes], runs: Path, seconds: float) -> tuple
     time.sleep(WARM_UP_SECONDS)
     begin = time.monotonic()
     time.sleep(seconds)
-    end = time.monotonic()
+    stop = time.monotonic()
     speed = 0.0
     for engine in ("pytorch", "keras"):
-        seen = [one for one in _progress(runs) if one.engine == engine and begin <= one.t <= end]
+        seen = [one for one in _progress(runs) if one.engine == engine and begin <= one.t <= stop]
         if len(seen) > 1:
             speed += (seen[-1].global_step - seen[0].global_step) * TrainConfig().batch_size / (seen[-1].t - seen[0].t)
-    return begin, end, speed
+    return begin, stop, speed
 
 
 def _progress(runs: Path) -> list[TrainProgress]:
     files = sorted(runs.glob("*/events.jsonl"))
     return [event for event in read_events(files[-1]) if isinstance(event, TrainProgress)] if files else []
-
-
-def _count(terminal: int, written: list[tuple[float, int]]) -> None:
-    with contextlib.suppress(OSError):
-        while data := os.read(terminal, 1 << 16):
-            written.append((time.monotonic(), len(data)))
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    child.send_signal(signal.SIGTERM)
-    try:
-        child.wait(15)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
