@@ -6,77 +6,16 @@ seconds.
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
-from engines.events import Event, RunFailed
-from engines.monitors.limits import usable_core_ids
-from engines.supervisor import EngineSpec, Supervisor
+from engines.bench_engines import engines
+from engines.bench_growth import growth
+from engines.measurement import BenchError, Measurement
 
-TRAIN_DIGITS = 12_800
-"""Digits that each repeat trains on: a hundred steps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """A ratio: how often the plain thing's time goes into ours, or the other way round, as `meaning` says."""
-
-    name: str
-    meaning: str
-    ratios: tuple[float, ...]
-    budget: str
-
-    @property
-    def median(self) -> float:
-        """Of the repeats."""
-        return statistics.median(self.ratios)
-
-    @property
-    def spread(self) -> tuple[float, float]:
-        """Lowest and highest repeat."""
-        return min(self.ratios), max(self.ratios)
-
-
-class BenchError(Exception):
-    """Something could not be measured; the message says why."""
-
-
-def engines(specs: Sequence[EngineSpec], repeats: int, cache_dir: Path, data_dir: str) -> Iterator[Measurement]:
-    """Training speed alone on all cores, against the plain script of the same model. Raises BenchError."""
-    for spec in specs:
-        ratios = []
-        for _ in range(repeats):
-            seconds = {kind: _seconds(spec, kind, cache_dir, data_dir) for kind in ("plain", "ours")}
-            ratios.append(seconds["plain"] / seconds["ours"])
-        budget = {"pytorch": "≥ 1.6", "keras": "≥ 1.1"}.get(spec.name, "")
-        yield Measurement(f"{spec.name} training", "times the plain script's speed", tuple(ratios), budget)
-
-
-def _seconds(spec: EngineSpec, kind: str, cache_dir: Path, data_dir: str) -> float:
-    failures: list[str] = []
-
-    def hear(event: Event) -> None:
-        if isinstance(event, RunFailed):
-            failures.append(event.message)
-
-    with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder) / "seconds"
-        cores = usable_core_ids()
-        arguments = ["--bench", str(answer), kind, str(TRAIN_DIGITS), data_dir]
-        worker = Supervisor(spec, hear, cache_dir=cache_dir, cores=cores, threads=len(cores), arguments=arguments)
-        thread = threading.Thread(target=worker.run)
-        thread.start()
-        thread.join()
-        if failures or not answer.exists():
-            raise BenchError(" ".join(failures) or f"{spec.title} ended without an answer.")
-        return float(answer.read_text())
+__all__ = ["BenchError", "Measurement", "chart", "engines", "growth", "startup"]
 
 
 def startup(repeats: int) -> Iterator[Measurement]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from engines.api import list_runs
 from engines.events import RunFinished
 from engines.grammar import violations
 from engines.protocol import decode_event
@@ -176,6 +177,26 @@ def test_doctor_finds_the_engines_and_what_is_missing(
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "missing")
     assert cli.main(["doctor"]) == 3
     assert "pip install" in capsys.readouterr().out
+
+
+def test_the_last_runs_are_listed_and_the_older_never_opened(tmp_path: Path) -> None:
+    for i in range(5):
+        (tmp_path / f"run-{i}").mkdir()
+        (tmp_path / f"run-{i}" / "config.json").write_text('{"schema": 1, "engines": {}}')
+    newest_first = list_runs(tmp_path)
+    assert [next(newest_first)["id"], next(newest_first)["id"]] == ["run-4", "run-3"]
+    (tmp_path / "run-2" / "config.json").write_text("cut sh")
+    assert [run["id"] for run in newest_first] == ["run-1", "run-0"]
+
+
+def test_runs_lists_as_many_as_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(3):
+        (tmp_path / f"run-{i}").mkdir()
+        (tmp_path / f"run-{i}" / "config.json").write_text('{"schema": 1, "engines": {}}')
+    for last, listed in (("2", 2), ("0", 3)):
+        assert cli.main(["runs", "--json", "--last", last, "--runs-dir", str(tmp_path)]) == 0
+        assert len(json.loads(capsys.readouterr().out)) == listed
+    assert cli.main(["runs", "--last", "-1", "--runs-dir", str(tmp_path)]) == 2
 
 
 def test_bench_measures(capsys: pytest.CaptureFixture[str]) -> None:

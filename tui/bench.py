@@ -50,3 +50,5 @@ def _measurements(
         yield from bench_ui.measure(repeats, 20.0, data_dir)
     if "engines" in what:
         yield from bench.engines(specs, repeats, paths.cache_dir(), data_dir)
+    if "growth" in what:
+        yield from bench.growth(specs, repeats, paths.cache_dir(), data_dir)

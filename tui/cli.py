@@ -205,7 +205,7 @@ def _run_parity(options: argparse.Namespace) -> int:
     )
 
 
-BENCHES = ("charts", "startup", "ui", "engines")
+BENCHES = ("charts", "startup", "ui", "engines", "growth")
 
 
 def _bench_options(parser: argparse.ArgumentParser) -> None:
@@ -265,6 +265,7 @@ def _run_setup(options: argparse.Namespace) -> int:
 
 
 def _runs_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--last", type=int, default=50, metavar="N", help="how many, the newest first; 0 for all (50)")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--runs-dir", metavar="DIR")
 
@@ -272,7 +273,9 @@ def _runs_options(parser: argparse.ArgumentParser) -> None:
 def _run_runs(options: argparse.Namespace) -> int:
     from tui import headless
 
-    return headless.runs(known.runs_dir(options), json_lines=options.json)
+    if options.last < 0:
+        raise UsageError("--last must be 0 or more.")
+    return headless.runs(known.runs_dir(options), last=options.last, json_lines=options.json)
 
 
 def _replay_options(parser: argparse.ArgumentParser) -> None:

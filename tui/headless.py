@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import signal
 import sys
@@ -428,9 +429,9 @@ def _say_bytes(done: int, total: int, source: str) -> None:
         print(f"\r{formatting.size(done)} of {formatting.size(total)} from {source}\x1b[K", end=end, file=sys.stderr)
 
 
-def runs(runs_dir: str, *, json_lines: bool) -> int:
-    """List the kept runs, newest first."""
-    kept = list_runs(Path(runs_dir))
+def runs(runs_dir: str, *, last: int, json_lines: bool) -> int:
+    """List the `last` kept runs, newest first; all of them when that is 0."""
+    kept = list(itertools.islice(list_runs(Path(runs_dir)), last or None))
     if json_lines:
         print(json.dumps(kept))
         return 0
@@ -444,6 +445,8 @@ def runs(runs_dir: str, *, json_lines: bool) -> int:
             accuracy = formatting.percent(summary.get("test_accuracy")) + formatting.interval(bounds)
             figures.append(f"{engine} {summary.get('outcome')} {accuracy} ({config.get('preset')})")
         print(f"{run['id']}  " + "  ".join(figures))
+    if last and len(kept) == last:
+        print(f"The last {last}; --last 0 lists all.")
     return 0
 
 

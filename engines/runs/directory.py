@@ -148,15 +148,17 @@ def events_file(run: str, runs_dir: Path) -> Path:
     raise FileNotFoundError(run)
 
 
-def list_runs(runs_dir: Path) -> list[dict[str, Any]]:
-    """Every kept run, newest first: its id, when, its configs and, when it ended well, its summary."""
-    runs = []
+def list_runs(runs_dir: Path) -> Iterator[dict[str, Any]]:
+    """Every kept run, newest first: its id, when, its configs and, when it ended well, its summary.
+
+    Read one by one as they are asked for: of ten thousand runs, few are ever looked at.
+    """
     if runs_dir.is_dir():
-        for folder in sorted(runs_dir.iterdir(), reverse=True):
+        for name in sorted(os.listdir(runs_dir), reverse=True):
+            folder = runs_dir / name
             config = _read_json(folder / "config.json")
             if config is not None:
-                runs.append({"id": folder.name, **config, "summary": _read_json(folder / "summary.json")})
-    return runs
+                yield {"id": name, **config, "summary": _read_json(folder / "summary.json")}
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

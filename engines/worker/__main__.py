@@ -26,4 +26,9 @@ if not __package__:
 from engines.worker.control import main
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--plain":
+        from engines.worker import plain
+
+        plain.main(*sys.argv[2:])
+        os._exit(0)
     os._exit(main(sys.argv[1:]))  # a framework may take seconds, or crash, to come down; nothing is left to do

@@ -18,7 +18,8 @@ from engines.data import Digits
 from engines.worker.files import Arrays, load_arrays, save_arrays
 from engines.worker.recipe import Weights
 
-SCHEMA = 1
+SCHEMA = 2
+"""Grows when an older checkpoint would be misread: PyTorch's slots of dense1 were in (channel, height, width) order before 2."""
 
 DECISIVE = (
     "batch_size", "optimizer", "learning_rate", "rho", "epsilon", "momentum", "weight_decay", "dropout", "augment", "seed",
@@ -126,6 +127,8 @@ def _read(path: Path) -> tuple[Arrays, dict[str, Any], Position]:
     try:
         arrays = load_arrays(path)
         facts = json.loads(str(arrays["facts"]))
+        if facts["schema"] != SCHEMA:
+            raise ValueError("another version of mnist-tui wrote it")
         return arrays, facts, Position(**facts["position"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"the checkpoint {path} can't be read: {error}.") from error

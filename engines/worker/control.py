@@ -188,7 +188,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--module", required=True, help="the engine's module, or the path of its file")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--exam", nargs=5, metavar=("FILE", "SEED", "DATA_DIR", "DATASET", "WHOLE_EPOCH"))
-    parser.add_argument("--bench", nargs=4, metavar=("FILE", "KIND", "DIGITS", "DATA_DIR"))
     parser.add_argument("--describe", nargs=2, metavar=("FILE", "CONFIGS"))
     options = parser.parse_args(argv)
 
@@ -208,7 +207,7 @@ def main(argv: list[str]) -> int:
     except Exception as error:
         control.emit(RunFailed, **_import_failure(options.engine, error))
         return 1
-    if options.exam or options.bench or options.describe:
+    if options.exam or options.describe:
         return _answer_once(module, options, control)
     control.emit(
         WorkerReady,
@@ -227,15 +226,12 @@ def main(argv: list[str]) -> int:
 
 
 def _answer_once(module: ModuleType, options: argparse.Namespace, control: Control) -> int:
-    """Sit the parity proof's exam, train against the clock, or say every hyperparameter, instead of serving."""
+    """Sit the parity proof's exam, or say every hyperparameter, instead of serving."""
     from engines.worker import exam
 
     try:
         if options.describe:
             exam.describe(module, Path(options.describe[0]), options.describe[1])
-        elif options.bench:
-            answers, kind, digits, data_dir = options.bench
-            exam.race(module, Path(answers), kind=kind, digits=int(digits), data_dir=data_dir)
         else:
             answers, seed, data_dir, dataset, whole_epoch = options.exam
             whole = whole_epoch == "yes"

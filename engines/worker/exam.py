@@ -1,12 +1,11 @@
-"""What a worker does once instead of serving: the parity proof's exam, and a race against the clock.
+"""What a worker does once instead of serving: the parity proof's exam, and saying its hyperparameters.
 
 The exam: one engine does what both are asked to do, and writes its answers down as an .npz: dropout off, fp32, the seeded weights,
-the seeded order. The race: one epoch by our engine or by the plain script, in seconds.
+the seeded order.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import time
@@ -85,28 +84,3 @@ def describe(module: ModuleType, answer: Path, configs: str) -> None:
     """Write every hyperparameter of the named configs (JSON), in the library's own words, as JSON."""
     said = {name: module.hyperparameters(from_plain(TrainConfig, plain)) for name, plain in json.loads(configs).items()}
     answer.write_text(json.dumps(said, default=str), encoding="utf-8")
-
-
-def race(module: ModuleType, answer: Path, *, kind: str, digits: int, data_dir: str) -> None:
-    """Write the seconds of one epoch over so many digits, by our engine ("ours") or by the plain script ("plain").
-
-    Both warm up for ten steps first.
-    """
-    config = from_settings({"device": "cpu"})
-    data = load_digits(
-        "auto", Path(data_dir) if data_dir else None, cache_dir=Path(os.environ["MNIST_TUI_CACHE_DIR"])
-    ).limited(digits, None)
-    if kind == "plain":
-        plain = importlib.import_module(module.__name__.replace("_engine", "_plain"))
-        seconds = plain.train_seconds(data)
-    else:
-        engine = module.Engine(config, data, recipe.initial_weights(config.seed))
-        steps = -(-digits // config.batch_size)
-        engine.start_epoch(recipe.epoch_order(config.seed, 1, digits), recipe.learning_rates(config, 1, steps))
-        for step in range(10):
-            engine.train_steps(step, step + 1)
-        before = time.perf_counter()
-        for step in range(steps):
-            engine.train_steps(step, step + 1)
-        seconds = time.perf_counter() - before
-    answer.write_text(str(seconds), encoding="utf-8")

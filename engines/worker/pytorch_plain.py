@@ -1,16 +1,15 @@
 """The plain loop that our PyTorch engine is measured against: pytorch/examples mnist/main.py, with this model, batch and optimizer.
 
-As its authors write it: torchvision's transforms, a DataLoader, loss.item() at every tenth step. Not slowed, not tuned.
+As its authors write it: torchvision's images and transforms, a DataLoader, loss.item() at every tenth step. Not slowed, not tuned.
 """
 
 from __future__ import annotations
-
-import time
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn, optim
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
@@ -19,17 +18,17 @@ from engines.data import Digits
 
 
 class Pictures(Dataset[tuple[torch.Tensor, int]]):
-    """As torchvision.datasets.MNIST gives its items: an image through the transform, and its label."""
+    """As torchvision.datasets.MNIST gives its items: a PIL image through the example's transform, and its label."""
 
     def __init__(self, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> None:
         self.images, self.labels = images, labels
-        self.transform = transforms.ToTensor()
+        self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return self.transform(self.images[index][..., None]), int(self.labels[index])
+        return self.transform(Image.fromarray(self.images[index])), int(self.labels[index])
 
 
 class Net(nn.Module):
@@ -53,19 +52,45 @@ class Net(nn.Module):
         return F.log_softmax(self.fc2(x), dim=1)
 
 
-def train_seconds(digits: Digits) -> float:
-    """Seconds of one epoch over the digits, after a warm-up of ten steps."""
-    model = Net()
-    optimizer = optim.Adadelta(model.parameters(), lr=1.0, rho=0.95, eps=1e-7)
-    model.train()
-    warm = Pictures(digits.train_images[:1280], digits.train_labels[:1280])
-    for data in (warm, Pictures(digits.train_images, digits.train_labels)):
-        before = time.perf_counter()
-        for i, (images, target) in enumerate(DataLoader(data, batch_size=128, shuffle=True)):
-            optimizer.zero_grad()
-            loss = F.nll_loss(model(images), target)
+class Script:
+    """The example's train() and test()."""
+
+    def __init__(self, digits: Digits) -> None:
+        train, test = (
+            Pictures(digits.train_images, digits.train_labels),
+            Pictures(digits.test_images, digits.test_labels),
+        )
+        self.warm_loader = DataLoader(Pictures(train.images[:1280], train.labels[:1280]), batch_size=128, shuffle=True)
+        self.train_loader = DataLoader(train, batch_size=128, shuffle=True)
+        self.test_loader = DataLoader(test, batch_size=1000)
+        self.model = Net()
+        self.optimizer = optim.Adadelta(self.model.parameters(), lr=1.0, rho=0.95, eps=1e-7)
+
+    def warm_up(self) -> None:
+        """Ten steps."""
+        self._train(self.warm_loader)
+
+    def train(self) -> None:
+        """One epoch."""
+        self._train(self.train_loader)
+
+    def _train(self, loader: DataLoader[tuple[torch.Tensor, int]]) -> None:
+        self.model.train()
+        for i, (data, target) in enumerate(loader):
+            self.optimizer.zero_grad()
+            loss = F.nll_loss(self.model(data), target)
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            optimizer.step()
+            self.optimizer.step()
             if i % 10 == 0:
                 loss.item()
-    return time.perf_counter() - before
+
+    def evaluate(self) -> None:
+        """The test digits."""
+        self.model.eval()
+        test_loss = correct = 0.0
+        with torch.no_grad():
+            for data, target in self.test_loader:
+                output = self.model(data)
+                test_loss += F.nll_loss(output, target, reduction="sum").item()
+                pred = output.argmax(dim=1, keepdim=True)
+                correct += pred.eq(target.view_as(pred)).sum().item()

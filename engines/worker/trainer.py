@@ -50,6 +50,8 @@ from engines.worker.files import Arrays, write_whole
 
 EVENT_SECONDS = 0.05
 """At most 20 progress events a second."""
+CALL_SECONDS = 0.1
+"""Of training between two looks at the commands: entering a traced function costs Keras 4 % of a step."""
 EVAL_BATCH = 500
 """Test digits between two looks at the commands."""
 MAX_STEPS_PER_CALL = 512
@@ -302,8 +304,8 @@ class _Run:
         return min(last * self.config.batch_size, len(self.digits.train_labels)) - first * self.config.batch_size
 
     def _adapt(self, elapsed: float) -> None:
-        """As many steps a call as fit between two events: one on a CPU, many on a GPU, never a sync a step."""
-        wanted = int(self.steps_per_call * EVENT_SECONDS / max(elapsed, 1e-6))
+        """As many steps a call as fit between two looks: a few on a CPU, many on a GPU, never a sync a step."""
+        wanted = int(self.steps_per_call * CALL_SECONDS / max(elapsed, 1e-6))
         self.steps_per_call = max(1, min(wanted, 2 * self.steps_per_call, MAX_STEPS_PER_CALL))
 
     def _progress(self, loss: float, accuracy: float, samples_per_sec: float) -> None:

@@ -1,0 +1,33 @@
+"""Keras' augmentation, apart from its engine as PyTorch's is."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import tensorflow as tf
+from tensorflow import Tensor
+
+from engines.worker.recipe import AFFINE
+
+
+class RandomAffine(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped
+    """All changes in one resampling: a RandomRotation, RandomTranslation, RandomZoom and RandomShear in a row blur thin strokes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seed_generator = keras.random.SeedGenerator()
+
+    def call(self, images: Tensor, training: bool = True) -> Tensor:
+        """Images (n, 28, 28, 1), each by its own matrix, about its centre."""
+
+        def draw(most: float) -> Tensor:
+            return keras.random.uniform((tf.shape(images)[0],), -most, most, seed=self.seed_generator)
+
+        angle, zoom, shear = draw(math.radians(AFFINE.degrees)), 1 + draw(AFFINE.zoom), draw(AFFINE.shear)
+        right, down, centre = draw(28 * AFFINE.shift), draw(28 * AFFINE.shift), 13.5
+        xx, yx = tf.cos(angle) / zoom, tf.sin(angle) / zoom
+        xy, yy = shear - yx, xx
+        x0, y0 = centre * (1 - xx - xy) + right, centre * (1 - yx - yy) + down
+        matrices = tf.stack([xx, xy, x0, yx, yy, y0, tf.zeros_like(xx), tf.zeros_like(xx)], axis=1)
+        return keras.ops.image.affine_transform(images, matrices, fill_mode="constant")

@@ -1,0 +1,70 @@
+"""The optimizers of the Keras engine; their twins are in pytorch_optimizer.py."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+from tensorflow import Tensor
+
+from engines.config import ADAM_BETAS, TrainConfig
+
+
+def build_optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
+    """Every hyperparameter is given: the libraries' defaults differ."""
+    rate = config.learning_rate
+    if config.optimizer == "adadelta":
+        return Adadelta(rate, rho=config.rho, epsilon=config.epsilon)
+    if config.optimizer == "sgd":
+        return SGD(rate, momentum=config.momentum)
+    decay = config.weight_decay if config.optimizer == "adamw" else 0.0
+    return AdamW(rate, beta_1=ADAM_BETAS[0], beta_2=ADAM_BETAS[1], epsilon=config.epsilon, weight_decay=decay)
+
+
+class Adadelta(keras.optimizers.Adadelta):  # type: ignore[misc]  # Keras is untyped
+    """Keras' own as TensorFlow's one fused operation: the same formula in one pass over the weights instead of a dozen."""
+
+    def update_step(self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor) -> None:
+        """One step of one variable."""
+        index = self._get_variable_index(variable)
+        tf.raw_ops.ResourceApplyAdadelta(
+            var=variable.handle,
+            accum=self._accumulated_grads[index].value.handle,
+            accum_update=self._accumulated_delta_vars[index].value.handle,
+            lr=tf.cast(learning_rate, tf.float32),
+            rho=self.rho,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
+
+
+class SGD(keras.optimizers.SGD):  # type: ignore[misc]
+    """Momentum as PyTorch has it: the learning rate scales the whole step, where Keras' own scales each gradient as it comes.
+
+    The same while the learning rate is constant, another path under a schedule.
+    """
+
+    def update_step(self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor) -> None:
+        """One step of one variable."""
+        if not self.momentum:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        velocity = self.momentums[self._get_variable_index(variable)]
+        self.assign(velocity, velocity * self.momentum + gradient)
+        self.assign_sub(variable, learning_rate * velocity)
+
+
+class AdamW(keras.optimizers.AdamW):  # type: ignore[misc]
+    """Adam as in Kingma & Ba 2015, Algorithm 1, and in PyTorch: epsilon joins after the bias correction.
+
+    Keras' own has it before, the paper's "epsilon hat": small gradients then move differently. Without decay this is Adam.
+    """
+
+    def update_step(self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor) -> None:
+        """One step of one variable."""
+        index = self._get_variable_index(variable)
+        mean, square = self._momentums[index], self._velocities[index]
+        step = tf.cast(self.iterations + 1, tf.float32)
+        self.assign_add(mean, (gradient - mean) * (1 - self.beta_1))
+        self.assign_add(square, (tf.square(gradient) - square) * (1 - self.beta_2))
+        root = tf.sqrt(square / (1 - self.beta_2**step)) + self.epsilon
+        self.assign_sub(variable, learning_rate / (1 - self.beta_1**step) * mean / root)
