@@ -43,7 +43,13 @@ def _measurements(
         series = [Series("keras", array("d", xs), array("d", [y + k for y in ys]), dashed=k == 1) for k in range(4)]
         yield bench.chart(lambda: draw(series, Axes(), 100, 25), repeats)
     if "startup" in what:
-        yield from bench.startup(repeats)
+        from tui import bench_startup
+
+        yield from bench_startup.startup(repeats)
+    if "workers" in what:
+        from tui import bench_startup
+
+        yield from bench_startup.workers(specs, repeats, paths.cache_dir(), data_dir)
     if "ui" in what:
         from tui import bench_ui
 

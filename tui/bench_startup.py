@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from engines.api import (
@@ -49,39 +50,41 @@ _BARE = {"pytorch": "import os, torch; os._exit(0)", "keras": "import os, tensor
 WAIT_SECONDS = 180.0
 
 
-def measure(specs: Sequence[EngineSpec], repeats: int, cache_dir: Path, data_dir: str) -> Iterator[Measurement]:
-    """Everything that one waits for, against the same of a plain program. Raises BenchError."""
+_SECONDS = "times the plain program's seconds"
+
+
+def startup(repeats: int) -> Iterator[Measurement]:
+    """The command line, and the app's first paint in a terminal. Raises BenchError."""
     command = "from tui.cli import main; main([{!r}])"
-    seconds = "times the plain program's seconds"
-    yield _ratio("--version, to `import argparse`", seconds, repeats, "≤ 1.5",
-                 lambda: _timed(command.format("--version")), lambda: _timed("import argparse"))  # fmt: skip
-    yield _ratio("--help, to a Python that does nothing", seconds, repeats, "",
-                 lambda: _timed("import sys\n" + command.format("--help"), codes=(0,)), lambda: _timed("pass"))  # fmt: skip
-    yield _ratio("first paint, to an empty Textual app", seconds, repeats, "≤ 1.25",
-                 lambda: _painted(_OURS), lambda: _painted(_EMPTY))  # fmt: skip
+    version, usage = command.format("--version"), f"import sys; {command.format('--help')}"
+    yield _ratio("--version", repeats, "≤ 1.5", partial(_timed, version), partial(_timed, "import argparse"))
+    yield _ratio("--help", repeats, "", partial(_timed, usage), partial(_timed, "import argparse"))
+    yield _ratio("first paint", repeats, "≤ 1.25", partial(_painted, _OURS), partial(_painted, _EMPTY))
+
+
+def workers(specs: Sequence[EngineSpec], repeats: int, cache_dir: Path, data_dir: str) -> Iterator[Measurement]:
+    """A worker until it is ready, against a bare import; and the second run of a warm one. Raises BenchError."""
     for spec in specs:
-        bare = _BARE[spec.name]
         again: list[float] = []
-        yield _ratio(f"{spec.name} worker ready, to a bare import", seconds, repeats, "≤ 1.1",
-                     lambda spec=spec, again=again: _ready(spec, cache_dir, data_dir, again),  # type: ignore[misc]
-                     lambda spec=spec, bare=bare: _timed(bare, python=spec.python))  # type: ignore[misc]  # fmt: skip
+        ours = partial(_ready, spec, cache_dir, data_dir, again)
+        yield _ratio(
+            f"{spec.name} worker ready", repeats, "≤ 1.1", ours, partial(_timed, _BARE[spec.name], spec.python)
+        )
         yield Measurement(
             f"{spec.name}, second run in a warm worker", "seconds to its first steps", tuple(again), "≤ 0.5"
         )
 
 
-def _ratio(
-    name: str, meaning: str, repeats: int, budget: str, ours: Callable[[], float], plain: Callable[[], float]
-) -> Measurement:
+def _ratio(name: str, repeats: int, budget: str, ours: Callable[[], float], plain: Callable[[], float]) -> Measurement:
     ours(), plain()  # files into the page cache
-    return Measurement(name, meaning, tuple(ours() / plain() for _ in range(repeats)), budget)
+    return Measurement(name, _SECONDS, tuple(ours() / plain() for _ in range(repeats)), budget)
 
 
-def _timed(script: str, python: str = sys.executable, codes: Sequence[int] = (0,)) -> float:
+def _timed(script: str, python: str = sys.executable) -> float:
     """Seconds of a whole process."""
     before = time.perf_counter()
     done = subprocess.run([python, "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    if done.returncode not in codes:
+    if done.returncode:
         raise bench.BenchError(f"`{script}` ended with {done.returncode} in {python}.")
     return time.perf_counter() - before
 

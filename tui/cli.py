@@ -205,7 +205,7 @@ def _run_parity(options: argparse.Namespace) -> int:
     )
 
 
-BENCHES = ("charts", "startup", "ui", "engines", "growth")
+BENCHES = ("charts", "startup", "workers", "ui", "engines", "growth")
 
 
 def _bench_options(parser: argparse.ArgumentParser) -> None:
