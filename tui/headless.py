@@ -154,7 +154,7 @@ def summary_line(history: RunHistory) -> str:
     if history.finished is None:
         return f"{name}: not finished"
     ended = history.finished
-    epochs = len(history.epochs)
+    epochs = history.epochs_done
     parts = [
         f"test accuracy {formatting.percent(ended.test_accuracy)}{formatting.interval(history.test_interval)}",
         f"test loss {formatting.loss(ended.test_loss)}",
@@ -218,9 +218,9 @@ class _Lines:
                     extra = f" ({history.data.dataset}: {history.data.source})"
                 if history.phase not in ("training", "evaluating"):
                     self._out.line(f"{engine:8} {history.phase}{extra}")
-            if len(history.epochs) > self._epochs.get(engine, 0):
-                self._epochs[engine] = len(history.epochs)
-                epoch = history.epochs[-1]
+            epoch = history.last_epoch
+            if epoch is not None and history.epochs_done > self._epochs.get(engine, 0):
+                self._epochs[engine] = history.epochs_done
                 self._out.line(
                     f"{engine:8} epoch {epoch.epoch}/{history.config.epochs if history.config else '?'}"
                     f"  train loss {formatting.loss(epoch.train_loss)}  test accuracy {formatting.percent(history.test_accuracy)}"

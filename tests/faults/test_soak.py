@@ -1,0 +1,166 @@
+"""Hours of training with the app open: its memory, its descriptors, its record and its event loop stay as they are."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import importlib.util
+import json
+import math
+import os
+import pty
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+import tracemalloc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engines.api import Event, RunHistory, TrainConfig
+from engines.events import EpochCompleted, EpochStarted, EvalCompleted, RunRequested, RunStarted, TrainProgress
+from tests.conftest import REAL_MNIST, SCRIPTED
+
+SECONDS = float(os.environ.get("MNIST_TUI_SOAK_SECONDS", "3600"))
+ENGINES = os.environ.get("MNIST_TUI_SOAK_ENGINES", "")
+"""real or scripted; empty takes the real ones where both frameworks are installed."""
+REPORT = os.environ.get("MNIST_TUI_SOAK_REPORT", "")
+"""A file that gets every sample as it is taken."""
+SAMPLE_SECONDS = 5.0
+WARM_UP = 600.0
+"""Until curves, logs and usage graphs hold as much as they ever will; a third of a shorter soak."""
+
+_APP = """
+import asyncio, json, sys, threading, time
+from pathlib import Path
+from engines.api import engine_spec
+from tui.app import MnistApp
+settings, folder, lags, scripted = json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4] == "scripted"
+if scripted:
+    from tests.conftest import scripted_spec as engine_spec
+
+async def watch_the_loop():
+    while True:
+        late, until = [], time.monotonic() + 10
+        while time.monotonic() < until:
+            before = time.monotonic()
+            await asyncio.sleep(0.02)
+            late.append(time.monotonic() - before - 0.02)
+        late.sort()
+        with lags.open("a") as file:
+            print(time.monotonic(), 1000 * late[int(0.99 * (len(late) - 1))], 1000 * late[-1], file=file)
+
+def watch():
+    while not app.is_running:
+        time.sleep(0.1)
+    app.call_from_thread(watch_the_loop)
+
+app = MnistApp([engine_spec("pytorch"), engine_spec("keras")], settings, start=True, runs_dir=folder)
+threading.Thread(target=watch, daemon=True).start()
+sys.exit(app.run_guarded())
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The app's process at one moment."""
+
+    t: float
+    rss: int
+    descriptors: int
+    threads: int
+    events_bytes: int
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(SECONDS + 600)
+@pytest.mark.fault("soak", f"both train for {SECONDS:,.0f} s with the app open: memory, descriptors, record, loop lag")
+def test_hours_leave_no_trace(small_mnist: Path, tmp_path: Path) -> None:
+    kind = ENGINES or ("real" if all(map(importlib.util.find_spec, ("torch", "tensorflow"))) else "scripted")
+    settings = {"epochs": 10_000, "batch_size": 64, "data_dir": str(small_mnist)}
+    if kind == "real":
+        settings = {"epochs": 10_000, **({"data_dir": REAL_MNIST} if REAL_MNIST else {"dataset": "drawn"})}
+    runs, lags = tmp_path / "runs", tmp_path / "lags"
+    samples = _soak([json.dumps(settings), str(runs), str(lags), kind], runs)
+    settled = [one for one in samples if one.t >= samples[0].t + min(WARM_UP, SECONDS / 3)]
+    slope, error = slope_of([one.t / 3600 for one in settled], [one.rss / 1e6 for one in settled])
+    late = [tuple(map(float, line.split())) for line in lags.read_text().splitlines()]
+    late = [one for one in late if one[0] >= settled[0].t]
+    first, second = late[: len(late) // 2], late[len(late) // 2 :]
+    p99 = [statistics.median(one[1] for one in half) for half in (first, second)]
+    rate = (settled[-1].events_bytes - settled[0].events_bytes) / (settled[-1].t - settled[0].t)
+    descriptors = sorted({one.descriptors for one in settled})
+    print(
+        f"\n{kind} engines, {settled[-1].t - settled[0].t:,.0f} s after warm-up, {len(settled)} samples:"
+        f" RSS {settled[0].rss / 1e6:.1f} to {settled[-1].rss / 1e6:.1f} MB, slope {slope:.2f} ± {error:.2f} MB/h;"
+        f" descriptors {descriptors}; threads {sorted({one.threads for one in settled})};"
+        f" events {rate / 1000:.1f} kB/s; loop lag p99 {p99[0]:.1f} then {p99[1]:.1f} ms,"
+        f" highest {max(one[2] for one in late):.0f} ms"
+    )
+    assert slope - 2 * error < 1.0, "the app's memory grows"
+    assert descriptors[-1] - descriptors[0] <= 2, "descriptors leak"  # a folder or /proc being read counts for a moment
+    assert rate < 40_000, "the record grows faster than the limit on progress events allows"
+    assert p99[1] < 2 * p99[0] + 10, "the event loop gets slower"
+
+
+def _soak(arguments: Sequence[str], runs: Path) -> list[Sample]:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTED.parents[1]), "TERM": "xterm-256color"}
+    child = subprocess.Popen(
+        [sys.executable, "-c", _APP, *arguments],
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, env=environment,
+    )  # fmt: skip
+    os.close(theirs)
+    threading.Thread(target=_read_on, args=(ours,), daemon=True).start()
+    app, samples, end = psutil.Process(child.pid), list[Sample](), time.monotonic() + SECONDS
+    try:
+        while time.monotonic() < end:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"the app ended with {child.wait(SAMPLE_SECONDS)}")
+            kept = sum(path.stat().st_size for path in runs.glob("*/events.jsonl"))
+            one = Sample(time.monotonic(), app.memory_info().rss, app.num_fds(), app.num_threads(), kept)
+            samples.append(one)
+            if REPORT:
+                with open(REPORT, "a") as file:
+                    print(*dataclasses.astuple(one), file=file)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(10) == 128 + signal.SIGTERM
+    finally:
+        child.kill()
+        child.wait()
+        os.close(ours)
+    return samples
+
+
+def _read_on(terminal: int) -> None:
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 1 << 16):
+            pass
+
+
+def slope_of(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
+    """The least-squares slope and its standard error.
+
+    Memory is not white noise: what is high now is high five seconds later. So the error counts only as many samples as are
+    worth something, n (1 - r) / (1 + r), with r the residuals' correlation with their successors.
+    """
+    n, mean_x, mean_y = len(xs), statistics.fmean(xs), statistics.fmean(ys)
+    sxx = sum((x - mean_x) ** 2 for x in xs)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / sxx
+    rest = [y - mean_y - slope * (x - mean_x) for x, y in zip(xs, ys, strict=True)]
+    squares = sum(one * one for one in rest)
+    if not squares:
+        return slope, 0.0
+    r = min(max(sum(a * b for a, b in zip(rest, rest[1:], strict=False)) / squares, 0.0), 0.99)
+    worth = max(n * (1 - r) / (1 + r), 3.0)
+    return slope, math.sqrt(squares / ((worth - 2) * sxx))
