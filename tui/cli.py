@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from tui import formatting
 from tui import options as known
 from tui.options import UsageError
 
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except UsageError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {formatting.plain(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -35,9 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in arguments:
             raise
-        print(
-            f"{PROGRAM}: {type(error).__name__}: {error}. Run it again with --debug for the details.", file=sys.stderr
-        )
+        said = formatting.plain(f"{type(error).__name__}: {error}")
+        print(f"{PROGRAM}: {said}. Run it again with --debug for the details.", file=sys.stderr)
         return 1
 
 

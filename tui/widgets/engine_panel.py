@@ -76,7 +76,7 @@ class EnginePanel(Vertical):
         """Everything but the curves."""
         title = _title(history, self.title, self._room - 2)
         if title != self.border_title:
-            self.border_title = title
+            self.border_title = Text(title)
         self.query_one("#state", Line).say(self._state(history, now, colors))
         self.query_one("#progress", Line).say(self._progress(history, colors))
         self.query_one("#speed", Line).say(_speed(history, now, self._room))
