@@ -78,36 +78,6 @@ def test_log_axis_labels_powers_of_ten() -> None:
     assert any(row.startswith("  0.1") for row in rows)
 
 
-@example([(0.0, 1.7e292)], 18, 9, True, False, "line")  # its axis would reach beyond the largest float
-@given(
-    st.lists(st.tuples(FLOATS, FLOATS), max_size=40),
-    st.integers(0, 120),
-    st.integers(0, 40),
-    st.booleans(),
-    st.booleans(),
-    st.sampled_from(["line", "points"]),
-)
-def test_any_data_at_any_size(
-    data: list[tuple[float, float]], width: int, height: int, log: bool, ascii_only: bool, kind: str
-) -> None:
-    xs, ys = [x for x, _ in data], [y for _, y in data]
-    rows = draw(
-        [Series("keras", xs, ys, kind=kind, dashed=True)], Axes(log_y=log), width, height, ascii_only=ascii_only
-    )
-    assert len(rows) == height
-    assert all(sum(cell_len(text) for text, _ in row) == width for row in rows)
-
-
-@given(st.lists(st.none() | FLOATS, max_size=50), st.integers(0, 60), FLOATS, st.booleans())
-def test_sparks_have_their_width(values: list[float | None], width: int, maximum: float, ascii_only: bool) -> None:
-    assert cell_len(spark(values, width, maximum=maximum, ascii_only=ascii_only)) == width
-
-
-@given(FLOATS, st.integers(0, 100), st.booleans())
-def test_bars_have_their_width(fraction: float, width: int, ascii_only: bool) -> None:
-    assert sum(map(cell_len, bar(fraction, width, ascii_only=ascii_only))) == width
-
-
 def test_ticks_are_round() -> None:
     assert nice_ticks(0.0, 2.3, 5) == [0.0, 0.5, 1.0, 1.5, 2.0]
     assert nice_ticks(0.0, 5628.0, 4) == [0.0, 2000.0, 4000.0]

@@ -31,7 +31,7 @@ from engines.api import (
 )
 from tui import memory, terminal, themes
 from tui.commands import COMMANDS
-from tui.escapes import NoEscapes
+from tui.escapes import NoEscapes, OnlyAscii
 from tui.pace import Pace
 from tui.replay import Replay
 from tui.screens.dialogs import HelpDialog, QuitDialog
@@ -101,7 +101,7 @@ class MnistApp(App[None]):
         self._guarded = False
         self._guard: threading.Timer | None = None
         self._possible: tuple[bool | None, ...] = ()
-        self._no_escapes = NoEscapes()
+        self._outermost = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
         for theme in themes.OURS:
             self.register_theme(theme)
         chosen = str(self.settings.pop("theme", themes.NAMES[0]))
@@ -115,8 +115,8 @@ class MnistApp(App[None]):
         return themes.ENGINE_COLORS_DARK if dark else themes.ENGINE_COLORS_LIGHT
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Nothing that a worker, a file or an error says is ever obeyed by the terminal."""
-        return [*super().get_line_filters(), self._no_escapes]
+        """Nothing that a worker, a file or an error says is obeyed by the terminal; and ASCII is ASCII, borders too."""
+        return [*super().get_line_filters(), *(one for one in self._outermost if one.enabled)]
 
     def notify(
         self,
@@ -177,6 +177,7 @@ class MnistApp(App[None]):
         try:
             self.run()
         finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # one ctrl+c too many must not cut the leaving off
             self.session.close(CLOSE_SECONDS)
             if self._guard is not None:
                 self._guard.cancel()

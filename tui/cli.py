@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +17,16 @@ from tui.options import UsageError
 PROGRAM = "mnist-tui"
 
 
+def _resembling(error: UnicodeError) -> tuple[str, int]:
+    """What a stream can't say, as it can: "+" for a tick where there is only ASCII, never an exception."""
+    assert isinstance(error, UnicodeEncodeError)
+    wanted = error.object[error.start : error.end]
+    return "".join(formatting.ASCII.get(character, "?") for character in wanted), error.end
+
+
+codecs.register_error("resembling", _resembling)
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[0].upper()}{message[1:]}. See `{self.prog} --help`.")
@@ -23,6 +35,9 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 failed, 2 bad usage, 3 doctor found something, 128+n by signal."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="resembling")
     try:
         return _dispatch(arguments)
     except UsageError as error:

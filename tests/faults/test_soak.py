@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import gc
 import importlib.util
 import json
 import math
 import os
 import pty
+import random
 import signal
 import statistics
 import struct
@@ -18,8 +20,7 @@ import sys
 import termios
 import threading
 import time
-import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,9 @@ import pytest
 from engines.api import Event, RunHistory, TrainConfig
 from engines.events import EpochCompleted, EpochStarted, EvalCompleted, RunRequested, RunStarted, TrainProgress
 from tests.conftest import REAL_MNIST, SCRIPTED
+from tui.charts.line_chart import draw
+from tui.charts.view import View
+from tui.widgets.curves import axes, curves, whole
 
 SECONDS = float(os.environ.get("MNIST_TUI_SOAK_SECONDS", "3600"))
 ENGINES = os.environ.get("MNIST_TUI_SOAK_ENGINES", "")
@@ -146,6 +150,81 @@ def _read_on(terminal: int) -> None:
     with contextlib.suppress(OSError):
         while os.read(terminal, 1 << 16):
             pass
+
+
+STEPS = 10_000_000
+RATE = 20.0
+"""Progress events a second that the worker's limit allows."""
+
+
+@pytest.mark.fault("soak", "ten million steps in one history: under 5 MB, and drawn in milliseconds")
+@pytest.mark.parametrize("eval_every", [0, 20], ids=["evaluated at epochs", "evaluated at each event"])
+def test_ten_million_steps(eval_every: int) -> None:
+    """Every step would be an event only at 20 steps a second; what is folded here is what a worker would have said.
+
+    10,000 epochs, the most that a config may ask for, of 1,000 steps each, at 5,000 steps a second: 2,000 s, 40,000 events.
+    """
+    config, speed = TrainConfig(epochs=10_000, batch_size=60, eval_every=eval_every), 5_000
+    history = RunHistory("keras")
+    for event in _a_long_life(config, STEPS, int(speed / RATE)):
+        history.apply(event)
+    taken = _bytes_of(history)
+    assert history.global_step == STEPS
+    assert history.epochs_done == 10_000
+    assert history.evaluations[-1].mistakes
+    assert max(one.accuracy for one in history.evaluations) == 0.995, "the best evaluation was thinned out"
+    assert taken < 5e6, f"{taken / 1e6:.1f} MB"
+    view = View()
+    best = min(_seconds_to_draw(history, view) for _ in range(20))
+    print(f"\n{taken / 1e6:.2f} MB, {len(history.train_loss)} points, {len(history.evaluations)} evaluations, drawn in {1000 * best:.1f} ms")
+    assert best < 0.02  # 2 ms on a quiet machine; `mnist-tui bench charts` measures, this only tells milliseconds from seconds
+
+
+def _bytes_of(root: object) -> int:
+    """Of everything that can be reached from it, each object once."""
+    seen, found = {id(root)}, [root]
+    for one in found:
+        for inner in gc.get_referents(one):
+            if id(inner) not in seen and not isinstance(inner, type):
+                seen.add(id(inner))
+                found.append(inner)
+    return sum(map(sys.getsizeof, found))
+
+
+def _seconds_to_draw(history: RunHistory, view: View) -> float:
+    began = time.perf_counter()
+    series = curves(history, "loss", view)
+    draw(series, axes(series, "loss", view, whole([history], view)), 100, 25)
+    return time.perf_counter() - began
+
+
+def _a_long_life(config: TrainConfig, steps: int, per_event: int) -> Iterator[Event]:
+    said = {"engine": "keras", "run_id": "a-run-of-some-length"}
+    per_epoch, dice = steps // config.epochs, random.Random(0)
+    best = dice.randint(1, config.epochs)
+    yield RunRequested(t=0.0, config=config, **said)
+    yield RunStarted(
+        t=1.0, config=config, device="cpu", precision="fp32", num_threads=1, steps_per_epoch=per_epoch, total_steps=steps, **said
+    )
+    for step in range(per_event, steps + 1, per_event):
+        epoch, t = (step - 1) // per_epoch + 1, 1.0 + step / per_event / RATE
+        if step % per_epoch == per_event:
+            yield EpochStarted(t=t, epoch=epoch, order_sha256=f"{epoch:064x}", **said)
+        yield TrainProgress(
+            t=t, epoch=epoch, step=(step - 1) % per_epoch + 1, global_step=step, samples_seen=step * config.batch_size,
+            loss=dice.random(), accuracy=dice.random(), samples_per_sec=1e5 * dice.random(), learning_rate=dice.random(), **said,
+        )  # fmt: skip
+        if config.eval_every or step % per_epoch == 0:
+            yield EvalCompleted(
+                t=t, epoch=epoch, global_step=step, split="test", loss=dice.random(), seconds=dice.random(), train_seconds=t,
+                accuracy=0.995 if epoch == best else 0.98 + 0.01 * dice.random(), confusion=tuple(dice.choices(range(1000), k=100)),
+                mistakes=tuple((dice.randrange(10_000), 3, 5) for _ in range(80)), **said,
+            )  # fmt: skip
+        if step % per_epoch == 0:
+            yield EpochCompleted(
+                t=t, epoch=epoch, train_loss=dice.random(), train_accuracy=dice.random(), train_seconds=dice.random(),
+                samples_per_sec=dice.random(), first_step_seconds=None, **said,
+            )  # fmt: skip
 
 
 def slope_of(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
