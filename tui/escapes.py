@@ -39,9 +39,7 @@ class OnlyAscii(LineFilter):
         return [
             segment
             if segment.text.isascii()
-            else Segment(
-                _FOREIGN.sub(_in_ascii, segment.text), segment.style, segment.control
-            )
+            else Segment(_FOREIGN.sub(_in_ascii, segment.text), segment.style, segment.control)
             for segment in segments
         ]
 

@@ -284,7 +284,11 @@ class _Bars:
             self._progress.update(
                 self._tasks[engine], completed=history.global_step, total=history.total_steps or None, figures=figures
             )
-        self._ended.say(lambda text: self._progress.console.print(formatting.plain(text), markup=False, highlight=False, soft_wrap=True))
+        self._ended.say(
+            lambda text: self._progress.console.print(
+                formatting.plain(text), markup=False, highlight=False, soft_wrap=True
+            )
+        )
 
     def close(self) -> None:
         self.show()
@@ -419,14 +423,22 @@ def data(dataset: str, data_dir: str, *, fetch: bool, json_lines: bool) -> int:
         "train_size": len(digits.train_labels),
         "test_size": len(digits.test_labels),
     }
-    print(json.dumps(facts) if json_lines else "\n".join(formatting.plain(f"{name:11} {value}") for name, value in facts.items()))
+    print(
+        json.dumps(facts)
+        if json_lines
+        else "\n".join(formatting.plain(f"{name:11} {value}") for name, value in facts.items())
+    )
     return 0
 
 
 def _say_bytes(done: int, total: int, source: str) -> None:
     if sys.stderr.isatty():
         end = "\n" if done >= total else ""
-        print(f"\r{formatting.size(done)} of {formatting.size(total)} from {formatting.plain(source)}\x1b[K", end=end, file=sys.stderr)
+        print(
+            f"\r{formatting.size(done)} of {formatting.size(total)} from {formatting.plain(source)}\x1b[K",
+            end=end,
+            file=sys.stderr,
+        )
 
 
 def runs(runs_dir: str, *, json_lines: bool) -> int:

@@ -121,9 +121,7 @@ BROKEN = {
         "from tui.widgets.chart import LineChart;"
         " app.action_help = lambda: [setattr(LineChart, 'render_line', lambda *_: 1 / 0), app.refresh(layout=True)]"
     ),
-    "a dialog's composition": (
-        "import tui.screens.dialogs; tui.screens.dialogs.HelpDialog.compose = lambda *_: 1 / 0"
-    ),
+    "a dialog's composition": ("import tui.screens.dialogs; tui.screens.dialogs.HelpDialog.compose = lambda *_: 1 / 0"),
 }
 
 

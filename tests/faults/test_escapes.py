@@ -76,7 +76,9 @@ sys.exit(code)
 """
 
 
-@pytest.mark.fault("screen", "escape sequences in framework, device, folder, log, error and notification, on every pane")
+@pytest.mark.fault(
+    "screen", "escape sequences in framework, device, folder, log, error and notification, on every pane"
+)
 def test_the_screen_obeys_nobody(evil: EngineSpec, small_mnist: Path, tmp_path: Path) -> None:
     script = _APP.format(module=evil.module, data=str(small_mnist), folder=str(tmp_path), evil=EVIL.replace("/", ""))
     terminal = Terminal([sys.executable, "-c", script], tmp_path)

@@ -40,7 +40,9 @@ FIELDS = sorted(field.name for field in dataclasses.fields(TrainConfig))
 # Settings
 
 _PLAIN = st.none() | st.booleans() | st.integers() | FLOATS | st.text()
-_ANYTHING = st.recursive(_PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
+_ANYTHING = st.recursive(
+    _PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
 
 
 @pytest.mark.fault("input", "settings: any value in any field (property)")
@@ -67,7 +69,9 @@ def test_any_text_is_a_value_or_has_a_reason(name: str, text: str) -> None:
 
 
 _TOML = st.binary() | st.lists(
-    st.tuples(st.sampled_from([*FIELDS, "framework", "theme"]), _ANYTHING).map(lambda it: f"{it[0]} = {json.dumps(it[1])}")
+    st.tuples(st.sampled_from([*FIELDS, "framework", "theme"]), _ANYTHING).map(
+        lambda it: f"{it[0]} = {json.dumps(it[1])}"
+    )
 ).map(lambda lines: "\n".join(["[remembered]", *lines]).encode("utf-8", "surrogatepass"))
 
 
@@ -88,16 +92,23 @@ def test_any_remembered_settings_open_the_app(tmp_path_factory: pytest.TempPathF
 
 _JSON = st.recursive(
     _PLAIN,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*FIELDS, "type", "engine", "seq"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*FIELDS, "type", "engine", "seq"]), inner)
+    ),
 ).map(json.dumps)
 
 
 @pytest.mark.fault("input", "protocol: any bytes, any JSON, any cut of an event (property)")
 @example(100_000 * b"[")
 @example(b'{"type":"Heartbeat","engine":"x","seq":' + 5_000 * b"9" + b"}")
-@given(st.binary() | st.text().map(str.encode) | _JSON.map(str.encode) | st.sampled_from(sorted(EVENTS)).map(
-    lambda name: json.dumps({"type": name, "engine": "keras", "t": "NaN", "layers": [[1]], "gpus": [{}]}).encode()
-))
+@given(
+    st.binary()
+    | st.text().map(str.encode)
+    | _JSON.map(str.encode)
+    | st.sampled_from(sorted(EVENTS)).map(
+        lambda name: json.dumps({"type": name, "engine": "keras", "t": "NaN", "layers": [[1]], "gpus": [{}]}).encode()
+    )
+)
 def test_any_line_is_a_message_or_a_protocol_error(line: bytes) -> None:
     for decode in (decode_event, decode_command):
         try:
@@ -116,7 +127,9 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
 def _valid(field: str, hint: Any) -> st.SearchStrategy[Any]:
     """What the field may hold, at its worst."""
     if hint is TrainConfig:
-        return st.builds(TrainConfig, epochs=st.integers(1, 10_000), eval_every=COUNTS, target_accuracy=st.floats(0, 100))
+        return st.builds(
+            TrainConfig, epochs=st.integers(1, 10_000), eval_every=COUNTS, target_accuracy=st.floats(0, 100)
+        )
     if field in ("steps_per_epoch", "total_steps"):
         return st.integers(1, 2**40)
     if field == "confusion":
@@ -206,12 +219,26 @@ def test_bars_have_their_width(fraction: float, width: int, ascii_only: bool) ->
 
 _WORDS = st.one_of(
     st.sampled_from(
-        [*cli.COMMANDS, "--help", "--version", "--json", "--plain", "--start", "--debug", "--fps", "--resume", "--runs-dir", "--speed"]
+        [
+            *cli.COMMANDS,
+            "--help",
+            "--version",
+            "--json",
+            "--plain",
+            "--start",
+            "--debug",
+            "--fps",
+            "--resume",
+            "--runs-dir",
+            "--speed",
+        ]
     ),
     st.sampled_from(FIELDS).map(lambda name: f"--{name.replace('_', '-')}"),
     st.integers().map(str),
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
-    st.binary().map(lambda raw: raw.replace(b"\0", b"").decode("utf-8", "surrogateescape")),  # as Python reads arguments
+    st.binary().map(
+        lambda raw: raw.replace(b"\0", b"").decode("utf-8", "surrogateescape")
+    ),  # as Python reads arguments
 )
 
 
@@ -220,7 +247,10 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is good on the command line is not done."""
     from tui import bench
 
-    for module, names in ((headless, ("train", "parity", "doctor", "presets", "setup", "data", "export")), (bench, ("measure",))):
+    for module, names in (
+        (headless, ("train", "parity", "doctor", "presets", "setup", "data", "export")),
+        (bench, ("measure",)),
+    ):
         for name in names:
             monkeypatch.setattr(module, name, lambda *_, **__: 0)
 
@@ -272,7 +302,7 @@ def test_mashed_keys(seconds: int, small_mnist: Path, tmp_path: Path) -> None:
         with contextlib.suppress(OSError):
             terminal.send("\x03")  # asks where something still trains, and is the answer too
         terminal.read()
-    assert terminal.ended() == 0
+    assert terminal.ended() == 0, terminal.written[-3_000:]
     assert terminal.given_back
     assert gone(workers)
     assert "Traceback" not in terminal.written
@@ -323,7 +353,12 @@ def piped(*arguments: str, before: tuple[str, ...] = (), **environment: str) -> 
     """The command without any terminal."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run(
-        [*before, *COMMAND, *arguments], stdin=subprocess.DEVNULL, capture_output=True, env=env, timeout=120, check=False
+        [*before, *COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=env,
+        timeout=120,
+        check=False,
     )
 
 

@@ -60,7 +60,12 @@ def server(tmp_path: Path) -> Iterator[Server]:
             line = sshd.stderr.readline()
             assert line, f"sshd did not start: {said}"
             said += line
-        options = ("StrictHostKeyChecking=no", f"UserKnownHostsFile={folder}/known", "IdentitiesOnly=yes", "LogLevel=ERROR")
+        options = (
+            "StrictHostKeyChecking=no",
+            f"UserKnownHostsFile={folder}/known",
+            "IdentitiesOnly=yes",
+            "LogLevel=ERROR",
+        )
         client = ("ssh", "-F", "none", "-tt", "-p", str(port), "-i", str(folder / "user"))
         client += tuple(word for option in options for word in ("-o", option))
         yield Server(psutil.Process(sshd.pid), (*client, f"{getpass.getuser()}@127.0.0.1"))

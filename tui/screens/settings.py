@@ -53,16 +53,12 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
                 yield from self._row("framework", "which to train", _select("framework", FRAMEWORKS, framework))
                 for name in FORM_FIELDS:
                     yield from self._row(name, self._fields[name].metadata["help"], self._control(name))
-            yield Static("", id="command", markup=False)
+            yield Static(self._command_text, id="command", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Keep  ctrl+s", variant="primary", id="save")
                 yield Button("Keep and start  ctrl+t", variant="success", id="start")
                 yield Button("Reset  ctrl+r", id="reset")
                 yield Button("Cancel  esc", id="cancel")
-
-    def on_mount(self) -> None:
-        """The command line that would do the same."""
-        self._say_command()
 
     def _row(self, name: str, help_text: str, control: Select[str] | Input) -> ComposeResult:
         with Horizontal(classes="row"):
@@ -169,8 +165,12 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
             parts += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
         return shlex.join(parts)
 
+    @property
+    def _command_text(self) -> str:
+        return f"The same from the shell (ctrl+y copies): {self.command}"
+
     def _say_command(self) -> None:
-        self.query_one("#command", Static).update(f"The same from the shell (ctrl+y copies): {self.command}")
+        self.query_one("#command", Static).update(self._command_text)
 
     @property
     def wrong(self) -> list[str]:
