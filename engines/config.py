@@ -134,7 +134,7 @@ def from_settings(settings: dict[str, Any]) -> TrainConfig:
         raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, not {preset!r}.")
     values = {**_PRESET_VALUES[preset], **chosen}
     if "optimizer" in values:
-        values.setdefault("learning_rate", _USUAL_LEARNING_RATES.get(values["optimizer"], 1.0))
+        values.setdefault("learning_rate", _USUAL_LEARNING_RATES.get(str(values["optimizer"]), 1.0))
     try:
         config = TrainConfig(**values)
     except TypeError as error:

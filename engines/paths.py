@@ -39,5 +39,5 @@ def settings() -> dict[str, Any]:
     """The contents of config.toml; empty when it is missing or can't be read."""
     try:
         return tomllib.loads(config_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
-from rich.cells import cell_len
 from rich.text import Text
 
 from tests.conftest import line_of
 from tui.charts.line_chart import Axes, Series, draw, value_range
-from tui.charts.spark import bar, spark
 from tui.charts.ticks import nice_ticks, short_number
 from tui.widgets.line import changed_cells
 
@@ -76,36 +74,6 @@ def test_log_axis_labels_powers_of_ten() -> None:
     rows = line_of(draw([Series("keras", [0, 1, 2], [0.001, 0.1, 10.0])], Axes(log_y=True), 40, 12))
     assert any(row.startswith("   10") for row in rows)
     assert any(row.startswith("  0.1") for row in rows)
-
-
-@example([(0.0, 1.7e292)], 18, 9, True, False, "line")  # its axis would reach beyond the largest float
-@given(
-    st.lists(st.tuples(FLOATS, FLOATS), max_size=40),
-    st.integers(0, 120),
-    st.integers(0, 40),
-    st.booleans(),
-    st.booleans(),
-    st.sampled_from(["line", "points"]),
-)
-def test_any_data_at_any_size(
-    data: list[tuple[float, float]], width: int, height: int, log: bool, ascii_only: bool, kind: str
-) -> None:
-    xs, ys = [x for x, _ in data], [y for _, y in data]
-    rows = draw(
-        [Series("keras", xs, ys, kind=kind, dashed=True)], Axes(log_y=log), width, height, ascii_only=ascii_only
-    )
-    assert len(rows) == height
-    assert all(sum(cell_len(text) for text, _ in row) == width for row in rows)
-
-
-@given(st.lists(st.none() | FLOATS, max_size=50), st.integers(0, 60), FLOATS, st.booleans())
-def test_sparks_have_their_width(values: list[float | None], width: int, maximum: float, ascii_only: bool) -> None:
-    assert cell_len(spark(values, width, maximum=maximum, ascii_only=ascii_only)) == width
-
-
-@given(FLOATS, st.integers(0, 100), st.booleans())
-def test_bars_have_their_width(fraction: float, width: int, ascii_only: bool) -> None:
-    assert sum(map(cell_len, bar(fraction, width, ascii_only=ascii_only))) == width
 
 
 def test_ticks_are_round() -> None:

@@ -96,7 +96,6 @@ def test_figures_of_a_life() -> None:
     assert history.first_step_seconds == 0.5
     assert history.test_accuracy == 0.992
     assert [(m.accuracy, m.wall_seconds) for m in history.milestones] == [(0.97, 11.0), (0.98, 25.0), (0.99, 25.0)]
-    assert history.order_sha256 == {1: "a", 2: "b"}
     assert history.wall_seconds(now=99.0) == 30.0
     assert not history.running
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from textual.app import App, SystemCommand
+from textual.filter import LineFilter
+from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 
@@ -30,6 +32,7 @@ from engines.api import (
 )
 from tui import memory, terminal, themes
 from tui.commands import COMMANDS
+from tui.escapes import NoEscapes, OnlyAscii
 from tui.pace import Pace
 from tui.replay import Replay
 from tui.screens.dialogs import HelpDialog, QuitDialog
@@ -97,6 +100,7 @@ class MnistApp(App[None]):
         self._guarded = False
         self._guard: threading.Timer | None = None
         self._possible: tuple[bool | None, ...] = ()
+        self._outermost = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
         for theme in themes.OURS:
             self.register_theme(theme)
         chosen = str(self.settings.pop("theme", themes.NAMES[0]))
@@ -108,6 +112,22 @@ class MnistApp(App[None]):
             return themes.ENGINE_COLORS_ANSI
         dark = self.current_theme.dark if self.theme in self.available_themes else True
         return themes.ENGINE_COLORS_DARK if dark else themes.ENGINE_COLORS_LIGHT
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Nothing that a worker, a file or an error says is obeyed by the terminal; and ASCII is ASCII, borders too."""
+        return [*super().get_line_filters(), *(one for one in self._outermost if one.enabled)]
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Say something at the side; a bracket in a file's name is a bracket, never markup."""
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     def get_default_screen(self) -> Screen[None]:
         """The Train screen."""
@@ -156,6 +176,7 @@ class MnistApp(App[None]):
         try:
             self.run()
         finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # one ctrl+c too many must not cut the leaving off
             self.session.close(CLOSE_SECONDS)
             if self._guard is not None:
                 self._guard.cancel()

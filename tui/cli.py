@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from tui import formatting
 from tui import options as known
 from tui.options import UsageError
 
 PROGRAM = "mnist-tui"
+
+
+def _resembling(error: UnicodeError) -> tuple[str, int]:
+    """What a stream can't say, as it can: "+" for a tick where there is only ASCII, never an exception."""
+    assert isinstance(error, UnicodeEncodeError)
+    wanted = error.object[error.start : error.end]
+    return "".join(formatting.ASCII.get(character, "?") for character in wanted), error.end
+
+
+codecs.register_error("resembling", _resembling)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -22,10 +35,13 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 failed, 2 bad usage, 3 doctor found something, 128+n by signal."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="resembling")
     try:
         return _dispatch(arguments)
     except UsageError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {formatting.plain(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -35,9 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in arguments:
             raise
-        print(
-            f"{PROGRAM}: {type(error).__name__}: {error}. Run it again with --debug for the details.", file=sys.stderr
-        )
+        said = formatting.plain(f"{type(error).__name__}: {error}")
+        print(f"{PROGRAM}: {said}. Run it again with --debug for the details.", file=sys.stderr)
         return 1
 
 

@@ -9,6 +9,14 @@ _CONTROL = re.compile(
     r"\x1b\[[0-9;]*m|(\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b.?|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f])"
 )
 
+ASCII = {
+    **dict.fromkeys("─━╌╍╸╺–—▔−", "-"), **dict.fromkeys("│┃▏▎▕", "|"), **dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼┏┓┗┛", "+"),
+    **dict.fromkeys("·•●○◆⚑", "*"), **dict.fromkeys("▁▂▃▅▆▇█▄▀▌▐", "#"), **dict.fromkeys("“”", '"'), **dict.fromkeys("‘’", "'"),
+    "▼": "v", "◈": "8", "▲": "^", "←": "<", "→": ">", "↑": "^", "↓": "v", "✓": "+", "✗": "x",
+    "≠": "!", "±": "~", "×": "x", "…": ".", "°": "o",
+}  # fmt: skip
+"""What resembles our characters where there is only ASCII, as wide as they are."""
+
 
 def clock(seconds: float | None) -> str:
     """01:23, or 1:02:03 from an hour on; --:-- when unknown."""

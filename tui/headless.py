@@ -108,7 +108,7 @@ def train(
             signal.signal(number, signal.SIG_IGN)
         code = 128 + signalled.number
     except ResumeError as error:
-        print(f"mnist-tui: {error}", file=sys.stderr)
+        print(f"mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
         code = 2
     finally:
         session.close()
@@ -120,7 +120,7 @@ def train(
             for line in closing_lines(session, runs=not session.series.lines() or code is not None):
                 out.line(line)
         if session.problem:
-            print(session.problem, file=sys.stderr)
+            print(formatting.plain(session.problem), file=sys.stderr)
     if code is not None:
         return code
     return 0 if session.series.ended and not session.series.missed else 1
@@ -138,7 +138,7 @@ def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
         lines.append(f"{said.text[0].upper()}{said.text[1:]} ({said.why}).")
     elif len(histories) == 2 and not over_seeds and all(h.finished for h in histories.values()):
         lines.append("No verdict: the two were not trained equally long.")
-    return lines + over_seeds
+    return [formatting.plain(line) for line in lines + over_seeds]
 
 
 def summary_line(history: RunHistory) -> str:
@@ -154,7 +154,7 @@ def summary_line(history: RunHistory) -> str:
     if history.finished is None:
         return f"{name}: not finished"
     ended = history.finished
-    epochs = len(history.epochs)
+    epochs = history.epochs_done
     parts = [
         f"test accuracy {formatting.percent(ended.test_accuracy)}{formatting.interval(history.test_interval)}",
         f"test loss {formatting.loss(ended.test_loss)}",
@@ -179,7 +179,7 @@ def diverged_text(event: Diverged) -> str:
 
 
 class _OutputLock:
-    """Whole lines on a stream, from any thread."""
+    """Whole lines on a stream, from any thread; nothing in them is obeyed by a terminal."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -191,7 +191,7 @@ class _OutputLock:
             if self._gone:
                 return
             try:
-                self._stream.write(text + "\n")
+                self._stream.write(formatting.plain(text) + "\n")
                 self._stream.flush()
             except (BrokenPipeError, ValueError):
                 self._gone = True
@@ -218,9 +218,9 @@ class _Lines:
                     extra = f" ({history.data.dataset}: {history.data.source})"
                 if history.phase not in ("training", "evaluating"):
                     self._out.line(f"{engine:8} {history.phase}{extra}")
-            if len(history.epochs) > self._epochs.get(engine, 0):
-                self._epochs[engine] = len(history.epochs)
-                epoch = history.epochs[-1]
+            epoch = history.last_epoch
+            if epoch is not None and history.epochs_done > self._epochs.get(engine, 0):
+                self._epochs[engine] = history.epochs_done
                 self._out.line(
                     f"{engine:8} epoch {epoch.epoch}/{history.config.epochs if history.config else '?'}"
                     f"  train loss {formatting.loss(epoch.train_loss)}  test accuracy {formatting.percent(history.test_accuracy)}"
@@ -284,7 +284,11 @@ class _Bars:
             self._progress.update(
                 self._tasks[engine], completed=history.global_step, total=history.total_steps or None, figures=figures
             )
-        self._ended.say(lambda text: self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True))
+        self._ended.say(
+            lambda text: self._progress.console.print(
+                formatting.plain(text), markup=False, highlight=False, soft_wrap=True
+            )
+        )
 
     def close(self) -> None:
         self.show()
@@ -301,9 +305,10 @@ def doctor(specs: Sequence[EngineSpec], data_dir: str, *, json_lines: bool) -> i
         if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
             marks = {"ok": "+", "note": ".", "bad": "x"}
         for finding in findings:
-            print(f"{marks[finding.state]} {finding.subject:14} {finding.text}")
+            print(formatting.plain(f"{marks[finding.state]} {finding.subject:14} {finding.text}"))
             if finding.fix:
-                print(f"  {'':14} → {finding.fix}" if marks["ok"] == "✓" else f"  {'':14} -> {finding.fix}")
+                arrow = "→" if marks["ok"] == "✓" else "->"
+                print(formatting.plain(f"  {'':14} {arrow} {finding.fix}"))
     return 3 if any(finding.state == "bad" for finding in findings) else 0
 
 
@@ -334,7 +339,7 @@ def parity(
             on_progress=show,
         )
     except ParityError as error:
-        print(f"{clear}mnist-tui: {error}", file=sys.stderr)
+        print(f"{clear}mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
         return 1
     print(clear, end="", file=sys.stderr)
     passed = all(row.passed for row in rows)
@@ -360,7 +365,7 @@ def presets(specs: Sequence[EngineSpec], names: Sequence[str], *, json_lines: bo
     try:
         tables = tabulate(specs, names or PRESETS, paths.cache_dir())
     except PresetsError as error:
-        print(f"mnist-tui: {error}", file=sys.stderr)
+        print(f"mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
         return 1
     if json_lines:
         print(json.dumps({preset: [to_plain(row) for row in rows] for preset, rows in tables.items()}))
@@ -386,7 +391,7 @@ def setup(engines: Sequence[str], kind: str, *, dry_run: bool) -> int:
         try:
             python = build(engine, kind, print)
         except SetupError as error:
-            print(f"mnist-tui: {error}", file=sys.stderr)
+            print(f"mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
             return 1
         print(f"{engine}: {python}")
     return 0
@@ -401,7 +406,7 @@ def data(dataset: str, data_dir: str, *, fetch: bool, json_lines: bool) -> int:
             print(json.dumps([{"kind": f.kind, "path": str(f.path), "origin": f.origin} for f in found]))
         else:
             for copy in found:
-                print(f"{copy.origin:15} {copy.path}")
+                print(formatting.plain(f"{copy.origin:15} {copy.path}"))
             if not found:
                 print("No MNIST on this machine. `mnist-tui data --fetch` downloads it; offline, digits are drawn.")
         return 0
@@ -410,7 +415,8 @@ def data(dataset: str, data_dir: str, *, fetch: bool, json_lines: bool) -> int:
 
         digits = load_digits(dataset, folder, cache_dir=paths.cache_dir(), on_progress=_say_bytes)
     except (DataError, ConfigError) as error:
-        print(f"\nmnist-tui: {error} {getattr(error, 'hint', '')}".rstrip(), file=sys.stderr)
+        said = formatting.plain(f"{error} {getattr(error, 'hint', '')}")
+        print(f"\nmnist-tui: {said}".rstrip(), file=sys.stderr)
         return 1
     facts = {
         "dataset": digits.dataset,
@@ -419,14 +425,22 @@ def data(dataset: str, data_dir: str, *, fetch: bool, json_lines: bool) -> int:
         "train_size": len(digits.train_labels),
         "test_size": len(digits.test_labels),
     }
-    print(json.dumps(facts) if json_lines else "\n".join(f"{name:11} {value}" for name, value in facts.items()))
+    print(
+        json.dumps(facts)
+        if json_lines
+        else "\n".join(formatting.plain(f"{name:11} {value}") for name, value in facts.items())
+    )
     return 0
 
 
 def _say_bytes(done: int, total: int, source: str) -> None:
     if sys.stderr.isatty():
         end = "\n" if done >= total else ""
-        print(f"\r{formatting.size(done)} of {formatting.size(total)} from {source}\x1b[K", end=end, file=sys.stderr)
+        print(
+            f"\r{formatting.size(done)} of {formatting.size(total)} from {formatting.plain(source)}\x1b[K",
+            end=end,
+            file=sys.stderr,
+        )
 
 
 def runs(runs_dir: str, *, last: int, json_lines: bool) -> int:
@@ -439,12 +453,13 @@ def runs(runs_dir: str, *, last: int, json_lines: bool) -> int:
         print(f"No runs in {runs_dir} yet.")
     for run in kept:
         figures = []
-        for engine, config in (run.get("engines") or {}).items():
-            summary = (run.get("summary") or {}).get(engine) or {"outcome": "interrupted", "test_accuracy": None}
+        for engine, config in run["engines"].items():
+            summary = run["summary"].get(engine) or {}
             bounds = summary.get("test_interval_95")
             accuracy = formatting.percent(summary.get("test_accuracy")) + formatting.interval(bounds)
-            figures.append(f"{engine} {summary.get('outcome')} {accuracy} ({config.get('preset')})")
-        print(f"{run['id']}  " + "  ".join(figures))
+            goes_on = ", resumable" if engine in run["resumable"] else ""
+            figures.append(f"{engine} {summary.get('outcome')} {accuracy} ({config.get('preset')}{goes_on})")
+        print(formatting.plain(f"{run['id']}  " + "  ".join(figures)))
     if last and len(kept) == last:
         print(f"The last {last}; --last 0 lists all.")
     return 0
@@ -479,7 +494,7 @@ def export(path: Path, form: str) -> int:
             )
             rows.append({"split": split, **{name: plain.get(name) for name in keep}, **about})
         elif isinstance(event, RunFailed):
-            print(f"mnist-tui: {event.engine} failed: {event.message}", file=sys.stderr)
+            print(formatting.plain(f"mnist-tui: {event.engine} failed: {event.message}"), file=sys.stderr)
     if form == "json":
         print(json.dumps(rows))
     else:

@@ -19,7 +19,7 @@ def load(path: Path) -> dict[str, Any]:
     """The settings as they were left; empty when there are none, or the file can't be read."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8")).get(TABLE, {})
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return table if isinstance(table, dict) else {}
 

@@ -6,11 +6,13 @@ warning, never the end of a run.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,8 @@ class RunDirectory:
                 },
             )
             self._events = open(folder / "events.jsonl", "a", encoding="utf-8", buffering=1)  # noqa: SIM115  # for the run
+            with contextlib.suppress(OSError):  # some network file systems know no locks
+                fcntl.flock(self._events, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with this process, however that ends
         except OSError as error:
             self._give_up(error)
 
@@ -93,18 +97,19 @@ def _summaries(histories: Mapping[str, RunHistory]) -> dict[str, Any]:
 def summary(history: RunHistory) -> dict[str, Any]:
     """What is worth knowing of a run that ended, as plain JSON values."""
     finished = history.finished
+    failed = history.failure is not None and history.failure.kind != "interrupted"
     plain = {
-        "outcome": finished.outcome if finished else "failed" if history.failure else "interrupted",
+        "outcome": finished.outcome if finished else "failed" if failed else "interrupted",
         "framework": history.framework,
         "device": history.started.device if history.started else "",
         "dataset": history.data.dataset if history.data else "",
         "dataset_sha256": history.data.sha256 if history.data else "",
         "test_accuracy": history.test_accuracy,
         "test_loss": history.test_loss,
-        "epochs": len(history.epochs),
+        "epochs": history.epochs_done,
         "test_interval_95": history.test_interval,
         "global_step": history.global_step,
-        "train_seconds": finished.train_seconds if finished else sum(epoch.train_seconds for epoch in history.epochs),
+        "train_seconds": finished.train_seconds if finished else history.epoch_seconds,
         "wall_seconds": finished.wall_seconds if finished else None,
         "import_seconds": history.worker.import_seconds if history.worker else None,
         "first_step_seconds": history.first_step_seconds,
@@ -149,16 +154,74 @@ def events_file(run: str, runs_dir: Path) -> Path:
 
 
 def list_runs(runs_dir: Path) -> Iterator[dict[str, Any]]:
-    """Every kept run, newest first: its id, when, its configs and, when it ended well, its summary.
+    """Every kept run, newest first: its id, when, its configs, the summary of each engine, and who can go on.
 
+    The outcome of an engine whose end was not recorded is "running" while somebody writes the record, and "interrupted" after that.
     Read one by one as they are asked for: of ten thousand runs, few are ever looked at.
     """
     if runs_dir.is_dir():
         for name in sorted(os.listdir(runs_dir), reverse=True):
             folder = runs_dir / name
             config = _read_json(folder / "config.json")
-            if config is not None:
-                yield {"id": name, **config, "summary": _read_json(folder / "summary.json")}
+            engines = config.get("engines") if config is not None else None
+            if config is not None and isinstance(engines, dict) and all(isinstance(c, dict) for c in engines.values()):
+                found = _read_json(folder / "summary.json") or _summary_so_far(folder, engines)
+                yield {"id": folder.name, **config, "summary": found, "resumable": _resumable(folder, found)}
+
+
+def _summary_so_far(folder: Path, engines: Collection[str]) -> dict[str, Any]:
+    histories = {engine: RunHistory(engine) for engine in engines}
+    with contextlib.suppress(OSError):
+        for event in _milestones(folder / "events.jsonl"):
+            if event.engine in histories:
+                histories[event.engine].apply(event)
+    found = {engine: summary(history) for engine, history in histories.items()}
+    if _is_written(folder):
+        for engine, history in histories.items():
+            if history.ended_t is None:
+                found[engine]["outcome"] = "running"
+    return found
+
+
+def _milestones(path: Path) -> Iterator[Event]:
+    """The events of a recording, of the many that tell of steps, lines and usage only the newest."""
+    newest: dict[str, str] = {}
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            kind, _, rest = line.partition(",")
+            if kind == '{"type":"TrainProgress"':
+                newest[rest.partition(",")[0]] = line
+            elif kind not in _PASSED_OVER:
+                with contextlib.suppress(ProtocolError):
+                    yield decode_event(line)
+    for line in newest.values():
+        with contextlib.suppress(ProtocolError):
+            yield decode_event(line)
+
+
+_PASSED_OVER = frozenset(f'{{"type":"{kind}"' for kind in ("LogLine", "WorkerUsage", "MachineUsage"))
+
+
+def _is_written(folder: Path) -> bool:
+    """Whether a living process, here or elsewhere, keeps this run's record."""
+    try:
+        with open(folder / "events.jsonl", encoding="utf-8") as record:
+            fcntl.flock(record, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _resumable(folder: Path, found: Mapping[str, Any]) -> list[str]:
+    """The engines that ended early and left a checkpoint."""
+    early = ("interrupted", "stopped", "failed")
+    return [
+        engine
+        for engine, its in found.items()
+        if isinstance(its, dict) and its.get("outcome") in early and (folder / f"{engine}.npz").is_file()
+    ]
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

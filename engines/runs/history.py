@@ -6,7 +6,8 @@ The screens, the headless lines, the summaries and the replays all read this and
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from engines.config import TrainConfig
 from engines.events import (
@@ -43,6 +44,8 @@ USAGE_SAMPLES = 240
 HEARTBEAT_LOST_SECONDS = 6.0
 """A worker that was silent for so long is shown as not answering."""
 MILESTONES = (0.97, 0.98, 0.99)
+EVALUATIONS = 2_000
+"""More than a chart has columns for; a run may have millions, when it evaluates at every step."""
 
 OFF = "off"
 IMPORTING = "importing"
@@ -113,14 +116,17 @@ class RunHistory:
         self.first_step_t = 0.0
         self.first_step_seconds: float | None = None
         self.epoch = 0
-        self.order_sha256: dict[int, str] = {}
         self.progress: TrainProgress | None = None
         self.train_loss = BoundedSeries()
         self.train_accuracy = BoundedSeries()
         self.step_seconds = BoundedSeries()
         """When each step was done: (global_step, seconds since the run was asked for)."""
         self.evaluations: list[EvalCompleted] = []
-        self.epochs: list[EpochCompleted] = []
+        """At most EVALUATIONS, the best among them; only the newest keeps its confusion and its mistakes."""
+        self.epochs_done = 0
+        self.epoch_seconds = 0.0
+        """Of training in all of them."""
+        self.last_epoch: EpochCompleted | None = None
         self.milestones: list[Milestone] = []
         self.finished: RunFinished | None = None
         self.diverged: Diverged | None = None
@@ -171,13 +177,13 @@ class RunHistory:
                 self._enter(FIRST_STEP, event.t)
             case EpochStarted():
                 self.epoch = event.epoch
-                self.order_sha256[event.epoch] = event.order_sha256
                 if self.phase == EVALUATING:
                     self._enter(TRAINING, event.t)
             case EvalCompleted():
                 self._take_evaluation(event)
             case EpochCompleted():
-                self.epochs.append(event)
+                self.epochs_done, self.last_epoch = self.epochs_done + 1, event
+                self.epoch_seconds += event.train_seconds
                 self.first_step_seconds = event.first_step_seconds or self.first_step_seconds
             case RunPaused():
                 self._before_pause = self.phase
@@ -217,7 +223,11 @@ class RunHistory:
                 self._enter(EVALUATING if evaluates else TRAINING, event.t)
 
     def _take_evaluation(self, event: EvalCompleted) -> None:
-        self.evaluations.append(event)
+        if self.evaluations:
+            self.evaluations[-1] = replace(self.evaluations[-1], confusion=(), mistakes=())
+        self.evaluations.append(replace(event, engine=self.engine, run_id=self.run_id))  # one string for all of them
+        if len(self.evaluations) > EVALUATIONS:
+            self.evaluations = [*_better_halves(self.evaluations[:-1]), event]
         if self.phase == EVALUATING and self.started and event.global_step % self.started.steps_per_epoch:
             self._enter(TRAINING, event.t)
         reached = {milestone.accuracy for milestone in self.milestones}
@@ -318,3 +328,9 @@ class RunHistory:
         """How long a living worker has said nothing, when that is longer than its heart should take."""
         silent = now - self.last_t
         return silent if self.alive and silent > HEARTBEAT_LOST_SECONDS else None
+
+
+def _better_halves(evaluations: list[EvalCompleted]) -> list[EvalCompleted]:
+    """The more accurate one of each pair."""
+    pairs = zip_longest(evaluations[::2], evaluations[1::2])
+    return [a if b is None or a.accuracy >= b.accuracy else b for a, b in pairs]

@@ -38,8 +38,9 @@ class View:
 
     def window(self, whole: tuple[float, float]) -> tuple[float, float]:
         """The x range that is seen, of data that covers `whole`."""
-        if self.stretch is None or self.stretch >= whole[1] - whole[0]:
-            return whole
+        length = whole[1] - whole[0]
+        if self.stretch is None or self.stretch >= length or self.stretch < length * CLOSEST / ZOOM:
+            return whole  # what was seen of a run that had hardly begun is nothing of what it became
         right = whole[1] if self.right is None else min(max(self.right, whole[0] + self.stretch), whole[1])
         return right - self.stretch, right
 

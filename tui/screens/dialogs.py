@@ -44,6 +44,8 @@ TERMS = (
 class QuitDialog(ModalScreen[bool]):
     """Asks before a run is lost."""
 
+    AUTO_FOCUS = "#stay"
+    """The safe answer."""
     BINDINGS = [
         Binding("y,q,ctrl+c", "answer(True)", "Leave"),
         Binding("n,escape", "answer(False)", "Stay"),
@@ -68,10 +70,6 @@ class QuitDialog(ModalScreen[bool]):
             with Horizontal():
                 yield Button("Leave (y)", variant="warning", id="leave")
                 yield Button("Stay (n)", variant="primary", id="stay")
-
-    def on_mount(self) -> None:
-        """Staying is the safe answer."""
-        self.query_one("#stay").focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """A click answers."""

@@ -57,8 +57,9 @@ class ParityScreen(ModalScreen[None]):
                 yield Static(id="note", markup=False)
 
     def on_mount(self) -> None:
-        """Ask the short questions."""
-        self._begin(whole_epoch=False)
+        """Ask the short questions, unless the screen was closed before it was there."""
+        if self.query("#progress"):
+            self._begin(whole_epoch=False)
 
     def on_unmount(self) -> None:
         """Nobody waits for the answer any more."""

@@ -80,7 +80,7 @@ class EnginePanel(Vertical):
         """Everything but the curves."""
         title = _title(history, self._framework, self._room - 2)
         if title != self.border_title:
-            self.border_title = title
+            self.border_title = Text(title)
         self._state_line.say(self._state(history, now, colors))
         self._progress_line.say(self._progress(history, colors))
         self._speed_line.say(_speed(history, now, self._room))

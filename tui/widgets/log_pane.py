@@ -33,7 +33,7 @@ class LogPane(RichLog, can_focus=False):
             if self._matches(line):
                 self._found += 1
                 self.write(self._said(line, history.spawned_t), scroll_end=self.is_vertical_scroll_end)
-        self.border_subtitle = self._state(history)
+        self.border_subtitle = Text(self._state(history))
 
     def find(self, text: str, history: RunHistory) -> None:
         """Show only the lines that hold this text, whatever its case; all lines for an empty one."""

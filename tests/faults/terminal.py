@@ -1,0 +1,155 @@
+"""The app in a real pseudo-terminal: what it writes, the screen that this makes, its workers, and what it leaves on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import psutil
+import pyte
+import pytest
+
+from engines.api import Event, list_runs, read_events
+from tests.conftest import SCRIPTED
+
+ROOT = SCRIPTED.parents[1]
+
+_APP = """
+import sys
+from pathlib import Path
+from tests.conftest import scripted_spec
+from tui.app import MnistApp
+app = MnistApp(
+    [scripted_spec("pytorch"), scripted_spec("keras")],
+    {{"epochs": 10000, "batch_size": 64, "data_dir": {data!r}}},
+    start=True, cache_dir=Path({folder!r}), runs_dir=Path({folder!r}) / "runs",
+)
+{extra}
+sys.exit(app.run_guarded())
+"""
+
+TAKEN = ("\x1b[?1049h", "\x1b[?1000h", "\x1b[?25l")
+"""What a program that takes the terminal has written: alternate screen, mouse and cursor."""
+UNDONE = ("\x1b[?1049l", "\x1b[?1000l", "\x1b[?25h")
+"""And one that gives it back."""
+
+
+def app(data: Path, folder: Path, extra: str = "") -> list[str]:
+    """The command that opens the app, training with two scripted engines."""
+    return [sys.executable, "-c", _APP.format(data=str(data), folder=str(folder), extra=extra)]
+
+
+class Terminal:
+    """A program, what it wrote, and the screen that this makes."""
+
+    def __init__(
+        self, command: Sequence[str], folder: Path, size: tuple[int, int] = (120, 40), **environment: str
+    ) -> None:
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **environment}
+        columns, rows = size
+        self.child = pexpect.spawn(
+            command[0], list(command[1:]), dimensions=(rows, columns), env=env, timeout=30, encoding="utf-8"
+        )
+        self.before: Any = termios.tcgetattr(self.child.child_fd)
+        self.runs = folder / "runs"
+        self.screen = pyte.Screen(columns, rows)
+        self.stream = pyte.Stream(self.screen)
+        self.written = ""
+
+    def read(self) -> None:
+        """Take what the program wrote until now."""
+        try:
+            text = self.child.read_nonblocking(1 << 16, timeout=0.2)
+        except (pexpect.TIMEOUT, pexpect.EOF):
+            return
+        self.written += text
+        self.stream.feed(text)
+
+    def wait_until(self, true: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
+        """Read until something is true."""
+        deadline = time.monotonic() + timeout
+        while not true():
+            if time.monotonic() > deadline:
+                pytest.fail(f"never {what}:\n" + "\n".join(self.screen.display))
+            self.read()
+
+    def wait_for(self, text: str, timeout: float = 60.0) -> None:
+        """Until the text is on the screen."""
+        self.wait_until(lambda: any(text in line for line in self.screen.display), f"on the screen: {text!r}", timeout)
+
+    def wait_for_checkpoints(self) -> None:
+        """Until both engines have one to go on from."""
+        self.wait_until(lambda: len(list(self.runs.glob("*/*.npz"))) == 2, "two checkpoints")
+
+    def send(self, keys: str) -> None:
+        """Press keys."""
+        self.child.send(keys)
+
+    def processes(self) -> list[psutil.Process]:
+        """Those that the program started."""
+        return list(psutil.Process(self.child.pid).children(recursive=True))
+
+    def ended(self, timeout: float = 5.0) -> int:
+        """The exit code (or minus the signal), once it has ended."""
+        deadline = time.monotonic() + timeout
+        while self.child.isalive() and time.monotonic() < deadline:
+            self.read()
+        assert not self.child.isalive(), f"still there after {timeout} s"
+        self.read()
+        return self.child.exitstatus if self.child.exitstatus is not None else -(self.child.signalstatus or 0)
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a window does."""
+        self.child.ptyproc.fileobj.close()
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever state it is in."""
+        with contextlib.suppress(OSError, pexpect.ExceptionPexpect):  # also where the test itself has waited for it
+            self.child.close(force=True)
+
+    @property
+    def given_back(self) -> bool:
+        """Whether screen, mouse, cursor and line discipline are what they were."""
+        undone = all(self.written.rfind(sequence) >= self.written.rfind(TAKEN[0]) for sequence in UNDONE)
+        return undone and termios.tcgetattr(self.child.child_fd)[:4] == self.before[:4]
+
+    def record(self) -> list[Event]:
+        """Everything that is on disk of the one run."""
+        (path,) = self.runs.glob("*/events.jsonl")
+        return list(read_events(path))
+
+
+def without_reading(true: Callable[[], bool], timeout: float = 60.0) -> None:
+    """Wait until something is true, while nobody reads what the program writes."""
+    deadline, never = time.monotonic() + timeout, threading.Event()
+    while not true():
+        assert time.monotonic() < deadline
+        never.wait(0.1)
+
+
+def gone(processes: Sequence[psutil.Process], timeout: float = 5.0) -> bool:
+    """Whether they all end in time."""
+    return not psutil.wait_procs(processes, timeout=timeout)[1]
+
+
+def is_interrupted(runs: Path) -> bool:
+    """Whether the one kept run of both engines is shown as cut off, and can go on."""
+    (kept,) = list_runs(runs)
+    outcomes = {engine: its["outcome"] for engine, its in kept["summary"].items() if engine in ("pytorch", "keras")}
+    assert outcomes == {"pytorch": "interrupted", "keras": "interrupted"}, json.dumps(kept)
+    assert kept["resumable"] == ["pytorch", "keras"]
+    return True
+
+
+def environment_of(variables: Mapping[str, str]) -> list[str]:
+    """`env NAME=value ...`, for a command that starts with none of ours."""
+    return ["env", *(f"{name}={value}" for name, value in variables.items())]

@@ -1,0 +1,232 @@
+"""What happens to the app: signals, a hang-up, an exception anywhere, a terminal that stalls or is taken away."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engines.events import TrainProgress
+from engines.grammar import violations
+from tests.faults.terminal import TAKEN, UNDONE, Terminal, app, gone, is_interrupted, without_reading
+
+
+@pytest.fixture(autouse=True)
+def slow(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripted engine takes its time, so that the app can be met in the middle of a run."""
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
+
+
+@pytest.fixture
+def training(small_mnist: Path, tmp_path: Path) -> Iterator[Terminal]:
+    """The app, training with two workers that have each written a checkpoint."""
+    terminal = Terminal(app(small_mnist, tmp_path), tmp_path)
+    terminal.wait_for("training")
+    terminal.wait_for_checkpoints()
+    yield terminal
+    terminal.end()
+
+
+def is_kept(terminal: Terminal, before: int) -> bool:
+    """Whether what was recorded is on disk, whole and in order, and can go on."""
+    events = terminal.record()
+    assert len(events) >= before
+    for engine in ("pytorch", "keras"):
+        assert violations(event for event in events if event.engine == engine) == []
+    return is_interrupted(terminal.runs)
+
+
+@pytest.mark.fault("app", "a signal in mid-training")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda one: one.name)
+def test_signals_give_the_terminal_back(number: signal.Signals, training: Terminal) -> None:
+    workers, before = training.processes(), len(training.record())
+    assert len(workers) == 2
+    training.child.kill(number)
+    assert training.ended() == 128 + number
+    assert training.given_back
+    assert gone(workers)
+    assert is_kept(training, before)
+
+
+@pytest.mark.fault("app", "SIGKILL in mid-training")
+def test_a_killed_app_leaves_no_worker(training: Terminal) -> None:
+    workers, before = training.processes(), len(training.record())
+    training.child.kill(signal.SIGKILL)
+    assert training.ended() == -signal.SIGKILL
+    assert gone(workers)
+    assert is_kept(training, before)
+
+
+@pytest.mark.fault("app", "SIGKILL while both workers hang")
+def test_a_killed_app_leaves_no_worker_that_hangs(
+    small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "hang@25")
+    terminal = Terminal(app(small_mnist, tmp_path), tmp_path)
+    terminal.wait_for_checkpoints()
+    workers = terminal.processes()
+    assert len(workers) == 2
+    terminal.child.kill(signal.SIGKILL)
+    assert gone(workers)
+    assert is_interrupted(terminal.runs)
+    terminal.end()
+
+
+@pytest.mark.fault("app", "SIGTSTP (ctrl+z), and back with fg")
+def test_a_stopped_app_lends_the_terminal(training: Terminal) -> None:
+    """The shell has its terminal meanwhile; the workers wait for the app, and everything goes on with it."""
+    app_process, workers = psutil.Process(training.child.pid), training.processes()
+    training.child.kill(signal.SIGTSTP)
+    training.wait_until(lambda: app_process.status() == psutil.STATUS_STOPPED, "stopped")
+    training.read()
+    assert training.given_back
+    before, training.written = training.record(), ""
+    training.child.kill(signal.SIGCONT)
+    training.wait_until(lambda: all(sequence in training.written for sequence in TAKEN), "back on the screen")
+    training.wait_until(lambda: len(training.record()) > len(before) + 20, "training again")
+    assert training.processes() == workers
+    training.wait_for("training")
+    training.child.kill(signal.SIGTERM)
+    assert training.ended() == 143
+    assert training.given_back
+    assert gone(workers)
+
+
+@pytest.mark.fault("app", "leaving by keys, in mid-training")
+def test_leaving_by_keys(training: Terminal) -> None:
+    workers, before = training.processes(), len(training.record())
+    training.send("\x03")
+    training.wait_for("Leave (y)")
+    training.send("y")
+    assert training.ended() == 0
+    assert training.given_back
+    assert gone(workers)
+    assert is_kept(training, before)
+
+
+BROKEN = {
+    "a key's action": "app.action_help = lambda: 1 / 0",
+    "a frame": "app.action_help = lambda: setattr(app, 'draw_frame', lambda: 1 / 0)",
+    "a timer": "app.action_help = lambda: app.set_timer(0.01, lambda: 1 / 0)",
+    "a message's handler": "import tui.screens.train; tui.screens.train.TrainScreen.on_key = lambda *_: 1 / 0",
+    "a widget's drawing": (
+        "from tui.widgets.chart import LineChart;"
+        " app.action_help = lambda: [setattr(LineChart, 'render_line', lambda *_: 1 / 0), app.refresh(layout=True)]"
+    ),
+    "a dialog's composition": ("import tui.screens.dialogs; tui.screens.dialogs.HelpDialog.compose = lambda *_: 1 / 0"),
+}
+
+
+@pytest.mark.fault("app", "an exception in")
+@pytest.mark.parametrize("where", BROKEN)
+def test_an_exception_gives_the_terminal_back(where: str, small_mnist: Path, tmp_path: Path) -> None:
+    terminal = Terminal(app(small_mnist, tmp_path, BROKEN[where]), tmp_path)
+    terminal.wait_for("training")
+    terminal.wait_for_checkpoints()
+    workers, before = terminal.processes(), len(terminal.record())
+    terminal.send("?")
+    assert terminal.ended(8.0) == 1
+    assert terminal.given_back
+    assert "ZeroDivisionError" in terminal.written
+    assert gone(workers)
+    assert is_kept(terminal, before)
+
+
+@pytest.mark.fault("app", "the terminal's window is closed")
+def test_a_terminal_that_is_gone_leaves_nothing_behind(training: Terminal) -> None:
+    """The app and its workers end within five seconds."""
+    processes, before = [psutil.Process(training.child.pid), *training.processes()], len(training.record())
+    training.hang_up()
+    started = time.monotonic()
+    os.waitpid(training.child.pid, 0)
+    assert time.monotonic() - started < 5.5
+    assert gone(processes)
+    assert is_kept(training, before)
+
+
+@pytest.mark.fault("app", "a terminal that nobody reads, for so many seconds, then SIGTERM")
+@pytest.mark.parametrize("seconds", [6, pytest.param(30, marks=pytest.mark.slow)])
+def test_a_stalled_terminal_costs_no_training(seconds: int, training: Terminal) -> None:
+    """A pseudo-terminal holds four kilobytes; after that, every write of the app blocks."""
+    began = training.record()[-1].t
+
+    def trained_on() -> bool:
+        newest = max(event.t for event in training.record() if isinstance(event, TrainProgress))
+        assert time.monotonic() - newest < 3.0, "training, or its record, stands still"
+        return newest - began > seconds
+
+    without_reading(trained_on)
+    workers = training.processes()
+    os.kill(training.child.pid, signal.SIGTERM)
+    started = time.monotonic()
+    assert os.waitstatus_to_exitcode(os.waitpid(training.child.pid, 0)[1]) == 143
+    assert time.monotonic() - started < 5.5
+    assert gone(workers)
+    assert is_interrupted(training.runs)
+
+
+@pytest.mark.fault("app", "a terminal that nobody reads for six seconds, and then does")
+def test_a_terminal_that_wakes_up_shows_the_present(training: Terminal) -> None:
+    began = training.record()[-1].t
+    without_reading(lambda: training.record()[-1].t - began > 6)
+    training.written = ""
+    training.wait_until(lambda: len(training.written) > 8_000, "drawing again")
+    training.send("\x03")
+    training.wait_for("Leave (y)")
+    training.send("y")
+    assert training.ended() == 0
+    assert training.given_back
+
+
+@pytest.fixture
+def tmux(tmp_path: Path) -> Iterator[list[str]]:
+    """A tmux server of its own, gone when the test is over."""
+    if shutil.which("tmux") is None:
+        pytest.skip("no tmux on this machine")
+    command = ["tmux", "-S", str(tmp_path / "tmux"), "-f", "/dev/null"]
+    yield command
+    subprocess.run([*command, "kill-server"], capture_output=True, check=False)
+
+
+@pytest.mark.fault("app", "tmux: detach, attach, kill the server")
+def test_tmux_detach_and_attach(tmux: list[str], small_mnist: Path, tmp_path: Path) -> None:
+    opened = shlex.join(app(small_mnist, tmp_path))
+    client = Terminal([*tmux, "new-session", "-s", "stage", opened], tmp_path)
+    client.wait_for("training")
+    client.wait_for_checkpoints()
+    pane = subprocess.run([*tmux, "list-panes", "-F", "#{pane_pid}"], capture_output=True, text=True, check=True)
+    root = psutil.Process(int(pane.stdout))
+    processes = [root, *root.children(recursive=True)]
+    subprocess.run([*tmux, "detach-client", "-s", "stage"], check=True)
+    client.ended()
+    before = len(client.record())
+    client.wait_until(lambda: len(client.record()) > before + 20, "training while detached")
+    again = Terminal([*tmux, "attach-session", "-t", "stage"], tmp_path)
+    again.wait_for("training")
+    subprocess.run([*tmux, "kill-server"], check=True)
+    assert gone(processes)
+    assert is_interrupted(again.runs)
+    again.end()
+
+
+@pytest.mark.fault("app", "what a worker prints: screen-clearing sequences, carriage returns, garbage")
+def test_nothing_that_a_worker_prints_reaches_the_screen(
+    small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "garbage@3")
+    terminal = Terminal(app(small_mnist, tmp_path), tmp_path)
+    terminal.wait_for("training")
+    terminal.wait_for_checkpoints()
+    assert "last words" not in terminal.written
+    assert "not json" not in terminal.written
+    terminal.child.kill(signal.SIGTERM)
+    assert terminal.ended() == 143
+    assert all(sequence in terminal.written for sequence in UNDONE)

@@ -1,0 +1,167 @@
+"""Words from outside are words: nothing that a worker, a file or a folder is called is obeyed by the terminal."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.api import EngineSpec, encode
+from engines.events import LogLine, RunFailed, RunFinished
+from tests.conftest import SCRIPTED
+from tests.faults.terminal import Terminal
+from tests.test_history import life
+from tui import cli, formatting, options
+
+EVIL = "\x1b]2;owned\x07\x1b[31337hevil\x9b31337h\x1bPowned\x1b\\\x85\x1b[2J"
+"""A title, two private modes (of seven and of eight bits), a device control string, a cleared screen, and the word "evil"."""
+OBEYED = re.compile(r"\x1b\]2;|\x1b\[31337|\x9b|\x1bP|\x85")
+"""What would be left of it in a terminal's stream: none of that is Textual's own."""
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+_ENGINE = """
+from tests.scripted_engine import *
+from tests.scripted_engine import Engine as Honest
+
+class Engine(Honest):
+    def misbehave(self, step):
+        if self.done == 3:
+            print({evil!r}, "from the log", flush=True)
+        if self.done == 30:
+            raise RuntimeError({evil!r} + " from the error")
+
+def framework():
+    return "Frame" + {evil!r}
+
+def devices():
+    return Device(id="cpu", name={evil!r}), Device(id="cuda:0", name="GPU", usable=False, reason={evil!r})
+"""
+
+
+@pytest.fixture
+def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EngineSpec:
+    """An engine whose every word is an escape sequence."""
+    module = tmp_path / "evil_engine.py"
+    module.write_text(_ENGINE.format(evil=EVIL))
+    monkeypatch.setenv("PYTHONPATH", str(SCRIPTED.parents[1]))
+    return EngineSpec(name="pytorch", title="pytorch", module=str(module), python=sys.executable)
+
+
+@pytest.mark.fault("screen", "any text as a plain line (property)")
+@given(st.text(st.sampled_from("\x1b\x9b[];?0123m\x07\\\x90\x00\r\n\tahP") | st.characters()))
+def test_plain_text_holds_nothing_to_obey(text: str) -> None:
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", formatting.plain(text))
+    assert not re.search(r"\x1b(?!\[[0-9;]*m)", formatting.safe(text))
+
+
+_APP = """
+import sys
+from pathlib import Path
+from engines.api import EngineSpec
+from tui.app import MnistApp
+from tui.cli import _say_goodbye
+spec = EngineSpec(name="pytorch", title="pytorch", module={module!r}, python=sys.executable)
+app = MnistApp([spec], {{"epochs": 9, "batch_size": 64, "data_dir": {data!r}}}, start=True, cache_dir=Path({folder!r}),
+    runs_dir=Path({folder!r}) / {evil!r})
+app.action_help = lambda: app.notify({evil!r} + "[/from] the side", title={evil!r})
+code = app.run_guarded()
+_say_goodbye(app)
+sys.exit(code)
+"""
+
+
+@pytest.mark.fault(
+    "screen", "escape sequences in framework, device, folder, log, error and notification, on every pane"
+)
+def test_the_screen_obeys_nobody(evil: EngineSpec, small_mnist: Path, tmp_path: Path) -> None:
+    script = _APP.format(module=evil.module, data=str(small_mnist), folder=str(tmp_path), evil=EVIL.replace("/", ""))
+    terminal = Terminal([sys.executable, "-c", script], tmp_path)
+    terminal.wait_for("from the error")
+    terminal.send("l")
+    terminal.wait_for("from the log")
+    terminal.send("?")
+    terminal.wait_for("the side")
+    terminal.send("e")
+    terminal.wait_for("Keep and start")
+    terminal.send("\t\t\t\t\r")
+    terminal.wait_for("can't be used")
+    terminal.send("\x1b")
+    terminal.send("\x1b")
+    terminal.wait_until(lambda: not any("Keep and start" in line for line in terminal.screen.display), "closed")
+    terminal.send("q")
+    assert terminal.ended() == 0
+    assert "evil" in terminal.written
+    assert OBEYED.findall(terminal.written) == []
+
+
+@pytest.mark.fault("screen", "escape sequences in a recording of somebody else's, replayed")
+def test_a_recording_obeys_nobody(tmp_path: Path) -> None:
+    lines: list[Any] = [replace(event, **_evil_words(event)) for event in life()]
+    lines += [LogLine(engine="keras", seq=90, t=29.0, stream="stdout", text=EVIL)]
+    (tmp_path / "events.jsonl").write_text("".join(encode(event) + "\n" for event in lines))
+    script = "import sys; from tui.cli import main; sys.exit(main(sys.argv[1:]))"
+    terminal = Terminal(
+        [sys.executable, "-c", script, "replay", str(tmp_path / "events.jsonl"), "--speed", "max"], tmp_path
+    )
+    terminal.wait_for("finished")
+    terminal.send("l")
+    terminal.wait_for("evil")
+    terminal.send("q")
+    assert terminal.ended() == 0
+    assert OBEYED.findall(terminal.written) == []
+
+
+def _evil_words(event: Any) -> dict[str, Any]:
+    words = ("framework", "source", "device", "precision", "interpreter", "version")
+    return {name: EVIL for name in words if hasattr(event, name)}
+
+
+@pytest.mark.fault("lines", "escape sequences in framework, device, folder, error and recording, without the screen")
+def test_lines_obey_nobody(
+    evil: EngineSpec,
+    small_mnist: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(options, "specs", lambda _: [evil])
+    runs = tmp_path / EVIL.replace("/", "")
+    train = ["train", "--epochs", "9", "--batch-size", "64", "--data-dir", str(small_mnist), "--runs-dir", str(runs)]
+    assert cli.main([*train]) == 1
+    assert cli.main([*train, "--seeds", "2"]) == 1
+    assert cli.main(["doctor", "--data-dir", str(small_mnist)]) == 0
+    for folder in list(runs.iterdir()):
+        folder.rename(runs / (folder.name + EVIL))
+    assert cli.main(["runs", "--runs-dir", str(runs)]) == 0
+    for folder in runs.iterdir():
+        assert cli.main(["export", str(folder)]) == 0
+    assert cli.main(["replay", "none" + EVIL]) == 2
+    out, err = capsys.readouterr()
+    for said in (out, err):
+        assert "evil" in said
+        assert CONTROL.findall(said.replace("\r\n", "\n")) == []
+
+
+@pytest.mark.fault("lines", "escape sequences in the summary on leaving")
+def test_the_summary_obeys_nobody() -> None:
+    from tui.headless import closing_lines
+    from tui.replay import Replay
+
+    for end in (
+        RunFailed(engine="keras", seq=99, t=31.0, kind="crashed", message=EVIL, hint=EVIL),
+        RunFinished(
+            engine="keras", seq=99, t=31.0, outcome=EVIL, test_accuracy=0.9, test_loss=0.1, best_epoch=1,
+            train_seconds=1.0, wall_seconds=1.0,
+        ),
+    ):  # fmt: skip
+        session = Replay([replace(event, **_evil_words(event)) for event in [*life()[:-1], end]], speed=1e9)
+        session.drain()
+        lines: list[str] = closing_lines(session)  # type: ignore[arg-type]  # a recording has all that is asked of it
+        assert any("evil" in line for line in lines)
+        assert CONTROL.findall("".join(lines)) == []

@@ -1,0 +1,437 @@
+"""Whatever comes in: bytes on the pipe, settings, words on the command line, keys, sizes, terminals that can do less."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from engines.api import ConfigError, MachineHistory, RunHistory, TrainConfig, from_settings, parse, problem, read_events
+from engines.events import EVENTS
+from engines.protocol import ProtocolError, decode_command, decode_event
+from tests.faults.terminal import ROOT, Terminal, app, gone
+from tests.recording import RACE
+from tui import cli, headless, memory
+from tui.app import MnistApp
+from tui.charts.line_chart import Axes, Series, draw
+from tui.charts.spark import bar, spark
+from tui.replay import Replay
+
+FLOATS = st.floats(allow_nan=True, allow_infinity=True)
+COUNTS = st.integers(0, 2**40)
+FIELDS = sorted(field.name for field in dataclasses.fields(TrainConfig))
+
+# Settings
+
+_PLAIN = st.none() | st.booleans() | st.integers() | FLOATS | st.text()
+_ANYTHING = st.recursive(
+    _PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
+
+
+@pytest.mark.fault("input", "settings: any value in any field (property)")
+@example({"optimizer": ["adam"]})
+@given(st.dictionaries(st.sampled_from([*FIELDS, "no_such_setting"]), _ANYTHING))
+def test_any_settings_are_good_or_refused_in_a_sentence(chosen: dict[str, Any]) -> None:
+    try:
+        config = from_settings(chosen)
+    except ConfigError as error:
+        assert str(error).endswith(".")
+    else:
+        assert all(problem(name, getattr(config, name)) is None for name in FIELDS)
+
+
+@pytest.mark.fault("input", "settings: any text typed into any field (property)")
+@given(st.sampled_from(FIELDS), st.text() | st.text("0123456789eE+-._, naif"))
+def test_any_text_is_a_value_or_has_a_reason(name: str, text: str) -> None:
+    try:
+        value = parse(name, text)
+    except ConfigError as error:
+        assert str(error)
+    else:
+        assert problem(name, value) is None
+
+
+_TOML = st.binary() | st.lists(
+    st.tuples(st.sampled_from([*FIELDS, "framework", "theme"]), _ANYTHING).map(
+        lambda it: f"{it[0]} = {json.dumps(it[1])}"
+    )
+).map(lambda lines: "\n".join(["[remembered]", *lines]).encode("utf-8", "surrogatepass"))
+
+
+@pytest.mark.fault("input", "config.toml: any bytes, any values (property)")
+@example(b"[remembered]\noptimizer = ['adam']")
+@example(b"remembered = " + 5_000 * b"[")
+@given(_TOML)
+def test_any_remembered_settings_open_the_app(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "config.toml"
+    path.write_bytes(content)
+    usable = cli._usable(memory.load(path))
+    assert usable.pop("framework", "both") in ("pytorch", "keras", "both")
+    assert isinstance(usable.pop("theme", ""), str)
+    from_settings(usable)
+
+
+# The pipe
+
+_JSON = st.recursive(
+    _PLAIN,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*FIELDS, "type", "engine", "seq"]), inner)
+    ),
+).map(json.dumps)
+
+
+@pytest.mark.fault("input", "protocol: any bytes, any JSON, any cut of an event (property)")
+@example(100_000 * b"[")
+@example(b'{"type":"Heartbeat","engine":"x","seq":' + 5_000 * b"9" + b"}")
+@given(
+    st.binary()
+    | st.text().map(str.encode)
+    | _JSON.map(str.encode)
+    | st.sampled_from(sorted(EVENTS)).map(
+        lambda name: json.dumps({"type": name, "engine": "keras", "t": "NaN", "layers": [[1]], "gpus": [{}]}).encode()
+    )
+)
+def test_any_line_is_a_message_or_a_protocol_error(line: bytes) -> None:
+    for decode in (decode_event, decode_command):
+        try:
+            decode(line)
+        except ProtocolError as error:
+            assert str(error)
+
+
+# The fold, and every pane drawn from it
+
+
+def _values(hint: Any) -> st.SearchStrategy[Any]:
+    return COUNTS if hint is int else FLOATS if hint is float else st.from_type(hint)
+
+
+def _valid(field: str, hint: Any) -> st.SearchStrategy[Any]:
+    """What the field may hold, at its worst."""
+    if hint is TrainConfig:
+        return st.builds(
+            TrainConfig, epochs=st.integers(1, 10_000), eval_every=COUNTS, target_accuracy=st.floats(0, 100)
+        )
+    if field in ("steps_per_epoch", "total_steps"):
+        return st.integers(1, 2**40)
+    if field == "confusion":
+        return st.just((1,) * 100)
+    if field == "device":
+        return st.sampled_from(["cpu", "cuda:0", "cuda:7"])
+    if field == "engine":
+        return st.sampled_from(["pytorch", "keras"])
+    return _values(hint)
+
+
+st.register_type_strategy(int, COUNTS)
+EVENT = st.sampled_from(sorted(EVENTS)).flatmap(
+    lambda name: st.builds(EVENTS[name], **{f: _valid(f, h) for f, h in get_type_hints(EVENTS[name]).items()})
+)
+
+
+@pytest.mark.fault("input", "events: any valid ones in any order, folded and drawn on every pane (property)")
+def test_any_events_in_any_order_are_drawn() -> None:
+    shown = MnistApp(session=Replay(list(read_events(RACE))[:10], clock=lambda: 0.0))
+    test = shown.run_test(size=(120, 40))
+
+    async def draw_now() -> None:
+        shown.train_screen.show_frame({"pytorch", "keras"}, True)
+        await pilot.pause()
+        assert shown.is_running
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(EVENT, max_size=30), st.sampled_from(["", "o", "m", "X", "y", "left", "plus", "l"]))
+    def anything(events: list[Any], key: str) -> None:
+        shown.session.machine = MachineHistory()
+        for engine in ("pytorch", "keras"):
+            shown.session.histories[engine] = RunHistory(engine)
+        for event in events:
+            shown.session.machine.apply(event)
+            shown.session.histories[event.engine].apply(event)
+        if key:
+            runner.run(pilot.press(key))
+        runner.run(draw_now())
+        assert all(headless.closing_lines(shown.session))  # type: ignore[arg-type]  # a recording has all that is asked
+
+    with asyncio.Runner() as runner:
+        pilot = runner.run(test.__aenter__())
+        try:
+            anything()
+        finally:
+            runner.run(test.__aexit__(None, None, None))
+
+
+# Charts
+
+
+@pytest.mark.fault("input", "charts: any floats at any size (property)")
+@example([(0.0, 1.7e292)], 18, 9, True, False, "line")  # its axis would reach beyond the largest float
+@given(
+    st.lists(st.tuples(FLOATS, FLOATS), max_size=40),
+    st.integers(0, 120),
+    st.integers(0, 40),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["line", "points"]),
+)
+def test_any_data_at_any_size(
+    data: list[tuple[float, float]], width: int, height: int, log: bool, ascii_only: bool, kind: str
+) -> None:
+    xs, ys = [x for x, _ in data], [y for _, y in data]
+    rows = draw(
+        [Series("keras", xs, ys, kind=kind, dashed=True)], Axes(log_y=log), width, height, ascii_only=ascii_only
+    )
+    assert len(rows) == height
+    assert all(sum(cell_len(text) for text, _ in row) == width for row in rows)
+
+
+@pytest.mark.fault("input", "sparks: any floats at any width (property)")
+@given(st.lists(st.none() | FLOATS, max_size=50), st.integers(0, 60), FLOATS, st.booleans())
+def test_sparks_have_their_width(values: list[float | None], width: int, maximum: float, ascii_only: bool) -> None:
+    assert cell_len(spark(values, width, maximum=maximum, ascii_only=ascii_only)) == width
+
+
+@pytest.mark.fault("input", "bars: any fraction at any width (property)")
+@given(FLOATS, st.integers(0, 100), st.booleans())
+def test_bars_have_their_width(fraction: float, width: int, ascii_only: bool) -> None:
+    assert sum(map(cell_len, bar(fraction, width, ascii_only=ascii_only))) == width
+
+
+# The command line
+
+_WORDS = st.one_of(
+    st.sampled_from(
+        [
+            *cli.COMMANDS,
+            "--help",
+            "--version",
+            "--json",
+            "--plain",
+            "--start",
+            "--debug",
+            "--fps",
+            "--resume",
+            "--runs-dir",
+            "--speed",
+        ]
+    ),
+    st.sampled_from(FIELDS).map(lambda name: f"--{name.replace('_', '-')}"),
+    st.integers().map(str),
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+    st.binary().map(
+        lambda raw: raw.replace(b"\0", b"").decode("utf-8", "surrogateescape")
+    ),  # as Python reads arguments
+)
+
+
+@pytest.fixture
+def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is good on the command line is not done."""
+    from tui import bench
+
+    for module, names in (
+        (headless, ("train", "parity", "doctor", "presets", "setup", "data", "export")),
+        (bench, ("measure",)),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, lambda *_, **__: 0)
+
+
+@pytest.mark.fault("input", "command line: any words (property)")
+@pytest.mark.usefixtures("nothing_runs")
+def test_any_words_are_obeyed_or_refused_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    @settings(max_examples=300, deadline=None)
+    @given(st.sampled_from(list(cli.COMMANDS)), st.lists(_WORDS, max_size=5))
+    def any_words(command: str, words: list[str]) -> None:
+        try:
+            code = cli.main([*([command] if command else []), *(word for word in words if word != "--debug")])
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        assert code in (0, 2)
+        assert "Traceback" not in out + err
+        if code == 2:
+            assert re.fullmatch(r"mnist-tui: [^\n]+\n", err), err
+
+    any_words()
+
+
+# Keys and sizes
+
+_KEYS = [
+    *"sxrcwp12elomXyvt0+-?/LK \t\r", "\x1b", "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[1;2C", "\x1b[1;2D", "\x1b[5~", "\x1b[6~",
+    "\x1bOP", "\x1b[<64;40;12M", "\x1b[<65;40;12M", "\x1b[<0;20;9M", "\x1b[<35;60;20M", "\x1b[200~pasted\x1b[201~",
+    "\x1b[", "[/x]", "é", "漢", "\x13",
+]  # fmt: skip
+"""All but those that leave: every command's, the form's, the mouse's, broken sequences and words of other alphabets."""
+
+
+@pytest.mark.fault("input", "keys mashed while both train, for so many seconds")
+@pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.slow)])
+def test_mashed_keys(seconds: int, small_mnist: Path, tmp_path: Path) -> None:
+    terminal = Terminal(app(small_mnist, tmp_path), tmp_path, MNIST_TUI_SCRIPT="slow")
+    terminal.wait_for("training")
+    dice, end = random.Random(seconds), time.monotonic() + seconds
+    while time.monotonic() < end:
+        terminal.send("".join(dice.choices(_KEYS, k=dice.randint(1, 6))))
+        if dice.random() < 0.05:
+            terminal.child.setwinsize(dice.randint(1, 60), dice.randint(1, 200))
+        terminal.read()
+        assert terminal.child.isalive(), terminal.written[-3000:]
+    terminal.child.setwinsize(40, 120)
+    workers = terminal.processes()
+    deadline = time.monotonic() + 20
+    while terminal.child.isalive() and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            terminal.send("\x03")  # asks where something still trains, and is the answer too
+        terminal.read()
+    assert terminal.ended() == 0, terminal.written[-3_000:]
+    assert terminal.given_back
+    assert gone(workers)
+    assert "Traceback" not in terminal.written
+
+
+_WIDTHS = [1, 3, 10, 20, 59, 80, 110, 300]
+_HEIGHTS = [1, 2, 3, 5, 14, 22, 31, 100]
+SIZES = [*((w, h) for w in _WIDTHS for h in (1, 24, 60)), *((w, h) for h in _HEIGHTS for w in (1, 80))]
+
+
+@pytest.mark.fault("input", "every size of terminal, from 1 by 1 to 300 by 100, with charts, logs, form and help")
+async def test_every_size() -> None:
+    shown = MnistApp(session=Replay(list(read_events(RACE)), speed=1e9))
+    async with shown.run_test(size=(120, 40)) as pilot:
+        shown.draw_frame()
+        for i, (width, height) in enumerate(SIZES):
+            await pilot.resize_terminal(width, height)
+            if i % 5 == 0:
+                await pilot.press(("l", "question_mark", "escape", "o", "m", "slash", "escape", "o")[i // 5])
+            shown.train_screen.show_frame({"pytorch", "keras"}, True)
+            await pilot.pause()
+            assert shown.is_running
+            assert (shown.size.width, shown.size.height) == (width, height)
+
+
+# Terminals that can do less
+
+_CLI = """
+import sys
+from tests.conftest import scripted_spec
+from tui import cli, options
+options.specs = lambda _: [scripted_spec("pytorch"), scripted_spec("keras")]
+import engines.api
+engines.api.engine_spec = lambda name, python="": scripted_spec(name)
+sys.exit(cli.main(sys.argv[1:]))
+"""
+COMMAND = [sys.executable, "-c", _CLI]
+COLORS = re.compile(r"\x1b\[[0-9;]*?(?:[34][1-7]|9[1-7]|10[1-7]|[34]8;5;\d+|[34]8;2;(\d+);(\d+);(\d+))[0-9;]*m")
+
+
+@pytest.fixture
+def train(small_mnist: Path) -> list[str]:
+    """The options of a short run."""
+    return ["--epochs", "2", "--batch-size", "64", "--data-dir", str(small_mnist)]
+
+
+def piped(*arguments: str, before: tuple[str, ...] = (), **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """The command without any terminal."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(
+        [*before, *COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=env,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.fault("input", "no terminal at all")
+def test_no_terminal(train: list[str]) -> None:
+    refused = piped()
+    assert refused.returncode == 2
+    assert b"mnist-tui train" in refused.stderr
+    done = piped("--start", *train)
+    assert done.returncode == 0
+    assert done.stdout.decode().count("completed") == 2
+    assert b"\x1b" not in done.stdout + done.stderr
+
+
+@pytest.mark.fault("input", "TERM=dumb")
+def test_a_dumb_terminal(train: list[str], tmp_path: Path) -> None:
+    refused = Terminal(COMMAND, tmp_path, TERM="dumb")
+    assert refused.ended(20) == 2
+    assert "mnist-tui train" in refused.written
+    for arguments in (["--start", *train], ["train", *train]):
+        done = Terminal([*COMMAND, *arguments], tmp_path, TERM="dumb")
+        assert done.ended(40) == 0
+        assert done.written.count("completed") == 2
+        assert "\x1b" not in done.written
+
+
+C_LOCALE: dict[str, Any] = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.fault("input", "no UTF-8: lines")
+def test_lines_without_utf8(train: list[str]) -> None:
+    done = piped("train", *train, **C_LOCALE)
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+    assert done.stdout.decode().count("completed") == 2
+    assert b"Error" not in done.stderr
+    assert piped("presets", "--help", **C_LOCALE).returncode == 0
+    assert piped("doctor", **C_LOCALE).returncode == 0
+    assert piped("runs", **C_LOCALE).returncode == 0
+
+
+@pytest.mark.fault("input", "no UTF-8: the screen is drawn in ASCII")
+def test_the_screen_without_utf8(train: list[str], tmp_path: Path) -> None:
+    terminal = Terminal([*COMMAND, "--start", *train], tmp_path, **C_LOCALE)
+    terminal.wait_for("finished")
+    terminal.send("l")
+    terminal.send("?")
+    terminal.wait_for("one convnet")
+    terminal.send("?")
+    terminal.wait_until(lambda: not any("one convnet" in line for line in terminal.screen.display), "closed")
+    terminal.send("q")
+    assert terminal.ended() == 0
+    assert "\\u" not in terminal.written
+    assert sorted({c for c in terminal.written if not c.isascii()}) == []
+
+
+@pytest.mark.fault("input", "NO_COLOR")
+def test_no_color(train: list[str], tmp_path: Path) -> None:
+    for arguments in (["--start", *train], ["train", *train]):
+        terminal = Terminal([*COMMAND, *arguments], tmp_path, NO_COLOR="1", COLORTERM="truecolor")
+        if arguments[0] == "--start":
+            terminal.wait_for("finished")
+            terminal.send("q")
+        assert terminal.ended(40) == 0
+        colored = [match for match in COLORS.finditer(terminal.written) if not match[1] or len(set(match.groups())) > 1]
+        assert [match.group() for match in colored] == []  # greys are none
+
+
+@pytest.mark.fault("input", "one core for everything")
+def test_one_core(train: list[str]) -> None:
+    if shutil.which("taskset") is None:
+        pytest.skip("no taskset on this machine")
+    core = str(min(os.sched_getaffinity(0)))
+    done = piped("train", *train, before=("taskset", "-c", core))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode().count("completed") == 2
