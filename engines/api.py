@@ -47,7 +47,7 @@ from engines.presets import PresetsError, tabulate
 from engines.protocol import encode, to_plain
 from engines.registry import engine_spec
 from engines.runs.comparison import CLEAR_SECONDS, Series, badge, lead, verdict
-from engines.runs.directory import RunDirectory, events_file, list_runs, new_run_id, read_events
+from engines.runs.directory import RunDirectory, events_file, list_runs, new_run_id, newest_checkpoint, read_events
 from engines.runs.history import (
     BUILDING,
     DIVERGED,
@@ -147,6 +147,7 @@ __all__ = [
     "list_runs",
     "load_digits",
     "new_run_id",
+    "newest_checkpoint",
     "p_text",
     "parse",
     "pasts",

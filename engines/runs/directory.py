@@ -159,6 +159,14 @@ def list_runs(runs_dir: Path) -> list[dict[str, Any]]:
     return runs
 
 
+def newest_checkpoint(runs_dir: Path | None, engine: str) -> str:
+    """The path of the newest run's checkpoint that the engine wrote; empty when there is none."""
+    if runs_dir is None or not runs_dir.is_dir():
+        return ""
+    written = (folder / f"{engine}.npz" for folder in sorted(runs_dir.iterdir(), reverse=True))
+    return next((str(path) for path in written if path.is_file()), "")
+
+
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

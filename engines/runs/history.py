@@ -24,6 +24,7 @@ from engines.events import (
     MachineUsage,
     ModelReady,
     ModelSaved,
+    Prediction,
     RunFailed,
     RunFinished,
     RunPaused,
@@ -88,8 +89,12 @@ class RunHistory:
         self.interpreter = ""
         self.spawned_t = 0.0
         self.worker: WorkerReady | None = None
+        self.introduced: WorkerReady | None = None
+        """What the present or the last worker said of itself."""
         self.framework = ""
         """Of the present or the last worker, for people."""
+        self.prediction: Prediction | None = None
+        """The present worker's last answer to a question."""
         self.exited: WorkerExited | None = None
         self.failure: RunFailed | None = None
         self.usage: WorkerUsage | None = None
@@ -107,6 +112,8 @@ class RunHistory:
         self.requested_t: float | None = None
         self.ended_t: float | None = None
         self.paused_seconds = 0.0
+        self.peak_rss_bytes: int | None = None
+        self.peak_device_bytes: int | None = None
         self.data_progress: DataProgress | None = None
         self.data: DataReady | None = None
         self.model: ModelReady | None = None
@@ -143,8 +150,14 @@ class RunHistory:
             case WorkerUsage() if self.alive:
                 self.usage = event
                 self.cpu_percent.append(event.cpu_percent)
+                if self.running:
+                    self.peak_rss_bytes = max(event.rss_bytes, self.peak_rss_bytes or 0)
             case Heartbeat():
                 self.device_memory_bytes = event.device_memory_bytes
+                if self.running and event.device_memory_bytes is not None:
+                    self.peak_device_bytes = max(event.device_memory_bytes, self.peak_device_bytes or 0)
+            case Prediction():
+                self.prediction = event
             case LogLine():
                 self.log.append(event)
                 self.log_count += 1
@@ -155,10 +168,11 @@ class RunHistory:
                 self._enter(LOADING if self.worker else IMPORTING, event.t)
             case WorkerSpawned():
                 self.pid, self.interpreter, self.spawned_t = event.pid, event.interpreter, event.t
-                self.worker = self.exited = None
+                self.worker = self.exited = self.prediction = None
                 self._enter(IMPORTING, event.t)
             case WorkerReady():
-                self.worker, self.framework = event, event.framework
+                self.worker = self.introduced = event
+                self.framework = event.framework
                 self._enter(READY if self.requested_t is None or self.ended_t is not None else LOADING, event.t)
             case DataProgress():
                 self.data_progress = event
