@@ -1,6 +1,6 @@
 """The one module that the front ends import from."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engines import bench, paths
 from engines.bench import Measurement
@@ -72,6 +72,9 @@ from engines.runs.statistics import Verdict, p_text
 from engines.setup import SetupError, build, plan
 from engines.supervisor import EngineSpec, Supervisor
 from engines.version import __version__
+
+if TYPE_CHECKING:
+    from engines.data.canvas import Canvas
 
 __all__ = [
     "BUILDING",
@@ -146,6 +149,7 @@ __all__ = [
     "lead",
     "list_runs",
     "load_digits",
+    "new_canvas",
     "new_run_id",
     "newest_checkpoint",
     "p_text",
@@ -169,3 +173,10 @@ def load_digits(*args: Any, **kwargs: Any) -> Digits:
     from engines.data import load_digits as load
 
     return load(*args, **kwargs)
+
+
+def new_canvas() -> "Canvas":
+    """A blank sheet to draw a digit on; imported when called, like `load_digits`."""
+    from engines.data.canvas import Canvas
+
+    return Canvas()

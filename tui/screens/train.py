@@ -80,7 +80,7 @@ class TrainScreen(Screen[None]):
         session, now, palette = self.session, self.session.now(), self._palette()
         width = self.size.width
         with self.app.batch_update():
-            self.query_one("#header", Line).say(strips.header(session.histories, now, session.recorded, palette))
+            self.query_one("#header", Line).say(strips.header(session, now, width, 1, palette))
             for panel in self.query(EnginePanel):
                 panel.set_class(panel.engine == self.aim, "-aimed")
                 panel.turn_of = session.turn_of(panel.engine)
