@@ -8,8 +8,8 @@ from textual.binding import Binding
 
 KEY_NAMES = {
     "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "slash": "/",
-    "P": "shift+p", "plus": "+", "equals_sign": "=", "minus": "-", "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
-    "up": "↑", "down": "↓", "left_square_bracket": "[", "right_square_bracket": "]",
+    "P": "shift+p", "up": "↑", "down": "↓", "left_square_bracket": "[", "right_square_bracket": "]", "backspace": "⌫",
+    "plus": "+", "equals_sign": "=", "minus": "-", "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
 }  # fmt: skip
 """Keys that are called something else than Textual calls them."""
 

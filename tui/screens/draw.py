@@ -15,7 +15,7 @@ from textual.timer import Timer
 
 from engines.api import TITLES, DataError, RunHistory, TrainConfig
 from tui.replay import Replay
-from tui.screens.shown import ShownScreen
+from tui.screens.shown import WIDE, ShownScreen
 from tui.session import Session
 from tui.test_digits import TestDigits
 from tui.widgets.answer import Answer, best_of
@@ -78,9 +78,8 @@ class DrawScreen(ShownScreen):
                     for engine in self.session.histories:
                         yield Answer(engine)
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         """Ask about the blank sheet, so that the models are warm when the first stroke comes."""
-        super().on_mount()
         for one in (*self.query(Pixels), *self.query(Answer)):
             one.ascii_only = self.ascii_only
         self._looking = self.set_interval(LOOK_SECONDS, self._look, pause=True)
@@ -90,7 +89,7 @@ class DrawScreen(ShownScreen):
     def on_resize(self) -> None:
         """Pixels as large as there is room for."""
         width, height = self.size
-        wide = self.has_class("-wide")
+        wide = width >= WIDE
         room = (width - 64) // SIZE if wide else 1
         scale = max(min(room, 2 * (height - 5) // SIZE), 1)
         self.query_one(Sheet).enlarge(scale)
@@ -153,7 +152,7 @@ class DrawScreen(ShownScreen):
         self.query_one("#label", Line).say(Text(self._said))
         sheet = self.query_one(Sheet)
         pen = "down" if sheet.down else "up"
-        state = f"{'eraser' if sheet.erasing else 'pen'} {pen} at column {sheet.at[0] + 1}, row {sheet.at[1] + 1}"
+        state = f"{'eraser' if sheet.erasing else 'pen'} {pen} at {sheet.at[0] + 1}, {sheet.at[1] + 1}"
         self.query_one("#hint", Line).say(Text(f" {state}", style="dim"))
 
     def _problem(self, history: RunHistory) -> str:

@@ -13,13 +13,15 @@ from tui.session import Session
 from tui.widgets import strips
 from tui.widgets.line import Line
 
+WIDE = 110
+"""Columns from which on there is room for more beside each other."""
 COLORS = ("pytorch", "keras", "error", "success", "warning", "accent")
 
 
 class ShownScreen(Screen[None]):
     """A screen beside Train: draws the session's histories and owns no state of theirs."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-tight"), (56, "-narrow"), (80, "-normal"), (WIDE, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (23, "-medium"), (36, "-tall")]
     AUTO_FOCUS = ""
     NAME = ""
@@ -29,6 +31,7 @@ class ShownScreen(Screen[None]):
         super().__init__()
         self.session = session
         self.ascii_only = ascii_only
+        self._ready = False
 
     @staticmethod
     def bindings(name: str) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:
@@ -46,8 +49,16 @@ class ShownScreen(Screen[None]):
         yield from ()
 
     def on_mount(self) -> None:
-        """The first frame, before anything has happened."""
-        self.call_after_refresh(self.show_frame, set(self.session.histories), True)
+        """Begin once everything is in its place."""
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self._ready = True
+        self.begin()
+        self.show_frame(set(self.session.histories), True)
+
+    def begin(self) -> None:
+        """What a screen does once, when all of its widgets are there."""
 
     def on_resize(self) -> None:
         """Everything is cut to the new size."""
@@ -55,7 +66,7 @@ class ShownScreen(Screen[None]):
 
     def show_frame(self, changed: set[str], with_curves: bool) -> None:
         """One frame."""
-        if not self.query("#header"):  # not composed yet, or already taken apart
+        if not self._ready or not self.is_running:  # not composed yet, or already taken apart
             return
         number = list(SCREENS).index(self.NAME) + 1
         with self.app.batch_update():

@@ -46,8 +46,9 @@ class Answer(Vertical):
             line = Text(f"{digit} ", style="bold" if digit == best else "")
             full, rest = bar(share, max(room - 9, 3), ascii_only=self.ascii_only)
             line.append(full, style=color)
-            line.append(rest, style="dim")
-            line.append(f" {100 * share:4.1f} %" if probabilities and share < 0.9995 else " 100 % " if share else "")
+            line.append(" " * len(rest))
+            percent = f"{100 * share:.1f} %" if share < 0.9995 else "100 %"
+            line.append(f"{percent:>7}" if probabilities else "")
             self.query_one(f"#bar-{digit}", Line).say(line)
 
 
