@@ -46,8 +46,17 @@ from engines.parity import Row as ParityRow
 from engines.presets import PresetsError, tabulate
 from engines.protocol import encode, to_plain
 from engines.registry import engine_spec
-from engines.runs.comparison import CLEAR_SECONDS, Series, badge, lead, verdict
-from engines.runs.directory import RunDirectory, events_file, list_runs, new_run_id, newest_checkpoint, read_events
+from engines.runs.comparison import CLEAR_SECONDS, Series, badge, energy_joules, lead, verdict
+from engines.runs.directory import (
+    RunDirectory,
+    events_file,
+    list_runs,
+    new_run_id,
+    newest_checkpoint,
+    read_events,
+    read_filters,
+    read_run,
+)
 from engines.runs.history import (
     BUILDING,
     DIVERGED,
@@ -70,6 +79,7 @@ from engines.runs.resume import Past, ResumeError, pasts
 from engines.runs.series import BoundedSeries
 from engines.runs.statistics import Verdict, p_text
 from engines.setup import SetupError, build, plan
+from engines.source import RULE, Section, read_source
 from engines.supervisor import EngineSpec, Supervisor
 from engines.version import __version__
 
@@ -93,6 +103,7 @@ __all__ = [
     "PAUSED",
     "PRESETS",
     "READY",
+    "RULE",
     "STOPPED",
     "TITLES",
     "TRAINING",
@@ -124,6 +135,7 @@ __all__ = [
     "Sample",
     "Sampler",
     "SaveCheckpoint",
+    "Section",
     "Series",
     "SetupError",
     "Stop",
@@ -141,6 +153,7 @@ __all__ = [
     "build",
     "diagnose",
     "encode",
+    "energy_joules",
     "engine_spec",
     "events_file",
     "find_digits",
@@ -160,6 +173,9 @@ __all__ = [
     "problem",
     "prove",
     "read_events",
+    "read_filters",
+    "read_run",
+    "read_source",
     "split_cores",
     "tabulate",
     "to_plain",

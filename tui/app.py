@@ -102,6 +102,7 @@ class MnistApp(App[None]):
         self._resume = resume
         self._specs = tuple(specs)
         self._cache_dir = cache_dir or paths.cache_dir()
+        self._runs_dir = runs_dir or paths.runs_dir()
         self._fps = min(max(fps, 1), 60)
         self._pace = Pace(1 / self._fps)
         self._frame = 0
@@ -133,6 +134,10 @@ class MnistApp(App[None]):
             return DrawScreen(
                 self.session, self.test_digits, self.present_config, self.fold, ascii_only=self._ascii_only
             )
+        if name == "results":
+            from tui.screens.results import ResultsScreen
+
+            return ResultsScreen(self.session, self.test_digits, self.fold, self._runs_dir, ascii_only=self._ascii_only)
         return self.train_screen
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:

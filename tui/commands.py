@@ -175,7 +175,19 @@ DRAW = (
     Command("move", "pagedown", "Down right", "", False, (1, 1), target="screen"),
 )  # fmt: skip
 
-SCREENS: dict[str, tuple[Command, ...]] = {"train": (), "code": (), "draw": DRAW, "results": ()}
+RESULTS = (
+    Command("next_view", "tab", "Next", "The card, the confusions, the mistakes, the filters.", target="screen"),
+    Command("next_view", "shift+tab", "Previous", "", False, (-1,), target="screen"),
+    Command("mistakes_of", "g", "Whose", "Mistakes of both, of PyTorch alone, of Keras alone.", target="screen"),
+    Command("mistake", "right", "Next digit", "", False, (1,), target="screen"),
+    Command("mistake", "left", "Digit", "From mistake to mistake.", True, (-1,), target="screen"),
+    Command("run", "left_square_bracket", "Older run", "The results of the kept run before.", True, (1,), target="screen"),
+    Command("run", "right_square_bracket", "Newer run", "Back towards the present run.", False, (-1,), target="screen"),
+    Command("copy", "y", "Copy", "The card as Markdown to your clipboard, over SSH too.", target="screen"),
+    Command("export", "f", "Files", "The card as Markdown, HTML and SVG into the run's folder.", target="screen"),
+)  # fmt: skip
+
+SCREENS: dict[str, tuple[Command, ...]] = {"train": (), "code": (), "draw": DRAW, "results": RESULTS}
 """The app's screens in the order of their keys, with what only they do."""
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from engines.config import TITLES
-from engines.runs.history import RunHistory
+from engines.runs.history import MachineHistory, RunHistory
 from engines.runs.statistics import Verdict, judge_answers, judge_seeds, mean, standard_deviation
 
 
@@ -61,6 +61,28 @@ def verdict(histories: Mapping[str, RunHistory]) -> Verdict | None:
 def _names(pair: list[RunHistory]) -> tuple[str, str]:
     first, second = (TITLES.get(h.engine, h.engine) for h in pair)
     return first, second
+
+
+def energy_joules(
+    history: RunHistory, machine: MachineHistory, others: Collection[RunHistory]
+) -> tuple[float | None, str]:
+    """What the GPU took from the run's first step to its end, and why that is not known when it is not."""
+    if history.started is None or history.ended_t is None:
+        return None, "the run has not ended"
+    device = history.started.device
+    if device == "cpu":
+        return None, "a CPU's energy is not measured"
+    began, ended = history.started.t, history.ended_t
+    beside = [one for one in others if one is not history and one.started and one.started.device == device]
+    if any(one.started and one.started.t < ended and (one.ended_t or ended) > began for one in beside):
+        return None, "the GPU was shared"
+    joules = machine.gpu_joules.get(int(device.partition(":")[2]))
+    if joules is None or not len(joules):
+        return None, "the GPU's power is not known"
+    import numpy as np
+
+    first, last = np.interp([began, ended], joules.xs, joules.ys)
+    return float(last - first), ""
 
 
 @dataclass(frozen=True, slots=True)

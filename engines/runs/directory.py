@@ -18,7 +18,7 @@ from typing import Any
 from engines.events import TERMINAL, Event, Heartbeat
 from engines.protocol import ProtocolError, decode_event, encode, to_plain
 from engines.runs.comparison import badge, verdict
-from engines.runs.history import RunHistory
+from engines.runs.history import MachineHistory, RunHistory
 
 SCHEMA = 1
 """Grows when an older reader could no longer understand a run."""
@@ -157,6 +157,27 @@ def list_runs(runs_dir: Path) -> list[dict[str, Any]]:
             if config is not None:
                 runs.append({"id": folder.name, **config, "summary": _read_json(folder / "summary.json")})
     return runs
+
+
+def read_run(folder: Path) -> tuple[dict[str, RunHistory], MachineHistory]:
+    """A kept run as it was in the end. Raises OSError."""
+    histories: dict[str, RunHistory] = {}
+    machine = MachineHistory()
+    for event in read_events(folder / "events.jsonl"):
+        if event.engine == "machine":
+            machine.apply(event)
+        else:
+            histories.setdefault(event.engine, RunHistory(event.engine)).apply(event)
+    return histories, machine
+
+
+def read_filters(path: Path) -> tuple[Any, int]:
+    """The first layer's kernels (3, 3, 1, n) in a checkpoint, and after how many steps. Raises OSError, ValueError and KeyError."""
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as archive:  # reads no more than these two
+        facts = json.loads(str(archive["facts"]))
+        return archive["weights.conv1.kernel"], int(facts["position"]["global_step"])
 
 
 def newest_checkpoint(runs_dir: Path | None, engine: str) -> str:

@@ -342,6 +342,8 @@ class MachineHistory:
         self.usage: MachineUsage | None = None
         self.cpu_percent: deque[float | None] = deque(maxlen=USAGE_SAMPLES)
         self.gpu_percent: dict[int, deque[float | None]] = {}
+        self.gpu_joules: dict[int, BoundedSeries] = {}
+        """Energy of each GPU whose power is known: (t, joules since its first reading)."""
         self.revision = 0
 
     def apply(self, event: Event) -> None:
@@ -353,3 +355,7 @@ class MachineHistory:
         self.cpu_percent.append(event.cpu_percent)
         for gpu in event.gpus:
             self.gpu_percent.setdefault(gpu.index, deque(maxlen=USAGE_SAMPLES)).append(gpu.utilization_percent)
+            if gpu.power_watts is not None:
+                joules = self.gpu_joules.setdefault(gpu.index, BoundedSeries())
+                t, so_far = joules.last or (event.t, 0.0)
+                joules.append(event.t, so_far + gpu.power_watts * (event.t - t))

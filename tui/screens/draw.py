@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,8 @@ from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.timer import Timer
 
-from engines.api import TITLES, DataError, RunHistory, TrainConfig
+from engines.api import TITLES, DataError, TrainConfig
+from tui.questions import Questions, source
 from tui.replay import Replay
 from tui.screens.shown import WIDE, ShownScreen
 from tui.session import Session
@@ -25,10 +25,6 @@ from tui.widgets.sheet import SIZE, Sheet
 
 LOOK_SECONDS = 1 / 50
 """From look to look for an answer, while one is awaited."""
-AGAIN_SECONDS = 0.4
-"""From question to question about the same digit, while the models learn."""
-LOST_SECONDS = 10.0
-"""A question that was not answered for so long is asked again."""
 
 
 class DrawScreen(ShownScreen):
@@ -54,8 +50,7 @@ class DrawScreen(ShownScreen):
         self._said = ""
         """What is on the sheet, when it is a test digit."""
         self._mistake = -1
-        self._asked: dict[str, tuple[int, float]] = {}
-        """The newest question to each engine, and when it was asked."""
+        self.questions = Questions(session)
         self._looking: Timer | None = None
 
     def body(self) -> ComposeResult:
@@ -84,7 +79,7 @@ class DrawScreen(ShownScreen):
             one.ascii_only = self.ascii_only
         self._looking = self.set_interval(LOOK_SECONDS, self._look, pause=True)
         self.query_one(Sheet).redraw()
-        self._ask_all()
+        self._ask()
 
     def on_resize(self) -> None:
         """Pixels as large as there is room for."""
@@ -101,32 +96,24 @@ class DrawScreen(ShownScreen):
 
     def show(self, changed: set[str]) -> None:
         """The answers, and new questions where the models have learnt since."""
-        for engine, history in self.session.histories.items():
-            number, when = self._asked.get(engine, (0, 0.0))
-            answer = history.prediction
-            waiting = answer is None or answer.request_id < number
-            waited = time.monotonic() - when
-            moved = answer is not None and history.global_step != answer.global_step and history.running
-            if waited > (LOST_SECONDS if waiting else AGAIN_SECONDS) and (waiting or moved):
-                self._ask(engine)
+        if self.questions.ask_again():
+            self._wait()
         self._show_answers()
 
     def on_sheet_drawn(self) -> None:
         """At every stroke."""
         self._said = ""
-        self._ask_all()
+        self._ask()
 
-    def _ask_all(self) -> None:
-        self.query_one("#seen", Pixels).show(self.query_one(Sheet).canvas.seen())
-        for engine in self.session.histories:
-            self._ask(engine)
+    def _ask(self) -> None:
+        seen = self.query_one(Sheet).canvas.seen()
+        self.query_one("#seen", Pixels).show(seen)
+        self.questions.ask([int(grey) for grey in seen.ravel()])
+        self._wait()
         self._show_answers()
 
-    def _ask(self, engine: str) -> None:
-        if self.session.recorded:
-            return
-        image = [int(grey) for grey in self.query_one(Sheet).canvas.seen().ravel()]
-        self._asked[engine] = self.session.predict(engine, image), time.monotonic()
+    def _wait(self) -> None:
+        """Look for answers more often than frames are drawn."""
         if self._looking is not None:
             self._looking.resume()
 
@@ -134,9 +121,7 @@ class DrawScreen(ShownScreen):
         """Take the answers in before the next frame is due; nothing to do once all are there."""
         self._fold()
         self._show_answers()
-        histories = self.session.histories
-        if all(_answered(histories[engine], number) for engine, (number, _) in self._asked.items()):
-            assert self._looking is not None
+        if not self.questions.waiting and self._looking is not None:
             self._looking.pause()
 
     def _show_answers(self) -> None:
@@ -145,26 +130,15 @@ class DrawScreen(ShownScreen):
         reads: dict[str, int | None] = {}
         for panel in self.query(Answer):
             history = self.session.histories[panel.engine]
-            shares = history.prediction.probabilities if history.prediction and not blank else ()
+            shares = () if blank else self.questions.shares(history)
             reads[panel.engine] = best_of(shares)
-            panel.show(shares, _source(history), self._problem(history), palette)
+            panel.show(shares, source(history), self.questions.problem(history), palette)
         self.query_one("#verdict", Line).say(_verdict(reads, blank, palette))
         self.query_one("#label", Line).say(Text(self._said))
         sheet = self.query_one(Sheet)
         pen = "down" if sheet.down else "up"
         state = f"{'eraser' if sheet.erasing else 'pen'} {pen} at {sheet.at[0] + 1}, {sheet.at[1] + 1}"
         self.query_one("#hint", Line).say(Text(f" {state}", style="dim"))
-
-    def _problem(self, history: RunHistory) -> str:
-        if self.session.recorded:
-            return "n/a: a recording has no models to ask"
-        if history.failure is not None and not history.alive:
-            return f"n/a: {history.failure.message}"
-        if history.prediction is None:
-            return "asking…"
-        if history.prediction.problem == "no model yet":
-            return "no model yet: s trains one"
-        return f"n/a: {history.prediction.problem}" if history.prediction.problem else ""
 
     # Commands
 
@@ -229,23 +203,7 @@ class DrawScreen(ShownScreen):
         with sheet.prevent(Sheet.Drawn):
             sheet.give(image)
         self._said = said
-        self._ask_all()
-
-
-def _answered(history: RunHistory, number: int) -> bool:
-    return history.prediction is not None and history.prediction.request_id >= number
-
-
-def _source(history: RunHistory) -> str:
-    """Which weights the answer is from."""
-    answer = history.prediction
-    if answer is None:
-        return ""
-    if answer.checkpoint:
-        return f"a kept model, step {answer.global_step:,}"
-    if not answer.global_step:
-        return "before its first step"
-    return f"epoch {answer.epoch}, step {answer.global_step:,}"
+        self._ask()
 
 
 def _verdict(reads: dict[str, int | None], blank: bool, palette: dict[str, str]) -> Text:
