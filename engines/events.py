@@ -371,7 +371,7 @@ class Predict:
     image: tuple[int, ...]
     """784 grey values 0 to 255, row-major."""
     checkpoint: str = ""
-    """Whose weights answer when the worker has no model of its own and no run is under way."""
+    """Whose weights answer when the worker has trained no model itself and no run is under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,6 +183,8 @@ RESULTS = (
     Command("mistake", "left", "Digit", "From mistake to mistake.", True, (-1,), target="screen"),
     Command("run", "left_square_bracket", "Older run", "The results of the kept run before.", True, (1,), target="screen"),
     Command("run", "right_square_bracket", "Newer run", "Back towards the present run.", False, (-1,), target="screen"),
+    Command("scroll", "down,pagedown", "Scroll down", "", False, (0.5,), target="screen"),
+    Command("scroll", "up,pageup", "Scroll up", "Where a view is longer than the screen.", False, (-0.5,), target="screen"),
     Command("copy", "y", "Copy", "The card as Markdown to your clipboard, over SSH too.", target="screen"),
     Command("export", "f", "Files", "The card as Markdown, HTML and SVG into the run's folder.", target="screen"),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from engines.api import RunHistory
 from tui.replay import Replay
@@ -22,14 +22,15 @@ class Questions:
         self.session = session
         self._clock = clock
         self._image: Sequence[int] = ()
+        self._checkpoints: Mapping[str, str] = {}
         self._asked: dict[str, tuple[int, float]] = {}
         """The newest question to each engine, and when it was asked."""
         self._first: dict[str, int] = {}
         """The first question about the present digit."""
 
-    def ask(self, image: Sequence[int]) -> None:
-        """What does each engine read in these 784 grey values?"""
-        self._image = image
+    def ask(self, image: Sequence[int], checkpoints: Mapping[str, str] | None = None) -> None:
+        """What does each engine read in these 784 grey values? With those weights, where some are named."""
+        self._image, self._checkpoints = image, checkpoints or {}
         if self.session.recorded:
             return
         for engine in self.session.histories:
@@ -52,7 +53,8 @@ class Questions:
         return again
 
     def _ask(self, engine: str) -> None:
-        self._asked[engine] = self.session.predict(engine, self._image), self._clock()
+        number = self.session.predict(engine, self._image, self._checkpoints.get(engine, ""))
+        self._asked[engine] = number, self._clock()
 
     @property
     def waiting(self) -> bool:
@@ -65,7 +67,8 @@ class Questions:
         answer = history.prediction
         if answer is None or (exact and answer.request_id < self._first.get(history.engine, 0)):
             return ()
-        return answer.probabilities
+        wanted = self._checkpoints.get(history.engine, "")
+        return answer.probabilities if wanted in ("", answer.checkpoint) else ()
 
     def problem(self, history: RunHistory) -> str:
         """Why there is no answer; empty when there is one."""
@@ -77,7 +80,10 @@ class Questions:
             return "asking…"
         if history.prediction.problem == "no model yet":
             return "no model yet: s trains one"
-        return f"n/a: {history.prediction.problem}" if history.prediction.problem else ""
+        if history.prediction.problem:
+            return f"n/a: {history.prediction.problem}"
+        wanted = self._checkpoints.get(history.engine, "")
+        return "" if wanted in ("", history.prediction.checkpoint) else "n/a: the worker holds a model of its own"
 
 
 def source(history: RunHistory) -> str:

@@ -70,7 +70,8 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
         (
             "Accuracy",
             (
-                row("test accuracy", lambda h: f"{formatting.percent(h.test_accuracy)}{formatting.interval(h.test_interval)}"),
+                row("test accuracy", lambda h: formatting.percent(h.test_accuracy)),
+                row("its 95 % interval", lambda h: _interval(h.test_interval)),
                 row("test loss", lambda h: formatting.loss(h.test_loss)),
                 row("epochs", lambda h: f"{len(h.epochs)} of {h.config.epochs if h.config else 0}{_outcome(h)}"),
             ),
@@ -130,11 +131,16 @@ def _outcome(history: RunHistory) -> str:
     return "" if history.finished.outcome == "completed" else f", {history.finished.outcome.replace('-', ' ')}"
 
 
+def _interval(bounds: tuple[float, float] | None) -> str:
+    return "–" if bounds is None else f"{100 * bounds[0]:.2f} to {100 * bounds[1]:.2f} %"
+
+
 def _reached(accuracy: float) -> Callable[[RunHistory], str]:
     def form(history: RunHistory) -> str:
         for one in history.milestones:
             if one.accuracy == accuracy:
-                return f"{formatting.clock(one.wall_seconds)}, {formatting.seconds(one.train_seconds)} of training"
+                trained = f", {formatting.seconds(one.train_seconds)} of training" if one.train_seconds else ""
+                return f"{formatting.clock(one.wall_seconds)}{trained}"
         return "–" if history.running else "not reached"
 
     return form

@@ -243,16 +243,18 @@ class Session:
         """Write a checkpoint after the current step."""
         self._command(engine, SaveCheckpoint())
 
-    def predict(self, engine: str, image: Sequence[int]) -> int:
+    def predict(self, engine: str, image: Sequence[int], checkpoint: str = "") -> int:
         """Ask what the engine reads in 784 grey values; the number that the answer will bear.
 
-        A worker that has trained nothing answers with the newest kept model; where there is no worker, one is started.
+        A worker that has trained nothing answers with the kept model that is named, or with the newest; where there is no
+        worker, one is started.
         """
         history, worker = self.histories[engine], self._workers[engine]
         if not worker.running and history.failure is None and not self._closing:
             self.warm({engine: history.config or TrainConfig()})
         known = history.running or (history.prediction is not None and history.prediction.probabilities)
-        checkpoint = "" if known else newest_checkpoint(self._runs_dir, engine)
+        if not checkpoint and not known:
+            checkpoint = newest_checkpoint(self._runs_dir, engine)
         self._questions += 1
         self._command(engine, Predict(request_id=self._questions, image=tuple(image), checkpoint=checkpoint))
         return self._questions

@@ -147,7 +147,8 @@ class Control:
         probabilities: tuple[float, ...] = ()
         problem = ""
         try:
-            if self.model is None and self.recall is not None and question.checkpoint and not self.run_id:
+            other = question.checkpoint not in ("", self.recalled) and (self.model is None or self.recalled)
+            if other and self.recall is not None and not self.run_id:
                 self.recall(Path(question.checkpoint))
             if self.model is None:
                 problem = "no model yet"

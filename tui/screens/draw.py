@@ -188,7 +188,7 @@ class DrawScreen(ShownScreen):
     def _give(self, index: int | None, remark: str = "") -> None:
         """Lay a test digit on the sheet; in a thread, for the digits may have to be read first."""
         try:
-            images, labels = self._digits.load(self._config())
+            images, labels, _ = self._digits.load(self._config())
         except DataError as error:
             self.app.call_from_thread(self.notify, f"{error.message} {error.hint}", severity="error")
             return

@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.style import Style
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, VerticalScroll
 from textual.timer import Timer
-from textual.widgets import ContentSwitcher, Static
+from textual.widgets import ContentSwitcher, Digits, Static
 
-from engines.api import DataError, MachineHistory, RunHistory, read_filters, read_run
-from tui import report
+from engines.api import TITLES, DataError, MachineHistory, RunHistory, read_filters, read_run
+from tui import formatting, report
 from tui.questions import Questions
 from tui.replay import Replay
 from tui.screens.shown import ShownScreen
@@ -74,6 +75,10 @@ class ResultsScreen(ShownScreen):
         yield Line(id="views")
         with ContentSwitcher(initial="card", id="switcher"):
             with VerticalScroll(id="card", can_focus=False):
+                with Horizontal(id="big"):
+                    for engine in self.session.histories:
+                        yield Static(TITLES.get(engine, engine), classes=f"name -{engine}")
+                        yield Digits("", id=f"big-{engine}")
                 yield Static(id="verdict")
                 with Horizontal(id="figures"):
                     yield Static(id="rows")
@@ -134,7 +139,8 @@ class ResultsScreen(ShownScreen):
         text = Text(" ")
         for name in VIEWS:
             title = name.capitalize()
-            text.append(f"[{title}]" if name == self.view else f" {title} ", style="bold" if name == self.view else "")
+            click = Style(bold=name == self.view, meta={"@click": f"screen.show_view('{name}')"})
+            text.append(f"[{title}]" if name == self.view else f" {title} ", style=click)
             text.append(" ")
         if self._kept is not None:
             text.append(f"  kept run {self._kept[0].name}", style=self.palette["$accent"])
@@ -147,6 +153,9 @@ class ResultsScreen(ShownScreen):
             return
         self.query_one("#verdict", Static).update(verdict_line(said, palette))
         self.query_one("#rows", Static).update(card(said, palette))
+        for digits in self.query(Digits):
+            history = self.histories.get(str(digits.id).removeprefix("big-"))
+            digits.update("" if history is None else formatting.percent(history.test_accuracy).replace("–", "-"))
         beside = self.query_one("#beside", Static)
         beside.display = self.size.width >= 160
         if beside.display:
@@ -167,19 +176,19 @@ class ResultsScreen(ShownScreen):
             self._read_images(run)
         gallery = self.query_one(Gallery)
         gallery.show(lists, self.whose, self.at, self._images, self._no_images or "Nothing is evaluated yet.")
-        if self._images is not None and gallery.shown and self._kept is None:
+        if self._images is not None and gallery.shown:
             self._ask(gallery.shown[self.at].index)
 
     def _ask(self, index: int) -> None:
         if self._asked_for != (self._images_of, index) and index < len(self._images):
             self._asked_for = self._images_of, index
-            self.questions.ask([int(grey) for grey in self._images[index].ravel()])
+            kept = {engine: str(self._checkpoint(engine)) for engine in self.session.histories} if self._kept else {}
+            self.questions.ask([int(grey) for grey in self._images[index].ravel()], kept)
             if self._looking is not None:
                 self._looking.resume()
 
     def _show_answers(self) -> None:
-        kept = "n/a: the model of a kept run is not loaded" if self._kept is not None else ""
-        self.query_one(Gallery).show_answers(self.palette, self.session.histories, kept)
+        self.query_one(Gallery).show_answers(self.palette, self.session.histories)
 
     def _look(self) -> None:
         """Take the answers in before the next frame is due."""
@@ -193,11 +202,14 @@ class ResultsScreen(ShownScreen):
     def _read_images(self, run: RunHistory) -> None:
         assert run.config is not None
         try:
-            images, _ = self._digits.load(run.config)
+            images, _, sha256 = self._digits.load(run.config, run.data.dataset if run.data else "")
         except DataError as error:
             self.app.call_from_thread(self._take_images, run.run_id, None, f"{error.message} {error.hint}")
-        else:
-            self.app.call_from_thread(self._take_images, run.run_id, images, "")
+            return
+        problem = ""
+        if run.data is not None and run.data.sha256 != sha256:
+            images, problem = None, "n/a: the digits that are found now are not those that the run was tested on."
+        self.app.call_from_thread(self._take_images, run.run_id, images, problem)
 
     def _take_images(self, run_id: str, images: Any, problem: str) -> None:
         if run_id == self._images_of:
@@ -251,16 +263,29 @@ class ResultsScreen(ShownScreen):
 
     def action_next_view(self, step: int = 1) -> None:
         """Card, confusion, mistakes, filters."""
-        self.view = VIEWS[(VIEWS.index(self.view) + int(step)) % len(VIEWS)]
+        self.action_show_view(VIEWS[(VIEWS.index(self.view) + int(step)) % len(VIEWS)])
+
+    def action_show_view(self, name: str) -> None:
+        """One of VIEWS."""
+        self.view = name
         self.query_one(ContentSwitcher).current = self.view
         self.refresh_bindings()
         self.call_after_refresh(self.show, set())
+
+    def action_scroll(self, pages: float) -> None:
+        """Through what is longer than the screen."""
+        for part in self.query(VerticalScroll):
+            part.scroll_relative(y=pages * part.size.height, animate=False)
 
     def action_mistakes_of(self) -> None:
         """Both, PyTorch alone, Keras alone."""
         lists = list(mistakes(self.histories)) or ["both"]
         at = lists.index(self.whose) if self.whose in lists else -1
-        self.whose, self.at = lists[(at + 1) % len(lists)], 0
+        self.action_show_list(lists[(at + 1) % len(lists)])
+
+    def action_show_list(self, whose: str) -> None:
+        """The mistakes of "both", or of one engine alone."""
+        self.whose, self.at = whose, 0
         self.show(set())
 
     def action_mistake(self, step: int) -> None:
@@ -270,8 +295,7 @@ class ResultsScreen(ShownScreen):
 
     def on_gallery_chosen(self, event: Gallery.Chosen) -> None:
         """By a click."""
-        if event.at is not None:
-            self.at = event.at
+        self.at = event.at
         self.show(set())
 
     def action_run(self, step: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
@@ -52,11 +53,10 @@ class Gallery(Widget):
     """One mistake large, with both engines' bars, and the next ones below where there is room."""
 
     class Chosen(Message):
-        """Somebody clicked a list of mistakes, or a digit of it."""
+        """Somebody clicked that digit of the list."""
 
-        def __init__(self, whose: str | None = None, at: int | None = None) -> None:
+        def __init__(self, at: int) -> None:
             super().__init__()
-            self.whose = whose
             self.at = at
 
     DEFAULT_CSS = """
@@ -124,12 +124,12 @@ class Gallery(Widget):
         captions = [f"{one.index:,}: {one.label}, read {' and '.join(map(str, one.read.values()))}" for one in after]
         self.query_one("#captions", Line).say(Text("".join(f"{text:{SIZE + GAP}}" for text in captions), style="dim"))
 
-    def show_answers(self, colors: Mapping[str, str], histories: Mapping[str, RunHistory], problem: str) -> None:
-        """What the living models read in the digit now; `problem` is why they can't be asked."""
+    def show_answers(self, colors: Mapping[str, str], histories: Mapping[str, RunHistory]) -> None:
+        """What the models read in the digit now."""
         for panel in self.query(Answer):
             history = histories[panel.engine]
-            shares = () if problem else self._questions.shares(history, exact=True)
-            panel.show(shares, source(history), problem or self._questions.problem(history), colors)
+            shares = self._questions.shares(history, exact=True)
+            panel.show(shares, source(history), self._questions.problem(history), colors)
 
     def on_click(self, event: events.Click) -> None:
         """A digit of those below."""
@@ -143,6 +143,6 @@ def _heads(lists: Mapping[str, list[Mistake]], whose: str) -> Text:
         alone = len(lists) > 1
         title = "both wrong" if name == "both" else f"{'only ' if alone else ''}{TITLES.get(name, name)} wrong"
         head = f"[{title} {len(its):,}]" if name == whose else f" {title} {len(its):,} "
-        text.append(head, style="bold" if name == whose else "")
+        text.append(head, style=Style(bold=name == whose, meta={"@click": f"screen.show_list('{name}')"}))
         text.append("  ")
     return text
