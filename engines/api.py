@@ -44,8 +44,17 @@ from engines.monitors.limits import split_cores, usable_core_ids
 from engines.monitors.sampler import Sample, Sampler
 from engines.protocol import encode, to_plain
 from engines.registry import engine_spec
-from engines.runs.comparison import CLEAR_SECONDS, Series, badge, lead, verdict
-from engines.runs.directory import RunDirectory, events_file, list_runs, new_run_id, read_events
+from engines.runs.comparison import CLEAR_SECONDS, Series, badge, energy_joules, lead, verdict
+from engines.runs.directory import (
+    RunDirectory,
+    events_file,
+    list_runs,
+    new_run_id,
+    newest_checkpoint,
+    read_events,
+    read_filters,
+    read_run,
+)
 from engines.runs.history import (
     BUILDING,
     DIVERGED,
@@ -67,6 +76,7 @@ from engines.runs.machine import MachineHistory
 from engines.runs.resume import Past, ResumeError, pasts
 from engines.runs.series import BoundedSeries
 from engines.runs.statistics import Verdict, p_text
+from engines.source import RULE, Section, read_source
 from engines.supervisor import EngineSpec, Supervisor
 from engines.version import __version__
 
@@ -74,6 +84,7 @@ if TYPE_CHECKING:
     from engines import bench
     from engines.bench import Measurement
     from engines.data import load_digits
+    from engines.data.canvas import Canvas
     from engines.data.digits import DataError
     from engines.data.sources import find_digits
     from engines.doctor import diagnose
@@ -129,6 +140,7 @@ __all__ = [
     "PAUSED",
     "PRESETS",
     "READY",
+    "RULE",
     "STOPPED",
     "TITLES",
     "TRAINING",
@@ -160,6 +172,7 @@ __all__ = [
     "Sample",
     "Sampler",
     "SaveCheckpoint",
+    "Section",
     "Series",
     "SetupError",
     "Stop",
@@ -177,6 +190,7 @@ __all__ = [
     "build",
     "diagnose",
     "encode",
+    "energy_joules",
     "engine_spec",
     "events_file",
     "find_digits",
@@ -185,7 +199,9 @@ __all__ = [
     "lead",
     "list_runs",
     "load_digits",
+    "new_canvas",
     "new_run_id",
+    "newest_checkpoint",
     "p_text",
     "parse",
     "pasts",
@@ -194,9 +210,19 @@ __all__ = [
     "problem",
     "prove",
     "read_events",
+    "read_filters",
+    "read_run",
+    "read_source",
     "split_cores",
     "tabulate",
     "to_plain",
     "usable_core_ids",
     "verdict",
 ]
+
+
+def new_canvas() -> "Canvas":
+    """A blank sheet to draw a digit on; imported when called: it needs numpy, and the app's first paint does not."""
+    from engines.data.canvas import Canvas
+
+    return Canvas()

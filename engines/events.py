@@ -220,8 +220,13 @@ class Prediction(Event):
 
     request_id: int
     probabilities: tuple[float, ...]
+    """Of the digits 0 to 9; empty when there is no answer."""
     epoch: int
     global_step: int
+    checkpoint: str = ""
+    """Where the weights come from; empty when this worker trained them."""
+    problem: str = ""
+    """Why there is no answer; empty when there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,11 +366,14 @@ class SaveCheckpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predict:
-    """Answer one digit."""
+    """Answer one digit; a newer question makes an older one that still waits pointless, and it is dropped."""
 
     request_id: int
+    """Strictly increasing."""
     image: tuple[int, ...]
     """784 grey values 0 to 255, row-major."""
+    checkpoint: str = ""
+    """Whose weights answer when the worker has trained no model itself and no run is under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,10 +131,10 @@ async def test_pause_resume_stop_by_keys(tmp_path: Path, small_mnist: Path) -> N
         await until(pilot, lambda: phases(app) == ["training", "training"])
         await pilot.press("space")
         await until(pilot, lambda: phases(app) == ["paused", "paused"])
-        await pilot.press("1")
+        await pilot.press("a")
         await pilot.press("space")
         await until(pilot, lambda: phases(app) in (["training", "paused"], ["evaluating", "paused"]))
-        await pilot.press("1", "1", "x")
+        await pilot.press("a", "a", "x")
         await until(pilot, lambda: phases(app) == ["stopped", "stopped"])
         assert all(history.test_accuracy is not None for history in app.session.histories.values())
 

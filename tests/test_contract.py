@@ -281,3 +281,67 @@ def test_log_lines_keep_colours_and_lose_nothing_else(
     assert any("unreadable" in text for stream, text in texts if stream == "supervisor")
     assert any("somebody" in text for stream, text in texts if stream == "supervisor")
     assert violations(worker.events) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_questions_change_nothing(
+    engine: str, work: Work, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same run, left alone and asked after every event: weights, optimizer and random numbers are equal bit for bit."""
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
+    kept = []
+    worker = work(engine)
+    for run in ("alone", "asked"):
+        worker.start(small_config, run, str(tmp_path / run))
+        if run == "asked":
+            told = asked = 0
+            while not any(event.run_id == run for event in worker.of(RunFinished)):
+                event = worker.inbox.get(timeout=120)
+                if isinstance(event, ModelReady | TrainProgress | EvalCompleted):
+                    told += 1
+                    worker.supervisor.send(Predict(request_id=told, image=tuple(i % 256 for i in range(784))))
+            asked = len(worker.of(Prediction))
+            assert asked >= 3, "it was asked while it trained"
+        else:
+            worker.wait_for(RunFinished)
+        with np.load(tmp_path / run / f"{worker.supervisor.spec.name}.npz") as archive:
+            kept.append({name: archive[name] for name in archive.files if name != "facts"})
+    worker.finish()
+    assert kept[0].keys() == kept[1].keys()
+    assert [name for name in kept[0] if not np.array_equal(kept[0][name], kept[1][name])] == []
+    assert violations(worker.events) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_fresh_worker_answers_with_a_kept_model(
+    engine: str, work: Work, small_config: TrainConfig, tmp_path: Path
+) -> None:
+    """As the worker did that trained it; without a checkpoint, or with a broken one, it says why not."""
+    image = tuple(i % 256 for i in range(784))
+    trained = work(engine)
+    trained.start(small_config, "first", str(tmp_path / "run"))
+    trained.wait_for(RunFinished)
+    trained.supervisor.send(Predict(request_id=1, image=image))
+    right = trained.wait_for(Prediction)
+    assert right.checkpoint == ""
+    trained.finish()
+
+    fresh = work(engine)
+    fresh.start()
+    fresh.wait_for(WorkerReady)
+    fresh.supervisor.send(Predict(request_id=1, image=image))
+    assert fresh.wait_for(Prediction).problem == "no model yet"
+    (tmp_path / "broken.npz").write_bytes(b"PK")
+    fresh.supervisor.send(Predict(request_id=2, image=image, checkpoint=str(tmp_path / "broken.npz")))
+    assert "broken.npz" in fresh.wait_for(Prediction).problem
+    path = str(next((tmp_path / "run").glob("*.npz")))
+    fresh.supervisor.send(Predict(request_id=3, image=image, checkpoint=path))
+    answer = fresh.wait_for(Prediction)
+    assert (answer.problem, answer.checkpoint, answer.epoch, answer.global_step) == ("", path, 2, 20)
+    assert answer.probabilities == pytest.approx(right.probabilities, abs=1e-6)
+    fresh.start(small_config, "second")
+    assert fresh.wait_for(RunFinished).outcome == "completed"
+    fresh.supervisor.send(Predict(request_id=4, image=image, checkpoint=path))
+    assert fresh.wait_for(Prediction).checkpoint == "", "its own model answers from then on"
+    fresh.finish()
+    assert violations(fresh.events) == []

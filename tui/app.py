@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from textual.app import App, SystemCommand
 from textual.filter import LineFilter
@@ -31,13 +31,23 @@ from engines.api import (
     paths,
 )
 from tui import memory, terminal, themes
-from tui.commands import COMMANDS
+from tui.commands import COMMANDS, SCREENS, commands_of
+from tui.digits import TestDigits
 from tui.escapes import NoEscapes, OnlyAscii
 from tui.pace import Pace
 from tui.replay import Replay
 from tui.screens.dialogs import HelpDialog, QuitDialog
 from tui.screens.train import TrainScreen
 from tui.session import Session
+
+
+@runtime_checkable
+class Shown(Protocol):
+    """A screen that draws the session's histories."""
+
+    def show_frame(self, changed: set[str], with_curves: bool) -> None:
+        """One frame: what changed, and curves when it is their turn."""
+
 
 FPS = 10
 FIGURES_EVERY = 2
@@ -55,6 +65,7 @@ class MnistApp(App[None]):
     TITLE = "mnist-tui"
     CSS_PATH = "screens/train.tcss"
     ENABLE_COMMAND_PALETTE = True
+    DEFAULT_MODE = "train"
     BINDINGS = [command.binding for command in COMMANDS]
 
     def __init__(
@@ -85,10 +96,15 @@ class MnistApp(App[None]):
                 specs, self.launch, cache_dir=cache_dir or paths.cache_dir(), runs_dir=runs_dir or paths.runs_dir()
             )
         self.train_screen = TrainScreen(self.session, ascii_only=ascii_only)
+        self._ascii_only = ascii_only
+        for name in SCREENS:
+            self.add_mode(name, partial(self._make_screen, name))
+        self.test_digits = TestDigits(cache_dir or paths.cache_dir())
         self._start_at_once = start
         self._resume = resume
         self._specs = tuple(specs)
         self._cache_dir = cache_dir or paths.cache_dir()
+        self._runs_dir = runs_dir or paths.runs_dir()
         self._fps = min(max(fps, 1), 60)
         self._pace = Pace(1 / self._fps)
         self._frame = 0
@@ -129,13 +145,23 @@ class MnistApp(App[None]):
         """Say something at the side; a bracket in a file's name is a bracket, never markup."""
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
-    def get_default_screen(self) -> Screen[None]:
-        """The Train screen."""
+    def _make_screen(self, name: str) -> Screen[Any]:
+        """A screen, when it is first opened: the others are not imported before."""
+        if name == "draw":
+            from tui.screens.draw import DrawScreen
+
+            return DrawScreen(
+                self.session, self.test_digits, self.present_config, self.fold, ascii_only=self._ascii_only
+            )
+        if name == "results":
+            from tui.screens.results import ResultsScreen
+
+            return ResultsScreen(self.session, self.test_digits, self.fold, self._runs_dir, ascii_only=self._ascii_only)
         return self.train_screen
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette lists our commands; the form, help and screenshots come with them."""
-        for command in COMMANDS:
+        for command in commands_of(self.current_mode):
             yield SystemCommand(command.title, command.help, partial(self.run_action, command.action))
 
     # Life
@@ -203,16 +229,26 @@ class MnistApp(App[None]):
         if not self.is_running or not self.screen_stack:  # a last tick while the app comes down
             return
         self._frame += 1
-        self._stale |= self.session.drain()
+        self.fold()
         with_curves = self._frame % CURVES_EVERY == 0
         if self._frame % FIGURES_EVERY == 0:
-            self.train_screen.show_frame(self._stale, with_curves)
+            self._show_frame(with_curves)
         if with_curves:
             self._stale = set()
         possible = tuple(self.check_action(command.name, ()) for command in COMMANDS if command.target == "app")
         if possible != self._possible:  # the footer is built anew each time, which costs more than a frame
             self._possible = possible
             self.refresh_bindings()
+
+    def fold(self) -> None:
+        """Take what happened into the histories."""
+        self._stale |= self.session.drain()
+
+    def _show_frame(self, with_curves: bool) -> None:
+        """The screen at the bottom of the stack; dialogs may lie on it, and the other screens draw nothing."""
+        shown = self.screen_stack[0]
+        if isinstance(shown, Shown):
+            shown.show_frame(self._stale, with_curves)
 
     # Commands
 
@@ -226,6 +262,11 @@ class MnistApp(App[None]):
             self.notify(str(error), title="These settings can't be used", severity="error")
             return {}
         return {engine: config for engine in engines if engine in self.session.histories}
+
+    def present_config(self) -> TrainConfig:
+        """Of what runs or ran; before the first run, of the settings."""
+        known = (history.config for history in self.session.histories.values())
+        return next((config for config in known if config), None) or next(iter(self._configs().values()), TrainConfig())
 
     def _aimed(self) -> list[str]:
         aim = self.train_screen.aim
@@ -338,6 +379,12 @@ class MnistApp(App[None]):
         at = engines.index(self.train_screen.aim)
         self.train_screen.aim = engines[(at + 1) % len(engines)]
 
+    def action_show_screen(self, number: int) -> None:
+        """Train, Code, Draw or Results."""
+        self.switch_mode(list(SCREENS)[number - 1])
+        self._stale |= set(self.session.histories)
+        self.call_after_refresh(self._show_frame, True)
+
     def action_theme(self) -> None:
         """Dark, light, clear, the terminal's own dark and light."""
         at = themes.NAMES.index(self.theme) if self.theme in themes.NAMES else -1
@@ -349,7 +396,7 @@ class MnistApp(App[None]):
 
     def action_help(self) -> None:
         """Keys and words."""
-        self.push_screen(HelpDialog())
+        self.push_screen(HelpDialog(commands_of(self.current_mode)))
 
     async def action_quit(self) -> None:
         """Leave, after a question while something trains."""

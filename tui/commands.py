@@ -8,6 +8,7 @@ from textual.binding import Binding
 
 KEY_NAMES = {
     "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "slash": "/",
+    "P": "shift+p", "up": "↑", "down": "↓", "left_square_bracket": "[", "right_square_bracket": "]", "backspace": "⌫",
     "plus": "+", "equals_sign": "=", "minus": "-", "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
 }  # fmt: skip
 """Keys that are called something else than Textual calls them."""
@@ -50,7 +51,7 @@ class Command:
 COMMANDS = (
     Command("help", "question_mark,f1", "Help", "This page."),
     Command("start", "s,enter", "Start", "Train, with the settings as they are."),
-    Command("pause", "space", "Pause", "Pause every run after its step, or go on."),
+    Command("pause", "space,P", "Pause", "Pause every run after its step, or go on."),
     Command("stop", "x", "Stop", "Finish the step, evaluate, keep the results."),
     Command("kill", "K", "Kill", "End the workers now, whatever they are doing.", footer=False),
     Command(
@@ -137,7 +138,7 @@ COMMANDS = (
     Command("reset_view", "0,escape", "All", "Everything in sight, no cursor.", footer=False, target="screen"),
     Command(
         "focus_engine",
-        "1,2",
+        "a",
         "Aim",
         "Aim pause, stop, kill and restart at one framework; again for both.",
         footer=False,
@@ -149,5 +150,50 @@ COMMANDS = (
         "Dark, light, clear for every colour vision, or your terminal's own colours.",
         footer=False,
     ),
+    Command("show_screen", "1", "Train", "Both frameworks while they train.", False, (1,)),
+    Command("show_screen", "2", "Draw", "Draw a digit, and both frameworks read it.", False, (2,)),
+    Command("show_screen", "3", "Results", "Who won, with everything that was measured.", False, (3,)),
     Command("quit", "q,ctrl+c,ctrl+q", "Quit", "Leave; asks first while something trains."),
 )
+"""Everywhere, and of the Train screen what has `target` "screen"."""
+
+DRAW = (
+    Command("pen", "space", "Pen", "Put the pen down, or lift it. Dragging the mouse draws, too.", target="screen"),
+    Command("eraser", "e", "Eraser", "Erase instead of drawing, or draw again; so does the right mouse button.", target="screen"),
+    Command("undo", "u", "Undo", "Take back the last stroke.", target="screen"),
+    Command("clear", "backspace,delete", "Clear", "A blank sheet.", target="screen"),
+    Command("test_digit", "d", "Test digit", "One of the test digits, by chance.", target="screen"),
+    Command("next_mistake", "n", "Mistake", "The next test digit that the last evaluation got wrong.", target="screen"),
+    Command("move", "left", "Left", "Move the pen, drawing when it is down.", False, (-1, 0), target="screen"),
+    Command("move", "right", "Right", "", False, (1, 0), target="screen"),
+    Command("move", "up", "Up", "", False, (0, -1), target="screen"),
+    Command("move", "down", "Down", "", False, (0, 1), target="screen"),
+    Command("move", "home", "Up left", "Along the diagonals.", False, (-1, -1), target="screen"),
+    Command("move", "pageup", "Up right", "", False, (1, -1), target="screen"),
+    Command("move", "end", "Down left", "", False, (-1, 1), target="screen"),
+    Command("move", "pagedown", "Down right", "", False, (1, 1), target="screen"),
+)  # fmt: skip
+
+RESULTS = (
+    Command("next_view", "tab", "Next", "The card, the confusions, the mistakes, the filters.", target="screen"),
+    Command("next_view", "shift+tab", "Previous", "", False, (-1,), target="screen"),
+    Command("mistakes_of", "g", "Whose", "Mistakes of both, of PyTorch alone, of Keras alone.", target="screen"),
+    Command("mistake", "right", "Next digit", "", False, (1,), target="screen"),
+    Command("mistake", "left", "Digit", "From mistake to mistake.", True, (-1,), target="screen"),
+    Command("run", "left_square_bracket", "Older run", "The results of the kept run before.", True, (1,), target="screen"),
+    Command("run", "right_square_bracket", "Newer run", "Back towards the present run.", False, (-1,), target="screen"),
+    Command("scroll", "down,pagedown", "Scroll down", "", False, (0.5,), target="screen"),
+    Command("scroll", "up,pageup", "Scroll up", "Where a view is longer than the screen.", False, (-0.5,), target="screen"),
+    Command("copy", "y", "Copy", "The card as Markdown to your clipboard, over SSH too.", target="screen"),
+    Command("export", "f", "Files", "The card as Markdown, HTML and SVG into the run's folder.", target="screen"),
+)  # fmt: skip
+
+SCREENS: dict[str, tuple[Command, ...]] = {"train": (), "draw": DRAW, "results": RESULTS}
+"""The app's screens in the order of their keys, with what only they do."""
+
+
+def commands_of(screen: str) -> tuple[Command, ...]:
+    """What can be asked for while that screen is shown, its own first."""
+    everywhere = [command for command in COMMANDS if command.target == "app" or screen == "train"]
+    taken = {key for own in SCREENS[screen] for key in own.keys.split(",")}
+    return (*SCREENS[screen], *(one for one in everywhere if not set(one.keys.split(",")) <= taken))

@@ -20,6 +20,7 @@ from engines.api import (
     MachineUsage,
     Past,
     Pause,
+    Predict,
     Resume,
     RunDirectory,
     RunFailed,
@@ -38,6 +39,7 @@ from engines.api import (
     WorkerSpawned,
     WorkerUsage,
     new_run_id,
+    newest_checkpoint,
     pasts,
     split_cores,
     usable_core_ids,
@@ -140,6 +142,7 @@ class Session:
         self._series_id = ""
         self._quiet_since: float | None = None
         self._closing = False
+        self._questions = 0
         self._machine_seq = 0
         self._sampler = Sampler(self._on_sample)
         self._sampler.start()
@@ -239,6 +242,22 @@ class Session:
     def save(self, engine: str) -> None:
         """Write a checkpoint after the current step."""
         self._command(engine, SaveCheckpoint())
+
+    def predict(self, engine: str, image: Sequence[int], checkpoint: str = "") -> int:
+        """Ask what the engine reads in 784 grey values; the number that the answer will bear.
+
+        A worker that has trained nothing answers with the kept model that is named, or with the newest; where there is no
+        worker, one is started.
+        """
+        history, worker = self.histories[engine], self._workers[engine]
+        if not worker.running and history.failure is None and not self._closing:
+            self.warm({engine: history.config or TrainConfig()})
+        known = history.running or (history.prediction is not None and history.prediction.probabilities)
+        if not checkpoint and not known:
+            checkpoint = newest_checkpoint(self._runs_dir, engine)
+        self._questions += 1
+        self._command(engine, Predict(request_id=self._questions, image=tuple(image), checkpoint=checkpoint))
+        return self._questions
 
     def folder(self, engine: str) -> Path | None:
         """Where the engine's last run is kept."""

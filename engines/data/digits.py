@@ -25,6 +25,14 @@ class DataCancelled(Exception):
     """The user stopped while digits were being fetched."""
 
 
+def no_digits() -> Digits:
+    """One blank training and one blank test digit, for an engine that only answers questions."""
+    import numpy as np
+
+    blank, label = np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.uint8)
+    return Digits(blank, label, blank, label, dataset="none", source="")
+
+
 @dataclass(frozen=True)
 class Digits:
     """Training and test digits with their labels."""

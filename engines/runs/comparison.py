@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from engines.config import TITLES
 from engines.runs.history import RunHistory
+from engines.runs.machine import MachineHistory
 from engines.runs.statistics import Verdict, judge_answers, judge_seeds, mean, standard_deviation
 
 
@@ -61,6 +62,24 @@ def verdict(histories: Mapping[str, RunHistory]) -> Verdict | None:
 def _names(pair: list[RunHistory]) -> tuple[str, str]:
     first, second = (TITLES.get(h.engine, h.engine) for h in pair)
     return first, second
+
+
+def energy_joules(
+    history: RunHistory, machine: MachineHistory, others: Collection[RunHistory]
+) -> tuple[float | None, str]:
+    """What the GPU took from the run's first step to its end, and why that is not known when it is not."""
+    if history.started is None or history.ended_t is None:
+        return None, "the run has not ended"
+    device = history.started.device
+    if device == "cpu":
+        return None, "a CPU's energy is not measured"
+    began, ended = history.started.t, history.ended_t
+    beside = [one for one in others if one is not history and one.started and one.started.device == device]
+    if any(one.started and one.started.t < ended and (one.ended_t or ended) > began for one in beside):
+        return None, "the GPU was shared"
+    gpu = machine.gpus.get(int(device.partition(":")[2]))
+    joules = gpu.energy_joules(began, ended) if gpu is not None else None
+    return joules, "" if joules is not None else "the GPU's power is not known"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from engines.events import TERMINAL, Event, Heartbeat
 from engines.protocol import ProtocolError, decode_event, encode, to_plain
 from engines.runs.comparison import badge, verdict
 from engines.runs.history import RunHistory
+from engines.runs.machine import MachineHistory
 
 SCHEMA = 1
 """Grows when an older reader could no longer understand a run."""
@@ -222,6 +223,35 @@ def _resumable(folder: Path, found: Mapping[str, Any]) -> list[str]:
         for engine, its in found.items()
         if isinstance(its, dict) and its.get("outcome") in early and (folder / f"{engine}.npz").is_file()
     ]
+
+
+def read_run(folder: Path) -> tuple[dict[str, RunHistory], MachineHistory]:
+    """A kept run as it was in the end. Raises OSError."""
+    histories: dict[str, RunHistory] = {}
+    machine = MachineHistory()
+    for event in read_events(folder / "events.jsonl"):
+        if event.engine == "machine":
+            machine.apply(event)
+        else:
+            histories.setdefault(event.engine, RunHistory(event.engine)).apply(event)
+    return histories, machine
+
+
+def read_filters(path: Path) -> tuple[Any, int]:
+    """The first layer's kernels (3, 3, 1, n) in a checkpoint, and after how many steps. Raises OSError, ValueError and KeyError."""
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as archive:  # reads no more than these two
+        facts = json.loads(str(archive["facts"]))
+        return archive["weights.conv1.kernel"], int(facts["position"]["global_step"])
+
+
+def newest_checkpoint(runs_dir: Path | None, engine: str) -> str:
+    """The path of the newest run's checkpoint that the engine wrote; empty when there is none."""
+    if runs_dir is None or not runs_dir.is_dir():
+        return ""
+    written = (folder / f"{engine}.npz" for folder in sorted(runs_dir.iterdir(), reverse=True))
+    return next((str(path) for path in written if path.is_file()), "")
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

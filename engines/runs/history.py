@@ -24,6 +24,7 @@ from engines.events import (
     LogLine,
     ModelReady,
     ModelSaved,
+    Prediction,
     RunFailed,
     RunFinished,
     RunPaused,
@@ -90,8 +91,12 @@ class RunHistory:
         self.interpreter = ""
         self.spawned_t = 0.0
         self.worker: WorkerReady | None = None
+        self.introduced: WorkerReady | None = None
+        """What the present or the last worker said of itself."""
         self.framework = ""
         """Of the present or the last worker, for people."""
+        self.prediction: Prediction | None = None
+        """The present worker's last answer to a question."""
         self.exited: WorkerExited | None = None
         self.failure: RunFailed | None = None
         self.usage: WorkerUsage | None = None
@@ -109,6 +114,8 @@ class RunHistory:
         self.requested_t: float | None = None
         self.ended_t: float | None = None
         self.paused_seconds = 0.0
+        self.peak_rss_bytes: int | None = None
+        self.peak_device_bytes: int | None = None
         self.data_progress: DataProgress | None = None
         self.data: DataReady | None = None
         self.model: ModelReady | None = None
@@ -124,8 +131,8 @@ class RunHistory:
         self.evaluations: list[EvalCompleted] = []
         """At most EVALUATIONS, the best among them; only the newest keeps its confusion and its mistakes."""
         self.epochs_done = 0
-        self.epoch_seconds = 0.0
-        """Of training in all of them."""
+        self.epoch_seconds = self.epoch_samples = 0.0
+        """Of training in all of them, the first step not counted."""
         self.last_epoch: EpochCompleted | None = None
         self.milestones: list[Milestone] = []
         self.finished: RunFinished | None = None
@@ -148,8 +155,14 @@ class RunHistory:
             case WorkerUsage() if self.alive:
                 self.usage = event
                 self.cpu_percent.append(event.cpu_percent)
+                if self.running:
+                    self.peak_rss_bytes = max(event.rss_bytes, self.peak_rss_bytes or 0)
             case Heartbeat():
                 self.device_memory_bytes = event.device_memory_bytes
+                if self.running and event.device_memory_bytes is not None:
+                    self.peak_device_bytes = max(event.device_memory_bytes, self.peak_device_bytes or 0)
+            case Prediction():
+                self.prediction = event
             case LogLine():
                 self.log.append(event)
                 self.log_count += 1
@@ -160,10 +173,11 @@ class RunHistory:
                 self._enter(LOADING if self.worker else IMPORTING, event.t)
             case WorkerSpawned():
                 self.pid, self.interpreter, self.spawned_t = event.pid, event.interpreter, event.t
-                self.worker = self.exited = None
+                self.worker = self.exited = self.prediction = None
                 self._enter(IMPORTING, event.t)
             case WorkerReady():
-                self.worker, self.framework = event, event.framework
+                self.worker = self.introduced = event
+                self.framework = event.framework
                 self._enter(READY if self.requested_t is None or self.ended_t is not None else LOADING, event.t)
             case DataProgress():
                 self.data_progress = event
@@ -184,6 +198,7 @@ class RunHistory:
             case EpochCompleted():
                 self.epochs_done, self.last_epoch = self.epochs_done + 1, event
                 self.epoch_seconds += event.train_seconds
+                self.epoch_samples += event.train_seconds * event.samples_per_sec
                 self.first_step_seconds = event.first_step_seconds or self.first_step_seconds
             case RunPaused():
                 self._before_pause = self.phase

@@ -118,6 +118,13 @@ def load(path: Path, config: TrainConfig, digits: Digits) -> tuple[Position, Wei
     return position, weights, state
 
 
+def load_model(path: Path) -> tuple[Position, Weights, TrainConfig]:
+    """What is needed to answer with the model: its position, weights and settings. Raises CheckpointError."""
+    arrays, facts, position = _read(path)
+    weights = {name.removeprefix("weights."): arrays[name] for name in arrays if name.startswith("weights.")}
+    return position, weights, TrainConfig(**{name: facts[name] for name in DECISIVE if name in facts})
+
+
 def read_position(path: Path) -> Position:
     """How far the run was. Raises CheckpointError."""
     return _read(path)[2]

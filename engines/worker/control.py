@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -60,6 +61,11 @@ class Control:
         """The engine object that answers Predict, once there is one."""
         self.position = (0, 0)
         """(epoch, global_step) of the model's weights."""
+        self.recall: Callable[[Path], None] | None = None
+        """Makes the model that a checkpoint holds `model`, and says so in `recalled`; raises what it likes."""
+        self.recalled = ""
+        """The checkpoint that `model` is from; empty when it was trained here."""
+        self._newest_question = 0
         self._protocol_fd = protocol_fd
         self._command_fd = command_fd
         self._lock = threading.Lock()
@@ -136,12 +142,25 @@ class Control:
             self.emit(RunResumed)
 
     def _answer(self, question: Predict) -> None:
+        if question.request_id < self._newest_question:
+            return
         probabilities: tuple[float, ...] = ()
-        if self.model is not None and len(question.image) == 784:
-            import numpy as np
+        problem = ""
+        try:
+            other = question.checkpoint not in ("", self.recalled) and (self.model is None or self.recalled)
+            if other and self.recall is not None and not self.run_id:
+                self.recall(Path(question.checkpoint))
+            if self.model is None:
+                problem = "no model yet"
+            elif len(question.image) != 784:
+                problem = f"{len(question.image)} grey values are no digit"
+            else:
+                import numpy as np
 
-            image = np.array(question.image).clip(0, 255).astype(np.uint8).reshape(1, 28, 28)
-            probabilities = tuple(float(p) for p in self.model.predict(image)[0])
+                image = np.array(question.image).clip(0, 255).astype(np.uint8).reshape(1, 28, 28)
+                probabilities = tuple(float(p) for p in self.model.predict(image)[0])
+        except Exception as error:  # a question that can't be answered must not end a run, nor the worker
+            problem = str(error) or type(error).__name__
         epoch, global_step = self.position
         self.emit(
             Prediction,
@@ -149,6 +168,8 @@ class Control:
             probabilities=probabilities,
             epoch=epoch,
             global_step=global_step,
+            checkpoint=self.recalled,
+            problem=problem,
         )
 
     def _hear(self) -> None:
@@ -161,6 +182,8 @@ class Control:
                     continue
                 if isinstance(command, Shutdown):
                     break
+                if isinstance(command, Predict):
+                    self._newest_question = command.request_id
                 self._inbox.put(command)
         self._end()
 

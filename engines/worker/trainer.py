@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from engines.config import TrainConfig, for_engine
-from engines.data import DataCancelled, DataError, Digits, load_digits
+from engines.data import DataCancelled, DataError, Digits, load_digits, no_digits
 from engines.events import (
     CheckpointSaved,
     DataProgress,
@@ -70,6 +70,7 @@ class Trainer:
         self._threads = threads
         self._control = control
         self._digits: tuple[tuple[str, str, int], Digits] | None = None
+        control.recall = self.recall
 
     def run(self, start: Start) -> None:
         """Train; says exactly one RunFinished or RunFailed, unless the worker is told to end."""
@@ -129,6 +130,14 @@ class Trainer:
             )
             self._digits = (key, digits)
         return self._digits[1].limited(config.limit_train or None, config.limit_test or None)
+
+    def recall(self, path: Path) -> None:
+        """Let the model that a checkpoint holds answer questions. Raises CheckpointError, and what the framework raises."""
+        position, weights, config = checkpoint.load_model(path)
+        config = dataclasses.replace(config, device=self.resolve("auto"))
+        self._control.model = self._module.Engine(config, no_digits(), weights)
+        done = position.epoch if position.step else position.epoch - 1
+        self._control.position, self._control.recalled = (done, position.global_step), str(path)
 
     def resolve(self, device: str) -> str:
         """The device that "auto" stands for, or the one asked for. Raises DeviceError."""
@@ -200,7 +209,7 @@ class _Run:
         )
         self.steps = -(-len(self.digits.train_labels) // self.config.batch_size)
         before = time.monotonic()
-        self.control.model = None  # free the last run's memory first
+        self.control.model, self.control.recalled = None, ""  # free the last run's memory first
         weights = recipe.initial_weights(self.config.seed)
         state: Arrays = {}
         if self.start.resume:

@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from tui.commands import COMMANDS, KEY_NAMES
+from tui.commands import KEY_NAMES, Command
 
 TERMS = (
     ("epoch", "One pass over all training digits. The reference takes 12."),
@@ -92,13 +92,17 @@ class HelpDialog(ModalScreen[None]):
     }
     """
 
+    def __init__(self, commands: tuple[Command, ...]) -> None:
+        super().__init__()
+        self._commands = commands
+
     def compose(self) -> ComposeResult:
         """Two tables."""
         with VerticalScroll():
             yield Static(
                 Text("mnist-tui trains one convnet in two frameworks, at once and side by side.\n", style="bold")
             )
-            yield Static(_table([(_keys(c.keys), c.help) for c in COMMANDS]))
+            yield Static(_table([(_keys(c.keys), c.help) for c in self._commands if c.help]))
             yield Static(Text("\nThe words on the screen\n", style="bold"))
             yield Static(_table(TERMS))
             yield Static(Text("\nEsc closes. ctrl+p: all commands by name.", style="dim"))

@@ -73,7 +73,7 @@ class TrainScreen(Screen[None]):
         session, now, palette = self.session, self.session.now(), self._palette()
         width = self.size.width
         with self.app.batch_update():
-            self._header.say(strips.header(session.histories, now, session.recorded, palette))
+            self._header.say(strips.header(session, now, width, 1, palette))
             for engine, panel in self._panels.items():
                 panel.set_class(engine == self.aim, "-aimed")
                 panel.turn_of = session.turn_of(engine)

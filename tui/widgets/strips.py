@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import groupby
+from typing import Protocol
 
+from rich.style import Style
 from rich.text import Text
 
 from engines.api import (
@@ -31,30 +33,49 @@ from engines.api import (
 from tui import formatting
 from tui.charts.spark import bar, spark
 
+TABS = ("Train", "Draw", "Results")
+"""The screens, by their keys."""
 
-def header(histories: Mapping[str, RunHistory], now: float, recorded: bool, colors: dict[str, str]) -> Text:
-    """The title line: data, preset, seed, mode and the clock."""
+
+class Told(Protocol):
+    """What the header needs of a session or a replay."""
+
+    histories: dict[str, RunHistory]
+    recorded: bool
+
+
+def header(told: Told, now: float, width: int, shown: int, colors: Mapping[str, str]) -> Text:
+    """The title line: the screens, and as much of data, preset, seed, mode and clock as fits."""
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(" mnist-tui ", style="bold reverse")
+    if width >= ROOMY:
+        text.append(" mnist-tui ", style="bold reverse")
+    for number, title in enumerate(TABS, 1):
+        tab = f"[{number} {title}]" if number == shown else f" {number} {title} "
+        click = Style(bold=number == shown, meta={"@click": f"app.show_screen({number})"})
+        text.append(tab, style=click)
     text.append(" ")
-    if recorded:
+    if told.recorded:
         text.append(" RECORDED ", style=f"bold reverse {colors['$warning']}")
         text.append(" ")
-    data = next((h.data for h in histories.values() if h.data), None)
-    config = next((h.config for h in histories.values() if h.config), None)
+    data = next((h.data for h in told.histories.values() if h.data), None)
+    config = next((h.config for h in told.histories.values() if h.config), None)
+    if data is not None and data.dataset == "drawn":
+        text.append(" DRAWN DIGITS, not MNIST ", style=f"bold reverse {colors['$warning']}")
+    parts = {}
     if data is not None:
-        if data.dataset == "drawn":
-            text.append(" DRAWN DIGITS, not MNIST ", style=f"bold reverse {colors['$warning']}")
-            text.append(f" {data.train_size:,} + {data.test_size:,}")
-        else:
-            text.append(f"MNIST {data.train_size:,} + {data.test_size:,}")
-    else:
-        text.append("PyTorch and Keras train the same convnet, side by side · s starts")
+        parts["data"] = "" if data.dataset == "drawn" else "MNIST"
+        parts["sizes"] = f" {data.train_size:,} + {data.test_size:,}"
+    elif config is None:
+        parts["data"] = "PyTorch and Keras train the same convnet, side by side · s starts"
     if config is not None:
-        running = [h for h in histories.values() if h.requested_t is not None]
-        wall = max((h.wall_seconds(now) for h in running), default=0.0)
+        running = [h for h in told.histories.values() if h.requested_t is not None]
         seeds = f" · one of {config.seeds} seeds" if config.seeds > 1 else ""
-        text.append(f" · {config.preset} · seed {config.seed}{seeds} · {config.mode} · {formatting.clock(wall)}")
+        parts |= {"preset": f" · {config.preset}", "seed": f" · seed {config.seed}{seeds}", "mode": f" · {config.mode}"}
+        parts["clock"] = f" · {formatting.clock(max((h.wall_seconds(now) for h in running), default=0.0))}"
+    for least in ("sizes", "mode", "seed", "preset"):
+        if text.cell_len + sum(map(len, parts.values())) > width:
+            parts.pop(least, None)
+    text.append("".join(parts.values()))
     return text
 
 

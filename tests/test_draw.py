@@ -1,0 +1,231 @@
+"""The Draw screen: the canvas alone, by keys and mouse with scripted engines, and ten drawn digits read by both frameworks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+
+from engines.api import from_settings
+from engines.data.canvas import BOX, SIZE, Canvas, normalise
+from engines.events import Predict, Prediction, RunFinished
+from tests.conftest import REAL_MNIST, Worked
+from tests.keystrokes import STROKES, drawn, keys_of
+from tests.test_app import SIZES, opened, phases, text_of, until
+from tui.app import MnistApp
+from tui.screens.draw import DrawScreen
+from tui.screens.train import TrainScreen
+from tui.widgets.line import Line
+from tui.widgets.pixels import Pixels
+from tui.widgets.sheet import Sheet
+
+# The canvas
+
+
+def _centre_of_mass(image: np.ndarray) -> tuple[float, float]:
+    mass = image / image.sum()
+    along = np.arange(SIZE) + 0.5
+    return float((mass.sum(axis=0) * along).sum()), float((mass.sum(axis=1) * along).sum())
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_what_is_seen_is_made_as_mnist_was(digit: int) -> None:
+    """The longer side fills 20 pixels, the aspect stays, and the centre of mass is the centre, to half a pixel."""
+    canvas = drawn(digit)
+    ink, seen = canvas.pixels(), canvas.seen()
+
+    def sides(image: np.ndarray) -> tuple[int, int]:
+        rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+        return int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
+
+    height, width = sides(seen)
+    assert max(height, width) == BOX
+    before = sides(ink)
+    assert height / width == pytest.approx(before[0] / before[1], rel=0.12)
+    assert _centre_of_mass(seen) == pytest.approx((SIZE / 2, SIZE / 2), abs=0.55)
+    assert seen.max() > 200
+    assert len(np.unique(seen)) > 8, "its edges are grey"
+
+
+def test_where_it_was_drawn_does_not_matter() -> None:
+    seen = []
+    for dx, dy in ((0, 0), (5, 0), (-4, 3)):
+        canvas = Canvas()
+        canvas.begin()
+        canvas.line(12 + dx, 8 + dy, 12 + dx, 20 + dy)
+        canvas.line(12 + dx, 8 + dy, 16 + dx, 9 + dy)
+        seen.append(canvas.seen())
+    assert np.array_equal(seen[0], seen[1])
+    assert np.array_equal(seen[0], seen[2])
+
+
+def test_nothing_leaves_the_sheet_and_blank_is_blank() -> None:
+    canvas = Canvas()
+    assert canvas.blank
+    assert not canvas.seen().any()
+    canvas.begin()
+    canvas.line(-50, -50, 90, 90)
+    canvas.line(-50, 5, -40, 5)
+    assert not canvas.blank
+    assert canvas.seen().shape == (SIZE, SIZE)
+    assert not normalise(np.zeros((4, 4), np.float32)).any()
+
+
+def test_undo_takes_back_strokes_clearing_and_given_digits() -> None:
+    canvas, states = Canvas(), []
+    for x in (5.0, 12.0):
+        states.append(canvas.pixels())
+        canvas.begin()
+        canvas.line(x, 5, x + 4, 9)
+    states.append(canvas.pixels())
+    canvas.clear()
+    states.append(canvas.pixels())
+    canvas.give(np.full((28, 28), 7, np.uint8))
+    assert np.array_equal(canvas.seen(), np.full((28, 28), 7)), "a given digit is seen as it is"
+    for before in reversed(states):
+        canvas.undo()
+        assert np.array_equal(canvas.pixels(), before)
+    canvas.undo()
+    assert canvas.blank
+
+
+def test_the_eraser_erases() -> None:
+    canvas = drawn(1)
+    canvas.begin()
+    canvas.line(0, 14, 28, 14, erase=True)
+    assert not canvas.pixels()[13:15].any()
+    canvas.undo()
+    assert np.array_equal(canvas.pixels(), drawn(1).pixels())
+
+
+# By keys and mouse
+
+
+async def _opened_screen(app: MnistApp, pilot: Pilot[None]) -> DrawScreen:
+    await until(pilot, lambda: phases(app) == ["ready", "ready"])
+    await pilot.press("2")
+    await until(pilot, lambda: isinstance(app.screen, DrawScreen))
+    assert isinstance(app.screen, DrawScreen)
+    return app.screen
+
+
+async def test_a_seven_by_keys_is_read_by_both_while_they_learn(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await until(pilot, lambda: "no model yet" in text_of(app, "#answer-keras #source"))
+        await pilot.press(*keys_of(7))
+        assert np.array_equal(screen.query_one(Sheet).canvas.pixels(), drawn(7).pixels())
+        assert screen.query_one("#seen", Pixels).image == drawn(7).seen().tolist()
+        await pilot.press("s")
+        await until(pilot, lambda: "reads" in text_of(app, "#answer-pytorch #reads"))
+        await until(pilot, lambda: "reads" in text_of(app, "#answer-keras #reads"))
+        await until(pilot, lambda: "AGREE" in text_of(app, "#verdict"))
+        before = [history.prediction for history in app.session.histories.values()]
+        assert all(before)
+        await until(
+            pilot,
+            lambda: all(
+                now.prediction and was and now.prediction.global_step > was.global_step
+                for now, was in zip(app.session.histories.values(), before, strict=True)
+            ),
+        )
+        assert "step" in text_of(app, "#answer-pytorch #source"), "and it says with which weights"
+
+
+async def test_the_mouse_draws_erases_and_undo_takes_back(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, (200, 60)) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        sheet = screen.query_one(Sheet)
+        await pilot.mouse_down(sheet, offset=(10, 5))
+        await pilot.hover(sheet, offset=(40, 5))
+        await pilot.mouse_up(sheet, offset=(40, 5))
+        await pilot.hover(sheet, offset=(40, 20))
+        drawn_by_mouse = sheet.canvas.pixels()
+        row = round(2 * 5.5 / sheet.scale)
+        assert (drawn_by_mouse[row - 1 : row + 1, 10 // sheet.scale + 1 : 40 // sheet.scale].max(axis=0) > 200).all()
+        assert not drawn_by_mouse[row + 4 :].any(), "the button was up again"
+        await pilot.press("e")
+        await pilot.mouse_down(sheet, offset=(10, 5))
+        await pilot.hover(sheet, offset=(44, 5))
+        await pilot.mouse_up(sheet, offset=(44, 5))
+        assert sheet.canvas.blank
+        await pilot.press("u")
+        assert np.array_equal(sheet.canvas.pixels(), drawn_by_mouse)
+        await pilot.press("backspace")
+        assert sheet.canvas.blank
+
+
+async def test_test_digits_and_mistakes_come_by_keys(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press("n")
+        await until(pilot, lambda: "read" in text_of(app, "#label"))
+        history = app.session.histories["pytorch"]
+        index, label, predicted = history.evaluations[-1].mistakes[0]
+        assert text_of(app, "#label").startswith(
+            f"Test digit {index:,}: a {label}; at the last evaluation PyTorch read"
+        )
+        await until(pilot, lambda: f"PyTorch reads {predicted}" in text_of(app, "#answer-pytorch #reads"))
+        first = screen.query_one(Sheet).canvas.seen()
+        await pilot.press("n")
+        await until(pilot, lambda: not np.array_equal(screen.query_one(Sheet).canvas.seen(), first))
+        await pilot.press("d")
+        await until(pilot, lambda: "evaluation" not in text_of(app, "#label"))
+        await pilot.press("space")
+        assert text_of(app, "#label") == "", "once drawn upon, it is no test digit any more"
+
+
+async def test_a_fresh_app_reads_with_the_kept_model(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await _opened_screen(app, pilot)
+        await pilot.press("space", "right")
+        await until(pilot, lambda: "kept model" in text_of(app, "#answer-pytorch #source"))
+        assert "PyTorch reads" in text_of(app, "#answer-pytorch #reads")
+
+
+@pytest.mark.parametrize("size", [*SIZES, (60, 15), (30, 8), (300, 90)])
+async def test_it_fits(size: tuple[int, int], tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, size) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await pilot.press("space", "down", "?", "escape")
+        await pilot.pause()
+        assert all(line.region.right <= size[0] for line in screen.query(Line))
+        if size in SIZES:
+            for widget in (
+                screen.query_one(Sheet),
+                screen.query_one("#seen"),
+                screen.query_one("#answer-keras #bar-9"),
+            ):
+                assert screen.region.contains_region(widget.region)
+                assert widget.region.height
+        await pilot.press("1")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+
+
+# What it is for
+
+
+@pytest.mark.slow
+@pytest.mark.framework
+@pytest.mark.skipif(not REAL_MNIST, reason="MNIST_TUI_DATA names no copy of MNIST")
+@pytest.mark.parametrize("engine", ["pytorch", "keras"])
+def test_ten_drawn_digits_are_read(engine: str, work: Callable[[str], Worked]) -> None:
+    """After one epoch of real MNIST, at least nine of the ten that are shipped, drawn by keyboard strokes."""
+    worker = work(engine)
+    worker.start(from_settings({"epochs": 1, "data_dir": REAL_MNIST}))
+    worker.wait_for(RunFinished, timeout=280)
+    read = []
+    for digit in STROKES:
+        image = tuple(int(grey) for grey in drawn(digit).seen().ravel())
+        worker.supervisor.send(Predict(request_id=digit + 1, image=image))
+        read.append(int(np.argmax(worker.wait_for(Prediction).probabilities)))
+    assert sum(a == b for a, b in zip(STROKES, read, strict=True)) >= 9, read

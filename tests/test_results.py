@@ -1,0 +1,265 @@
+"""The Results screen: the report as a pure function, and the screen by keys, on the recording and with scripted engines."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+
+from engines.api import MachineHistory, energy_joules, from_settings, read_events, read_filters, read_run
+from engines.events import GpuReading, MachineUsage, RunFinished, RunStarted
+from engines.runs.history import RunHistory
+from engines.worker.files import save_arrays
+from tests.recording import RACE, shown
+from tests.test_app import SIZES, opened, phases, text_of, until
+from tui import report
+from tui.widgets.filters import best_grid, tiled
+from tui.widgets.gallery import mistakes
+from tui.widgets.line import Line
+from tui.widgets.pixels import Pixels
+
+
+@pytest.fixture(scope="module")
+def race() -> tuple[dict[str, RunHistory], MachineHistory]:
+    """The recorded run, at its end."""
+    histories = {engine: RunHistory(engine) for engine in ("pytorch", "keras")}
+    machine = MachineHistory()
+    for event in read_events(RACE):
+        (histories.get(event.engine) or machine).apply(event)
+    return histories, machine
+
+
+# The report
+
+
+def test_the_card_says_what_was_recorded(race: tuple[dict[str, RunHistory], MachineHistory]) -> None:
+    said = report.report(*race)
+    assert said is not None
+    assert (said.verdict, said.engines) == ("statistical tie", ("PyTorch", "Keras"))
+    assert "44 digits right in PyTorch alone, 29 in Keras alone" in said.why
+    assert said.badge == "shared CPU: times not comparable"
+    figures = {row.label: row.values for _, rows in said.groups for row in rows}
+    assert figures["test accuracy"] == ("98.58 %", "98.43 %")
+    assert figures["its 95 % interval"] == ("98.33 to 98.79 %", "98.17 to 98.66 %")
+    assert figures["to 97 %"][0].startswith("01:15")
+    assert figures["to 99 %"] == ("not reached", "not reached")
+    assert figures["energy"][0] == "n/a: a CPU's energy is not measured"
+    assert figures["peak GPU memory"][0] == "n/a: runs on the CPU"
+    assert all(value.isdigit() for value in figures["lines of code"])
+    assert figures["digits SHA-256"][0] == figures["digits SHA-256"][1]
+    assert all(value for values in figures.values() for value in values), "nothing is left empty"
+
+
+def test_markdown_and_html_hold_every_figure(race: tuple[dict[str, RunHistory], MachineHistory]) -> None:
+    said = report.report(*race)
+    assert said is not None
+    as_markdown, as_html = report.markdown(said), report.html(said)
+    table = [line for line in as_markdown.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in table} == {4}
+    for _, rows in said.groups:
+        for row in rows:
+            assert f"| {row.label} | {' | '.join(row.values)} |" in as_markdown
+            assert f"<td>{row.label}</td>" in as_html
+    assert not re.search(r"<(?!/?(!doctype|html|meta|title|style|h1|p|strong|table|tr|th|td)\b)", as_html)
+    assert "'" not in as_html.partition("<h1>")[2], "a CPU's is escaped"
+
+
+def test_there_is_no_card_before_a_run_and_none_is_made_up() -> None:
+    assert report.report({"pytorch": RunHistory("pytorch")}, MachineHistory()) is None
+
+
+def _gpu(watts: float | None) -> GpuReading:
+    return GpuReading(
+        index=0,
+        name="Fake GPU",
+        uuid="fake",
+        utilization_percent=90.0,
+        memory_used_bytes=1,
+        memory_total_bytes=2,
+        temperature_celsius=50.0,
+        power_watts=watts,
+        power_limit_watts=300.0,
+    )
+
+
+def _trained(engine: str, device: str, began: float, ended: float) -> RunHistory:
+    history = RunHistory(engine)
+    config = from_settings({"device": device})
+    history.apply(
+        RunStarted(
+            engine=engine,
+            t=began,
+            config=config,
+            device=device,
+            precision="fp32",
+            num_threads=1,
+            steps_per_epoch=1,
+            total_steps=1,
+        )
+    )
+    history.apply(
+        RunFinished(
+            engine=engine,
+            t=ended,
+            outcome="completed",
+            test_accuracy=None,
+            test_loss=None,
+            best_epoch=None,
+            train_seconds=1.0,
+            wall_seconds=1.0,
+        )
+    )
+    return history
+
+
+def test_energy_is_power_times_time_of_an_unshared_gpu() -> None:
+    """100 W for ten seconds, then 300 W: from second 5 to 15 that is 500 J and 1,500 J."""
+    machine = MachineHistory()
+    for second in range(31):
+        gpu = _gpu(100.0 if second <= 10 else 300.0)
+        machine.apply(
+            MachineUsage(
+                engine="machine",
+                t=float(second),
+                cpu_percent=1.0,
+                per_core=(1.0,),
+                memory_used_bytes=1,
+                memory_total_bytes=2,
+                gpus=(gpu,),
+                gpu_reason="",
+            )
+        )
+    first, second_run = _trained("pytorch", "cuda:0", 5.0, 15.0), _trained("keras", "cuda:0", 20.0, 25.0)
+    joules, reason = energy_joules(first, machine, [first, second_run])
+    assert joules == pytest.approx(2000.0)
+    assert reason == ""
+    beside = _trained("keras", "cuda:0", 14.0, 25.0)
+    assert energy_joules(first, machine, [first, beside]) == (None, "the GPU was shared")
+    assert energy_joules(first, MachineHistory(), [first]) == (None, "the GPU's power is not known")
+    on_cpu = _trained("pytorch", "cpu", 5.0, 15.0)
+    assert energy_joules(on_cpu, machine, [on_cpu])[0] is None
+
+
+def test_mistakes_are_counted_once(race: tuple[dict[str, RunHistory], MachineHistory]) -> None:
+    histories, _ = race
+    lists = mistakes(histories)
+    wrong = {engine: {index for index, _, _ in h.evaluations[-1].mistakes} for engine, h in histories.items()}
+    assert {one.index for one in lists["both"]} == wrong["pytorch"] & wrong["keras"]
+    assert {one.index for one in lists["pytorch"]} == wrong["pytorch"] - wrong["keras"]
+    assert len(lists["keras"]) == 44
+    assert all(read != one.label for its in lists.values() for one in its for read in one.read.values())
+
+
+# Filters
+
+
+def test_filters_are_read_and_tiled(tmp_path: Path) -> None:
+    kernel = np.linspace(-1, 1, 3 * 3 * 32, dtype=np.float32).reshape(3, 3, 1, 32)
+    facts = np.array(json.dumps({"position": {"global_step": 938}}))
+    save_arrays({"facts": facts, "weights.conv1.kernel": kernel}, tmp_path / "pytorch.npz")
+    read, steps = read_filters(tmp_path / "pytorch.npz")
+    assert steps == 938
+    image = tiled(read, 8)
+    assert image.shape == (15, 31)
+    assert not image[3::4].any()
+    assert not image[:, 3::4].any()
+    assert image[14, 30] == 255
+
+
+@pytest.mark.parametrize(("width", "half_rows"), [(36, 36), (58, 66), (98, 110), (20, 10)])
+def test_tiles_fit(width: int, half_rows: int) -> None:
+    per_row, scale = best_grid(32, width, half_rows)
+    assert scale == 1 or ((4 * per_row - 1) * scale <= width and (4 * -(-32 // per_row) - 1) * scale <= half_rows)
+
+
+# The screen
+
+
+@pytest.mark.parametrize("size", [*SIZES, (50, 12)])
+async def test_a_recording_shows_its_results(size: tuple[int, int]) -> None:
+    async with shown(400.0, size) as app:
+        pilot = Pilot(app)
+        await pilot.press("3")
+        await until(pilot, lambda: bool(app.screen.query("#verdict")) and "tie" in text_of(app, "#verdict"))
+        for view in ("card", "confusion", "mistakes", "filters"):
+            assert f"[{view.capitalize()}]" in text_of(app, "#views")
+            assert all(line.region.right <= size[0] for line in app.screen.query(Line) if line.region)
+            await pilot.press("tab")
+            await pilot.pause()
+        await pilot.press("shift+tab")
+        await until(pilot, lambda: "no checkpoint" in text_of(app, "#filters-keras #heading"))
+        await pilot.press("y")
+        assert app.clipboard.startswith("## statistical tie")
+        assert "98.58 %" in app.clipboard
+
+
+async def test_the_gallery_asks_the_living_models(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press("3", "tab", "tab")
+        lists = mistakes(app.session.histories)
+        whose = next(name for name, its in lists.items() if its)
+        while f"[{'both' if whose == 'both' else 'only'}" not in text_of(app, "#lists"):
+            await pilot.press("g")
+        await until(pilot, lambda: "test digit" in text_of(app, "#caption"))
+        first = lists[whose][0]
+        assert text_of(app, "#caption") == f"test digit {first.index:,}: a {first.label}"
+
+        def said(selector: str, text: str) -> bool:
+            return text_of(app, selector) == text
+
+        for engine, read in first.read.items():
+            title = {"pytorch": "PyTorch", "keras": "Keras"}[engine]
+            await until(pilot, partial(said, f"#answer-{engine} #reads", f"{title} reads {read}"))
+        image = app.screen.query_one("#picture", Pixels).image
+        await pilot.press("right")
+        await until(pilot, lambda: app.screen.query_one("#picture", Pixels).image != image)
+
+
+def _kept(folder: Path, runs: int) -> bool:
+    return len(list(folder.glob("*/summary.json"))) == runs
+
+
+async def test_files_are_written_and_older_runs_opened(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        for runs in (1, 2):
+            await pilot.press("s")
+            await until(pilot, partial(_kept, tmp_path / "runs", runs))
+            await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        older, newer = sorted((tmp_path / "runs").iterdir())
+        await pilot.press("3")
+        await until(pilot, lambda: bool(app.screen.query("#verdict")) and text_of(app, "#verdict") != "")
+        await pilot.press("f")
+        assert {"results.md", "results.html", "results.svg"} <= {path.name for path in newer.iterdir()}
+        assert newer.name in (newer / "results.md").read_text(encoding="utf-8")
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: older.name in text_of(app, "#views"))
+        await pilot.press("f")
+        await until(pilot, lambda: (older / "results.md").exists())
+        assert older.name in (older / "results.md").read_text(encoding="utf-8")
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: older.name not in text_of(app, "#views"))
+        histories, _ = read_run(older)
+        assert [history.phase for history in histories.values()] == ["finished", "finished"]
+
+
+async def test_a_fresh_app_opens_the_newest_kept_run(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+    (run,) = (tmp_path / "runs").iterdir()
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("3")
+        await until(pilot, lambda: bool(app.screen.query("#views")) and run.name in text_of(app, "#views"))
+        await pilot.press("tab", "tab")
+        await until(pilot, lambda: any("reads" in text_of(app, f"#answer-{e} #reads") for e in ("pytorch", "keras")))

@@ -1,0 +1,98 @@
+"""Questions to the living models: one digit at a time, to each engine, and what came back. Knows no Textual."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from engines.api import RunHistory
+from tui.replay import Replay
+from tui.session import Session
+
+AGAIN_SECONDS = 0.4
+"""From question to question about the same digit, while the models learn."""
+LOST_SECONDS = 10.0
+"""A question that was not answered for so long is asked again."""
+
+
+class Questions:
+    """What one screen has asked."""
+
+    def __init__(self, session: Session | Replay, clock: Callable[[], float] = time.monotonic) -> None:
+        self.session = session
+        self._clock = clock
+        self._image: Sequence[int] = ()
+        self._checkpoints: Mapping[str, str] = {}
+        self._asked: dict[str, tuple[int, float]] = {}
+        """The newest question to each engine, and when it was asked."""
+        self._first: dict[str, int] = {}
+        """The first question about the present digit."""
+
+    def ask(self, image: Sequence[int], checkpoints: Mapping[str, str] | None = None) -> None:
+        """What does each engine read in these 784 grey values? With those weights, where some are named."""
+        self._image, self._checkpoints = image, checkpoints or {}
+        if self.session.recorded:
+            return
+        for engine in self.session.histories:
+            self._ask(engine)
+            self._first[engine] = self._asked[engine][0]
+
+    def ask_again(self) -> bool:
+        """Where the models have learnt since, or an answer got lost; whether anything was asked."""
+        again = False
+        for engine, (number, when) in self._asked.items():
+            history, waited = self.session.histories[engine], self._clock() - when
+            answer = history.prediction
+            if answer is None or answer.request_id < number:
+                due = waited > LOST_SECONDS
+            else:
+                due = waited > AGAIN_SECONDS and history.running and history.global_step != answer.global_step
+            if due:
+                self._ask(engine)
+                again = True
+        return again
+
+    def _ask(self, engine: str) -> None:
+        number = self.session.predict(engine, self._image, self._checkpoints.get(engine, ""))
+        self._asked[engine] = number, self._clock()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any answer is still to come."""
+        known = {engine: self.session.histories[engine].prediction for engine in self._asked}
+        return any(one is None or one.request_id < self._asked[engine][0] for engine, one in known.items())
+
+    def shares(self, history: RunHistory, *, exact: bool = False) -> tuple[float, ...]:
+        """The probabilities that the engine answered last; with `exact`, only those for the present digit."""
+        answer = history.prediction
+        if answer is None or (exact and answer.request_id < self._first.get(history.engine, 0)):
+            return ()
+        wanted = self._checkpoints.get(history.engine, "")
+        return answer.probabilities if wanted in ("", answer.checkpoint) else ()
+
+    def problem(self, history: RunHistory) -> str:
+        """Why there is no answer; empty when there is one."""
+        if self.session.recorded:
+            return "n/a: a recording has no models to ask"
+        if history.failure is not None and not history.alive:
+            return f"n/a: {history.failure.message}"
+        if history.prediction is None:
+            return "asking…"
+        if history.prediction.problem == "no model yet":
+            return "no model yet: s trains one"
+        if history.prediction.problem:
+            return f"n/a: {history.prediction.problem}"
+        wanted = self._checkpoints.get(history.engine, "")
+        return "" if wanted in ("", history.prediction.checkpoint) else "n/a: the worker holds a model of its own"
+
+
+def source(history: RunHistory) -> str:
+    """Which weights the last answer is from."""
+    answer = history.prediction
+    if answer is None:
+        return ""
+    if answer.checkpoint:
+        return f"a kept model, step {answer.global_step:,}"
+    if not answer.global_step:
+        return "before its first step"
+    return f"epoch {answer.epoch}, step {answer.global_step:,}"

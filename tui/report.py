@@ -1,0 +1,224 @@
+"""What came of a run, as a card of rows: for the Results screen, and as Markdown and HTML. Knows no Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import escape
+from statistics import fmean
+
+from engines.api import (
+    MILESTONES,
+    RULE,
+    TITLES,
+    MachineHistory,
+    RunHistory,
+    __version__,
+    badge,
+    energy_joules,
+    p_text,
+    read_source,
+    verdict,
+)
+from tui import formatting
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure of each engine, in the order of the report's engines."""
+
+    label: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The card: who won, and every figure in groups."""
+
+    title: str
+    engines: tuple[str, ...]
+    """As people write them."""
+    verdict: str
+    why: str
+    """The figures behind the verdict, or why there is none."""
+    badge: str
+    """Why times may not be compared; empty when they may."""
+    groups: tuple[tuple[str, tuple[Row, ...]], ...]
+
+
+def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Report | None:
+    """Of what ran; None before anything was asked for."""
+    runs = [history for history in histories.values() if history.config is not None]
+    if not runs or runs[0].config is None:
+        return None
+    config, data = runs[0].config, next((h.data for h in runs if h.data), None)
+    digits = "" if data is None else "DRAWN DIGITS, not MNIST" if data.dataset == "drawn" else "MNIST"
+    parts = (
+        digits,
+        config.preset,
+        f"seed {config.seed}",
+        config.mode,
+        f"{config.epochs} epoch{'s' * (config.epochs != 1)}",
+    )
+    said, why = _verdict({h.engine: h for h in runs})
+
+    def row(label: str, form: Callable[[RunHistory], str]) -> Row:
+        return Row(label, tuple(form(history) for history in runs))
+
+    targets = sorted({*MILESTONES, *(h.target for h in runs if h.target)})
+    groups = (
+        (
+            "Accuracy",
+            (
+                row("test accuracy", lambda h: formatting.percent(h.test_accuracy)),
+                row("its 95 % interval", lambda h: _interval(h.test_interval)),
+                row("test loss", lambda h: formatting.loss(h.test_loss)),
+                row("epochs", lambda h: f"{h.epochs_done} of {h.config.epochs if h.config else 0}{_outcome(h)}"),
+            ),
+        ),
+        (
+            "Time",
+            (
+                *(row(f"to {100 * accuracy:g} %", _reached(accuracy)) for accuracy in targets),
+                row("training", lambda h: formatting.seconds(_train_seconds(h))),
+                row("an epoch", lambda h: formatting.seconds(h.epoch_seconds / h.epochs_done if h.epochs_done else None)),
+                row("img/s", lambda h: _count(h.epoch_samples / h.epoch_seconds if h.epoch_seconds else None)),
+                row("import", lambda h: formatting.seconds(h.introduced.import_seconds if h.introduced else None)),
+                row("first step", lambda h: formatting.seconds(h.first_step_seconds)),
+                row("an evaluation", lambda h: formatting.seconds(_mean([e.seconds for e in h.evaluations]))),
+            ),
+        ),
+        (
+            "Cost",
+            (
+                row("peak memory", lambda h: _size(h.peak_rss_bytes, "not sampled")),
+                row("peak GPU memory", _gpu_memory),
+                row("energy", lambda h: _energy(h, machine, runs)),
+                row("lines of code", lambda h: lines_of_code(h.engine)),
+            ),
+        ),
+        (
+            "Provenance",
+            (
+                row("framework", lambda h: h.introduced.version if h.introduced else h.framework or "n/a: not started"),
+                row("device", _device),
+                row("precision", lambda h: h.started.precision if h.started else "n/a: not started"),
+                row("CPU threads", lambda h: str(h.started.num_threads) if h.started else "n/a: not started"),
+                row("digits SHA-256", lambda h: h.data.sha256[:16] if h.data else "n/a: not loaded"),
+                row("run", lambda h: h.run_id),
+                row("mnist-tui", lambda _: __version__),
+            ),
+        ),
+    )  # fmt: skip
+    names = tuple(TITLES.get(h.engine, h.engine) for h in runs)
+    return Report(" · ".join(part for part in parts if part), names, said, why, badge(histories), groups)
+
+
+def _verdict(runs: Mapping[str, RunHistory]) -> tuple[str, str]:
+    said = verdict(runs)
+    if said is not None:
+        return said.text, f"{said.why} (p {p_text(said.p_value)})" if "p " not in said.why else said.why
+    if any(history.running for history in runs.values()):
+        return "still training", "who is ahead is decided when both have ended"
+    if len(runs) < 2:
+        return "no comparison", "only one framework ran"
+    return "no verdict", "the two were not tested after the same steps on the same digits"
+
+
+def _outcome(history: RunHistory) -> str:
+    if history.finished is None:
+        return ", failed" if history.failure else ""
+    return "" if history.finished.outcome == "completed" else f", {history.finished.outcome.replace('-', ' ')}"
+
+
+def _interval(bounds: tuple[float, float] | None) -> str:
+    return "–" if bounds is None else f"{100 * bounds[0]:.2f} to {100 * bounds[1]:.2f} %"
+
+
+def _reached(accuracy: float) -> Callable[[RunHistory], str]:
+    def form(history: RunHistory) -> str:
+        for one in history.milestones:
+            if one.accuracy == accuracy:
+                trained = f", {formatting.seconds(one.train_seconds)} of training" if one.train_seconds else ""
+                return f"{formatting.clock(one.wall_seconds)}{trained}"
+        return "–" if history.running else "not reached"
+
+    return form
+
+
+def _train_seconds(history: RunHistory) -> float:
+    return history.finished.train_seconds if history.finished else history.epoch_seconds
+
+
+def _mean(values: list[float]) -> float | None:
+    return fmean(values) if values else None
+
+
+def _count(value: float | None) -> str:
+    return "n/a: no whole epoch" if value is None else f"{value:,.0f}"
+
+
+def _size(value: int | None, reason: str) -> str:
+    return f"n/a: {reason}" if value is None else formatting.size(value)
+
+
+def _gpu_memory(history: RunHistory) -> str:
+    on_cpu = history.started is not None and history.started.device == "cpu"
+    return _size(history.peak_device_bytes, "runs on the CPU" if on_cpu else "not reported")
+
+
+def _energy(history: RunHistory, machine: MachineHistory, runs: list[RunHistory]) -> str:
+    joules, reason = energy_joules(history, machine, runs)
+    return f"n/a: {reason}" if joules is None else f"{joules / 1000:,.2f} kJ"
+
+
+def _device(history: RunHistory) -> str:
+    if history.started is None:
+        return "n/a: not started"
+    known = history.introduced.devices if history.introduced else ()
+    name = next((device.name for device in known if device.id == history.started.device), "")
+    return (
+        f"{history.started.device} ({name})"
+        if name and name.lower() != history.started.device
+        else history.started.device
+    )
+
+
+def lines_of_code(engine: str) -> str:
+    """Of the engine's own source, by the rule."""
+    try:
+        return str(sum(section.lines for section in read_source(engine)))
+    except (OSError, SyntaxError) as error:
+        return f"n/a: {error}"
+
+
+def markdown(card: Report) -> str:
+    """The card as GitHub shows it."""
+    lines = [f"## {card.verdict}", "", card.why, "", card.title, ""]
+    if card.badge:
+        lines += [f"**{card.badge}**", ""]
+    lines += [f"| | {' | '.join(card.engines)} |", f"|---|{'---|' * len(card.engines)}"]
+    for title, rows in card.groups:
+        lines.append(f"| **{title}** |{' |' * len(card.engines)}")
+        lines += [f"| {row.label} | {' | '.join(row.values)} |" for row in rows]
+    return "\n".join([*lines, "", f"Lines of code: {RULE}.", ""])
+
+
+_STYLE = "body{font:18px/1.5 system-ui;margin:3em auto;max-width:60em}td,th{padding:.1em 1em;text-align:left}"
+
+
+def html(card: Report) -> str:
+    """The card as a page of its own, without scripts."""
+    heads = "".join(f"<th>{escape(engine)}</th>" for engine in card.engines)
+    body = []
+    for title, rows in card.groups:
+        body.append(f'<tr><th colspan="{len(card.engines) + 1}">{escape(title)}</th></tr>')
+        for row in rows:
+            cells = "".join(f"<td>{escape(value)}</td>" for value in row.values)
+            body.append(f"<tr><td>{escape(row.label)}</td>{cells}</tr>")
+    note = f"<p><strong>{escape(card.badge)}</strong></p>" if card.badge else ""
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(card.verdict)}</title><style>{_STYLE}</style>'
+        f"<h1>{escape(card.verdict)}</h1><p>{escape(card.why)}</p><p>{escape(card.title)}</p>{note}"
+        f"<table><tr><th></th>{heads}</tr>{''.join(body)}</table><p>Lines of code: {escape(RULE)}.</p></html>\n"
+    )

@@ -1,0 +1,218 @@
+"""The Draw screen: draw a digit, and both frameworks read it, while they train and after."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.timer import Timer
+
+from engines.api import TITLES, DataError, TrainConfig
+from tui.digits import TestDigits
+from tui.questions import Questions, source
+from tui.replay import Replay
+from tui.screens.shown import WIDE, ShownScreen
+from tui.session import Session
+from tui.widgets.answer import Answer, best_of
+from tui.widgets.line import Line
+from tui.widgets.pixels import Pixels
+from tui.widgets.sheet import SIZE, Sheet
+
+LOOK_SECONDS = 1 / 50
+"""From look to look for an answer, while one is awaited."""
+
+
+class DrawScreen(ShownScreen):
+    """The sheet, what the networks see of it, and what each of them reads."""
+
+    NAME = "draw"
+    BINDINGS = ShownScreen.bindings(NAME)
+    CSS_PATH = "draw.tcss"
+
+    def __init__(
+        self,
+        session: Session | Replay,
+        digits: TestDigits,
+        config: Callable[[], TrainConfig],
+        fold: Callable[[], None],
+        *,
+        ascii_only: bool = False,
+    ) -> None:
+        super().__init__(session, ascii_only=ascii_only)
+        self._digits = digits
+        self._config = config
+        self._fold = fold
+        self._said = ""
+        """What is on the sheet, when it is a test digit."""
+        self._mistake = -1
+        self.questions = Questions(session)
+        self._looking: Timer | None = None
+
+    def body(self) -> ComposeResult:
+        """The sheet at the left; what is seen and read of it beside it."""
+        with Container(id="draw"):
+            with Vertical(id="left"):
+                with Container(id="sheet-box", classes="box") as box:
+                    box.border_title = "Draw a digit"
+                    yield Sheet()
+                yield Line(id="hint")
+            with Container(id="side"):
+                with Container(id="below"):
+                    with Container(id="seen-box", classes="box") as box:
+                        box.border_title = "What they see"
+                        yield Pixels(SIZE, SIZE, id="seen")
+                    with Vertical(id="remarks"):
+                        yield Line(id="verdict")
+                        yield Line(id="label")
+                with Container(id="answers"):
+                    for engine in self.session.histories:
+                        yield Answer(engine)
+
+    def begin(self) -> None:
+        """Ask about the blank sheet, so that the models are warm when the first stroke comes."""
+        for one in (*self.query(Pixels), *self.query(Answer)):
+            one.ascii_only = self.ascii_only
+        self._looking = self.set_interval(LOOK_SECONDS, self._look, pause=True)
+        self.query_one(Sheet).redraw()
+        self._ask()
+
+    def on_resize(self) -> None:
+        """Pixels as large as there is room for."""
+        width, height = self.size
+        wide = width >= WIDE
+        room = (width - 64) // SIZE if wide else 1
+        scale = max(min(room, 2 * (height - 5) // SIZE), 1)
+        self.query_one(Sheet).enlarge(scale)
+        left = width - scale * SIZE - 2
+        self.query_one("#seen", Pixels).enlarge(2 if wide and left >= 84 and height >= 48 else 1)
+        super().on_resize()
+
+    # Ask and show
+
+    def show(self, changed: set[str]) -> None:
+        """The answers, and new questions where the models have learnt since."""
+        if self.questions.ask_again():
+            self._wait()
+        self._show_answers()
+
+    def on_sheet_drawn(self) -> None:
+        """At every stroke."""
+        self._said = ""
+        self._ask()
+
+    def _ask(self) -> None:
+        seen = self.query_one(Sheet).canvas.seen()
+        self.query_one("#seen", Pixels).show(seen)
+        self.questions.ask([int(grey) for grey in seen.ravel()])
+        self._wait()
+        self._show_answers()
+
+    def _wait(self) -> None:
+        """Look for answers more often than frames are drawn."""
+        if self._looking is not None:
+            self._looking.resume()
+
+    def _look(self) -> None:
+        """Take the answers in before the next frame is due; nothing to do once all are there."""
+        self._fold()
+        self._show_answers()
+        if not self.questions.waiting and self._looking is not None:
+            self._looking.pause()
+
+    def _show_answers(self) -> None:
+        blank = self.query_one(Sheet).canvas.blank
+        palette = self.palette
+        reads: dict[str, int | None] = {}
+        for panel in self.query(Answer):
+            history = self.session.histories[panel.engine]
+            shares = () if blank else self.questions.shares(history)
+            reads[panel.engine] = best_of(shares)
+            panel.show(shares, source(history), self.questions.problem(history), palette)
+        self.query_one("#verdict", Line).say(_verdict(reads, blank, palette))
+        self.query_one("#label", Line).say(Text(self._said))
+        sheet = self.query_one(Sheet)
+        pen = "down" if sheet.down else "up"
+        state = f"{'eraser' if sheet.erasing else 'pen'} {pen} at {sheet.at[0] + 1}, {sheet.at[1] + 1}"
+        self.query_one("#hint", Line).say(Text(f" {state}", style="dim"))
+
+    # Commands
+
+    def action_pen(self) -> None:
+        """Down or up."""
+        self.query_one(Sheet).toggle_pen()
+        self._show_answers()
+
+    def action_move(self, dx: int, dy: int) -> None:
+        """The pen, by a pixel."""
+        self.query_one(Sheet).move(dx, dy)
+        self._show_answers()
+
+    def action_eraser(self) -> None:
+        """Erase, or draw."""
+        sheet = self.query_one(Sheet)
+        sheet.erasing = not sheet.erasing
+        self._show_answers()
+
+    def action_undo(self) -> None:
+        """One stroke back."""
+        self.query_one(Sheet).undo()
+
+    def action_clear(self) -> None:
+        """A blank sheet."""
+        self.query_one(Sheet).clear()
+
+    def action_test_digit(self) -> None:
+        """By chance."""
+        self._give(None)
+
+    def action_next_mistake(self) -> None:
+        """In the order of the test digits, those that either got wrong."""
+        wrong: dict[int, dict[str, int]] = {}
+        for engine, history in self.session.histories.items():
+            for index, _, predicted in history.evaluations[-1].mistakes if history.evaluations else ():
+                wrong.setdefault(index, {})[engine] = predicted
+        if not wrong:
+            evaluated = any(history.evaluations for history in self.session.histories.values())
+            self.notify("There is no mistake." if evaluated else "Nothing is evaluated yet.", timeout=3)
+            return
+        self._mistake = min((index for index in wrong if index > self._mistake), default=min(wrong))
+        said = " and ".join(f"{TITLES.get(e, e)} read {p}" for e, p in wrong[self._mistake].items())
+        self._give(self._mistake, f"; at the last evaluation {said}")
+
+    @work(thread=True, exclusive=True, group="digits", exit_on_error=False)
+    def _give(self, index: int | None, remark: str = "") -> None:
+        """Lay a test digit on the sheet; in a thread, for the digits may have to be read first."""
+        try:
+            images, labels, _ = self._digits.load(self._config())
+        except DataError as error:
+            self.app.call_from_thread(self.notify, f"{error.message} {error.hint}", severity="error")
+            return
+        if index is None:
+            index = random.randrange(len(labels))
+        if index < len(labels):
+            said = f"Test digit {index:,}: a {labels[index]}{remark}"
+            self.app.call_from_thread(self._lay, images[index], said)
+
+    def _lay(self, image: Any, said: str) -> None:
+        sheet = self.query_one(Sheet)
+        with sheet.prevent(Sheet.Drawn):
+            sheet.give(image)
+        self._said = said
+        self._ask()
+
+
+def _verdict(reads: dict[str, int | None], blank: bool, palette: dict[str, str]) -> Text:
+    if blank:
+        return Text("Draw a digit: drag, or space and arrows.")
+    known = {engine: digit for engine, digit in reads.items() if digit is not None}
+    if len(known) < 2:
+        return Text("")
+    if len(set(known.values())) == 1:
+        return Text(f"✓ AGREE: both read {next(iter(known.values()))}", style=f"bold {palette['$success']}")
+    said = ", ".join(f"{TITLES.get(engine, engine)} {digit}" for engine, digit in known.items())
+    return Text(f"✗ DISAGREE: {said}", style=f"bold {palette['$warning']}")

@@ -1,0 +1,88 @@
+"""What Draw and Results have in common: the header with the tabs, their own commands, and colours by name."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.screen import Screen
+
+from tui.commands import SCREENS
+from tui.replay import Replay
+from tui.session import Session
+from tui.widgets import strips
+from tui.widgets.keys import Keys
+from tui.widgets.line import Line
+
+WIDE = 110
+"""Columns from which on there is room for more beside each other."""
+COLORS = ("pytorch", "keras", "error", "success", "warning", "accent")
+
+
+class ShownScreen(Screen[None]):
+    """A screen beside Train: draws the session's histories and owns no state of theirs."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-tight"), (56, "-narrow"), (80, "-normal"), (WIDE, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (23, "-medium"), (36, "-tall")]
+    AUTO_FOCUS = ""
+    NAME = ""
+    """As in `SCREENS`."""
+
+    def __init__(self, session: Session | Replay, *, ascii_only: bool = False) -> None:
+        super().__init__()
+        self.session = session
+        self.ascii_only = ascii_only
+        self._ready = False
+
+    @staticmethod
+    def bindings(name: str) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:
+        """The keys of that screen's own commands, as Textual binds them."""
+        return [command.binding for command in SCREENS[name]]
+
+    def compose(self) -> ComposeResult:
+        """Header, body, footer."""
+        yield Line(id="header")
+        yield from self.body()
+        yield Keys()
+
+    def body(self) -> ComposeResult:
+        """What is between header and footer."""
+        yield from ()
+
+    def on_mount(self) -> None:
+        """Begin once everything is in its place."""
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self._ready = True
+        self.begin()
+        self.show_frame(set(self.session.histories), True)
+
+    def begin(self) -> None:
+        """What a screen does once, when all of its widgets are there."""
+
+    def on_resize(self) -> None:
+        """Everything is cut to the new size."""
+        self.call_after_refresh(self.show_frame, set(self.session.histories), True)
+
+    def show_frame(self, changed: set[str], with_curves: bool) -> None:
+        """One frame."""
+        if not self._ready or not self.is_running:  # not composed yet, or already taken apart
+            return
+        number = list(SCREENS).index(self.NAME) + 1
+        with self.app.batch_update():
+            said = strips.header(self.session, self.session.now(), self.size.width, number, self.palette)
+            self.query_one("#header", Line).say(said)
+            self.show(changed)
+
+    def show(self, changed: set[str]) -> None:
+        """What the histories say now; `changed` names those that have changed."""
+
+    @property
+    def palette(self) -> dict[str, str]:
+        """The theme's colours as Rich says them."""
+        variables = self.app.theme_variables
+        return {f"${name}": variables[name].removeprefix("ansi_") for name in COLORS}
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The Train screen's own commands are bound by the app, and are not there."""
+        return hasattr(self, f"action_{action}")
