@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from engines.api import DataError, TrainConfig, find_digits, load_digits
+from engines.api import TrainConfig
 
 
 class TestDigits:
@@ -26,6 +26,8 @@ class TestDigits:
         With the `dataset` that a run had in the end, what is not on this machine is neither fetched nor replaced. Raises
         DataError.
         """
+        from engines.api import DataError, find_digits, load_digits  # numpy: not before the first paint
+
         wanted = dataset or config.dataset
         key = (wanted, config.data_dir, config.limit_train, config.limit_test)
         with self._lock:
