@@ -208,7 +208,7 @@ class DrawScreen(ShownScreen):
 
 def _verdict(reads: dict[str, int | None], blank: bool, palette: dict[str, str]) -> Text:
     if blank:
-        return Text("Draw a digit: drag, or space and arrows.")
+        return Text("Drag, or space + arrows")
     known = {engine: digit for engine, digit in reads.items() if digit is not None}
     if len(known) < 2:
         return Text("")

@@ -9,6 +9,8 @@ from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.commands import KEY_NAMES
+
 
 class Keys(Widget):
     """The bindings that are to be shown, in one line; where room is short, first those go that make no sense now.
@@ -47,8 +49,9 @@ class Keys(Widget):
         """Key and word of each, clickable."""
         shown: dict[str, tuple[str, str, bool]] = {}
         for _, binding, enabled, _ in self.screen.active_bindings.values():
-            if binding.show and binding.action not in shown:
-                shown[binding.action] = (self.app.get_key_display(binding), binding.description, enabled)
+            key = KEY_NAMES.get(binding.key, binding.key)
+            if binding.show and (binding.action not in shown or len(key) < len(shown[binding.action][0])):
+                shown[binding.action] = (key, binding.description, enabled)
         known = list(shown.items())
         while known and sum(len(key) + len(word) + 2 for _, (key, word, _) in known) > width:
             off = [one for one in known if not one[1][2]]
