@@ -331,10 +331,10 @@ class Supervisor:
             self._wake_w = -1
 
     def _cause(self, returncode: int, name: str) -> tuple[str, str, str]:
-        if self._killed_on_purpose:
-            return "killed", "Killed, as you asked.", "Restart starts a new worker."
         if self._ending_since is not None:
             return "interrupted", "The run was cut off because the worker was told to end.", ""
+        if self._killed_on_purpose:
+            return "killed", "Killed, as you asked.", "Restart starts a new worker."
         if name == "SIGKILL":
             return (
                 "crashed",

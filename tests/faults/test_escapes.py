@@ -89,7 +89,7 @@ def test_the_screen_obeys_nobody(evil: EngineSpec, small_mnist: Path, tmp_path: 
     terminal.wait_for("the side")
     terminal.send("e")
     terminal.wait_for("Keep and start")
-    terminal.send("\t\t\t\t\r")
+    terminal.send("\t\t\t\r")
     terminal.wait_for("can't be used")
     terminal.send("\x1b")
     terminal.send("\x1b")
