@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from tui import formatting
 from tui import options as known
 from tui.options import UsageError
 
@@ -21,6 +20,8 @@ def _resembling(error: UnicodeError) -> tuple[str, int]:
     """What a stream can't say, as it can: "+" for a tick where there is only ASCII, never an exception."""
     assert isinstance(error, UnicodeEncodeError)
     wanted = error.object[error.start : error.end]
+    from tui import formatting
+
     return "".join(formatting.ASCII.get(character, "?") for character in wanted), error.end
 
 
@@ -41,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except UsageError as error:
+        from tui import formatting
+
         print(f"{PROGRAM}: {formatting.plain(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -51,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in arguments:
             raise
+        from tui import formatting
+
         said = formatting.plain(f"{type(error).__name__}: {error}")
         print(f"{PROGRAM}: {said}. Run it again with --debug for the details.", file=sys.stderr)
         return 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class UsageError(Exception):
@@ -96,6 +98,8 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def resumed(options: argparse.Namespace) -> Path | None:
     """The folder of the run that --resume names; None without it. Raises UsageError."""
+    from pathlib import Path
+
     from engines.api import events_file
 
     if not options.resume:
