@@ -91,11 +91,13 @@ if TYPE_CHECKING:
     from engines.parity import CANT_MATCH, ParityError, prove
     from engines.parity import Row as ParityRow
     from engines.presets import PresetsError, tabulate
+    from engines.presets import Row as HyperparameterRow
     from engines.setup import SetupError, build, plan
 
 _LATER = {
     "CANT_MATCH": ("engines.parity", "CANT_MATCH"),
     "DataError": ("engines.data.digits", "DataError"),
+    "HyperparameterRow": ("engines.presets", "Row"),
     "Measurement": ("engines.bench", "Measurement"),
     "ParityError": ("engines.parity", "ParityError"),
     "ParityRow": ("engines.parity", "Row"),
@@ -152,6 +154,7 @@ __all__ = [
     "EngineSpec",
     "Event",
     "GpuReading",
+    "HyperparameterRow",
     "LogLine",
     "MachineHistory",
     "MachineUsage",

@@ -18,6 +18,8 @@ SETUP = "Setup"
 """What stands before the first title: the imports, and how an engine is made."""
 ORDER = (SETUP, "Data", "Model", "Optimizer", "Train", "Evaluate", "Predict")
 """In which sections are told; any others follow."""
+BESIDE = {"augment": "Data", "optimizer": "Optimizer"}
+"""What each engine has in a file of its own beside the engine's, and to which section it belongs."""
 _TITLE = re.compile(r"(?: {4})?# ([A-Z][\w' ]{2,24})")
 _WORKER = Path(__file__).parent / "worker"
 
@@ -35,12 +37,12 @@ class Section:
 def read_source(engine: str) -> list[Section]:
     """The sections of the file that the engine's worker runs, with what it alone imports from beside it. Raises OSError."""
     sections = sections_of((_WORKER / f"{engine}_engine.py").read_text(encoding="utf-8"))
-    beside = _WORKER / f"{engine}_augment.py"
-    if not beside.is_file():
-        return sections
-    text = beside.read_text(encoding="utf-8")
-    more = Section("Data", f"# {beside.name}\n{text.strip()}", logical_lines(text))
-    return [_joined(one, more) if one.title == more.title else one for one in sections]
+    for kind, title in BESIDE.items():
+        path = _WORKER / f"{engine}_{kind}.py"
+        text = path.read_text(encoding="utf-8")
+        more = Section(title, f"# {path.name}\n\n{text.strip()}", logical_lines(text))
+        sections = [_joined(one, more) if one.title == title else one for one in sections]
+    return sections
 
 
 def sections_of(text: str) -> list[Section]:

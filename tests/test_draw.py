@@ -106,7 +106,7 @@ def test_the_eraser_erases() -> None:
 
 async def _opened_screen(app: MnistApp, pilot: Pilot[None]) -> DrawScreen:
     await until(pilot, lambda: phases(app) == ["ready", "ready"])
-    await pilot.press("2")
+    await pilot.press("3")
     await until(pilot, lambda: isinstance(app.screen, DrawScreen))
     assert isinstance(app.screen, DrawScreen)
     return app.screen

@@ -184,7 +184,7 @@ def test_tiles_fit(width: int, half_rows: int) -> None:
 async def test_a_recording_shows_its_results(size: tuple[int, int]) -> None:
     async with shown(400.0, size) as app:
         pilot = Pilot(app)
-        await pilot.press("3")
+        await pilot.press("4")
         await until(pilot, lambda: bool(app.screen.query("#verdict")) and "tie" in text_of(app, "#verdict"))
         for view in ("card", "confusion", "mistakes", "filters"):
             assert f"[{view.capitalize()}]" in text_of(app, "#views")
@@ -203,7 +203,7 @@ async def test_the_gallery_asks_the_living_models(tmp_path: Path, small_mnist: P
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await pilot.press("3", "tab", "tab")
+        await pilot.press("4", "tab", "tab")
         lists = mistakes(app.session.histories)
         whose = next(name for name, its in lists.items() if its)
         while f"[{'both' if whose == 'both' else 'only'}" not in text_of(app, "#lists"):
@@ -235,7 +235,7 @@ async def test_files_are_written_and_older_runs_opened(tmp_path: Path, small_mni
             await until(pilot, partial(_kept, tmp_path / "runs", runs))
             await until(pilot, lambda: phases(app) == ["finished", "finished"])
         older, newer = sorted((tmp_path / "runs").iterdir())
-        await pilot.press("3")
+        await pilot.press("4")
         await until(pilot, lambda: bool(app.screen.query("#verdict")) and text_of(app, "#verdict") != "")
         await pilot.press("f")
         assert {"results.md", "results.html", "results.svg"} <= {path.name for path in newer.iterdir()}
@@ -259,7 +259,7 @@ async def test_a_fresh_app_opens_the_newest_kept_run(tmp_path: Path, small_mnist
     (run,) = (tmp_path / "runs").iterdir()
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
-        await pilot.press("3")
+        await pilot.press("4")
         await until(pilot, lambda: bool(app.screen.query("#views")) and run.name in text_of(app, "#views"))
         await pilot.press("tab", "tab")
         await until(pilot, lambda: any("reads" in text_of(app, f"#answer-{e} #reads") for e in ("pytorch", "keras")))

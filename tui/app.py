@@ -147,6 +147,12 @@ class MnistApp(App[None]):
 
     def _make_screen(self, name: str) -> Screen[Any]:
         """A screen, when it is first opened: the others are not imported before."""
+        if name == "code":
+            from tui.screens.code import CodeScreen
+
+            return CodeScreen(
+                self.session, self._specs, self._cache_dir, self.present_config, ascii_only=self._ascii_only
+            )
         if name == "draw":
             from tui.screens.draw import DrawScreen
 

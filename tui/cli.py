@@ -268,6 +268,27 @@ def _run_presets(options: argparse.Namespace) -> int:
     return headless.presets(known.specs(options), options.preset, json_lines=options.json)
 
 
+def _code_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--width", type=int, metavar="N", help="columns of both engines together (the terminal's, or 160)"
+    )
+    parser.add_argument("--no-hyperparameters", action="store_true", help="the code alone, at once")
+    parser.add_argument("--json", action="store_true", help="sections and counts as JSON")
+    known.pythons(parser)
+
+
+def _run_code(options: argparse.Namespace) -> int:
+    import shutil
+
+    from tui import headless
+
+    options.framework = "both"
+    width = options.width or shutil.get_terminal_size((160, 24)).columns
+    return headless.code(
+        known.specs(options), width=width, hyperparameters=not options.no_hyperparameters, json_lines=options.json
+    )
+
+
 def _setup_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--framework", choices=("pytorch", "keras", "both"), default="both")
     kind = parser.add_mutually_exclusive_group()
@@ -372,6 +393,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[a
     "train": (_train_options, _run_train, "train without the app: bars on a terminal, lines otherwise, or --json"),
     "parity": (_parity_options, _run_parity, "prove that both frameworks train the same thing"),
     "presets": (_presets_options, _run_presets, "every hyperparameter in both libraries, hidden defaults included"),
+    "code": (_code_options, _run_code, "the code of both engines side by side, counted, and every hyperparameter"),
     "bench": (_bench_options, _run_bench, "measure, as ratios to plain scripts"),
     "doctor": (_doctor_options, _run_doctor, "look at frameworks, devices and data, and say what to mend"),
     "setup": (_setup_options, _run_setup, "make an environment for each framework"),

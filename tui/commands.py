@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from textual.binding import Binding
 
 KEY_NAMES = {
-    "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "slash": "/",
+    "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "slash": "/", "N": "shift+n",
     "P": "shift+p", "up": "↑", "down": "↓", "left_square_bracket": "[", "right_square_bracket": "]", "backspace": "⌫",
     "plus": "+", "equals_sign": "=", "minus": "-", "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
 }  # fmt: skip
@@ -158,11 +158,23 @@ COMMANDS = (
         footer=False,
     ),
     Command("show_screen", "1", "Train", "Both frameworks while they train.", False, (1,)),
-    Command("show_screen", "2", "Draw", "Draw a digit, and both frameworks read it.", False, (2,)),
-    Command("show_screen", "3", "Results", "Who won, with everything that was measured.", False, (3,)),
+    Command("show_screen", "2", "Code", "The code that runs, both engines side by side.", False, (2,)),
+    Command("show_screen", "3", "Draw", "Draw a digit, and both frameworks read it.", False, (3,)),
+    Command("show_screen", "4", "Results", "Who won, with everything that was measured.", False, (4,)),
     Command("quit", "q,ctrl+c,ctrl+q", "Quit", "Leave; asks first while something trains."),
 )
 """Everywhere, and of the Train screen what has `target` "screen"."""
+
+CODE = (
+    Command("scroll_code", "down", "Scroll", "Both columns together; the mouse wheel does too.", True, (0.1,), target="screen"),
+    Command("scroll_code", "up", "Scroll up", "", False, (-0.1,), target="screen"),
+    Command("scroll_code", "pagedown", "Page down", "By pages.", False, (0.9,), target="screen"),
+    Command("scroll_code", "pageup", "Page up", "", False, (-0.9,), target="screen"),
+    Command("section", "n", "Section", "The next section: Data, Model, Train and so on.", True, (1,), target="screen"),
+    Command("section", "N", "Section before", "", False, (-1,), target="screen"),
+    Command("follow", "f", "Follow", "Keep what runs now in sight, or stay.", target="screen"),
+    Command("hyperparameters", "h", "Hyperparameters", "Every value in both libraries, hidden defaults too.", target="screen"),
+)  # fmt: skip
 
 DRAW = (
     Command("pen", "space", "Pen", "Put the pen down, or lift it. Dragging the mouse draws, too.", target="screen"),
@@ -195,7 +207,7 @@ RESULTS = (
     Command("export", "f", "Files", "The card as Markdown, HTML and SVG into the run's folder.", target="screen"),
 )  # fmt: skip
 
-SCREENS: dict[str, tuple[Command, ...]] = {"train": (), "draw": DRAW, "results": RESULTS}
+SCREENS: dict[str, tuple[Command, ...]] = {"train": (), "code": CODE, "draw": DRAW, "results": RESULTS}
 """The app's screens in the order of their keys, with what only they do."""
 
 

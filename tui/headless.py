@@ -16,6 +16,7 @@ from typing import Any
 
 from engines.api import (
     CANT_MATCH,
+    ENGINES,
     PRESETS,
     TITLES,
     ConfigError,
@@ -380,6 +381,20 @@ def presets(specs: Sequence[EngineSpec], names: Sequence[str], *, json_lines: bo
             hidden = f" left alone, {'; '.join(defaults)}" if defaults else ""
             print(f"{' ' if row.same else '≠'} {row.name:28}{cells}{hidden}".rstrip())
     return 0
+
+
+def code(specs: Sequence[EngineSpec], *, width: int, hyperparameters: bool, json_lines: bool) -> int:
+    """Both engines' code side by side, counted; then the reference's hyperparameters. 1 when a library can't be asked."""
+    from tui import code as beside
+
+    aligned = beside.read_pairs(ENGINES)
+    if json_lines:
+        print(json.dumps(beside.plain(aligned, ENGINES)))
+        return 0
+    for line in beside.listing(ENGINES, aligned, width):
+        print(line)
+    sys.stdout.flush()  # the table takes some seconds: both libraries are imported for it
+    return presets(specs, ["reference"], json_lines=False) if hyperparameters else 0
 
 
 def setup(engines: Sequence[str], kind: str, *, dry_run: bool) -> int:

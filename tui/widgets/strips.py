@@ -33,7 +33,7 @@ from engines.api import (
 from tui import formatting
 from tui.charts.spark import bar, spark
 
-TABS = ("Train", "Draw", "Results")
+TABS = ("Train", "Code", "Draw", "Results")
 """The screens, by their keys."""
 
 
