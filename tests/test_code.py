@@ -1,0 +1,229 @@
+"""The code of both engines: counted, aligned and broken as pure functions; the screen by keys; the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from engines.api import ENGINES, EVALUATING, IMPORTING, TRAINING, HyperparameterRow, RunHistory, read_source
+from engines.events import Prediction
+from engines.source import ORDER, SETUP, logical_lines, sections_of
+from tests.recording import shown
+from tests.test_app import SIZES, opened, phases, text_of, until
+from tui import cli
+from tui.code import breaks, indent_of, pairs, read_pairs, total, wrapped
+from tui.screens.code import CodeScreen, hyperparameters, sections_now
+from tui.widgets.line import Line
+from tui.widgets.source import SourcePair
+
+MODULE = '''"""A docstring
+over two lines."""
+
+import os  # one
+
+# not a title: it stands right above code
+NAME = """a string
+that is no docstring"""
+"""but this is one."""
+
+
+class Engine:
+    """Another."""
+
+    # Train
+
+    @staticmethod
+    def train(
+        first: int,
+        last: int,
+    ) -> int:
+        """One more."""
+        return os.cpu_count() or (
+            first
+            + last
+        )
+
+    # Predict
+
+    def predict(self) -> None: ...
+
+
+# Train
+
+
+def twice() -> None:
+    a = 1; b = 2
+    print(a, b)
+'''
+
+
+def test_lines_are_counted_by_the_rule() -> None:
+    """import, NAME, class, decorator, def, return, def, def, two statements in one line, print."""
+    assert logical_lines(MODULE) == 10
+    assert logical_lines("") == 0
+
+
+def test_a_section_is_what_stands_under_a_title_in_class_and_module() -> None:
+    sections = {section.title: section for section in sections_of(MODULE)}
+    assert list(sections) == [SETUP, "Train", "Predict"]
+    assert [section.lines for section in sections.values()] == [3, 6, 1]
+    assert "def train(" in sections["Train"].code
+    assert "def twice()" in sections["Train"].code
+    assert "# not a title" in sections[SETUP].code
+    assert sum(section.lines for section in sections.values()) == logical_lines(MODULE)
+
+
+def test_formatting_does_not_change_the_count() -> None:
+    assert logical_lines("f(a, b)\n") == logical_lines("f(\n    a,\n\n    # why\n    b,\n)\n") == 1
+
+
+def test_both_engines_have_the_same_sections_and_nothing_is_lost() -> None:
+    """What is shown is what runs: every line of the files, but for blank ones and the titles."""
+    titles = [[section.title for section in read_source(engine)] for engine in ENGINES]
+    assert titles[0] == titles[1]
+    assert titles[0][: len(ORDER)] == list(ORDER)
+    worker = Path(str(cli.__file__)).parents[1] / "engines" / "worker"
+    for i, engine in enumerate(ENGINES):
+        told = {line for section in read_source(engine) for line in section.code.splitlines()}
+        files = [worker / f"{engine}_{name}.py" for name in ("engine", "augment", "optimizer")]
+        texts = [path.read_text(encoding="utf-8") for path in files]
+        missing = {line for text in texts for line in text.splitlines() if line.strip()} - told
+        assert {line.strip().removeprefix("# ") for line in missing} <= set(titles[0])
+        assert total(read_pairs(ENGINES), i) == sum(map(logical_lines, texts))
+
+
+def test_an_engine_may_lack_a_section() -> None:
+    aligned = pairs([sections_of(MODULE), sections_of("# Train\n")])
+    assert [pair.title for pair in aligned] == [SETUP, "Train", "Predict"]
+    assert aligned[2].sections[1] is None
+    assert total(aligned, 1) == 0
+
+
+@given(st.text(alphabet=" abc(),.=", max_size=150), st.integers(8, 60))
+def test_broken_lines_fit_and_lose_nothing(line: str, width: int) -> None:
+    parts = breaks(line, width)
+    assert "".join(line[start:end] for start, end in parts).replace(" ", "") == line.replace(" ", "")
+    assert all(end - start <= width - (indent_of(line, width) if i else 0) for i, (start, end) in enumerate(parts))
+    assert all(len(one) <= width for one in wrapped(line, width))
+
+
+# What runs
+
+
+def test_what_is_lit_follows_the_events() -> None:
+    history = RunHistory("keras")
+    assert sections_now(history, 0.0) == set()
+    for phase, title in ((IMPORTING, SETUP), (TRAINING, "Train"), (EVALUATING, "Evaluate")):
+        history.phase = phase
+        assert sections_now(history, 0.0) == {title}
+    history.apply(Prediction(engine="keras", t=10.0, request_id=1, probabilities=(), epoch=1, global_step=1))
+    assert sections_now(history, 10.1) == {"Evaluate", "Predict"}
+    assert sections_now(history, 12.0) == {"Evaluate"}
+
+
+def _lit(app_screen: object) -> list[str]:
+    assert isinstance(app_screen, CodeScreen)
+    return [str(cell.query_one(Line).render()) for cell in app_screen.query(".cell.-runs")]
+
+
+@pytest.mark.parametrize("size", [*SIZES, (50, 12)])
+async def test_both_are_shown_and_scrolled_together(size: tuple[int, int]) -> None:
+    async with shown(60.0, size) as app:
+        pilot = Pilot(app)
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_lit(app.screen)))
+        assert [one.split(" · ")[:2] for one in _lit(app.screen)] == [["▶ Train", "PyTorch"], ["▶ Train", "Keras"]]
+        assert "PyTorch" in text_of(app, "#sums")
+        for pair in app.screen.query(SourcePair):
+            left, right = pair.query(".cell")
+            assert left.region.y == right.region.y, "a section begins beside its twin"
+            for code in pair.query(".code").results(Static):
+                lines = str(code.render()).splitlines()
+                assert code.region.height >= len(lines), "nothing is cut off below"
+                assert all(len(line) <= code.region.width for line in lines), "nor at the right"
+        scrolled = app.screen.query_one("#sections")
+        await pilot.press("n", "n")
+        first = scrolled.scroll_offset.y
+        assert first > 0
+        await pilot.press("pagedown")
+        assert scrolled.scroll_offset.y > first
+        await pilot.press("f")
+        train = next(pair for pair in app.screen.query(SourcePair) if pair.pair.title == "Train")
+        await until(pilot, lambda: scrolled.scroll_offset.y == train.virtual_region.y)
+        await pilot.press("N")
+        assert scrolled.scroll_offset.y < train.virtual_region.y
+        await pilot.press("h")
+        await until(pilot, lambda: "a recording has no libraries" in text_of(app, "#table"))
+
+
+async def test_the_table_asks_neither_while_a_run_is_under_way(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and len(_lit(app.screen)) >= 2)
+        await pilot.press("h")
+        await until(pilot, lambda: "Not while a run is under way" in text_of(app, "#table"))
+
+
+async def test_libraries_that_can_not_be_asked_say_why(tmp_path: Path, small_mnist: Path) -> None:
+    """The scripted engine has no hyperparameters to tell."""
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(app.screen.query("#table")))
+        await pilot.press("h")
+        await until(pilot, lambda: text_of(app, "#table").startswith("n/a: "))
+
+
+def test_rows_that_differ_stand_first_and_are_marked() -> None:
+    rows = [
+        HyperparameterRow("rho", {"pytorch": 0.95, "keras": 0.95}, True, {"pytorch": 0.9}),
+        HyperparameterRow("off in both", {"pytorch": None, "keras": None}, True),
+        HyperparameterRow("epsilon", {"pytorch": 1e-6, "keras": 1e-7}, False),
+    ]
+    colors = {"$pytorch": "red", "$keras": "blue", "$warning": "yellow"}
+    table = hyperparameters(rows, colors)
+    cells = [[str(cell) for cell in column.cells] for column in table.columns]
+    assert cells == [
+        ["", "≠", ""],
+        ["hyperparameter", "epsilon", "rho"],
+        ["PyTorch", "1e-06", "0.95"],
+        ["Keras", "1e-07", "0.95"],
+        ["left alone", "", "PyTorch 0.9"],
+    ]
+
+
+# The command
+
+
+def test_the_command_prints_the_same_to_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["code", "--no-hyperparameters", "--width", "200"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    aligned = read_pairs(ENGINES)
+    assert printed[0].split() == [
+        "PyTorch:",
+        str(total(aligned, 0)),
+        "lines",
+        "│",
+        "Keras:",
+        str(total(aligned, 1)),
+        "lines",
+    ]
+    assert max(map(len, printed)) <= 200
+    assert [line.split()[1].rstrip(":") for line in printed if line.startswith("──")][:4] == [
+        "Setup",
+        "Data",
+        "Model",
+        "Optimizer",
+    ]
+    assert any("nn.Conv2d(1, 32, kernel_size=3)" in line for line in printed)
+    assert cli.main(["code", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["lines"] == {engine: total(aligned, i) for i, engine in enumerate(ENGINES)}
