@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from array import array
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -28,6 +30,7 @@ from engines.events import (
     WorkerSpawned,
 )
 from engines.grammar import violations
+from engines.runs import directory
 from engines.runs.history import RunHistory
 from engines.runs.series import BoundedSeries
 
@@ -170,3 +173,15 @@ def test_series_keeps_nan() -> None:
         series.append(i, float("nan") if i == 500 else 1.0)
     assert any(y != y for y in series.ys)
     assert isinstance(series.xs, array)
+
+
+def test_the_names_of_runs_sort_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also within a second, whatever the seed."""
+    began = datetime(2026, 11, 25, 7, 16, 4, 990_000)
+    moments = [began + timedelta(milliseconds=7 * i) for i in range(5)]
+    named = []
+    for i, moment in enumerate(moments):
+        monkeypatch.setattr(directory, "datetime", SimpleNamespace(now=lambda moment=moment: moment))
+        named.append(directory.new_run_id(9 - i))
+    assert named == sorted(named)
+    assert len(set(named)) == len(named)
