@@ -18,7 +18,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from engines.config import TITLES
 from engines.events import (
     Command,
     Event,
@@ -39,6 +38,7 @@ from engines.events import (
     WorkerReady,
 )
 from engines.protocol import ProtocolError, decode_command, encode
+from engines.worker import needs
 
 HEARTBEAT_SECONDS = 1.0
 LAST_WORD_SECONDS = 1.5
@@ -223,12 +223,13 @@ def main(argv: list[str]) -> int:
     control.start()
     try:
         module, seconds = _load(options.module)
+        needs.check(options.engine)
         framework = module.framework()
         module.set_threads(options.threads)
         devices = module.devices()
         from engines.worker.trainer import Trainer
-    except Exception as error:
-        control.emit(RunFailed, **_import_failure(options.engine, error))
+    except (Exception, SystemExit) as error:
+        control.emit(RunFailed, **needs.failure(options.engine, error))
         return 1
     if options.exam or options.describe:
         return _answer_once(module, options, control)
@@ -282,17 +283,3 @@ def _load(module: str) -> tuple[ModuleType, float]:
     else:
         loaded = importlib.import_module(module)
     return loaded, time.perf_counter() - before
-
-
-_INSTALL = {"pytorch": "torch torchvision", "keras": "tensorflow keras"}
-
-
-def _import_failure(engine: str, error: Exception) -> dict[str, str]:
-    title = TITLES.get(engine, engine)
-    install = f"{sys.executable} -m pip install {_INSTALL.get(engine, engine)}"
-    if isinstance(error, ModuleNotFoundError):
-        kind, message, hint = "missing-framework", f"{title} can't start: {error.name} is not installed.", install
-    else:
-        kind, message = "framework", f"{title} is installed but does not import: {type(error).__name__}: {error}"
-        hint = f"See the log; `mnist-tui doctor` looks closer. To install it anew: {install}"
-    return {"kind": kind, "message": message, "hint": hint, "traceback": traceback.format_exc()}
