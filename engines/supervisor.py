@@ -90,6 +90,7 @@ class Supervisor:
         self._killed_on_purpose = False
         self._gone = False
         self._log_tail: deque[str] = deque(maxlen=LOG_TAIL_LINES)
+        self._fatal_error = ""
         self._wake_r, self._wake_w = os.pipe()
         os.set_blocking(self._wake_w, False)
 
@@ -308,6 +309,8 @@ class Supervisor:
         text = line.decode(errors="replace").rstrip("\r").rpartition("\r")[2][:MAX_LOG_CHARACTERS]
         if text.strip():
             self._log_tail.append(text)
+            if text.startswith("Fatal Python error"):  # the stacks that follow it may be longer than the tail
+                self._fatal_error = text
             self.publish(self._synthesised(LogLine, stream=stream, text=text))
 
     def _note(self, text: str) -> None:
@@ -342,7 +345,8 @@ class Supervisor:
                 ("If nobody did that, the system ran out of memory. Restart starts a new worker."),
             )
         how = f"was ended by {name}" if name else f"exited with code {returncode}"
-        last = f" Its last words: {self._log_tail[-1]}" if self._log_tail else ""
+        words = self._fatal_error or (self._log_tail[-1] if self._log_tail else "")
+        last = f" Its last words: {words}" if words else ""
         return (
             "crashed",
             f"The worker {how} in the middle of the run.{last}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engines.api import RunHistory, TrainConfig
+from engines.api import RunHistory, TrainConfig, energy_joules
 from engines.events import GpuReading, Heartbeat, MachineUsage, RunRequested, RunStarted
 from engines.runs.machine import LONGEST_GAP_SECONDS, MachineHistory
 from tui.widgets import usage
@@ -96,7 +96,7 @@ def on_a_fake_gpu(seconds: int) -> tuple[RunHistory, MachineHistory]:
 @pytest.mark.parametrize("room", [12, 30, 36, 55, 95])
 def test_the_line_of_a_fake_gpu_says_what_fits(room: int) -> None:
     history, machine = on_a_fake_gpu(60)
-    line = usage.gpu(history, 59.0, machine, room, False).plain
+    line = usage.gpu(history, machine, energy_joules(history, machine, [history], 59.0), room, False).plain
     assert len(line) <= max(room, len("GPU 0   61 %"))
     assert line.startswith("GPU 0   61 %")
     if room >= 55:
@@ -109,13 +109,23 @@ def test_the_line_of_a_fake_gpu_says_what_fits(room: int) -> None:
 
 def test_what_is_missing_says_why() -> None:
     history, machine = on_a_fake_gpu(0)
-    assert usage.gpu(history, 1.0, machine, 60, False).plain == "GPU n/a: not sampled yet"
+    assert usage.gpu(history, machine, (None, ""), 60, False).plain == "GPU n/a: not sampled yet"
     machine.apply(seen(1.0))
-    assert usage.gpu(history, 1.0, machine, 60, False).plain == "GPU n/a: no NVIDIA driver"
+    assert usage.gpu(history, machine, (None, ""), 60, False).plain == "GPU n/a: no NVIDIA driver"
     assert usage.cpu(history, 60, False).plain == "CPU n/a: no worker"
 
 
 def test_a_run_on_the_cpu_of_a_machine_with_a_fake_gpu_claims_nothing() -> None:
     machine = MachineHistory()
     machine.apply(seen(0.0, fake_gpu()))
-    assert usage.gpu(RunHistory("keras"), 0.0, machine, 60, False).plain == "GPU not used: runs on the CPU"
+    assert usage.gpu(RunHistory("keras"), machine, (None, ""), 60, False).plain == "GPU not used: runs on the CPU"
+
+
+def test_the_energy_of_a_shared_fake_gpu_is_nobodys_alone() -> None:
+    history, machine = on_a_fake_gpu(60)
+    other, _ = on_a_fake_gpu(0)
+    energy = energy_joules(history, machine, [history, other], 59.0)
+    assert energy == (None, "the GPU was shared")
+    line = usage.gpu(history, machine, energy, 95, False).plain
+    assert "energy n/a: the GPU was shared" in line
+    assert "kJ" not in line

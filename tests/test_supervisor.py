@@ -40,6 +40,16 @@ def test_a_killed_worker_is_a_failed_run_and_an_exit(number: int, work: Work, sm
     assert violations(worker.events) == []
 
 
+def test_the_last_words_of_a_crash_are_its_cause_not_the_end_of_its_stack(
+    work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "crash@4")
+    worker = work()
+    worker.start(small_config)
+    message = worker.wait_for(RunFailed).message
+    assert message.endswith("Its last words: Fatal Python error: Segmentation fault")
+
+
 def test_an_exit_without_a_word_is_said(work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "exit@4")
     worker = work()

@@ -16,7 +16,6 @@ from textual.app import App, SystemCommand
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen, Screen
-from textual.timer import Timer
 
 from engines.api import (
     FAILED,
@@ -109,7 +108,6 @@ class MnistApp(App[None]):
         self._pace = Pace(1 / self._fps)
         self._frame = 0
         self._stale: set[str] = set()
-        self._frames: Timer | None = None
         self._remember = remember
         self._leaving = False
         self._terminal = terminal.save()
@@ -177,7 +175,7 @@ class MnistApp(App[None]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, self.leave, 128 + number)
-        self._frames = self.set_interval(1 / self._fps, self.tick)
+        self.set_interval(1 / self._fps, self.tick)
         if self._resume is not None:
             self._go_on_with(self._resume, {n: v for n, v in self.settings.items() if n != "framework"})
         elif self._start_at_once:

@@ -197,9 +197,9 @@ def _doctor_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_doctor(options: argparse.Namespace) -> int:
-    from tui import headless
+    from tui import answers
 
-    return headless.doctor(known.specs(options), options.data_dir, json_lines=options.json)
+    return answers.doctor(known.specs(options), options.data_dir, json_lines=options.json)
 
 
 def _parity_options(parser: argparse.ArgumentParser) -> None:
@@ -212,10 +212,10 @@ def _parity_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_parity(options: argparse.Namespace) -> int:
-    from tui import headless
+    from tui import answers
 
     options.framework = "both"
-    return headless.parity(
+    return answers.parity(
         known.specs(options),
         seed=options.seed,
         data_dir=options.data_dir,
@@ -260,12 +260,12 @@ def _presets_options(parser: argparse.ArgumentParser) -> None:
 
 def _run_presets(options: argparse.Namespace) -> int:
     from engines.api import PRESETS
-    from tui import headless
+    from tui import answers
 
     unknown = [one for one in options.preset if one not in PRESETS]
     if unknown:
         raise UsageError(f"There is no preset {unknown[0]!r}. Known: {', '.join(PRESETS)}.")
-    return headless.presets(known.specs(options), options.preset, json_lines=options.json)
+    return answers.presets(known.specs(options), options.preset, json_lines=options.json)
 
 
 def _code_options(parser: argparse.ArgumentParser) -> None:
@@ -280,11 +280,11 @@ def _code_options(parser: argparse.ArgumentParser) -> None:
 def _run_code(options: argparse.Namespace) -> int:
     import shutil
 
-    from tui import headless
+    from tui import answers
 
     options.framework = "both"
     width = options.width or shutil.get_terminal_size((160, 24)).columns
-    return headless.code(
+    return answers.code(
         known.specs(options), width=width, hyperparameters=not options.no_hyperparameters, json_lines=options.json
     )
 
@@ -299,10 +299,10 @@ def _setup_options(parser: argparse.ArgumentParser) -> None:
 
 def _run_setup(options: argparse.Namespace) -> int:
     from engines.api import ENGINES
-    from tui import headless
+    from tui import answers
 
     engines = ENGINES if options.framework == "both" else (options.framework,)
-    return headless.setup(engines, options.kind, dry_run=options.dry_run)
+    return answers.setup(engines, options.kind, dry_run=options.dry_run)
 
 
 def _runs_options(parser: argparse.ArgumentParser) -> None:
@@ -312,11 +312,11 @@ def _runs_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_runs(options: argparse.Namespace) -> int:
-    from tui import headless
+    from tui import answers
 
     if options.last < 0:
         raise UsageError("--last must be 0 or more.")
-    return headless.runs(known.runs_dir(options), last=options.last, json_lines=options.json)
+    return answers.runs(known.runs_dir(options), last=options.last, json_lines=options.json)
 
 
 def _replay_options(parser: argparse.ArgumentParser) -> None:
@@ -366,13 +366,13 @@ def _run_export(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from engines.api import events_file
-    from tui import headless
+    from tui import answers
 
     try:
         path = events_file(options.run, Path(known.runs_dir(options)))
     except OSError:
         raise UsageError(f"There is no run {options.run!r}. `mnist-tui runs` lists them.") from None
-    return headless.export(path, options.to)
+    return answers.export(path, options.to)
 
 
 def _data_options(parser: argparse.ArgumentParser) -> None:
@@ -383,9 +383,9 @@ def _data_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_data(options: argparse.Namespace) -> int:
-    from tui import headless
+    from tui import answers
 
-    return headless.data(options.dataset, options.data_dir, fetch=options.fetch, json_lines=options.json)
+    return answers.data(options.dataset, options.data_dir, fetch=options.fetch, json_lines=options.json)
 
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int], str]] = {

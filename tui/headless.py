@@ -1,10 +1,7 @@
-"""The commands that need no screen: train, parity, bench, doctor, setup, data, runs, export."""
+"""Training without a screen: bars on a terminal, plain lines, or the events as JSON."""
 
 from __future__ import annotations
 
-import csv
-import itertools
-import json
 import signal
 import sys
 import threading
@@ -15,35 +12,15 @@ from types import FrameType
 from typing import Any
 
 from engines.api import (
-    CANT_MATCH,
-    ENGINES,
-    PRESETS,
-    TITLES,
-    ConfigError,
-    DataError,
     Diverged,
     EngineSpec,
     Event,
-    ParityError,
-    PresetsError,
     ResumeError,
-    RunFailed,
     RunHistory,
-    SetupError,
-    TrainProgress,
     badge,
-    build,
-    diagnose,
     encode,
-    find_digits,
     from_settings,
-    list_runs,
     paths,
-    plan,
-    prove,
-    read_events,
-    tabulate,
-    to_plain,
     verdict,
 )
 from tui import formatting
@@ -294,230 +271,3 @@ class _Bars:
     def close(self) -> None:
         self.show()
         self._progress.stop()
-
-
-def doctor(specs: Sequence[EngineSpec], data_dir: str, *, json_lines: bool) -> int:
-    """Look at everything a run needs; 3 when a chosen engine can't run."""
-    findings = diagnose(specs, Path(data_dir) if data_dir else None, paths.cache_dir())
-    if json_lines:
-        print(json.dumps([to_plain(finding) for finding in findings], indent=1))
-    else:
-        marks = {"ok": "✓", "note": "·", "bad": "✗"}
-        if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
-            marks = {"ok": "+", "note": ".", "bad": "x"}
-        for finding in findings:
-            print(formatting.plain(f"{marks[finding.state]} {finding.subject:14} {finding.text}"))
-            if finding.fix:
-                arrow = "→" if marks["ok"] == "✓" else "->"
-                print(formatting.plain(f"  {'':14} {arrow} {finding.fix}"))
-    return 3 if any(finding.state == "bad" for finding in findings) else 0
-
-
-def parity(
-    specs: Sequence[EngineSpec], *, seed: int, data_dir: str, dataset: str, quick: bool, json_lines: bool
-) -> int:
-    """Prove that both engines are one experiment; 1 when a bar is missed or the proof can't be made."""
-    live = sys.stderr.isatty() and not json_lines
-    clear = "\r\x1b[K" if live else ""
-    done: dict[str, str] = {}
-
-    def show(engine: str, step: int, steps: int) -> None:
-        if not live:
-            return
-        done[engine] = f"{engine} {step:,} of {steps:,} steps"
-        print(clear + "   ".join(done.values()), end="", file=sys.stderr, flush=True)
-
-    try:
-        if live:
-            print("Both engines sit the same exam …", end="", file=sys.stderr, flush=True)
-        rows = prove(
-            specs,
-            cache_dir=paths.cache_dir(),
-            seed=seed,
-            data_dir=data_dir,
-            dataset=dataset,
-            whole_epoch=not quick,
-            on_progress=show,
-        )
-    except ParityError as error:
-        print(f"{clear}mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
-        return 1
-    print(clear, end="", file=sys.stderr)
-    passed = all(row.passed for row in rows)
-    if json_lines:
-        plain = [to_plain(row) for row in rows]
-        print(json.dumps({"passed": passed, "rows": plain, "cannot_match": CANT_MATCH}))
-        return 0 if passed else 1
-    width = max(len(row.what) for row in rows)
-    part = ""
-    for row in rows:
-        if row.part != part:
-            part = row.part
-            print(part)
-        mark = "    " if not row.bar else "pass" if row.passed else "FAIL"
-        print(f"  {mark}  {row.what:{width}}  {row.value:>23}  {row.bar}".rstrip())
-    print(CANT_MATCH)
-    print("Every bar is met." if passed else "A bar is MISSED.")
-    return 0 if passed else 1
-
-
-def presets(specs: Sequence[EngineSpec], names: Sequence[str], *, json_lines: bool) -> int:
-    """Every hyperparameter of the presets in both libraries; 1 when a library can't be asked."""
-    try:
-        tables = tabulate(specs, names or PRESETS, paths.cache_dir())
-    except PresetsError as error:
-        print(f"mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
-        return 1
-    if json_lines:
-        print(json.dumps({preset: [to_plain(row) for row in rows] for preset, rows in tables.items()}))
-        return 0
-    for preset, rows in tables.items():
-        print(f"\n{preset:30}" + "".join(f"{TITLES.get(engine, engine):25}" for engine in rows[0].values))
-        for row in rows:
-            if not any(row.values.values()) and not row.defaults:
-                continue  # off in both: --json has it
-            cells = "".join(f"{formatting.value(value):24.24} " for value in row.values.values())
-            defaults = [f"{TITLES.get(e, e)}: {formatting.value(value)}" for e, value in row.defaults.items()]
-            hidden = f" left alone, {'; '.join(defaults)}" if defaults else ""
-            print(f"{' ' if row.same else '≠'} {row.name:28}{cells}{hidden}".rstrip())
-    return 0
-
-
-def code(specs: Sequence[EngineSpec], *, width: int, hyperparameters: bool, json_lines: bool) -> int:
-    """Both engines' code side by side, counted; then the reference's hyperparameters. 1 when a library can't be asked."""
-    from tui import code as beside
-
-    aligned = beside.read_pairs(ENGINES)
-    if json_lines:
-        print(json.dumps(beside.plain(aligned, ENGINES)))
-        return 0
-    for line in beside.listing(ENGINES, aligned, width):
-        print(line)
-    sys.stdout.flush()  # the table takes some seconds: both libraries are imported for it
-    return presets(specs, ["reference"], json_lines=False) if hyperparameters else 0
-
-
-def setup(engines: Sequence[str], kind: str, *, dry_run: bool) -> int:
-    """Make an environment for each framework, or print the commands that would."""
-    for engine in engines:
-        if dry_run:
-            print("\n".join(" ".join(command) for command in plan(engine, kind)))
-            continue
-        try:
-            python = build(engine, kind, print)
-        except SetupError as error:
-            print(f"mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
-            return 1
-        print(f"{engine}: {python}")
-    return 0
-
-
-def data(dataset: str, data_dir: str, *, fetch: bool, json_lines: bool) -> int:
-    """Where digits are; with `fetch`, get them as a run would."""
-    folder = Path(data_dir) if data_dir else None
-    found = find_digits(folder, paths.cache_dir())
-    if not fetch:
-        if json_lines:
-            print(json.dumps([{"kind": f.kind, "path": str(f.path), "origin": f.origin} for f in found]))
-        else:
-            for copy in found:
-                print(formatting.plain(f"{copy.origin:15} {copy.path}"))
-            if not found:
-                print("No MNIST on this machine. `mnist-tui data --fetch` downloads it; offline, digits are drawn.")
-        return 0
-    try:
-        from engines.api import load_digits  # needs numpy, which nothing before it does
-
-        digits = load_digits(dataset, folder, cache_dir=paths.cache_dir(), on_progress=_say_bytes)
-    except (DataError, ConfigError) as error:
-        said = formatting.plain(f"{error} {getattr(error, 'hint', '')}")
-        print(f"\nmnist-tui: {said}".rstrip(), file=sys.stderr)
-        return 1
-    facts = {
-        "dataset": digits.dataset,
-        "source": digits.source,
-        "sha256": digits.sha256,
-        "train_size": len(digits.train_labels),
-        "test_size": len(digits.test_labels),
-    }
-    print(
-        json.dumps(facts)
-        if json_lines
-        else "\n".join(formatting.plain(f"{name:11} {value}") for name, value in facts.items())
-    )
-    return 0
-
-
-def _say_bytes(done: int, total: int, source: str) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if done >= total else ""
-        print(
-            f"\r{formatting.size(done)} of {formatting.size(total)} from {formatting.plain(source)}\x1b[K",
-            end=end,
-            file=sys.stderr,
-        )
-
-
-def runs(runs_dir: str, *, last: int, json_lines: bool) -> int:
-    """List the `last` kept runs, newest first; all of them when that is 0."""
-    kept = list(itertools.islice(list_runs(Path(runs_dir)), last or None))
-    if json_lines:
-        print(json.dumps(kept))
-        return 0
-    if not kept:
-        print(f"No runs in {runs_dir} yet.")
-    for run in kept:
-        figures = []
-        for engine, config in run["engines"].items():
-            summary = run["summary"].get(engine) or {}
-            bounds = summary.get("test_interval_95")
-            accuracy = formatting.percent(summary.get("test_accuracy")) + formatting.interval(bounds)
-            goes_on = ", resumable" if engine in run["resumable"] else ""
-            figures.append(f"{engine} {summary.get('outcome')} {accuracy} ({config.get('preset')}{goes_on})")
-        print(formatting.plain(f"{run['id']}  " + "  ".join(figures)))
-    if last and len(kept) == last:
-        print(f"The last {last}; --last 0 lists all.")
-    return 0
-
-
-def export(path: Path, form: str) -> int:
-    """Every training and test figure of a run, on stdout."""
-    rows: list[dict[str, Any]] = []
-    events = list(read_events(path))
-    histories = {
-        engine: RunHistory(engine) for engine in dict.fromkeys(e.engine for e in events) if engine != "machine"
-    }
-    for event in events:
-        if event.engine in histories:
-            histories[event.engine].apply(event)
-    digits = next((h.data.dataset for h in histories.values() if h.data), "")
-    about = {"dataset": digits, "times": badge(histories) or "comparable"}
-    for event in events:
-        if isinstance(event, TrainProgress) or type(event).__name__ == "EvalCompleted":
-            plain = to_plain(event)
-            split = plain.get("split", "train")
-            keep = (
-                "engine",
-                "t",
-                "epoch",
-                "global_step",
-                "loss",
-                "accuracy",
-                "samples_per_sec",
-                "learning_rate",
-                "train_seconds",
-            )
-            rows.append({"split": split, **{name: plain.get(name) for name in keep}, **about})
-        elif isinstance(event, RunFailed):
-            print(formatting.plain(f"mnist-tui: {event.engine} failed: {event.message}"), file=sys.stderr)
-    if form == "json":
-        print(json.dumps(rows))
-    else:
-        names = (
-            "engine", "split", "t", "epoch", "global_step", "loss", "accuracy", "samples_per_sec", "learning_rate", "train_seconds",
-            "dataset", "times",
-        )  # fmt: skip
-        writer = csv.DictWriter(sys.stdout, names)
-        writer.writeheader()
-        writer.writerows(rows)
-    return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from textual.theme import Theme
 
 ENGINE_COLORS_DARK = {
@@ -67,3 +69,9 @@ CLEAR = Theme(
 OURS = (DARK, LIGHT, CLEAR)
 NAMES = (*(theme.name for theme in OURS), "ansi-dark", "ansi-light")
 """In the order in which the key takes them; the last two are the terminal's own colours."""
+
+
+def palette(variables: Mapping[str, str]) -> dict[str, str]:
+    """The colours that lines are written in, by "$name", as Rich says them; from a theme's variables."""
+    names = ("pytorch", "keras", "error", "success", "warning", "accent")
+    return {f"${name}": variables[name].removeprefix("ansi_") for name in names}

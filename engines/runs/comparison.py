@@ -65,15 +65,16 @@ def _names(pair: list[RunHistory]) -> tuple[str, str]:
 
 
 def energy_joules(
-    history: RunHistory, machine: MachineHistory, others: Collection[RunHistory]
+    history: RunHistory, machine: MachineHistory, others: Collection[RunHistory], now: float | None = None
 ) -> tuple[float | None, str]:
-    """What the GPU took from the run's first step to its end, and why that is not known when it is not."""
-    if history.started is None or history.ended_t is None:
+    """What the GPU took from the run's first step to its end, or to `now`, and why that is not known when it is not."""
+    ended = history.ended_t if history.ended_t is not None else now
+    if history.started is None or ended is None:
         return None, "the run has not ended"
     device = history.started.device
     if device == "cpu":
         return None, "a CPU's energy is not measured"
-    began, ended = history.started.t, history.ended_t
+    began = history.started.t
     beside = [one for one in others if one is not history and one.started and one.started.device == device]
     if any(one.started and one.started.t < ended and (one.ended_t or ended) > began for one in beside):
         return None, "the GPU was shared"

@@ -64,8 +64,6 @@ FAILED = "failed"
 
 _ENDS = {"stopped": STOPPED, "diverged": DIVERGED}
 """The phase that a run's outcome leaves; any other outcome is a finish."""
-RUNNING = frozenset({LOADING, BUILDING, FIRST_STEP, TRAINING, EVALUATING, PAUSED})
-"""The phases in which a run is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,6 @@ class RunHistory:
 
     def __init__(self, engine: str) -> None:
         self.engine = engine
-        self.revision = 0
         self.last_t = 0.0
         self.pid: int | None = None
         self.interpreter = ""
@@ -120,7 +117,6 @@ class RunHistory:
         self.data: DataReady | None = None
         self.model: ModelReady | None = None
         self.started: RunStarted | None = None
-        self.first_step_t = 0.0
         self.first_step_seconds: float | None = None
         self.epoch = 0
         self.progress: TrainProgress | None = None
@@ -147,7 +143,6 @@ class RunHistory:
 
     def apply(self, event: Event) -> None:
         """Take one event into account."""
-        self.revision += 1
         self.last_t = max(self.last_t, event.t)
         match event:
             case TrainProgress():

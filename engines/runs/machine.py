@@ -78,13 +78,11 @@ class MachineHistory:
         self.cpu_percent: deque[float | None] = deque(maxlen=SAMPLES)
         self.gpus: dict[int, GpuHistory] = {}
         """By the driver's index."""
-        self.revision = 0
 
     def apply(self, event: Event) -> None:
         """Take one event into account."""
         if not isinstance(event, MachineUsage):
             return
-        self.revision += 1
         self.usage = event
         self.cpu_percent.append(event.cpu_percent)
         for gpu in event.gpus:

@@ -15,8 +15,6 @@ class BoundedSeries:
     def __init__(self, capacity: int = 4096) -> None:
         self.xs = array("d")
         self.ys = array("d")
-        self.revision = 0
-        """Grows at each change."""
         self._capacity = max(capacity, 8)
         self._bucket = 1
         self._held: list[tuple[float, float]] = []
@@ -33,7 +31,6 @@ class BoundedSeries:
 
     def append(self, x: float, y: float) -> None:
         """Add a point; amortised O(1)."""
-        self.revision += 1
         if self._bucket == 1:
             self.xs.append(x)
             self.ys.append(y)

@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
 
+from tui import themes
 from tui.commands import SCREENS
 from tui.replay import Replay
 from tui.session import Session
@@ -15,7 +16,6 @@ from tui.widgets.line import Line
 
 WIDE = 110
 """Columns from which on there is room for more beside each other."""
-COLORS = ("pytorch", "keras", "error", "success", "warning", "accent")
 
 
 class ShownScreen(Screen[None]):
@@ -80,8 +80,7 @@ class ShownScreen(Screen[None]):
     @property
     def palette(self) -> dict[str, str]:
         """The theme's colours as Rich says them."""
-        variables = self.app.theme_variables
-        return {f"${name}": variables[name].removeprefix("ansi_") for name in COLORS}
+        return themes.palette(self.app.theme_variables)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The Train screen's own commands are bound by the app, and are not there."""

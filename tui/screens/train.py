@@ -9,6 +9,8 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.screen import Screen
 
+from engines.api import energy_joules
+from tui import themes
 from tui.charts.line_chart import plot_width
 from tui.charts.view import ZOOM, View
 from tui.replay import Replay
@@ -77,7 +79,9 @@ class TrainScreen(Screen[None]):
             for engine, panel in self._panels.items():
                 panel.set_class(engine == self.aim, "-aimed")
                 panel.turn_of = session.turn_of(engine)
-                panel.show_state(session.histories[engine], now, session.machine, self.view, palette)
+                history = session.histories[engine]
+                energy = energy_joules(history, session.machine, session.histories.values(), now)
+                panel.show_state(history, now, session.machine, energy, self.view, palette)
             self._show_charts(with_curves and bool(changed & set(session.histories)), palette)
             lanes = strips.race(session.histories, now, session.series, width, palette, self.ascii_only)
             for line, lane in zip(self._lanes, lanes, strict=True):
@@ -136,9 +140,7 @@ class TrainScreen(Screen[None]):
     def _palette(self) -> dict[str, str]:
         """The theme's colours that lines are written in; looked up once for each theme."""
         if self._palette_of != self.app.theme:
-            self._palette_of = self.app.theme
-            variables = self.app.theme_variables
-            self._colors = {f"${name}": variables[name].removeprefix("ansi_") for name in _COLORS}  # as Rich says it
+            self._palette_of, self._colors = self.app.theme, themes.palette(self.app.theme_variables)
         return self._colors
 
     def _machine(self, width: int) -> Text:
@@ -241,6 +243,3 @@ class TrainScreen(Screen[None]):
             self.look(self.view.panned(-0.1 * event.notches, self.whole))
         else:
             self.look(self.view.zoomed(ZOOM**event.notches, self.whole, event.x))
-
-
-_COLORS = frozenset({"pytorch", "keras", "error", "success", "warning"})

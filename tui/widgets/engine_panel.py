@@ -75,9 +75,15 @@ class EnginePanel(Vertical):
         yield from (self._cpu_line, self._gpu_line)
 
     def show_state(
-        self, history: RunHistory, now: float, machine: MachineHistory, view: View, colors: dict[str, str]
+        self,
+        history: RunHistory,
+        now: float,
+        machine: MachineHistory,
+        energy: tuple[float | None, str],
+        view: View,
+        colors: dict[str, str],
     ) -> None:
-        """Everything but the curves."""
+        """Everything but the curves; `energy` is the run's, in joules, or the reason why it is not known."""
         title = _title(history, self._framework, self._room - 2)
         if title != self.border_title:
             self.border_title = Text(title)
@@ -90,7 +96,7 @@ class EnginePanel(Vertical):
             has_chart = bool(chart.region.height)
             self._headings[name].say(_heading(name, history, view, self._room, has_chart, self.ascii_only))
         self._cpu_line.say(usage.cpu(history, self._room, self.ascii_only))
-        self._gpu_line.say(usage.gpu(history, now, machine, self._room, self.ascii_only))
+        self._gpu_line.say(usage.gpu(history, machine, energy, self._room, self.ascii_only))
 
     def show_curves(self, name: str, series: Sequence[Series], axes: Axes) -> None:
         """The curves of "loss" or "accuracy", on axes that all panes share."""

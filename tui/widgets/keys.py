@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rich.style import Style
 from rich.text import Text
-from textual.app import RenderResult
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
@@ -34,10 +33,6 @@ class Keys(Widget):
 
     def _changed(self, screen: Screen[object]) -> None:
         self.refresh()
-
-    def render(self) -> RenderResult:
-        """The line."""
-        return self.line(self.size.width)
 
     def render_line(self, y: int) -> Strip:
         """The row of cells."""

@@ -27,8 +27,13 @@ def cpu(history: RunHistory, room: int, ascii_only: bool) -> Text:
     return Text(head + graph + tail, no_wrap=True)
 
 
-def gpu(history: RunHistory, now: float, machine: MachineHistory, room: int, ascii_only: bool) -> Text:
-    """Of the GPU that it trains on: utilisation, the framework's memory, power, temperature, the run's energy, with histories."""
+def gpu(
+    history: RunHistory, machine: MachineHistory, energy: tuple[float | None, str], room: int, ascii_only: bool
+) -> Text:
+    """Of the GPU that it trains on: utilisation, the framework's memory, power, temperature, the run's energy, with histories.
+
+    `energy` is the run's, in joules, or the reason why it is not known.
+    """
     seen = machine.usage
     if seen is None:
         return Text("GPU n/a: not sampled yet", style="dim", no_wrap=True)
@@ -43,18 +48,15 @@ def gpu(history: RunHistory, now: float, machine: MachineHistory, room: int, asc
         return Text(f"GPU n/a: NVML does not list GPU {index}", style="dim", no_wrap=True)
     known = machine.gpus[index]
     held = history.device_memory_bytes
-    energy = None
-    if history.requested_t is not None:
-        energy = known.energy_joules(history.requested_t, history.ended_t if history.ended_t is not None else now)
+    joules, reason = energy
     figures = [
         (_said(reading, "utilization_percent", "{:3.0f} %"), known.utilization_percent, 100.0),
         (formatting.size(held if held is not None else reading.memory_used_bytes), known.memory_used_bytes,
          float(reading.memory_total_bytes or 0)),
         (_said(reading, "power_watts", "{:3.0f} W"), known.power_watts, reading.power_limit_watts or 0.0),
         (_said(reading, "temperature_celsius", "{:2.0f} °C"), known.temperature_celsius, 100.0),
-        (formatting.energy(energy) if energy is not None else "", (), 0.0),
+        (f"energy n/a: {reason}" if joules is None else formatting.energy(joules), (), 0.0),
     ]  # fmt: skip
-    figures = [figure for figure in figures if figure[0]]
     head = f"GPU {index}"
     while len(figures) > 1 and len(head) + sum(2 + len(said) for said, *_ in figures) > room:
         figures.pop()
