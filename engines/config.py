@@ -205,6 +205,11 @@ def is_device(text: str) -> bool:
     return text in ("auto", "cpu") or (kind == "cuda" and number.isdecimal() and len(number) < 4)
 
 
+def gpu_index(device: str) -> int | None:
+    """The number of a CUDA device; None for any other, and for a word that names none."""
+    return int(device.partition(":")[2]) if is_device(device) and device.startswith("cuda:") else None
+
+
 _KIND_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "on or off"}
 _SWITCH = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
 _RULES = {field.name: field.metadata for field in dataclasses.fields(TrainConfig)}

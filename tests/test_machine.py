@@ -70,7 +70,7 @@ def test_a_counter_that_begins_anew_takes_nothing_back() -> None:
     assert machine.gpus[0].energy_joules(0.0, 3.0) == pytest.approx(600.0)
 
 
-def on_a_fake_gpu(seconds: int) -> tuple[RunHistory, MachineHistory]:
+def on_a_fake_gpu(seconds: int, device: str = "cuda:0") -> tuple[RunHistory, MachineHistory]:
     """A run that began at second 0."""
     history, machine = RunHistory("pytorch"), MachineHistory()
     config = TrainConfig(device="cuda:0")
@@ -80,7 +80,7 @@ def on_a_fake_gpu(seconds: int) -> tuple[RunHistory, MachineHistory]:
             engine="pytorch",
             t=0.0,
             config=config,
-            device="cuda:0",
+            device=device,
             precision="fp32",
             num_threads=1,
             steps_per_epoch=469,
@@ -113,6 +113,13 @@ def test_what_is_missing_says_why() -> None:
     machine.apply(seen(1.0))
     assert usage.gpu(history, machine, (None, ""), 60, False).plain == "GPU n/a: no NVIDIA driver"
     assert usage.cpu(history, 60, False).plain == "CPU n/a: no worker"
+
+
+@pytest.mark.parametrize("device", ["cpu", "mps", "cuda:", "cuda:x", "\x1b[2J", ""])
+def test_a_device_that_is_no_cuda_gpu_has_no_energy(device: str) -> None:
+    history, machine = on_a_fake_gpu(60, device)
+    assert energy_joules(history, machine, [history], 59.0)[0] is None
+    assert usage.gpu(history, machine, (None, ""), 60, False).plain == "GPU not used: runs on the CPU"
 
 
 def test_a_run_on_the_cpu_of_a_machine_with_a_fake_gpu_claims_nothing() -> None:

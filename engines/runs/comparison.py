@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from engines.config import TITLES
+from engines.config import TITLES, gpu_index
 from engines.runs.history import RunHistory
 from engines.runs.machine import MachineHistory
 from engines.runs.statistics import Verdict, judge_answers, judge_seeds, mean, standard_deviation
@@ -72,13 +72,14 @@ def energy_joules(
     if history.started is None or ended is None:
         return None, "the run has not ended"
     device = history.started.device
-    if device == "cpu":
-        return None, "a CPU's energy is not measured"
+    index = gpu_index(device)
+    if index is None:
+        return None, "a CPU's energy is not measured" if device == "cpu" else "the device's energy is not measured"
     began = history.started.t
     beside = [one for one in others if one is not history and one.started and one.started.device == device]
     if any(one.started and one.started.t < ended and (one.ended_t or ended) > began for one in beside):
         return None, "the GPU was shared"
-    gpu = machine.gpus.get(int(device.partition(":")[2]))
+    gpu = machine.gpus.get(index)
     joules = gpu.energy_joules(began, ended) if gpu is not None else None
     return joules, "" if joules is not None else "the GPU's power is not known"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from engines.api import GpuReading, MachineHistory, RunHistory
+from engines.api import GpuReading, MachineHistory, RunHistory, gpu_index
 from tui import formatting
 from tui.charts.spark import spark
 
@@ -40,9 +40,9 @@ def gpu(
     if not seen.gpus:
         return Text(f"GPU n/a: {seen.gpu_reason}", style="dim", no_wrap=True)
     device = history.started.device if history.started else "cpu"
-    if not device.startswith("cuda:"):
+    index = gpu_index(device)
+    if index is None:
         return Text("GPU not used: runs on the CPU", style="dim", no_wrap=True)
-    index = int(device.partition(":")[2])
     reading = next((one for one in seen.gpus if one.index == index), None)
     if reading is None:
         return Text(f"GPU n/a: NVML does not list GPU {index}", style="dim", no_wrap=True)
