@@ -8,6 +8,7 @@ from engines.api import RunHistory, TrainConfig, energy_joules
 from engines.events import GpuReading, Heartbeat, MachineUsage, RunRequested, RunStarted
 from engines.runs.machine import LONGEST_GAP_SECONDS, MachineHistory
 from tui.widgets import usage
+from tui.widgets.strips import machine as machine_line
 
 
 def fake_gpu(watts: float | None = 200.0, joules: float | None = None) -> GpuReading:
@@ -136,3 +137,14 @@ def test_the_energy_of_a_shared_fake_gpu_is_nobodys_alone() -> None:
     line = usage.gpu(history, machine, energy, 95, False).plain
     assert "energy n/a: the GPU was shared" in line
     assert "kJ" not in line
+
+
+@pytest.mark.parametrize("width", [12, 40, 80, 120, 200])
+def test_the_machines_line_says_a_figure_whole_or_not_at_all(width: int) -> None:
+    machine = MachineHistory()
+    machine.apply(seen(0.0))
+    line = machine_line(machine, width, False).plain
+    assert line.startswith(" machine  CPU  50 %")
+    assert line.endswith(("no NVIDIA driver", " GB", "cores ▄", "▅", "▄"))
+    assert len(line) <= max(width, 32), "the processor always has its place"
+    assert ("no NVIDIA driver" in line) == (width >= 120)

@@ -17,6 +17,7 @@ from tests.conftest import line_of
 from tui.charts.line_chart import Axes, Series, draw, x_of
 from tui.charts.view import View, smoothed, value_at
 from tui.widgets.curves import along, axes, curves, place, reading, whole
+from tui.widgets.overlay import _legend
 from tui.widgets.strips import race
 
 WHOLE = (0.0, 1000.0)
@@ -251,3 +252,13 @@ def test_the_winner_is_who_ended_first_not_who_made_more_steps() -> None:
     colors = {"$pytorch": "red", "$keras": "blue"}
     first, _ = race({"pytorch": early, "keras": late}, 0.0, SeedSeries(), 200, colors, False)
     assert "PyTorch was first by 25.0 s" in first.plain
+
+
+@pytest.mark.parametrize("room", [35, 50, 80])
+def test_an_overlays_legend_says_all_four_figures(room: int) -> None:
+    """35 cells is what a terminal of 80 columns leaves."""
+    histories = [ran("pytorch", 0.5, 100), ran("keras", 0.5, 100)]
+    for name in ("loss", "accuracy"):
+        legend = _legend(name, histories, View(), {"$pytorch": "red", "$keras": "blue"}, False, room).plain
+        assert len(legend) <= room
+        assert legend.count("━━") == legend.count("╍╍") == legend.count("●") == legend.count("◆") == 1

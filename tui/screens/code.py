@@ -102,7 +102,8 @@ class CodeScreen(ShownScreen):
         for i, engine in enumerate(ENGINES):
             text.append(f"{TITLES[engine]} {total(self._pairs, i)} lines", style=f"bold {self.palette[f'${engine}']}")
             text.append("   ")
-        text.append(RULE, style="dim")
+        if text.cell_len + len(RULE) <= self.size.width:
+            text.append(RULE, style="dim")
         return text
 
     def _lit(self) -> dict[str, set[str]]:

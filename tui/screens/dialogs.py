@@ -90,6 +90,7 @@ class HelpDialog(ModalScreen[None]):
         width: 76; max-width: 96%; height: auto; max-height: 92%;
         border: round $primary; padding: 1 2; background: $surface;
     }
+    HelpDialog Static { padding-right: 1; }
     """
 
     def __init__(self, commands: tuple[Command, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -56,8 +56,13 @@ def _legend(
     name: str, histories: Sequence[RunHistory], view: View, colors: dict[str, str], ascii_only: bool, room: int
 ) -> Text:
     """Engine, its line, train, its marker, test; shorter where there is no room."""
-    show = formatting.loss if name == "loss" else formatting.percent
-    for words, names in ((True, True), (False, True), (False, False)):
+    full = formatting.loss if name == "loss" else formatting.percent
+    for words, names, show in (
+        (True, True, full),
+        (False, True, full),
+        (False, False, full),
+        (False, False, _short(name)),
+    ):
         text = Text(no_wrap=True, overflow="ellipsis")
         for i, history in enumerate(histories):
             engine, (train, test) = history.engine, reading(history, name, view)
@@ -70,3 +75,8 @@ def _legend(
         if text.cell_len <= room:
             break
     return text
+
+
+def _short(name: str) -> Callable[[float | None], str]:
+    """Three digits of a loss, or a percentage without its sign, which the axis has."""
+    return lambda value: "–" if value is None else f"{value:.3f}" if name == "loss" else f"{100 * value:.2f}"

@@ -201,4 +201,7 @@ def machine(history: MachineHistory, width: int, ascii_only: bool) -> Text:
         parts.append(" ".join(figures))
     if not usage.gpus:
         parts.append(f"GPU n/a: {usage.gpu_reason}")
-    return Text(" machine  " + "   ".join(parts), no_wrap=True, overflow="ellipsis")
+    text = " machine  " + parts[0]
+    for part in parts[1:]:  # whole or not at all
+        text += f"   {part}" if len(text) + 3 + len(part) <= width else ""
+    return Text(text, no_wrap=True, overflow="ellipsis")
