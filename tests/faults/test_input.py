@@ -26,7 +26,7 @@ from engines.events import EVENTS
 from engines.protocol import ProtocolError, decode_command, decode_event
 from tests.faults.terminal import ROOT, Terminal, app, gone
 from tests.recording import RACE
-from tui import cli, headless, memory
+from tui import answers, cli, headless, memory
 from tui.app import MnistApp
 from tui.charts.line_chart import Axes, Series, draw
 from tui.charts.spark import bar, spark
@@ -247,7 +247,8 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     from tui import bench
 
     for module, names in (
-        (headless, ("train", "parity", "doctor", "presets", "setup", "data", "export")),
+        (headless, ("train",)),
+        (answers, ("parity", "doctor", "presets", "code", "setup", "data", "export")),
         (bench, ("measure",)),
     ):
         for name in names:
