@@ -138,7 +138,7 @@ def test_a_stop_before_the_first_step(engine: str, work: Work, small_config: Tra
     assert violations(worker.events) == []
 
 
-@pytest.mark.parametrize("engine", ["scripted", pytest.param("pytorch", marks=pytest.mark.framework)])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_the_same_seed_gives_the_same_curve(engine: str, work: Work, small_mnist: Path) -> None:
     config = from_settings({"epochs": 1, "batch_size": 64, "data_dir": str(small_mnist), "seed": 5})
     losses = []

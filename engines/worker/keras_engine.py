@@ -81,7 +81,7 @@ class Engine:
 
     @tf.function(jit_compile=False)  # XLA is slower on a CPU and aborts on some GPUs: never left to "auto"
     def _train_steps(self, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-        loss_sum = tf.zeros(())
+        loss_sum = tf.zeros((), tf.float64)  # exact, however many steps a call has
         correct = tf.zeros(())
         for step in tf.range(first, last):
             images, labels = self.batch(step)
@@ -93,7 +93,7 @@ class Engine:
                 loss = tf.reduce_mean(losses)
             gradients = tape.gradient(loss, self.model.trainable_variables)
             self.optimizer.apply(gradients, self.model.trainable_variables)
-            loss_sum += tf.reduce_sum(losses)
+            loss_sum += tf.cast(tf.reduce_sum(losses), tf.float64)
             correct += tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == labels, tf.float32))
         return loss_sum, correct
 

@@ -77,7 +77,7 @@ class Engine:
     def train_steps(self, first: int, last: int) -> tuple[float, float]:
         """Train steps first..last-1 of the epoch; returns the sum of losses and the number of right answers."""
         self.model.train()
-        loss_sum = torch.zeros((), device=self.device)
+        losses = []  # summed as doubles, so exactly, however many steps a call has; a Mac's GPU has no doubles
         correct = torch.zeros((), device=self.device)
         for step in range(first, last):
             images, labels = self.batch(step)
@@ -88,9 +88,9 @@ class Engine:
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             self.optimizer.step()
-            loss_sum += loss.detach() * len(labels)
+            losses.append(loss.detach() * len(labels))
             correct += (logits.argmax(dim=1) == labels).sum()
-        return loss_sum.item(), correct.item()  # the call's one synchronisation with the device
+        return sum(torch.stack(losses).tolist()), correct.item()  # the call's one synchronisation with the device
 
     # Evaluate
 

@@ -86,6 +86,10 @@ class Terminal:
         """Until the text is on the screen."""
         self.wait_until(lambda: any(text in line for line in self.screen.display), f"on the screen: {text!r}", timeout)
 
+    def wait_for_the_end(self) -> None:
+        """Until both lanes of the race have finished: before that, leaving asks first."""
+        self.wait_until(lambda: sum("finished" in line for line in self.screen.display) >= 2, "both finished")
+
     def wait_for_checkpoints(self) -> None:
         """Until both engines have one to go on from."""
         self.wait_until(lambda: len(list(self.runs.glob("*/*.npz"))) == 2, "two checkpoints")

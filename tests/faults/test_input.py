@@ -404,7 +404,7 @@ def test_lines_without_utf8(train: list[str]) -> None:
 @pytest.mark.fault("input", "no UTF-8: the screen is drawn in ASCII")
 def test_the_screen_without_utf8(train: list[str], tmp_path: Path) -> None:
     terminal = Terminal([*COMMAND, "--start", *train], tmp_path, **C_LOCALE)
-    terminal.wait_for("finished")
+    terminal.wait_for_the_end()
     terminal.send("l")
     terminal.send("?")
     terminal.wait_for("one convnet")
@@ -421,7 +421,7 @@ def test_no_color(train: list[str], tmp_path: Path) -> None:
     for arguments in (["--start", *train], ["train", *train]):
         terminal = Terminal([*COMMAND, *arguments], tmp_path, NO_COLOR="1", COLORTERM="truecolor")
         if arguments[0] == "--start":
-            terminal.wait_for("finished")
+            terminal.wait_for_the_end()
             terminal.send("q")
         assert terminal.ended(40) == 0
         colored = [match for match in COLORS.finditer(terminal.written) if not match[1] or len(set(match.groups())) > 1]
