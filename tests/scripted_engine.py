@@ -57,7 +57,8 @@ class Engine:
             logits = x @ self.kernel
             p = np.exp(logits - logits.max(axis=1, keepdims=True))
             p /= p.sum(axis=1, keepdims=True)
-            loss_sum += float(np.float32(-np.log(p[np.arange(len(y)), y] + 1e-12).sum()))  # in single precision, as the frameworks
+            losses = -np.log(p[np.arange(len(y)), y] + 1e-12)
+            loss_sum += float(np.float32(losses.sum()))  # in single precision, so that sums of sums are exact
             correct += float((p.argmax(axis=1) == y).sum())
             p[np.arange(len(y)), y] -= 1
             self.kernel -= 0.1 * self.rates[step] * self.random.uniform(0.9, 1.1) * x.T @ p / len(y)
