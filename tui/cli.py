@@ -7,11 +7,14 @@ import codecs
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
 
 from tui import options as known
 from tui.options import UsageError
+
+TYPE_CHECKING = False  # typing's own would take as long as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, NoReturn
 
 PROGRAM = "mnist-tui"
 
