@@ -96,8 +96,6 @@ class MnistApp(App[None]):
             )
         self.train_screen = TrainScreen(self.session, ascii_only=ascii_only)
         self._ascii_only = ascii_only
-        for name in SCREENS:
-            self.add_mode(name, partial(self._make_screen, name))
         self.test_digits = TestDigits(cache_dir or paths.cache_dir())
         self._start_at_once = start
         self._resume = resume
@@ -143,6 +141,10 @@ class MnistApp(App[None]):
         """Say something at the side; a bracket in a file's name is a bracket, never markup."""
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
+    def get_default_screen(self) -> Screen[Any]:
+        """Train. Were it a mode like the others, Textual would read the style sheets once more before the first paint."""
+        return self.train_screen
+
     def _make_screen(self, name: str) -> Screen[Any]:
         """A screen, when it is first opened: the others are not imported before."""
         if name == "code":
@@ -172,6 +174,8 @@ class MnistApp(App[None]):
 
     def on_mount(self) -> None:
         """Hear signals, begin to draw, and let the frameworks import while the user reads."""
+        for name in SCREENS:
+            self.add_mode(name, partial(self._make_screen, name))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, self.leave, 128 + number)
