@@ -108,6 +108,11 @@ class Control:
                     return command
         return None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing has been commanded yet."""
+        return self._inbox.empty()
+
     def poll(self) -> None:
         """Obey what was commanded since the last step, waiting here while paused. Raises ShuttingDown."""
         while self._take(block=self._paused) is not None or self._paused:
@@ -242,6 +247,8 @@ def main(argv: list[str]) -> int:
         import_seconds=seconds,
     )
     trainer = Trainer(module, devices, options.threads, control)
+    if control.idle:  # while the user still reads; a run that waits is its own rehearsal
+        trainer.rehearse()
     while (start := control.wait_for_start()) is not None:
         trainer.run(start)
         control.run_id = ""

@@ -5,7 +5,8 @@ The engine does the arithmetic and knows nothing of events; this module does the
 The clocks, the same for both:
 - `train_seconds` is the time spent inside `train_steps`, which returns with the device synchronised. Nothing else is in it: no
   evaluation, no pause, no prediction, no checkpoint, no event.
-- `first_step_seconds` is the run's first step alone, which traces, compiles and warms up; it is not in `train_seconds`.
+- `first_step_seconds` is the run's first step alone, which traces, compiles and warms up, what the worker's
+  rehearsal has not done before; it is not in `train_seconds`.
 - `import_seconds`, and the seconds of DataReady, ModelReady and EvalCompleted, are each their own.
 - Wall time begins when the run is asked for and ends with its last event.
 
@@ -14,6 +15,7 @@ A resumed run carries its clocks on; what passed between the interruption and th
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import time
@@ -71,6 +73,14 @@ class Trainer:
         self._control = control
         self._digits: tuple[tuple[str, str, int], Digits] | None = None
         control.recall = self.recall
+
+    def rehearse(self) -> None:
+        """One step on one blank digit, forgotten at once: the imports and traces that a framework puts off until then are done."""
+        config = TrainConfig(device="cpu")
+        with contextlib.suppress(Exception):  # what fails here fails again in the run, and is told there
+            engine = self._module.Engine(config, no_digits(), recipe.initial_weights(0))
+            engine.start_epoch(np.zeros(1, np.int64), np.zeros(1, np.float32))
+            engine.train_steps(0, 1)
 
     def run(self, start: Start) -> None:
         """Train; says exactly one RunFinished or RunFailed, unless the worker is told to end."""
