@@ -75,6 +75,8 @@ class RunRequested(Event):
     """Start was sent: second 0 of the run's wall clock. Synthesised by the supervisor."""
 
     config: TrainConfig
+    build: str = ""
+    """Which mnist-tui: `engines.version.build`. Empty in recordings older than this field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ from engines.events import (
     WorkerSpawned,
 )
 from engines.protocol import MAX_LINE_BYTES, ProtocolError, decode_event, encode
+from engines.version import build
 
 SHUTDOWN_SECONDS = 2.0
 """From Shutdown to SIGTERM."""
@@ -110,7 +111,8 @@ class Supervisor:
             now = time.monotonic()
             shift = now - past[-1].t if past else 0.0
             began = past[0].t + shift if past else now
-            self.publish(RunRequested(engine=self.spec.name, run_id=run_id, t=began, config=config))
+            asked = RunRequested(engine=self.spec.name, run_id=run_id, t=began, config=config, build=build())
+            self.publish(asked)
             for event in past[1:]:
                 self.publish(dataclasses.replace(event, run_id=run_id, t=event.t + shift))
         self.send(Start(run_id=run_id, config=config, run_dir=run_dir, resume=resume))

@@ -1,3 +1,27 @@
 """The version, in a module of its own so that `--version` imports nothing else."""
 
 __version__ = "0.1.0"
+
+_built: list[str] = []
+
+
+def build() -> str:
+    """The version, and in a checkout the commit that its files are of: "0.1.0 at 159df7a", with "-dirty" for changed files.
+
+    Asks git once.
+    """
+    if not _built:
+        _built.append(__version__)
+        from pathlib import Path
+
+        home = Path(__file__).resolve().parents[1]
+        if (home / ".git").exists():
+            import subprocess
+
+            command = ["git", "-C", str(home), "describe", "--always", "--dirty", "--exclude=*"]
+            try:
+                said = subprocess.run(command, capture_output=True, text=True, timeout=2, check=True).stdout.strip()
+            except (OSError, subprocess.SubprocessError):
+                return __version__
+            _built[0] = f"{__version__} at {said}"
+    return _built[0]

@@ -13,7 +13,6 @@ from engines.api import (
     TITLES,
     MachineHistory,
     RunHistory,
-    __version__,
     badge,
     energy_joules,
     p_text,
@@ -106,7 +105,7 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
                 row("CPU threads", lambda h: str(h.started.num_threads) if h.started else "n/a: not started"),
                 row("digits SHA-256", lambda h: h.data.sha256[:16] if h.data else "n/a: not loaded"),
                 row("run", lambda h: h.run_id),
-                row("mnist-tui", lambda _: __version__),
+                row("mnist-tui", lambda h: h.build or "n/a: not recorded"),
             ),
         ),
     )  # fmt: skip

@@ -108,6 +108,8 @@ class RunHistory:
     def _forget_run(self) -> None:
         self.run_id = ""
         self.config: TrainConfig | None = None
+        self.build = ""
+        """Of mnist-tui, which ran it."""
         self.requested_t: float | None = None
         self.ended_t: float | None = None
         self.paused_seconds = 0.0
@@ -164,6 +166,7 @@ class RunHistory:
             case RunRequested():
                 self._forget_run()
                 self.run_id, self.config, self.requested_t = event.run_id, event.config, event.t
+                self.build = event.build
                 self.failure = None
                 self._enter(LOADING if self.worker else IMPORTING, event.t)
             case WorkerSpawned():
