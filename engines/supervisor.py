@@ -11,8 +11,10 @@ import contextlib
 import dataclasses
 import os
 import selectors
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections import deque
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines.causes import cause, doing
 from engines.config import TrainConfig
 from engines.events import (
     TERMINAL,
@@ -34,6 +37,9 @@ from engines.events import (
     WorkerExited,
     WorkerSpawned,
 )
+from engines.lines import Allowance, Lines
+from engines.monitors.limits import oom_kills
+from engines.printed import Printed
 from engines.protocol import MAX_LINE_BYTES, ProtocolError, decode_event, encode
 from engines.version import build
 
@@ -41,8 +47,12 @@ SHUTDOWN_SECONDS = 2.0
 """From Shutdown to SIGTERM."""
 TERM_SECONDS = 1.0
 """From SIGTERM to SIGKILL."""
-LOG_TAIL_LINES = 20
-MAX_LOG_CHARACTERS = 2_000
+EVENTS_PER_SECOND = 2_000
+"""A worker that says more must wait. Ten times what the shortest epochs on a GPU give; what decoding them costs stays small."""
+BYTES_PER_EVENT = 4_096
+"""A longer event counts as several."""
+SAVED_SECONDS = 5
+"""After silence, so many seconds' events may come at once."""
 
 _WORKER = Path(__file__).parent / "worker" / "__main__.py"
 
@@ -90,8 +100,13 @@ class Supervisor:
         self._ending_since: float | None = None
         self._killed_on_purpose = False
         self._gone = False
-        self._log_tail: deque[str] = deque(maxlen=LOG_TAIL_LINES)
-        self._fatal_error = ""
+        self._ended_run = ""
+        self._doing = f"while importing {spec.title}"
+        """What the worker was doing when it was last heard."""
+        self._printed = Printed(lambda stream, text: self.publish(self._synthesised(LogLine, stream=stream, text=text)))
+        self._events = Allowance(EVENTS_PER_SECOND, EVENTS_PER_SECOND * SAVED_SECONDS)
+        self._held_back = False
+        self._oom_kills: int | None = None
         self._wake_r, self._wake_w = os.pipe()
         os.set_blocking(self._wake_w, False)
 
@@ -145,11 +160,15 @@ class Supervisor:
     def run(self) -> None:
         """Start the worker and stay until it has ended; says WorkerExited last, whatever happens."""
         protocol_r, protocol_w = os.pipe()
+        self._oom_kills = oom_kills()
+        scratch = ""
         try:
-            process = self._spawn(protocol_w)
+            scratch = tempfile.mkdtemp(prefix="mnist-tui-")
+            process = self._spawn(protocol_w, scratch)
         except OSError as error:
             with self._lock:
                 self._gone = True
+            shutil.rmtree(scratch, ignore_errors=True)
             os.close(protocol_r)
             self._fail("missing-interpreter", f"{self.spec.python} could not be started: {error.strerror or error}.")
             self.publish(self._synthesised(WorkerExited, returncode=None, signal="", log_tail=()))
@@ -159,9 +178,11 @@ class Supervisor:
         try:
             self._pump(process, protocol_r)
         finally:
-            self._signal(signal.SIGKILL)  # also what the worker left in its process group
-            self._process = None
+            with self._lock:  # once it is reaped, its number may be anybody's: nobody may signal it any more
+                self._signal(signal.SIGKILL)  # also what the worker left in its process group
+                self._process = None
             process.wait()
+            shutil.rmtree(scratch, ignore_errors=True)
             os.close(protocol_r)
             for pipe in (process.stdin, process.stdout, process.stderr):
                 with contextlib.suppress(OSError):
@@ -169,7 +190,7 @@ class Supervisor:
                         pipe.close()
             self._say_exit(process.returncode)
 
-    def _spawn(self, protocol_w: int) -> subprocess.Popen[bytes]:
+    def _spawn(self, protocol_w: int, scratch: str) -> subprocess.Popen[bytes]:
         arguments = [self.spec.name, "--protocol-fd", str(protocol_w), "--module", self.spec.module]
         process = subprocess.Popen(
             [self.spec.python, str(_WORKER), *arguments, "--threads", str(self.threads), *self._arguments],
@@ -177,7 +198,7 @@ class Supervisor:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=[protocol_w],
-            env=self._environment(),
+            env=self._environment(scratch),
             start_new_session=True,  # the terminal's signals are for the app alone
             bufsize=0,
         )
@@ -188,11 +209,13 @@ class Supervisor:
         self.publish(self._synthesised(WorkerSpawned, pid=process.pid, interpreter=self.spec.python))
         return process
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, scratch: str) -> dict[str, str]:
         environment = dict(os.environ)
         environment.pop("PYTHONHOME", None)
         environment.update(
             MNIST_TUI_CACHE_DIR=str(self._cache_dir),
+            MNIST_TUI_SCRATCH=scratch,
+            TMPDIR=scratch,  # TensorFlow writes the code there that it makes of ours, and leaves it when it is killed
             PYTHONUNBUFFERED="1",
             PYTHONFAULTHANDLER="1",
             OMP_NUM_THREADS=str(self.threads),
@@ -210,58 +233,43 @@ class Supervisor:
         assert process.stdin
         assert process.stdout
         assert process.stderr
-        stdin = process.stdin.fileno()
-        buffers = {protocol_r: bytearray(), process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
-        streams = {process.stdout.fileno(): "stdout", process.stderr.fileno(): "stderr"}
+        stdin, stdout, stderr = process.stdin.fileno(), process.stdout.fileno(), process.stderr.fileno()
+        said = Lines(MAX_LINE_BYTES)
         pending = bytearray()
+        unread = {protocol_r, stdout, stderr}
         with selectors.DefaultSelector() as selector:
-            for fd in (*buffers, self._wake_r):
+            for fd in (stdout, stderr, protocol_r, self._wake_r):
                 os.set_blocking(fd, False)
                 selector.register(fd, selectors.EVENT_READ)
             os.set_blocking(stdin, False)
             while True:
                 exited = _has_exited(process)
-                ready = selector.select(0.0 if exited else 0.2)
-                got = [key.fd for key, _ in ready if key.fd != self._wake_r]
-                if len(got) < len(ready):
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(self._wake_r, 4096)
-                for fd in got:
-                    self._read(fd, buffers[fd], streams.get(fd), selector)
-                if exited and not got:
+                if exited:
+                    self._signal(signal.SIGKILL)  # what it left behind must not go on talking
+                listens = protocol_r in unread and (exited or not self._says_too_much())
+                _watch(selector, protocol_r, selectors.EVENT_READ, wanted=listens)
+                _watch(selector, stdin, selectors.EVENT_WRITE, wanted=bool(pending) and not exited)
+                ready = {key.fd for key, _ in selector.select(0.0 if exited else 0.2)}
+                if self._wake_r in ready:
+                    _read(self._wake_r)
+                heard = ready & unread
+                for fd in heard:
+                    data = _read(fd)
+                    if data == b"":
+                        selector.unregister(fd)
+                        unread.discard(fd)
+                    elif fd == protocol_r:
+                        for line in said.feed(data or b""):
+                            self._hear(line)
+                    else:
+                        self._printed.take(data or b"", "stdout" if fd == stdout else "stderr")
+                if exited and not heard:
                     break
                 pending = self._write(stdin, pending)
-                if pending and stdin not in selector.get_map() and not exited:
-                    selector.register(stdin, selectors.EVENT_WRITE)
-                    buffers[stdin] = bytearray()
-                elif not pending and stdin in selector.get_map():
-                    selector.unregister(stdin)
                 self._climb_ladder()
-        for fd, stream in streams.items():
-            if buffers[fd]:
-                self._log(bytes(buffers[fd]), stream)
-
-    def _read(self, fd: int, buffer: bytearray, stream: str | None, selector: selectors.BaseSelector) -> None:
-        if self._process and self._process.stdin and fd == self._process.stdin.fileno():
-            return
-        try:
-            data = os.read(fd, 1 << 16)
-        except BlockingIOError:
-            return
-        if not data:
-            selector.unregister(fd)
-            return
-        buffer += data
-        *lines, rest = bytes(buffer).split(b"\n")
-        buffer[:] = rest
-        for line in lines:
-            if stream is None:
-                self._hear(line)
-            else:
-                self._log(line, stream)
-        if len(buffer) > MAX_LINE_BYTES:
-            buffer.clear()
-            self._note(f"a line of more than {MAX_LINE_BYTES:,} bytes from the worker was dropped")
+        if said.rest().strip():
+            self._printed.complain("the worker ended in the middle of an event, which is lost")
+        self._printed.finish()
 
     def _write(self, stdin: int, pending: bytearray) -> bytearray:
         while self._to_send:
@@ -286,37 +294,44 @@ class Supervisor:
 
     # What the worker says
 
+    def _says_too_much(self) -> bool:
+        """Whether the worker's events must wait in the pipe, and so the worker with them."""
+        if self._events.left(time.monotonic()) > 0:
+            return False
+        if not self._held_back:
+            self._held_back = True
+            self._printed.complain(f"the worker says more than {EVENTS_PER_SECOND:,} events a second, and has to wait")
+        return True
+
     def _hear(self, line: bytes) -> None:
         if not line.strip():
+            return
+        self._events.take(1 + len(line) // BYTES_PER_EVENT)
+        if len(line) >= MAX_LINE_BYTES:
+            self._printed.complain(f"a line of more than {MAX_LINE_BYTES:,} bytes from the worker was dropped")
             return
         try:
             event = decode_event(line)
         except ProtocolError as error:
-            self._note(f"unreadable line from the worker ({error}): {line[:200].decode(errors='replace')}")
+            self._printed.complain(f"unreadable line from the worker ({error}): {line[:200].decode(errors='replace')}")
             return
         if event.engine != self.spec.name:
-            self._note(f"an event of {event.engine!r} from the worker of {self.spec.name!r} was dropped")
+            self._printed.complain(f"an event of {event.engine!r} from the worker of {self.spec.name!r} was dropped")
             return
         lost = event.seq - self._worker_seq - 1
         if lost > 0:
-            self._note(f"{lost} events of the worker were lost")
+            self._printed.complain(f"{lost} events of the worker were lost")
         self._worker_seq = max(event.seq, self._worker_seq)
         if isinstance(event, TERMINAL):
             event = dataclasses.replace(event, run_id=event.run_id or self._run_id)
+            if event.run_id and event.run_id == self._ended_run:
+                self._printed.complain(f"run {event.run_id} had ended already: {type(event).__name__} was dropped")
+                return
+            self._ended_run = event.run_id
             if event.run_id == self._run_id:
                 self._run_id = ""
+        self._doing = doing(event) or self._doing
         self.publish(event)
-
-    def _log(self, line: bytes, stream: str) -> None:
-        text = line.decode(errors="replace").rstrip("\r").rpartition("\r")[2][:MAX_LOG_CHARACTERS]
-        if text.strip():
-            self._log_tail.append(text)
-            if text.startswith("Fatal Python error"):  # the stacks that follow it may be longer than the tail
-                self._fatal_error = text
-            self.publish(self._synthesised(LogLine, stream=stream, text=text))
-
-    def _note(self, text: str) -> None:
-        self.publish(self._synthesised(LogLine, stream="supervisor", text=text))
 
     def _say_exit(self, returncode: int) -> None:
         with self._lock:
@@ -328,7 +343,7 @@ class Supervisor:
         if self._run_id:
             self._fail(*self._cause(returncode, name))
         self.publish(
-            self._synthesised(WorkerExited, returncode=returncode, signal=name, log_tail=tuple(self._log_tail))
+            self._synthesised(WorkerExited, returncode=returncode, signal=name, log_tail=tuple(self._printed.tail))
         )
         os.close(self._wake_r)
         with self._lock:
@@ -340,20 +355,8 @@ class Supervisor:
             return "interrupted", "The run was cut off because the worker was told to end.", ""
         if self._killed_on_purpose:
             return "killed", "Killed, as you asked.", "Restart starts a new worker."
-        if name == "SIGKILL":
-            return (
-                "crashed",
-                "The worker was killed (SIGKILL).",
-                ("If nobody did that, the system ran out of memory. Restart starts a new worker."),
-            )
-        how = f"was ended by {name}" if name else f"exited with code {returncode}"
-        words = self._fatal_error or (self._log_tail[-1] if self._log_tail else "")
-        last = f" Its last words: {words}" if words else ""
-        return (
-            "crashed",
-            f"The worker {how} in the middle of the run.{last}",
-            ("The log has the details. Restart starts a new worker."),
-        )
+        oom_killed = (oom_kills() or 0) > (self._oom_kills or 0)
+        return cause(returncode, name, self._doing, self._printed.last_words, oom_killed=oom_killed)
 
     def _fail(self, kind: str, message: str, hint: str = "Look at `mnist-tui doctor`.") -> None:
         self.publish(self._synthesised(RunFailed, kind=kind, message=message, hint=hint))
@@ -369,10 +372,11 @@ class Supervisor:
             self._on_event(dataclasses.replace(event, seq=self._seq))
 
     def _signal(self, number: int) -> None:
-        process = self._process
-        if process is not None and process.returncode is None:  # not reaped, so the number is still its own
-            with contextlib.suppress(OSError):
-                os.killpg(process.pid, number)
+        with self._lock, contextlib.suppress(OSError):
+            if (
+                self._process is not None and self._process.returncode is None
+            ):  # not reaped: the number is still its own
+                os.killpg(self._process.pid, number)
 
     def _wake(self) -> None:
         with self._lock, contextlib.suppress(OSError):
@@ -385,3 +389,18 @@ def _has_exited(process: subprocess.Popen[bytes]) -> bool:
     if not hasattr(os, "waitid"):
         return process.poll() is not None
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _read(fd: int) -> bytes | None:
+    """What is there now: None when nothing is, b"" at the end."""
+    try:
+        return os.read(fd, 1 << 16)
+    except BlockingIOError:
+        return None
+
+
+def _watch(selector: selectors.BaseSelector, fd: int, what: int, *, wanted: bool) -> None:
+    if wanted and fd not in selector.get_map():
+        selector.register(fd, what)
+    elif not wanted and fd in selector.get_map():
+        selector.unregister(fd)

@@ -130,8 +130,6 @@ class Session:
         self.series = Series()
         """What the seeds of a series gave so far."""
         self.recorded = False
-        self.problem = ""
-        """Why the run is not kept on disk; empty when it is."""
         self._workers = {spec.name: _Worker(spec) for spec in specs}
         self._launch = launch
         self._cache_dir = cache_dir
@@ -146,6 +144,11 @@ class Session:
         self._machine_seq = 0
         self._sampler = Sampler(self._on_sample)
         self._sampler.start()
+
+    @property
+    def problem(self) -> str:
+        """Why the last run is not kept on disk, or not all of it; empty when it is."""
+        return next((w.directory.problem for w in self._workers.values() if w.directory and w.directory.problem), "")
 
     def now(self) -> float:
         """The present on the events' clock."""
@@ -207,10 +210,8 @@ class Session:
     def _next_heat(self) -> None:
         heat = self._waiting.popleft()
         heat.place.open(self._runs_dir, self._series_id)
-        if heat.place.directory is not None:
-            self.problem = heat.place.directory.problem
-            if next(iter(heat.configs.values())).seeds > 1:
-                self._series_id = self._series_id or heat.place.run_id
+        if heat.place.directory is not None and next(iter(heat.configs.values())).seeds > 1:
+            self._series_id = self._series_id or heat.place.run_id
         for engine in heat.place.configs:
             self._workers[engine].directory = heat.place.directory
         self._quiet_since = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import http.client
 import os
@@ -30,14 +31,23 @@ MD5 = (
 
 CONNECT_SECONDS = 5.0
 """How long a mirror may stay silent."""
+PATIENCE_SECONDS = 20.0
+SLOWEST_BYTES_PER_SECOND = 2_000
+"""A mirror that gives less than this for longer than `PATIENCE_SECONDS` is as good as silent."""
 PROGRESS_SECONDS = 0.05
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM})
+"""What no other mirror can help against: the folder."""
 
 Progress = Callable[[int, int, str], None]
 Cancelled = Callable[[], bool]
 
 
 def download(folder: Path, on_progress: Progress, cancelled: Cancelled) -> None:
-    """Put the four files into the folder. Raises DataError when no mirror gave them, DataCancelled."""
+    """Put the four files into the folder.
+
+    Raises DataError when no mirror gave them, OSError when the folder can't hold them, DataCancelled.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock", cancelled):
         missing = [i for i in range(len(PARTS)) if not _is_whole(folder / f"{PARTS[i]}.gz", MD5[i])]
@@ -49,7 +59,9 @@ def download(folder: Path, on_progress: Progress, cancelled: Cancelled) -> None:
                     done = total - sum(SIZES[j] for j in missing)
                     _fetch(mirror, i, folder, done, total, on_progress, cancelled)
                     missing.remove(i)
-            except (OSError, http.client.HTTPException, DataError) as error:
+            except (OSError, ValueError, http.client.HTTPException, DataError) as error:
+                if isinstance(error, OSError) and error.errno in NO_ROOM:
+                    raise
                 reasons.append(f"{mirror}: {_reason(error)}")
             if not missing:
                 return
@@ -73,11 +85,15 @@ def _fetch(
     name = f"{PARTS[i]}.gz"
     part = folder / f".{name}.part"
     digest, done, said = hashlib.md5(usedforsecurity=False), 0, 0.0
+    began = time.monotonic()
     try:
         with urllib.request.urlopen(mirror + name, timeout=CONNECT_SECONDS) as answer, open(part, "wb") as file:
-            while chunk := answer.read(1 << 16):
+            while chunk := answer.read1(1 << 16):
                 if cancelled():
                     raise DataCancelled
+                took = time.monotonic() - began
+                if took > PATIENCE_SECONDS and done < took * SLOWEST_BYTES_PER_SECOND:
+                    raise DataError(f"{name} came too slowly")
                 digest.update(chunk)
                 file.write(chunk)
                 done += len(chunk)
@@ -88,6 +104,8 @@ def _fetch(
                     on_progress(before + done, total, mirror)
             file.flush()
             os.fsync(file.fileno())
+        if done < SIZES[i]:
+            raise DataError(f"{name} ended after {done:,} of {SIZES[i]:,} bytes")
         if digest.hexdigest() != MD5[i]:
             raise DataError(f"{name} is not the published file")
         os.replace(part, folder / name)

@@ -8,6 +8,7 @@ database"). 70,000 of them, so that the work is the same size as MNIST's.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -120,7 +121,8 @@ def load_drawn(cache_dir: Path, on_progress: Progress, cancelled: Cancelled) -> 
             digits = _cached(path)
             if digits is None:
                 digits = _draw_all(on_progress, cancelled)
-                _keep(digits, path)
+                with contextlib.suppress(OSError):  # a full cache: they are drawn again next time
+                    _keep(digits, path)
             return digits
     except OSError:
         return _draw_all(on_progress, cancelled)
@@ -145,7 +147,7 @@ def _cached(path: Path) -> Digits | None:
 
 
 def _keep(digits: Digits, path: Path) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.part")
     try:
         with open(part, "wb") as file:
             np.savez(

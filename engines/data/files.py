@@ -7,6 +7,7 @@ The IDX format: two zero bytes, a type code (8 for unsigned bytes), the number o
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zipfile
 import zlib
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib import format as npy
 
 from engines.data.digits import DataError, Digits
 from engines.data.sources import PARTS, Found, part_file
@@ -60,7 +62,7 @@ def read_idx(path: Path, dimensions: int) -> Array:
             shape = struct.unpack(f">{dimensions}I", header[4:])
             if not 0 < shape[0] <= MAX_COUNT or shape[1:] not in ((), (28, 28)):
                 raise DataError(f"{path} has the shape {shape}, which is not MNIST's.", _HINT)
-            size = int(np.prod(shape))
+            size = math.prod(shape)
             content = file.read(size + 1)  # one more than allowed, to see whether there is more
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} can't be read: {error}.", _HINT) from error
@@ -71,21 +73,28 @@ def read_idx(path: Path, dimensions: int) -> Array:
 
 
 def _read_npz(path: Path) -> tuple[Array, Array, Array, Array]:
+    members = (("x_train", 3), ("y_train", 1), ("x_test", 3), ("y_test", 1))
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = [archive[name] for name in ("x_train", "y_train", "x_test", "y_test")]
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        zipfile.BadZipFile,
-        zlib.error,
-        AttributeError,
-        TypeError,
-    ) as error:
+        with zipfile.ZipFile(path) as archive:
+            arrays = [_read_member(archive, name, dimensions, path) for name, dimensions in members]
+    except DataError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy have many ways to say that a file is damaged
         raise DataError(f"{path} can't be read as Keras' mnist.npz: {error}.", _HINT) from error
-    for array, dimensions in zip(arrays, (3, 1, 3, 1), strict=True):
-        if array.dtype != np.uint8 or array.ndim != dimensions or array.shape[1:] not in ((), (28, 28)):
-            raise DataError(f"{path} holds arrays that are not MNIST's.", _HINT)
-    return tuple(np.ascontiguousarray(array) for array in arrays)  # type: ignore[return-value]  # four of them
+    return arrays[0], arrays[1], arrays[2], arrays[3]
+
+
+def _read_member(archive: zipfile.ZipFile, name: str, dimensions: int, path: Path) -> Array:
+    """One array; its header is judged before any of its bytes is unpacked, and no pickle is ever one of them."""
+    with archive.open(f"{name}.npy") as file:
+        version = npy.read_magic(file)
+        header = npy.read_array_header_1_0(file) if version == (1, 0) else npy.read_array_header_2_0(file)
+        shape, fortran_order, dtype = header
+        shaped = len(shape) == dimensions and 0 < shape[0] <= MAX_COUNT and shape[1:] in ((), (28, 28))
+        if dtype != np.uint8 or fortran_order or not shaped:
+            raise DataError(f"{path} holds a {name} that is not MNIST's: {dtype} of the shape {shape}.", _HINT)
+        size = math.prod(shape)
+        content = file.read(size + 1)
+    if len(content) != size:
+        raise DataError(f"{path} holds a {name} that is {'cut short' if len(content) < size else 'too long'}.", _HINT)
+    return np.frombuffer(bytearray(content), np.uint8).reshape(shape)

@@ -97,6 +97,16 @@ def memory_used(root: Path = ROOT) -> int | None:
     return None
 
 
+def oom_kills(root: Path = ROOT) -> int | None:
+    """How many processes of this cgroup, and of those in it, were killed because memory ran out; None when it does not tell."""
+    for directory in _cgroups("memory", root):
+        for name in ("memory.events", "memory.oom_control"):
+            killed = _stat(directory / name, "oom_kill")
+            if killed is not None:
+                return killed
+    return None
+
+
 def _tightest(controller: str, read_limit: Callable[[Path], float | None], root: Path) -> tuple[float, Path] | None:
     limits = [(limit, at) for at in _cgroups(controller, root) if (limit := read_limit(at)) is not None]
     return min(limits, key=lambda found: found[0], default=None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import json
 import os
 import threading
@@ -16,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engines.events import TERMINAL, Event, Heartbeat
+from engines.events import TERMINAL, EpochCompleted, Event, Heartbeat, MachineUsage
 from engines.protocol import ProtocolError, decode_event, encode, to_plain
 from engines.runs.comparison import badge, verdict
 from engines.runs.history import RunHistory
@@ -42,7 +43,8 @@ class RunDirectory:
         """Why nothing (more) is kept; empty when all is well."""
         self._lock = threading.Lock()
         self._histories = {engine: RunHistory(engine) for engine in configs}
-        self._events: Any = None
+        self._events: int | None = None
+        """The descriptor of events.jsonl, unbuffered: whatever ends the app, what was written is on disk."""
         try:
             folder.mkdir(parents=True)
             self._write_whole(
@@ -55,11 +57,13 @@ class RunDirectory:
                     "engines": {engine: to_plain(config) for engine, config in configs.items()},
                 },
             )
-            self._events = open(folder / "events.jsonl", "a", encoding="utf-8", buffering=1)  # noqa: SIM115  # for the run
+            self._events = os.open(
+                folder / "events.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
+            )
             with contextlib.suppress(OSError):  # some network file systems know no locks
                 fcntl.flock(self._events, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with this process, however that ends
         except OSError as error:
-            self._give_up(error)
+            self._give_up("This run is not kept", error)
 
     def keep(self, event: Event) -> None:
         """Append one event; from any thread. The end of the last engine's run closes the recording with its summary."""
@@ -71,22 +75,38 @@ class RunDirectory:
             if self._events is None:
                 return
             try:
-                self._events.write(encode(event) + "\n")
+                _write(self._events, encode(event).encode() + b"\n")
+                if isinstance(event, (EpochCompleted, MachineUsage, *TERMINAL)):
+                    os.stat(self.folder / "events.jsonl")  # writing to a file that was deleted succeeds
                 if isinstance(event, TERMINAL) and all(h.ended_t is not None for h in self._histories.values()):
-                    self._events.close()
+                    os.close(self._events)
                     self._events = None
                     self._write_whole("summary.json", _summaries(self._histories))
             except OSError as error:
-                self._give_up(error)
+                self._give_up("The record of this run breaks off here", error)
 
     def _write_whole(self, name: str, content: Any) -> None:
         part = self.folder / f".{name}.part"
-        part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(part, self.folder / name)
+        try:
+            with open(part, "w", encoding="utf-8") as file:
+                file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, self.folder / name)
+        finally:
+            part.unlink(missing_ok=True)
 
-    def _give_up(self, error: OSError) -> None:
-        self._events = None
-        self.problem = f"This run is not kept: {self.folder}: {error.strerror or error}."
+    def _give_up(self, what: str, error: OSError) -> None:
+        if self._events is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._events)
+            self._events = None
+        self.problem = f"{what}: {self.folder}: {error.strerror or error}."
+
+
+def _write(fd: int, line: bytes) -> None:
+    while line:
+        line = line[os.write(fd, line) :]
 
 
 def _summaries(histories: Mapping[str, RunHistory]) -> dict[str, Any]:
@@ -148,7 +168,7 @@ def events_file(run: str, runs_dir: Path) -> Path:
         if candidate.is_file():
             return candidate
     if run and "/" not in run and runs_dir.is_dir():
-        matches = sorted(runs_dir.glob(f"{run.replace('*', '')}*/events.jsonl"))
+        matches = sorted(runs_dir.glob(f"{glob.escape(run)}*/events.jsonl"))
         if matches:
             return matches[-1]
     raise FileNotFoundError(run)

@@ -84,6 +84,8 @@ class RunHistory:
     def __init__(self, engine: str) -> None:
         self.engine = engine
         self.last_t = 0.0
+        self.heard_t = 0.0
+        """When the worker itself was last heard; what is measured of it, and what its parent says of it, is no sign of life."""
         self.pid: int | None = None
         self.interpreter = ""
         self.spawned_t = 0.0
@@ -146,6 +148,8 @@ class RunHistory:
     def apply(self, event: Event) -> None:
         """Take one event into account."""
         self.last_t = max(self.last_t, event.t)
+        if not (isinstance(event, WorkerUsage) or (isinstance(event, LogLine) and event.stream == "supervisor")):
+            self.heard_t = self.last_t
         match event:
             case TrainProgress():
                 self._take_progress(event)
@@ -339,7 +343,7 @@ class RunHistory:
 
     def silent_seconds(self, now: float) -> float | None:
         """How long a living worker has said nothing, when that is longer than its heart should take."""
-        silent = now - self.last_t
+        silent = now - self.heard_t
         return silent if self.alive and silent > HEARTBEAT_LOST_SECONDS else None
 
 

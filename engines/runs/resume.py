@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engines.config import TITLES, ConfigError, TrainConfig, problems
+from engines.config import ENGINES, TITLES, ConfigError, TrainConfig, problems
 from engines.events import (
     DataReady,
     Diverged,
@@ -63,7 +63,9 @@ def pasts(folder: Path, changes: Mapping[str, Any], engines: frozenset[str] = fr
             )
     try:
         kept = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        configs = {str(engine): from_plain(TrainConfig, plain) for engine, plain in kept["engines"].items()}
+        configs = {
+            engine: from_plain(TrainConfig, kept["engines"][engine]) for engine in ENGINES if engine in kept["engines"]
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ProtocolError) as error:
         raise ResumeError(f"{folder} holds no run that can be resumed: {error}.") from error
     found = {}

@@ -23,7 +23,7 @@ if not __package__:
     sys.modules["engines"] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(sys.modules["engines"])
 
-from engines.worker.control import main
+from engines.worker.control import leave, main
 
 if __name__ == "__main__":
     if sys.argv[1] == "--plain":
@@ -31,4 +31,4 @@ if __name__ == "__main__":
 
         plain.main(*sys.argv[2:])
         os._exit(0)
-    os._exit(main(sys.argv[1:]))  # a framework may take seconds, or crash, to come down; nothing is left to do
+    leave(main(sys.argv[1:]))

@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
@@ -16,9 +17,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
-from engines.config import TITLES
 from engines.events import (
     Command,
     Event,
@@ -39,6 +39,7 @@ from engines.events import (
     WorkerReady,
 )
 from engines.protocol import ProtocolError, decode_command, encode
+from engines.worker import needs
 
 HEARTBEAT_SECONDS = 1.0
 LAST_WORD_SECONDS = 1.5
@@ -91,7 +92,7 @@ class Control:
                 while line:
                     line = line[os.write(self._protocol_fd, line) :]
             except OSError:
-                os._exit(0)
+                leave()
 
     def warn(self, text: str) -> None:
         """Say something for people that is no failure."""
@@ -195,7 +196,7 @@ class Control:
     def _end(self) -> None:
         self._shutdown.set()
         self._inbox.put(Shutdown())
-        timer = threading.Timer(LAST_WORD_SECONDS, os._exit, args=(0,))
+        timer = threading.Timer(LAST_WORD_SECONDS, leave)
         timer.daemon = True
         timer.start()
 
@@ -206,6 +207,13 @@ class Control:
                 with contextlib.suppress(Exception):  # a figure that can't be had must not stop the heart
                     memory = self.model.device_memory_bytes()
             self.emit(Heartbeat, device_memory_bytes=memory)
+
+
+def leave(code: int = 0) -> NoReturn:
+    """End now, and take along what is in the scratch folder: a framework may take seconds to come down, or crash."""
+    if scratch := os.environ.get("MNIST_TUI_SCRATCH"):
+        shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(code)
 
 
 def main(argv: list[str]) -> int:
@@ -228,12 +236,13 @@ def main(argv: list[str]) -> int:
     control.start()
     try:
         module, seconds = _load(options.module)
+        needs.check(options.engine)
         framework = module.framework()
         module.set_threads(options.threads)
         devices = module.devices()
         from engines.worker.trainer import Trainer
-    except Exception as error:
-        control.emit(RunFailed, **_import_failure(options.engine, error))
+    except (Exception, SystemExit) as error:
+        control.emit(RunFailed, **needs.failure(options.engine, error))
         return 1
     if options.exam or options.describe:
         return _answer_once(module, options, control)
@@ -289,17 +298,3 @@ def _load(module: str) -> tuple[ModuleType, float]:
     else:
         loaded = importlib.import_module(module)
     return loaded, time.perf_counter() - before
-
-
-_INSTALL = {"pytorch": "torch torchvision", "keras": "tensorflow keras"}
-
-
-def _import_failure(engine: str, error: Exception) -> dict[str, str]:
-    title = TITLES.get(engine, engine)
-    install = f"{sys.executable} -m pip install {_INSTALL.get(engine, engine)}"
-    if isinstance(error, ModuleNotFoundError):
-        kind, message, hint = "missing-framework", f"{title} can't start: {error.name} is not installed.", install
-    else:
-        kind, message = "framework", f"{title} is installed but does not import: {type(error).__name__}: {error}"
-        hint = f"See the log; `mnist-tui doctor` looks closer. To install it anew: {install}"
-    return {"kind": kind, "message": message, "hint": hint, "traceback": traceback.format_exc()}

@@ -35,8 +35,7 @@ def load_arrays(path: Path) -> Arrays:
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` make a file beside `path`, with the same ending, then put it in its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Let `write` make a file beside `path`, with the same ending, then put it in its place. The folder must be there."""
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         write(part)

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from engines.causes import says_no_memory
 from engines.config import TrainConfig, for_engine
 from engines.data import DataCancelled, DataError, Digits, load_digits, no_digits
 from engines.events import (
@@ -110,7 +111,7 @@ class Trainer:
             )
         except Exception as error:
             text = f"{type(error).__name__}: {error}".strip()
-            if isinstance(error, (MemoryError, *self._module.OUT_OF_MEMORY)):
+            if isinstance(error, (MemoryError, *self._module.OUT_OF_MEMORY)) or says_no_memory(text):
                 self._fail("out-of-memory", text, "Use a smaller batch size, or free memory on the device.")
             else:
                 self._fail("internal", text, "See the log. Restart tries again.")
@@ -206,6 +207,11 @@ class _Run:
         if self.config.precision == "tf32" and device == "cpu":
             raise DeviceError("tf32 needs a CUDA GPU; on a CPU choose fp32 or bf16.")
         self.config = dataclasses.replace(self.config, device=device)
+        if self.start.run_dir:
+            with contextlib.suppress(
+                OSError
+            ):  # said when there is something to keep; a folder that goes is not made again
+                Path(self.start.run_dir).mkdir(parents=True, exist_ok=True)
         before = time.monotonic()
         self.digits = self.trainer.load(self.config)
         self.control.emit(

@@ -1,0 +1,86 @@
+"""What a worker prints: so many lines a second become log lines, the rest is counted. Printing never waits, so it costs no speed.
+
+What the parent has to complain about goes the same way, for that, too, may come by the million.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from engines.lines import Allowance, Lines
+
+TAIL_LINES = 20
+MAX_CHARACTERS = 2_000
+"""Of a line, in the log."""
+MAX_BYTES = 2**16
+"""Of a line, read."""
+PER_SECOND = 100
+SAVED_SECONDS = 5
+"""After silence, so many seconds' lines may come at once; the lines not kept are counted as often as that."""
+
+
+class Printed:
+    """One worker's stdout and stderr."""
+
+    def __init__(self, say: Callable[[str, str], None]) -> None:
+        """`say(stream, text)` is called for each line that is kept; the stream is "stdout", "stderr" or "supervisor"."""
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self.last_words = ""
+        """The last line that the worker printed by itself."""
+        self._say = say
+        self._lines = {"stdout": Lines(MAX_BYTES), "stderr": Lines(MAX_BYTES)}
+        self._allowance = Allowance(PER_SECOND, PER_SECOND * SAVED_SECONDS)
+        self._dying = False
+        self._unkept = 0
+        self._counted_t = time.monotonic()
+
+    def take(self, data: bytes, stream: str) -> None:
+        """Read on."""
+        lines = self._lines[stream].feed(data)
+        room = max(int(self._allowance.left(time.monotonic())), 0)
+        for line in lines[:room]:
+            self._keep(line, stream)
+        self._unkept += len(lines[room:])
+        for line in lines[room:][-TAIL_LINES:]:
+            self._read(line)
+        self._count()
+
+    def complain(self, text: str) -> None:
+        """The parent's own remark on what the worker does."""
+        if self._allowance.left(time.monotonic()) >= 1:
+            self._allowance.take()
+            self._say("supervisor", text)
+        else:
+            self._unkept += 1
+            self._count()
+
+    def finish(self) -> None:
+        """The worker has ended."""
+        for stream, lines in self._lines.items():
+            self._keep(lines.rest(), stream)
+        self._count(at_once=True)
+
+    def _keep(self, line: bytes, stream: str) -> None:
+        if text := self._read(line):
+            self._allowance.take()
+            self._say(stream, text)
+
+    def _read(self, line: bytes) -> str:
+        text = line.decode(errors="replace").rstrip("\r").rpartition("\r")[2][:MAX_CHARACTERS]
+        if not text.strip():
+            return ""
+        self.tail.append(text)
+        if text.startswith("Fatal Python error:"):  # from here on, faulthandler speaks
+            self._dying = True
+            self.last_words = self.last_words or text
+        elif not self._dying:
+            self.last_words = text
+        return text
+
+    def _count(self, *, at_once: bool = False) -> None:
+        now = time.monotonic()
+        if self._unkept and (at_once or now > self._counted_t + SAVED_SECONDS):
+            self._say("supervisor", f"{self._unkept:,} more lines are not kept: the worker prints too many")
+            self._unkept, self._counted_t = 0, now
