@@ -45,7 +45,6 @@ class Printed:
         self._unkept += len(lines[room:])
         for line in lines[room:][-TAIL_LINES:]:
             self._read(line)
-        self._count()
 
     def complain(self, text: str) -> None:
         """The parent's own remark on what the worker does."""
@@ -54,13 +53,19 @@ class Printed:
             self._say("supervisor", text)
         else:
             self._unkept += 1
-            self._count()
 
     def finish(self) -> None:
         """The worker has ended."""
         for stream, lines in self._lines.items():
             self._keep(lines.rest(), stream)
-        self._count(at_once=True)
+        self.count(at_once=True)
+
+    def count(self, *, at_once: bool = False) -> None:
+        """Say how many lines were not kept, now and then."""
+        now = time.monotonic()
+        if self._unkept and (at_once or now > self._counted_t + SAVED_SECONDS):
+            self._say("supervisor", f"{self._unkept:,} more lines are not kept: the worker prints too many")
+            self._unkept, self._counted_t = 0, now
 
     def _keep(self, line: bytes, stream: str) -> None:
         if text := self._read(line):
@@ -78,9 +83,3 @@ class Printed:
         elif not self._dying:
             self.last_words = text
         return text
-
-    def _count(self, *, at_once: bool = False) -> None:
-        now = time.monotonic()
-        if self._unkept and (at_once or now > self._counted_t + SAVED_SECONDS):
-            self._say("supervisor", f"{self._unkept:,} more lines are not kept: the worker prints too many")
-            self._unkept, self._counted_t = 0, now

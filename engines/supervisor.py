@@ -266,6 +266,7 @@ class Supervisor:
                 if exited and not heard:
                     break
                 pending = self._write(stdin, pending)
+                self._printed.count()
                 self._climb_ladder()
         if said.rest().strip():
             self._printed.complain("the worker ended in the middle of an event, which is lost")

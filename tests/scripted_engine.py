@@ -1,8 +1,8 @@
 """An engine for tests: softmax regression in numpy, fast enough for hundreds of runs, and it misbehaves on demand.
 
-MNIST_TUI_SCRIPT says how: "crash@5" ends the process by SIGSEGV at step 5, "exit@5" without a word, "garbage@5" writes to every
-descriptor it can find, "raise@5" and "oom@5" raise, "hang@5" never returns, "nan@5" turns the loss into NaN from there on,
-"slow" takes 20 ms a step, "child@5" leaves a process behind, "import" and "missing" fail to import.
+MNIST_TUI_SCRIPT says how, and where: "MISDEED@PLACE", once. The place is a number of steps done, "import", "build", "evaluate" or
+"checkpoint". The misdeeds are in `misbehave`; beside them "missing" fails to import, "slow" takes 20 ms a step, and "nan@5" turns
+the loss into NaN from there on.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -24,11 +25,72 @@ OUT_OF_MEMORY = ()
 MODEL_FILE = "scripted.npy"
 
 _MISDEED, _, _AT = os.environ.get("MNIST_TUI_SCRIPT", "").partition("@")
+_DONE: list[str] = []
 
-if _MISDEED == "import":
-    raise ImportError("libscripted.so.1: cannot open shared object file")
+
+def misbehave(place: str, rehearses: bool = False) -> None:
+    """Do what the script says, if this is the place for it."""
+    if place != _AT or rehearses or _DONE:
+        return
+    _DONE.append(place)
+    match _MISDEED:
+        case "kill" | "crash" | "abort" | "stop":
+            names = {"kill": signal.SIGKILL, "crash": signal.SIGSEGV, "abort": signal.SIGABRT, "stop": signal.SIGSTOP}
+            os.kill(os.getpid(), names[_MISDEED])
+        case "exit":
+            os._exit(3)
+        case "raise":
+            raise RuntimeError("the script says so")
+        case "break":
+            raise ImportError("libscripted.so.1: cannot open shared object file")
+        case "oom":
+            raise MemoryError("no more")
+        case (
+            "devour"
+        ):  # more than an address space under a limit holds; never touched, so it costs nothing where there is none
+            _HELD.append(np.empty(2**34, np.uint8))
+        case "hang":
+            threading.Event().wait()
+        case "child":
+            print("child", subprocess.Popen(["sleep", "600"]).pid, flush=True)
+        case "garbage":
+            sys.stdout.write("\x1b[2J\x1b[31mred\x1b[0m\rlast words\n")
+            sys.stderr.write("on stderr\n")
+            _write_everywhere(
+                b'not json\n{"type":"Nonsense"}\n{"type":"Heartbeat","engine":"somebody","seq":1,"t":0}\n'
+            )
+        case "long":  # ten million bytes in a line
+            _write_everywhere(b"x" * 10_000_000 + b"\n")
+        case "half":
+            _write_everywhere(b'{"type":"Heartbeat","engine":"py')
+            os._exit(3)
+        case "flood":
+            beat = b'{"type":"Heartbeat","engine":"pytorch","seq":1,"t":0}\n'
+            _write_everywhere(beat * 100_000)
+        case "chatter":
+            for i in range(200_000):
+                print("line", i)
+
+
+_HELD: list[np.ndarray] = []
+
+
+def _write_everywhere(content: bytes) -> None:
+    """Into every pipe that this process can find: one of them is the protocol's."""
+    for fd in range(3, 20):
+        left = content
+        try:
+            if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+                continue
+            while left:
+                left = left[os.write(fd, left) :]
+        except OSError:
+            continue
+
+
 if _MISDEED == "missing":
     import a_framework_that_nobody_has  # type: ignore[import-not-found]  # noqa: F401  # that is the test
+misbehave("import")
 
 
 class Engine:
@@ -42,6 +104,8 @@ class Engine:
         self.kernel = np.array(weights["kernel"]) if "kernel" in weights else np.zeros((784, 10))
         self.random = np.random.default_rng(config.seed)
         self.done = 0
+        self.rehearses = len(self.labels) == 1
+        misbehave("build", self.rehearses)
 
     def start_epoch(self, order: np.ndarray, rates: np.ndarray) -> None:
         """Take the permutation and the learning rates."""
@@ -51,7 +115,9 @@ class Engine:
         """Gradient descent on cross-entropy."""
         loss_sum = correct = 0.0
         for step in range(first, last):
-            self.misbehave(step)
+            if _MISDEED == "slow":
+                time.sleep(0.02)
+            misbehave(str(self.done), self.rehearses)
             chosen = self.order[step * self.batch_size : (step + 1) * self.batch_size]
             x, y = self.images[chosen], self.labels[chosen]
             logits = x @ self.kernel
@@ -67,39 +133,9 @@ class Engine:
                 loss_sum = float("nan")
         return loss_sum, correct
 
-    def misbehave(self, step: int) -> None:
-        """Do what the script says, but not in the rehearsal, which has one digit."""
-        if len(self.labels) == 1:
-            return
-        if _MISDEED == "slow":
-            time.sleep(0.02)
-        if not _AT or self.done != int(_AT):
-            return
-        if _MISDEED == "crash":
-            os.kill(os.getpid(), signal.SIGSEGV)
-        elif _MISDEED == "exit":
-            os._exit(3)
-        elif _MISDEED == "raise":
-            raise RuntimeError("the script says so")
-        elif _MISDEED == "oom":
-            raise MemoryError("no more")
-        elif _MISDEED == "hang":
-            threading.Event().wait()
-        elif _MISDEED == "child":
-            print("child", subprocess.Popen(["sleep", "600"]).pid, flush=True)
-        elif _MISDEED == "garbage":
-            sys.stdout.write("\x1b[2J\x1b[31mred\x1b[0m\rlast words\n")
-            sys.stderr.write("on stderr\n")
-            for fd in range(3, 20):
-                try:
-                    os.write(
-                        fd, b'not json\n{"type":"Nonsense"}\n{"type":"Heartbeat","engine":"somebody","seq":1,"t":0}\n'
-                    )
-                except OSError:
-                    continue
-
     def evaluate(self, first: int, last: int) -> np.ndarray:
         """Logits."""
+        misbehave("evaluate")
         return np.asarray(self.test[first:last] @ self.kernel, np.float32)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -114,6 +150,7 @@ class Engine:
 
     def state(self) -> dict[str, np.ndarray]:
         """The random numbers to come."""
+        misbehave("checkpoint")
         return {"random": np.array(json.dumps(self.random.bit_generator.state))}
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:

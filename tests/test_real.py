@@ -34,6 +34,7 @@ def test_one_epoch_of_the_reference_in_both(work: Callable[[str], Worked]) -> No
     assert len({worker.of(EpochStarted)[0].order_sha256 for worker in workers}) == 1
 
 
+@pytest.mark.slow
 def test_the_drawn_digits_teach_to_read_real_ones(work: Callable[[str], Worked], tmp_path: Path) -> None:
     """The reference, trained for two epochs on drawn digits alone, reads at least 90 % of MNIST's (measured: 93.77 %)."""
     images, labels = draw(TRAIN_SIZE, SEED, lambda *_: None, lambda: False)

@@ -60,7 +60,12 @@ def test_an_exit_without_a_word_is_said(work: Work, small_config: TrainConfig, m
 
 @pytest.mark.parametrize(
     ("script", "kind"),
-    [("raise@3", "internal"), ("oom@3", "out-of-memory"), ("import", "framework"), ("missing", "missing-framework")],
+    [
+        ("raise@3", "internal"),
+        ("oom@3", "out-of-memory"),
+        ("break@import", "framework"),
+        ("missing", "missing-framework"),
+    ],
 )
 def test_failures_have_a_kind_and_a_hint(
     script: str, kind: str, work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,238 @@
+"""Workers that die, hang, babble or never come to be, in every phase, and the other engine that does not notice."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engines.config import TrainConfig, from_settings
+from engines.events import (
+    EpochCompleted,
+    EpochStarted,
+    LogLine,
+    RunFailed,
+    RunFinished,
+    TrainProgress,
+    WorkerExited,
+    WorkerReady,
+    WorkerSpawned,
+)
+from engines.grammar import violations
+from engines.runs.history import FAILED, HEARTBEAT_LOST_SECONDS, RunHistory
+from tests.conftest import Worked
+
+Work = Callable[..., Worked]
+
+PHASES = {
+    "import": "while importing pytorch",
+    "build": "while building the model",
+    "0": "in the first step",
+    "15": "epoch 2",
+    "evaluate": "in epoch 1, after step 10",
+    "checkpoint": "after epoch 1",
+}
+"""Place of the misdeed, and what the failure says the worker was doing."""
+DEATHS = {"kill": "SIGKILL", "crash": "SIGSEGV", "abort": "SIGABRT", "exit": "code 3"}
+
+
+@pytest.fixture
+def misdone(work: Work, small_config: TrainConfig, tmp_path: Path) -> Callable[[str], Worked]:
+    """A worker that does what the script says, two short epochs long."""
+
+    def begin(script: str) -> Worked:
+        os.environ["MNIST_TUI_SCRIPT"] = script  # taken back by the fixture `home`
+        worker = work("scripted")
+        (tmp_path / script.replace("@", "-")).mkdir()
+        worker.start(small_config, run_dir=str(tmp_path / script.replace("@", "-")))
+        return worker
+
+    return begin
+
+
+def pane(worker: Worked) -> RunHistory:
+    """What the engine's pane shows: its events, folded."""
+    history = RunHistory("pytorch")
+    for event in worker.events:
+        history.apply(event)
+    return history
+
+
+def dies_clearly(worker: Worked, place: str, how: str) -> None:
+    """Whether its end is one clear state: what happened, in which phase, and what to do."""
+    failed = worker.wait_for(RunFailed)
+    worker.wait_for(WorkerExited)
+    worker.thread.join(10)
+    assert how in failed.message, failed.message
+    assert PHASES[place] in failed.message, failed.message
+    assert "Restart" in failed.hint
+    assert pane(worker).phase == FAILED
+    assert violations(worker.events) == []
+
+
+@pytest.mark.fault("workers", "dies in the midst of its work, without warning")
+@pytest.mark.parametrize(
+    ("death", "place"),
+    [
+        *(("kill", place) for place in PHASES),
+        *((death, "15") for death in DEATHS if death != "kill"),
+        *(
+            pytest.param(death, place, marks=pytest.mark.slow)
+            for death in DEATHS
+            for place in PHASES
+            if death != "kill" and place != "15"
+        ),
+    ],
+)
+def test_a_death_is_a_clear_state(death: str, place: str, misdone: Callable[[str], Worked]) -> None:
+    dies_clearly(misdone(f"{death}@{place}"), place, DEATHS[death])
+
+
+@pytest.mark.fault("workers", "SIGSTOP: a worker that says nothing more")
+@pytest.mark.parametrize("place", ["15", *(pytest.param(p, marks=pytest.mark.slow) for p in PHASES if p != "15")])
+def test_a_stopped_worker_is_silent_not_dead(place: str, misdone: Callable[[str], Worked]) -> None:
+    worker = misdone(f"stop@{place}")
+    pid = worker.wait_for(WorkerSpawned).pid
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+    while not worker.inbox.empty():
+        worker.inbox.get()
+    history = pane(worker)
+    assert history.silent_seconds(history.heard_t + HEARTBEAT_LOST_SECONDS + 1) is not None
+    os.kill(pid, signal.SIGCONT)  # slow is not dead: it goes on
+    assert worker.wait_for(RunFinished).outcome == "completed"
+    worker.finish()
+
+
+@pytest.mark.fault("workers", "out of memory")
+@pytest.mark.parametrize("place", ["build", "15", "evaluate"])
+def test_out_of_memory_is_named(place: str, work: Work, small_config: TrainConfig) -> None:
+    """A limited address space, as `ulimit -v`; the worker itself survives, and trains once it has room."""
+    os.environ["MNIST_TUI_SCRIPT"] = f"devour@{place}"
+    worker = work("scripted")
+    worker.start()
+    pid = worker.wait_for(WorkerReady).pid
+    _, hard = resource.prlimit(pid, resource.RLIMIT_AS)
+    resource.prlimit(pid, resource.RLIMIT_AS, (2**33, hard))
+    worker.start(small_config)
+    failed = worker.wait_for(RunFailed)
+    assert failed.kind == "out-of-memory"
+    assert "smaller batch size" in failed.hint
+    resource.prlimit(pid, resource.RLIMIT_AS, (hard, hard))
+    worker.start(dataclasses.replace(small_config, epochs=1), "again")
+    assert worker.wait_for(RunFinished, until=lambda e: e.run_id == "again").outcome == "completed"
+    worker.finish()
+
+
+@pytest.mark.framework
+@pytest.mark.slow
+@pytest.mark.fault("workers", "out of memory, in the framework itself")
+@pytest.mark.parametrize("engine", ["pytorch", "keras"])
+def test_a_framework_out_of_memory(engine: str, work: Work, small_mnist: Path) -> None:
+    worker = work(engine)
+    config = from_settings({"epochs": 1, "batch_size": 60, "data_dir": str(small_mnist)})
+    worker.start(config)
+    worker.wait_for(RunFinished)
+    pid = worker.of(WorkerReady)[0].pid
+    used = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    _, hard = resource.prlimit(pid, resource.RLIMIT_AS)
+    resource.prlimit(pid, resource.RLIMIT_AS, (used + 2**20, hard))
+    worker.start(dataclasses.replace(config, batch_size=640), "too large")
+    failed = worker.wait_for(RunFailed)
+    assert failed.run_id == "too large"
+    assert failed.kind in ("out-of-memory", "crashed"), failed.message
+    assert failed.hint
+
+
+@pytest.mark.fault("workers", "garbage, half a line, and a line of ten million bytes on the protocol")
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [("garbage@5", "unreadable line"), ("long@5", "bytes from the worker was dropped")],
+)
+def test_babble_is_noted_and_training_goes_on(script: str, said: str, misdone: Callable[[str], Worked]) -> None:
+    worker = misdone(script)
+    assert worker.wait_for(RunFinished).outcome == "completed"
+    assert any(said in line.text for line in worker.of(LogLine))
+    assert all(len(line.text) < 3_000 for line in worker.of(LogLine))
+    worker.finish()
+    assert violations(worker.events) == []
+
+
+@pytest.mark.fault("workers", "half an event, and then the end")
+def test_half_an_event(misdone: Callable[[str], Worked]) -> None:
+    worker = misdone("half@15")
+    dies_clearly(worker, "15", "code 3")
+    assert any("in the middle of an event" in line.text for line in worker.of(LogLine))
+
+
+@pytest.mark.fault("workers", "100,000 events at once, and 200,000 printed lines")
+@pytest.mark.parametrize(("script", "said"), [("flood@5", "has to wait"), ("chatter@5", "more lines are not kept")])
+def test_a_flood_is_held_back(script: str, said: str, work: Work, small_config: TrainConfig) -> None:
+    os.environ["MNIST_TUI_SCRIPT"] = script
+    worker = work("scripted")
+    worker.start(small_config)
+    if script.startswith("chatter"):
+        assert worker.wait_for(RunFinished).outcome == "completed"
+        worker.finish()
+    else:
+        worker.wait_for(LogLine, until=lambda line: said in line.text)
+        worker.supervisor.kill()  # some 45 s long, at the pace that it is allowed
+        worker.wait_for(WorkerExited)
+    assert any(said in line.text for line in worker.of(LogLine))
+    assert len(worker.events) < 30_000
+
+
+_FAKES = {
+    "too old": ("__version__ = '1.13.1'\n", "framework", "PyTorch 1.13.1 was found, and 2.5 or newer is needed"),
+    "broken": (
+        "raise ImportError('libcudart.so.12: cannot open shared object file')\n",
+        "framework",
+        "libcudart.so.12",
+    ),
+    "leaves": ("raise SystemExit('this CPU lacks AVX')\n", "framework", "this CPU lacks AVX"),
+    "aborts": ("import os; os.abort()\n", "crashed", "was ended by SIGABRT while importing PyTorch"),
+}
+"""What a fake framework does when it is imported; kind and message of the failure."""
+
+
+@pytest.mark.fault("workers", "a framework that is of the wrong version, broken, or ends the process on import")
+@pytest.mark.parametrize("fake", list(_FAKES))
+def test_a_fake_framework_that_does_not_import(
+    fake: str, work: Work, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, kind, said = _FAKES[fake]
+    (tmp_path / "fake" / "torch").mkdir(parents=True)
+    (tmp_path / "fake" / "torch" / "__init__.py").write_text(content)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fake"))
+    worker = work("pytorch")
+    worker.start(small_config)
+    failed = worker.wait_for(RunFailed)
+    assert (failed.kind, said in failed.message) == (kind, True), failed
+    assert failed.hint
+    worker.finish()
+    assert violations(worker.events) == []
+
+
+@pytest.mark.fault("workers", "one is killed; the other's losses are those of a run alone")
+def test_the_other_does_not_notice(work: Work, small_config: TrainConfig) -> None:
+    curves = []
+    for other in ("", "kill@15", "flood@5"):
+        beside = work("scripted")
+        if other:
+            os.environ["MNIST_TUI_SCRIPT"] = other
+            beside.start(small_config)
+            beside.wait_for(EpochStarted)
+            del os.environ["MNIST_TUI_SCRIPT"]
+        worker = work("scripted")
+        worker.start(dataclasses.replace(small_config, epochs=20))
+        if other.startswith("kill"):
+            beside.wait_for(RunFailed)
+        worker.wait_for(RunFinished)
+        curves.append([event.train_loss for event in worker.of(EpochCompleted)])
+        worker.finish()
+        assert worker.of(TrainProgress)
+    assert curves[0] == curves[1] == curves[2]
