@@ -25,7 +25,7 @@ imports: $(STAMP)
 	$(BIN)/lint-imports
 
 faults: $(STAMP)  ## everything that may go wrong, tried for real, in one table
-	$(BIN)/python -m pytest tests/faults -m 'slow or not slow' $(ARGS)
+	$(BIN)/python -m pytest -m fault $(ARGS)
 
 gpu-check:  ## everything that needs a CUDA GPU, with whatever this machine's Python has
 	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m tests.gpu_check

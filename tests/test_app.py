@@ -461,6 +461,7 @@ async def test_a_missing_framework_says_what_to_install(
         assert "pip install tensorflow keras" in text_of(app, "#panel-keras #notice")
 
 
+@pytest.mark.fault("disk", "a runs folder that can't be written")
 async def test_an_unwritable_runs_folder_is_said_and_training_goes_on(tmp_path: Path, small_mnist: Path) -> None:
     (tmp_path / "runs").write_text("a file is in the way")
     async with opened(tmp_path, small_mnist) as (app, pilot):

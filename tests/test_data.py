@@ -6,6 +6,9 @@ import functools
 import gzip
 import hashlib
 import http.server
+import resource
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -103,13 +106,27 @@ def _damage(path: Path, how: str) -> None:
         "other size": content[:8] + b"\0\0\0\x20" + content[12:],
         "a web page": b"<!doctype html><title>403</title>",
         "nothing": b"",
-    }[how]
-    path.write_bytes(gzip.compress(damaged))
+    }.get(how, content)
+    zipped = gzip.compress(damaged)
+    if how == "a flipped bit":
+        zipped = zipped[:400] + bytes([zipped[400] ^ 4]) + zipped[401:]
+    path.write_bytes(zipped)
 
 
+@pytest.mark.fault("data", "a file of the user's that is damaged")
 @pytest.mark.parametrize(
     "how",
-    ["cut short", "too long", "wrong magic", "wrong count", "absurd count", "other size", "a web page", "nothing"],
+    [
+        "cut short",
+        "too long",
+        "wrong magic",
+        "wrong count",
+        "absurd count",
+        "other size",
+        "a web page",
+        "nothing",
+        "a flipped bit",
+    ],
 )
 def test_a_damaged_file_of_the_user_is_named_and_left_alone(how: str, mnist_folder: Path, cache: Path) -> None:
     path = mnist_folder / f"{PARTS[0]}.gz"
@@ -121,12 +138,14 @@ def test_a_damaged_file_of_the_user_is_named_and_left_alone(how: str, mnist_fold
     assert path.read_bytes() == before
 
 
+@pytest.mark.fault("data", "a .gz that is none")
 def test_a_file_that_is_not_gzip_is_named(mnist_folder: Path, cache: Path) -> None:
     (mnist_folder / f"{PARTS[3]}.gz").write_bytes(b"not gzip at all")
     with pytest.raises(DataError, match=PARTS[3]):
         load_digits("mnist", mnist_folder, cache_dir=cache)
 
 
+@pytest.mark.fault("data", "a gzip bomb")
 def test_a_gzip_bomb_is_not_unpacked(mnist_folder: Path, cache: Path) -> None:
     path = mnist_folder / f"{PARTS[1]}.gz"
     head = bytes((0, 0, 8, 1)) + (30).to_bytes(4, "big")
@@ -135,6 +154,7 @@ def test_a_gzip_bomb_is_not_unpacked(mnist_folder: Path, cache: Path) -> None:
         load_digits("mnist", mnist_folder, cache_dir=cache)
 
 
+@pytest.mark.fault("data", "labels that do not fit the images")
 def test_labels_and_images_must_agree(mnist_folder: Path, cache: Path) -> None:
     write_idx(mnist_folder, random_digits(30)[0], random_digits(29)[1], "train")
     with pytest.raises(DataError, match="29 labels"):
@@ -153,6 +173,7 @@ class _Evil:
         return os.system, ("touch unpickled",)
 
 
+@pytest.mark.fault("data", "an npz of pickled objects that would run a command")
 def test_pickles_in_an_npz_are_refused(tmp_path: Path, cache: Path) -> None:
     evil = np.array([_Evil()], dtype=object)
     np.savez(tmp_path / "mnist.npz", x_train=evil, y_train=evil, x_test=evil, y_test=evil)
@@ -161,6 +182,7 @@ def test_pickles_in_an_npz_are_refused(tmp_path: Path, cache: Path) -> None:
     assert not Path("unpickled").exists()
 
 
+@pytest.mark.fault("data", "a damaged copy that was only found")
 def test_a_damaged_copy_that_was_only_found_is_passed_over(home: Path, cache: Path, few_drawn: None) -> None:
     (home / ".keras/datasets").mkdir(parents=True)
     (home / ".keras/datasets/mnist.npz").write_bytes(b"PK\x03\x04 broken")
@@ -213,6 +235,7 @@ def test_a_download_is_cached_and_done_once(mirror: tuple[str, list[str]], cache
     assert not list(cache.rglob("*.part"))
 
 
+@pytest.mark.fault("data", "mirrors that refuse, lack the file, or serve another: the next is asked")
 def test_the_next_mirror_is_asked_when_one_serves_something_else(
     mirror: tuple[str, list[str]], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +247,7 @@ def test_the_next_mirror_is_asked_when_one_serves_something_else(
     assert load_digits("mnist", cache_dir=cache).dataset == "mnist"
 
 
+@pytest.mark.fault("data", "our own copy, damaged: fetched again")
 def test_our_own_damaged_copy_is_fetched_again(mirror: tuple[str, list[str]], cache: Path) -> None:
     load_digits("mnist", cache_dir=cache)
     path = cache / "mnist" / f"{PARTS[2]}.gz"
@@ -232,6 +256,7 @@ def test_our_own_damaged_copy_is_fetched_again(mirror: tuple[str, list[str]], ca
     assert len(mirror[1]) == 5
 
 
+@pytest.mark.fault("data", "no network")
 def test_no_network_means_drawn_digits_that_say_so(cache: Path, few_drawn: None) -> None:
     digits = load_digits("auto", cache_dir=cache)
     assert (digits.dataset, digits.source) == ("drawn", drawn.SOURCE)
@@ -246,6 +271,84 @@ def test_a_download_can_be_cancelled(mirror: tuple[str, list[str]], cache: Path)
     assert not list(cache.rglob("*.part"))
 
 
+class _BadMirror(http.server.BaseHTTPRequestHandler):
+    """Answers as its path says: "stall" gives ten bytes and then nothing, "reset" breaks off, "drip" gives a byte at a time."""
+
+    good: str
+    never = threading.Event()
+
+    def do_GET(self) -> None:
+        how = self.path.split("/")[1]
+        if how == "redirect":
+            self.send_response(302)
+            self.send_header("Location", self.good + self.path.rpartition("/")[2])
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", "400")
+        self.end_headers()
+        self.wfile.write(b"0123456789")
+        if how == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+        while how == "drip":
+            self.wfile.write(b"x")
+            self.never.wait(0.05)
+        if how == "stall":
+            self.never.wait(3)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class' name
+        pass
+
+
+@pytest.fixture
+def bad_mirror(mirror: tuple[str, list[str]]) -> Iterator[str]:
+    """A server that behaves badly on purpose, beside the good one."""
+    handler = type("BadMirror", (_BadMirror,), {"good": mirror[0]})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # connections break: that is the test
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.fault("data", "a mirror that stalls, drips, resets, or redirects")
+@pytest.mark.parametrize("how", ["stall", "drip", "reset", "redirect"])
+def test_a_bad_mirror_is_left(
+    how: str, bad_mirror: str, mirror: tuple[str, list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(download, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setenv("MNIST_TUI_MIRRORS", f"{bad_mirror}{how}/,{mirror[0]}")
+    asked: set[str] = set()
+    assert load_digits("mnist", cache_dir=cache, on_progress=lambda *p: asked.add(p[2])).dataset == "mnist"
+    assert len(mirror[1]) == 4
+    assert how != "redirect" or f"{bad_mirror}redirect/" in asked
+    assert not list(cache.rglob("*.part"))
+
+
+@pytest.mark.fault("data", "a cache folder that can't be written, or is full")
+@pytest.mark.parametrize("how", ["a file", "full"])
+def test_a_cache_that_can_not_be_used(how: str, mirror: tuple[str, list[str]], cache: Path, few_drawn: None) -> None:
+    """The digits are drawn where any will do; where MNIST was asked for, the folder is named and what to do."""
+    if how == "a file":
+        cache.rmdir()
+        cache.write_text("in the way")
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        if how == "full":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))  # no file may grow further: as good as a full disk
+        assert load_digits("auto", cache_dir=cache).dataset == "drawn"
+        with pytest.raises(DataError, match="cache") as caught:
+            load_digits("mnist", cache_dir=cache)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert "MNIST_TUI_CACHE_DIR" in caught.value.hint
+    assert how == "a file" or not list(cache.rglob("*.part"))
+
+
 _CHILD = """
 import sys
 from pathlib import Path
@@ -255,6 +358,7 @@ print(load_digits("mnist", cache_dir=Path({cache!r})).sha256)
 """
 
 
+@pytest.mark.fault("data", "three processes at once on one cache")
 def test_two_at_once_fetch_once_and_agree(mirror: tuple[str, list[str]], cache: Path) -> None:
     script = _CHILD.format(md5=download.MD5, sizes=download.SIZES, cache=str(cache))
     children = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) for _ in range(3)]

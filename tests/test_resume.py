@@ -140,6 +140,7 @@ def test_a_checkpoint_is_written_when_asked_and_when_told_to_end(
     assert position.global_step >= max(e.global_step for e in worker.of(TrainProgress) if e.epoch == 2)
 
 
+@pytest.mark.fault("disk", "a folder for checkpoints that is a file")
 def test_what_can_not_be_written_is_a_warning(work: Work, small_mnist: Path, tmp_path: Path) -> None:
     """A folder that is a file: training goes on to its end."""
     (tmp_path / "file").write_text("in the way")
@@ -153,6 +154,7 @@ def test_what_can_not_be_written_is_a_warning(work: Work, small_mnist: Path, tmp
     assert not worker.of(CheckpointSaved)
 
 
+@pytest.mark.fault("disk", "a full disk in mid-run: the last checkpoint stays")
 def test_a_full_disk_is_a_warning_and_keeps_the_last_checkpoint(work: Work, small_mnist: Path, tmp_path: Path) -> None:
     """A limit on the size of files, set on the worker in mid-run, is as good as a full disk."""
     resource = pytest.importorskip("resource")
@@ -189,6 +191,7 @@ def test_another_experiment_is_refused(
     assert violations(worker.events) == []
 
 
+@pytest.mark.fault("disk", "a damaged checkpoint")
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04" + b"\0" * 300])
 def test_a_damaged_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(content)

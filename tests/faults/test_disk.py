@@ -1,0 +1,115 @@
+"""The disk is full, the folder goes, the writer dies in mid-word: training goes on, and what was whole stays whole."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.config import from_settings
+from engines.events import Event, LogLine, RunFinished, Stop, TrainProgress
+from engines.runs.directory import RunDirectory, list_runs, read_events
+from engines.worker.files import load_arrays, save_arrays
+from tests.conftest import Worked
+
+Work = Callable[..., Worked]
+
+_CUT = """
+import os, resource, signal, sys
+from pathlib import Path
+import numpy as np
+from engines.worker import files
+if sys.argv[2] == "rename":
+    files.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # between the last byte and the new name
+else:
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # the kernel ends the process at exactly that byte
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+files.save_arrays({"weights": np.ones(1000, np.float32), "facts": np.array("second")}, Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.fault(
+    "disk", "killed while a checkpoint is written, at each byte that matters: the one before still loads"
+)
+def test_a_checkpoint_cut_short(tmp_path: Path) -> None:
+    """In the zip's first header, the array's header, its data, the second member, the directory at the end, before the rename."""
+    path = tmp_path / "pytorch.npz"
+    save_arrays({"weights": np.zeros(1000, np.float32), "facts": np.array("first")}, path)
+    whole = path.stat().st_size
+    places = [1, 29, 60, 64 + 128, 2000, 4000, 4300, whole - 100, whole - 22, whole - 1, "rename"]
+    for place in places:
+        end = subprocess.run([sys.executable, "-c", _CUT, str(path), str(place)], check=False, timeout=60).returncode
+        assert end == (-signal.SIGKILL if place == "rename" else -signal.SIGXFSZ), place
+        assert str(load_arrays(path)["facts"]) == "first", place
+    save_arrays({"facts": np.array("third")}, path)  # over what the killed ones left
+    assert str(load_arrays(path)["facts"]) == "third"
+    assert [one.name for one in tmp_path.glob(".*")] == []
+
+
+def _recorded(work: Work, data: Path, runs: Path) -> tuple[Worked, RunDirectory]:
+    """A worker in training whose events are kept as the app keeps them."""
+    config = from_settings({"epochs": 1000, "batch_size": 64, "data_dir": str(data)})
+    directory = RunDirectory(runs / "run", {"pytorch": config})
+    worker = work("scripted")
+    hear = worker.supervisor._on_event
+
+    def keep(event: Event) -> None:
+        directory.keep(event)
+        hear(event)
+
+    worker.supervisor._on_event = keep
+    worker.start(config, "run", str(runs / "run"))
+    worker.wait_for(TrainProgress)
+    return worker, directory
+
+
+def _goes_on(worker: Worked) -> None:
+    step = worker.of(TrainProgress)[-1].global_step
+    worker.wait_for(TrainProgress, until=lambda event: event.global_step > step + 20)
+    worker.supervisor.send(Stop())
+    assert worker.wait_for(RunFinished).outcome == "stopped"
+    worker.finish()
+
+
+@pytest.mark.fault("disk", "the folder of the run disappears in mid-run")
+def test_a_folder_that_goes(work: Work, small_mnist: Path, tmp_path: Path) -> None:
+    worker, directory = _recorded(work, small_mnist, tmp_path)
+    shutil.rmtree(tmp_path / "run")
+    worker.wait_for(LogLine, until=lambda line: "checkpoint could not be written" in line.text)
+    _goes_on(worker)
+    assert "breaks off here" in directory.problem
+    assert not (tmp_path / "run").exists(), "what somebody deleted is not made again"
+
+
+@pytest.mark.fault("disk", "the disk is full in mid-run: the record breaks off at a whole line, and can be read")
+def test_a_full_disk(work: Work, small_mnist: Path, tmp_path: Path) -> None:
+    worker, directory = _recorded(work, small_mnist, tmp_path)
+    size = (tmp_path / "run" / "events.jsonl").stat().st_size
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 1000, hard))  # of this process, which keeps the record
+        worker.wait_for(TrainProgress, until=lambda _: bool(directory.problem))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    _goes_on(worker)
+    assert os.strerror(27) in directory.problem  # EFBIG
+    kept = list(read_events(tmp_path / "run" / "events.jsonl"))
+    assert kept == worker.events[: len(kept)]
+    (listed,) = list_runs(tmp_path)
+    assert listed["summary"]["pytorch"]["outcome"] == "interrupted"
+
+
+@pytest.mark.fault("disk", "a read-only file system")
+def test_a_read_only_folder(work: Work, small_mnist: Path) -> None:
+    """Of /proc, where not even root may make a folder."""
+    worker, directory = _recorded(work, small_mnist, Path("/proc/runs"))
+    _goes_on(worker)
+    assert "not kept" in directory.problem
