@@ -23,6 +23,7 @@ from engines.config import (
 from engines.events import (
     Command,
     Diverged,
+    EpochStarted,
     Event,
     GpuReading,
     LogLine,
@@ -153,6 +154,7 @@ __all__ = [
     "DataError",
     "Diverged",
     "EngineSpec",
+    "EpochStarted",
     "Event",
     "GpuReading",
     "HyperparameterRow",

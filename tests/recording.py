@@ -1,27 +1,20 @@
-"""A recorded real run as screens: what the snapshot tests and the README's pictures are made from.
-
-`race.jsonl` is two epochs of the reference on real MNIST, both frameworks at once on two CPU cores, as `mnist-tui --epochs 2`
-kept it.
-"""
+"""The demo, a recorded real run, as screens: what the snapshot tests and the README's pictures are made from."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from engines.api import read_events
 from tui.app import CURVES_EVERY, MnistApp
-from tui.replay import Replay
-
-RACE = Path(__file__).parent / "data" / "race.jsonl"
+from tui.replay import DEMO, Replay
 
 
 @asynccontextmanager
 async def shown(at: float, size: tuple[int, int], theme: str = "mnist-dark", *keys: str) -> AsyncIterator[MnistApp]:
     """The app `at` seconds into the recording, at that size, after those keys."""
     seconds = 0.0
-    app = MnistApp(settings={"theme": theme}, session=Replay(list(read_events(RACE)), clock=lambda: seconds))
+    app = MnistApp(settings={"theme": theme}, session=Replay(list(read_events(DEMO)), clock=lambda: seconds))
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         seconds = at

@@ -15,9 +15,10 @@ from engines.api import MachineHistory, energy_joules, from_settings, read_event
 from engines.events import GpuReading, MachineUsage, RunFinished, RunStarted
 from engines.runs.history import RunHistory
 from engines.worker.files import save_arrays
-from tests.recording import RACE, shown
+from tests.recording import shown
 from tests.test_app import SIZES, opened, phases, text_of, until
 from tui import report
+from tui.replay import DEMO
 from tui.widgets.filters import best_grid, tiled
 from tui.widgets.gallery import mistakes
 from tui.widgets.line import Line
@@ -29,7 +30,7 @@ def race() -> tuple[dict[str, RunHistory], MachineHistory]:
     """The recorded run, at its end."""
     histories = {engine: RunHistory(engine) for engine in ("pytorch", "keras")}
     machine = MachineHistory()
-    for event in read_events(RACE):
+    for event in read_events(DEMO):
         (histories.get(event.engine) or machine).apply(event)
     return histories, machine
 

@@ -9,8 +9,9 @@ import pytest
 
 from engines.api import read_events
 from engines.grammar import violations
-from tests.recording import RACE, shown
+from tests.recording import shown
 from tui.app import MnistApp
+from tui.replay import DEMO
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -50,4 +51,4 @@ async def test_the_same_moment_gives_the_same_screen() -> None:
 
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
 def test_the_recording_keeps_the_grammar(engine: str) -> None:
-    assert violations(event for event in read_events(RACE) if event.engine == engine) == []
+    assert violations(event for event in read_events(DEMO) if event.engine == engine) == []

@@ -290,6 +290,10 @@ class MnistApp(App[None]):
             return None if self.session.running or self.session.recorded else True
         if action == "stop" and any(self.session.turn_of(engine) for engine in self._aimed()):
             return True
+        if action in ("seek", "seek_epoch", "hurry"):
+            return self.session.recorded  # else they are not even shown
+        if action == "pause" and self.session.recorded:
+            return True
         if action in ("pause", "stop"):
             return True if running and not self.session.recorded else None
         if action == "kill":
@@ -315,10 +319,28 @@ class MnistApp(App[None]):
 
     def action_pause(self) -> None:
         """Pause what runs; when all of it is paused, go on."""
+        if isinstance(self.session, Replay):
+            self.session.toggle()
+            return
         running = [e for e in self._aimed() if self.session.histories[e].running]
         all_paused = all(self.session.histories[e].phase == PAUSED for e in running)
         for engine in running:
             (self.session.go_on if all_paused else self.session.pause)(engine)
+
+    def action_seek(self, seconds: float) -> None:
+        """Wind the recording."""
+        if isinstance(self.session, Replay):
+            self.session.seek(seconds)
+
+    def action_seek_epoch(self, epochs: int) -> None:
+        """Wind it by epochs."""
+        if isinstance(self.session, Replay):
+            self.session.seek_epoch(epochs)
+
+    def action_hurry(self, steps: int) -> None:
+        """Play it faster, or slower."""
+        if isinstance(self.session, Replay):
+            self.session.hurry(steps)
 
     def action_stop(self) -> None:
         """Finish the step, evaluate, keep."""

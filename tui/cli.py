@@ -323,7 +323,7 @@ def _run_runs(options: argparse.Namespace) -> int:
 
 
 def _replay_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="a kept run, its folder, or an events.jsonl")
+    parser.add_argument("run", help='a kept run, its folder, an events.jsonl, or "demo"')
     parser.add_argument("--speed", default="1", help="1, 10, ... or max (1)")
     parser.add_argument("--runs-dir", metavar="DIR")
     known.screen(parser)
@@ -334,15 +334,17 @@ def _run_replay(options: argparse.Namespace) -> int:
 
     from engines.api import events_file, read_events
     from tui.app import MnistApp
+    from tui.replay import DEMO, MAX_SPEED
 
     try:
-        speed = 1e9 if options.speed == "max" else float(options.speed)
+        speed = MAX_SPEED if options.speed == "max" else float(options.speed)
     except ValueError:
         raise UsageError("--speed must be a number or max.") from None
     if not speed > 0:
         raise UsageError("--speed must be more than 0.")
     try:
-        events = list(read_events(events_file(options.run, Path(known.runs_dir(options)))))
+        demo = options.run == "demo" and not Path("demo").exists()
+        events = list(read_events(DEMO if demo else events_file(options.run, Path(known.runs_dir(options)))))
     except OSError:
         raise UsageError(f"There is no run {options.run!r}. `mnist-tui runs` lists them.") from None
     if not events:

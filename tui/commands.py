@@ -9,6 +9,7 @@ from textual.binding import Binding
 KEY_NAMES = {
     "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "slash": "/", "N": "shift+n",
     "P": "shift+p", "up": "↑", "down": "↓", "left_square_bracket": "[", "right_square_bracket": "]", "backspace": "⌫",
+    "comma": ",", "full_stop": ".", "less_than_sign": "<", "greater_than_sign": ">",
     "plus": "+", "equals_sign": "=", "minus": "-", "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
 }  # fmt: skip
 """Keys that are called something else than Textual calls them."""
@@ -51,7 +52,15 @@ class Command:
 COMMANDS = (
     Command("help", "question_mark,f1", "Help", "This page."),
     Command("start", "s,enter", "Start", "Train, with the settings as they are."),
-    Command("pause", "space,P", "Pause", "Pause every run after its step, or go on."),
+    Command("pause", "space,P", "Pause", "Pause every run after its step, or go on; a recording, too."),
+    Command("seek", "comma", "Back", "A recording: five seconds back.", True, (-5.0,)),
+    Command("seek", "full_stop", "On", "A recording: five seconds on.", True, (5.0,)),
+    Command(
+        "seek_epoch", "left_square_bracket", "Epoch before", "A recording: to where an epoch begins.", False, (-1,)
+    ),
+    Command("seek_epoch", "right_square_bracket", "Next epoch", "A recording: to where the next begins.", False, (1,)),
+    Command("hurry", "greater_than_sign", "Faster", "A recording: 2, 5, 10, 30, 100 times as fast.", True, (1,)),
+    Command("hurry", "less_than_sign", "Slower", "A recording: slower again.", False, (-1,)),
     Command("stop", "x", "Stop", "Finish the step, evaluate, keep the results."),
     Command("kill", "K", "Kill", "End the workers now, whatever they are doing.", footer=False),
     Command(

@@ -1,22 +1,32 @@
-"""A recorded run that plays as if it were live."""
+"""A recorded run that plays as if it were live, and that can be held, wound and hurried."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from engines.api import Event, MachineHistory, RunHistory, RunRequested, Series, TrainConfig
+from engines.api import EpochStarted, Event, MachineHistory, RunHistory, RunRequested, Series, TrainConfig
+from tui import formatting
+
+DEMO = Path(__file__).parent / "recordings" / "demo.jsonl"
+"""Two epochs of the reference on real MNIST, both frameworks at once on two CPU cores, as `mnist-tui --epochs 2` kept them."""
+SPEEDS = (1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
+MAX_SPEED = 1e9
+"""All at once."""
 
 
 class Replay:
-    """A recording that plays as if it were live: the same questions, no workers."""
+    """A recording that plays as if it were live: the same questions, no workers.
+
+    What it shows depends on the recording and on the place in it alone, whatever way one came there.
+    """
 
     def __init__(
         self, events: Sequence[Event], speed: float = 1.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        engines = list(dict.fromkeys(event.engine for event in events if event.engine != "machine"))
+        self._events = sorted(events, key=lambda event: event.t)
+        engines = dict.fromkeys(event.engine for event in events if event.engine != "machine")
         self.histories = {engine: RunHistory(engine) for engine in engines}
         self.machine = MachineHistory()
         self.series = Series()
@@ -24,22 +34,86 @@ class Replay:
         self.problem = ""
         self.running = False
         self.speed = speed
-        self._events = deque(sorted(events, key=lambda event: event.t))
+        self.paused = False
         self._clock = clock
-        self._began = clock()
         self._last = self._events[-1].t if self._events else 0.0
         requested = [event.t for event in self._events if isinstance(event, RunRequested)]
         self._first = min(requested, default=self._events[0].t if self._events else 0.0)
+        self._folded = 0
+        """So many events are in the histories."""
+        self._from = (clock(), self._first)
+        """A moment of our clock, and of the recording's."""
+
+    # The player
 
     def now(self) -> float:
         """The present on the recording's clock, not beyond its end."""
-        return min(self._first + (self._clock() - self._began) * self.speed, self._last)
+        ours, its = self._from
+        return min(its if self.paused else its + (self._clock() - ours) * self.speed, self._last)
+
+    @property
+    def progress(self) -> str:
+        """Where the recording ends, and how it plays: " / 02:24 10x"."""
+        now = self.now()
+        rate = "end" if now >= self._last else "paused" if self.paused else self.pace
+        return f" / {formatting.clock(self._last - self._first)} {rate}"
+
+    @property
+    def pace(self) -> str:
+        """The speed, for people."""
+        return "max" if self.speed >= MAX_SPEED else f"{self.speed:g}x"
+
+    def toggle(self) -> None:
+        """Hold, or play on; at the end, from the beginning."""
+        now = self.now()
+        if now >= self._last:
+            self.paused = False
+            self._go(self._first)
+            return
+        self._from = (self._clock(), now)
+        self.paused = not self.paused
+
+    def hurry(self, steps: int) -> None:
+        """So many speeds faster, or slower."""
+        now = self.now()
+        at = max((i for i, speed in enumerate(SPEEDS) if speed <= self.speed), default=0)
+        self.speed = SPEEDS[min(max(at + steps, 0), len(SPEEDS) - 1)]
+        self._from = (self._clock(), now)
+
+    def seek(self, seconds: float) -> None:
+        """So many seconds of the recording on, or back."""
+        self._go(min(max(self.now() + seconds, self._first), self._last))
+
+    def seek_epoch(self, epochs: int) -> None:
+        """To where an epoch of the engine that leads begins; at the last, to the end."""
+        begins: dict[int, float] = {}
+        for event in self._events:
+            if isinstance(event, EpochStarted):
+                begins.setdefault(event.epoch, event.t)
+        now = self.now()
+        if epochs > 0:
+            self._go(min((t for t in begins.values() if t > now), default=self._last))
+        else:  # a second's grace, so that pressing it twice goes back twice
+            self._go(max((t for t in begins.values() if t < now - max(1.0, self.speed)), default=self._first))
+
+    def _go(self, t: float) -> None:
+        """To that moment; what happened after it is forgotten."""
+        if self._folded and self._events[self._folded - 1].t > t:
+            self._folded = 0
+            self.histories.update({engine: RunHistory(engine) for engine in self.histories})
+            self.machine = MachineHistory()
+        self._from = (self._clock(), t)
+
+    # As a session
 
     def drain(self) -> set[str]:
         """Fold what happened until now."""
         now, changed = self.now(), set()
-        while self._events and self._events[0].t <= now:
-            event = self._events.popleft()
+        if not self._folded:  # wound back: also who has not begun again has changed
+            changed |= set(self.histories)
+        while self._folded < len(self._events) and self._events[self._folded].t <= now:
+            event = self._events[self._folded]
+            self._folded += 1
             changed.add(event.engine)
             if event.engine in self.histories:
                 self.histories[event.engine].apply(event)

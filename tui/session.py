@@ -130,6 +130,8 @@ class Session:
         self.series = Series()
         """What the seeds of a series gave so far."""
         self.recorded = False
+        self.progress = ""
+        """Of a recording, beside the clock."""
         self._workers = {spec.name: _Worker(spec) for spec in specs}
         self._launch = launch
         self._cache_dir = cache_dir

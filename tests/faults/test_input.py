@@ -25,12 +25,11 @@ from engines.api import ConfigError, MachineHistory, RunHistory, TrainConfig, fr
 from engines.events import EVENTS
 from engines.protocol import ProtocolError, decode_command, decode_event
 from tests.faults.terminal import ROOT, Terminal, app, gone
-from tests.recording import RACE
 from tui import answers, cli, headless, memory
 from tui.app import MnistApp
 from tui.charts.line_chart import Axes, Series, draw
 from tui.charts.spark import bar, spark
-from tui.replay import Replay
+from tui.replay import DEMO, Replay
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 COUNTS = st.integers(0, 2**40)
@@ -148,7 +147,7 @@ EVENT = st.sampled_from(sorted(EVENTS)).flatmap(
 
 @pytest.mark.fault("input", "events: any valid ones in any order, folded and drawn on every pane (property)")
 def test_any_events_in_any_order_are_drawn() -> None:
-    shown = MnistApp(session=Replay(list(read_events(RACE))[:10], clock=lambda: 0.0))
+    shown = MnistApp(session=Replay(list(read_events(DEMO))[:10], clock=lambda: 0.0))
     test = shown.run_test(size=(120, 40))
 
     async def draw_now() -> None:
@@ -316,7 +315,7 @@ SIZES = [*((w, h) for w in _WIDTHS for h in (1, 24, 60)), *((w, h) for h in _HEI
 
 @pytest.mark.fault("input", "every size of terminal, from 1 by 1 to 300 by 100, with charts, logs, form and help")
 async def test_every_size() -> None:
-    shown = MnistApp(session=Replay(list(read_events(RACE)), speed=1e9))
+    shown = MnistApp(session=Replay(list(read_events(DEMO)), speed=1e9))
     async with shown.run_test(size=(120, 40)) as pilot:
         shown.draw_frame()
         for i, (width, height) in enumerate(SIZES):

@@ -43,6 +43,10 @@ class Told(Protocol):
     histories: dict[str, RunHistory]
     recorded: bool
 
+    @property
+    def progress(self) -> str:
+        """Where a recording ends, and how it plays."""
+
 
 def header(told: Told, now: float, width: int, shown: int, colors: Mapping[str, str]) -> Text:
     """The title line: the screens, and as much of data, preset, seed, mode and clock as fits."""
@@ -71,7 +75,8 @@ def header(told: Told, now: float, width: int, shown: int, colors: Mapping[str, 
         running = [h for h in told.histories.values() if h.requested_t is not None]
         seeds = f" · one of {config.seeds} seeds" if config.seeds > 1 else ""
         parts |= {"preset": f" · {config.preset}", "seed": f" · seed {config.seed}{seeds}", "mode": f" · {config.mode}"}
-        parts["clock"] = f" · {formatting.clock(max((h.wall_seconds(now) for h in running), default=0.0))}"
+        clock = formatting.clock(max((h.wall_seconds(now) for h in running), default=0.0))
+        parts["clock"] = f" · {clock}{told.progress}"
     for least in ("sizes", "mode", "seed", "preset"):
         if text.cell_len + sum(map(len, parts.values())) > width:
             parts.pop(least, None)

@@ -1,0 +1,125 @@
+"""A recording that is wound, held and hurried: what it shows depends on the place alone; and the demo needs no framework."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from engines.api import read_events
+from tests.faults.terminal import Terminal
+from tests.test_snapshots import text_of
+from tui.app import CURVES_EVERY, MnistApp
+from tui.replay import DEMO, Replay
+
+
+class Clock:
+    """Stands until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture(scope="module")
+def events() -> list[object]:
+    return list(read_events(DEMO))
+
+
+def test_a_player_plays_pauses_and_hurries(events: list[object]) -> None:
+    clock = Clock()
+    replay = Replay(events, clock=clock)  # type: ignore[arg-type]  # events, of a fixture
+    begin = replay.now()
+    clock.seconds = 10
+    assert replay.now() == begin + 10
+    replay.toggle()
+    clock.seconds = 50
+    assert replay.now() == begin + 10
+    assert replay.progress == " / 02:24 paused"
+    replay.toggle()
+    replay.hurry(1)
+    clock.seconds = 51
+    assert replay.now() == begin + 12
+    replay.hurry(99)
+    assert replay.pace == "100x"
+    replay.hurry(-99)
+    assert replay.pace == "1x"
+    replay.seek(-1000)
+    assert replay.now() == begin
+    replay.seek(1e9)
+    assert replay.progress.endswith(" end")
+    replay.toggle()
+    assert replay.now() == begin
+    replay.seek_epoch(1)
+    first = replay.now()
+    replay.seek_epoch(1)
+    assert begin < first < replay.now()
+    replay.seek_epoch(-1)
+    assert replay.now() == first
+
+
+def test_an_empty_recording_can_be_wound() -> None:
+    replay = Replay([], clock=Clock())
+    for press in (replay.toggle, lambda: replay.seek(5), lambda: replay.seek_epoch(1), lambda: replay.seek_epoch(-1)):
+        press()
+        assert replay.drain() == set()
+
+
+async def screen_after(events: list[object], moves: list[float]) -> str:
+    """The screen after those seeks, with a frame after each."""
+    app = MnistApp(session=Replay(events, clock=Clock()))  # type: ignore[arg-type]  # events, of a fixture
+    async with app.run_test(size=(120, 40)) as pilot:
+        for seconds in moves:
+            app.action_seek(seconds)
+            for _ in range(CURVES_EVERY):
+                app.draw_frame()
+                await pilot.pause()
+        app.train_screen.show_frame(set(app.session.histories), True)
+        await pilot.pause()
+        return text_of(app)
+
+
+async def test_what_is_shown_depends_on_the_place_alone(events: list[object]) -> None:
+    direct = await screen_after(events, [90.0])
+    assert await screen_after(events, [40.0, 50.0]) == direct
+    assert await screen_after(events, [140.0, -50.0]) == direct
+    assert await screen_after(events, [1000.0, -1000.0, 90.0]) == direct
+
+
+async def test_the_player_by_keys(events: list[object]) -> None:
+    app = MnistApp(session=Replay(events, clock=Clock()))  # type: ignore[arg-type]  # events, of a fixture
+    async with app.run_test(size=(120, 40)) as pilot:
+        assert isinstance(app.session, Replay)
+        begin = app.session.now()
+        await pilot.press("space", "full_stop", "full_stop", "comma")
+        assert (app.session.paused, app.session.now()) == (True, begin + 5)
+        await pilot.press("greater_than_sign")
+        assert app.session.pace == "2x"
+        await pilot.press("right_square_bracket")
+        assert app.session.now() > begin + 5
+        footer = text_of(app).splitlines()[-1]
+        assert "Faster" in footer
+        for screen in "2341":
+            await pilot.press(screen)
+
+
+_BARE = """
+import sys
+for name in ("torch", "torchvision", "tensorflow", "keras"):
+    sys.modules[name] = None
+from tui.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_the_demo_needs_no_framework(tmp_path: Path) -> None:
+    terminal = Terminal([sys.executable, "-c", _BARE, "replay", "demo", "--speed", "max"], tmp_path)
+    terminal.wait_for_the_end()
+    assert any("RECORDED" in line and "MNIST" in line for line in terminal.screen.display)
+    terminal.send("4")
+    terminal.wait_for("Statistical tie")
+    terminal.send("q")
+    assert terminal.ended() == 0
