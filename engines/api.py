@@ -90,6 +90,10 @@ if TYPE_CHECKING:
     from engines.data.digits import DataError
     from engines.data.sources import find_digits
     from engines.doctor import diagnose
+    from engines.exports import ExportError
+    from engines.exports.models import read_weights, write_onnx, write_safetensors
+    from engines.exports.series import as_csv, as_json
+    from engines.exports.tensorboard import write_tensorboard
     from engines.parity import CANT_MATCH, ParityError, prove
     from engines.parity import Row as ParityRow
     from engines.presets import PresetsError, tabulate
@@ -99,12 +103,15 @@ if TYPE_CHECKING:
 _LATER = {
     "CANT_MATCH": ("engines.parity", "CANT_MATCH"),
     "DataError": ("engines.data.digits", "DataError"),
+    "ExportError": ("engines.exports", "ExportError"),
     "HyperparameterRow": ("engines.presets", "Row"),
     "Measurement": ("engines.bench", "Measurement"),
     "ParityError": ("engines.parity", "ParityError"),
     "ParityRow": ("engines.parity", "Row"),
     "PresetsError": ("engines.presets", "PresetsError"),
     "SetupError": ("engines.setup", "SetupError"),
+    "as_csv": ("engines.exports.series", "as_csv"),
+    "as_json": ("engines.exports.series", "as_json"),
     "bench": ("engines.bench", ""),
     "build": ("engines.setup", "build"),
     "diagnose": ("engines.doctor", "diagnose"),
@@ -112,7 +119,11 @@ _LATER = {
     "load_digits": ("engines.data", "load_digits"),
     "plan": ("engines.setup", "plan"),
     "prove": ("engines.parity", "prove"),
+    "read_weights": ("engines.exports.models", "read_weights"),
     "tabulate": ("engines.presets", "tabulate"),
+    "write_onnx": ("engines.exports.models", "write_onnx"),
+    "write_safetensors": ("engines.exports.models", "write_safetensors"),
+    "write_tensorboard": ("engines.exports.tensorboard", "write_tensorboard"),
 }
 """Where to find each name that is imported when it is asked for: (module, name in it, or nothing for the module itself)."""
 
@@ -156,6 +167,7 @@ __all__ = [
     "EngineSpec",
     "EpochStarted",
     "Event",
+    "ExportError",
     "GpuReading",
     "HyperparameterRow",
     "LogLine",
@@ -191,6 +203,8 @@ __all__ = [
     "WorkerSpawned",
     "WorkerUsage",
     "__version__",
+    "as_csv",
+    "as_json",
     "badge",
     "bench",
     "build",
@@ -220,11 +234,15 @@ __all__ = [
     "read_filters",
     "read_run",
     "read_source",
+    "read_weights",
     "split_cores",
     "tabulate",
     "to_plain",
     "usable_core_ids",
     "verdict",
+    "write_onnx",
+    "write_safetensors",
+    "write_tensorboard",
 ]
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from engines.api import (
     CANT_MATCH,
@@ -18,13 +16,10 @@ from engines.api import (
     ConfigError,
     DataError,
     EngineSpec,
+    ExportError,
     ParityError,
     PresetsError,
-    RunFailed,
-    RunHistory,
     SetupError,
-    TrainProgress,
-    badge,
     build,
     diagnose,
     find_digits,
@@ -32,7 +27,6 @@ from engines.api import (
     paths,
     plan,
     prove,
-    read_events,
     tabulate,
     to_plain,
 )
@@ -223,44 +217,20 @@ def runs(runs_dir: str, *, last: int, json_lines: bool) -> int:
     return 0
 
 
-def export(path: Path, form: str) -> int:
-    """Every training and test figure of a run, on stdout."""
-    rows: list[dict[str, Any]] = []
-    events = list(read_events(path))
-    histories = {
-        engine: RunHistory(engine) for engine in dict.fromkeys(e.engine for e in events) if engine != "machine"
-    }
-    for event in events:
-        if event.engine in histories:
-            histories[event.engine].apply(event)
-    digits = next((h.data.dataset for h in histories.values() if h.data), "")
-    about = {"dataset": digits, "times": badge(histories) or "comparable"}
-    for event in events:
-        if isinstance(event, TrainProgress) or type(event).__name__ == "EvalCompleted":
-            plain = to_plain(event)
-            split = plain.get("split", "train")
-            keep = (
-                "engine",
-                "t",
-                "epoch",
-                "global_step",
-                "loss",
-                "accuracy",
-                "samples_per_sec",
-                "learning_rate",
-                "train_seconds",
-            )
-            rows.append({"split": split, **{name: plain.get(name) for name in keep}, **about})
-        elif isinstance(event, RunFailed):
-            print(formatting.plain(f"mnist-tui: {event.engine} failed: {event.message}"), file=sys.stderr)
-    if form == "json":
-        print(json.dumps(rows))
-    else:
-        names = (
-            "engine", "split", "t", "epoch", "global_step", "loss", "accuracy", "samples_per_sec", "learning_rate", "train_seconds",
-            "dataset", "times",
-        )  # fmt: skip
-        writer = csv.DictWriter(sys.stdout, names)
-        writer.writeheader()
-        writer.writerows(rows)
+def export(recording: Path, form: str, out: str, *, force: bool) -> int:
+    """A run in that form: texts on stdout or into the file `out`, files into the folder `out`, or here."""
+    from tui import exports
+
+    try:
+        if form in exports.FILES:
+            for made in exports.write_files(form, recording, Path(out or "."), force=force):
+                print(made)
+        elif out:
+            exports.write_text(exports.text(form, recording), Path(out), force=force)
+        else:
+            sys.stdout.write(exports.text(form, recording))
+    except (ExportError, OSError) as error:
+        said = f"{error.filename}: {error.strerror}." if isinstance(error, OSError) else str(error)
+        print(formatting.plain(f"mnist-tui: {said}"), file=sys.stderr)
+        return 1
     return 0

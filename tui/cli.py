@@ -363,7 +363,14 @@ def _run_replay(options: argparse.Namespace) -> int:
 
 def _export_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="a kept run, its folder, or an events.jsonl")
-    parser.add_argument("--to", choices=("csv", "json"), default="csv", help="the form (csv)")
+    forms = ("csv", "json", "markdown", "html", "tensorboard", "onnx", "safetensors")
+    parser.add_argument(
+        "--to", choices=forms, default="csv", help="the form (csv); the last three need mnist-tui[export]"
+    )
+    parser.add_argument(
+        "--out", default="", metavar="PATH", help="a file, or a folder for the last three (stdout; here)"
+    )
+    parser.add_argument("--force", action="store_true", help="write over what is there")
     parser.add_argument("--runs-dir", metavar="DIR")
 
 
@@ -377,7 +384,7 @@ def _run_export(options: argparse.Namespace) -> int:
         path = events_file(options.run, Path(known.runs_dir(options)))
     except OSError:
         raise UsageError(f"There is no run {options.run!r}. `mnist-tui runs` lists them.") from None
-    return answers.export(path, options.to)
+    return answers.export(path, options.to, options.out, force=options.force)
 
 
 def _data_options(parser: argparse.ArgumentParser) -> None:
@@ -405,5 +412,9 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[a
     "data": (_data_options, _run_data, "where the digits are, and get them"),
     "runs": (_runs_options, _run_runs, "list the kept runs"),
     "replay": (_replay_options, _run_replay, "show a kept run as if it were live"),
-    "export": (_export_options, _run_export, "write a kept run as CSV or JSON"),
+    "export": (
+        _export_options,
+        _run_export,
+        "write a kept run as csv, json, markdown, html, or for TensorBoard, ONNX, safetensors",
+    ),
 }

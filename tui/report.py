@@ -203,12 +203,20 @@ def markdown(card: Report) -> str:
     return "\n".join([*lines, "", f"Lines of code: {RULE}.", ""])
 
 
-_STYLE = "body{font:18px/1.5 system-ui;margin:3em auto;max-width:60em}td,th{padding:.1em 1em;text-align:left}"
+_STYLE = """
+:root{color-scheme:light dark;--pytorch:#b8480c;--keras:#0a6aa8}
+@media(prefers-color-scheme:dark){:root{--pytorch:#ee8a4a;--keras:#4db8e8}}
+body{font:18px/1.5 system-ui;margin:3em auto;max-width:60em;padding:0 1em}td,th{padding:.1em 1em;text-align:left}
+svg{width:100%;max-width:52em;display:block;margin:1em 0;font:12px system-ui;fill:currentColor}svg .title{font-weight:bold}
+svg .grid{stroke:currentColor;opacity:.15}polyline{fill:none;stroke-width:1.6}
+.pytorch{stroke:var(--pytorch)}.keras{stroke:var(--keras)}circle.pytorch,b.pytorch{fill:var(--pytorch);color:var(--pytorch)}
+circle.keras,b.keras{fill:var(--keras);color:var(--keras)}
+"""
 
 
-def html(card: Report) -> str:
-    """The card as a page of its own, without scripts."""
-    heads = "".join(f"<th>{escape(engine)}</th>" for engine in card.engines)
+def html(card: Report, charts: str = "") -> str:
+    """The card as a page of its own, with charts as SVG; it needs no network and no script."""
+    heads = "".join(f'<th><b class="{escape(engine.lower())}">{escape(engine)}</b></th>' for engine in card.engines)
     body = []
     for title, rows in card.groups:
         body.append(f'<tr><th colspan="{len(card.engines) + 1}">{escape(title)}</th></tr>')
@@ -218,6 +226,6 @@ def html(card: Report) -> str:
     note = f"<p><strong>{escape(card.badge)}</strong></p>" if card.badge else ""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(card.verdict)}</title><style>{_STYLE}</style>'
-        f"<h1>{escape(card.verdict)}</h1><p>{escape(card.why)}</p><p>{escape(card.title)}</p>{note}"
+        f"<h1>{escape(card.verdict)}</h1><p>{escape(card.why)}</p><p>{escape(card.title)}</p>{note}{charts}"
         f"<table><tr><th></th>{heads}</tr>{''.join(body)}</table><p>Lines of code: {escape(RULE)}.</p></html>\n"
     )

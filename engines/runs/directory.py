@@ -245,11 +245,11 @@ def _resumable(folder: Path, found: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def read_run(folder: Path) -> tuple[dict[str, RunHistory], MachineHistory]:
+def read_run(folder: Path, recording: str = "events.jsonl") -> tuple[dict[str, RunHistory], MachineHistory]:
     """A kept run as it was in the end. Raises OSError."""
     histories: dict[str, RunHistory] = {}
     machine = MachineHistory()
-    for event in read_events(folder / "events.jsonl"):
+    for event in read_events(folder / recording):
         if event.engine == "machine":
             machine.apply(event)
         else:

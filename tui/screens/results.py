@@ -332,13 +332,15 @@ class ResultsScreen(ShownScreen):
 
     def action_export(self) -> None:
         """Into the run's folder."""
+        from tui.exports import charts
+
         said, folder = self.report, self._folder()
         if said is None or folder is None:
             self.notify("This run is not kept anywhere, so there is no folder for its files.", severity="warning")
             return
         files = {
             "results.md": report.markdown(said),
-            "results.html": report.html(said),
+            "results.html": report.html(said, charts(self.histories)),
             "results.svg": self.app.export_screenshot(title="mnist-tui"),
         }
         try:

@@ -1,0 +1,75 @@
+"""The trained convnet of either engine, from its last checkpoint, as ONNX and as safetensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from engines.exports import ExportError, missing
+from engines.worker import checkpoint
+from engines.worker.checkpoint import CheckpointError
+from engines.worker.recipe import Weights
+
+OPSET = 17
+IR_VERSION = 8
+"""Of ONNX 1.12 (2022): what runtimes of today and of some years ago read."""
+
+
+def read_weights(folder: Path, engine: str) -> Weights:
+    """The parameters in the canonical layout. Raises ExportError."""
+    path = folder / f"{engine}.npz"
+    try:
+        return checkpoint.load_model(path)[1]
+    except CheckpointError as error:
+        raise ExportError(f"{folder.name} holds no model of {engine}: {error}") from error
+
+
+def write_safetensors(weights: Weights, path: Path) -> None:
+    """The parameters under their canonical names; needs safetensors. Raises ExportError and OSError."""
+    try:
+        from safetensors.numpy import save
+    except ImportError as error:
+        raise missing(error) from error
+    path.write_bytes(save(weights, {"layout": "kernels (height, width, in, out), dense kernels (in, out)"}))
+
+
+def write_onnx(weights: Weights, path: Path) -> None:
+    """Logits (n, 10) of images (n, 1, 28, 28) in 0..1, dropout off; needs onnx. Raises ExportError and OSError."""
+    try:
+        from onnx import TensorProto, checker, helper, numpy_helper
+    except ImportError as error:
+        raise missing(error) from error
+    import numpy as np
+
+    constants = {
+        name: np.ascontiguousarray(value.transpose(3, 2, 0, 1)) if value.ndim == 4 else value
+        for name, value in weights.items()
+    }
+
+    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> Any:
+        return helper.make_node(kind, inputs, [output], output, **attributes)
+
+    nodes = [
+        node("Conv", ["images", "conv1.kernel", "conv1.bias"], "conv1"),
+        node("Relu", ["conv1"], "relu1"),
+        node("Conv", ["relu1", "conv2.kernel", "conv2.bias"], "conv2"),
+        node("Relu", ["conv2"], "relu2"),
+        node("MaxPool", ["relu2"], "pool", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Transpose", ["pool"], "channels_last", perm=[0, 2, 3, 1]),  # the order that dense1 is laid out in
+        node("Flatten", ["channels_last"], "features"),
+        node("Gemm", ["features", "dense1.kernel", "dense1.bias"], "dense1"),
+        node("Relu", ["dense1"], "relu3"),
+        node("Gemm", ["relu3", "dense2.kernel", "dense2.bias"], "logits"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "mnist",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 1, 28, 28])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 10])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(
+        graph, producer_name="mnist-tui", ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
+    )
+    checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString())

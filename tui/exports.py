@@ -1,0 +1,109 @@
+"""A kept run in the form that was asked for: text for a pipe or a file, or files for other tools."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from engines.api import (
+    TITLES,
+    ExportError,
+    RunHistory,
+    as_csv,
+    as_json,
+    read_events,
+    read_run,
+    read_weights,
+    write_onnx,
+    write_safetensors,
+    write_tensorboard,
+)
+from tui import report
+from tui.charts import svg
+from tui.charts.view import smoothed
+
+TEXTS = ("csv", "json", "markdown", "html")
+"""One text."""
+FILES = ("tensorboard", "onnx", "safetensors")
+"""A file for each engine, or a folder of them."""
+FORMS = (*TEXTS, *FILES)
+
+
+def text(form: str, recording: Path) -> str:
+    """One of TEXTS. Raises ExportError and OSError."""
+    if form in ("csv", "json"):
+        events = list(read_events(recording))
+        return (as_csv if form == "csv" else as_json)(events)
+    histories, machine = read_run(recording.parent, recording.name)
+    card = report.report(histories, machine)
+    if card is None:
+        raise ExportError(f"{recording} holds no run.")
+    return report.markdown(card) if form == "markdown" else report.html(card, charts(histories))
+
+
+def charts(histories: Mapping[str, RunHistory]) -> str:
+    """Loss and accuracy of all engines, as SVG."""
+    drawn = []
+    for name in ("loss", "accuracy"):
+        lines = []
+        for history in histories.values():
+            train = history.train_loss if name == "loss" else history.train_accuracy
+            tests = [(float(e.global_step), e.loss if name == "loss" else e.accuracy) for e in history.evaluations]
+            curve = [float(y) for y in smoothed(train.ys, 0.6)]
+            title = TITLES.get(history.engine, history.engine)
+            lines.append(svg.Line(title, history.engine, train.xs, curve, tests, dashed=history.engine == "keras"))
+        drawn.append(svg.chart(f"{name}: line training (smoothed), points test", "step", lines))
+    return "".join(drawn)
+
+
+def write_text(content: str, path: Path, *, force: bool) -> None:
+    """Into a file, whole or not at all. Raises ExportError and OSError."""
+
+    def write(part: Path) -> None:
+        part.write_text(content, encoding="utf-8")
+
+    _whole(path, write, force=force)
+
+
+def write_files(form: str, recording: Path, place: Path, *, force: bool) -> list[Path]:
+    """One of FILES, into that folder; says which files or folders were made. Raises ExportError and OSError."""
+    place.mkdir(parents=True, exist_ok=True)
+    run = recording.parent.name if recording.name == "events.jsonl" else recording.stem
+    if form == "tensorboard":
+        events = list(read_events(recording))
+        target = place / f"{run}-tensorboard"
+        _whole(target, lambda part: write_tensorboard(events, _began(run, recording), part), force=force)
+        return [target]
+    write, ending = (write_onnx, "onnx") if form == "onnx" else (write_safetensors, "safetensors")
+    engines = [engine for engine in TITLES if (recording.parent / f"{engine}.npz").is_file()]
+    if not engines:
+        raise ExportError(f"{run} holds no model: it has no checkpoint.")
+    made = []
+    for engine in engines:
+        weights, target = read_weights(recording.parent, engine), place / f"{run}-{engine}.{ending}"
+        _whole(target, lambda part, weights=weights: write(weights, part), force=force)  # type: ignore[misc]  # bound now
+        made.append(target)
+    return made
+
+
+def _began(run: str, recording: Path) -> float:
+    """When, in seconds since 1970: a run's name begins with it."""
+    try:
+        return datetime.strptime(run[:15], "%Y%m%d-%H%M%S").timestamp()
+    except ValueError:
+        return recording.stat().st_mtime
+
+
+def _whole(target: Path, write: Callable[[Path], None], *, force: bool) -> None:
+    if target.exists() and not force:
+        raise ExportError(f"{target} is there already; --force writes over it.")
+    with tempfile.TemporaryDirectory(prefix=".mnist-tui-", dir=target.parent) as scratch:
+        part = Path(scratch) / target.name
+        write(part)
+        if target.is_dir():
+            shutil.rmtree(target)
+        os.replace(part, target)
