@@ -46,7 +46,7 @@ from engines.monitors.limits import split_cores, usable_core_ids
 from engines.monitors.sampler import Sample, Sampler
 from engines.protocol import encode, to_plain
 from engines.registry import engine_spec
-from engines.runs.comparison import CLEAR_SECONDS, Series, badge, energy_joules, lead, verdict
+from engines.runs.comparison import CLEAR_SECONDS, Series, badge, device_of, energy_joules, judge, lead, verdict
 from engines.runs.directory import (
     RunDirectory,
     events_file,
@@ -208,6 +208,7 @@ __all__ = [
     "badge",
     "bench",
     "build",
+    "device_of",
     "diagnose",
     "encode",
     "energy_joules",
@@ -217,6 +218,7 @@ __all__ = [
     "from_settings",
     "gpu_index",
     "is_device",
+    "judge",
     "lead",
     "list_runs",
     "load_digits",

@@ -27,6 +27,7 @@ from engines.api import (
     paths,
     plan,
     prove,
+    read_run,
     tabulate,
     to_plain,
 )
@@ -214,6 +215,30 @@ def runs(runs_dir: str, *, last: int, json_lines: bool) -> int:
         print(formatting.plain(f"{run['id']}  " + "  ".join(figures)))
     if last and len(kept) == last:
         print(f"The last {last}; --last 0 lists all.")
+    return 0
+
+
+def compare(recordings: Sequence[Path], *, json_lines: bool) -> int:
+    """Figures, verdicts against the first, and the settings that differ."""
+    from tui import compare as comparison
+    from tui.exports import name_of
+
+    try:
+        runs = {name_of(path): read_run(path.parent, path.name)[0] for path in recordings}
+    except OSError as error:
+        print(formatting.plain(f"mnist-tui: {error.filename}: {error.strerror}."), file=sys.stderr)
+        return 1
+    compared = comparison.entries(runs)
+    if not compared:
+        print("mnist-tui: no run was recorded there.", file=sys.stderr)
+        return 1
+    if json_lines:
+        figures = [comparison.figures(entry) for entry in compared]
+        said = {"verdicts": comparison.verdicts(compared), "differences": comparison.differences(compared)}
+        print(json.dumps({"runs": figures, **said}))
+    else:
+        for line in comparison.lines(compared):
+            print(formatting.plain(line))
     return 0
 
 

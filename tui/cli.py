@@ -330,11 +330,9 @@ def _replay_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_replay(options: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    from engines.api import events_file, read_events
+    from engines.api import read_events
     from tui.app import MnistApp
-    from tui.replay import DEMO, MAX_SPEED
+    from tui.replay import MAX_SPEED
 
     try:
         speed = MAX_SPEED if options.speed == "max" else float(options.speed)
@@ -342,11 +340,11 @@ def _run_replay(options: argparse.Namespace) -> int:
         raise UsageError("--speed must be a number or max.") from None
     if not speed > 0:
         raise UsageError("--speed must be more than 0.")
+    path = known.recording(options.run, options)
     try:
-        demo = options.run == "demo" and not Path("demo").exists()
-        events = list(read_events(DEMO if demo else events_file(options.run, Path(known.runs_dir(options)))))
-    except OSError:
-        raise UsageError(f"There is no run {options.run!r}. `mnist-tui runs` lists them.") from None
+        events = list(read_events(path))
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}.") from None
     if not events:
         raise UsageError(f"{options.run} holds no events of mnist-tui.")
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -362,7 +360,7 @@ def _run_replay(options: argparse.Namespace) -> int:
 
 
 def _export_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="a kept run, its folder, or an events.jsonl")
+    parser.add_argument("run", help='a kept run, its folder, an events.jsonl, or "demo"')
     forms = ("csv", "json", "markdown", "html", "tensorboard", "onnx", "safetensors")
     parser.add_argument(
         "--to", choices=forms, default="csv", help="the form (csv); the last three need mnist-tui[export]"
@@ -375,16 +373,22 @@ def _export_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_export(options: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    from engines.api import events_file
     from tui import answers
 
-    try:
-        path = events_file(options.run, Path(known.runs_dir(options)))
-    except OSError:
-        raise UsageError(f"There is no run {options.run!r}. `mnist-tui runs` lists them.") from None
+    path = known.recording(options.run, options)
     return answers.export(path, options.to, options.out, force=options.force)
+
+
+def _compare_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", nargs="+", help='kept runs, their folders, events.jsonl files, or "demo"')
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--runs-dir", metavar="DIR")
+
+
+def _run_compare(options: argparse.Namespace) -> int:
+    from tui import answers
+
+    return answers.compare([known.recording(run, options) for run in options.run], json_lines=options.json)
 
 
 def _data_options(parser: argparse.ArgumentParser) -> None:
@@ -412,6 +416,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[a
     "data": (_data_options, _run_data, "where the digits are, and get them"),
     "runs": (_runs_options, _run_runs, "list the kept runs"),
     "replay": (_replay_options, _run_replay, "show a kept run as if it were live"),
+    "compare": (_compare_options, _run_compare, "kept runs side by side, with verdicts and the settings that differ"),
     "export": (
         _export_options,
         _run_export,

@@ -33,6 +33,11 @@ FILES = ("tensorboard", "onnx", "safetensors")
 FORMS = (*TEXTS, *FILES)
 
 
+def name_of(recording: Path) -> str:
+    """The run's: of its folder, or of a file that lies alone."""
+    return recording.parent.name if recording.name == "events.jsonl" else recording.stem
+
+
 def text(form: str, recording: Path) -> str:
     """One of TEXTS. Raises ExportError and OSError."""
     if form in ("csv", "json"):
@@ -72,7 +77,7 @@ def write_text(content: str, path: Path, *, force: bool) -> None:
 def write_files(form: str, recording: Path, place: Path, *, force: bool) -> list[Path]:
     """One of FILES, into that folder; says which files or folders were made. Raises ExportError and OSError."""
     place.mkdir(parents=True, exist_ok=True)
-    run = recording.parent.name if recording.name == "events.jsonl" else recording.stem
+    run = name_of(recording)
     if form == "tensorboard":
         events = list(read_events(recording))
         target = place / f"{run}-tensorboard"

@@ -97,18 +97,25 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
     return said
 
 
-def resumed(options: argparse.Namespace) -> Path | None:
-    """The folder of the run that --resume names; None without it. Raises UsageError."""
+def recording(run: str, options: argparse.Namespace) -> Path:
+    """The recording that `run` names: a kept run, its folder, an events.jsonl, or "demo". Raises UsageError."""
     from pathlib import Path
 
     from engines.api import events_file
 
-    if not options.resume:
-        return None
     try:
-        return events_file(options.resume, Path(runs_dir(options))).parent
+        return events_file(run, Path(runs_dir(options)))
     except OSError:
-        raise UsageError(f"There is no run {options.resume!r}. `mnist-tui runs` lists them.") from None
+        if run == "demo":
+            from tui.replay import DEMO
+
+            return DEMO
+        raise UsageError(f"There is no run {run!r}. `mnist-tui runs` lists them.") from None
+
+
+def resumed(options: argparse.Namespace) -> Path | None:
+    """The folder of the run that --resume names; None without it. Raises UsageError."""
+    return recording(options.resume, options).parent if options.resume else None
 
 
 def specs(options: argparse.Namespace) -> list[Any]:

@@ -51,17 +51,19 @@ def verdict(histories: Mapping[str, RunHistory]) -> Verdict | None:
     if len(pair) != 2 or pair[0].config is None or pair[1].config is None:
         return None
     a, b = (h.evaluations[-1] for h in pair)
-    same_digits = pair[0].data and pair[1].data and pair[0].data.sha256 == pair[1].data.sha256
-    if a.global_step != b.global_step or not same_digits or pair[0].config.seed != pair[1].config.seed:
+    if a.global_step != b.global_step or pair[0].config.seed != pair[1].config.seed:
         return None
-    wrong = [{index: predicted for index, _, predicted in one.mistakes} for one in (a, b)]
-    differ = sum(wrong[0].get(index) != wrong[1].get(index) for index in wrong[0].keys() | wrong[1].keys())
-    return judge_answers(_names(pair), (wrong[0].keys(), wrong[1].keys()), differ)
-
-
-def _names(pair: list[RunHistory]) -> tuple[str, str]:
     first, second = (TITLES.get(h.engine, h.engine) for h in pair)
-    return first, second
+    return judge((first, second), *pair)
+
+
+def judge(names: tuple[str, str], first: RunHistory, second: RunHistory) -> Verdict | None:
+    """Who answered better in the last evaluation; None where the two were not tested on the same digits."""
+    same_digits = first.data and second.data and first.data.sha256 == second.data.sha256
+    if not first.evaluations or not second.evaluations or not same_digits:
+        return None
+    a, b = ({i: predicted for i, _, predicted in h.evaluations[-1].mistakes} for h in (first, second))
+    return judge_answers(names, (a.keys(), b.keys()), sum(a.get(i) != b.get(i) for i in a.keys() | b.keys()))
 
 
 def energy_joules(

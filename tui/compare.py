@@ -1,0 +1,95 @@
+"""Kept runs beside one another: figures with intervals, verdicts, and the settings that differ. Knows no Textual."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engines.api import TITLES, RunHistory, device_of, judge, p_text, to_plain
+from tui import formatting
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One engine's part of one run."""
+
+    run: str
+    history: RunHistory
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return TITLES.get(self.history.engine, self.history.engine)
+
+
+def entries(runs: Mapping[str, Mapping[str, RunHistory]]) -> list[Entry]:
+    """Every engine of every run that was asked for."""
+    return [Entry(run, h) for run, histories in runs.items() for h in histories.values() if h.config is not None]
+
+
+def figures(entry: Entry) -> dict[str, Any]:
+    """What is compared, as plain values; None for what is not known."""
+    history = entry.history
+    ended = history.finished
+    return {
+        "run": entry.run,
+        "engine": history.engine,
+        "framework": history.framework,
+        "device": device_of(history),
+        "test_accuracy": history.test_accuracy,
+        "test_interval_95": history.test_interval,
+        "epochs": history.epochs_done,
+        "train_seconds": ended.train_seconds if ended else None,
+        "reached": {f"{one.accuracy:.4g}": one.wall_seconds for one in history.milestones},
+    }
+
+
+def verdicts(compared: Sequence[Entry]) -> list[str]:
+    """Of each against the first; where the digits were others, that there is none."""
+    found = []
+    for number, entry in enumerate(compared[1:], 2):
+        names = (f"1 {compared[0].title}", f"{number} {entry.title}")
+        said = judge(names, compared[0].history, entry.history)
+        if said is None:
+            found.append(f"{names[0]}, {names[1]}: no verdict, for they were not tested on the same digits")
+        else:
+            why = said.why if "p " in said.why else f"{said.why} (p {p_text(said.p_value)})"
+            found.append(f"{names[0]}, {names[1]}: {said.text}. {why}")
+    return found
+
+
+def differences(compared: Sequence[Entry]) -> dict[str, list[Any]]:
+    """The settings that are not the same in all, by name."""
+    configs = [to_plain(entry.history.config) for entry in compared]
+    names = [field.name for field in dataclasses.fields(compared[0].history.config)] if configs else []  # type: ignore[arg-type]  # `entries` has none without
+    found = {name: [config.get(name) for config in configs] for name in names}
+    return {name: values for name, values in found.items() if any(value != values[0] for value in values)}
+
+
+def lines(compared: Sequence[Entry]) -> list[str]:
+    """The whole comparison, for people."""
+    rows = [("", "run", "framework", "device", "test accuracy", "95 % interval", "epochs", "training", "to 98 %")]
+    for number, entry in enumerate(compared, 1):
+        of = figures(entry)
+        bounds = of["test_interval_95"]
+        rows.append(
+            (
+                str(number), of["run"], of["framework"] or entry.title, of["device"], formatting.percent(of["test_accuracy"]),
+                f"{100 * bounds[0]:.2f} to {100 * bounds[1]:.2f} %" if bounds else "–", str(of["epochs"]),
+                formatting.seconds(of["train_seconds"]), formatting.clock(of["reached"].get("0.98")),
+            )
+        )  # fmt: skip
+    said = [*_table(rows), "", *verdicts(compared), "", "Settings that differ:"]
+    different = differences(compared)
+    if not different:
+        return [*said[:-1], "All settings are the same."]
+    numbers = ("", *(str(number) for number in range(1, len(compared) + 1)))
+    values = [(name, *("none" if v == "" else str(v) for v in of)) for name, of in different.items()]
+    return [*said, *_table([numbers, *values])]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
