@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engines.api import (
@@ -13,23 +13,30 @@ from engines.api import (
     ENGINES,
     PRESETS,
     TITLES,
+    TRASH,
     ConfigError,
     DataError,
     EngineSpec,
     ExportError,
+    Listed,
     ParityError,
     PresetsError,
     SetupError,
     build,
     diagnose,
+    empty_trash,
     find_digits,
     list_runs,
+    listed,
     paths,
     plan,
     prove,
     read_run,
+    size_bytes,
     tabulate,
+    throw_away,
     to_plain,
+    to_prune,
 )
 from tui import formatting
 
@@ -196,14 +203,15 @@ def _say_bytes(done: int, total: int, source: str) -> None:
         )
 
 
-def runs(runs_dir: str, *, last: int, json_lines: bool) -> int:
-    """List the `last` kept runs, newest first; all of them when that is 0."""
-    kept = list(itertools.islice(list_runs(Path(runs_dir)), last or None))
+def runs(runs_dir: str, chosen: Callable[[Listed], bool], *, last: int, json_lines: bool) -> int:
+    """List the `last` kept runs that are chosen, newest first; all of them when that is 0."""
+    found = (run for run in list_runs(Path(runs_dir)) if chosen(listed(run)))
+    kept = list(itertools.islice(found, last or None))
     if json_lines:
         print(json.dumps(kept))
         return 0
     if not kept:
-        print(f"No runs in {runs_dir} yet.")
+        print(f"No such runs in {runs_dir}.")
     for run in kept:
         figures = []
         for engine, config in run["engines"].items():
@@ -212,9 +220,34 @@ def runs(runs_dir: str, *, last: int, json_lines: bool) -> int:
             accuracy = formatting.percent(summary.get("test_accuracy")) + formatting.interval(bounds)
             goes_on = ", resumable" if engine in run["resumable"] else ""
             figures.append(f"{engine} {summary.get('outcome')} {accuracy} ({config.get('preset')}{goes_on})")
-        print(formatting.plain(f"{run['id']}  " + "  ".join(figures)))
+        said = listed(run)
+        names = "  ".join(one for one in (said.name, "baseline" if said.baseline else "", said.note) if one)
+        print(formatting.plain(f"{run['id']}  " + "  ".join(figures) + f"  {names}".rstrip()))
     if last and len(kept) == last:
         print(f"The last {last}; --last 0 lists all.")
+    return 0
+
+
+def make_room(runs_dir: str, keep: int | None, *, empty: bool, sure: bool) -> int:
+    """Throw runs away, and empty the trash; or say what would be done."""
+    place = Path(runs_dir)
+    doomed = [] if keep is None else to_prune(list(list_runs(place)), keep)
+    for run in doomed:
+        said = formatting.size(size_bytes(place / run))
+        print(formatting.plain(f"{run}  {said}{'' if sure else '  would be thrown away'}"))
+    if not sure:
+        print(f"{len(doomed)} runs would be thrown away; --yes does it.")
+        return 0
+    try:
+        for run in doomed:
+            throw_away(place / run)
+        if keep is not None:
+            print(f"{len(doomed)} runs are in {place / TRASH}.")
+        if empty:
+            print(f"{empty_trash(place)} runs are deleted.")
+    except OSError as error:
+        print(formatting.plain(f"mnist-tui: {error.filename}: {error.strerror}."), file=sys.stderr)
+        return 1
     return 0
 
 

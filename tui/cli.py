@@ -310,16 +310,27 @@ def _run_setup(options: argparse.Namespace) -> int:
 
 def _runs_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--last", type=int, default=50, metavar="N", help="how many, the newest first; 0 for all (50)")
+    parser.add_argument("--filter", default="", metavar="WORDS", help='as "preset:best acc>99 state:interrupted"')
     parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--prune", type=int, metavar="KEEP", help="throw away all but the newest KEEP, and named ones")
+    parser.add_argument("--empty-trash", action="store_true", help="delete for good what was thrown away")
+    parser.add_argument("--yes", action="store_true", help="do it; without this, only say what would be done")
     parser.add_argument("--runs-dir", metavar="DIR")
 
 
 def _run_runs(options: argparse.Namespace) -> int:
+    from engines.api import FilterError, parse_filter
     from tui import answers
 
-    if options.last < 0:
-        raise UsageError("--last must be 0 or more.")
-    return answers.runs(known.runs_dir(options), last=options.last, json_lines=options.json)
+    if options.last < 0 or (options.prune or 0) < 0:
+        raise UsageError("--last and --prune must be 0 or more.")
+    if options.prune is not None or options.empty_trash:
+        return answers.make_room(known.runs_dir(options), options.prune, empty=options.empty_trash, sure=options.yes)
+    try:
+        chosen = parse_filter(options.filter)
+    except FilterError as error:
+        raise UsageError(str(error)) from None
+    return answers.runs(known.runs_dir(options), chosen, last=options.last, json_lines=options.json)
 
 
 def _replay_options(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ from engines.events import TERMINAL, EpochCompleted, Event, Heartbeat, MachineUs
 from engines.protocol import ProtocolError, decode_event, encode, to_plain
 from engines.runs.comparison import badge, verdict
 from engines.runs.history import RunHistory
+from engines.runs.keeping import read_about
 from engines.runs.machine import MachineHistory
 
 SCHEMA = 1
@@ -175,7 +176,7 @@ def events_file(run: str, runs_dir: Path) -> Path:
 
 
 def list_runs(runs_dir: Path) -> Iterator[dict[str, Any]]:
-    """Every kept run, newest first: its id, when, its configs, the summary of each engine, and who can go on.
+    """Every kept run, newest first: its id, when, its configs, the summary of each engine, who can go on, and what people say.
 
     The outcome of an engine whose end was not recorded is "running" while somebody writes the record, and "interrupted" after that.
     Read one by one as they are asked for: of ten thousand runs, few are ever looked at.
@@ -187,7 +188,8 @@ def list_runs(runs_dir: Path) -> Iterator[dict[str, Any]]:
             engines = config.get("engines") if config is not None else None
             if config is not None and isinstance(engines, dict) and all(isinstance(c, dict) for c in engines.values()):
                 found = _read_json(folder / "summary.json") or _summary_so_far(folder, engines)
-                yield {"id": folder.name, **config, "summary": found, "resumable": _resumable(folder, found)}
+                more = {"resumable": _resumable(folder, found), "about": read_about(folder)}
+                yield {"id": folder.name, **config, "summary": found, **more}
 
 
 def _summary_so_far(folder: Path, engines: Collection[str]) -> dict[str, Any]:

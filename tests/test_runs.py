@@ -1,0 +1,128 @@
+"""Kept runs: listed, chosen by words, named, thrown away, pruned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.api import FilterError, Listed, list_runs, listed, parse_filter
+from engines.runs.keeping import TRASH, empty_trash, read_about, size_bytes, throw_away, to_prune, write_about
+from tui import cli
+
+
+def keep(runs: Path, run: str, outcome: str = "completed", accuracy: float = 0.99, **config: Any) -> Path:
+    """A run as it lies on disk, its summary written."""
+    folder = runs / run
+    folder.mkdir(parents=True)
+    engines = {engine: {"preset": "reference", "seed": 0, "epochs": 12, **config} for engine in ("pytorch", "keras")}
+    (folder / "config.json").write_text(json.dumps({"schema": 1, "created": "2026-01-01T12:00:00", "engines": engines}))
+    its = {"outcome": outcome, "test_accuracy": accuracy, "wall_seconds": 100.0, "device": "cpu", "dataset": "mnist"}
+    (folder / "summary.json").write_text(
+        json.dumps({"pytorch": its, "keras": {**its, "test_accuracy": accuracy - 0.001}})
+    )
+    (folder / "events.jsonl").write_text("")
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    keep(tmp_path / "runs", "20260101-000000-a", accuracy=0.9912)
+    keep(tmp_path / "runs", "20260102-000000-b", accuracy=0.9843, preset="quick")
+    keep(tmp_path / "runs", "20260103-000000-c", outcome="interrupted", seed=7)
+    (tmp_path / "runs" / "20260103-000000-c" / "keras.npz").write_text("")
+    return tmp_path / "runs"
+
+
+def found(runs: Path, words: str) -> str:
+    chosen = parse_filter(words)
+    return "".join(run.id[-1] for run in map(listed, list_runs(runs)) if chosen(run))
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        ("", "cba"), ("preset:quick", "b"), ("acc>99", "a"), ("acc>=98 acc<99", "b"), ("state:interrupted", "c"), ("seed=7", "c"),
+        ("state:resumable", "c"), ("QUICK", "b"), ("reference cpu", "ca"), ("nowhere", ""), ("seconds<50", ""),
+        ("engine:keras", "cba"),
+    ],
+)  # fmt: skip
+def test_words_choose_runs(words: str, ids: str, runs: Path) -> None:
+    assert found(runs, words) == ids
+
+
+@pytest.mark.parametrize("words", ["colour:red", "acc>much", "preset>3"])
+def test_words_that_choose_nothing_say_what_would(words: str) -> None:
+    with pytest.raises(FilterError):
+        parse_filter(words)
+
+
+@given(st.text(max_size=40))
+def test_any_words_are_a_filter_or_a_filter_error(words: str) -> None:
+    run = Listed("x", "", "completed", "mnist", "best", "cpu", {"keras": None}, None, None, None, "", "", False, ())
+    try:
+        assert parse_filter(words)(run) in (True, False)
+    except FilterError as error:
+        assert str(error)
+
+
+json_values = st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["outcome", "test_accuracy", "wall_seconds", "device", "dataset"]), json_values),
+    json_values,
+)
+def test_any_summary_is_listed(its: dict[str, Any], preset: Any) -> None:
+    """Other versions, and other people, write these files."""
+    run = {"id": "x", "engines": {"keras": {"preset": preset}}, "summary": {"keras": its}, "about": {"name": preset}}
+    assert listed(run).state
+
+
+def test_names_notes_and_baselines_stay(runs: Path) -> None:
+    folder = runs / "20260101-000000-a"
+    write_about(folder, {"name": "first light"})
+    write_about(folder, {"note": "x" * 1000, "baseline": True})
+    said = listed(next(run for run in list_runs(runs) if run["id"] == folder.name))
+    assert (said.name, len(said.note), said.baseline) == ("first light", 200, True)
+    assert found(runs, "name:light") == "a"
+    (folder / "about.json").write_text("{broken")
+    assert read_about(folder) == {}
+
+
+def test_what_is_thrown_away_lies_in_the_trash_until_that_is_emptied(runs: Path) -> None:
+    folder = runs / "20260101-000000-a"
+    assert size_bytes(folder) > 200
+    assert throw_away(folder) == runs / TRASH / folder.name
+    assert found(runs, "") == "cb"
+    keep(runs, "20260101-000000-a")
+    throw_away(folder)
+    assert len(list((runs / TRASH).iterdir())) == 2, "nothing is written over, in the trash neither"
+    assert empty_trash(runs) == 2
+    assert empty_trash(runs) == 0
+
+
+def test_pruning_keeps_the_newest_and_what_has_a_name(runs: Path) -> None:
+    write_about(runs / "20260101-000000-a", {"name": "keep me"})
+    assert to_prune(list(list_runs(runs)), 1) == ["20260102-000000-b"]
+    assert to_prune(list(list_runs(runs)), 0) == ["20260103-000000-c", "20260102-000000-b"]
+    assert to_prune(list(list_runs(runs)), 5) == []
+
+
+def test_the_command_line_lists_and_prunes(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = ["--runs-dir", str(runs)]
+    assert cli.main(["runs", "--filter", "preset:quick", *place]) == 0
+    assert capsys.readouterr().out.startswith("20260102-000000-b  pytorch completed 98.43 %")
+    assert cli.main(["runs", "--filter", "colour:red", *place]) == 2
+    assert "preset:" in capsys.readouterr().err
+    assert cli.main(["runs", "--prune", "1", *place]) == 0
+    assert "2 runs would be thrown away; --yes does it." in capsys.readouterr().out
+    assert found(runs, "") == "cba"
+    assert cli.main(["runs", "--prune", "1", "--yes", *place]) == 0
+    assert found(runs, "") == "c"
+    assert cli.main(["runs", "--empty-trash", "--yes", *place]) == 0
+    assert "2 runs are deleted." in capsys.readouterr().out
