@@ -50,7 +50,7 @@ def test_a_player_plays_pauses_and_hurries(events: list[object]) -> None:
     replay.seek(-1000)
     assert replay.now() == begin
     replay.seek(1e9)
-    assert replay.progress.endswith(" end")
+    assert replay.progress.endswith(" end   ")
     replay.toggle()
     assert replay.now() == begin
     replay.seek_epoch(1)

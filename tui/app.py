@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -12,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from textual.app import App, SystemCommand
+from textual import work
+from textual.app import App, SuspendNotSupported, SystemCommand
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen, Screen
@@ -27,6 +30,8 @@ from engines.api import (
     ResumeError,
     TrainConfig,
     from_settings,
+    list_runs,
+    listed,
     paths,
 )
 from tui import memory, terminal, themes
@@ -163,7 +168,47 @@ class MnistApp(App[None]):
             from tui.screens.results import ResultsScreen
 
             return ResultsScreen(self.session, self.test_digits, self.fold, self._runs_dir, ascii_only=self._ascii_only)
+        if name == "runs":
+            from tui.screens.runs import RunsScreen
+
+            return RunsScreen(
+                self.session,
+                self._runs_dir,
+                open_results=self.open_results,
+                play=self.play,
+                go_on=self.go_on_with,
+                ascii_only=self._ascii_only,
+            )
         return self.train_screen
+
+    def open_results(self, folder: Path) -> None:
+        """Show what came of a kept run."""
+        from tui.screens.results import ResultsScreen
+
+        self.action_show_screen(list(SCREENS).index("results") + 1)
+        if isinstance(self.screen, ResultsScreen):
+            self.screen.open_run(folder)
+
+    def play(self, folder: Path) -> None:
+        """Give the terminal to a replay of a kept run until that is left; nothing trains meanwhile."""
+        try:
+            with self.suspend():
+                subprocess.run([sys.executable, "-m", "tui", "replay", str(folder), "--theme", self.theme], check=False)
+        except SuspendNotSupported:
+            self.notify(f"Here it can't be played; `mnist-tui replay {folder.name}` does it.", severity="warning")
+
+    def go_on_with(self, folder: Path) -> None:
+        """Continue a kept run, and show it."""
+        self.action_show_screen(1)
+        self._go_on_with(folder, {})
+
+    @work(thread=True, exit_on_error=False)
+    def _offer(self) -> None:
+        """The newest run was cut off: say how to go on with it."""
+        run = next(map(listed, list_runs(self._runs_dir)), None)
+        if run is not None and run.state == "interrupted" and run.resumable:
+            said = f"The last run ({run.preset}, {run.created[5:16].replace('T', ' ')}) was cut off. 5 lists it, c goes on with it."
+            self.call_from_thread(self.notify, said, title="Interrupted", timeout=12)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette lists our commands; the form, help and screenshots come with them."""
@@ -188,6 +233,8 @@ class MnistApp(App[None]):
             configs = self._configs()
             if configs:
                 self.session.warm(configs)
+            if not self.session.recorded:
+                self._offer()
 
     async def on_unmount(self) -> None:
         """Leave no process behind."""
@@ -410,7 +457,7 @@ class MnistApp(App[None]):
         self.train_screen.aim = engines[(at + 1) % len(engines)]
 
     def action_show_screen(self, number: int) -> None:
-        """Train, Code, Draw or Results."""
+        """Train, Code, Draw, Results or Runs."""
         self.switch_mode(list(SCREENS)[number - 1])
         self._stale |= set(self.session.histories)
         self.call_after_refresh(self._show_frame, True)

@@ -170,6 +170,7 @@ COMMANDS = (
     Command("show_screen", "2", "Code", "The code that runs, both engines side by side.", False, (2,)),
     Command("show_screen", "3", "Draw", "Draw a digit, and both frameworks read it.", False, (3,)),
     Command("show_screen", "4", "Results", "Who won, with everything that was measured.", False, (4,)),
+    Command("show_screen", "5", "Runs", "Every run is kept: compare, play, name, continue.", False, (5,)),
     Command("quit", "q,ctrl+c,ctrl+q", "Quit", "Leave; asks first while something trains."),
 )
 """Everywhere, and of the Train screen what has `target` "screen"."""
@@ -216,7 +217,22 @@ RESULTS = (
     Command("export", "f", "Files", "The card as Markdown, HTML and SVG into the run's folder.", target="screen"),
 )  # fmt: skip
 
-SCREENS: dict[str, tuple[Command, ...]] = {"train": (), "code": CODE, "draw": DRAW, "results": RESULTS}
+RUNS = (
+    Command("open", "enter", "Open", "The results of the run at the cursor.", target="screen"),
+    Command("play", "p", "Play", "See it again, as if it were live.", target="screen"),
+    Command("mark", "space", "Mark", "Its curves beneath the list, up to six runs together.", target="screen"),
+    Command("overlay", "o", "Curves", "Curves beneath the list, or the list alone.", target="screen"),
+    Command("find", "slash", "Filter", "Words such as preset:best acc>99 state:interrupted choose runs.", target="screen"),
+    Command("sort", "tab", "Sort", "By time, accuracy, seconds, name.", target="screen"),
+    Command("go_on_with", "c", "Continue", "Go on with it from its last checkpoint.", target="screen"),
+    Command("name_run", "e", "Name", "A name and a note.", target="screen"),
+    Command("baseline", "b", "Baseline", "Others are shown against its accuracy; again to take it back.", False, target="screen"),
+    Command("export", "f", "Files", "All forms that can be written here, into the run's folder.", False, target="screen"),
+    Command("delete", "d,delete", "Delete", "Into the trash, after a question.", target="screen"),
+    Command("all", "escape", "All", "No filter, no marks.", False, target="screen"),
+)  # fmt: skip
+
+SCREENS: dict[str, tuple[Command, ...]] = {"train": (), "code": CODE, "draw": DRAW, "results": RESULTS, "runs": RUNS}
 """The app's screens in the order of their keys, with what only they do."""
 
 

@@ -30,7 +30,9 @@ TEXTS = ("csv", "json", "markdown", "html")
 """One text."""
 FILES = ("tensorboard", "onnx", "safetensors")
 """A file for each engine, or a folder of them."""
-FORMS = (*TEXTS, *FILES)
+FOLDER = "export"
+"""In the run's own folder."""
+_ENDINGS = {"markdown": "md"}
 
 
 def name_of(recording: Path) -> str:
@@ -93,6 +95,23 @@ def write_files(form: str, recording: Path, place: Path, *, force: bool) -> list
         _whole(target, lambda part, weights=weights: write(weights, part), force=force)  # type: ignore[misc]  # bound now
         made.append(target)
     return made
+
+
+def write_all(folder: Path) -> tuple[list[str], list[str]]:
+    """Everything into the run's folder, over what is there; (names of what was made, why the rest was not)."""
+    place, made, why = folder / FOLDER, [], []
+    for form in (*TEXTS, *FILES):
+        try:
+            place.mkdir(exist_ok=True)
+            if form in FILES:
+                made += [path.name for path in write_files(form, folder / "events.jsonl", place, force=True)]
+                continue
+            path = place / f"results.{_ENDINGS.get(form, form)}"
+            write_text(text(form, folder / "events.jsonl"), path, force=True)
+            made.append(path.name)
+        except (ExportError, OSError) as error:
+            why.append(f"{form}: {error}")
+    return made, why
 
 
 def _began(run: str, recording: Path) -> float:

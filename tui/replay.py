@@ -56,7 +56,7 @@ class Replay:
         """Where the recording ends, and how it plays: " / 02:24 10x"."""
         now = self.now()
         rate = "end" if now >= self._last else "paused" if self.paused else self.pace
-        return f" / {formatting.clock(self._last - self._first)} {rate}"
+        return f" / {formatting.clock(self._last - self._first)} {rate:6}"  # as wide as "paused": nothing jumps
 
     @property
     def pace(self) -> str:

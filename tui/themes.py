@@ -73,5 +73,5 @@ NAMES = (*(theme.name for theme in OURS), "ansi-dark", "ansi-light")
 
 def palette(variables: Mapping[str, str]) -> dict[str, str]:
     """The colours that lines are written in, by "$name", as Rich says them; from a theme's variables."""
-    names = ("pytorch", "keras", "error", "success", "warning", "accent")
+    names = ("pytorch", "keras", "error", "success", "warning", "accent", "primary", "secondary")
     return {f"${name}": variables[name].removeprefix("ansi_") for name in names}

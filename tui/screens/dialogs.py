@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, Static
+from textual.widgets import Button, Input, Static
 
 from tui.commands import KEY_NAMES, Command
 
@@ -41,43 +41,89 @@ TERMS = (
 )
 
 
-class QuitDialog(ModalScreen[bool]):
-    """Asks before a run is lost."""
+class Question(ModalScreen[bool]):
+    """Asks before something is lost."""
 
-    AUTO_FOCUS = "#stay"
+    AUTO_FOCUS = "#no"
     """The safe answer."""
     BINDINGS = [
-        Binding("y,q,ctrl+c", "answer(True)", "Leave"),
-        Binding("n,escape", "answer(False)", "Stay"),
+        Binding("y,q,ctrl+c", "answer(True)", "Yes"),
+        Binding("n,escape", "answer(False)", "No"),
         Binding("left,right", "app.focus_next", show=False),
     ]
     CSS = """
-    QuitDialog { align: center middle; background: $background 60%; }
-    QuitDialog > Vertical {
+    Question { align: center middle; background: $background 60%; }
+    Question > Vertical {
         width: 58; max-width: 95%; height: auto;
         border: round $warning; padding: 1 2; background: $surface;
     }
-    QuitDialog Horizontal { height: auto; align-horizontal: center; margin-top: 1; }
-    QuitDialog Button { margin: 0 1; }
+    Question Horizontal { height: auto; align-horizontal: center; margin-top: 1; }
+    Question Button { margin: 0 1; }
     """
+
+    def __init__(self, question: str, yes: str, no: str = "Cancel") -> None:
+        super().__init__()
+        self._question, self._yes, self._no = question, yes, no
 
     def compose(self) -> ComposeResult:
         """The question and two buttons."""
         with Vertical():
-            yield Static(
-                "Training is running. Leaving ends it and keeps a checkpoint; `mnist-tui --resume RUN` goes on from there."
-            )
+            yield Static(self._question, markup=False)
             with Horizontal():
-                yield Button("Leave (y)", variant="warning", id="leave")
-                yield Button("Stay (n)", variant="primary", id="stay")
+                yield Button(f"{self._yes} (y)", variant="warning", id="yes")
+                yield Button(f"{self._no} (n)", variant="primary", id="no")
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """A click answers."""
-        self.dismiss(event.button.id == "leave")
+        self.dismiss(event.button.id == "yes")
 
-    def action_answer(self, leave: bool) -> None:
+    def action_answer(self, yes: bool) -> None:
         """A key answers."""
-        self.dismiss(leave)
+        self.dismiss(yes)
+
+
+class QuitDialog(Question):
+    """Asks before a run is lost."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Training is running. Leaving ends it and keeps a checkpoint; `mnist-tui --resume RUN` goes on from there.",
+            "Leave",
+            "Stay",
+        )
+
+
+class NameDialog(ModalScreen["tuple[str, str] | None"]):
+    """A run's name and a note about it."""
+
+    AUTO_FOCUS = "#name"
+    BINDINGS = [Binding("escape", "cancel", "Cancel")]
+    CSS = """
+    NameDialog { align: center middle; background: $background 60%; }
+    NameDialog > Vertical {
+        width: 64; max-width: 95%; height: auto;
+        border: round $primary; padding: 0 1; background: $surface;
+    }
+    """
+
+    def __init__(self, run: str, name: str, note: str) -> None:
+        super().__init__()
+        self._run, self._name_now, self._note_now = run, name, note
+
+    def compose(self) -> ComposeResult:
+        """Two fields; enter keeps both."""
+        with Vertical():
+            yield Static(f"{self._run}: enter keeps, esc leaves it as it was", markup=False)
+            yield Input(self._name_now, placeholder="name", id="name", max_length=60)
+            yield Input(self._note_now, placeholder="note", id="note", max_length=200)
+
+    def on_input_submitted(self) -> None:
+        """Enter, in either."""
+        self.dismiss((self.query_one("#name", Input).value.strip(), self.query_one("#note", Input).value.strip()))
+
+    def action_cancel(self) -> None:
+        """Nothing changes."""
+        self.dismiss(None)
 
 
 class HelpDialog(ModalScreen[None]):

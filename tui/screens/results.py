@@ -60,6 +60,8 @@ class ResultsScreen(ShownScreen):
         self._runs_dir = runs_dir
         self._kept: tuple[Path, Mapping[str, RunHistory], MachineHistory] | None = None
         """The kept run that is shown; None while it is the session's."""
+        self._wanted: Path | None = None
+        """The kept run that is to be opened next."""
         self._images: Any = None
         self._images_of = ""
         """The run whose test digits were asked for, or are there."""
@@ -96,8 +98,16 @@ class ResultsScreen(ShownScreen):
         for one in (*self.query(Pixels), *self.query(Answer)):
             one.ascii_only = self.ascii_only
         self._looking = self.set_interval(LOOK_SECONDS, self._look, pause=True)
-        if not any(history.config for history in self.session.histories.values()) and not self.session.recorded:
+        if self._wanted is not None:
+            self._open_kept(0)
+        elif not any(history.config for history in self.session.histories.values()) and not self.session.recorded:
             self._open_kept(1)
+
+    def open_run(self, folder: Path) -> None:
+        """That kept run, now or when the screen is ready."""
+        self._wanted = folder
+        if self._ready:
+            self._open_kept(0)
 
     @property
     def histories(self) -> Mapping[str, RunHistory]:
@@ -309,7 +319,7 @@ class ResultsScreen(ShownScreen):
         present = {self.session.folder(engine) for engine in self.session.histories}
         known: list[Path | None] = [None, *(folder for folder in folders if folder not in present)]
         at = known.index(self._kept[0]) if self._kept and self._kept[0] in known else 0
-        folder = known[min(max(at + step, 0), len(known) - 1)]
+        folder, self._wanted = self._wanted or known[min(max(at + step, 0), len(known) - 1)], None
         kept = None
         if folder is not None:
             try:

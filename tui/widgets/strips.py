@@ -33,7 +33,7 @@ from engines.api import (
 from tui import formatting
 from tui.charts.spark import bar, spark
 
-TABS = ("Train", "Code", "Draw", "Results")
+TABS = ("Train", "Code", "Draw", "Results", "Runs")
 """The screens, by their keys."""
 
 
@@ -49,22 +49,42 @@ class Told(Protocol):
 
 
 def header(told: Told, now: float, width: int, shown: int, colors: Mapping[str, str]) -> Text:
-    """The title line: the screens, and as much of data, preset, seed, mode and clock as fits."""
+    """The title line: the screens, and as much of data, preset, seed, mode and clock as fits.
+
+    Where not even data and clock fit, the other screens are numbers alone.
+    """
+    for short in (False, True):
+        text, parts = _tabs(told, width, shown, colors, short=short), _facts(told, now)
+        for least in ("sizes", "mode", "seed", "preset", *(["data"] if short and "clock" in parts else [])):
+            if text.cell_len + sum(map(len, parts.values())) > width:
+                parts.pop(least, None)
+        if text.cell_len + sum(map(len, parts.values())) <= width:
+            break
+    text.append("".join(parts.values()))
+    return text
+
+
+def _tabs(told: Told, width: int, shown: int, colors: Mapping[str, str], *, short: bool) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
     if width >= ROOMY:
         text.append(" mnist-tui ", style="bold reverse")
     for number, title in enumerate(TABS, 1):
-        tab = f"[{number} {title}]" if number == shown else f" {number} {title} "
+        tab = f"[{number} {title}]" if number == shown else f" {number}" if short else f" {number} {title} "
         click = Style(bold=number == shown, meta={"@click": f"app.show_screen({number})"})
         text.append(tab, style=click)
     text.append(" ")
     if told.recorded:
         text.append(" RECORDED ", style=f"bold reverse {colors['$warning']}")
         text.append(" ")
+    if any(h.data and h.data.dataset == "drawn" for h in told.histories.values()):
+        text.append(" DRAWN DIGITS, not MNIST ", style=f"bold reverse {colors['$warning']}")
+    return text
+
+
+def _facts(told: Told, now: float) -> dict[str, str]:
+    """What is said beside the tabs, by name."""
     data = next((h.data for h in told.histories.values() if h.data), None)
     config = next((h.config for h in told.histories.values() if h.config), None)
-    if data is not None and data.dataset == "drawn":
-        text.append(" DRAWN DIGITS, not MNIST ", style=f"bold reverse {colors['$warning']}")
     parts = {}
     if data is not None:
         parts["data"] = "" if data.dataset == "drawn" else "MNIST"
@@ -77,11 +97,7 @@ def header(told: Told, now: float, width: int, shown: int, colors: Mapping[str, 
         parts |= {"preset": f" · {config.preset}", "seed": f" · seed {config.seed}{seeds}", "mode": f" · {config.mode}"}
         clock = formatting.clock(max((h.wall_seconds(now) for h in running), default=0.0))
         parts["clock"] = f" · {clock}{told.progress}"
-    for least in ("sizes", "mode", "seed", "preset"):
-        if text.cell_len + sum(map(len, parts.values())) > width:
-            parts.pop(least, None)
-    text.append("".join(parts.values()))
-    return text
+    return parts
 
 
 def race(

@@ -1,0 +1,161 @@
+"""The Runs screen by keys: the list, its curves, and what can be done with a run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import DataTable, Input
+
+from engines.api import list_runs
+from tests.conftest import scripted_spec
+from tests.test_app import SIZES, opened, phases, until
+from tests.test_runs import keep
+from tests.test_snapshots import text_of
+from tui.app import MnistApp
+from tui.replay import DEMO
+from tui.screens.results import ResultsScreen
+from tui.screens.runs import RunsScreen
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    for number in range(8):
+        folder = keep(tmp_path / "runs", f"2026010{number + 1}-000000-run{number}", accuracy=0.98 + number / 1000)
+        shutil.copy(DEMO, folder / "events.jsonl")
+    return tmp_path / "runs"
+
+
+@asynccontextmanager
+async def on_runs(runs: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterator[tuple[RunsScreen, Pilot[None]]]:
+    """The app with the Runs screen open and read."""
+    app = MnistApp([scripted_spec("pytorch"), scripted_spec("keras")], cache_dir=runs.parent / "cache", runs_dir=runs)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen._bytes is not None)
+        assert isinstance(app.screen, RunsScreen)
+        yield app.screen, pilot
+
+
+def at(screen: RunsScreen) -> str:
+    found = screen._at()
+    return "" if found is None else found.id[-4:]
+
+
+@pytest.mark.parametrize("size", [*SIZES, (40, 10)])
+async def test_the_list_at_every_size(size: tuple[int, int], runs: Path) -> None:
+    async with on_runs(runs, size) as (screen, pilot):
+        await pilot.press("down")
+        await pilot.pause()
+        text = text_of(screen.app)  # type: ignore[arg-type]  # MnistApp, as made above
+        assert "01-01 12:00" in text
+        if size[0] >= 80:
+            assert "98.70 %" in text
+            assert "8 runs" in text
+
+
+async def test_no_runs_say_what_to_do(tmp_path: Path) -> None:
+    async with on_runs(tmp_path / "none") as (screen, _):
+        assert "1 and s train" in text_of(screen.app)  # type: ignore[arg-type]
+
+
+async def test_the_newest_is_first_and_sorting_keeps_the_cursor(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        assert at(screen) == "run7"
+        await pilot.press("down", "down")
+        assert at(screen) == "run5"
+        await pilot.press("tab")
+        assert (screen.sort, at(screen)) == ("accuracy", "run5")
+
+
+async def test_words_choose_and_escape_shows_all(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("slash", *"acc<98.15")
+        await until(pilot, lambda: screen.query_one(DataTable).row_count == 2)
+        await pilot.press(*" colour:red")
+        await until(pilot, lambda: "is no filter" in text_of(screen.app))  # type: ignore[arg-type]
+        await pilot.press("enter", "escape")
+        await until(pilot, lambda: screen.query_one(DataTable).row_count == 8)
+
+
+async def test_curves_of_marked_runs(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        await until(pilot, lambda: len(screen._curves) == 1)
+        for _ in range(7):
+            await pilot.press("space", "down")
+        assert len(screen.marked) == 6, "the seventh was refused"
+        await until(pilot, lambda: set(screen.marked) <= set(screen._curves))
+        await pilot.pause()
+        assert "⠉" in text_of(screen.app) or "⡇" in text_of(screen.app)  # type: ignore[arg-type]
+        await pilot.press("o")
+        assert not screen.query_one("#curves").display
+
+
+async def test_a_name_a_note_and_a_baseline(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("e", *"first", "tab", *"light", "enter")
+        await until(pilot, lambda: any(run.name == "first" and run.note == "light" for run in screen.runs))
+        await pilot.press("b")
+        await until(pilot, lambda: screen.runs[0].baseline)
+        await pilot.press("down", "b")
+        await until(pilot, lambda: screen.runs[1].baseline and not screen.runs[0].baseline)
+        await until(pilot, lambda: "+0.10" in text_of(screen.app))  # type: ignore[arg-type]
+        await pilot.press("e", *"xyz", "escape")
+        assert screen.runs[1].name == ""
+
+
+async def test_deleting_asks_first(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("d", "n")
+        assert len(list(list_runs(runs))) == 8
+        await pilot.press("d", "y")
+        await until(pilot, lambda: len(screen.runs) == 7)
+        assert [path.name[-4:] for path in (runs / ".trash").iterdir()] == ["run7"]
+
+
+async def test_enter_opens_its_results(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: isinstance(screen.app.screen, ResultsScreen))
+        results = screen.app.screen
+        assert isinstance(results, ResultsScreen)
+        await until(pilot, lambda: results._kept is not None)
+        assert results._kept is not None
+        assert results._kept[0].name.endswith("run6")
+        await until(pilot, lambda: "98.58 %" in text_of(screen.app))  # type: ignore[arg-type]
+
+
+async def test_every_form_is_written_into_its_folder(runs: Path) -> None:
+    async with on_runs(runs) as (_, pilot):
+        await pilot.press("f")
+        folder = runs / "20260108-000000-run7" / "export"
+        await until(pilot, lambda: (folder / "20260108-000000-run7-tensorboard").is_dir())
+        assert {path.name for path in folder.iterdir()} >= {"results.csv", "results.json", "results.md", "results.html"}
+
+
+async def test_what_was_cut_off_is_offered_and_goes_on(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: len(list((tmp_path / "runs").glob("*/*.npz"))) == 2)
+    (run,) = list_runs(tmp_path / "runs")
+    assert run["resumable"] == ["pytorch", "keras"]
+    async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
+        await until(pilot, lambda: any("cut off" in note.message for note in app._notifications))
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.runs))
+        await pilot.press("c")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        assert app.screen is app.train_screen
+        assert json.loads(next((tmp_path / "runs").glob("*/config.json")).read_text())
+
+
+async def test_the_filter_box_takes_letters_not_commands(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("slash", "q", "d", "5")
+        assert screen.query_one(Input).value == "qd5"
+        assert screen.app.is_running

@@ -1,0 +1,403 @@
+"""The Runs screen: every kept run in a list, their curves beneath it, and what can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import DataTable, Input
+
+from engines.api import (
+    FilterError,
+    Listed,
+    RunHistory,
+    list_runs,
+    listed,
+    parse_filter,
+    read_run,
+    size_bytes,
+    throw_away,
+    write_about,
+)
+from tui import formatting
+from tui.charts.view import View
+from tui.replay import Replay
+from tui.screens.dialogs import NameDialog, Question
+from tui.screens.shown import ShownScreen
+from tui.session import Session
+from tui.widgets.line import Line
+from tui.widgets.run_charts import MOST, RunCharts
+
+SHOWN = 500
+"""Rows of the table; a filter finds the others."""
+FIRST = 100
+"""So many runs are shown before the rest has been read."""
+LOADED = 12
+"""Runs whose curves are kept in memory."""
+SORTS: dict[str, Callable[[Listed], Any]] = {
+    "time": lambda run: run.id,
+    "accuracy": lambda run: run.best or -1.0,
+    "seconds": lambda run: -(run.seconds if run.seconds is not None else 1e12),
+    "name": lambda run: [-ord(letter) for letter in run.name.lower()] or [-0x110000],
+}
+"""Descending: the newest, best, quickest first; names from A on, those without one last."""
+
+
+class RunsScreen(ShownScreen):
+    """Reads the folder of runs, anew whenever it is shown."""
+
+    NAME = "runs"
+    BINDINGS = ShownScreen.bindings(NAME)
+    CSS_PATH = "runs.tcss"
+
+    def __init__(
+        self,
+        session: Session | Replay,
+        runs_dir: Path,
+        *,
+        open_results: Callable[[Path], None],
+        play: Callable[[Path], None],
+        go_on: Callable[[Path], None],
+        ascii_only: bool = False,
+    ) -> None:
+        super().__init__(session, ascii_only=ascii_only)
+        self.runs: list[Listed] = []
+        self.marked: list[str] = []
+        """Ids, in the order of their colours."""
+        self.sort = "time"
+        self._runs_dir = runs_dir
+        self._open_results, self._play, self._go_on = open_results, play, go_on
+        self._words = ""
+        self._problem = ""
+        self._bytes: int | None = None
+        self._read = False
+        self._shown: list[Listed] = []
+        self._found = 0
+        self._curves: dict[str, Mapping[str, RunHistory]] = {}
+        self._curves_wanted: bool | None = None
+        """Whether the user wants curves; None leaves it to the height of the screen."""
+
+    def body(self) -> ComposeResult:
+        """Filter, table, curves, and a line that counts."""
+        yield Input(placeholder="preset:best acc>99 state:interrupted, or any word", id="filter")
+        yield DataTable[Text](id="table", cursor_type="row", zebra_stripes=True)
+        with Horizontal(id="curves"):
+            yield RunCharts(ascii_only=self.ascii_only)
+        yield Line(id="status")
+
+    # Reading
+
+    def begin(self) -> None:
+        """The table has the keys."""
+        self.query_one("#filter").display = False
+        self._lay_out()
+        self.query_one(DataTable).focus()
+        self._load()
+
+    def on_screen_resume(self) -> None:
+        """What was trained meanwhile is in the list, too."""
+        if self._ready:
+            self._load()
+
+    @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
+    def _load(self) -> None:
+        """In a thread: ten thousand runs are twenty thousand files."""
+        found: list[Listed] = []
+        for run in list_runs(self._runs_dir):
+            found.append(listed(run))
+            if len(found) == FIRST and not self._read:
+                self.app.call_from_thread(self._take, list(found), None)
+        self.app.call_from_thread(self._take, found, None)
+        self.app.call_from_thread(self._take, found, size_bytes(self._runs_dir))
+
+    def _take(self, runs: list[Listed], size: int | None) -> None:
+        self.runs, self._read = runs, True
+        self._bytes = size if size is not None else self._bytes
+        known = {run.id for run in runs}
+        self.marked = [run for run in self.marked if run in known]
+        self._fill()
+
+    # Showing
+
+    def on_resize(self) -> None:
+        """Other columns have room."""
+        super().on_resize()
+        if self._ready:
+            self.call_after_refresh(self._lay_out)
+
+    def _lay_out(self) -> None:
+        curves = self._curves_wanted if self._curves_wanted is not None else self.size.height >= 32
+        self.query_one("#curves").display = curves
+        self.query_one(DataTable).display = self.size.height >= 20 or not curves
+        self._fill()
+
+    def _fill(self) -> None:
+        """The table anew, the cursor where it was."""
+        table, at = self.query_one(DataTable), self._at()
+        try:
+            chosen, self._problem = parse_filter(self._words), ""
+        except FilterError as error:
+            self._problem = str(error)
+        else:
+            found = sorted(filter(chosen, self.runs), key=SORTS[self.sort], reverse=True)
+            self._found, self._shown = len(found), found[:SHOWN]
+        columns = _columns(self.size.width)
+        table.clear(columns=True)
+        for title, width in columns:
+            table.add_column(title, width=width or None)
+        baseline = next((run.best for run in self.runs if run.baseline), None)
+        for run in self._shown:
+            cells = _cells(run, self._number(run.id), baseline, self.palette)
+            table.add_row(*(cells[title] for title, _ in columns), key=run.id)
+        ids = [run.id for run in self._shown]
+        if at is not None and at.id in ids:
+            table.move_cursor(row=ids.index(at.id))
+        self._say_status()
+        self._show_curves()
+
+    def _number(self, run: str) -> int:
+        return self.marked.index(run) + 1 if run in self.marked else 0
+
+    def _say_status(self) -> None:
+        if self._problem:
+            text = Text(self._problem, style=self.palette["$error"])
+        elif not self.runs and self._read:
+            text = Text("No runs yet: 1 and s train, and every run is kept here.")
+        else:
+            count = f"{self._found:,} of {len(self.runs):,} runs" if self._words else f"{len(self.runs):,} runs"
+            more = f", the first {SHOWN} shown" if self._found > SHOWN else ""
+            size = f" · {formatting.size(self._bytes)} on disk" if self._bytes is not None else ""
+            text = Text(f"{count}{more} · by {self.sort}{size}" if self._read else "reading …")
+        self.query_one("#status", Line).say(text)
+
+    def _show_curves(self) -> None:
+        """Of the marked runs; while none is marked, of the one at the cursor."""
+        if not self.query_one("#curves").display:
+            return
+        at = self._at()
+        wanted = self.marked or ([at.id] if at else [])
+        if any(run not in self._curves for run in wanted):
+            self._load_curves(wanted)
+            return
+        names = {run.id: run.name or f"{_when(run)} {run.preset}" for run in self.runs}
+        shown = [(names.get(run, run), self._curves[run]) for run in wanted]
+        self.query_one(RunCharts).show_runs(shown, View(), self.palette)
+
+    @work(thread=True, exclusive=True, group="curves", exit_on_error=False)
+    def _load_curves(self, wanted: Sequence[str]) -> None:
+        for run in wanted:
+            if run not in self._curves:
+                try:
+                    histories = read_run(self._runs_dir / run)[0]
+                except OSError:
+                    histories = {}
+                self.app.call_from_thread(self._keep_curves, run, histories)
+        self.app.call_from_thread(self._show_curves)
+
+    def _keep_curves(self, run: str, histories: Mapping[str, RunHistory]) -> None:
+        self._curves[run] = histories
+        for old in [one for one in self._curves if one not in self.marked][: max(len(self._curves) - LOADED, 0)]:
+            del self._curves[old]
+
+    def _at(self) -> Listed | None:
+        """The run at the cursor."""
+        row = self.query_one(DataTable).cursor_row
+        return self._shown[row] if 0 <= row < len(self._shown) else None
+
+    @on(DataTable.RowHighlighted)
+    def _moved(self) -> None:
+        self._show_curves()
+        self.refresh_bindings()
+
+    @on(DataTable.RowSelected)
+    def _selected(self) -> None:
+        self.action_open()
+
+    # Filter
+
+    def action_find(self) -> None:
+        """Type words; the list follows."""
+        box = self.query_one("#filter", Input)
+        box.display = True
+        box.focus()
+
+    @on(Input.Changed, "#filter")
+    def _typed(self, event: Input.Changed) -> None:
+        self._words = event.value
+        self._fill()
+
+    @on(Input.Submitted, "#filter")
+    def _chosen(self) -> None:
+        self.query_one(DataTable).focus()
+
+    def action_all(self) -> None:
+        """No filter, no marks."""
+        box = self.query_one("#filter", Input)
+        box.value = self._words = ""
+        box.display = False
+        self.marked = []
+        self.query_one(DataTable).focus()
+        self._fill()
+
+    def action_sort(self) -> None:
+        """By time, accuracy, seconds, name."""
+        names = list(SORTS)
+        self.sort = names[(names.index(self.sort) + 1) % len(names)]
+        self._fill()
+
+    # What can be done with a run
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What makes no sense for the run at the cursor is grey."""
+        if action in ("open", "play", "mark", "name_run", "baseline", "delete", "export"):
+            if not self._ready or self._at() is None:
+                return None
+            return None if action == "play" and self.session.running else True
+        if action == "go_on_with":
+            at = self._at() if self._ready else None
+            return True if at is not None and at.resumable and not self.session.running else None
+        return super().check_action(action, parameters)
+
+    def action_open(self) -> None:
+        """Its results."""
+        if at := self._at():
+            self._open_results(self._runs_dir / at.id)
+
+    def action_play(self) -> None:
+        """As if it were live."""
+        if at := self._at():
+            self._play(self._runs_dir / at.id)
+
+    def action_go_on_with(self) -> None:
+        """From its last checkpoint."""
+        if at := self._at():
+            self._go_on(self._runs_dir / at.id)
+
+    def action_mark(self) -> None:
+        """Its curves beneath, up to MOST together."""
+        at = self._at()
+        if at is None:
+            return
+        if at.id in self.marked:
+            self.marked.remove(at.id)
+        elif len(self.marked) < MOST:
+            self.marked.append(at.id)
+        else:
+            self.notify(f"{MOST} runs are marked already; space takes a mark back.", severity="warning")
+        self._fill()
+
+    def action_overlay(self) -> None:
+        """Curves, or not."""
+        self._curves_wanted = not self.query_one("#curves").display
+        self._lay_out()
+
+    def action_baseline(self) -> None:
+        """What the others are measured against; one at most."""
+        if at := self._at():
+            others = {run.id: {"baseline": False} for run in self.runs if run.baseline and run.id != at.id}
+            self._write({**others, at.id: {"baseline": not at.baseline}})
+
+    def action_name_run(self) -> None:
+        """A name and a note."""
+        at = self._at()
+        if at is None:
+            return
+
+        def done(said: tuple[str, str] | None) -> None:
+            if said is not None:
+                self._write({at.id: {"name": said[0], "note": said[1]}})
+
+        self.app.push_screen(NameDialog(at.id, at.name, at.note), done)
+
+    def _write(self, said: Mapping[str, Mapping[str, Any]]) -> None:
+        for run, words in said.items():
+            try:
+                write_about(self._runs_dir / run, words)
+            except OSError as error:
+                self.notify(f"{run}: {error.strerror or error}.", title="Not kept", severity="error")
+        self._load()
+
+    def action_delete(self) -> None:
+        """Into the trash, after a question."""
+        at = self._at()
+        if at is None:
+            return
+        if at.state == "running":
+            self.notify("That run is still being written; stop it first.", severity="warning")
+            return
+
+        def done(sure: bool | None) -> None:
+            if not sure:
+                return
+            try:
+                place = throw_away(self._runs_dir / at.id)
+            except OSError as error:
+                self.notify(f"{at.id}: {error.strerror or error}.", title="Not deleted", severity="error")
+            else:
+                self.notify(f"It lies in {place}; `mnist-tui runs --empty-trash --yes` deletes it for good.")
+            self._load()
+
+        self.app.push_screen(Question(f"Delete {at.name or at.id}? It goes into the trash.", "Delete"), done)
+
+    @work(thread=True, exclusive=True, group="export", exit_on_error=False)
+    def action_export(self) -> None:
+        """Every form that can be written here, into a folder of the run's own."""
+        at = self._at()
+        if at is None:
+            return
+        from tui import exports
+
+        made, missing = exports.write_all(self._runs_dir / at.id)
+        told = f"{', '.join(made)} are in {self._runs_dir / at.id / exports.FOLDER}."
+        self.app.call_from_thread(self.notify, " ".join([told, *missing]), title="Written", timeout=10)
+
+
+def _when(run: Listed) -> str:
+    """Month, day, hour and minute."""
+    return run.created[5:16].replace("T", " ")
+
+
+def _columns(width: int) -> list[tuple[str, int]]:
+    """(title, cells) of what has room; the last takes what is left."""
+    columns = [("", 1), ("when", 11), ("state", 11), ("preset", 9), ("PyTorch", 9), ("Keras", 9)]
+    if width >= 92:
+        columns.append(("± base", 7))
+    if width >= 72:
+        columns.append(("time", 7))
+    if width >= 110:
+        columns += [("digits", 6), ("device", 8), ("seed", 4)]
+    left = width - sum(cells + 2 for _, cells in columns) - 4
+    return [*columns, ("name", max(left, 6))]
+
+
+def _cells(run: Listed, number: int, baseline: float | None, colors: Mapping[str, str]) -> dict[str, Text]:
+    """A row's cells by their titles."""
+    state = {"failed": colors["$error"], "interrupted": colors["$warning"], "running": colors["$success"]}
+    against = "base" if run.baseline else "–"
+    if baseline is not None and run.best is not None and not run.baseline:
+        against = f"{100 * (run.best - baseline):+.2f}"
+    texts = {
+        "": str(number) if number else "",
+        "when": _when(run),
+        "state": run.state,
+        "preset": run.preset,
+        "PyTorch": formatting.percent(run.accuracy.get("pytorch")),
+        "Keras": formatting.percent(run.accuracy.get("keras")),
+        "± base": against,
+        "time": formatting.clock(run.seconds),
+        "digits": run.dataset,
+        "device": run.device,
+        "seed": "" if run.seed is None else str(run.seed),
+        "name": " · ".join(one for one in (run.name, run.note) if one),
+    }
+    cells = {title: Text(formatting.plain(text), no_wrap=True, overflow="ellipsis") for title, text in texts.items()}
+    cells[""].stylize(f"bold {RunCharts.color(number, colors)}" if number else "")
+    cells["state"].stylize(state.get(run.state, ""))
+    for title in ("PyTorch", "Keras", "± base", "time", "seed"):
+        cells[title].justify = "right"
+    return cells
