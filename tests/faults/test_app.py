@@ -7,16 +7,19 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from engines.events import TrainProgress
+from engines.api import list_runs, pasts, read_events, read_run
+from engines.events import Event, TrainProgress
 from engines.grammar import violations
 from tests.faults.terminal import TAKEN, UNDONE, Terminal, app, gone, is_interrupted, without_reading
+from tui import cli
 
 
 @pytest.fixture(autouse=True)
@@ -230,3 +233,46 @@ def test_nothing_that_a_worker_prints_reaches_the_screen(
     terminal.child.kill(signal.SIGTERM)
     assert terminal.ended() == 143
     assert all(sequence in terminal.written for sequence in UNDONE)
+
+
+_REPLAY = "import sys; from tui.cli import main; sys.exit(main(sys.argv[1:]))"
+MOMENTS: dict[str, Callable[[Terminal], bool]] = {
+    "before the first event": lambda terminal: bool(list(terminal.runs.glob("*/config.json"))),
+    "in the first epoch": lambda terminal: any(isinstance(event, TrainProgress) for event in recorded(terminal)),
+    "after a checkpoint": lambda terminal: len(list(terminal.runs.glob("*/*.npz"))) == 2,
+}
+"""When the app is killed."""
+
+
+def recorded(terminal: Terminal) -> list[Event]:
+    """What is on disk so far, if anything."""
+    return [event for path in terminal.runs.glob("*/events.jsonl") for event in read_events(path)]
+
+
+@pytest.mark.fault(
+    "app", "SIGKILL at any moment: its run is listed, opened, replayed, and goes on where it left a checkpoint"
+)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_run_outlives_its_app(
+    moment: str, small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = Terminal(app(small_mnist, tmp_path), tmp_path)
+    terminal.wait_until(lambda: MOMENTS[moment](terminal), moment)
+    workers = terminal.processes()
+    terminal.child.kill(signal.SIGKILL)
+    terminal.child.wait()
+    assert gone(workers)
+    (run,) = list_runs(terminal.runs)
+    assert {its["outcome"] for its in run["summary"].values() if "outcome" in its} == {"interrupted"}
+    read_run(terminal.runs / run["id"])
+    place = ["--runs-dir", str(terminal.runs)]
+    assert cli.main(["runs", *place]) == 0
+    assert cli.main(["export", run["id"], "--to", "html", *place]) == (0 if recorded(terminal) else 1)
+    if recorded(terminal):
+        shown = Terminal([sys.executable, "-c", _REPLAY, "replay", run["id"], "--speed", "max", *place], tmp_path)
+        shown.wait_for("RECORDED")
+        shown.send("q")
+        assert shown.ended() == 0
+    if moment == "after a checkpoint":
+        assert run["resumable"] == ["pytorch", "keras"]
+        assert all(past.checkpoint for past in pasts(terminal.runs / run["id"], {}).values())

@@ -56,12 +56,16 @@ def header(told: Told, now: float, width: int, shown: int, colors: Mapping[str, 
     for short in (False, True):
         text, parts = _tabs(told, width, shown, colors, short=short), _facts(told, now)
         for least in ("sizes", "mode", "seed", "preset", *(["data"] if short and "clock" in parts else [])):
-            if text.cell_len + sum(map(len, parts.values())) > width:
+            if text.cell_len + len(_joined(parts)) > width:
                 parts.pop(least, None)
-        if text.cell_len + sum(map(len, parts.values())) <= width:
+        if text.cell_len + len(_joined(parts)) <= width:
             break
-    text.append("".join(parts.values()))
+    text.append(_joined(parts))
     return text
+
+
+def _joined(parts: Mapping[str, str]) -> str:
+    return "".join(parts.values()).removeprefix(" · ")
 
 
 def _tabs(told: Told, width: int, shown: int, colors: Mapping[str, str], *, short: bool) -> Text:
