@@ -1,21 +1,33 @@
-"""A first look at everything a run needs: interpreters, frameworks, devices, data, cores. Says what to mend."""
+"""Everything that a run needs, looked at closely: frameworks, devices, libraries, data, limits, terminal; and what mends it."""
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from engines.data.sources import find_digits
-from engines.events import Event, RunFailed, WorkerExited, WorkerReady
+from engines.data.digits import DataError
+from engines.data.sources import find_digits, named_places
+from engines.events import Event, RunFailed, WorkerExited
 from engines.monitors.gpu import GpuMonitor
 from engines.monitors.limits import memory_limit, usable_core_ids
 from engines.supervisor import EngineSpec, Supervisor
-from engines.version import __version__
+from engines.version import build
 
 PROBE_SECONDS = 120.0
-"""A framework that takes longer to import is as good as broken."""
+"""A framework that takes longer to import, and to train one step, is as good as broken."""
+NEEDED_DRIVER = {"13": 580, "12": 525}
+"""By CUDA major, the oldest driver that runs it (NVIDIA, CUDA minor version compatibility)."""
+FEW_BYTES = 2_000_000_000
+"""Less free memory, or room on the disk, than this is worth a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,87 +36,212 @@ class Finding:
 
     subject: str
     state: str
-    """"ok", "note" or "bad": bad means that a chosen engine can't run."""
+    """"ok", "note" or "bad": bad means that a chosen engine can't run as it should."""
     text: str
     fix: str = ""
+    """The command that mends it."""
 
 
-def diagnose(specs: Sequence[EngineSpec], data_dir: Path | None, cache_dir: Path) -> list[Finding]:
-    """Every finding; each engine is probed in its own interpreter, all at once."""
-    found = [Finding("mnist-tui", "ok", __version__), _cores()]
+def diagnose(
+    specs: Sequence[EngineSpec], data_dir: Path | None, cache_dir: Path, runs_dir: Path, timeout: float = PROBE_SECONDS
+) -> Iterator[Finding]:
+    """Every finding as it comes; each engine is looked at in its own interpreter, all at once."""
+    yield Finding("mnist-tui", "ok", f"{build()}, Python {sys.version.split()[0]} in {sys.executable}")
+    yield _limits()
     answers: dict[str, list[Finding]] = {}
-    threads = [
-        threading.Thread(target=lambda spec=spec: answers.__setitem__(spec.name, probe(spec, cache_dir)))
-        for spec in specs
-    ]
+
+    def look(spec: EngineSpec) -> None:
+        answers[spec.name] = engine_findings(spec, cache_dir, timeout)
+
+    threads = [threading.Thread(target=look, args=(spec,)) for spec in specs]
     for thread in threads:
         thread.start()
-    for thread in threads:
+    yield from _terminal(os.environ)
+    yield from _digits(data_dir, cache_dir)
+    yield from (_room("cache", cache_dir), _room("runs", runs_dir))
+    yield from gpu_findings(os.environ)
+    for spec, thread in zip(specs, threads, strict=True):
         thread.join()
-    for spec in specs:
-        found += answers[spec.name]
-    return [*found, _gpus(), *_digits(data_dir, cache_dir)]
+        yield from answers.get(spec.name, [])
 
 
-def probe(spec: EngineSpec, cache_dir: Path, timeout: float = PROBE_SECONDS) -> list[Finding]:
-    """Import the engine in a worker and ask for its devices."""
-    answers: list[Event] = []
-    answered = threading.Event()
+# Engines
 
-    def hear(event: Event) -> None:
-        if isinstance(event, WorkerReady | RunFailed | WorkerExited):
-            answers.append(event)
-            answered.set()
 
-    supervisor = Supervisor(spec, hear, cache_dir=cache_dir, threads=1)
-    thread = threading.Thread(target=supervisor.run, daemon=True)
-    thread.start()
-    in_time = answered.wait(timeout)
-    supervisor.end()
-    thread.join()
+def engine_findings(spec: EngineSpec, cache_dir: Path, timeout: float = PROBE_SECONDS) -> list[Finding]:
+    """Import the engine in a worker, train one step on each of its devices, and try XLA in a process that may be lost."""
     where = f"in {spec.python} ({spec.python_from})"
-    if not in_time:
-        return [
-            Finding(spec.title, "bad", f"did not import within {timeout:.0f} s {where}", f"{spec.python} -X importtime")
-        ]
-    answer = answers[0]
-    if isinstance(answer, RunFailed):
-        return [Finding(spec.title, "bad", f"{answer.message} {where}", answer.hint)]
-    if not isinstance(answer, WorkerReady):
-        return [
-            Finding(spec.title, "bad", f"its worker ended at once {where}", f"{spec.python} -c 'import {spec.name}'")
-        ]
-    found = [Finding(spec.title, "ok", f"{answer.framework}, imported in {answer.import_seconds:.1f} s {where}")]
-    for device in answer.devices:
-        text = f"{device.id} {device.name}" + (f": {device.reason}" if device.reason else "")
-        found.append(Finding(f"{spec.title} device", "ok" if device.usable else "note", text))
+    said = _ask(spec, cache_dir, "no", timeout)
+    if isinstance(said, Finding):
+        return [Finding(said.subject, said.state, f"{said.text} {where}", said.fix)]
+    found = [Finding(spec.title, "ok", f"{said['framework']}, imported in {said['import_seconds']:.1f} s {where}")]
+    found += judge(spec, said)
+    if spec.name == "keras":
+        xla = _ask(spec, cache_dir, "yes", timeout)
+        text = "ends the process" if isinstance(xla, Finding) else str(xla.get("xla"))
+        found.append(Finding("XLA", "note", f"{text}; it is not used, for on a CPU it is slower"))
     return found
 
 
-def _cores() -> Finding:
+def judge(spec: EngineSpec, said: Mapping[str, Any]) -> list[Finding]:
+    """What an engine said of itself, weighed."""
+    found = []
+    cuda = str(said.get("cuda", ""))
+    if cuda:
+        kernels = ", ".join(map(str, said.get("kernels", ()))) or "n/a"
+        found.append(Finding(f"{spec.title} CUDA", "ok", f"{cuda}, cuDNN {said.get('cudnn')}, kernels for {kernels}"))
+    majors = sorted({name[-4:] for name in said.get("packages", {}) if name.startswith("nvidia-cudnn-cu")})
+    if len(majors) > 1:
+        text = f"cuDNN for {' and for '.join(majors)} in one environment: each overwrites the other's files"
+        found.append(Finding(f"{spec.title} CUDA", "bad", text, "mnist-tui setup --gpu"))
+    for device in said["devices"]:
+        words = [device["id"], device["name"]]
+        words += [f"{device['memory_bytes'] / 1e9:.0f} GB"] if device.get("memory_bytes") else []
+        words += [f"compute capability {device['capability']}"] if device.get("capability") else []
+        if device.get("step_seconds") is not None:
+            words.append(f"convolution forward and backward in {device['step_seconds']:.2f} s")
+        cpu_lost = device["id"] == "cpu" and not device["usable"]
+        state = "ok" if device["usable"] else "bad" if cpu_lost or "capability" in device else "note"
+        reason = f": {device['reason']}" if device["reason"] else ""
+        fix = "" if state != "bad" else f"mnist-tui setup {'--cpu' if cpu_lost else '--gpu'} --framework {spec.name}"
+        found.append(Finding(f"{spec.title} device", state, " ".join(words) + reason, fix))
+    return found
+
+
+def _ask(spec: EngineSpec, cache_dir: Path, xla: str, timeout: float) -> dict[str, Any] | Finding:
+    """What the engine's own interpreter says, or why it says nothing."""
+    ended = threading.Event()
+    failures: list[RunFailed] = []
+    exits: list[WorkerExited] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, RunFailed):
+            failures.append(event)
+        elif isinstance(event, WorkerExited):
+            exits.append(event)
+            ended.set()
+
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "look.json"
+        supervisor = Supervisor(spec, hear, cache_dir=cache_dir, threads=1, arguments=("--look", str(answer), xla))
+        thread = threading.Thread(target=supervisor.run, daemon=True)
+        thread.start()
+        in_time = ended.wait(timeout)
+        if not in_time:
+            supervisor.kill()
+        thread.join()
+        if not in_time:
+            command = f"{spec.python} -X importtime -c 'import {'torch' if spec.name == 'pytorch' else 'tensorflow'}'"
+            return Finding(spec.title, "bad", f"did not answer within {timeout:.0f} s", command)
+        if failures:
+            return Finding(spec.title, "bad", failures[0].message, failures[0].hint)
+        try:
+            said = json.loads(answer.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            how = exits[0].signal or f"code {exits[0].returncode}"
+            last = f": {exits[0].log_tail[-1]}" if exits[0].log_tail else ""
+            install = f"mnist-tui setup --framework {spec.name}"
+            return Finding(spec.title, "bad", f"its worker ended by {how} without an answer{last}", install)
+        return dict(said)
+
+
+# The machine
+
+
+def _limits() -> Finding:
     cores, limit = usable_core_ids(), memory_limit()
-    text = f"{len(cores)} usable ({', '.join(map(str, cores))})"
-    return Finding("cores", "ok", text + (f", memory limit {limit / 1e9:.1f} GB" if limit else ""))
+    text = f"{len(cores)} of {os.cpu_count()} cores usable ({', '.join(map(str, cores))})"
+    return Finding("limits", "ok", text + (f", memory {limit / 1e9:.1f} GB" if limit else ", memory not limited"))
 
 
-def _gpus() -> Finding:
-    monitor = GpuMonitor()
-    usage = monitor.sample()
-    monitor.close()
+def gpu_findings(environment: Mapping[str, str], monitor: GpuMonitor | None = None) -> list[Finding]:
+    """What the driver says: its age, each GPU's free memory and who holds the rest, and whether GPUs are hidden."""
+    found = []
+    hidden = environment.get("CUDA_VISIBLE_DEVICES")
+    if hidden is not None and hidden.strip() in ("", "-1", "none", "NoDevFiles"):
+        text = f"CUDA_VISIBLE_DEVICES={hidden!r} hides every GPU from both frameworks"
+        found.append(Finding("GPU", "note", text, "unset CUDA_VISIBLE_DEVICES"))
+    elif hidden is not None:
+        found.append(Finding("GPU", "ok", f"CUDA_VISIBLE_DEVICES={hidden} chooses among the GPUs below"))
+    monitor = monitor or GpuMonitor()
+    usage, driver = monitor.sample(), monitor.driver_version()
+    major = driver.partition(".")[0]
+    if major.isdigit() and int(major) < NEEDED_DRIVER["13"]:
+        text = f"driver {driver} runs no CUDA 13, which today's PyTorch is built for (it needs {NEEDED_DRIVER['13']})"
+        found.append(Finding("GPU driver", "bad", text, f"install NVIDIA driver {NEEDED_DRIVER['13']} or newer"))
+    elif driver:
+        found.append(Finding("GPU driver", "ok", driver))
     if not usage.readings:
-        return Finding("GPU figures", "note", f"none: {usage.reason}")
-    return Finding("GPU figures", "ok", ", ".join(f"GPU {gpu.index} {gpu.name}" for gpu in usage.readings))
+        found.append(Finding("GPU figures", "note", f"none: {usage.reason}"))
+    for gpu in usage.readings:
+        text = f"GPU {gpu.index} {gpu.name}"
+        if gpu.memory_used_bytes is not None and gpu.memory_total_bytes is not None:
+            free = gpu.memory_total_bytes - gpu.memory_used_bytes
+            holders = monitor.holders(gpu.index)
+            held = f"; held by {', '.join(holders)}" if holders else ""
+            text += f", {free / 1e9:.1f} of {gpu.memory_total_bytes / 1e9:.1f} GB free{held}"
+            if free < FEW_BYTES:
+                found.append(Finding("GPU figures", "note", f"{text}: too little to train on", "nvidia-smi"))
+                continue
+        found.append(Finding("GPU figures", "ok", text))
+    monitor.close()
+    return found
 
 
-def _digits(data_dir: Path | None, cache_dir: Path) -> list[Finding]:
-    found = [
-        Finding("data", "ok", f"MNIST in {copy.path} ({copy.origin})") for copy in find_digits(data_dir, cache_dir)
-    ]
-    return found or [
-        Finding(
-            "data",
-            "note",
-            "no MNIST here: it is downloaded at the first run, or digits are drawn",
-            "mnist-tui data --fetch",
+def _digits(data_dir: Path | None, cache_dir: Path) -> Iterator[Finding]:
+    from engines.data.files import read
+
+    found = find_digits(data_dir, cache_dir)
+    for origin, folder in named_places(data_dir):
+        if not any(copy.origin == origin for copy in found):
+            yield Finding("data", "bad", f"{origin} names {folder}, which holds no complete MNIST", f"ls -l {folder}")
+    for copy in found:
+        try:
+            digits = read(copy)
+        except DataError as error:
+            state = "bad" if copy.chosen else "note"
+            yield Finding("data", state, error.message, "mnist-tui data --fetch" if not copy.chosen else error.hint)
+            continue
+        count = f"{len(digits.train_labels):,} + {len(digits.test_labels):,}"
+        yield Finding("data", "ok", f"{count} digits in {copy.path} ({copy.origin}), SHA-256 {digits.sha256[:16]}")
+    if not found and not named_places(data_dir):
+        text = "no MNIST here: it is downloaded at the first run, or digits are drawn"
+        yield Finding("data", "note", text, "mnist-tui data --fetch")
+
+
+def _room(what: str, folder: Path) -> Finding:
+    """Whether the folder, or the first above it that is there, can be written, and how much room it has."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    variable = "MNIST_TUI_CACHE_DIR" if what == "cache" else "MNIST_TUI_HOME"
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        fix = f"export {variable}=/a/folder/that/can/be/written"
+        return Finding(f"{what} folder", "note", f"{folder} can't be written: nothing is kept there", fix)
+    free = shutil.disk_usage(there).free
+    few = free < FEW_BYTES
+    return Finding(
+        f"{what} folder", "note" if few else "ok", f"{folder}, {free / 1e9:.1f} GB free", "df -h" if few else ""
+    )
+
+
+def _terminal(environment: Mapping[str, str]) -> Iterator[Finding]:
+    term, colors = environment.get("TERM", ""), environment.get("COLORTERM", "")
+    deep = "true colour" if colors in ("truecolor", "24bit") else "256 colours" if "256" in term else "few colours"
+    if term in ("", "dumb"):
+        yield Finding(
+            "terminal", "note", f"TERM={term or 'unset'}: lines instead of a screen", "export TERM=xterm-256color"
         )
-    ]
+    else:
+        yield Finding("terminal", "ok", f"TERM={term}, {deep}" + (", NO_COLOR" if environment.get("NO_COLOR") else ""))
+    words = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "")
+    if "utf" not in words.lower():
+        said = f"no UTF-8 ({words or 'no locale'}): charts are drawn in ASCII"
+        yield Finding("terminal", "note", said, "export LC_ALL=C.UTF-8")
+    if environment.get("TMUX"):
+        try:
+            version = subprocess.run(
+                ["tmux", "-V"], capture_output=True, text=True, timeout=2, check=False
+            ).stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            version = "tmux of unknown version"
+        fix = "" if deep == "true colour" else "export COLORTERM=truecolor"
+        yield Finding("terminal", "ok" if not fix else "note", f"inside {version}", fix)

@@ -168,17 +168,6 @@ def test_data_says_where_the_digits_are(small_mnist: Path, capsys: pytest.Captur
     assert cli.main(["data", "--fetch", "--dataset", "mnist", "--data-dir", "nowhere"]) == 1
 
 
-def test_doctor_finds_the_engines_and_what_is_missing(
-    scripted: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert cli.main(["doctor", "--json"]) == 0
-    findings = json.loads(capsys.readouterr().out)
-    assert any("scripted away" in finding["text"] for finding in findings)
-    monkeypatch.setenv("MNIST_TUI_SCRIPT", "missing")
-    assert cli.main(["doctor"]) == 3
-    assert "pip install" in capsys.readouterr().out
-
-
 def test_the_last_runs_are_listed_and_the_older_never_opened(tmp_path: Path) -> None:
     for i in range(5):
         (tmp_path / f"run-{i}").mkdir()

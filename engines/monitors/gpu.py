@@ -90,6 +90,22 @@ class GpuMonitor:
         known = [int(size) for size in held if size is not None and size < 2**63]
         return sum(known) if known else None
 
+    def driver_version(self) -> str:
+        """As the driver says it; empty when it can't be asked."""
+        with suppress(Exception):
+            return _text(self._nvml.nvmlSystemGetDriverVersion()) if not self._initialise() else ""
+        return ""
+
+    def holders(self, index: int) -> list[str]:
+        """Who computes on a GPU, as "PID (3.1 GB)"; in a container these are the host's numbers, and often none."""
+        with suppress(Exception):
+            handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
+            return [
+                f"{one.pid} ({one.usedGpuMemory / 1e9:.1f} GB)" if one.usedGpuMemory else str(one.pid)
+                for one in self._nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+            ]
+        return []
+
     def close(self) -> None:
         """Let go of the driver; a later sample begins anew."""
         if self._ready:

@@ -225,6 +225,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--exam", nargs=5, metavar=("FILE", "SEED", "DATA_DIR", "DATASET", "WHOLE_EPOCH"))
     parser.add_argument("--describe", nargs=2, metavar=("FILE", "CONFIGS"))
+    parser.add_argument("--look", nargs=2, metavar=("FILE", "XLA"))
     options = parser.parse_args(argv)
 
     protocol_fd, command_fd = os.dup(options.protocol_fd), os.dup(0)
@@ -244,8 +245,8 @@ def main(argv: list[str]) -> int:
     except (Exception, SystemExit) as error:
         control.emit(RunFailed, **needs.failure(options.engine, error))
         return 1
-    if options.exam or options.describe:
-        return _answer_once(module, options, control)
+    if options.exam or options.describe or options.look:
+        return _answer_once(module, options, control, seconds)
     control.emit(
         WorkerReady,
         pid=os.getpid(),
@@ -264,12 +265,14 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _answer_once(module: ModuleType, options: argparse.Namespace, control: Control) -> int:
-    """Sit the parity proof's exam, or say every hyperparameter, instead of serving."""
-    from engines.worker import exam
+def _answer_once(module: ModuleType, options: argparse.Namespace, control: Control, seconds: float) -> int:
+    """Sit the parity proof's exam, say every hyperparameter, or look closely, instead of serving."""
+    from engines.worker import exam, look
 
     try:
-        if options.describe:
+        if options.look:
+            look.look(module, options.engine, seconds, Path(options.look[0]), xla=options.look[1] == "yes")
+        elif options.describe:
             exam.describe(module, Path(options.describe[0]), options.describe[1])
         else:
             answers, seed, data_dir, dataset, whole_epoch = options.exam

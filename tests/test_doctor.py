@@ -1,0 +1,155 @@
+"""The doctor finds every planted fault, names it, and says the command that mends it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from engines.api import ENGINES, engine_spec
+from engines.doctor import Finding, diagnose, engine_findings, gpu_findings, judge
+from engines.monitors.gpu import GpuMonitor
+from engines.supervisor import EngineSpec
+from tests.conftest import scripted_spec
+from tests.test_monitors import FakeNvml
+from tui import cli
+
+
+def bad(findings: Sequence[Finding]) -> Finding:
+    """The one finding that is red; it says what mends it."""
+    (found,) = [finding for finding in findings if finding.state == "bad"]
+    assert found.fix
+    return found
+
+
+def test_a_healthy_engine(tmp_path: Path) -> None:
+    found = engine_findings(scripted_spec(), tmp_path)
+    assert {finding.state for finding in found} <= {"ok", "note"}
+    assert "Scripted 1.0" in found[0].text
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("missing", "a_framework_that_nobody_has is not installed"),
+        ("break@import", "libscripted.so.1"),
+        ("abort@import", "SIGABRT"),
+        ("exit@import", "code 3"),
+    ],
+)
+def test_an_engine_that_does_not_import(
+    script: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", script)
+    assert said in bad(engine_findings(scripted_spec(), tmp_path)).text
+
+
+def test_an_import_that_never_ends_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "hang@import")
+    began = time.monotonic()
+    found = bad(engine_findings(scripted_spec(), tmp_path, timeout=1.0))
+    assert "did not answer within 1 s" in found.text
+    assert "importtime" in found.fix
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("content", ["", "#!/bin/sh\nexit 9\n"])
+def test_a_wrong_python(content: str, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    if content:
+        python.write_text(content)
+        python.chmod(0o755)
+    spec = dataclasses.replace(scripted_spec(), python=str(python))
+    assert str(python) in bad(engine_findings(spec, tmp_path)).text
+
+
+def test_two_cudas_in_one_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted as the metadata of packages that pip would have left there."""
+    for name, version in (("nvidia_cudnn_cu12", "9.28.0.42"), ("nvidia_cudnn_cu13", "9.26.0.51")):
+        folder = tmp_path / "planted" / f"{name}-{version}.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: {version}\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "planted"))
+    found = bad(engine_findings(scripted_spec(), tmp_path))
+    assert "cu12 and for cu13" in found.text
+    assert found.fix == "mnist-tui setup --gpu"
+
+
+def test_a_device_that_fails_a_real_step_is_red_and_one_that_is_not_there_is_none() -> None:
+    spec = EngineSpec(name="keras", title="Keras", module="", python="")
+    absent = {"id": "cuda:0", "name": "GPU", "usable": False, "reason": "no driver"}
+    assert [finding.state for finding in judge(spec, {"devices": [absent]})] == ["note"]
+    lost = {**absent, "name": "H200", "capability": "9.0", "reason": "no kernel image is available"}
+    assert "no kernel image" in bad(judge(spec, {"devices": [lost]})).text
+
+
+def test_hidden_gpus() -> None:
+    for value in ("", "-1"):
+        found = gpu_findings({"CUDA_VISIBLE_DEVICES": value})
+        assert found[0].fix == "unset CUDA_VISIBLE_DEVICES"
+    assert "chooses" in gpu_findings({"CUDA_VISIBLE_DEVICES": "GPU-1234"})[0].text
+
+
+def test_an_old_driver_and_a_full_gpu_by_a_fake_nvml() -> None:
+    holder = SimpleNamespace(pid=4242, usedGpuMemory=78 * 10**9)
+    nvml = FakeNvml(
+        nvmlSystemGetDriverVersion="550.54.15",
+        nvmlDeviceGetMemoryInfo=SimpleNamespace(used=79 * 10**9, total=80 * 10**9),
+        nvmlDeviceGetComputeRunningProcesses=[holder],
+    )
+    found = gpu_findings({}, GpuMonitor(nvml))
+    assert "550.54.15" in bad(found).text
+    full = next(finding for finding in found if "free" in finding.text)
+    assert "4242 (78.0 GB)" in full.text
+    assert "too little" in full.text
+
+
+def test_unreadable_data(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for name in ("empty", "broken"):
+        if name == "broken":
+            for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+                (tmp_path / "mine" / f"{part}-ubyte").write_bytes(b"<html>")
+        found = bad(list(diagnose([], tmp_path / "mine", tmp_path / "cache", tmp_path / "runs")))
+        assert found.subject == "data"
+        assert "mine" in found.text
+
+
+def test_folders_that_can_not_be_written(tmp_path: Path) -> None:
+    found = list(diagnose([], None, Path("/proc/cache"), tmp_path / "runs"))
+    folder = next(finding for finding in found if finding.subject == "cache folder")
+    assert "MNIST_TUI_CACHE_DIR" in folder.fix or "free" in folder.text  # root may write anywhere, they say
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fix"),
+    [("TERM", "dumb", "export TERM=xterm-256color"), ("LC_ALL", "C", "export LC_ALL=C.UTF-8")],
+)
+def test_terminals_that_can_do_less(
+    name: str, value: str, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert fix in {finding.fix for finding in diagnose([], None, tmp_path, tmp_path)}
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_real_frameworks_train_a_step(engine: str, tmp_path: Path) -> None:
+    found = engine_findings(engine_spec(engine), tmp_path)
+    cpu = next(finding for finding in found if finding.text.startswith("cpu"))
+    assert "convolution forward and backward in" in cpu.text
+    assert not [finding for finding in found if finding.state == "bad"]
+
+
+def test_the_command_exits_with_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("tui.options.specs", lambda _: [scripted_spec("pytorch")])
+    assert cli.main(["doctor", "--json"]) == 0
+    assert {"subject", "state", "text", "fix"} == set(json.loads(capsys.readouterr().out)[0])
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "missing")
+    assert cli.main(["doctor"]) == 3
+    assert "pip install torch" in capsys.readouterr().out
