@@ -35,7 +35,9 @@ class TrainConfig:
     """Everything that decides what one engine trains. The defaults are the Keras reference `mnist_convnet`."""
 
     preset: str = _setting("reference", "a named set of hyperparameters", choices=PRESETS)
-    device: str = _setting("auto", "where to train: auto, cpu or cuda:N")
+    device: str = _setting("auto", "where to train: auto, cpu, cuda:N, or mps on a Mac")
+    pytorch_device: str = _setting("", "PyTorch's device, where it is to have another")
+    keras_device: str = _setting("", "Keras' device, where it is to have another")
     epochs: int = _setting(12, "passes over the training digits", minimum=1, maximum=10_000)
     batch_size: int = _setting(128, "digits per step", minimum=1, maximum=60_000)
     optimizer: str = _setting("adadelta", "the update rule", choices=("adadelta", "sgd", "adam", "adamw"))
@@ -144,8 +146,13 @@ def from_settings(settings: dict[str, Any]) -> TrainConfig:
     return config
 
 
+DEVICES = ("device", "pytorch_device", "keras_device")
+"""The settings that name one."""
+
+
 def for_engine(config: TrainConfig, engine: str) -> TrainConfig:
-    """The config as that engine trains it: the library-defaults preset differs between the two, on purpose."""
+    """The config as that engine trains it: on its own device; the library-defaults preset differs between the two, on purpose."""
+    config = dataclasses.replace(config, device=getattr(config, f"{engine}_device", "") or config.device)
     if config.preset != "library-defaults":
         return config
     return dataclasses.replace(config, **_LIBRARY_DEFAULTS.get(engine, {}))
@@ -177,8 +184,8 @@ def problem(name: str, value: Any) -> str | None:
         return f"must be at least {rules['minimum']:,}"
     if "maximum" in rules and value > rules["maximum"]:
         return f"must be at most {rules['maximum']:,}"
-    if name == "device" and not is_device(value):
-        return "must be auto, cpu or cuda:N, such as cuda:0"
+    if name in DEVICES and not is_device(value) and (value or name == "device"):
+        return "must be auto, cpu, mps or cuda:N, such as cuda:0"
     return None
 
 
@@ -202,7 +209,7 @@ def parse(name: str, text: str) -> Any:
 def is_device(text: str) -> bool:
     """Whether `text` names a device as the command line writes it."""
     kind, _, number = text.partition(":")
-    return text in ("auto", "cpu") or (kind == "cuda" and number.isdecimal() and len(number) < 4)
+    return text in ("auto", "cpu", "mps") or (kind == "cuda" and number.isdecimal() and len(number) < 4)
 
 
 def gpu_index(device: str) -> int | None:

@@ -41,7 +41,7 @@ def _interpreter(name: str, python: str) -> tuple[str, str]:
     if isinstance(configured, str) and configured:
         return _resolved(configured), str(paths.config_file())
     managed = managed_python(name)
-    if managed.exists():
+    if managed.exists() and stamp_of(name).exists():
         return str(managed), "made by mnist-tui setup"
     return sys.executable, "the app's own interpreter"
 
@@ -49,6 +49,11 @@ def _interpreter(name: str, python: str) -> tuple[str, str]:
 def managed_python(name: str) -> Path:
     """Where `mnist-tui setup` puts that engine's interpreter."""
     return paths.data_dir() / "envs" / name / "bin" / "python"
+
+
+def stamp_of(name: str) -> Path:
+    """The file that says that this environment is whole."""
+    return managed_python(name).parents[1] / ".whole"
 
 
 def _resolved(python: str) -> str:

@@ -11,12 +11,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from engines.registry import managed_python
+from engines.registry import managed_python, stamp_of
 
 PACKAGES = {
     "pytorch": {"cpu": ("torch", "torchvision", "numpy"), "gpu": ("torch", "torchvision", "numpy")},
     "keras": {"cpu": ("tensorflow", "keras", "numpy"), "gpu": ("tensorflow[and-cuda]", "keras", "numpy")},
 }
+
+IMPORTS = {"pytorch": ("torch", "torchvision"), "keras": ("tensorflow", "keras")}
 
 
 class SetupError(Exception):
@@ -40,8 +42,13 @@ def plan(engine: str, kind: str) -> list[list[str]]:
 
 
 def build(engine: str, kind: str, say: Callable[[str], None]) -> Path:
-    """Make or complete the engine's environment; returns its interpreter. Raises SetupError."""
-    for command in plan(engine, kind):
+    """Make or complete the engine's environment; returns its interpreter. Raises SetupError.
+
+    Until its stamp is written, last of all, nobody takes the environment for a whole one; running this again goes on with it.
+    """
+    stamp = stamp_of(engine)
+    stamp.unlink(missing_ok=True)
+    for command in [*plan(engine, kind), _check(engine)]:
         say("$ " + " ".join(command))
         try:
             done = subprocess.run(command, check=False)
@@ -51,4 +58,13 @@ def build(engine: str, kind: str, say: Callable[[str], None]) -> Path:
             raise SetupError(
                 f"This failed with code {done.returncode}: {' '.join(command)}. Running setup again goes on."
             )
+    try:
+        stamp.write_text(kind + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SetupError(f"{stamp} could not be written: {error.strerror}.") from error
     return managed_python(engine)
+
+
+def _check(engine: str) -> list[str]:
+    """Whether what was installed imports at all."""
+    return [str(managed_python(engine)), "-c", f"import {', '.join(IMPORTS[engine])}"]

@@ -72,3 +72,12 @@ def test_parse_gives_a_good_value_or_a_reason(name: str, text: str) -> None:
         assert str(error)
     else:
         assert problem(name, value) is None
+
+
+def test_each_engine_may_have_its_own_device() -> None:
+    config = from_settings({"device": "cpu", "keras_device": "cuda:1"})
+    assert for_engine(config, "pytorch").device == "cpu"
+    assert for_engine(config, "keras").device == "cuda:1"
+    assert for_engine(from_settings({}), "keras").device == "auto"
+    with pytest.raises(ConfigError):
+        from_settings({"pytorch_device": "gpu"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from engines.config import TITLES, gpu_index
+from engines.config import TITLES, for_engine, gpu_index
 from engines.runs.history import RunHistory
 from engines.runs.machine import MachineHistory
 from engines.runs.statistics import Verdict, judge_answers, judge_seeds, mean, standard_deviation
@@ -39,7 +39,7 @@ def device_of(history: RunHistory) -> str:
     """Where it trains, or is going to: "cpu" or "cuda:N"."""
     if history.started is not None:
         return history.started.device
-    wanted = history.config.device if history.config else "auto"
+    wanted = for_engine(history.config, history.engine).device if history.config else "auto"
     if wanted != "auto":
         return wanted
     return next((device.id for device in history.devices if device.usable and device.id != "cpu"), "cpu")

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from engines.worker.checkpoint import Position
 
 MAY_CHANGE = frozenset({
-    "device", "epochs", "eval_every", "target_accuracy", "patience", "stop_on_nan", "precision", "threads", "data_dir", "mode",
+    "device", "pytorch_device", "keras_device",
+    "epochs", "eval_every", "target_accuracy", "patience", "stop_on_nan", "precision", "threads", "data_dir", "mode",
 })  # fmt: skip
 """The settings that a resumed run may have otherwise than before."""
 

@@ -284,6 +284,8 @@ def set_precision(precision: str) -> None:
 def devices() -> tuple[Device, ...]:
     """The CPU, then every GPU, or why there is none."""
     cpu = Device(id="cpu", name="CPU")
+    if torch.backends.mps.is_available():
+        return cpu, Device(id="mps", name="Apple GPU")
     if torch.version.cuda is None:
         return cpu, Device(id="cuda:0", name="GPU", usable=False, reason="this PyTorch is built without CUDA")
     if not torch.cuda.is_available():

@@ -20,7 +20,7 @@ from textual.widgets import Button, Input, Label, Select
 from engines.api import FRAMEWORKS, TITLES, ConfigError, TrainConfig, from_settings, parse, problem
 
 GROUPS = (
-    ("Run", ("preset", "mode", "device", "epochs", "seed", "seeds")),
+    ("Run", ("preset", "mode", "device", "pytorch_device", "keras_device", "epochs", "seed", "seeds")),
     (
         "Training",
         (
@@ -34,7 +34,19 @@ GROUPS = (
 """Every field of TrainConfig, under a heading."""
 FORM_FIELDS = tuple(name for _, names in GROUPS for name in names)
 KEPT_BY_PRESETS = frozenset(
-    {"framework", "mode", "device", "seed", "seeds", "dataset", "data_dir", "threads", "precision"}
+    {
+        "framework",
+        "mode",
+        "device",
+        "pytorch_device",
+        "keras_device",
+        "seed",
+        "seeds",
+        "dataset",
+        "data_dir",
+        "threads",
+        "precision",
+    }
 )
 """What a preset says nothing of."""
 
