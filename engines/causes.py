@@ -67,7 +67,7 @@ def cause(
 ) -> tuple[str, str, str]:
     """(kind, message, hint) of a run whose worker ended in the midst of it, unasked."""
     how = f"was ended by {signal}" if signal else f"exited with code {returncode}"
-    last = f" Its last words: {last_words}" if last_words else ""
+    last = f" Its last words: {last_words}" if last_words and signal != "SIGKILL" else ""  # which nobody sees coming
     message = f"The worker {how} {was_doing}.{last}"
     if oom_killed and signal == "SIGKILL":
         return "out-of-memory", f"The system ran out of memory and ended the worker {was_doing}.", LESS_MEMORY

@@ -17,6 +17,8 @@ MAX_CHARACTERS = 2_000
 MAX_BYTES = 2**16
 """Of a line, read."""
 PER_SECOND = 100
+LAST_SECONDS = 5.0
+"""What was printed longer ago than this has nothing to do with the end."""
 SAVED_SECONDS = 5
 """After silence, so many seconds' lines may come at once; the lines not kept are counted as often as that."""
 
@@ -27,14 +29,19 @@ class Printed:
     def __init__(self, say: Callable[[str, str], None]) -> None:
         """`say(stream, text)` is called for each line that is kept; the stream is "stdout", "stderr" or "supervisor"."""
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
-        self.last_words = ""
-        """The last line that the worker printed by itself."""
+        self._last_words = ""
+        self._spoke_t = 0.0
         self._say = say
         self._lines = {"stdout": Lines(MAX_BYTES), "stderr": Lines(MAX_BYTES)}
         self._allowance = Allowance(PER_SECOND, PER_SECOND * SAVED_SECONDS)
         self._dying = False
         self._unkept = 0
         self._counted_t = time.monotonic()
+
+    @property
+    def last_words(self) -> str:
+        """The last line that the worker printed by itself, if that was just now."""
+        return self._last_words if time.monotonic() - self._spoke_t < LAST_SECONDS else ""
 
     def take(self, data: bytes, stream: str) -> None:
         """Read on."""
@@ -79,7 +86,8 @@ class Printed:
         self.tail.append(text)
         if text.startswith("Fatal Python error:"):  # from here on, faulthandler speaks
             self._dying = True
-            self.last_words = self.last_words or text
+            self._last_words = self._last_words or text
         elif not self._dying:
-            self.last_words = text
+            self._last_words = text
+        self._spoke_t = time.monotonic()
         return text

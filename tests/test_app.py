@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from textual.containers import Vertical
 from textual.events import MouseScrollUp
 from textual.pilot import Pilot
 from textual.widget import Widget
@@ -209,6 +210,7 @@ async def test_quitting_asks_only_while_training(tmp_path: Path, small_mnist: Pa
         await until(pilot, lambda: phases(app) == ["training", "training"])
         await pilot.press("q")
         assert isinstance(app.screen, QuitDialog)
+        assert app.screen.query_one(Vertical).region.x > 5, "in the middle, not in the corner"
         await pilot.press("n")
         assert isinstance(app.screen, TrainScreen)
         assert app.session.running

@@ -51,7 +51,7 @@ class Question(ModalScreen[bool]):
         Binding("n,escape", "answer(False)", "No"),
         Binding("left,right", "app.focus_next", show=False),
     ]
-    CSS = """
+    DEFAULT_CSS = """
     Question { align: center middle; background: $background 60%; }
     Question > Vertical {
         width: 58; max-width: 95%; height: auto;
@@ -98,7 +98,7 @@ class NameDialog(ModalScreen["tuple[str, str] | None"]):
 
     AUTO_FOCUS = "#name"
     BINDINGS = [Binding("escape", "cancel", "Cancel")]
-    CSS = """
+    DEFAULT_CSS = """
     NameDialog { align: center middle; background: $background 60%; }
     NameDialog > Vertical {
         width: 64; max-width: 95%; height: auto;

@@ -58,7 +58,7 @@ def header(told: Told, now: float, width: int, shown: int, colors: Mapping[str, 
         for least in ("sizes", "mode", "seed", "preset", *(["data"] if short and "clock" in parts else [])):
             if text.cell_len + len(_joined(parts)) > width:
                 parts.pop(least, None)
-        if text.cell_len + len(_joined(parts)) <= width:
+        if text.cell_len + len(_joined(parts)) <= width or "clock" not in parts:
             break
     text.append(_joined(parts))
     return text
@@ -94,7 +94,7 @@ def _facts(told: Told, now: float) -> dict[str, str]:
         parts["data"] = "" if data.dataset == "drawn" else "MNIST"
         parts["sizes"] = f" {data.train_size:,} + {data.test_size:,}"
     elif config is None:
-        parts["data"] = "PyTorch and Keras train the same convnet, side by side · s starts"
+        parts["data"] = "PyTorch and Keras train one convnet, side by side · s starts"
     if config is not None:
         running = [h for h in told.histories.values() if h.requested_t is not None]
         seeds = f" · one of {config.seeds} seeds" if config.seeds > 1 else ""
