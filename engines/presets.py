@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engines.config import TrainConfig, for_engine, from_settings
+from engines.config import TrainConfig, for_engine
 from engines.events import Event, RunFailed
 from engines.protocol import to_plain
 from engines.supervisor import EngineSpec, Supervisor
@@ -51,18 +51,17 @@ class PresetsError(Exception):
     """A library could not be asked; the message says why."""
 
 
-def tabulate(specs: Sequence[EngineSpec], presets: Sequence[str], cache_dir: Path) -> dict[str, list[Row]]:
-    """The rows of each preset. Raises PresetsError."""
-    asked = {spec.name: _ask(spec, presets, cache_dir) for spec in specs}
+def tabulate(specs: Sequence[EngineSpec], configs: Mapping[str, TrainConfig], cache_dir: Path) -> dict[str, list[Row]]:
+    """The rows of each config, by its name. Raises PresetsError."""
+    asked = {spec.name: _ask(spec, configs, cache_dir) for spec in specs}
     tables = {}
-    for preset in presets:
-        config = from_settings({"preset": preset})
-        answers = {engine: answer[preset] for engine, answer in asked.items()}
-        tables[preset] = _shared_rows(config, answers) + compare(answers)
+    for name, config in configs.items():
+        answers = {engine: answer[name] for engine, answer in asked.items()}
+        tables[name] = _shared_rows(config, answers) + compare(answers)
     return tables
 
 
-def _ask(spec: EngineSpec, presets: Sequence[str], cache_dir: Path) -> dict[str, dict[str, Any]]:
+def _ask(spec: EngineSpec, configs: Mapping[str, TrainConfig], cache_dir: Path) -> dict[str, dict[str, Any]]:
     failures: list[str] = []
 
     def hear(event: Event) -> None:
@@ -71,8 +70,8 @@ def _ask(spec: EngineSpec, presets: Sequence[str], cache_dir: Path) -> dict[str,
 
     with tempfile.TemporaryDirectory() as folder:
         paper = Path(folder) / "answer.json"
-        configs = {preset: to_plain(for_engine(from_settings({"preset": preset}), spec.name)) for preset in presets}
-        arguments = ["--describe", str(paper), json.dumps(configs)]
+        plain = {name: to_plain(for_engine(config, spec.name)) for name, config in configs.items()}
+        arguments = ["--describe", str(paper), json.dumps(plain)]
         thread = threading.Thread(target=Supervisor(spec, hear, cache_dir=cache_dir, arguments=arguments).run)
         thread.start()
         thread.join()

@@ -26,6 +26,7 @@ from engines.api import (
     diagnose,
     empty_trash,
     find_digits,
+    from_settings,
     list_runs,
     listed,
     paths,
@@ -110,7 +111,8 @@ def parity(
 def presets(specs: Sequence[EngineSpec], names: Sequence[str], *, json_lines: bool) -> int:
     """Every hyperparameter of the presets in both libraries; 1 when a library can't be asked."""
     try:
-        tables = tabulate(specs, names or PRESETS, paths.cache_dir())
+        configs = {name: from_settings({"preset": name}) for name in names or PRESETS}
+        tables = tabulate(specs, configs, paths.cache_dir())
     except PresetsError as error:
         print(f"mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
         return 1

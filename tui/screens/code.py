@@ -69,7 +69,7 @@ class CodeScreen(ShownScreen):
         self._pairs = read_pairs(ENGINES)
         self._asking_since: float | None = None
         """When both libraries were asked for their hyperparameters; None while nobody is."""
-        self._tables: dict[str, list[HyperparameterRow]] = {}
+        self._tables: dict[TrainConfig, list[HyperparameterRow]] = {}
         self._problem = ""
         """Why the libraries could not be asked; empty when they could, or were not yet."""
         self._shown_table: tuple[object, ...] = ()
@@ -166,15 +166,15 @@ class CodeScreen(ShownScreen):
     def _show_table(self) -> None:
         if not self._shows("hyperparameters"):
             return
-        preset = self._config().preset
-        rows = self._tables.get(preset)
-        said = "" if rows else self._why_no_table(preset)
-        known = (preset, rows is not None, said, self.app.theme)
+        config = self._config()
+        rows = self._tables.get(config)
+        said = "" if rows else self._why_no_table(config)
+        known = (config, rows is not None, said, self.app.theme)
         if known != self._shown_table:
             self._shown_table = known
             self.query_one("#table", Static).update(hyperparameters(rows, self.palette) if rows else Text(said))
 
-    def _why_no_table(self, preset: str) -> str:
+    def _why_no_table(self, config: TrainConfig) -> str:
         """Also asks, when that is possible: both libraries have to be imported for it."""
         if self._problem:
             return f"n/a: {self._problem}"
@@ -184,23 +184,25 @@ class CodeScreen(ShownScreen):
             if self.session.running:
                 return "Not while a run is under way: both libraries would be imported once more, which would slow it down."
             self._asking_since = self.session.now()
-            self._ask(preset)
-        return f"Asking both libraries for every value of {preset}: {self.session.now() - self._asking_since:.0f} s"
+            self._ask(config)
+        return (
+            f"Asking both libraries for every value of {config.preset}: {self.session.now() - self._asking_since:.0f} s"
+        )
 
     @work(thread=True, exclusive=True, group="tabulate", exit_on_error=False)
-    def _ask(self, preset: str) -> None:
+    def _ask(self, config: TrainConfig) -> None:
         """In a thread; the libraries answer in processes of their own."""
         rows, problem = [], ""
         try:
-            rows = tabulate(self._specs, [preset], self._cache_dir)[preset]
+            rows = tabulate(self._specs, {config.preset: config}, self._cache_dir)[config.preset]
         except PresetsError as error:
             problem = formatting.plain(str(error))
-        self.app.call_from_thread(self._take_table, preset, rows, problem)
+        self.app.call_from_thread(self._take_table, config, rows, problem)
 
-    def _take_table(self, preset: str, rows: list[HyperparameterRow], problem: str) -> None:
+    def _take_table(self, config: TrainConfig, rows: list[HyperparameterRow], problem: str) -> None:
         self._asking_since, self._problem = None, problem
         if rows:
-            self._tables[preset] = rows
+            self._tables[config] = rows
         self.show(set())
 
 
