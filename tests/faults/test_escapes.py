@@ -30,11 +30,12 @@ from tests.scripted_engine import *
 from tests.scripted_engine import Engine as Honest
 
 class Engine(Honest):
-    def misbehave(self, step):
-        if self.done == 3:
+    def train_steps(self, first, last):
+        if self.done <= 3 < self.done + last - first:
             print({evil!r}, "from the log", flush=True)
-        if self.done == 30:
+        if self.done <= 30 < self.done + last - first:
             raise RuntimeError({evil!r} + " from the error")
+        return super().train_steps(first, last)
 
 def framework():
     return "Frame" + {evil!r}
