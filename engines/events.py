@@ -316,6 +316,9 @@ class GpuReading:
     power_limit_watts: float | None
     energy_joules: float | None = None
     """Since the driver was loaded; only Volta and later count it."""
+    sm_clock_mhz: float | None = None
+    throttled: str = ""
+    """Why the GPU is slower than it could be: "heat", "power limit", ...; empty when it is not, and when nobody can tell."""
     missing: tuple[tuple[str, str], ...] = ()
     """(field, reason) for every None."""
 

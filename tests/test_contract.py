@@ -241,6 +241,7 @@ def test_missing_data_fails_with_a_hint(work: Work, tmp_path: Path) -> None:
     assert failed.hint
 
 
+@pytest.mark.fault("workers", "a framework that is missing")
 @pytest.mark.framework
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
 def test_a_worker_says_what_is_missing(engine: str, work: Work, tmp_path: Path) -> None:

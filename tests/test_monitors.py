@@ -165,6 +165,8 @@ class FakeNvml:
             "nvmlDeviceGetName": b"Fake GPU",
             "nvmlDeviceGetUUID": "GPU-0",
             "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=61),
+            "nvmlDeviceGetClockInfo": 1980,
+            "nvmlDeviceGetCurrentClocksEventReasons": 0x01,
             "nvmlDeviceGetMemoryInfo": SimpleNamespace(used=3 * 10**9, total=80 * 10**9),
             "nvmlDeviceGetTemperature": 55,
             "nvmlDeviceGetPowerUsage": 212_000,
@@ -179,6 +181,17 @@ def test_a_fake_gpu_is_read() -> None:
     usage = GpuMonitor(FakeNvml()).sample()
     (gpu,) = usage.readings
     assert (gpu.name, gpu.utilization_percent, gpu.power_watts, gpu.missing) == ("Fake GPU", 61.0, 212.0, ())
+
+
+def test_why_a_fake_gpu_is_slow() -> None:
+    (gpu,) = GpuMonitor(FakeNvml()).sample().readings
+    assert (gpu.sm_clock_mhz, gpu.throttled) == (1980.0, "")  # "GPU idle" is no throttle
+    (gpu,) = GpuMonitor(FakeNvml(nvmlDeviceGetCurrentClocksEventReasons=0x64)).sample().readings
+    assert gpu.throttled == "power limit, heat"
+    older = FakeNvml(
+        nvmlDeviceGetCurrentClocksEventReasons=AttributeError("older"), nvmlDeviceGetCurrentClocksThrottleReasons=0x08
+    )
+    assert GpuMonitor(older).sample().readings[0].throttled == "hardware"
 
 
 def test_what_a_fake_gpu_does_not_tell_has_a_reason() -> None:

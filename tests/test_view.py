@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from engines.api import Series as SeedSeries
 from engines.api import TrainConfig, lead
-from engines.events import RunFinished, RunRequested, RunStarted, TrainProgress
+from engines.events import GpuReading, MachineUsage, RunFinished, RunRequested, RunStarted, TrainProgress
 from engines.runs.history import RunHistory
+from engines.runs.machine import MachineHistory
 from tests.conftest import line_of
 from tui.charts.line_chart import Axes, Series, draw, x_of
 from tui.charts.view import View, smoothed, value_at
+from tui.widgets import strips
 from tui.widgets.curves import along, axes, curves, place, reading, whole
 from tui.widgets.overlay import _legend
 from tui.widgets.strips import race
@@ -262,3 +264,20 @@ def test_an_overlays_legend_says_all_four_figures(room: int) -> None:
         legend = _legend(name, histories, View(), {"$pytorch": "red", "$keras": "blue"}, False, room).plain
         assert len(legend) <= room
         assert legend.count("━━") == legend.count("╍╍") == legend.count("●") == legend.count("◆") == 1
+
+
+def test_several_gpus_are_told_in_few_words() -> None:
+    """Fake readings: no GPU of this name exists."""
+    one = GpuReading(
+        index=0, name="Fake GPU", uuid="GPU-0", utilization_percent=61.0, memory_used_bytes=3 * 10**9,
+        memory_total_bytes=80 * 10**9, temperature_celsius=55.0, power_watts=212.0, power_limit_watts=700.0, sm_clock_mhz=1980.0, throttled="heat",
+    )  # fmt: skip
+    history = MachineHistory()
+    said = {}
+    for gpus in ((one,), tuple(replace(one, index=i, throttled="") for i in range(4))):
+        history.apply(MachineUsage(engine="machine", t=1.0, cpu_percent=9.0, per_core=(9.0,), memory_used_bytes=10**9,
+                                   memory_total_bytes=10**10, gpus=gpus, gpu_reason=""))  # fmt: skip
+        said[len(gpus)] = strips.machine(history, 200, False).plain
+    assert said[1].endswith("GPU 0 Fake GPU  61 % 55 °C 212 W 1980 MHz 3.0/80 GB slowed by heat")
+    assert said[4].endswith("GPU 3  61 % 3.0/80 GB")
+    assert said[4].count("GPU") == 4

@@ -37,6 +37,10 @@ _REASONS = {
     "Unknown": "unknown NVML error",
 }
 
+_SM_CLOCK = 1
+_THROTTLES = {0x04: "power limit", 0x08: "hardware", 0x20: "heat", 0x40: "heat", 0x80: "power supply"}
+"""NVML's nvmlClocksEventReason bits: SwPowerCap, HwSlowdown, SwThermal, HwThermal, HwPowerBrake."""
+
 
 @dataclass(frozen=True, slots=True)
 class GpuUsage:
@@ -161,10 +165,13 @@ class GpuMonitor:
         (watts,) = ask(("power_watts",), lambda: (nvml.nvmlDeviceGetPowerUsage(handle) / 1000,))
         (limit,) = ask(("power_limit_watts",), lambda: (nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000,))
         (joules,) = ask(("energy_joules",), lambda: (nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000,))
+        (clock,) = ask(("sm_clock_mhz",), lambda: (float(nvml.nvmlDeviceGetClockInfo(handle, _SM_CLOCK)),))
         return GpuReading(
             index=index,
             name=name,
             uuid=uuid,
+            sm_clock_mhz=clock,
+            throttled=self._throttled(handle),
             utilization_percent=utilization,
             memory_used_bytes=used,
             memory_total_bytes=total,
@@ -186,6 +193,17 @@ class GpuMonitor:
             self._identities[index] = (name, uuid)
         return name, uuid
 
+    def _throttled(self, handle: Any) -> str:
+        """Why its clocks are held down, as far as it tells."""
+        try:
+            bits = int(self._nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
+        except Exception:  # older drivers have it under another name, older bindings not at all
+            try:
+                bits = int(self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
+            except Exception:
+                return ""
+        return ", ".join(dict.fromkeys(word for bit, word in _THROTTLES.items() if bits & bit))
+
     def _under_mig(self, handle: Any) -> bool:
         try:
             return bool(self._nvml.nvmlDeviceGetMigMode(handle)[0])
@@ -194,7 +212,7 @@ class GpuMonitor:
 
     def _lost(self, index: int, reason: str) -> GpuReading:
         name, uuid = self._identities[index]
-        fields: dict[str, None] = dict.fromkeys(
+        fields: dict[str, Any] = dict.fromkeys(
             (
                 "utilization_percent",
                 "memory_used_bytes",
@@ -203,6 +221,7 @@ class GpuMonitor:
                 "power_watts",
                 "power_limit_watts",
                 "energy_joules",
+                "sm_clock_mhz",
             )
         )
         return GpuReading(

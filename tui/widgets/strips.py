@@ -22,6 +22,7 @@ from engines.api import (
     STOPPED,
     TITLES,
     TRAINING,
+    GpuReading,
     MachineHistory,
     RunHistory,
     Series,
@@ -202,6 +203,21 @@ def _leader(runs: list[RunHistory]) -> tuple[str, ...]:
     return f"{name} leads by {gap}{steps}{changes}", f"{name} leads by {gap}", f"{name} +{gap}"
 
 
+def _gpu(gpu: GpuReading, *, alone: bool) -> str:
+    """One GPU; where it is one of several, without name, clock, heat and power, which its engine's pane has."""
+    figures = [f"GPU {gpu.index} {gpu.name}" if alone else f"GPU {gpu.index}"]
+    every = (
+        (gpu.utilization_percent, "{:3.0f} %"), (gpu.temperature_celsius, "{:.0f} °C"), (gpu.power_watts, "{:3.0f} W"),
+        (gpu.sm_clock_mhz, "{:4.0f} MHz"),
+    )  # fmt: skip
+    figures += [form.format(value) if value is not None else "n/a" for value, form in every[: None if alone else 1]]
+    if gpu.memory_used_bytes is not None and gpu.memory_total_bytes:
+        figures.append(f"{gpu.memory_used_bytes / 1e9:.1f}/{gpu.memory_total_bytes / 1e9:.0f} GB")
+    if gpu.throttled:
+        figures.append(f"slowed by {gpu.throttled}")
+    return " ".join(figures)
+
+
 def machine(history: MachineHistory, width: int, ascii_only: bool) -> Text:
     """CPU, cores, memory and GPUs of the whole machine."""
     usage = history.usage
@@ -213,17 +229,7 @@ def machine(history: MachineHistory, width: int, ascii_only: bool) -> Text:
         f"cores {cores}",
         f"RAM {usage.memory_used_bytes / 1e9:.1f}/{usage.memory_total_bytes / 1e9:.1f} GB",
     ]
-    for gpu in usage.gpus[:4]:
-        figures = [f"GPU {gpu.index} {gpu.name}"]
-        for value, form in (
-            (gpu.utilization_percent, "{:.0f} %"),
-            (gpu.temperature_celsius, "{:.0f} °C"),
-            (gpu.power_watts, "{:.0f} W"),
-        ):
-            figures.append(form.format(value) if value is not None else "n/a")
-        if gpu.memory_used_bytes is not None and gpu.memory_total_bytes:
-            figures.append(f"{gpu.memory_used_bytes / 1e9:.1f}/{gpu.memory_total_bytes / 1e9:.0f} GB")
-        parts.append(" ".join(figures))
+    parts += [_gpu(gpu, alone=len(usage.gpus) == 1) for gpu in usage.gpus]
     if not usage.gpus:
         parts.append(f"GPU n/a: {usage.gpu_reason}")
     text = " machine  " + parts[0]
