@@ -270,7 +270,8 @@ def test_several_gpus_are_told_in_few_words() -> None:
     """Fake readings: no GPU of this name exists."""
     one = GpuReading(
         index=0, name="Fake GPU", uuid="GPU-0", utilization_percent=61.0, memory_used_bytes=3 * 10**9,
-        memory_total_bytes=80 * 10**9, temperature_celsius=55.0, power_watts=212.0, power_limit_watts=700.0, sm_clock_mhz=1980.0, throttled="heat",
+        memory_total_bytes=80 * 10**9, temperature_celsius=55.0, power_watts=212.0, power_limit_watts=700.0,
+        sm_clock_mhz=1980.0, throttled="heat",
     )  # fmt: skip
     history = MachineHistory()
     said = {}
