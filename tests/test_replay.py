@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
 from engines.api import read_events
 from tests.faults.terminal import Terminal
+from tests.test_app import opened, phases, until
 from tests.test_snapshots import text_of
 from tui.app import CURVES_EVERY, MnistApp
 from tui.replay import DEMO, Replay
@@ -123,3 +125,25 @@ def test_the_demo_needs_no_framework(tmp_path: Path) -> None:
     terminal.wait_for("Statistical tie")
     terminal.send("q")
     assert terminal.ended() == 0
+
+
+async def test_a_recording_looks_as_the_run_did(tmp_path: Path, small_mnist: Path) -> None:
+    """Cell by cell, but for the badge, the keys, and what is measured of workers that live on after their run."""
+
+    async def settled(app: MnistApp, pilot: Pilot[None]) -> list[str]:
+        for _ in range(CURVES_EVERY):
+            app.draw_frame()
+            await pilot.pause()
+        app.train_screen.show_frame(set(app.session.histories), True)
+        await pilot.pause()
+        lines = text_of(app).splitlines()[1:-1]
+        return [line for line in lines if not any(word in line for word in ("CPU", "GPU", "race"))]
+
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        live = await settled(app, pilot)
+    (path,) = (tmp_path / "runs").glob("*/events.jsonl")
+    played = MnistApp(session=Replay(list(read_events(path)), speed=1e9))
+    async with played.run_test(size=(120, 40)) as pilot:
+        assert await settled(played, pilot) == live
