@@ -116,6 +116,8 @@ class MnistApp(App[None]):
         self._terminal = terminal.save()
         self._guarded = False
         self._guard: threading.Timer | None = None
+        self._deaf: dict[int, Any] = {}
+        """What signals did before we heard them."""
         self._possible: tuple[bool | None, ...] = ()
         self._outermost = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
         for theme in themes.OURS:
@@ -221,9 +223,8 @@ class MnistApp(App[None]):
         """Hear signals, begin to draw, and let the frameworks import while the user reads."""
         for name in SCREENS:
             self.add_mode(name, partial(self._make_screen, name))
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-            loop.add_signal_handler(number, self.leave, 128 + number)
+        hear = partial(self._hear, asyncio.get_running_loop())
+        self._deaf = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
         self.set_interval(1 / self._fps, self.tick)
         if self._resume is not None:
             self._go_on_with(self._resume, {n: v for n, v in self.settings.items() if n != "framework"})
@@ -236,8 +237,15 @@ class MnistApp(App[None]):
             if not self.session.recorded:
                 self._offer()
 
+    def _hear(self, loop: asyncio.AbstractEventLoop, number: int, _: object) -> None:
+        """A signal. Not by asyncio's own way: where nobody reads the terminal, the loop stands still in a write and hears nothing."""
+        self._guard_the_end(128 + number)
+        loop.call_soon_threadsafe(self.leave, 128 + number)
+
     async def on_unmount(self) -> None:
         """Leave no process behind."""
+        for number, handler in self._deaf.items():
+            signal.signal(number, handler)
         await asyncio.to_thread(self.session.close, CLOSE_SECONDS)
 
     def leave(self, return_code: int = 0) -> None:
@@ -245,11 +253,14 @@ class MnistApp(App[None]):
         if self._leaving:
             return
         self._leaving = True
-        if self._guarded:
+        self._guard_the_end(return_code)
+        self.exit(return_code=return_code)
+
+    def _guard_the_end(self, return_code: int) -> None:
+        if self._guarded and self._guard is None:
             self._guard = threading.Timer(CUT_OFF_SECONDS, self._cut_off, (return_code,))
             self._guard.daemon = True
             self._guard.start()
-        self.exit(return_code=return_code)
 
     def run_guarded(self) -> int:
         """Run, and leave in time even when the terminal is gone, which can hold Textual's writer for ever."""
