@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -238,14 +239,16 @@ class MnistApp(App[None]):
                 self._offer()
 
     def _hear(self, loop: asyncio.AbstractEventLoop, number: int, _: object) -> None:
-        """A signal. Not by asyncio's own way: where nobody reads the terminal, the loop stands still in a write and hears nothing."""
+        """A signal; asyncio's own way would not do: it hears nothing while the loop stands still in a write that nobody reads."""
         self._guard_the_end(128 + number)
-        loop.call_soon_threadsafe(self.leave, 128 + number)
+        with contextlib.suppress(RuntimeError):  # the loop has ended: so does the app, already
+            loop.call_soon_threadsafe(self.leave, 128 + number)
 
     async def on_unmount(self) -> None:
         """Leave no process behind."""
-        for number, handler in self._deaf.items():
-            signal.signal(number, handler)
+        if not self._guarded:  # else the process ends with the app
+            for number, handler in self._deaf.items():
+                signal.signal(number, handler)
         await asyncio.to_thread(self.session.close, CLOSE_SECONDS)
 
     def leave(self, return_code: int = 0) -> None:
