@@ -1,11 +1,15 @@
-"""`make pictures`: the README's pictures, by the app itself from the recorded run."""
+"""`make pictures`: the README's pictures, by the app itself: from the recorded run, and Draw and Runs from one that it makes."""
 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from pathlib import Path
 
+from engines.api import FINISHED, engine_spec
+from tests.keystrokes import keys_of
 from tests.recording import shown
+from tui.app import MnistApp
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -22,7 +26,38 @@ async def draw() -> None:
     """Write every picture."""
     for name, (at, size, theme, keys) in PICTURES.items():
         async with shown(at, size, theme, *keys) as app:
-            (DOCS / f"{name}.svg").write_text(app.export_screenshot(title="mnist-tui"), encoding="utf-8")
+            save(app, name)
+    with tempfile.TemporaryDirectory() as folder:
+        await draw_live(Path(folder))
+
+
+async def draw_live(folder: Path) -> None:
+    """A seven that both frameworks read after an epoch, and the runs that were kept: needs both, and a minute."""
+    settings = {"epochs": 1, "limit_train": 30_000}
+    app = MnistApp([engine_spec("pytorch"), engine_spec("keras")], settings, start=True, runs_dir=folder)
+    histories = app.session.histories.values()
+    async with app.run_test(size=(120, 36)) as pilot:
+        for seed in range(3):
+            while not all(history.phase == FINISHED for history in histories):
+                await pilot.pause(0.5)
+            if seed < 2:
+                app.settings = {**settings, "seed": seed + 1}
+                await pilot.press("s")
+                await pilot.pause(1)
+        await pilot.press("3", *keys_of(7), "down")
+        await pilot.pause(2)
+        save(app, "draw")
+        await pilot.press("5")
+        await pilot.pause(2)
+        for _ in range(3):
+            await pilot.press("space", "down")
+        await pilot.pause(2)
+        save(app, "runs")
+
+
+def save(app: MnistApp, name: str) -> None:
+    """As SVG."""
+    (DOCS / f"{name}.svg").write_text(app.export_screenshot(title="mnist-tui"), encoding="utf-8")
 
 
 if __name__ == "__main__":
