@@ -22,13 +22,13 @@ pytestmark = [
 ]
 
 
-def test_one_epoch_of_the_reference_in_both(work: Callable[[str], Worked]) -> None:
-    """Measured with seed 0: 98.08 % in Keras, 97.92 % in PyTorch; the order of digits is the same."""
+def test_half_an_epoch_of_the_reference_in_both(work: Callable[[str], Worked]) -> None:
+    """30,000 digits once; measured with seeds 0, 1, 2: 96.49 to 96.93 % in PyTorch, 96.68 to 97.13 % in Keras, in one order."""
     workers = [work("pytorch"), work("keras")]
     for worker in workers:
-        worker.start(from_settings({"epochs": 1, "data_dir": REAL_MNIST}))
+        worker.start(from_settings({"epochs": 1, "limit_train": 30_000, "data_dir": REAL_MNIST}))
     for worker in workers:
-        assert worker.wait_for(RunFinished, timeout=280).test_accuracy >= 0.97
+        assert worker.wait_for(RunFinished, timeout=280).test_accuracy >= 0.955
         worker.finish()
         assert violations(worker.events) == []
     assert len({worker.of(EpochStarted)[0].order_sha256 for worker in workers}) == 1
