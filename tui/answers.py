@@ -224,8 +224,15 @@ def runs(runs_dir: str, chosen: Callable[[Listed], bool], *, last: int, json_lin
             goes_on = ", resumable" if engine in run["resumable"] else ""
             figures.append(f"{engine} {summary.get('outcome')} {accuracy} ({config.get('preset')}{goes_on})")
         said = listed(run)
-        names = "  ".join(one for one in (said.name, "baseline" if said.baseline else "", said.note) if one)
-        print(formatting.plain(f"{run['id']}  " + "  ".join(figures) + f"  {names}".rstrip()))
+        words = (
+            said.dataset,
+            said.device,
+            formatting.clock(said.seconds),
+            said.name,
+            "baseline" * said.baseline,
+            said.note,
+        )
+        print(formatting.plain("  ".join([run["id"], *figures, *filter(None, words)])))
     if last and len(kept) == last:
         print(f"The last {last}; --last 0 lists all.")
     return 0
