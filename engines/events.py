@@ -47,6 +47,8 @@ class Device:
     usable: bool = True
     reason: str = ""
     """Why it can't be used; empty when it can."""
+    gpu: str = ""
+    """What the driver calls it: an index or a UUID, whole or cut short; empty for what is no GPU, and when nobody can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +323,8 @@ class GpuReading:
     """Why the GPU is slower than it could be: "heat", "power limit", ...; empty when it is not, and when nobody can tell."""
     missing: tuple[tuple[str, str], ...] = ()
     """(field, reason) for every None."""
+    slices: tuple[str, ...] = ()
+    """The UUIDs of the MIG slices that it is cut into."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""NVIDIA GPUs as the driver sees them, by NVML.
+"""NVIDIA GPUs as the driver sees them, by NVML; AMD's where there are no NVIDIA's, by amdsmi.
 
 Every call is wrapped on its own, for any of them can be missing on some GPU, driver or container: what can't be had is None
 with a reason, never 0. A call can also hang on a sick driver, so sample in a thread of its own. NVML knows nothing of
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engines.events import GpuReading
+from engines.monitors.amd import Amd
 
 __all__ = ["GpuMonitor", "GpuReading", "GpuUsage"]
 
@@ -125,10 +126,9 @@ class GpuMonitor:
             return self._failure[1]
         try:
             if self._nvml is None:
-                import pynvml
-
-                self._nvml = pynvml
-            self._nvml.nvmlInit()
+                self._nvml = _initialised_driver()
+            else:
+                self._nvml.nvmlInit()
         except Exception as error:
             return self._fail(error)
         self._ready, self._failure = True, None
@@ -153,7 +153,8 @@ class GpuMonitor:
                 return (None,) * len(fields)
 
         name, uuid = self._identify(index, handle)
-        if self._under_mig(handle):
+        slices = self._slices(handle)
+        if slices is not None:
             utilization = None
             missing.append(("utilization_percent", UNDER_MIG))
         else:
@@ -170,6 +171,7 @@ class GpuMonitor:
             index=index,
             name=name,
             uuid=uuid,
+            slices=slices or (),
             sm_clock_mhz=clock,
             throttled=self._throttled(handle),
             utilization_percent=utilization,
@@ -204,11 +206,19 @@ class GpuMonitor:
                 return ""
         return ", ".join(dict.fromkeys(word for bit, word in _THROTTLES.items() if bits & bit))
 
-    def _under_mig(self, handle: Any) -> bool:
+    def _slices(self, handle: Any) -> tuple[str, ...] | None:
+        """The UUIDs of the MIG slices that it is cut into; None for a GPU that is whole, as most are."""
+        nvml, uuids = self._nvml, []
         try:
-            return bool(self._nvml.nvmlDeviceGetMigMode(handle)[0])
+            if not nvml.nvmlDeviceGetMigMode(handle)[0]:
+                return None
         except Exception:  # most GPUs have no such thing
-            return False
+            return None
+        with suppress(Exception):
+            for index in range(int(nvml.nvmlDeviceGetMaxMigDeviceCount(handle))):
+                with suppress(Exception):  # a place that no slice has
+                    uuids.append(_text(nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index))))
+        return tuple(uuids)
 
     def _lost(self, index: int, reason: str) -> GpuReading:
         name, uuid = self._identities[index]
@@ -227,6 +237,22 @@ class GpuMonitor:
         return GpuReading(
             index=index, name=name, uuid=uuid, missing=tuple((field, reason) for field in fields), **fields
         )
+
+
+def _initialised_driver() -> Any:
+    """NVML; amdsmi in its place where there is no NVIDIA driver, but an AMD GPU."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:
+        amd = Amd()
+        with suppress(Exception):
+            amd.nvmlInit()
+            if amd.nvmlDeviceGetCount():
+                return amd
+        raise
+    return pynvml
 
 
 def _memory(nvml: Any, handle: Any) -> tuple[int, int]:

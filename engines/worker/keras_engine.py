@@ -14,6 +14,7 @@ from tensorflow import Tensor
 from engines.config import TrainConfig
 from engines.data import Digits
 from engines.events import Device
+from engines.gpus import known_to_the_driver
 from engines.worker.files import Arrays
 from engines.worker.keras_optimizer import build_optimizer
 from engines.worker.recipe import LAYERS, Weights
@@ -264,4 +265,4 @@ def devices() -> tuple[Device, ...]:
     for gpu in found:
         tf.config.experimental.set_memory_growth(gpu, True)  # or the first worker takes all of the memory
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in found]
-    return cpu, *(Device(id=f"cuda:{i}", name=name) for i, name in enumerate(names))
+    return cpu, *(Device(id=f"cuda:{i}", name=name, gpu=known_to_the_driver(i)) for i, name in enumerate(names))

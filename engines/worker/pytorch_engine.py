@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from engines.config import TrainConfig
 from engines.data import Digits
 from engines.events import Device
+from engines.gpus import known_to_the_driver
 from engines.worker.files import Arrays
 from engines.worker.pytorch_optimizer import build_optimizer
 from engines.worker.recipe import LAYERS, Weights
@@ -286,9 +287,9 @@ def devices() -> tuple[Device, ...]:
     cpu = Device(id="cpu", name="CPU")
     if torch.backends.mps.is_available():
         return cpu, Device(id="mps", name="Apple GPU")
-    if torch.version.cuda is None:
+    if torch.version.cuda is None and torch.version.hip is None:  # ROCm's GPUs are cuda:N too
         return cpu, Device(id="cuda:0", name="GPU", usable=False, reason="this PyTorch is built without CUDA")
     if not torch.cuda.is_available():
-        return cpu, Device(id="cuda:0", name="GPU", usable=False, reason="PyTorch finds no usable NVIDIA driver or GPU")
+        return cpu, Device(id="cuda:0", name="GPU", usable=False, reason="PyTorch finds no usable driver or GPU")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return cpu, *(Device(id=f"cuda:{i}", name=name) for i, name in enumerate(names))
+    return cpu, *(Device(id=f"cuda:{i}", name=name, gpu=known_to_the_driver(i)) for i, name in enumerate(names))

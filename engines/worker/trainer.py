@@ -46,6 +46,7 @@ from engines.events import (
     Start,
     TrainProgress,
 )
+from engines.gpus import most_free
 from engines.worker import checkpoint, recipe
 from engines.worker.checkpoint import CheckpointError, Position
 from engines.worker.control import Control, ShuttingDown
@@ -153,7 +154,8 @@ class Trainer:
     def resolve(self, device: str) -> str:
         """The device that "auto" stands for, or the one asked for. Raises DeviceError."""
         if device == "auto":
-            return next((known.id for known in self._devices if known.usable and known.id != "cpu"), "cpu")
+            gpus = [known for known in self._devices if known.usable and known.id != "cpu"]
+            return most_free(gpus).id if gpus else "cpu"
         for known in self._devices:
             if known.id == device:
                 if known.usable:

@@ -1,0 +1,148 @@
+"""Which GPU is which, and which has room: with a fake nvidia-smi and a fake amdsmi, which say so in their names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engines.events import Device, GpuReading
+from engines.gpus import is_gpu, known_to_the_driver, most_free, readings_of
+from engines.monitors.amd import Amd
+from engines.monitors.gpu import GpuMonitor
+from tests.test_monitors import FakeNvml
+
+A, B = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-1b2c5f0a-0000-4106-c12f-20bd9faed9f6"
+
+
+@pytest.mark.parametrize(
+    ("visible", "names"),
+    [
+        (None, ["0", "1", "2"]),
+        ("2,0", ["2", "0", ""]),
+        (f" {B} , 0", [B, "0", ""]),
+        ("GPU-1b2c", ["GPU-1b2c", "", ""]),
+        ("MIG-7c0d", ["MIG-7c0d", "", ""]),
+        ("", ["", "", ""]),
+    ],
+)
+def test_cuda_visible_devices_chooses_and_orders(visible: str | None, names: list[str]) -> None:
+    environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    assert [known_to_the_driver(i, environment) for i in range(3)] == names
+
+
+def test_a_uuid_may_be_cut_short_and_nothing_names_nothing() -> None:
+    assert is_gpu("GPU-8932f9", 5, (A,))
+    assert is_gpu("MIG-7c0d", 5, (A, "MIG-7c0d1111"))
+    assert not is_gpu("GPU-8932f9", 5, (B,))
+    assert not is_gpu("", 0, (A,))
+    assert not is_gpu("1", 0, (A,))
+
+
+def gpus(*names: str) -> tuple[Device, ...]:
+    return tuple(Device(id=f"cuda:{i}", name="Fake GPU", gpu=name) for i, name in enumerate(names))
+
+
+def fake_nvidia_smi(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    script = folder / "nvidia-smi"
+    script.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(lines) + "\nEND\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_auto_is_the_gpu_with_most_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_nvidia_smi(tmp_path, monkeypatch, f"0, {A}, 20000", f"1, {B}, 79000", "2, [N/A], [N/A]", "nonsense")
+    assert most_free(gpus("0", "1", "2")).id == "cuda:1"
+    assert most_free(gpus(B[:12], A[:12])).id == "cuda:0"
+    assert most_free(gpus("2", "0")).id == "cuda:1"
+    assert most_free(gpus("2", "3")).id == "cuda:0", "nothing is known of either: the first"
+
+
+def test_without_nvidia_smi_auto_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert most_free(gpus("1", "0")).id == "cuda:0"
+
+
+def reading(index: int, uuid: str, *slices: str) -> GpuReading:
+    fields: dict[str, Any] = dict.fromkeys(
+        (
+            "utilization_percent",
+            "memory_used_bytes",
+            "memory_total_bytes",
+            "temperature_celsius",
+            "power_watts",
+            "power_limit_watts",
+        )
+    )
+    return GpuReading(index=index, name="Fake GPU", uuid=uuid, slices=slices, **fields)
+
+
+def test_a_frameworks_gpu_is_found_among_the_drivers() -> None:
+    seen = (reading(0, A, "MIG-7c0d1111"), reading(1, B))
+    assert [one.index for one in readings_of("cuda:0", gpus("1"), seen)] == [1]
+    assert [one.index for one in readings_of("cuda:1", gpus("1", "MIG-7c0d"), seen)] == [0]
+    assert [one.index for one in readings_of("cuda:0,cuda:1", gpus(B[:9], "0"), seen)] == [0, 1]
+    assert readings_of("cpu", (Device(id="cpu", name="CPU"),), seen) == []
+    old = (Device(id="cuda:1", name="of a record that knows no names"),)
+    assert [one.index for one in readings_of("cuda:1", old, seen)] == [1]
+
+
+def test_a_fake_gpu_cut_into_slices() -> None:
+    uuids = iter((A, "MIG-7c0d", "MIG-11aa"))
+    fake = FakeNvml(
+        nvmlDeviceGetMigMode=(1, 1), nvmlDeviceGetMaxMigDeviceCount=2, nvmlDeviceGetUUID=lambda: next(uuids)
+    )
+    (gpu,) = GpuMonitor(fake).sample().readings
+    assert (gpu.slices, gpu.utilization_percent) == (("MIG-7c0d", "MIG-11aa"), None)
+
+
+class FakeAmdSmi:
+    """A fake amdsmi 7.0 with one GPU that, like an Instinct, has no sensor at its edge and knows only its mean power."""
+
+    AmdSmiTemperatureType = SimpleNamespace(EDGE="edge", HOTSPOT="hotspot")
+    AmdSmiTemperatureMetric = SimpleNamespace(CURRENT="current")
+    AmdSmiClkType = SimpleNamespace(GFX="gfx")
+
+    def amdsmi_init(self) -> None:
+        """As amdsmi's."""
+
+    def amdsmi_shut_down(self) -> None:
+        """As amdsmi's."""
+
+    def amdsmi_get_processor_handles(self) -> list[str]:
+        return ["handle"]
+
+    def amdsmi_get_temp_metric(self, handle: str, kind: str, _: str) -> int:
+        assert handle == "handle"
+        if kind == "edge":
+            raise RuntimeError("AMDSMI_STATUS_NOT_SUPPORTED")
+        return 48
+
+    def __getattr__(self, name: str) -> Any:
+        told = {
+            "amdsmi_get_gpu_asic_info": {"market_name": "Fake Instinct"},
+            "amdsmi_get_gpu_device_uuid": "3eff74a1-0000-1000-8023-ffffffffffff",
+            "amdsmi_get_gpu_activity": {"gfx_activity": 73, "umc_activity": "N/A"},
+            "amdsmi_get_gpu_vram_usage": {"vram_total": 196_592, "vram_used": 283},
+            "amdsmi_get_power_info": {"current_socket_power": "N/A", "average_socket_power": 310},
+            "amdsmi_get_clock_info": {"clk": "N/A"},
+        }
+        return lambda *_: told[name]
+
+
+def test_a_fake_amd_gpu_is_read_like_any_other() -> None:
+    monitor = GpuMonitor(Amd(FakeAmdSmi()))
+    (gpu,) = monitor.sample().readings
+    assert (gpu.name, gpu.utilization_percent, gpu.temperature_celsius, gpu.power_watts) == (
+        "Fake Instinct",
+        73,
+        48,
+        310,
+    )
+    assert (gpu.memory_used_bytes, gpu.memory_total_bytes) == (283 << 20, 196_592 << 20)
+    missing = dict(gpu.missing)
+    assert missing["sm_clock_mhz"] == missing["energy_joules"] == "not supported by this GPU"
+    monitor.close()
