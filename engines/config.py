@@ -66,7 +66,7 @@ class TrainConfig:
         "none", "random changes of the training digits: none, or turned, shifted and scaled", choices=("none", "affine")
     )
     seed: int = _setting(
-        0, "decides initial weights, batch order, dropout and drawn digits", minimum=0, maximum=2**32 - 1
+        0, "decides initial weights, batch order, dropout and augmentation", minimum=0, maximum=2**32 - 1
     )
     precision: str = _setting("fp32", "arithmetic: fp32, tf32 (CUDA only) or bf16", choices=("fp32", "tf32", "bf16"))
     threads: int = _setting(0, "CPU threads per engine; 0 shares the usable cores", minimum=0, maximum=4_096)
@@ -128,15 +128,16 @@ _USUAL_LEARNING_RATES = {"adadelta": 1.0, "sgd": 0.05, "adam": 0.001, "adamw": 0
 def from_settings(settings: dict[str, Any]) -> TrainConfig:
     """The config that a preset and the settings given beside it make, a setting winning over its preset.
 
-    An optimizer chosen without a learning rate gets its usual one. Raises ConfigError.
+    An optimizer chosen without a learning rate gets its usual one, unless it is the preset's own. Raises ConfigError.
     """
     chosen = {key: value for key, value in settings.items() if value is not None}
     preset = chosen.get("preset", "reference")
     if preset not in PRESETS:
         raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, not {preset!r}.")
     values = {**_PRESET_VALUES[preset], **chosen}
-    if "optimizer" in values:
-        values.setdefault("learning_rate", _USUAL_LEARNING_RATES.get(str(values["optimizer"]), 1.0))
+    if "optimizer" in chosen and chosen["optimizer"] != _PRESET_VALUES[preset].get("optimizer"):
+        usual = _USUAL_LEARNING_RATES.get(str(chosen["optimizer"]), 1.0)
+        values["learning_rate"] = chosen.get("learning_rate", usual)
     try:
         config = TrainConfig(**values)
     except TypeError as error:
@@ -156,6 +157,11 @@ def for_engine(config: TrainConfig, engine: str) -> TrainConfig:
     if config.preset != "library-defaults":
         return config
     return dataclasses.replace(config, **_LIBRARY_DEFAULTS.get(engine, {}))
+
+
+def meets(accuracy: float, percent: float) -> bool:
+    """Whether an accuracy, a fraction of 1, is that many percent; 0.994 is 99.4 %, whatever floats make of the product."""
+    return round(100 * accuracy, 6) >= percent
 
 
 def problems(config: TrainConfig) -> list[tuple[str, str]]:

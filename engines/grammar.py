@@ -17,6 +17,7 @@ from engines.events import (
     EpochStarted,
     EvalCompleted,
     Event,
+    ExamProgress,
     Heartbeat,
     LogLine,
     MachineUsage,
@@ -37,7 +38,8 @@ from engines.events import (
 )
 
 _ANYWHERE = (
-    LogLine, Heartbeat, Prediction, CheckpointSaved, ModelSaved, Diverged, RunPaused, RunResumed, WorkerUsage, MachineUsage,
+    LogLine, Heartbeat, Prediction, ExamProgress, CheckpointSaved, ModelSaved, Diverged, RunPaused, RunResumed, WorkerUsage,
+    MachineUsage,
 )  # fmt: skip
 
 _MAY_FOLLOW: dict[type[Event] | None, tuple[type[Event], ...]] = {

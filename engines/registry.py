@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from engines import paths
-from engines.config import ENGINES, TITLES
+from engines.config import TITLES
 from engines.supervisor import EngineSpec
 
 
@@ -23,11 +22,6 @@ def engine_spec(name: str, python: str = "") -> EngineSpec:
         python=chosen,
         python_from=source,
     )
-
-
-def all_specs(pythons: Mapping[str, str] | None = None) -> tuple[EngineSpec, ...]:
-    """Every engine that ships."""
-    return tuple(engine_spec(name, (pythons or {}).get(name, "")) for name in ENGINES)
 
 
 def _interpreter(name: str, python: str) -> tuple[str, str]:

@@ -92,7 +92,12 @@ class Supervisor:
         self._on_event = on_event
         self._cache_dir = cache_dir
         self._lock = threading.RLock()
-        self._to_send: deque[bytes] = deque()
+        self._life = threading.Lock()
+        """Of the process and of what wakes its thread; never held while an event is told, which may wait for a disk."""
+        self._commands: deque[tuple[Command, Sequence[Event], float]] = deque()
+        """To send: (command, its run's past, when it was given)."""
+        self._pending = bytearray()
+        """What the pipe has not taken yet."""
         self._seq = 0
         self._worker_seq = 0
         self._run_id = ""
@@ -119,23 +124,17 @@ class Supervisor:
 
         A run that goes on from the checkpoint `resume` first tells its past again, as if it had just happened.
         """
-        with self._lock:
+        start = Start(run_id=run_id, config=config, run_dir=run_dir, resume=resume)
+        with self._life:
             if self._gone:
                 return False
-            self._run_id = run_id
-            now = time.monotonic()
-            shift = now - past[-1].t if past else 0.0
-            began = past[0].t + shift if past else now
-            asked = RunRequested(engine=self.spec.name, run_id=run_id, t=began, config=config, build=build())
-            self.publish(asked)
-            for event in past[1:]:
-                self.publish(dataclasses.replace(event, run_id=run_id, t=event.t + shift))
-        self.send(Start(run_id=run_id, config=config, run_dir=run_dir, resume=resume))
+            self._commands.append((start, past, time.monotonic()))
+        self._wake()
         return True
 
     def send(self, command: Command) -> None:
         """Send a command; never blocks, also when the worker hangs."""
-        self._to_send.append(encode(command).encode() + b"\n")
+        self._commands.append((command, (), time.monotonic()))
         self._wake()
 
     def end(self) -> None:
@@ -162,12 +161,12 @@ class Supervisor:
         protocol_r, protocol_w = os.pipe()
         self._oom_kills = oom_kills()
         scratch = ""
+        self._take_commands()
         try:
             scratch = tempfile.mkdtemp(prefix="mnist-tui-")
             process = self._spawn(protocol_w, scratch)
         except OSError as error:
-            with self._lock:
-                self._gone = True
+            self._leave()
             shutil.rmtree(scratch, ignore_errors=True)
             os.close(protocol_r)
             self._fail("missing-interpreter", f"{self.spec.python} could not be started: {error.strerror or error}.")
@@ -178,8 +177,8 @@ class Supervisor:
         try:
             self._pump(process, protocol_r)
         finally:
-            with self._lock:  # once it is reaped, its number may be anybody's: nobody may signal it any more
-                self._signal(signal.SIGKILL)  # also what the worker left in its process group
+            self._signal(signal.SIGKILL)  # also what the worker left in its process group
+            with self._life:  # once it is reaped, its number may be anybody's: nobody may signal it any more
                 self._process = None
             process.wait()
             shutil.rmtree(scratch, ignore_errors=True)
@@ -206,6 +205,8 @@ class Supervisor:
             with contextlib.suppress(OSError):  # before the first thread pool exists, so that all threads inherit it
                 os.sched_setaffinity(process.pid, self.cores)
         self._process, self.pid = process, process.pid
+        if self._killed_on_purpose:  # before there was anything to kill
+            self._signal(signal.SIGKILL)
         self.publish(self._synthesised(WorkerSpawned, pid=process.pid, interpreter=self.spec.python))
         return process
 
@@ -235,7 +236,6 @@ class Supervisor:
         assert process.stderr
         stdin, stdout, stderr = process.stdin.fileno(), process.stdout.fileno(), process.stderr.fileno()
         said = Lines(MAX_LINE_BYTES)
-        pending = bytearray()
         unread = {protocol_r, stdout, stderr}
         with selectors.DefaultSelector() as selector:
             for fd in (stdout, stderr, protocol_r, self._wake_r):
@@ -248,7 +248,7 @@ class Supervisor:
                     self._signal(signal.SIGKILL)  # what it left behind must not go on talking
                 listens = protocol_r in unread and (exited or not self._says_too_much())
                 _watch(selector, protocol_r, selectors.EVENT_READ, wanted=listens)
-                _watch(selector, stdin, selectors.EVENT_WRITE, wanted=bool(pending) and not exited)
+                _watch(selector, stdin, selectors.EVENT_WRITE, wanted=bool(self._pending) and not exited)
                 ready = {key.fd for key, _ in selector.select(0.0 if exited else 0.2)}
                 if self._wake_r in ready:
                     _read(self._wake_r)
@@ -265,24 +265,38 @@ class Supervisor:
                         self._printed.take(data or b"", "stdout" if fd == stdout else "stderr")
                 if exited and not heard:
                     break
-                pending = self._write(stdin, pending)
+                self._write(stdin)
                 self._printed.count()
                 self._climb_ladder()
         if said.rest().strip():
             self._printed.complain("the worker ended in the middle of an event, which is lost")
         self._printed.finish()
 
-    def _write(self, stdin: int, pending: bytearray) -> bytearray:
-        while self._to_send:
-            pending += self._to_send.popleft()
-        if pending:
+    def _write(self, stdin: int) -> None:
+        self._take_commands()
+        if self._pending:
             try:
-                del pending[: os.write(stdin, pending)]
+                del self._pending[: os.write(stdin, self._pending)]
             except BlockingIOError:
                 pass
             except OSError:
-                pending.clear()  # it is gone; its end is about to be said
-        return pending
+                self._pending.clear()  # it is gone; its end is about to be said
+
+    def _take_commands(self) -> None:
+        """Make ready what is to be sent; a run is told to have been asked for."""
+        while self._commands:
+            command, past, given = self._commands.popleft()
+            if isinstance(command, Start):
+                self._tell_of(command, past, given)
+            self._pending += encode(command).encode() + b"\n"
+
+    def _tell_of(self, start: Start, past: Sequence[Event], asked: float) -> None:
+        self._run_id = start.run_id
+        shift = asked - past[-1].t if past else 0.0
+        began = past[0].t + shift if past else asked
+        self.publish(self._synthesised(RunRequested, t=began, config=start.config, build=build()))
+        for event in past[1:]:
+            self.publish(dataclasses.replace(event, run_id=start.run_id, t=event.t + shift))
 
     def _climb_ladder(self) -> None:
         if self._ending_since is None:
@@ -335,8 +349,7 @@ class Supervisor:
         self.publish(event)
 
     def _say_exit(self, returncode: int) -> None:
-        with self._lock:
-            self._gone = True  # from here on, no run can be asked for
+        self._leave()
         name = ""
         if returncode < 0:
             with contextlib.suppress(ValueError):
@@ -346,10 +359,15 @@ class Supervisor:
         self.publish(
             self._synthesised(WorkerExited, returncode=returncode, signal=name, log_tail=tuple(self._printed.tail))
         )
-        os.close(self._wake_r)
-        with self._lock:
+
+    def _leave(self) -> None:
+        """From here on nothing can be asked for; what was asked until now is told, and its end is for the caller to say."""
+        with self._life:
+            self._gone = True
+            os.close(self._wake_r)
             os.close(self._wake_w)
             self._wake_w = -1
+        self._take_commands()
 
     def _cause(self, returncode: int, name: str) -> tuple[str, str, str]:
         if self._ending_since is not None:
@@ -364,7 +382,7 @@ class Supervisor:
         self._run_id = ""
 
     def _synthesised(self, kind: type[Event], /, **fields: Any) -> Event:
-        return kind(engine=self.spec.name, run_id=self._run_id, t=time.monotonic(), **fields)
+        return kind(engine=self.spec.name, run_id=self._run_id, **{"t": time.monotonic(), **fields})
 
     def publish(self, event: Event) -> None:
         """Let an event join this worker's stream, numbered as its next; from any thread."""
@@ -373,14 +391,14 @@ class Supervisor:
             self._on_event(dataclasses.replace(event, seq=self._seq))
 
     def _signal(self, number: int) -> None:
-        with self._lock, contextlib.suppress(OSError):
+        with self._life, contextlib.suppress(OSError):
             if (
                 self._process is not None and self._process.returncode is None
             ):  # not reaped: the number is still its own
                 os.killpg(self._process.pid, number)
 
     def _wake(self) -> None:
-        with self._lock, contextlib.suppress(OSError):
+        with self._life, contextlib.suppress(OSError):
             if self._wake_w >= 0:
                 os.write(self._wake_w, b"!")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -20,8 +21,12 @@ from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
 from engines.api import TrainConfig, engine_spec
+from engines.events import WorkerExited
+from engines.grammar import violations
+from engines.runs.directory import read_events
 from tests.conftest import scripted_spec
 from tui import memory, themes
+from tui import session as sessions
 from tui.app import MnistApp
 from tui.commands import COMMANDS
 from tui.replay import Replay
@@ -541,6 +546,36 @@ async def test_the_one_that_waits_says_for_whom(tmp_path: Path, small_mnist: Pat
         await pilot.pause(0.3)
         assert not app.session.running, "a stop ends the whole series"
         assert "press s" in text_of(app, "#panel-keras #state")
+        (folder,) = (tmp_path / "runs").iterdir()
+        assert json.loads((folder / "summary.json").read_text()).keys() == {"pytorch", "comparison"}
+        assert violations(event for event in read_events(folder / "events.jsonl") if event.engine == "pytorch") == []
+
+
+async def test_turns_that_follow_each_other_in_warm_workers_keep_the_grammar(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.1)
+    async with opened(tmp_path, small_mnist, epochs=2, mode="time-trial", threads=1) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        (folder,) = (tmp_path / "runs").iterdir()
+        for engine in ("pytorch", "keras"):
+            events = [event for event in read_events(folder / "events.jsonl") if event.engine == engine]
+            assert violations(events) == []
+            assert sum(isinstance(event, WorkerExited) for event in events) == 0, "another run's last words"
+
+
+async def test_restart_pressed_twice_starts_one_run(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        app.action_restart()
+        app.action_restart()
+        await until(pilot, lambda: app.session.running and phases(app) != ["finished", "finished"])
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        assert len(list((tmp_path / "runs").iterdir())) == 2
+        assert not app.session.running
 
 
 async def test_the_verdict_stands_in_the_strip(tmp_path: Path, small_mnist: Path) -> None:

@@ -29,6 +29,8 @@ def test_a_setting_wins_over_its_preset() -> None:
 def test_an_optimizer_brings_its_usual_learning_rate() -> None:
     assert from_settings({"optimizer": "adam"}).learning_rate == 0.001
     assert from_settings({"optimizer": "adam", "learning_rate": 0.5}).learning_rate == 0.5
+    assert from_settings({"preset": "best", "optimizer": "adadelta"}).learning_rate == 1.0
+    assert from_settings({"preset": "quick", "optimizer": "adam"}).learning_rate == 0.003, "the preset's own"
 
 
 def test_library_defaults_differ_on_purpose() -> None:

@@ -292,6 +292,16 @@ def test_resume_says_what_it_can_not_do(small_mnist: Path, tmp_path: Path, capsy
     assert len(list((tmp_path / "runs").iterdir())) == 1, "a refusal leaves nothing behind"
 
 
+def test_a_run_that_a_rule_ended_goes_on_only_without_that_rule(
+    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scripted_run(tmp_path / "runs", small_mnist, epochs=3, target_accuracy=15.0) == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    assert resumed_run(tmp_path / "runs", before) == 2
+    assert "Nothing is left to do" in capsys.readouterr().err
+    assert set(pasts(before, {"target_accuracy": 0.0})) == {"pytorch", "keras"}
+
+
 def test_positions_count_what_is_better() -> None:
     position = Position()
     position.took(10, 20.0, 60.0, 1.5, 640)

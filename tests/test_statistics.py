@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.runs.comparison import time_badge
+from engines.config import from_settings, meets
+from engines.events import EvalCompleted, RunFinished, RunRequested
+from engines.runs.comparison import Series, time_badge
+from engines.runs.history import RunHistory
 from engines.runs.statistics import (
     TIE,
     judge_answers,
@@ -123,8 +126,69 @@ def test_few_seeds_can_prove_nothing_and_say_so() -> None:
         ("time-trial", ("cpu", "cpu"), ""),
         ("time-trial", ("cuda:0", "cuda:0"), ""),
         ("time-trial", ("cuda:0", "cpu"), "CPU and GPU: times not comparable"),
+        ("time-trial", ("cuda:0", "cuda:1"), "two GPUs: times barely comparable"),
+        ("race", ("mps", "cpu"), "CPU and GPU: times not comparable"),
         ("race", ("cpu",), ""),
     ],
 )
 def test_when_times_can_be_compared(mode: str, devices: tuple[str, ...], badge: str) -> None:
     assert time_badge(mode, {f"engine {i}": device for i, device in enumerate(devices)}) == badge
+
+
+def ended(engine: str, seed: int, right: int, *, steps: int = 100, outcome: str = "completed") -> RunHistory:
+    """A history that ends with so many of 10,000 right."""
+    history = RunHistory(engine)
+    wrong = tuple((i, 0, 1) for i in range(10_000 - right))
+    accuracy = right / 10_000
+    history.apply(RunRequested(engine=engine, t=0.0, config=from_settings({"seed": seed})))
+    history.apply(
+        EvalCompleted(
+            engine=engine,
+            t=1.0,
+            epoch=1,
+            global_step=steps,
+            split="test",
+            loss=0.1,
+            accuracy=accuracy,
+            seconds=0.1,
+            train_seconds=1.0,
+            confusion=(10_000,),
+            mistakes=wrong,
+        )
+    )
+    history.apply(
+        RunFinished(
+            engine=engine,
+            t=2.0,
+            outcome=outcome,
+            test_accuracy=accuracy,
+            test_loss=0.1,
+            best_epoch=1,
+            train_seconds=1.0,
+            wall_seconds=2.0,
+        )
+    )
+    return history
+
+
+def test_only_seeds_that_trained_equally_long_are_compared() -> None:
+    series = Series()
+    for seed in range(6):
+        series.take(ended("pytorch", seed, 9910))
+        series.take(ended("keras", seed, 9900, steps=100 if seed else 50))
+    series.take(ended("keras", 6, 1000, outcome="diverged"))
+    series.take(ended("pytorch", 6, 1000, outcome="stopped"))
+    assert (series.ended, series.missed) == (14, 2)
+    assert [len(results) for results in series.results.values()] == [6, 6], "what was cut short is no result"
+    said = series.verdict()
+    assert said is not None
+    assert "over 5 seeds" in said.why
+    assert "over 6 seeds: test accuracy 99.000 ± 0.000 %" in series.lines()[1]
+
+
+@pytest.mark.parametrize("percent", [99.4, 98.9, 98.4, 99.93, 99.54, 99.12])
+def test_an_accuracy_of_so_many_percent_is_so_many_percent(percent: float) -> None:
+    """Of 10,000 digits; with floats alone, neither product nor quotient finds all of these."""
+    right = round(percent * 100)
+    assert meets(right / 10_000, percent)
+    assert not meets((right - 1) / 10_000, percent)

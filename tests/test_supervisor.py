@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,18 @@ import psutil
 import pytest
 
 from engines.config import TrainConfig, from_settings
-from engines.events import LogLine, RunFailed, RunFinished, TrainProgress, WorkerExited, WorkerReady, WorkerSpawned
+from engines.events import (
+    Event,
+    LogLine,
+    RunFailed,
+    RunFinished,
+    TrainProgress,
+    WorkerExited,
+    WorkerReady,
+    WorkerSpawned,
+)
 from engines.grammar import violations
+from engines.supervisor import Supervisor
 from tests.conftest import SCRIPTED, Worked
 
 Work = Callable[[], Worked]
@@ -127,6 +138,34 @@ def test_an_interpreter_that_is_not_there(work: Work, small_config: TrainConfig)
     assert (failed.kind, "/nowhere/python" in failed.message) == ("missing-interpreter", True)
     assert worker.wait_for(WorkerExited).returncode is None
     assert violations(worker.events) == []
+
+
+def test_failed_starts_leave_no_descriptors(work: Work) -> None:
+    def fail() -> None:
+        worker = work()
+        worker.supervisor.spec = dataclasses.replace(worker.supervisor.spec, python="/nowhere/python")
+        worker.supervisor.run()
+
+    fail()
+    before = psutil.Process().num_fds()
+    fail()
+    assert psutil.Process().num_fds() == before
+
+
+def test_who_asks_for_a_run_does_not_wait_for_who_writes_it_down(work: Work, small_config: TrainConfig) -> None:
+    worker, written = work(), threading.Event()
+
+    def write_down(_: Event) -> None:
+        written.wait(60)
+
+    worker.supervisor = Supervisor(worker.supervisor.spec, write_down, cache_dir=Path("/nowhere"), threads=1)
+    worker.thread = threading.Thread(target=worker.supervisor.run, daemon=True)
+    worker.start()  # its thread now waits for a slow disk
+    assert worker.supervisor.start_run("run", small_config)
+    worker.supervisor.kill()
+    written.set()
+    worker.thread.join(30)
+    assert not worker.thread.is_alive()
 
 
 _APP = """

@@ -360,10 +360,12 @@ class MnistApp(App[None]):
         if action == "kill":
             return True if any(h.alive for h in histories) else None
         if action == "restart":
-            ended = any(not h.running and (h.requested_t is not None or h.phase == FAILED) for h in histories)
-            return True if ended and not self.session.recorded else None
+            free = [h for h in histories if self.session.is_free(h.engine)]
+            return True if any(h.requested_t is not None or h.phase == FAILED for h in free) else None
         if action == "resume":
-            return any(h.can_continue for h in histories) and not self.session.recorded  # else it is not even shown
+            return any(
+                h.can_continue and self.session.is_free(h.engine) for h in histories
+            )  # else it is not even shown
         if action == "save":
             return True if running and not self.session.recorded else None
         if action == "parity":
@@ -417,13 +419,14 @@ class MnistApp(App[None]):
     def action_restart(self) -> None:
         """Start again what is not running."""
         configs = self._configs()
-        again = {e: c for e, c in configs.items() if e in self._aimed() and not self.session.histories[e].running}
+        again = {e: c for e, c in configs.items() if e in self._aimed() and self.session.is_free(e)}
         if again:
             self.session.start(again)
 
     def action_resume(self) -> None:
         """Go on from the last checkpoint of what was stopped, killed or has failed."""
-        folders = {e: self.session.folder(e) for e in self._aimed() if self.session.histories[e].can_continue}
+        able = [e for e in self._aimed() if self.session.histories[e].can_continue and self.session.is_free(e)]
+        folders = {engine: self.session.folder(engine) for engine in able}
         for folder in {folder for folder in folders.values() if folder is not None}:
             self._go_on_with(folder, {}, [engine for engine, its in folders.items() if its == folder])
 

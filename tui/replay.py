@@ -141,6 +141,10 @@ class Replay:
         """Nothing waits."""
         return ""
 
+    def is_free(self, engine: str) -> bool:
+        """It can be asked for nothing."""
+        return False
+
     def stop(self, engine: str) -> None:
         """Nor stopped."""
 

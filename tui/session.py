@@ -59,6 +59,7 @@ class _Wish:
     run_id: str
     config: TrainConfig
     run_dir: str
+    directory: RunDirectory | None
     threads: int
     cores: tuple[int, ...]
     past: Past | None = None
@@ -197,10 +198,21 @@ class Session:
         self._begin(heats)
 
     def _begin(self, heats: Sequence[_Heat]) -> None:
-        """Now; a turn of a time trial only when nothing else runs, or `drain` begins it after that."""
+        """Now; a turn of a time trial only where there is no worker yet, or `drain` begins it when all have come to rest."""
         self._waiting.extendleft(reversed(heats))
-        if next(iter(heats[0].configs.values())).mode == "race" or not self._busy:
+        race = next(iter(heats[0].configs.values())).mode == "race"
+        if race or not any(worker.running for worker in self._workers.values()):
             self._next_heat()
+
+    def _drop_turns_of(self, engine: str) -> None:
+        """No further turns of it; a record in which its turn was still to come is whole without that."""
+        waiting, self._waiting = self._waiting, deque()
+        for heat in waiting:
+            if engine in heat.configs and heat.place.directory is not None:
+                heat.place.directory.expect_no_more(engine)
+            others = {name: config for name, config in heat.configs.items() if name != engine}
+            if others:
+                self._waiting.append(replace(heat, configs=others))
 
     def _tell_again(self, engine: str, past: Past, run_id: str) -> None:
         """The whole of a run that had ended by itself, beside the one that goes on."""
@@ -214,19 +226,18 @@ class Session:
         heat.place.open(self._runs_dir, self._series_id)
         if heat.place.directory is not None and next(iter(heat.configs.values())).seeds > 1:
             self._series_id = self._series_id or heat.place.run_id
-        for engine in heat.place.configs:
-            self._workers[engine].directory = heat.place.directory
         self._quiet_since = None
         for engine, (threads, cores) in self._shares(heat.configs).items():
             worker, place = self._workers[engine], heat.place
             config, past = heat.configs[engine], heat.pasts.get(engine)
-            worker.wish = _Wish(place.run_id, config, place.folder, threads, cores, past)
+            worker.wish = _Wish(place.run_id, config, place.folder, place.directory, threads, cores, past)
             if not worker.running:
                 self._spawn(engine, threads, cores)
             elif worker.supervisor is not None and not worker.supervisor.ending:
                 if (worker.supervisor.threads, worker.supervisor.cores) == (threads, cores):
                     self._send_run(worker)
                 else:
+                    worker.directory = None  # this one's last words are none of the next one's
                     worker.supervisor.end()  # `drain` starts the next worker once this one is gone
 
     def pause(self, engine: str) -> None:
@@ -239,7 +250,7 @@ class Session:
 
     def stop(self, engine: str) -> None:
         """Finish the step, evaluate, keep the results."""
-        self._waiting.clear()
+        self._drop_turns_of(engine)
         self._command(engine, Stop())
 
     def save(self, engine: str) -> None:
@@ -269,7 +280,7 @@ class Session:
 
     def kill(self, engine: str) -> None:
         """End the worker now, whatever it is doing."""
-        self._waiting.clear()
+        self._drop_turns_of(engine)
         supervisor = self._workers[engine].supervisor
         if supervisor is not None:
             self._workers[engine].wish = None
@@ -314,7 +325,7 @@ class Session:
         for engine, worker in self._workers.items():
             if worker.wish is not None and not worker.running and not self._closing:
                 self._spawn(engine, worker.wish.threads, worker.wish.cores)
-        if self._waiting and not self._busy:
+        if self._waiting and not self._busy and not self._importing:
             self._quiet_since = self._quiet_since or time.monotonic()
             if time.monotonic() - self._quiet_since >= IDLE_SECONDS:
                 self._next_heat()
@@ -328,6 +339,10 @@ class Session:
             return ""
         return self._busy[0] if self._busy else "its turn"
 
+    def is_free(self, engine: str) -> bool:
+        """Whether it can be asked for another run: it has none, and no turn of a series is still to come."""
+        return not self._waiting and engine not in self._busy
+
     @property
     def running(self) -> bool:
         """Whether any run is under way or waits for its turn."""
@@ -339,6 +354,11 @@ class Session:
     def _busy(self) -> list[str]:
         """The engines that run, or are about to."""
         return [name for name, worker in self._workers.items() if worker.wish or worker.open_run]
+
+    @property
+    def _importing(self) -> bool:
+        """Whether a worker still begins: what it takes of the machine would be missing in another's turn."""
+        return any(w.running and self.histories[engine].worker is None for engine, w in self._workers.items())
 
     def _shares(self, configs: Mapping[str, TrainConfig]) -> dict[str, tuple[int, tuple[int, ...]]]:
         """(threads, cores) for each engine: those that run at once share the usable cores equally."""
@@ -372,10 +392,11 @@ class Session:
     def _send_run(self, worker: _Worker) -> None:
         assert worker.supervisor is not None
         assert worker.wish is not None
+        wish = worker.wish
+        worker.directory = wish.directory
         if worker.directory is not None:
             for event in worker.introduction:
                 worker.directory.keep(event)
-        wish = worker.wish
         resume, past = (wish.past.checkpoint, wish.past.events) if wish.past else ("", ())
         if worker.supervisor.start_run(wish.run_id, wish.config, wish.run_dir, resume=resume, past=past):
             worker.open_run, worker.wish = wish.run_id, None

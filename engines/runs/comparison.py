@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from engines.config import TITLES, for_engine, gpu_index
+from engines.config import TITLES, for_engine, gpu_index, meets
 from engines.runs.history import RunHistory
 from engines.runs.machine import MachineHistory
 from engines.runs.statistics import Verdict, judge_answers, judge_seeds, mean, standard_deviation
@@ -20,12 +21,17 @@ def time_badge(mode: str, devices: Mapping[str, str]) -> str:
         return ""
     kinds = {device.partition(":")[0] for device in devices.values()}
     if len(kinds) > 1:
-        return f"{' and '.join('GPU' if kind == 'cuda' else 'CPU' for kind in sorted(kinds))}: times not comparable"
+        return f"{' and '.join(sorted(_kind(kind) for kind in kinds))}: times not comparable"
+    apart = len(set(devices.values())) > 1
     if mode == "time-trial":
-        return ""
-    if kinds == {"cuda"} and len(set(devices.values())) > 1:
+        return "two GPUs: times barely comparable" if apart else ""
+    if apart:
         return "two GPUs, shared CPU: times barely comparable"
-    return f"shared {'GPU' if kinds == {'cuda'} else 'CPU'}: times not comparable"
+    return f"shared {_kind(*kinds)}: times not comparable"
+
+
+def _kind(device: str) -> str:
+    return "CPU" if device == "cpu" else "GPU"
 
 
 def badge(histories: Mapping[str, RunHistory]) -> str:
@@ -126,7 +132,7 @@ def reached(history: RunHistory) -> bool:
     """Whether the run ended by itself, and well enough for its target."""
     ended = history.finished is not None and history.finished.outcome not in ("stopped", "diverged")
     best = max((one.accuracy for one in history.evaluations), default=0.0)
-    return ended and best >= (history.target or 0.0)
+    return ended and meets(best, 100 * (history.target or 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +143,8 @@ class Result:
     right: int
     """Of the n test digits."""
     n: int
+    steps: int
     train_seconds: float
-    wall_seconds: float
 
 
 @dataclass(slots=True)
@@ -151,15 +157,20 @@ class Series:
     """Runs that failed, were stopped, or did not reach their target."""
 
     def take(self, history: RunHistory) -> None:
-        """Count a run that ended."""
+        """Count a run that ended; one that was stopped or diverged says nothing of its engine's other seeds."""
         self.ended += 1
         self.missed += not reached(history)
-        if history.finished is None or not history.evaluations or history.config is None:
+        ended = history.finished
+        if (
+            ended is None
+            or ended.outcome in ("stopped", "diverged")
+            or not history.evaluations
+            or history.config is None
+        ):
             return
         last = history.evaluations[-1]
         n = sum(last.confusion)
-        ended = history.finished
-        one = Result(history.config.seed, n - len(last.mistakes), n, ended.train_seconds, ended.wall_seconds)
+        one = Result(history.config.seed, n - len(last.mistakes), n, last.global_step, ended.train_seconds)
         self.results.setdefault(history.engine, []).append(one)
         self.results = {engine: self.results[engine] for engine in sorted(self.results, key=_shown_order)}
 
@@ -172,19 +183,20 @@ class Series:
                 seconds = [one.train_seconds for one in results]
                 out.append(
                     f"{TITLES.get(engine, engine)} over {len(results)} seeds: test accuracy {mean(accuracies):.3f} ±"
-                    f" {standard_deviation(accuracies):.3f} % (median {_median(accuracies):.2f}, {min(accuracies):.2f} to"
+                    f" {standard_deviation(accuracies):.3f} % (median {statistics.median(accuracies):.2f}, {min(accuracies):.2f} to"
                     f" {max(accuracies):.2f}), training {mean(seconds):.1f} ± {standard_deviation(seconds):.1f} s"
                 )
         said = self.verdict()
         return [*out, f"{said.text} ({said.why})"] if said else out
 
     def verdict(self) -> Verdict | None:
-        """Over the seeds that both finished; None for fewer than two."""
+        """Over the seeds that both trained equally long; None for fewer than two."""
         if len(self.results) != 2:
             return None
         (a, first), (b, second) = ((TITLES.get(e, e), {one.seed: one for one in r}) for e, r in self.results.items())
-        seeds = sorted(first.keys() & second.keys())
-        if len(seeds) < 2 or len({one.n for r in (first, second) for one in r.values()}) != 1:
+        both = first.keys() & second.keys()
+        seeds = sorted(seed for seed in both if first[seed].steps == second[seed].steps)
+        if len(seeds) < 2 or len({r[seed].n for r in (first, second) for seed in seeds}) != 1:
             return None
         right = [first[seed].right for seed in seeds], [second[seed].right for seed in seeds]
         return judge_seeds((a, b), right, first[seeds[0]].n)
@@ -192,8 +204,3 @@ class Series:
 
 def _shown_order(engine: str) -> int:
     return list(TITLES).index(engine) if engine in TITLES else len(TITLES)
-
-
-def _median(values: list[float]) -> float:
-    ordered, middle = sorted(values), len(values) // 2
-    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

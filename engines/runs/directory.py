@@ -79,12 +79,26 @@ class RunDirectory:
                 _write(self._events, encode(event).encode() + b"\n")
                 if isinstance(event, (EpochCompleted, MachineUsage, *TERMINAL)):
                     os.stat(self.folder / "events.jsonl")  # writing to a file that was deleted succeeds
-                if isinstance(event, TERMINAL) and all(h.ended_t is not None for h in self._histories.values()):
-                    os.close(self._events)
-                    self._events = None
-                    self._write_whole("summary.json", _summaries(self._histories))
+                if isinstance(event, TERMINAL):
+                    self._close_at_the_end()
             except OSError as error:
                 self._give_up("The record of this run breaks off here", error)
+
+    def expect_no_more(self, engine: str) -> None:
+        """Do not wait for this engine's run: it was not begun, and will not be."""
+        with self._lock:
+            self._histories.pop(engine, None)
+            try:
+                self._close_at_the_end()
+            except OSError as error:
+                self._give_up("This run has no summary", error)
+
+    def _close_at_the_end(self) -> None:
+        if self._events is None or any(history.ended_t is None for history in self._histories.values()):
+            return
+        os.close(self._events)
+        self._events = None
+        self._write_whole("summary.json", _summaries(self._histories))
 
     def _write_whole(self, name: str, content: Any) -> None:
         part = self.folder / f".{name}.part"

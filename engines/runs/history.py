@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from engines.config import TrainConfig
+from engines.config import TrainConfig, meets
 from engines.events import (
     CheckpointSaved,
     DataProgress,
@@ -23,7 +23,6 @@ from engines.events import (
     Heartbeat,
     LogLine,
     ModelReady,
-    ModelSaved,
     Prediction,
     RunFailed,
     RunFinished,
@@ -87,7 +86,6 @@ class RunHistory:
         self.heard_t = 0.0
         """When the worker itself was last heard; what is measured of it, and what its parent says of it, is no sign of life."""
         self.pid: int | None = None
-        self.interpreter = ""
         self.spawned_t = 0.0
         self.worker: WorkerReady | None = None
         self.introduced: WorkerReady | None = None
@@ -140,7 +138,6 @@ class RunHistory:
         self.checkpoint = ""
         self.checkpoint_epoch = 0
         """In which epoch a resumed run would go on."""
-        self.model_file = ""
         self._before_pause = TRAINING
 
     # The fold
@@ -174,7 +171,7 @@ class RunHistory:
                 self.failure = None
                 self._enter(LOADING if self.worker else IMPORTING, event.t)
             case WorkerSpawned():
-                self.pid, self.interpreter, self.spawned_t = event.pid, event.interpreter, event.t
+                self.pid, self.spawned_t = event.pid, event.t
                 self.worker = self.exited = self.prediction = None
                 self._enter(IMPORTING, event.t)
             case WorkerReady():
@@ -190,6 +187,7 @@ class RunHistory:
                 self.model = event
             case RunStarted():
                 self.started = event
+                self.paused_seconds = 0.0  # a pause before this one is not part of the pace
                 self._enter(FIRST_STEP, event.t)
             case EpochStarted():
                 self.epoch = event.epoch
@@ -210,8 +208,6 @@ class RunHistory:
                 self._enter(self._before_pause, event.t)
             case CheckpointSaved():
                 self.checkpoint, self.checkpoint_epoch = event.path, event.epoch
-            case ModelSaved():
-                self.model_file = event.path
             case Diverged():
                 self.diverged = event
             case RunFinished():
@@ -249,7 +245,7 @@ class RunHistory:
             self._enter(TRAINING, event.t)
         reached = {milestone.accuracy for milestone in self.milestones}
         for accuracy in sorted({*MILESTONES, self.target or MILESTONES[0]}):
-            if event.accuracy >= accuracy and accuracy not in reached:
+            if meets(event.accuracy, 100 * accuracy) and accuracy not in reached:
                 wall = self.wall_seconds(event.t)
                 self.milestones.append(Milestone(accuracy, wall, event.train_seconds, event.epoch, event.global_step))
 

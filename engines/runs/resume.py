@@ -77,7 +77,11 @@ def pasts(folder: Path, changes: Mapping[str, Any], engines: frozenset[str] = fr
         for name, reason in problems(config):
             raise ConfigError(f"{name} {reason}.")
         events = _of(engine, folder)
-        if past := _unfinished(engine, folder, config, events) or _finished(config, events):
+        ended = _finished(config, events)
+        left = (
+            None if ended and _by_its_own_rule(before, config, events) else _unfinished(engine, folder, config, events)
+        )
+        if past := left or ended:
             found[engine] = past
     if not any(past.checkpoint for past in found.values()):
         raise ResumeError(
@@ -131,6 +135,14 @@ def _finished(config: TrainConfig, events: list[Event]) -> Past | None:
         return None
     gone = WorkerExited(engine=told[-1].engine, t=told[-1].t, returncode=0, signal="", log_tail=())
     return Past(config, "", (*told, gone))
+
+
+def _by_its_own_rule(before: TrainConfig, now: TrainConfig, events: list[Event]) -> bool:
+    """Whether a rule of its config ended the run before its last epoch, and that rule still holds."""
+    outcome = next(event.outcome for event in reversed(events) if isinstance(event, RunFinished))
+    rules = ("target_accuracy", "patience", "stop_on_nan")
+    same = all(getattr(before, name) == getattr(now, name) for name in rules)
+    return same and outcome in ("target-reached", "no-progress", "diverged")
 
 
 _OF_A_RUN = (

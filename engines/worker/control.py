@@ -139,7 +139,9 @@ class Control:
     def _obey(self, command: Command) -> None:
         if isinstance(command, Stop):
             self.stop_requested = True
-            self._paused = False
+            if self._paused:
+                self._paused = False
+                self.emit(RunResumed)
         elif isinstance(command, Pause) and not self._paused:
             self._paused = True
             self.emit(RunPaused)

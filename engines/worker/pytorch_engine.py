@@ -83,8 +83,9 @@ class Engine:
         for step in range(first, last):
             images, labels = self.batch(step)
             self.optimizer.param_groups[0]["lr"] = self.rates[step]
+            images = self.augment(images)  # in full precision: bf16 would move a digit by an eighth of a pixel
             with self.autocast:
-                logits = self.model(self.augment(images))
+                logits = self.model(images)
                 loss = F.cross_entropy(logits, labels)
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped

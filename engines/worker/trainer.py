@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 import time
 import traceback
@@ -27,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from engines.causes import says_no_memory
-from engines.config import TrainConfig, for_engine
+from engines.config import TrainConfig, for_engine, meets
 from engines.data import DataCancelled, DataError, Digits, load_digits, no_digits
 from engines.events import (
     CheckpointSaved,
@@ -59,6 +60,8 @@ CALL_SECONDS = 0.1
 EVAL_BATCH = 500
 """Test digits between two looks at the commands."""
 MAX_STEPS_PER_CALL = 512
+JUDGED_SAMPLES = 6_400
+"""So many losses together say whether training is lost: 50 steps of the reference."""
 
 
 class DeviceError(Exception):
@@ -181,6 +184,8 @@ class _Run:
         """Of this process, resumed or not."""
         self.epochs_done = 0
         """By this process."""
+        self.judged = (0.0, 0)
+        """(sum of losses, samples) since it was last judged whether training is lost."""
         self.diverged = False
         self.outcome = ""
         """Why the run ends before its last epoch; empty while it goes on."""
@@ -313,6 +318,7 @@ class _Run:
                 self._progress(loss_sum / samples, correct / samples, samples / seconds if seconds else 0.0)
                 loss_sum = correct = seconds = 0.0
                 samples, said = 0, time.monotonic()
+            self._judge(losses, count)
             if evaluates and at.step < self.steps and not self.outcome:
                 self._evaluate()
             if self.control.checkpoint_requested:
@@ -348,19 +354,28 @@ class _Run:
             samples_per_sec=samples_per_sec,
             learning_rate=float(self.rates[at.step - 1]),
         )
-        if recipe.has_diverged(loss) and not self.diverged:
+
+    def _judge(self, losses: float, samples: int) -> None:
+        """Whether training is lost, by as many samples on every machine; one loss that is no number is enough."""
+        loss_sum, count = self.judged = self.judged[0] + losses, self.judged[1] + samples
+        if count < JUDGED_SAMPLES and self.at.step < self.steps and math.isfinite(losses):
+            return
+        self.judged = 0.0, 0
+        if recipe.has_diverged(loss_sum / count) and not self.diverged:
             self.diverged = True
-            self.control.emit(Diverged, epoch=at.epoch, global_step=self.at.global_step, loss=loss)
+            self.control.emit(Diverged, epoch=self.at.epoch, global_step=self.at.global_step, loss=loss_sum / count)
         if self.diverged and self.config.stop_on_nan:
             self.outcome = "diverged"
 
     # Evaluate
 
     def _evaluate(self) -> None:
-        labels, before, parts = self.digits.test_labels, time.monotonic(), []
+        labels, seconds, parts = self.digits.test_labels, 0.0, []
         for first in range(0, len(labels), EVAL_BATCH):
             self.control.poll()
+            before = time.monotonic()
             parts.append(self.engine.evaluate(first, min(first + EVAL_BATCH, len(labels))))
+            seconds += time.monotonic() - before
         logits = np.concatenate(parts)
         predicted = logits.argmax(axis=1)
         wrong = np.flatnonzero(predicted != labels)
@@ -373,12 +388,12 @@ class _Run:
             split="test",
             loss=loss,
             accuracy=accuracy,
-            seconds=time.monotonic() - before,
+            seconds=seconds,
             train_seconds=self.at.train_seconds,
             confusion=recipe.confusion(labels, predicted),
             mistakes=tuple((int(i), int(labels[i]), int(predicted[i])) for i in wrong),
         )
-        if self.config.target_accuracy and 100 * accuracy >= self.config.target_accuracy:
+        if self.config.target_accuracy and meets(accuracy, self.config.target_accuracy):
             self.outcome = self.outcome or "target-reached"
         elif self.config.patience and not better and self.at.without_better >= self.config.patience:
             self.outcome = self.outcome or "no-progress"
