@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -268,6 +269,7 @@ class MnistApp(App[None]):
     def run_guarded(self) -> int:
         """Run, and leave in time even when the terminal is gone, which can hold Textual's writer for ever."""
         self._guarded = True
+        gc.freeze()  # what is imported stays; to look for rubbish there takes a tenth of the time to the first paint
         try:
             self.run()
         finally:
