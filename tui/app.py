@@ -222,20 +222,22 @@ class MnistApp(App[None]):
     # Life
 
     def on_mount(self) -> None:
-        """Hear signals, begin to draw, and let the frameworks import while the user reads."""
+        """Hear signals and begin to draw; what else begins must not take the processor from the first paint."""
         for name in SCREENS:
             self.add_mode(name, partial(self._make_screen, name))
         hear = partial(self._hear, asyncio.get_running_loop())
         self._deaf = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
         self.set_interval(1 / self._fps, self.tick)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """Train, when that was asked for, or let the frameworks import while the user reads."""
         if self._resume is not None:
             self._go_on_with(self._resume, {n: v for n, v in self.settings.items() if n != "framework"})
         elif self._start_at_once:
             self.action_start()
         else:
-            configs = self._configs()
-            if configs:
-                self.session.warm(configs)
+            self.session.warm(self._configs())
             if not self.session.recorded:
                 self._offer()
 

@@ -145,7 +145,6 @@ class Session:
         self._questions = 0
         self._machine_seq = 0
         self._sampler = Sampler(self._on_sample)
-        self._sampler.start()
 
     @property
     def problem(self) -> str:
@@ -159,7 +158,8 @@ class Session:
     # What the user asks for
 
     def warm(self, configs: Mapping[str, TrainConfig]) -> None:
-        """Start the workers, so that their frameworks are imported when a run is asked for."""
+        """Watch the machine, and start the workers, so that their frameworks are imported when a run is asked for."""
+        self._sampler.start()
         for engine, (threads, cores) in self._shares(configs).items():
             if not self._workers[engine].running:
                 self._spawn(engine, threads, cores)
@@ -198,6 +198,7 @@ class Session:
 
     def _begin(self, heats: Sequence[_Heat]) -> None:
         """Now; a turn of a time trial only when nothing else runs, or `drain` begins it after that."""
+        self._sampler.start()
         self._waiting.extendleft(reversed(heats))
         if next(iter(heats[0].configs.values())).mode == "race" or not self._busy:
             self._next_heat()
@@ -344,7 +345,7 @@ class Session:
         """(threads, cores) for each engine: those that run at once share the usable cores equally."""
         cores = usable_core_ids()
         racing = [name for name in self._workers if name in configs or self._workers[name].open_run]
-        shares = dict(zip(racing, split_cores(cores, max(len(racing), 1)), strict=True))
+        shares = dict(zip(racing, split_cores(cores, len(racing)) if racing else (), strict=True))
         out: dict[str, tuple[int, tuple[int, ...]]] = {}
         for engine, config in configs.items():
             threads = config.threads or len(shares[engine])
