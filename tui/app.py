@@ -42,7 +42,6 @@ from tui.digits import TestDigits
 from tui.escapes import NoEscapes, OnlyAscii
 from tui.pace import Pace
 from tui.replay import Replay
-from tui.screens.dialogs import HelpDialog, QuitDialog
 from tui.screens.train import TrainScreen
 from tui.session import Session
 
@@ -348,6 +347,8 @@ class MnistApp(App[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A command that makes no sense now is grey, in the footer and for its key alike."""
         if action in _COMMAND_NAMES and isinstance(self.screen, ModalScreen):
+            from tui.screens.dialogs import QuitDialog
+
             return action == "quit" and not isinstance(self.screen, QuitDialog)
         histories = [self.session.histories[engine] for engine in self._aimed()]
         running = any(history.running for history in histories)
@@ -491,10 +492,14 @@ class MnistApp(App[None]):
 
     def action_help(self) -> None:
         """Keys and words."""
+        from tui.screens.dialogs import HelpDialog
+
         self.push_screen(HelpDialog(commands_of(self.current_mode)))
 
     async def action_quit(self) -> None:
         """Leave, after a question while something trains."""
+        from tui.screens.dialogs import QuitDialog
+
         if not self.session.running or self.session.recorded:
             self.leave()
         elif not isinstance(self.screen, QuitDialog):

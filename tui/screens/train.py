@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -22,8 +23,10 @@ from tui.widgets.curves import CURVES, axes, curves, whole
 from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.keys import Keys
 from tui.widgets.line import Line
-from tui.widgets.logs import Logs
 from tui.widgets.overlay import Overlay
+
+if TYPE_CHECKING:
+    from tui.widgets.logs import Logs
 
 LAYOUTS = ("beside", "overlaid", "loss", "accuracy")
 """A pane of charts for each engine; both engines in one pair; or one of that pair alone on the screen."""
@@ -116,6 +119,8 @@ class TrainScreen(Screen[None]):
     def action_log(self) -> None:
         """Show or hide the logs."""
         if self._logs is None:
+            from tui.widgets.logs import Logs
+
             self._logs = Logs(list(self.session.histories))
             self.mount(self._logs, after="#panels")
         else:
