@@ -21,6 +21,7 @@ from textual.app import App, SuspendNotSupported, SystemCommand
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen, Screen
+from textual.theme import BUILTIN_THEMES, Theme
 
 from engines.api import (
     FAILED,
@@ -89,8 +90,11 @@ class MnistApp(App[None]):
         ascii_only: bool = False,
         remember: Path | None = None,
     ) -> None:
-        super().__init__()
         self.settings: dict[str, Any] = dict(settings or {})
+        chosen = str(self.settings.pop("theme", ""))
+        # Before Textual begins: a theme that is chosen later has it read all style sheets once more before the first paint.
+        self.set_reactive(App.theme, chosen if chosen in (*themes.OURS, *BUILTIN_THEMES) else themes.NAMES[0])
+        super().__init__()
         self.session: Session | Replay
         if session is not None:
             self.session = session
@@ -121,17 +125,17 @@ class MnistApp(App[None]):
         """What signals did before we heard them."""
         self._possible: tuple[bool | None, ...] = ()
         self._outermost = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
-        for theme in themes.OURS:
-            self.register_theme(theme)
-        chosen = str(self.settings.pop("theme", themes.NAMES[0]))
-        self.theme = chosen if chosen in self.available_themes else themes.NAMES[0]
+
+    @property
+    def available_themes(self) -> dict[str, Theme]:
+        """Textual's, and ours."""
+        return {**super().available_themes, **themes.OURS}
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The engines' colours for themes that are not ours."""
         if self.theme.startswith("ansi"):
             return themes.ENGINE_COLORS_ANSI
-        dark = self.current_theme.dark if self.theme in self.available_themes else True
-        return themes.ENGINE_COLORS_DARK if dark else themes.ENGINE_COLORS_LIGHT
+        return themes.ENGINE_COLORS_DARK if self.current_theme.dark else themes.ENGINE_COLORS_LIGHT
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Nothing that a worker, a file or an error says is obeyed by the terminal; and ASCII is ASCII, borders too."""
