@@ -78,7 +78,6 @@ from engines.runs.machine import MachineHistory
 from engines.runs.resume import Past, ResumeError, pasts
 from engines.runs.series import BoundedSeries
 from engines.runs.statistics import Verdict, p_text
-from engines.source import RULE, Section, read_source
 from engines.supervisor import EngineSpec, Supervisor
 from engines.version import __version__
 
@@ -101,6 +100,7 @@ if TYPE_CHECKING:
     from engines.runs.keeping import TRASH, empty_trash, size_bytes, throw_away, to_prune, write_about
     from engines.runs.listing import FIELDS, FilterError, Listed, listed, parse_filter
     from engines.setup import SetupError, build, plan
+    from engines.source import RULE, Section, read_source
 
 _LATER = {
     "CANT_MATCH": ("engines.parity", "CANT_MATCH"),
@@ -115,6 +115,8 @@ _LATER = {
     "ParityError": ("engines.parity", "ParityError"),
     "ParityRow": ("engines.parity", "Row"),
     "PresetsError": ("engines.presets", "PresetsError"),
+    "RULE": ("engines.source", "RULE"),
+    "Section": ("engines.source", "Section"),
     "SetupError": ("engines.setup", "SetupError"),
     "as_csv": ("engines.exports.series", "as_csv"),
     "as_json": ("engines.exports.series", "as_json"),
@@ -128,6 +130,7 @@ _LATER = {
     "parse_filter": ("engines.runs.listing", "parse_filter"),
     "plan": ("engines.setup", "plan"),
     "prove": ("engines.parity", "prove"),
+    "read_source": ("engines.source", "read_source"),
     "read_weights": ("engines.exports.models", "read_weights"),
     "size_bytes": ("engines.runs.keeping", "size_bytes"),
     "tabulate": ("engines.presets", "tabulate"),

@@ -21,10 +21,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engines.config import TrainConfig
+from engines.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Value):
     """What every event carries."""
 
     engine: str
@@ -51,7 +51,6 @@ class Device:
     """What the driver calls it: an index or a UUID, whole or cut short; empty for what is no GPU, and when nobody can tell."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSpawned(Event):
     """The process exists and is importing its framework. Synthesised by the supervisor."""
 
@@ -59,7 +58,6 @@ class WorkerSpawned(Event):
     interpreter: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerReady(Event):
     """The framework is imported; a run can start."""
 
@@ -72,7 +70,6 @@ class WorkerReady(Event):
     import_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequested(Event):
     """Start was sent: second 0 of the run's wall clock. Synthesised by the supervisor."""
 
@@ -81,7 +78,6 @@ class RunRequested(Event):
     """Which mnist-tui: `engines.version.build`. Empty in recordings older than this field."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DataProgress(Event):
     """Digits are being fetched, or drawn."""
 
@@ -90,7 +86,6 @@ class DataProgress(Event):
     source: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DataReady(Event):
     """The digits are in memory."""
 
@@ -103,7 +98,6 @@ class DataReady(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReady(Event):
     """The network is built and holds its seeded weights."""
 
@@ -113,7 +107,6 @@ class ModelReady(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
     """Everything stands ready for the first step."""
 
@@ -127,7 +120,6 @@ class RunStarted(Event):
     """Steps done before, when the run was resumed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochStarted(Event):
     """A pass over the training digits begins; epochs count from 1."""
 
@@ -136,7 +128,6 @@ class EpochStarted(Event):
     """SHA-256 of the epoch's permutation as little-endian int64: equal in both engines."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainProgress(Event):
     """Means over the samples since the previous TrainProgress (dropout on), never running epoch means."""
 
@@ -151,7 +142,6 @@ class TrainProgress(Event):
     learning_rate: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EvalCompleted(Event):
     """The test digits were answered (dropout off)."""
 
@@ -170,7 +160,6 @@ class EvalCompleted(Event):
     """(test index, true label, predicted label) of every wrong answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochCompleted(Event):
     """The epoch's own means. `train_seconds` holds neither evaluation nor the first (tracing, compiling) step."""
 
@@ -183,17 +172,14 @@ class EpochCompleted(Event):
     """Seconds of the run's first step; None in later epochs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunPaused(Event):
     """Training waits for Resume."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResumed(Event):
     """Training goes on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointSaved(Event):
     """Everything that is needed to go on from here is on disk."""
 
@@ -202,14 +188,12 @@ class CheckpointSaved(Event):
     global_step: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSaved(Event):
     """The model is on disk in its library's own format."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Diverged(Event):
     """The loss is no longer a number, or ten times worse than guessing; said once a run."""
 
@@ -218,7 +202,6 @@ class Diverged(Event):
     loss: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction(Event):
     """The answer to Predict."""
 
@@ -233,7 +216,6 @@ class Prediction(Event):
     """Why there is no answer; empty when there is one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ExamProgress(Event):
     """How far the parity proof's exam is, in steps; said outside of any run."""
 
@@ -241,7 +223,6 @@ class ExamProgress(Event):
     total: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine(Event):
     """A line that the worker's process wrote to stdout or stderr, or that the supervisor has to say."""
 
@@ -250,7 +231,6 @@ class LogLine(Event):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat(Event):
     """The worker lives, whatever else it is doing."""
 
@@ -258,7 +238,6 @@ class Heartbeat(Event):
     """What the framework's own allocator holds on its GPU; None on a CPU."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
     """The run ended without failing."""
 
@@ -271,7 +250,6 @@ class RunFinished(Event):
     wall_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFailed(Event):
     """The run, or the start of the worker, failed; the hint says what to do next."""
 
@@ -282,7 +260,6 @@ class RunFailed(Event):
     traceback: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerExited(Event):
     """The process is gone. Synthesised by the supervisor."""
 
@@ -292,7 +269,6 @@ class WorkerExited(Event):
     log_tail: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerUsage(Event):
     """What the worker's process tree takes. Measured by the app."""
 
@@ -327,7 +303,6 @@ class GpuReading:
     """The UUIDs of the MIG slices that it is cut into."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineUsage(Event):
     """What the whole machine does. Measured by the app."""
 
@@ -341,8 +316,7 @@ class MachineUsage(Event):
     """Why there is no reading; empty when there is one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(Value):
     """Train; answered by one RunFinished or RunFailed."""
 
     run_id: str
@@ -353,28 +327,23 @@ class Start:
     """The checkpoint to go on from; empty begins anew."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
+class Pause(Value):
     """Wait after the current step."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resume:
+class Resume(Value):
     """Go on after Pause."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class Stop(Value):
     """Finish the step, evaluate, keep the results."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaveCheckpoint:
+class SaveCheckpoint(Value):
     """Write the weights now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predict:
+class Predict(Value):
     """Answer one digit; a newer question makes an older one that still waits pointless, and it is dropped."""
 
     request_id: int
@@ -385,8 +354,7 @@ class Predict:
     """Whose weights answer when the worker has trained no model itself and no run is under way."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shutdown:
+class Shutdown(Value):
     """End the worker, abandoning any run."""
 
 

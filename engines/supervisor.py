@@ -19,7 +19,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,7 @@ from engines.lines import Allowance, Lines
 from engines.monitors.limits import oom_kills
 from engines.printed import Printed
 from engines.protocol import MAX_LINE_BYTES, ProtocolError, decode_event, encode
+from engines.values import Value
 from engines.version import build
 
 SHUTDOWN_SECONDS = 2.0
@@ -57,8 +57,7 @@ SAVED_SECONDS = 5
 _WORKER = Path(__file__).parent / "worker" / "__main__.py"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSpec:
+class EngineSpec(Value):
     """How to start one engine's worker."""
 
     name: str

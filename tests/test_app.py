@@ -25,7 +25,7 @@ from engines.events import WorkerExited
 from engines.grammar import violations
 from engines.runs.directory import read_events
 from tests.conftest import scripted_spec
-from tui import memory, themes
+from tui import memory, options, themes
 from tui import session as sessions
 from tui.app import MnistApp
 from tui.commands import COMMANDS
@@ -367,6 +367,7 @@ async def test_impossible_commands_are_grey_and_do_nothing(tmp_path: Path, small
 
 
 async def test_themes_and_scales(tmp_path: Path, small_mnist: Path) -> None:
+    assert options.THEMES == themes.NAMES
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])

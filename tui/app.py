@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from textual.app import App, SuspendNotSupported, SystemCommand
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen, Screen
+from textual.theme import BUILTIN_THEMES, Theme
 
 from engines.api import (
     FAILED,
@@ -41,7 +43,6 @@ from tui.digits import TestDigits
 from tui.escapes import NoEscapes, OnlyAscii
 from tui.pace import Pace
 from tui.replay import Replay
-from tui.screens.dialogs import HelpDialog, QuitDialog
 from tui.screens.train import TrainScreen
 from tui.session import Session
 
@@ -89,8 +90,11 @@ class MnistApp(App[None]):
         ascii_only: bool = False,
         remember: Path | None = None,
     ) -> None:
-        super().__init__()
         self.settings: dict[str, Any] = dict(settings or {})
+        chosen = str(self.settings.pop("theme", ""))
+        # Before Textual begins: a theme that is chosen later has it read all style sheets once more before the first paint.
+        self.set_reactive(App.theme, chosen if chosen in (*themes.OURS, *BUILTIN_THEMES) else themes.NAMES[0])
+        super().__init__()
         self.session: Session | Replay
         if session is not None:
             self.session = session
@@ -121,17 +125,17 @@ class MnistApp(App[None]):
         """What signals did before we heard them."""
         self._possible: tuple[bool | None, ...] = ()
         self._outermost = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
-        for theme in themes.OURS:
-            self.register_theme(theme)
-        chosen = str(self.settings.pop("theme", themes.NAMES[0]))
-        self.theme = chosen if chosen in self.available_themes else themes.NAMES[0]
+
+    @property
+    def available_themes(self) -> dict[str, Theme]:
+        """Textual's, and ours."""
+        return {**super().available_themes, **themes.OURS}
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The engines' colours for themes that are not ours."""
         if self.theme.startswith("ansi"):
             return themes.ENGINE_COLORS_ANSI
-        dark = self.current_theme.dark if self.theme in self.available_themes else True
-        return themes.ENGINE_COLORS_DARK if dark else themes.ENGINE_COLORS_LIGHT
+        return themes.ENGINE_COLORS_DARK if self.current_theme.dark else themes.ENGINE_COLORS_LIGHT
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Nothing that a worker, a file or an error says is obeyed by the terminal; and ASCII is ASCII, borders too."""
@@ -221,20 +225,22 @@ class MnistApp(App[None]):
     # Life
 
     def on_mount(self) -> None:
-        """Hear signals, begin to draw, and let the frameworks import while the user reads."""
+        """Hear signals and begin to draw; what else begins must not take the processor from the first paint."""
         for name in SCREENS:
             self.add_mode(name, partial(self._make_screen, name))
         hear = partial(self._hear, asyncio.get_running_loop())
         self._deaf = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
         self.set_interval(1 / self._fps, self.tick)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """Train, when that was asked for, or let the frameworks import while the user reads."""
         if self._resume is not None:
             self._go_on_with(self._resume, {n: v for n, v in self.settings.items() if n != "framework"})
         elif self._start_at_once:
             self.action_start()
         else:
-            configs = self._configs()
-            if configs:
-                self.session.warm(configs)
+            self.session.warm(self._configs())
             if not self.session.recorded:
                 self._offer()
 
@@ -268,6 +274,7 @@ class MnistApp(App[None]):
     def run_guarded(self) -> int:
         """Run, and leave in time even when the terminal is gone, which can hold Textual's writer for ever."""
         self._guarded = True
+        gc.freeze()  # what is imported stays; to look for rubbish there takes a tenth of the time to the first paint
         try:
             self.run()
         finally:
@@ -344,6 +351,8 @@ class MnistApp(App[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A command that makes no sense now is grey, in the footer and for its key alike."""
         if action in _COMMAND_NAMES and isinstance(self.screen, ModalScreen):
+            from tui.screens.dialogs import QuitDialog
+
             return action == "quit" and not isinstance(self.screen, QuitDialog)
         histories = [self.session.histories[engine] for engine in self._aimed()]
         running = any(history.running for history in histories)
@@ -490,10 +499,14 @@ class MnistApp(App[None]):
 
     def action_help(self) -> None:
         """Keys and words."""
+        from tui.screens.dialogs import HelpDialog
+
         self.push_screen(HelpDialog(commands_of(self.current_mode)))
 
     async def action_quit(self) -> None:
         """Leave, after a question while something trains."""
+        from tui.screens.dialogs import QuitDialog
+
         if not self.session.running or self.session.recorded:
             self.leave()
         elif not isinstance(self.screen, QuitDialog):

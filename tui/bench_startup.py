@@ -25,7 +25,7 @@ from engines.api import (
     bench,
     from_settings,
 )
-from tui.bench_terminal import Child
+from tui.bench_terminal import Child, environment
 
 _PAINT = """
 import os, sys
@@ -34,16 +34,19 @@ def painted():
     os.write(int(sys.argv[1]), b"!")
     app.exit()
 app.call_later(app.call_after_refresh, painted)
-app.run()
+run()
 """
 _OURS = """
+from engines.api import engine_spec
 from tui.app import MnistApp
-from tui.replay import Replay
-app = MnistApp(session=Replay([]))
+app = MnistApp([engine_spec("pytorch"), engine_spec("keras")], {"framework": "neither"})
+run = app.run_guarded
 """
+"""Both panes, as the command shows and runs them, but without workers, which would be in the next measurement's way."""
 _EMPTY = """
 from textual.app import App
 app = App()
+run = app.run
 """
 _BARE = {"pytorch": "import os, torch; os._exit(0)", "keras": "import os, tensorflow, keras; os._exit(0)"}
 """Without what it costs to come down again."""
@@ -83,7 +86,8 @@ def _ratio(name: str, repeats: int, budget: str, ours: Callable[[], float], plai
 def _timed(script: str, python: str = sys.executable) -> float:
     """Seconds of a whole process."""
     before = time.perf_counter()
-    done = subprocess.run([python, "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    silent = subprocess.DEVNULL
+    done = subprocess.run([python, "-c", script], stdout=silent, stderr=silent, env=environment())
     if done.returncode:
         raise bench.BenchError(f"`{script}` ended with {done.returncode} in {python}.")
     return time.perf_counter() - before

@@ -27,7 +27,7 @@ class Child:
         self.process = subprocess.Popen(
             [sys.executable, "-c", script, *arguments],
             stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, pass_fds=pass_fds,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
+            env={**environment(), "TERM": "xterm-256color", "COLORTERM": "truecolor"},
         )  # fmt: skip
         os.close(theirs)
         self.written: list[tuple[float, int]] = []
@@ -44,6 +44,11 @@ class Child:
         end(self.process)
         self._reader.join(5)
         os.close(self._ours)
+
+
+def environment() -> dict[str, str]:
+    """Ours, but Python keeps what it compiles, as it does for an app that was installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

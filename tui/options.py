@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+THEMES = ("mnist-dark", "mnist-light", "mnist-clear", "ansi-dark", "ansi-light")
+"""As in tui.themes, for which one would have to wait until Textual is imported."""
+
+
 class UsageError(Exception):
     """Something on the command line can't be used: one sentence that says what to do."""
 
@@ -70,14 +74,12 @@ def app(parser: argparse.ArgumentParser) -> None:
 
 def screen(parser: argparse.ArgumentParser) -> None:
     """How the app is drawn."""
-    from tui import themes
-
     group = parser.add_argument_group("screen")
     group.add_argument("--fps", type=int, default=10, metavar="N", help="frames a second (10)")
     group.add_argument("--slow", action="store_true", help="for slow connections: 2 frames a second")
     group.add_argument("--plain", action="store_true", help="lines of text instead of a screen")
     group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")
-    group.add_argument("--theme", choices=themes.NAMES, help="the looks (mnist-dark)")
+    group.add_argument("--theme", choices=THEMES, help="the looks (mnist-dark)")
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:

@@ -146,7 +146,6 @@ class Session:
         self._questions = 0
         self._machine_seq = 0
         self._sampler = Sampler(self._on_sample)
-        self._sampler.start()
 
     @property
     def problem(self) -> str:
@@ -160,7 +159,8 @@ class Session:
     # What the user asks for
 
     def warm(self, configs: Mapping[str, TrainConfig]) -> None:
-        """Start the workers, so that their frameworks are imported when a run is asked for."""
+        """Watch the machine, and start the workers, so that their frameworks are imported when a run is asked for."""
+        self._sampler.start()
         for engine, (threads, cores) in self._shares(configs).items():
             if not self._workers[engine].running:
                 self._spawn(engine, threads, cores)
@@ -199,6 +199,7 @@ class Session:
 
     def _begin(self, heats: Sequence[_Heat]) -> None:
         """Now; a turn of a time trial only where there is no worker yet, or `drain` begins it when all have come to rest."""
+        self._sampler.start()
         self._waiting.extendleft(reversed(heats))
         race = next(iter(heats[0].configs.values())).mode == "race"
         if race or not any(worker.running for worker in self._workers.values()):
@@ -364,7 +365,7 @@ class Session:
         """(threads, cores) for each engine: those that run at once share the usable cores equally."""
         cores = usable_core_ids()
         racing = [name for name in self._workers if name in configs or self._workers[name].open_run]
-        shares = dict(zip(racing, split_cores(cores, max(len(racing), 1)), strict=True))
+        shares = dict(zip(racing, split_cores(cores, len(racing)) if racing else (), strict=True))
         out: dict[str, tuple[int, tuple[int, ...]]] = {}
         for engine, config in configs.items():
             threads = config.threads or len(shares[engine])

@@ -66,8 +66,8 @@ CLEAR = Theme(
 )
 """For every kind of colour vision and for bad projectors: Okabe & Ito's palette (2008) on black, without red against green."""
 
-OURS = (DARK, LIGHT, CLEAR)
-NAMES = (*(theme.name for theme in OURS), "ansi-dark", "ansi-light")
+OURS = {theme.name: theme for theme in (DARK, LIGHT, CLEAR)}
+NAMES = (*OURS, "ansi-dark", "ansi-light")
 """In the order in which the key takes them; the last two are the terminal's own colours."""
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from engines.events import GpuReading
 from engines.monitors.amd import Amd
+from engines.values import Value
 
 __all__ = ["GpuMonitor", "GpuReading", "GpuUsage"]
 
@@ -43,8 +43,7 @@ _THROTTLES = {0x04: "power limit", 0x08: "hardware", 0x20: "heat", 0x40: "heat",
 """NVML's nvmlClocksEventReason bits: SwPowerCap, HwSlowdown, SwThermal, HwThermal, HwPowerBrake."""
 
 
-@dataclass(frozen=True, slots=True)
-class GpuUsage:
+class GpuUsage(Value):
     """All GPUs at one moment."""
 
     readings: tuple[GpuReading, ...] = ()
@@ -80,7 +79,7 @@ class GpuMonitor:
                 reason = _reason(error)
                 if index in self._identities:  # it was there before, so it keeps its place
                     readings.append(self._lost(index, reason))
-        return GpuUsage(tuple(readings), "" if readings else reason)
+        return GpuUsage(readings=tuple(readings), reason="" if readings else reason)
 
     def process_memory(self, index: int, pid: int) -> int | None:
         """What the driver says that a process holds on a GPU; None in most containers, where NVML knows host pids only."""

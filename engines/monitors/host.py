@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.monitors import limits
+from engines.values import Value
 
 if TYPE_CHECKING:
     import psutil
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 CHILDREN_REFRESH_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessUsage:
+class ProcessUsage(Value):
     """What a process and all its descendants take."""
 
     cpu_percent: float
@@ -32,8 +32,7 @@ class ProcessUsage:
     num_threads: int
 
 
-@dataclass(frozen=True, slots=True)
-class HostUsage:
+class HostUsage(Value):
     """What everything on this machine, or in this container, takes."""
 
     cpu_percent: float

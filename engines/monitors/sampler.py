@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TypeVar
 
 from engines.monitors.gpu import GpuMonitor, GpuUsage
 from engines.monitors.host import HostMonitor, HostUsage, ProcessMonitor, ProcessUsage
+from engines.values import Value
 
 T = TypeVar("T")
 
@@ -19,8 +19,7 @@ NOT_ASKED_YET = "asking NVML"
 NOT_ANSWERING = "NVML not answering"
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Value):
     """The machine at one moment."""
 
     t: float

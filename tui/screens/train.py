@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -21,8 +23,10 @@ from tui.widgets.curves import CURVES, axes, curves, whole
 from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.keys import Keys
 from tui.widgets.line import Line
-from tui.widgets.logs import Logs
 from tui.widgets.overlay import Overlay
+
+if TYPE_CHECKING:
+    from tui.widgets.logs import Logs
 
 LAYOUTS = ("beside", "overlaid", "loss", "accuracy")
 """A pane of charts for each engine; both engines in one pair; or one of that pair alone on the screen."""
@@ -53,16 +57,26 @@ class TrainScreen(Screen[None]):
         """Both are made when they are first asked for: the first paint does not wait for them."""
 
     def compose(self) -> ComposeResult:
-        """Header, panes, race, machine, footer."""
+        """Header, panes, race, machine, footer; as this size shows them, or Textual styles all of them once more."""
+        for breakpoints, cells in zip(
+            (self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS), self.app.size, strict=True
+        ):
+            self.add_class(max(one for one in breakpoints if one[0] <= cells)[1], update=False)
         yield self._header
         yield Horizontal(*self._panels.values(), id="panels")
         yield from self._lanes
         yield self._machine_line
         yield Keys()
 
-    def on_mount(self) -> None:
-        """Draw the first frame before anything has happened."""
-        self.call_after_refresh(self.show_frame, set(self.session.histories), True)
+    def on_screen_resume(self) -> None:
+        """Fill what is about to be laid out before it is painted: else it is painted empty, and then again."""
+        held = ExitStack()
+        held.enter_context(self.app.batch_update())
+        self.call_later(self._fill, held)
+
+    def _fill(self, held: ExitStack) -> None:
+        with held:
+            self.show_frame(set(self.session.histories), True)
 
     def on_resize(self) -> None:
         """Lines are cut to the new width."""
@@ -105,6 +119,8 @@ class TrainScreen(Screen[None]):
     def action_log(self) -> None:
         """Show or hide the logs."""
         if self._logs is None:
+            from tui.widgets.logs import Logs
+
             self._logs = Logs(list(self.session.histories))
             self.mount(self._logs, after="#panels")
         else:
