@@ -43,7 +43,7 @@ from engines.events import (
     WorkerUsage,
 )
 from engines.monitors.limits import split_cores, usable_core_ids
-from engines.monitors.sampler import Sample, Sampler
+from engines.monitors.sampler import Sample, Sampler, gpu_share
 from engines.protocol import encode, to_plain
 from engines.registry import engine_spec
 from engines.runs.comparison import CLEAR_SECONDS, Series, badge, device_of, energy_joules, judge, lead, verdict
@@ -238,6 +238,7 @@ __all__ = [
     "find_digits",
     "from_settings",
     "gpu_index",
+    "gpu_share",
     "is_device",
     "judge",
     "lead",

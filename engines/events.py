@@ -277,6 +277,10 @@ class WorkerUsage(Event):
     cores_allowed: int
     rss_bytes: int
     num_threads: int
+    gpu_memory_bytes: int | None = None
+    """Of all GPUs, as the driver counts it by process; None where it can't, or knows this process by another number."""
+    gpu_percent: float | None = None
+    """Of the time of a GPU's cores, the mean over those that it computes on; None as above."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

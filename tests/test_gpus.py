@@ -13,6 +13,8 @@ from engines.events import Device, GpuReading
 from engines.gpus import is_gpu, known_to_the_driver, most_free, readings_of
 from engines.monitors.amd import Amd
 from engines.monitors.gpu import GpuMonitor
+from engines.monitors.host import ProcessUsage
+from engines.monitors.sampler import gpu_share
 from tests.test_monitors import FakeNvml
 
 A, B = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-1b2c5f0a-0000-4106-c12f-20bd9faed9f6"
@@ -97,6 +99,31 @@ def test_a_fake_gpu_cut_into_slices() -> None:
     )
     (gpu,) = GpuMonitor(fake).sample().readings
     assert (gpu.slices, gpu.utilization_percent) == (("MIG-7c0d", "MIG-11aa"), None)
+
+
+def test_what_each_framework_takes_of_a_fake_gpu() -> None:
+    """As on a machine where the driver knows these processes by their own numbers; 9 is somebody else's."""
+    running = [SimpleNamespace(pid=pid, usedGpuMemory=size) for pid, size in ((7, 3 << 30), (8, None), (9, 1 << 30))]
+    counted = [SimpleNamespace(pid=7, smUtil=use, timeStamp=t) for use, t in ((60, 200), (20, 100))]
+    asked = []
+
+    def utilization(_: Any, since: int) -> list[Any]:
+        asked.append(since)
+        return counted
+
+    fake = FakeNvml(nvmlDeviceGetComputeRunningProcesses=lambda: running)
+    vars(fake)["nvmlDeviceGetProcessUtilization"] = utilization
+    monitor = GpuMonitor(fake)
+    monitor.sample()
+    gpus = monitor.sample()
+    assert asked == [0, 200]
+
+    def tree(*pids: int) -> ProcessUsage:
+        return ProcessUsage(cpu_percent=100.0, cores_allowed=1, rss_bytes=1, num_threads=1, pids=pids)
+
+    assert gpu_share(tree(6, 7), gpus) == (3 << 30, 60.0)
+    assert gpu_share(tree(8), gpus) == (None, None), "it does not tell how much"
+    assert gpu_share(tree(1, 2), gpus) == (None, None), "a container's numbers"
 
 
 class FakeAmdSmi:

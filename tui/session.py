@@ -38,6 +38,7 @@ from engines.api import (
     WorkerReady,
     WorkerSpawned,
     WorkerUsage,
+    gpu_share,
     new_run_id,
     newest_checkpoint,
     pasts,
@@ -434,6 +435,7 @@ class Session:
         for engine, usage in sample.processes:
             supervisor = self._workers[engine].supervisor
             if supervisor is not None:
+                held, busy = gpu_share(usage, sample.gpus)
                 supervisor.publish(
                     WorkerUsage(
                         engine=engine,
@@ -442,6 +444,8 @@ class Session:
                         cores_allowed=usage.cores_allowed,
                         rss_bytes=usage.rss_bytes,
                         num_threads=usage.num_threads,
+                        gpu_memory_bytes=held,
+                        gpu_percent=busy,
                     )
                 )
         if sample.host is None:

@@ -43,10 +43,22 @@ _THROTTLES = {0x04: "power limit", 0x08: "hardware", 0x20: "heat", 0x40: "heat",
 """NVML's nvmlClocksEventReason bits: SwPowerCap, HwSlowdown, SwThermal, HwThermal, HwPowerBrake."""
 
 
+class GpuProcess(Value):
+    """What one process takes of one GPU."""
+
+    pid: int
+    """As the driver knows it: in most containers the host's number, which nobody inside can match."""
+    memory_bytes: int | None
+    utilization_percent: float | None
+    """Of the time of the GPU's cores, lately; None where the driver does not count it."""
+
+
 class GpuUsage(Value):
     """All GPUs at one moment."""
 
     readings: tuple[GpuReading, ...] = ()
+    processes: tuple[GpuProcess, ...] = ()
+    """One entry for each GPU that a process computes on."""
     reason: str = ""
     """Why there is no reading; empty when there is one."""
 
@@ -60,6 +72,8 @@ class GpuMonitor:
         self._ready = False
         self._failure: tuple[float, str] | None = None
         self._identities: dict[int, tuple[str, str]] = {}
+        self._counted: dict[int, int] = {}
+        """By GPU, until when its processes' use was counted, in the driver's microseconds."""
 
     def sample(self) -> GpuUsage:
         """A reading per GPU, or the reason why there is none."""
@@ -71,28 +85,18 @@ class GpuMonitor:
         except Exception as error:  # a binding over a driver: whatever it raises is a reason
             return GpuUsage(reason=self._fail(error))
         readings: list[GpuReading] = []
+        processes: list[GpuProcess] = []
         reason = "GPU hidden" if count == 0 else ""
         for index in range(count):
             try:
-                readings.append(self._read(index, self._nvml.nvmlDeviceGetHandleByIndex(index)))
+                handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
+                readings.append(self._read(index, handle))
+                processes += self._processes(index, handle)
             except Exception as error:
                 reason = _reason(error)
                 if index in self._identities:  # it was there before, so it keeps its place
                     readings.append(self._lost(index, reason))
-        return GpuUsage(readings=tuple(readings), reason="" if readings else reason)
-
-    def process_memory(self, index: int, pid: int) -> int | None:
-        """What the driver says that a process holds on a GPU; None in most containers, where NVML knows host pids only."""
-        if not self._ready:
-            return None
-        try:
-            handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
-            processes = self._nvml.nvmlDeviceGetComputeRunningProcesses(handle)
-        except Exception:
-            return None
-        held = [process.usedGpuMemory for process in processes if process.pid == pid]
-        known = [int(size) for size in held if size is not None and size < 2**63]
-        return sum(known) if known else None
+        return GpuUsage(readings=tuple(readings), processes=tuple(processes), reason="" if readings else reason)
 
     def driver_version(self) -> str:
         """As the driver says it; empty when it can't be asked."""
@@ -193,6 +197,21 @@ class GpuMonitor:
             uuid = _text(self._nvml.nvmlDeviceGetUUID(handle))
             self._identities[index] = (name, uuid)
         return name, uuid
+
+    def _processes(self, index: int, handle: Any) -> list[GpuProcess]:
+        """Who computes on it; nobody where the driver does not tell."""
+        held: dict[int, int | None] = {}
+        with suppress(Exception):
+            for one in self._nvml.nvmlDeviceGetComputeRunningProcesses(handle):
+                size = one.usedGpuMemory
+                held[int(one.pid)] = int(size) if size is not None and size < 2**63 else None
+        busy: dict[int, float] = {}
+        if held:
+            with suppress(Exception):  # not under MIG, not on old GPUs, and not when nothing ran since
+                samples = self._nvml.nvmlDeviceGetProcessUtilization(handle, self._counted.get(index, 0))
+                for one in sorted(samples, key=lambda one: int(one.timeStamp)):
+                    busy[int(one.pid)], self._counted[index] = float(one.smUtil), int(one.timeStamp)
+        return [GpuProcess(pid=pid, memory_bytes=size, utilization_percent=busy.get(pid)) for pid, size in held.items()]
 
     def _throttled(self, handle: Any) -> str:
         """Why its clocks are held down, as far as it tells."""

@@ -30,6 +30,7 @@ class ProcessUsage(Value):
     cores_allowed: int
     rss_bytes: int
     num_threads: int
+    pids: tuple[int, ...]
 
 
 class HostUsage(Value):
@@ -97,6 +98,7 @@ class ProcessMonitor:
             cores_allowed=self.cores_allowed,
             rss_bytes=sum(reading.rss_bytes for reading in readings.values()),
             num_threads=sum(reading.num_threads for reading in readings.values()),
+            pids=tuple(process.pid for process in readings),
         )
 
     def _descendants(self, root: psutil.Process, now: float) -> list[psutil.Process]:

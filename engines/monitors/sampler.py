@@ -30,6 +30,14 @@ class Sample(Value):
     """By the name given to `watch`; a process without a figure yet, or any more, is left out."""
 
 
+def gpu_share(usage: ProcessUsage, gpus: GpuUsage) -> tuple[int | None, float | None]:
+    """A process tree's GPU memory in bytes, all GPUs together, and its mean share of their time in percent."""
+    own = [one for one in gpus.processes if one.pid in usage.pids]
+    held = [one.memory_bytes for one in own if one.memory_bytes is not None]
+    busy = [one.utilization_percent for one in own if one.utilization_percent is not None]
+    return sum(held) if held else None, sum(busy) / len(busy) if busy else None
+
+
 class Sampler:
     """Calls `on_sample` once per interval, from its own daemon thread, until `stop`.
 
