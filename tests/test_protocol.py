@@ -79,3 +79,19 @@ def test_nan_is_legal_and_travels_as_text() -> None:
     )  # fmt: skip
     fields = json.loads(encode(event))
     assert (fields["loss"], fields["samples_per_sec"]) == ("NaN", "Infinity")
+
+
+def test_messages_are_frozen_values() -> None:
+    one, same = (Heartbeat(engine="pytorch", device_memory_bytes=1) for _ in range(2))
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != dataclasses.replace(one, seq=1)
+    assert repr(one) == "Heartbeat(engine='pytorch', run_id='', seq=0, t=0.0, device_memory_bytes=1)"
+    wrongs: tuple[dict[str, Any], ...] = ({}, {"engine": "pytorch", "colour": "red"})
+    for wrong in wrongs:
+        with pytest.raises(TypeError):
+            Heartbeat(**wrong)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.seq = 2  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        del one.seq
