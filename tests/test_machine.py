@@ -11,10 +11,10 @@ from tui.widgets import usage
 from tui.widgets.strips import machine as machine_line
 
 
-def fake_gpu(watts: float | None = 200.0, joules: float | None = None) -> GpuReading:
+def fake_gpu(watts: float | None = 200.0, joules: float | None = None, index: int = 0) -> GpuReading:
     """A GPU that nobody has."""
     return GpuReading(
-        index=0,
+        index=index,
         name="Fake GPU",
         uuid="GPU-0",
         utilization_percent=61.0,
@@ -106,6 +106,21 @@ def test_the_line_of_a_fake_gpu_says_what_fits(room: int) -> None:
         assert "11.8 kJ" in line
     if room >= 95:
         assert "▅" in line
+
+
+def test_two_fake_gpus_are_told_as_one() -> None:
+    """Mean utilisation, the sum of power and energy; memory as the framework says, or else the sum."""
+    history, machine = on_a_fake_gpu(0, "cuda:0,cuda:1")
+    for t in range(60):
+        machine.apply(seen(float(t), fake_gpu(watts=200.0), fake_gpu(watts=300.0, index=1)))
+    energy = energy_joules(history, machine, [history], 59.0)
+    line = usage.gpu(history, machine, energy, 95, False).plain
+    for said in ("GPU 0+1   61 %", "912 MB", "500 W", "55 °C", "29.5 kJ"):
+        assert said in line
+    history.device_memory_bytes = None
+    assert "6.0 GB" in usage.gpu(history, machine, energy, 95, False).plain
+    machine.apply(seen(60.0, fake_gpu()))
+    assert usage.gpu(history, machine, energy, 95, False).plain == "GPU n/a: NVML does not list GPU 1"
 
 
 def test_what_is_missing_says_why() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from engines.config import TITLES, for_engine, gpu_index
+from engines.config import TITLES, for_engine, gpu_indices
 from engines.runs.history import RunHistory
 from engines.runs.machine import MachineHistory
 from engines.runs.statistics import Verdict, judge_answers, judge_seeds, mean, standard_deviation
@@ -18,13 +18,17 @@ def time_badge(mode: str, devices: Mapping[str, str]) -> str:
     """
     if len(devices) < 2:
         return ""
-    kinds = {device.partition(":")[0] for device in devices.values()}
+    lists = [device.split(",") for device in devices.values()]
+    kinds = {several[0].partition(":")[0] for several in lists}
     if len(kinds) > 1:
         return f"{' and '.join('GPU' if kind == 'cuda' else 'CPU' for kind in sorted(kinds))}: times not comparable"
+    counts = sorted({len(several) for several in lists})
+    if len(counts) > 1:
+        return f"{' and '.join(map(str, counts))} devices: times not comparable"
     if mode == "time-trial":
         return ""
-    if kinds == {"cuda"} and len(set(devices.values())) > 1:
-        return "two GPUs, shared CPU: times barely comparable"
+    if kinds == {"cuda"} and len(set().union(*lists)) == sum(counts) * len(lists):
+        return f"{'two' if counts == [1] else 'separate'} GPUs, shared CPU: times barely comparable"
     return f"shared {'GPU' if kinds == {'cuda'} else 'CPU'}: times not comparable"
 
 
@@ -36,13 +40,14 @@ def badge(histories: Mapping[str, RunHistory]) -> str:
 
 
 def device_of(history: RunHistory) -> str:
-    """Where it trains, or is going to: "cpu" or "cuda:N"."""
+    """Where it trains, or is going to: "cpu" or "cuda:N", or a comma list of such."""
     if history.started is not None:
         return history.started.device
     wanted = for_engine(history.config, history.engine).device if history.config else "auto"
-    if wanted != "auto":
-        return wanted
-    return next((device.id for device in history.devices if device.usable and device.id != "cpu"), "cpu")
+    gpus = [device.id for device in history.devices if device.usable and device.id != "cpu"]
+    if wanted == "all":
+        return ",".join(gpus) or wanted
+    return next(iter(gpus), "cpu") if wanted == "auto" else wanted
 
 
 def verdict(histories: Mapping[str, RunHistory]) -> Verdict | None:
@@ -69,21 +74,26 @@ def judge(names: tuple[str, str], first: RunHistory, second: RunHistory) -> Verd
 def energy_joules(
     history: RunHistory, machine: MachineHistory, others: Collection[RunHistory], now: float | None = None
 ) -> tuple[float | None, str]:
-    """What the GPU took from the run's first step to its end, or to `now`, and why that is not known when it is not."""
+    """What its GPUs took from the first step to its end, or to `now`, and why that is not known when it is not."""
     ended = history.ended_t if history.ended_t is not None else now
     if history.started is None or ended is None:
         return None, "the run has not ended"
     device = history.started.device
-    index = gpu_index(device)
-    if index is None:
-        return None, "a CPU's energy is not measured" if device == "cpu" else "the device's energy is not measured"
+    own = set(gpu_indices(device))
+    if not own:
+        cpu = device.startswith("cpu")
+        return None, "a CPU's energy is not measured" if cpu else "the device's energy is not measured"
     began = history.started.t
-    beside = [one for one in others if one is not history and one.started and one.started.device == device]
-    if any(one.started and one.started.t < ended and (one.ended_t or ended) > began for one in beside):
+    beside = [
+        one.started.t < ended and (one.ended_t or ended) > began
+        for one in others
+        if one is not history and one.started and own & set(gpu_indices(one.started.device))
+    ]
+    if any(beside):
         return None, "the GPU was shared"
-    gpu = machine.gpus.get(index)
-    joules = gpu.energy_joules(began, ended) if gpu is not None else None
-    return joules, "" if joules is not None else "the GPU's power is not known"
+    joules = [machine.gpus[index].energy_joules(began, ended) if index in machine.gpus else None for index in own]
+    known = [one for one in joules if one is not None]
+    return (sum(known), "") if len(known) == len(own) else (None, "the GPU's power is not known")
 
 
 @dataclass(frozen=True, slots=True)

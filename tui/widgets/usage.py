@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from rich.text import Text
 
-from engines.api import GpuReading, MachineHistory, RunHistory, gpu_index
+from engines.api import MachineHistory, RunHistory, gpu_indices
 from tui import formatting
 from tui.charts.spark import spark
 
@@ -32,6 +34,8 @@ def gpu(
 ) -> Text:
     """Of the GPU that it trains on: utilisation, the framework's memory, power, temperature, the run's energy, with histories.
 
+    Of several: the mean utilisation, all memory and power, the hottest one's temperature.
+
     `energy` is the run's, in joules, or the reason why it is not known.
     """
     seen = machine.usage
@@ -40,24 +44,32 @@ def gpu(
     if not seen.gpus:
         return Text(f"GPU n/a: {seen.gpu_reason}", style="dim", no_wrap=True)
     device = history.started.device if history.started else "cpu"
-    index = gpu_index(device)
-    if index is None:
+    indices = gpu_indices(device)
+    if not indices:
         return Text("GPU not used: runs on the CPU", style="dim", no_wrap=True)
-    reading = next((one for one in seen.gpus if one.index == index), None)
-    if reading is None:
-        return Text(f"GPU n/a: NVML does not list GPU {index}", style="dim", no_wrap=True)
-    known = machine.gpus[index]
+    readings = {one.index: one for one in seen.gpus}
+    if missing := [index for index in indices if index not in readings]:
+        return Text(f"GPU n/a: NVML does not list GPU {missing[0]}", style="dim", no_wrap=True)
+
+    def now(field: str, how: _How) -> float | None:
+        return _together([getattr(readings[index], field) for index in indices], how)
+
+    def past(field: str, how: _How) -> list[float | None]:
+        return [
+            _together(m, how) for m in zip(*(getattr(machine.gpus[index], field) for index in indices), strict=False)
+        ]
+
     held = history.device_memory_bytes
     joules, reason = energy
     figures = [
-        (_said(reading, "utilization_percent", "{:3.0f} %"), known.utilization_percent, 100.0),
-        (formatting.size(held if held is not None else reading.memory_used_bytes), known.memory_used_bytes,
-         float(reading.memory_total_bytes or 0)),
-        (_said(reading, "power_watts", "{:3.0f} W"), known.power_watts, reading.power_limit_watts or 0.0),
-        (_said(reading, "temperature_celsius", "{:2.0f} °C"), known.temperature_celsius, 100.0),
-        (f"energy n/a: {reason}" if joules is None else formatting.energy(joules), (), 0.0),
+        (_said(now("utilization_percent", _mean), "{:3.0f} %"), past("utilization_percent", _mean), 100.0),
+        (formatting.size(held if held is not None else now("memory_used_bytes", sum)), past("memory_used_bytes", sum),
+         now("memory_total_bytes", sum) or 0.0),
+        (_said(now("power_watts", sum), "{:3.0f} W"), past("power_watts", sum), now("power_limit_watts", sum) or 0.0),
+        (_said(now("temperature_celsius", max), "{:2.0f} °C"), past("temperature_celsius", max), 100.0),
+        (f"energy n/a: {reason}" if joules is None else formatting.energy(joules), [], 0.0),
     ]  # fmt: skip
-    head = f"GPU {index}"
+    head = f"GPU {'+'.join(map(str, indices))}"
     while len(figures) > 1 and len(head) + sum(2 + len(said) for said, *_ in figures) > room:
         figures.pop()
     graphs = sum(maximum > 0 for *_, maximum in figures)
@@ -71,6 +83,18 @@ def gpu(
     return Text(text, no_wrap=True)
 
 
-def _said(reading: GpuReading, field: str, form: str) -> str:
-    value = getattr(reading, field)
+_How = Callable[[list[float]], float]
+
+
+def _together(values: Sequence[float | None], how: _How) -> float | None:
+    """One figure for several GPUs; None where one of them can't be read."""
+    known = [value for value in values if value is not None]
+    return how(known) if len(known) == len(values) else None
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _said(value: float | None, form: str) -> str:
     return "n/a" if value is None else form.format(value)
