@@ -84,7 +84,9 @@ def test_two_replicas_train_as_one_device_does(optimizer: str, worker: Worked, s
     rate = {"adadelta": 0.1, "sgd": 0.01, "adamw": 0.0005}[optimizer]
     kept = {}
     for device in ("cpu", "cpu,cpu"):
-        config = config_of(small_mnist, device=device, dropout=0.0, optimizer=optimizer, learning_rate=rate)
+        config = config_of(
+            small_mnist, device=device, dropout=0.0, optimizer=optimizer, learning_rate=rate, schedule="cosine"
+        )
         kept[device] = run(worker, f"{optimizer} on {device}", config, runs)
         assert worker.of(RunStarted)[-1].device == device
     for kind in (EpochCompleted, EvalCompleted):
@@ -99,6 +101,7 @@ def test_two_replicas_train_as_one_device_does(optimizer: str, worker: Worked, s
     assert violations(worker.events) == []
 
 
+@pytest.mark.fault("workers", "several devices: a replica is killed, or all are stopped, in mid-epoch; then it goes on")
 def test_what_was_cut_off_goes_on_as_if_nothing_had_happened(worker: Worked, small_mnist: Path, runs: Path) -> None:
     """A killed replica, or a stop in mid-epoch; then weights, optimizer and every replica's random state, bit for bit."""
     endless = config_of(small_mnist, device="cpu,cpu", epochs=10_000)
@@ -140,6 +143,9 @@ def test_all_needs_a_gpu(worker: Worked, small_mnist: Path) -> None:
     assert ended.message.startswith("There is no GPU here: ")
 
 
+@pytest.mark.fault(
+    "workers", "several devices: the worker is killed; no replica outlives it, nor listens but to this machine"
+)
 def test_replicas_end_with_their_worker(worker: Worked, small_mnist: Path) -> None:
     """However suddenly it ends. Nothing listens but on the loopback interface."""
     worker.start(config_of(small_mnist, device="cpu,cpu", epochs=10_000), "last")

@@ -255,10 +255,10 @@ def device_name(device: str) -> str:
 def devices() -> tuple[Device, ...]:
     """The CPU, then every GPU, or why there is none."""
     cpu = Device(id="cpu", name="CPU")
-    alike = [
+    parts = [
         tf.config.LogicalDeviceConfiguration()
-    ] * MOST_CPU_REPLICAS  # for keras_parallel.py; they share one pool of threads
-    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], alike)
+    ] * MOST_CPU_REPLICAS  # can't be made later; all share the same threads
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
     if not tf.test.is_built_with_cuda():
         return cpu, Device(id="cuda:0", name="GPU", usable=False, reason="this TensorFlow is built without CUDA")
     found = tf.config.list_physical_devices("GPU")

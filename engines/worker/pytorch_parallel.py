@@ -44,10 +44,8 @@ class ReplicaEngine(Engine):
         names = config.device.split(",")
         self.rank, self.replicas = rank, len(names)
         self.held = 0.0
-        own = dataclasses.replace(
-            config, device=names[rank], seed=config.seed + rank
-        )  # or all would drop the same units
-        super().__init__(own, digits, weights)
+        own_seed = config.seed + rank  # or all would drop the same units
+        super().__init__(dataclasses.replace(config, device=names[rank], seed=own_seed), digits, weights)
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
         dist.init_process_group(
