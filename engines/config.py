@@ -209,7 +209,7 @@ def parse(name: str, text: str) -> Any:
 
 
 MOST_CPU_REPLICAS = 4
-"""On one CPU there is nothing to gain from them: they are there to be tried."""
+"""Enough to try on a machine without GPUs what several do."""
 
 
 def is_device(text: str) -> bool:

@@ -132,10 +132,13 @@ def test_what_was_cut_off_goes_on_as_if_nothing_had_happened(worker: Worked, sma
 
 
 def test_all_needs_a_gpu(worker: Worked, small_mnist: Path) -> None:
-    """Or says why there is none."""
+    """Or says why there is none. By then nothing is left of the run before."""
     worker.start(config_of(small_mnist, device="all", epochs=1), "all")
     ended = worker.wait_for((RunFailed, RunFinished))
-    gpus = [device for device in worker.of(WorkerReady)[0].devices if device.usable and device.id != "cpu"]
+    ready = worker.of(WorkerReady)[0]
+    assert psutil.Process(ready.pid).children() == []
+    assert psutil.Process(ready.pid).net_connections("inet") == []
+    gpus = [device for device in ready.devices if device.usable and device.id != "cpu"]
     if gpus:
         assert worker.of(RunStarted)[-1].device == ",".join(device.id for device in gpus)
         return

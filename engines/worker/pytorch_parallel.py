@@ -83,10 +83,8 @@ class ReplicaEngine(Engine):
                 logits = self.parallel(self.augment(images))[: len(labels)]
                 loss = F.cross_entropy(logits, labels, reduction="sum")
             self.optimizer.zero_grad()
-            mean = loss * (
-                self.replicas / size
-            )  # the average of the shares' gradients is then that of the whole batch's mean
-            mean.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            weighed = loss * (self.replicas / size)  # for DDP takes the mean over the replicas, not over the digits
+            weighed.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             self.optimizer.step()
             losses.append(loss.detach().double())
             correct += (logits.argmax(dim=1) == labels).sum()
@@ -130,12 +128,11 @@ class ParallelEngine(ReplicaEngine):
         known = {"config": settings, "images": digits.train_images, "labels": digits.train_labels}
         save_arrays(known | weights, self.path("start.npz"))
         os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = LOOPBACK
-        self.others = [
-            Replica(__name__, name, (str(rank), str(share), self.folder.name), {"OMP_NUM_THREADS": str(share)})
-            for rank, name in enumerate(names)
-            if rank
-        ]
+        self.others: list[Replica] = []
         try:
+            for rank, name in list(enumerate(names))[1:]:
+                arguments = (str(rank), str(share), self.folder.name)
+                self.others.append(Replica(__name__, name, arguments, {"OMP_NUM_THREADS": str(share)}))
             for other in self.others:
                 other.wait_until_ready()
             torch.set_num_threads(share)
@@ -189,6 +186,7 @@ class ParallelEngine(ReplicaEngine):
             other.close()
         if dist.is_initialized():
             dist.destroy_process_group()
+        vars(self).pop("parallel", None)  # or gloo's socket would stay open
         torch.set_num_threads(self.threads)
         self.folder.cleanup()
 
