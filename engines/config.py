@@ -36,7 +36,7 @@ class TrainConfig:
 
     preset: str = _setting("reference", "a named set of hyperparameters", choices=PRESETS)
     device: str = _setting(
-        "auto", "where to train: auto, cpu, cuda:N, or mps on a Mac; on several, cuda:0,cuda:1, or all GPUs: all"
+        "auto", "where to train: auto, cpu, cuda:N, or mps on a Mac; several: cuda:0,cuda:1, or all for every GPU"
     )
     pytorch_device: str = _setting("", "PyTorch's device, where it is to have another")
     keras_device: str = _setting("", "Keras' device, where it is to have another")
