@@ -15,7 +15,6 @@ from engines.config import (
     ConfigError,
     TrainConfig,
     from_settings,
-    gpu_index,
     is_device,
     parse,
     problem,
@@ -46,7 +45,17 @@ from engines.monitors.limits import split_cores, usable_core_ids
 from engines.monitors.sampler import Sample, Sampler, gpu_share
 from engines.protocol import encode, to_plain
 from engines.registry import engine_spec
-from engines.runs.comparison import CLEAR_SECONDS, Series, badge, device_of, energy_joules, judge, lead, verdict
+from engines.runs.comparison import (
+    CLEAR_SECONDS,
+    Series,
+    badge,
+    device_of,
+    energy_joules,
+    gpus_of,
+    judge,
+    lead,
+    verdict,
+)
 from engines.runs.directory import (
     RunDirectory,
     events_file,
@@ -237,8 +246,8 @@ __all__ = [
     "events_file",
     "find_digits",
     "from_settings",
-    "gpu_index",
     "gpu_share",
+    "gpus_of",
     "is_device",
     "judge",
     "lead",

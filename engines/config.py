@@ -35,7 +35,9 @@ class TrainConfig:
     """Everything that decides what one engine trains. The defaults are the Keras reference `mnist_convnet`."""
 
     preset: str = _setting("reference", "a named set of hyperparameters", choices=PRESETS)
-    device: str = _setting("auto", "where to train: auto, cpu, cuda:N, or mps on a Mac")
+    device: str = _setting(
+        "auto", "where to train: auto, cpu, cuda:N, or mps on a Mac; several: cuda:0,cuda:1, or all for every GPU"
+    )
     pytorch_device: str = _setting("", "PyTorch's device, where it is to have another")
     keras_device: str = _setting("", "Keras' device, where it is to have another")
     epochs: int = _setting(12, "passes over the training digits", minimum=1, maximum=10_000)
@@ -191,7 +193,7 @@ def problem(name: str, value: Any) -> str | None:
     if "maximum" in rules and value > rules["maximum"]:
         return f"must be at most {rules['maximum']:,}"
     if name in DEVICES and not is_device(value) and (value or name == "device"):
-        return "must be auto, cpu, mps or cuda:N, such as cuda:0"
+        return "must be auto, cpu, mps or cuda:N, such as cuda:0; for several cuda:0,cuda:1 and so on, cpu,cpu, or all"
     return None
 
 
@@ -212,15 +214,24 @@ def parse(name: str, text: str) -> Any:
     return value
 
 
+MOST_CPU_REPLICAS = 4
+"""Enough to try on a machine without GPUs what several do."""
+
+
 def is_device(text: str) -> bool:
-    """Whether `text` names a device as the command line writes it."""
+    """Whether `text` names a device, or several that can train together, as the command line writes them."""
+    several = text.split(",")
+    if len(several) == 1:
+        return text in ("auto", "all", "cpu", "mps") or is_gpu(text)
+    if all(is_gpu(one) for one in several):
+        return len({int(one.removeprefix("cuda:")) for one in several}) == len(several)
+    return set(several) == {"cpu"} and len(several) <= MOST_CPU_REPLICAS
+
+
+def is_gpu(text: str) -> bool:
+    """Whether `text` names one CUDA device."""
     kind, _, number = text.partition(":")
-    return text in ("auto", "cpu", "mps") or (kind == "cuda" and number.isdecimal() and len(number) < 4)
-
-
-def gpu_index(device: str) -> int | None:
-    """The number of a CUDA device; None for any other, and for a word that names none."""
-    return int(device.partition(":")[2]) if is_device(device) and device.startswith("cuda:") else None
+    return kind == "cuda" and number.isdecimal() and len(number) < 4
 
 
 _KIND_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "on or off"}

@@ -112,6 +112,7 @@ class RunStarted(Event):
 
     config: TrainConfig
     device: str
+    """"cpu", "cuda:N" or "mps"; a comma list when several train together."""
     precision: str
     num_threads: int
     steps_per_epoch: int

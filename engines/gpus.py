@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,8 @@ from engines.events import Device, GpuReading
 ASK = ("nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits")
 """The driver's own tool: to ask CUDA for free memory costs some 500 MB on every GPU that is asked."""
 ASK_SECONDS = 5.0
+ORDER = "MNIST_TUI_GPUS"
+"""The variable in which the app tells its workers `by_free_memory`, so that "auto" is the same GPU for both."""
 
 
 def known_to_the_driver(ordinal: int, environment: Mapping[str, str] = os.environ) -> str:
@@ -25,33 +28,35 @@ def known_to_the_driver(ordinal: int, environment: Mapping[str, str] = os.enviro
     return names[ordinal] if ordinal < len(names) else ""
 
 
-def is_gpu(named: str, index: int, uuids: Iterable[str]) -> bool:
+def is_named(named: str, index: int, uuids: Iterable[str]) -> bool:
     """Whether a GPU, or a slice of it, is what the driver calls `named`."""
     return named == str(index) or (named.startswith(("GPU-", "MIG-")) and any(uuid.startswith(named) for uuid in uuids))
 
 
-def most_free(devices: Sequence[Device]) -> Device:
-    """The GPU with most free memory; the first one when there is only one, or when nvidia-smi does not tell."""
-    told = _free_memory() if len(devices) > 1 else []
-
-    def free(device: Device) -> int:
-        return max((mb for index, uuid, mb in told if is_gpu(device.gpu, index, (uuid,))), default=-1)
-
-    return max(devices, key=free)
-
-
-def _free_memory() -> list[tuple[int, str, int]]:
-    """(index, UUID, MiB free) of every GPU that the driver has."""
+@functools.cache
+def by_free_memory() -> str:
+    """The GPUs as "INDEX UUID, INDEX UUID", the one with most free memory first, as it was when first asked; empty without any."""
     try:
         told = subprocess.run(ASK, capture_output=True, text=True, timeout=ASK_SECONDS, check=True).stdout
     except (OSError, subprocess.SubprocessError):
-        return []
+        return ""
     lines = [[word.strip() for word in line.split(",")] for line in told.splitlines()]
     known = [line for line in lines if len(line) == 3 and line[0].isdecimal() and line[2].isdecimal()]  # or "[N/A]"
-    return [(int(index), uuid, int(mb)) for index, uuid, mb in known]
+    return ", ".join(f"{index} {uuid}" for index, uuid, _ in sorted(known, key=lambda line: -int(line[2])))
+
+
+def most_free(devices: Sequence[Device], order: str = "") -> Device:
+    """The first of these GPUs in that order, or in the one that the app told; the first of all where none is known."""
+    for one in (order or os.environ.get(ORDER, "")).split(", "):
+        index, _, uuid = one.partition(" ")
+        for device in devices:
+            if index.isdecimal() and is_named(device.gpu, int(index), (uuid,)):
+                return device
+    return devices[0]
 
 
 def readings_of(device: str, known: Sequence[Device], readings: Sequence[GpuReading]) -> list[GpuReading]:
-    """The GPUs that a framework's device or devices are, of those that the driver lists."""
-    named = [one.gpu or one.id.partition(":")[2] for one in known if one.id in device.split(",") and one.id != "cpu"]
-    return [one for one in readings if any(is_gpu(name, one.index, (one.uuid, *one.slices)) for name in named)]
+    """The GPUs that a framework's device or devices are, of those that the driver lists; `known` are all of the framework's."""
+    names = {one.id: one.gpu for one in known}
+    wanted = [names.get(one) or one.partition(":")[2] for one in device.split(",")]
+    return [one for name in wanted for one in readings if name and is_named(name, one.index, (one.uuid, *one.slices))]

@@ -36,6 +36,7 @@ from engines.events import (
     WorkerExited,
     WorkerSpawned,
 )
+from engines.gpus import by_free_memory
 from engines.lines import Allowance, Lines
 from engines.monitors.limits import oom_kills
 from engines.printed import Printed
@@ -221,6 +222,7 @@ class Supervisor:
             OMP_NUM_THREADS=str(self.threads),
             TF_CPP_MIN_LOG_LEVEL=environment.get("TF_CPP_MIN_LOG_LEVEL", "2"),
             TF_FORCE_GPU_ALLOW_GROWTH="true",
+            MNIST_TUI_GPUS=by_free_memory(),
             CUDA_DEVICE_ORDER="PCI_BUS_ID",  # so that cuda:0 is GPU 0 of the usage pane too
             KERAS_BACKEND="tensorflow",
             # Keep freed activations: glibc otherwise returns them to the kernel and faults them in again at every step.

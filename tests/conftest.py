@@ -96,7 +96,12 @@ class Worked:
         if not self.thread.is_alive():
             self.thread.start()
 
-    def wait_for(self, kind: type[Event], timeout: float = 120.0, until: Callable[[Any], bool] = lambda _: True) -> Any:
+    def wait_for(
+        self,
+        kind: type[Event] | tuple[type[Event], ...],
+        timeout: float = 120.0,
+        until: Callable[[Any], bool] = lambda _: True,
+    ) -> Any:
         """The next event of that kind."""
         while True:
             event = self.inbox.get(timeout=timeout)

@@ -96,6 +96,8 @@ def check_engine(engine: str, cache: Path) -> list[Row]:
         difference = abs(first["cpu"] - first["cuda:0"])
         verdict = "" if difference < 1e-4 else "FAILED "
         rows.append((engine, "first loss, cpu against cuda", f"{verdict}difference {difference:.1e}"))
+        if len(gpus) > 1:
+            rows += _together(engine, check, len(gpus))
         memory = [e.device_memory_bytes for e in check.events if isinstance(e, Heartbeat) and e.device_memory_bytes]
         rows.append((engine, "allocator", f"{max(memory) / 1e6:.0f} MB" if memory else "FAILED no figure"))
     except Skipped as skipped:
@@ -107,6 +109,19 @@ def check_engine(engine: str, cache: Path) -> list[Row]:
     broken = violations(check.events)
     rows.append((engine, "grammar", f"FAILED {broken[0]}" if broken else "kept"))
     return rows
+
+
+def _together(engine: str, check: Check, count: int) -> list[Row]:
+    """All GPUs as one."""
+    run = check.train("gpus", epochs=12, device="all")
+    rows = [(engine, f"{what}, {count} GPUs", said) for _, what, said in _figures(engine, run)]
+    losses = []
+    for device in ("cuda:0", "all"):
+        run = check.train(f"together-{device}", epochs=1, limit_train=600, limit_test=500, dropout=0.0, device=device)
+        losses.append(next(e for e in run if isinstance(e, EpochCompleted)).train_loss)
+    difference = abs(losses[0] - losses[1])
+    verdict = "" if difference < 1e-3 else "FAILED "
+    return [*rows, (engine, "loss of five steps, one GPU against all", f"{verdict}difference {difference:.1e}")]
 
 
 def _figures(engine: str, run: list[Event]) -> list[Row]:

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.config import PRESETS, ConfigError, TrainConfig, for_engine, from_settings, is_device, parse, problem
+from engines.config import (
+    PRESETS,
+    ConfigError,
+    TrainConfig,
+    for_engine,
+    from_settings,
+    is_device,
+    parse,
+    problem,
+)
 
 
 def test_the_defaults_are_the_reference() -> None:
@@ -60,8 +69,14 @@ def test_unknown_settings_and_presets_are_errors() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fine"), [("auto", True), ("cpu", True), ("cuda:0", True), ("cuda:x", False), ("", False)]
-)
+    ("text", "fine"),
+    [
+        ("auto", True), ("cpu", True), ("cuda:0", True), ("cuda:x", False), ("", False),
+        ("all", True), ("cuda:0,cuda:1", True), ("cuda:3,cuda:1,cuda:0", True), ("cpu,cpu", True), ("cpu,cpu,cpu,cpu", True),
+        ("cuda:0,cuda:0", False), ("cuda:1,cuda:01", False), ("cpu,cuda:0", False), ("mps,mps", False), ("all,cpu", False),
+        ("auto,auto", False), ("cpu,", False), (",", False), ("cpu, cpu", False), ("cpu,cpu,cpu,cpu,cpu", False),
+    ],
+)  # fmt: skip
 def test_devices(text: str, fine: bool) -> None:
     assert is_device(text) is fine
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engines.events import Device, GpuReading
-from engines.gpus import is_gpu, known_to_the_driver, most_free, readings_of
+from engines.gpus import by_free_memory, is_named, known_to_the_driver, most_free, readings_of
 from engines.monitors.amd import Amd
 from engines.monitors.gpu import GpuMonitor
 from engines.monitors.host import ProcessUsage
@@ -37,11 +37,11 @@ def test_cuda_visible_devices_chooses_and_orders(visible: str | None, names: lis
 
 
 def test_a_uuid_may_be_cut_short_and_nothing_names_nothing() -> None:
-    assert is_gpu("GPU-8932f9", 5, (A,))
-    assert is_gpu("MIG-7c0d", 5, (A, "MIG-7c0d1111"))
-    assert not is_gpu("GPU-8932f9", 5, (B,))
-    assert not is_gpu("", 0, (A,))
-    assert not is_gpu("1", 0, (A,))
+    assert is_named("GPU-8932f9", 5, (A,))
+    assert is_named("MIG-7c0d", 5, (A, "MIG-7c0d1111"))
+    assert not is_named("GPU-8932f9", 5, (B,))
+    assert not is_named("", 0, (A,))
+    assert not is_named("1", 0, (A,))
 
 
 def gpus(*names: str) -> tuple[Device, ...]:
@@ -57,14 +57,21 @@ def fake_nvidia_smi(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) 
 
 def test_auto_is_the_gpu_with_most_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_nvidia_smi(tmp_path, monkeypatch, f"0, {A}, 20000", f"1, {B}, 79000", "2, [N/A], [N/A]", "nonsense")
-    assert most_free(gpus("0", "1", "2")).id == "cuda:1"
-    assert most_free(gpus(B[:12], A[:12])).id == "cuda:0"
-    assert most_free(gpus("2", "0")).id == "cuda:1"
-    assert most_free(gpus("2", "3")).id == "cuda:0", "nothing is known of either: the first"
+    by_free_memory.cache_clear()
+    order = by_free_memory()
+    assert order == f"1 {B}, 0 {A}"
+    assert most_free(gpus("0", "1", "2"), order).id == "cuda:1"
+    assert most_free(gpus(B[:12], A[:12]), order).id == "cuda:0"
+    assert most_free(gpus("2", "0"), order).id == "cuda:1"
+    assert most_free(gpus("2", "3"), order).id == "cuda:0", "nothing is known of either: the first"
+    fake_nvidia_smi(tmp_path, monkeypatch, f"0, {A}, 20000", f"1, {B}, 1000")
+    assert by_free_memory() == order, "both frameworks get the same one, whoever asks second"
 
 
 def test_without_nvidia_smi_auto_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
+    by_free_memory.cache_clear()
+    assert by_free_memory() == ""
     assert most_free(gpus("1", "0")).id == "cuda:0"
 
 
@@ -86,8 +93,9 @@ def test_a_frameworks_gpu_is_found_among_the_drivers() -> None:
     seen = (reading(0, A, "MIG-7c0d1111"), reading(1, B))
     assert [one.index for one in readings_of("cuda:0", gpus("1"), seen)] == [1]
     assert [one.index for one in readings_of("cuda:1", gpus("1", "MIG-7c0d"), seen)] == [0]
-    assert [one.index for one in readings_of("cuda:0,cuda:1", gpus(B[:9], "0"), seen)] == [0, 1]
+    assert [one.index for one in readings_of("cuda:0,cuda:1", gpus(B[:9], "0"), seen)] == [1, 0]
     assert readings_of("cpu", (Device(id="cpu", name="CPU"),), seen) == []
+    assert readings_of("cuda:3", (), seen) == []
     old = (Device(id="cuda:1", name="of a record that knows no names"),)
     assert [one.index for one in readings_of("cuda:1", old, seen)] == [1]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from engines.api import RunHistory, TrainConfig, energy_joules
-from engines.events import GpuReading, Heartbeat, MachineUsage, RunRequested, RunStarted
+from engines.events import GpuReading, Heartbeat, MachineUsage, RunRequested, RunStarted, WorkerUsage
 from engines.runs.machine import LONGEST_GAP_SECONDS, MachineHistory
 from tui.widgets import usage
 from tui.widgets.strips import machine as machine_line
 
 
-def fake_gpu(watts: float | None = 200.0, joules: float | None = None) -> GpuReading:
+def fake_gpu(watts: float | None = 200.0, joules: float | None = None, index: int = 0) -> GpuReading:
     """A GPU that nobody has."""
     return GpuReading(
-        index=0,
+        index=index,
         name="Fake GPU",
         uuid="GPU-0",
         utilization_percent=61.0,
@@ -106,6 +106,42 @@ def test_the_line_of_a_fake_gpu_says_what_fits(room: int) -> None:
         assert "11.8 kJ" in line
     if room >= 95:
         assert "▅" in line
+        assert "61 % in all" in line
+        assert "912 MB allocated" in line
+
+
+def test_what_a_framework_takes_of_a_fake_gpu_is_told_from_what_all_take() -> None:
+    history, machine = on_a_fake_gpu(60)
+    history.apply(
+        WorkerUsage(
+            engine="pytorch",
+            t=2.0,
+            cpu_percent=1.0,
+            cores_allowed=1,
+            rss_bytes=1,
+            num_threads=1,
+            gpu_memory_bytes=1_400_000_000,
+            gpu_percent=34.0,
+        )
+    )
+    line = usage.gpu(history, machine, (None, ""), 95, False).plain
+    assert line.startswith("GPU 0  34 of 61 %")
+    assert "1.4 GB" in line
+
+
+def test_two_fake_gpus_are_told_as_one() -> None:
+    """Mean utilisation, the sum of power and energy; memory as the framework says, or else the sum."""
+    history, machine = on_a_fake_gpu(0, "cuda:0,cuda:1")
+    for t in range(60):
+        machine.apply(seen(float(t), fake_gpu(watts=200.0), fake_gpu(watts=300.0, index=1)))
+    energy = energy_joules(history, machine, [history], 59.0)
+    line = usage.gpu(history, machine, energy, 95, False).plain
+    for said in ("GPU 0+1   61 %", "912 MB", "500 W", "55 °C", "29.5 kJ"):
+        assert said in line
+    history.device_memory_bytes = None
+    assert "6.0 GB in all" in usage.gpu(history, machine, energy, 95, False).plain
+    machine.apply(seen(60.0, fake_gpu()))
+    assert usage.gpu(history, machine, energy, 95, False).plain == "GPU n/a: the driver lists no cuda:0,cuda:1"
 
 
 def test_what_is_missing_says_why() -> None:
@@ -120,7 +156,8 @@ def test_what_is_missing_says_why() -> None:
 def test_a_device_that_is_no_cuda_gpu_has_no_energy(device: str) -> None:
     history, machine = on_a_fake_gpu(60, device)
     assert energy_joules(history, machine, [history], 59.0)[0] is None
-    assert usage.gpu(history, machine, (None, ""), 60, False).plain == "GPU not used: runs on the CPU"
+    said = "GPU not used: runs on the CPU" if device == "cpu" else f"GPU n/a: the driver lists no {device}"
+    assert usage.gpu(history, machine, (None, ""), 60, False).plain == said
 
 
 def test_a_run_on_the_cpu_of_a_machine_with_a_fake_gpu_claims_nothing() -> None:

@@ -129,6 +129,11 @@ def test_few_seeds_can_prove_nothing_and_say_so() -> None:
         ("time-trial", ("cuda:0", "cuda:1"), "two GPUs: times barely comparable"),
         ("race", ("mps", "cpu"), "CPU and GPU: times not comparable"),
         ("race", ("cpu",), ""),
+        ("race", ("cpu,cpu", "cpu,cpu"), "shared CPU: times not comparable"),
+        ("race", ("cuda:0,cuda:1", "cuda:2,cuda:3"), "separate GPUs, shared CPU: times barely comparable"),
+        ("race", ("cuda:0,cuda:1", "cuda:1,cuda:2"), "shared GPU: times not comparable"),
+        ("time-trial", ("cuda:0,cuda:1", "cuda:0,cuda:1"), ""),
+        ("time-trial", ("cuda:0,cuda:1", "cuda:0"), "1 and 2 devices: times not comparable"),
     ],
 )
 def test_when_times_can_be_compared(mode: str, devices: tuple[str, ...], badge: str) -> None:

@@ -162,7 +162,7 @@ def _size(value: int | None, reason: str) -> str:
 
 
 def _gpu_memory(history: RunHistory) -> str:
-    on_cpu = history.started is not None and history.started.device == "cpu"
+    on_cpu = history.started is not None and history.started.device.startswith("cpu")
     return _size(history.peak_device_bytes, "runs on the CPU" if on_cpu else "not reported")
 
 
@@ -174,13 +174,11 @@ def _energy(history: RunHistory, machine: MachineHistory, runs: list[RunHistory]
 def _device(history: RunHistory) -> str:
     if history.started is None:
         return "n/a: not started"
-    known = history.introduced.devices if history.introduced else ()
-    name = next((device.name for device in known if device.id == history.started.device), "")
-    return (
-        f"{history.started.device} ({name})"
-        if name and name.lower() != history.started.device
-        else history.started.device
-    )
+    device = history.started.device
+    known = {one.id: one.name for one in history.introduced.devices} if history.introduced else {}
+    names = dict.fromkeys(known.get(one, "") for one in device.split(","))
+    name = " and ".join(one for one in names if one and one.lower() not in device)
+    return f"{device} ({name})" if name else device
 
 
 def lines_of_code(engine: str) -> str:

@@ -6,7 +6,9 @@ import statistics
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from engines.config import TITLES, for_engine, gpu_index, meets
+from engines.config import TITLES, for_engine, meets
+from engines.events import GpuReading
+from engines.gpus import readings_of
 from engines.runs.history import RunHistory
 from engines.runs.machine import MachineHistory
 from engines.runs.statistics import Verdict, judge_answers, judge_seeds, mean, standard_deviation
@@ -19,14 +21,19 @@ def time_badge(mode: str, devices: Mapping[str, str]) -> str:
     """
     if len(devices) < 2:
         return ""
-    kinds = {device.partition(":")[0] for device in devices.values()}
+    lists = [device.split(",") for device in devices.values()]
+    kinds = {several[0].partition(":")[0] for several in lists}
     if len(kinds) > 1:
         return f"{' and '.join(sorted(_kind(kind) for kind in kinds))}: times not comparable"
-    apart = len(set(devices.values())) > 1
+    counts = sorted({len(several) for several in lists})
+    if len(counts) > 1:
+        return f"{' and '.join(map(str, counts))} devices: times not comparable"
+    apart = kinds != {"cpu"} and len(set().union(*lists)) == sum(counts) * len(lists)
+    which = "two" if counts == [1] else "separate"
     if mode == "time-trial":
-        return "two GPUs: times barely comparable" if apart else ""
+        return f"{which} GPUs: times barely comparable" if apart else ""
     if apart:
-        return "two GPUs, shared CPU: times barely comparable"
+        return f"{which} GPUs, shared CPU: times barely comparable"
     return f"shared {_kind(*kinds)}: times not comparable"
 
 
@@ -42,13 +49,14 @@ def badge(histories: Mapping[str, RunHistory]) -> str:
 
 
 def device_of(history: RunHistory) -> str:
-    """Where it trains, or is going to: "cpu" or "cuda:N"."""
+    """Where it trains, or is going to: "cpu" or "cuda:N", or a comma list of such."""
     if history.started is not None:
         return history.started.device
     wanted = for_engine(history.config, history.engine).device if history.config else "auto"
-    if wanted != "auto":
-        return wanted
-    return next((device.id for device in history.devices if device.usable and device.id != "cpu"), "cpu")
+    gpus = [device.id for device in history.devices if device.usable and device.id != "cpu"]
+    if wanted == "all":
+        return ",".join(gpus) or wanted
+    return next(iter(gpus), "cpu") if wanted == "auto" else wanted
 
 
 def verdict(histories: Mapping[str, RunHistory]) -> Verdict | None:
@@ -75,21 +83,32 @@ def judge(names: tuple[str, str], first: RunHistory, second: RunHistory) -> Verd
 def energy_joules(
     history: RunHistory, machine: MachineHistory, others: Collection[RunHistory], now: float | None = None
 ) -> tuple[float | None, str]:
-    """What the GPU took from the run's first step to its end, or to `now`, and why that is not known when it is not."""
+    """What its GPUs took from the first step to its end, or to `now`, and why that is not known when it is not."""
     ended = history.ended_t if history.ended_t is not None else now
     if history.started is None or ended is None:
         return None, "the run has not ended"
-    device = history.started.device
-    index = gpu_index(device)
-    if index is None:
-        return None, "a CPU's energy is not measured" if device == "cpu" else "the device's energy is not measured"
-    began = history.started.t
-    beside = [one for one in others if one is not history and one.started and one.started.device == device]
-    if any(one.started and one.started.t < ended and (one.ended_t or ended) > began for one in beside):
-        return None, "the GPU was shared"
-    gpu = machine.gpus.get(index)
-    joules = gpu.energy_joules(began, ended) if gpu is not None else None
-    return joules, "" if joules is not None else "the GPU's power is not known"
+    own = gpus_of(history, machine)
+    if not own:
+        cpu = history.started.device.startswith("cpu")
+        return None, "a CPU's energy is not measured" if cpu else "the device's energy is not measured"
+    began, indices = history.started.t, {one.index for one in own}
+    for one in others:
+        beside = one is not history and indices & {other.index for other in gpus_of(one, machine)}
+        if beside and one.started and one.started.t < ended and (one.ended_t or ended) > began:
+            return None, "the GPU was shared"
+    if any(one.slices for one in own):
+        return None, "a part of a GPU has no counter of its own"
+    joules = [machine.gpus[index].energy_joules(began, ended) if index in machine.gpus else None for index in indices]
+    known = [one for one in joules if one is not None]
+    return (sum(known), "") if len(known) == len(own) else (None, "the GPU's power is not known")
+
+
+def gpus_of(history: RunHistory, machine: MachineHistory) -> list[GpuReading]:
+    """Those that it trains on, as the driver read them last; none on a CPU, and where the driver knows nothing of them."""
+    if history.started is None or machine.usage is None:
+        return []
+    known = history.introduced.devices if history.introduced else ()
+    return readings_of(history.started.device, known, machine.usage.gpus)
 
 
 @dataclass(frozen=True, slots=True)

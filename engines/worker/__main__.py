@@ -6,6 +6,7 @@ where this file lies, and nothing else of the app's environment is.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 
@@ -31,4 +32,6 @@ if __name__ == "__main__":
 
         plain.main(*sys.argv[2:])
         os._exit(0)
+    if sys.argv[1] == "--replica":
+        importlib.import_module(sys.argv[2]).serve(*sys.argv[3:])
     leave(main(sys.argv[1:]))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from tensorflow import Tensor
 
-from engines.config import TrainConfig
+from engines.config import MOST_CPU_REPLICAS, TrainConfig
 from engines.data import Digits
 from engines.events import Device
 from engines.gpus import known_to_the_driver
@@ -256,6 +256,10 @@ def device_name(device: str) -> str:
 def devices() -> tuple[Device, ...]:
     """The CPU, then every GPU, or why there is none."""
     cpu = Device(id="cpu", name="CPU")
+    parts = [
+        tf.config.LogicalDeviceConfiguration()
+    ] * MOST_CPU_REPLICAS  # can't be made later; all share the same threads
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
     if not tf.test.is_built_with_cuda():
         return cpu, Device(id="cuda:0", name="GPU", usable=False, reason="this TensorFlow is built without CUDA")
     found = tf.config.list_physical_devices("GPU")

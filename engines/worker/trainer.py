@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import math
 import os
 import time
@@ -52,6 +53,7 @@ from engines.worker import checkpoint, recipe
 from engines.worker.checkpoint import CheckpointError, Position
 from engines.worker.control import Control, ShuttingDown
 from engines.worker.files import Arrays, write_whole
+from engines.worker.replicas import ReplicaError
 
 EVENT_SECONDS = 0.05
 """At most 20 progress events a second."""
@@ -94,7 +96,8 @@ class Trainer:
         try:
             run.go()
         except ShuttingDown:
-            run.save()
+            with contextlib.suppress(ReplicaError):
+                run.save()
         except DataCancelled:
             self._control.emit(
                 RunFinished,
@@ -113,12 +116,17 @@ class Trainer:
             self._fail(
                 "checkpoint", str(error), "Start the run anew, or resume another one: `mnist-tui runs` lists them."
             )
+        except ReplicaError as error:
+            kind = "out-of-memory" if says_no_memory(str(error)) else "crashed"
+            self._fail(kind, str(error), "Restart tries again; on one device there is no other replica to lose.")
         except Exception as error:
             text = f"{type(error).__name__}: {error}".strip()
             if isinstance(error, (MemoryError, *self._module.OUT_OF_MEMORY)) or says_no_memory(text):
                 self._fail("out-of-memory", text, "Use a smaller batch size, or free memory on the device.")
             else:
                 self._fail("internal", text, "See the log. Restart tries again.")
+        finally:
+            run.close()
 
     def _fail(self, kind: str, message: str, hint: str) -> None:
         self._control.emit(RunFailed, kind=kind, message=message, hint=hint, traceback=traceback.format_exc())
@@ -154,17 +162,35 @@ class Trainer:
         done = position.epoch if position.step else position.epoch - 1
         self._control.position, self._control.recalled = (done, position.global_step), str(path)
 
+    def engine_for(self, device: str) -> Any:
+        """The class that trains there: the engine's own, or its twin for several devices. Raises DeviceError."""
+        if "," not in device:
+            return self._module.Engine
+        name = self._module.__name__.replace("_engine", "_parallel")
+        try:
+            return importlib.import_module(name).ParallelEngine
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+            raise DeviceError(f"{self._module.framework()} trains on one device here, not on {device}.") from error
+
     def resolve(self, device: str) -> str:
-        """The device that "auto" stands for, or the one asked for. Raises DeviceError."""
+        """The device that "auto" stands for, those that "all" does, or what was asked for. Raises DeviceError."""
+        usable = [known.id for known in self._devices if known.usable and known.id != "cpu"]
         if device == "auto":
-            gpus = [known for known in self._devices if known.usable and known.id != "cpu"]
+            gpus = [known for known in self._devices if known.id in usable]
             return most_free(gpus).id if gpus else "cpu"
+        if device == "all" and usable:
+            return ",".join(usable)
+        if "," in device:
+            return ",".join(self.resolve(one) for one in device.split(","))
         for known in self._devices:
             if known.id == device:
                 if known.usable:
                     return device
                 raise DeviceError(f"{device} can't be used: {known.reason}.")
         reasons = [known.reason for known in self._devices if not known.usable]
+        device = "GPU" if device == "all" else device
         raise DeviceError(f"There is no {device} here{': ' + reasons[0] if reasons else ''}.")
 
 
@@ -211,7 +237,7 @@ class _Run:
 
     def _prepare(self) -> None:
         device = self.trainer.resolve(self.config.device)
-        if self.config.precision == "tf32" and device == "cpu":
+        if self.config.precision == "tf32" and device.startswith("cpu"):
             raise DeviceError("tf32 needs a CUDA GPU; on a CPU choose fp32 or bf16.")
         self.config = dataclasses.replace(self.config, device=device)
         if self.start.run_dir:
@@ -238,7 +264,7 @@ class _Run:
         if self.start.resume:
             self.at, weights, state = checkpoint.load(Path(self.start.resume), self.config, self.digits)
             self.began -= self.at.wall_seconds
-        self.engine = self.module.Engine(self.config, self.digits, weights)
+        self.engine = self.trainer.engine_for(device)(self.config, self.digits, weights)
         if state:
             self.engine.load_state(state)
             self.save()  # so that the new run, too, can be resumed from its beginning
@@ -397,6 +423,11 @@ class _Run:
             self.outcome = self.outcome or "target-reached"
         elif self.config.patience and not better and self.at.without_better >= self.config.patience:
             self.outcome = self.outcome or "no-progress"
+
+    def close(self) -> None:
+        """End what trains with this process; what it has learnt still answers."""
+        if "," in self.config.device and self.engine is not None:
+            self.engine.close()
 
     # Keep
 

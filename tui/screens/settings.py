@@ -122,6 +122,8 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
             for id_, title, reason in self._devices:
                 grey = Text(f"{id_}  can't be used: {reason}", style="dim italic")
                 options[id_] = grey if reason else Text(f"{id_}  {title}")
+            if sum(not reason for id_, _, reason in self._devices if id_ != "cpu") > 1:
+                options["all"] = Text("all  every GPU")
             options.setdefault(str(value), Text(str(value)))
             return Select(
                 [(label, key) for key, label in options.items()],

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from rich.text import Text
 
-from engines.api import GpuReading, MachineHistory, RunHistory, gpu_index
+from engines.api import MachineHistory, RunHistory, gpus_of
 from tui import formatting
 from tui.charts.spark import spark
 
 OS_THREADS_FROM = 52
 """From this width on there is room for the number of threads."""
+LABELS_FROM = 64
+"""From this width on there is room to say whose a GPU's figure is, where it is not this framework's alone."""
 
 
 def cpu(history: RunHistory, room: int, ascii_only: bool) -> Text:
@@ -32,6 +36,8 @@ def gpu(
 ) -> Text:
     """Of the GPU that it trains on: utilisation, the framework's memory, power, temperature, the run's energy, with histories.
 
+    Of several: the mean utilisation, all memory and power, the hottest one's temperature.
+
     `energy` is the run's, in joules, or the reason why it is not known.
     """
     seen = machine.usage
@@ -40,24 +46,28 @@ def gpu(
     if not seen.gpus:
         return Text(f"GPU n/a: {seen.gpu_reason}", style="dim", no_wrap=True)
     device = history.started.device if history.started else "cpu"
-    index = gpu_index(device)
-    if index is None:
+    if device.startswith("cpu"):
         return Text("GPU not used: runs on the CPU", style="dim", no_wrap=True)
-    reading = next((one for one in seen.gpus if one.index == index), None)
-    if reading is None:
-        return Text(f"GPU n/a: NVML does not list GPU {index}", style="dim", no_wrap=True)
-    known = machine.gpus[index]
-    held = history.device_memory_bytes
+    own = gpus_of(history, machine)
+    if len(own) < device.count(",") + 1:
+        return Text(f"GPU n/a: the driver lists no {device}", style="dim", no_wrap=True)
+
+    def now(field: str, how: _How) -> float | None:
+        return _together([getattr(one, field) for one in own], how)
+
+    def past(field: str, how: _How) -> list[float | None]:
+        return [_together(m, how) for m in zip(*(getattr(machine.gpus[one.index], field) for one in own), strict=False)]
+
     joules, reason = energy
     figures = [
-        (_said(reading, "utilization_percent", "{:3.0f} %"), known.utilization_percent, 100.0),
-        (formatting.size(held if held is not None else reading.memory_used_bytes), known.memory_used_bytes,
-         float(reading.memory_total_bytes or 0)),
-        (_said(reading, "power_watts", "{:3.0f} W"), known.power_watts, reading.power_limit_watts or 0.0),
-        (_said(reading, "temperature_celsius", "{:2.0f} °C"), known.temperature_celsius, 100.0),
-        (f"energy n/a: {reason}" if joules is None else formatting.energy(joules), (), 0.0),
+        (_busy(history, now("utilization_percent", _mean), room), past("utilization_percent", _mean), 100.0),
+        (_held(history, now("memory_used_bytes", sum), room), past("memory_used_bytes", sum),
+         now("memory_total_bytes", sum) or 0.0),
+        (_said(now("power_watts", sum), "{:3.0f} W"), past("power_watts", sum), now("power_limit_watts", sum) or 0.0),
+        (_said(now("temperature_celsius", max), "{:2.0f} °C"), past("temperature_celsius", max), 100.0),
+        (f"energy n/a: {reason}" if joules is None else formatting.energy(joules), [], 0.0),
     ]  # fmt: skip
-    head = f"GPU {index}"
+    head = f"GPU {'+'.join(str(one.index) for one in own)}"
     while len(figures) > 1 and len(head) + sum(2 + len(said) for said, *_ in figures) > room:
         figures.pop()
     graphs = sum(maximum > 0 for *_, maximum in figures)
@@ -71,6 +81,36 @@ def gpu(
     return Text(text, no_wrap=True)
 
 
-def _said(reading: GpuReading, field: str, form: str) -> str:
-    value = getattr(reading, field)
+def _busy(history: RunHistory, in_all: float | None, room: int) -> str:
+    """Its own share of the GPU's time and the whole, where the driver tells them apart; else what all take together."""
+    share = history.usage.gpu_percent if history.usage else None
+    if share is None or in_all is None:
+        return _said(in_all, "{:3.0f} %" + " in all" * (room >= LABELS_FROM))
+    return f"{share:.0f} of {in_all:.0f} %"
+
+
+def _held(history: RunHistory, in_all: float | None, room: int) -> str:
+    """What its process holds, by the driver; else what its framework's allocator says, or what all hold together."""
+    if history.usage and history.usage.gpu_memory_bytes is not None:
+        return formatting.size(history.usage.gpu_memory_bytes)
+    known, label = (
+        (in_all, " in all") if history.device_memory_bytes is None else (history.device_memory_bytes, " allocated")
+    )
+    return formatting.size(known) + label * (known is not None and room >= LABELS_FROM)
+
+
+_How = Callable[[list[float]], float]
+
+
+def _together(values: Sequence[float | None], how: _How) -> float | None:
+    """One figure for several GPUs; None where one of them can't be read."""
+    known = [value for value in values if value is not None]
+    return how(known) if len(known) == len(values) else None
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _said(value: float | None, form: str) -> str:
     return "n/a" if value is None else form.format(value)
