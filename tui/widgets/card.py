@@ -44,7 +44,7 @@ def confusions(histories: Sequence[RunHistory], colors: Mapping[str, str], besid
     """A matrix for each engine: rows are what the digits were, columns what was read."""
     matrices = [_matrix(history, colors) for history in histories if history.evaluations]
     if not matrices:
-        return Text("Nothing is evaluated yet.")
+        return Text("No digit is tested yet: the first evaluation comes after an epoch.")
     if not beside:
         return Group(*(part for matrix in matrices for part in (matrix, Text(""))))
     both = Table.grid(padding=(0, 4, 0, 0))
