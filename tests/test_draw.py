@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
 
 from engines.api import from_settings
@@ -156,6 +157,41 @@ async def test_the_mouse_draws_erases_and_undo_takes_back(tmp_path: Path, small_
         assert np.array_equal(sheet.canvas.pixels(), drawn_by_mouse)
         await pilot.press("backspace")
         assert sheet.canvas.blank
+
+
+async def test_a_terminal_that_tells_pixels_draws_finer_than_cells(tmp_path: Path, small_mnist: Path) -> None:
+    """What kitty, foot or Ghostty write: in-band size (mode 2048) with pixels, then the mouse in pixels (mode 1016)."""
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        sheet, parser, driver = screen.query_one(Sheet), XTermParser(), app._driver
+        assert driver is not None
+
+        async def says(sequence: str) -> None:
+            for message in parser.feed(sequence):
+                driver.process_message(message)
+            await pilot.pause()
+
+        def at(x: int, y: int) -> str:
+            """Pixels from the corner of the sheet's cell (14, 7), as the terminal counts them; a cell has 10 by 20."""
+            return f"{10 * (sheet.region.x + 14) + x + 1};{20 * (sheet.region.y + 7) + y + 1}"
+
+        await says("\x1b[48;24;80;480;800t")
+        drags = {(2, 3): (2, 3), (1, 2): (7, 2), (5, 10): (5, 18)}
+        for begin, end in drags.items():
+            await pilot.press("backspace")
+            expected = Canvas()
+            points = [(14 + x / 10, 14 + 2 * y / 20) for x, y in (begin, end)]
+            expected.line(*points[0], *points[0])
+            await says(f"\x1b[<0;{at(*begin)}M")
+            assert np.array_equal(sheet.canvas.pixels(), expected.pixels())
+            expected.line(*points[0], *points[1])
+            await says(f"\x1b[<32;{at(*end)}M\x1b[<0;{at(*end)}m")
+            assert np.array_equal(sheet.canvas.pixels(), expected.pixels()), "a drag inside of one cell"
+        await pilot.press("backspace")
+        await says(f"\x1b[<0;{at(0, 0)}M\x1b[<0;{at(0, 0)}m")
+        expected = Canvas()
+        expected.line(14, 14, 14, 14)
+        assert np.array_equal(sheet.canvas.pixels(), expected.pixels()), "a cell's corner is no cell's middle"
 
 
 async def test_test_digits_and_mistakes_come_by_keys(tmp_path: Path, small_mnist: Path) -> None:
