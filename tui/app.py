@@ -35,7 +35,7 @@ from engines.api import (
     listed,
     paths,
 )
-from tui import memory, terminal, themes
+from tui import memory, mouse, terminal, themes
 from tui.commands import COMMANDS, SCREENS, commands_of
 from tui.digits import TestDigits
 from tui.escapes import NoEscapes, OnlyAscii
@@ -268,6 +268,7 @@ class MnistApp(App[None]):
     def run_guarded(self) -> int:
         """Run, and leave in time even when the terminal is gone, which can hold Textual's writer for ever."""
         self._guarded = True
+        mouse.expect_unknown_pixels()
         try:
             self.run()
         finally:

@@ -466,3 +466,18 @@ def test_a_terminal_that_tells_pixels(tmp_path: Path, small_mnist: Path) -> None
             terminal.wait_until(lambda more=more: ink()[more] > ink()[1 - more], "more ink on one side")  # type: ignore[misc]
     finally:
         terminal.end()
+
+
+@pytest.mark.fault("input", "a terminal that tells its size as 0 pixels: the mouse goes by cells")
+def test_a_terminal_that_knows_no_pixels(tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PixelTerminal, "CELL", (0, 0))
+    terminal = PixelTerminal(app(small_mnist, tmp_path), tmp_path, (80, 24))
+    try:
+        terminal.wait_for("training")
+        terminal.wait_until(lambda: "\x1b[?1016h" in terminal.written, "asked for pixels")
+        terminal.wait_for("3 Draw")
+        column = terminal.screen.display[0].index("3 Draw") + 1
+        terminal.send(f"\x1b[<0;{column};1M\x1b[<0;{column};1m")
+        terminal.wait_for("Draw a digit")
+    finally:
+        terminal.end()
