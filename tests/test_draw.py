@@ -18,6 +18,7 @@ from tests.keystrokes import STROKES, drawn, keys_of
 from tests.test_app import SIZES, opened, phases, text_of, until
 from tui.app import MnistApp
 from tui.screens.draw import DrawScreen
+from tui.screens.results import ResultsScreen
 from tui.screens.train import TrainScreen
 from tui.widgets.line import Line
 from tui.widgets.pixels import Pixels
@@ -226,6 +227,51 @@ async def test_a_fresh_app_reads_with_the_kept_model(tmp_path: Path, small_mnist
         await pilot.press("space", "right")
         await until(pilot, lambda: "kept model" in text_of(app, "#answer-pytorch #source"))
         assert "PyTorch reads" in text_of(app, "#answer-pytorch #reads")
+
+
+async def test_each_screen_shows_answers_about_its_own_digit(tmp_path: Path, small_mnist: Path) -> None:
+    """The gallery asks the same models about other digits; when nothing is learnt any more, nobody asks again by himself."""
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press(*keys_of(7))
+        await until(pilot, lambda: not screen.questions.waiting)
+        drawn_bars = [screen.questions.shares(history) for history in app.session.histories.values()]
+        assert text_of(app, "#sure-keras").endswith("sure")
+        await pilot.press("4", "tab", "tab")
+        gallery = app.screen
+        assert isinstance(gallery, ResultsScreen)
+        await until(pilot, lambda: "the same model" in text_of(app, "#answer-keras #source"))
+        await until(pilot, lambda: not gallery.questions.waiting)
+        told = [gallery.questions.shares(history, exact=True) for history in app.session.histories.values()]
+        assert all(told)
+        assert told != drawn_bars
+        await pilot.press("3")
+        await pilot.pause(0.3)
+        assert [screen.questions.shares(history) for history in app.session.histories.values()] == drawn_bars
+        await pilot.press("space", "up")
+        await until(pilot, lambda: not screen.questions.waiting)
+        await pilot.press("4")
+        await pilot.pause(0.3)
+        assert [gallery.questions.shares(history, exact=True) for history in app.session.histories.values()] == told
+
+
+async def test_a_short_screen_says_who_answers_and_how_to_draw(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await until(pilot, lambda: "Keras: no model yet: s trains one" in text_of(app, "#brief"))
+        assert "Drag the mouse" in text_of(app, "#label")
+        assert "space puts it down" in text_of(app, "#hint")
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press("space", "n")
+        await until(pilot, lambda: "at the last evaluation" in text_of(app, "#label"))
+        await until(pilot, lambda: "Keras: epoch 2" in text_of(app, "#brief"))
+        await until(pilot, lambda: text_of(app, "#verdict") != "")
+        for name in ("#verdict", "#label", "#brief"):
+            assert screen.region.contains_region(screen.query_one(name).region)
+        assert "…" not in text_of(app, "#verdict")
 
 
 @pytest.mark.parametrize("size", [*SIZES, (60, 15), (30, 8), (300, 90)])

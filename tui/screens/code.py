@@ -119,12 +119,12 @@ class CodeScreen(ShownScreen):
         """Where each engine is now, and the table."""
         running = self._lit()
         self.query_one("#sums", Line).say(self._sums(running))
-        fitted = False
+        place, fitted = self._place(), False
         for part in self.query(SourcePair):
             fitted |= part.fit(self.size.width - 1, self._shown)  # beside the scroll bar
             part.light({engine for engine, titles in running.items() if part.pair.title in titles})
         if fitted:
-            self.call_after_refresh(self._follow)  # once they are where they belong
+            self.call_after_refresh(self._settle, place)  # once they are where they belong
         else:
             self._follow()
         self._show_table()
@@ -195,29 +195,25 @@ class CodeScreen(ShownScreen):
 
     def action_show_code(self, name: str) -> None:
         """An engine's code, or BOTH; the function at the top stays at the top."""
-        place = self._place()
         self._view = name
         self.query_one(ContentSwitcher).current = "sections"
         self.refresh_bindings()
         self.show(set())
-        if place is not None:
-            self.call_after_refresh(self._return_to, *place)
 
     def _place(self) -> tuple[SourcePair, int, int] | None:
-        """The section at the top, the twin in it, and the line of that."""
+        """The section at the top, the twin in it, and the line of that, as they were laid out last."""
         top = self.query_one(Sections).scroll_offset.y
         for part in self.query(SourcePair):
             if part.virtual_region.y <= top < part.virtual_region.bottom:
-                return part, *part.twin_at(top - part.virtual_region.y, self._column)
+                return part, *part.twin_at(top - part.virtual_region.y)
         return None
 
-    def _return_to(self, part: SourcePair, twin: int, rest: int) -> None:
-        y = part.virtual_region.y + part.offset_of(twin, rest, self._column)
-        self.query_one(Sections).scroll_to(y=y, animate=False)
-
-    @property
-    def _column(self) -> int:
-        return 0 if self.view == BOTH else ENGINES.index(self.view)
+    def _settle(self, place: tuple[SourcePair, int, int] | None) -> None:
+        """The function that was at the top is at the top again."""
+        if place is not None:
+            part, twin, rest = place
+            self.query_one(Sections).scroll_to(y=part.virtual_region.y + part.offset_of(twin, rest), animate=False)
+        self._follow()
 
     def action_section(self, step: int) -> None:
         """To the beginning of the next section, or of one before."""

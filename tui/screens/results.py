@@ -85,6 +85,7 @@ class ResultsScreen(ShownScreen):
                     for engine in self.session.histories:
                         yield Static(TITLES.get(engine, engine), classes=f"name -{engine}")
                         yield Digits("", id=f"big-{engine}")
+                        yield Static("%", classes="percent")
                 yield Static(id="verdict")
                 with Horizontal(id="figures"):
                     yield Static(id="rows")
@@ -169,7 +170,8 @@ class ResultsScreen(ShownScreen):
         self.query_one("#rows", Static).update(card(said, palette))
         for digits in self.query(Digits):
             history = self.histories.get(str(digits.id).removeprefix("big-"))
-            digits.update("" if history is None else formatting.percent(history.test_accuracy).replace("–", "-"))
+            accuracy = None if history is None else history.test_accuracy
+            digits.update(formatting.percent(accuracy).replace("–", "-").removesuffix(" %"))
         beside = self.query_one("#beside", Static)
         beside.display = self.size.width >= 160
         if beside.display:

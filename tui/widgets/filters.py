@@ -29,8 +29,9 @@ class Filters(Vertical):
         self.engine = engine
 
     def compose(self) -> ComposeResult:
-        """A line, and the tiles."""
+        """Two lines, and the tiles."""
         yield Line(id="heading")
+        yield Line(id="legend")
         yield Pixels(1, 1, id="tiles")
 
     def show(self, kernel: Any, steps: int, problem: str, color: str, rows: int) -> None:
@@ -38,6 +39,8 @@ class Filters(Vertical):
         title = TITLES.get(self.engine, self.engine)
         said = f"{title}: {problem}" if problem else f"{title} after step {steps:,}"
         self.query_one("#heading", Line).say(Text(said, style=f"bold {color}"))
+        legend = "" if kernel is None else f"{kernel.shape[-1]} filters of its first layer: light +, dark -"
+        self.query_one("#legend", Line).say(Text(legend, style="dim"))
         tiles = self.query_one("#tiles", Pixels)
         tiles.display = kernel is not None
         if kernel is not None:

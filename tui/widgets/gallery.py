@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from engines.api import TITLES, RunHistory
-from tui.questions import Questions, source
+from tui.questions import Questions
 from tui.widgets.answer import Answer, mark
 from tui.widgets.line import Line
 from tui.widgets.pixels import Pixels
@@ -146,11 +146,11 @@ class Gallery(Widget):
             said = f"{title} read {read}{mark(read, known.label)}" if exams else title
             when = f"when tested, epoch {exams[-1].epoch}" if exams else "not tested yet"
             self.query_one(f"#tested-{engine}", Line).say(Text(said, style=style))
-            self.query_one(f"#when-{engine}", Line).say(Text(when))
-            answer = history.prediction
+            self.query_one(f"#when-{engine}", Line).say(Text(when, style="dim"))
+            answer = self._questions.answer(history)
             same = bool(exams) and answer is not None and answer.global_step == exams[-1].global_step
             shares = self._questions.shares(history, exact=True)
-            now = "the same model" if same else source(history)
+            now = "the same model" if same else self._questions.source(history)
             panel.show(shares, now, self._questions.problem(history), colors, title="now", truth=known.label)
 
     def on_click(self, event: events.Click) -> None:

@@ -43,8 +43,8 @@ class SourcePair(Horizontal):
         self._mark = mark
         self._colored = [_colored(section) for section in pair.sections]
         self._fitted: tuple[object, ...] = ()
-        self._twins: list[list[int]] = [[0] for _ in engines]
-        """For each engine, at which of its lines the twins begin."""
+        self._twins = [0]
+        """At which lines of the code the twins begin."""
 
     def compose(self) -> ComposeResult:
         """Title and code of each engine."""
@@ -78,22 +78,23 @@ class SourcePair(Horizontal):
             cell.display = engine in shown
             mine = [row[i] for row in rows]
             heights = together if len(shown) > 1 else list(map(len, mine))
-            self._twins[i] = [0, *accumulate(height + bool(height) for height in heights)][:-1]
+            if engine in shown:
+                self._twins = [0, *accumulate(height + bool(height) for height in heights)][:-1]
             cell.query_one(".code", Static).update(_drawn(mine, heights, self._colored[i]))
         return True
 
-    def twin_at(self, y: int, column: int) -> tuple[int, int]:
-        """Which twin is in that row of the column, and how many rows it goes on from where it began; -1 at the title."""
+    def twin_at(self, y: int) -> tuple[int, int]:
+        """Which twin is in that row, and how many rows below its beginning; above it is the title."""
         if y < TITLE:
             return 0, y - TITLE
-        twin = bisect_right(self._twins[column], y - TITLE) - 1
-        return twin, y - TITLE - self._twins[column][twin]
+        twin = bisect_right(self._twins, y - TITLE) - 1
+        return twin, y - TITLE - self._twins[twin]
 
-    def offset_of(self, twin: int, rest: int, column: int) -> int:
-        """The row that `twin_at` told, in this column; the twin's last if it is shorter."""
-        begins = self._twins[column]
-        ends = begins[twin + 1] if twin + 1 < len(begins) else begins[twin] + rest + 1
-        return TITLE + min(begins[twin] + rest, max(ends - 1, begins[twin]))
+    def offset_of(self, twin: int, rest: int) -> int:
+        """The row of what `twin_at` told; where the twin is shorter now, its last."""
+        begins = self._twins[twin]
+        ends = self._twins[twin + 1] if twin + 1 < len(self._twins) else begins + rest + 1
+        return TITLE + min(begins + rest, max(ends - 1, begins))
 
 
 def _colored(section: Section | None) -> list[Content]:
