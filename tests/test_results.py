@@ -255,6 +255,19 @@ async def test_then_and_now_are_told_apart_and_the_digit_stays(tmp_path: Path, s
         assert text_of(app, "#caption") == caption
 
 
+async def test_the_next_digits_come_where_there_is_room_for_them(tmp_path: Path, small_mnist: Path) -> None:
+    """Also when the terminal grows while the gallery is open."""
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press("4", "tab", "tab")
+        await until(pilot, lambda: text_of(app, "#place").startswith("1 of "))
+        assert not app.screen.query_one("#next").display
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: app.screen.query_one("#next").display)
+
+
 def _kept(folder: Path, runs: int) -> bool:
     return len(list(folder.glob("*/summary.json"))) == runs
 

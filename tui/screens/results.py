@@ -135,6 +135,7 @@ class ResultsScreen(ShownScreen):
             self.at,
             self._images_of,
             self._images is None,
+            self.query_one(Gallery).size,
             self.size,
             self.app.theme,
             revisions,
