@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from engines.api import BUILDING, FIRST_STEP, IMPORTING, LOADING, Prediction, RunHistory
+from engines.api import BUILDING, FINISHED, FIRST_STEP, IMPORTING, LOADING, STOPPED, Prediction, RunHistory
 from tui.replay import Replay
 from tui.session import Session
 
@@ -33,6 +33,8 @@ class Questions:
         """The newest question to each engine, and when it was asked."""
         self._first: dict[str, int] = {}
         """The first question about the present digit."""
+        self._step: dict[str, int] = {}
+        """How far each engine was when it was asked last."""
         self._own: dict[str, set[int]] = {}
         """The questions that may still be answered."""
         self._answers: dict[str, Prediction] = {}
@@ -56,7 +58,8 @@ class Questions:
                 overtaken = history.prediction is not None and history.prediction.request_id > number
                 due = overtaken or waited > LOST_SECONDS
             else:
-                due = waited > AGAIN_SECONDS and history.running and history.global_step != answer.global_step
+                learns = history.running or history.phase in (FINISHED, STOPPED)  # its last step, too
+                due = waited > AGAIN_SECONDS and learns and self._step.get(engine) != history.global_step
             if due:
                 self._ask(engine)
                 again = True
@@ -65,6 +68,7 @@ class Questions:
     def _ask(self, engine: str) -> None:
         number = self.session.predict(engine, self._image, self._checkpoints.get(engine, ""))
         self._asked[engine] = number, self._clock()
+        self._step[engine] = self.session.histories[engine].global_step
         self._own.setdefault(engine, set()).add(number)
 
     def answer(self, history: RunHistory) -> Prediction | None:

@@ -137,10 +137,15 @@ class CodeScreen(ShownScreen):
             now = " + ".join(one for one in (pair.title for pair in self._pairs) if one in running.get(engine, ()))
             self._tab(text, engine, f"{said} {mark} {now}" if now else said, self.palette[f"${engine}"])
         self._tab(text, BOTH, "both", "")
-        for remark in (*(["following what runs"] if self.follows else []), RULE):
+        for remark in (*self._following(running), RULE):
             if text.cell_len + len(remark) + 2 <= self.size.width:
                 text.append(f"  {remark}", style="dim")
         return text
+
+    def _following(self, running: Mapping[str, set[str]]) -> list[str]:
+        if not any(running.values()):
+            return ["nothing runs now"]
+        return ["following what runs"] if self.follows else []
 
     def _tab(self, text: Text, name: str, said: str, color: str) -> None:
         click = Style(meta={"@click": f"screen.show_code('{name}')"})

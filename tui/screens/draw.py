@@ -25,7 +25,7 @@ from tui.widgets.pixels import Pixels
 from tui.widgets.sheet import SIZE, Sheet
 
 DISAGREE = "✗ DISAGREE: "
-HOW = "Drag the mouse, or press space and go with the arrows; d lays a test digit here."
+HOW = "Drag the mouse, or press space and use the arrows."
 LOOK_SECONDS = 1 / 50
 """From look to look for an answer, while one is awaited."""
 
@@ -149,7 +149,8 @@ class DrawScreen(ShownScreen):
             brief.append(f"{title}: {problem or source}\n", style=palette[f"${panel.engine}"])
             self._show_big(panel.engine, title, shares)
         verdict = self.query_one("#verdict", Line)
-        verdict.say(_verdict(reads, blank, palette, verdict.size.width))
+        verdict.display = not blank
+        verdict.say(_verdict(reads, palette, verdict.size.width))
         self._tell("#label", Text(HOW if blank else self._said))
         brief.rstrip()
         self._tell("#brief", brief)
@@ -160,7 +161,7 @@ class DrawScreen(ShownScreen):
     def _show_big(self, engine: str, title: str, shares: Sequence[float]) -> None:
         """What it reads, to be read from the last row of seats."""
         best = best_of(shares)
-        self.query_one(f"#name-{engine}", Line).say(Text(f"{title} reads" if shares else title))
+        self.query_one(f"#name-{engine}", Line).say(Text(title))
         self.query_one(f"#big-{engine}", Digits).update("" if best is None else str(best))
         self.query_one(f"#sure-{engine}", Line).say(Text(f"{100 * max(shares):.1f} % sure" if shares else ""))
 
@@ -236,9 +237,7 @@ class DrawScreen(ShownScreen):
         self._ask()
 
 
-def _verdict(reads: dict[str, int | None], blank: bool, palette: dict[str, str], width: int) -> Text:
-    if blank:
-        return Text("Draw a digit", style=f"bold {palette['$accent']}")
+def _verdict(reads: dict[str, int | None], palette: dict[str, str], width: int) -> Text:
     known = {engine: digit for engine, digit in reads.items() if digit is not None}
     if len(known) < 2:
         return Text("")

@@ -34,7 +34,9 @@ def verdict_line(said: Report, colors: Mapping[str, str]) -> Text:
     winner = next((engine for engine, title in TITLES.items() if said.verdict.startswith(title)), None)
     if winner is not None:
         text.stylize(colors[f"${winner}"])
-    text.append(f"  {said.why}", style="not bold")
+    elif "tie" in said.verdict:
+        text.append(": neither won")
+    text.append(f"\n{said.why}", style="not bold")
     if said.badge:
         text.append(f"\n{said.badge}", style=f"not bold {colors['$warning']}")
     return text

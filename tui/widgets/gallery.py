@@ -129,7 +129,9 @@ class Gallery(Widget):
             sheet[:, i * (SIZE + GAP) : i * (SIZE + GAP) + SIZE] = images[one.index]
         self.query_one("#next", Pixels).show(sheet)
         captions = [f"{one.index:,}: {one.label}, read {' and '.join(map(str, one.read.values()))}" for one in after]
-        self.query_one("#captions", Line).say(Text("".join(f"{text:{SIZE + GAP}}" for text in captions), style="dim"))
+        self.query_one("#captions", Line).say(
+            Text("".join(f"{text:{SIZE + GAP}}" for text in captions).rstrip(), style="dim")
+        )
 
     def show_answers(
         self, colors: Mapping[str, str], tested: Mapping[str, RunHistory], asked: Mapping[str, RunHistory]
