@@ -260,17 +260,16 @@ async def test_each_screen_shows_answers_about_its_own_digit(tmp_path: Path, sma
 async def test_a_short_screen_says_who_answers_and_how_to_draw(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
         screen = await _opened_screen(app, pilot)
-        await until(pilot, lambda: "Keras: no model yet: s trains one" in text_of(app, "#brief"))
-        assert "Drag the mouse" in text_of(app, "#label")
-        assert screen.region.contains_region(screen.query_one("#brief").region)
+        await until(pilot, lambda: "Keras: no model yet: s trains one" in text_of(app, "#label"))
+        assert text_of(app, "#verdict").startswith("Drag")
         assert "space puts it down" in text_of(app, "#hint")
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
         await pilot.press("space", "n")
         await until(pilot, lambda: "at the last evaluation" in text_of(app, "#label"))
-        await until(pilot, lambda: "Keras: epoch 2, step 20" in text_of(app, "#brief"))
+        await until(pilot, lambda: "Keras: epoch 2, step 20" in text_of(app, "#label"))
         await until(pilot, lambda: text_of(app, "#verdict") != "")
-        for name in ("#verdict", "#label", "#brief"):
+        for name in ("#verdict", "#label"):
             assert screen.region.contains_region(screen.query_one(name).region)
         assert "…" not in text_of(app, "#verdict")
 

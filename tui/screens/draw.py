@@ -25,7 +25,7 @@ from tui.widgets.pixels import Pixels
 from tui.widgets.sheet import SIZE, Sheet
 
 DISAGREE = "✗ DISAGREE: "
-HOW = "Drag the mouse, or press space and use the arrows."
+HOW = "Drag, or space and arrows"
 LOOK_SECONDS = 1 / 50
 """From look to look for an answer, while one is awaited."""
 
@@ -53,7 +53,7 @@ class DrawScreen(ShownScreen):
         self._said = ""
         """What is on the sheet, when it is a test digit."""
         self._mistake = -1
-        self._told: dict[str, Text] = {}
+        self._told = Text()
         self.questions = Questions(session)
         self._looking: Timer | None = None
 
@@ -73,7 +73,6 @@ class DrawScreen(ShownScreen):
                     with Vertical(id="remarks"):
                         yield Line(id="verdict")
                         yield Static(id="label")
-                        yield Static(id="brief")
                         with Horizontal(id="big"):
                             for engine in self.session.histories:
                                 with Vertical(classes=f"big -{engine}"):
@@ -139,21 +138,18 @@ class DrawScreen(ShownScreen):
         sheet, palette = self.query_one(Sheet), self.palette
         blank = sheet.canvas.blank
         reads: dict[str, int | None] = {}
-        brief = Text()
+        brief: list[Text] = []
         for panel in self.query(Answer):
             history, title = self.session.histories[panel.engine], TITLES.get(panel.engine, panel.engine)
             shares = () if blank else self.questions.shares(history)
             reads[panel.engine] = best_of(shares)
             source, problem = self.questions.source(history), self.questions.problem(history)
             panel.show(shares, source, problem, palette)
-            brief.append(f"{title}: {problem or source}\n", style=palette[f"${panel.engine}"])
+            brief.append(Text(f"{title}: {problem or source}", style=palette[f"${panel.engine}"]))
             self._show_big(panel.engine, title, shares)
         verdict = self.query_one("#verdict", Line)
-        verdict.display = not blank
-        verdict.say(_verdict(reads, palette, verdict.size.width))
-        self._tell("#label", Text(HOW if blank else self._said))
-        brief.rstrip()
-        self._tell("#brief", brief)
+        verdict.say(_verdict(reads, blank, palette, verdict.size.width))
+        self._tell(Text("\n").join([*([Text(self._said)] if self._said else []), *([] if self._roomy else brief)]))
         tool = "eraser" if sheet.erasing else "pen"
         state = f"down: arrows {'erase' if sheet.erasing else 'draw'}" if sheet.down else "up: space puts it down"
         self.query_one("#hint", Line).say(Text(f" {tool} {state}", style="dim"))
@@ -162,14 +158,21 @@ class DrawScreen(ShownScreen):
         """What it reads, to be read from the last row of seats."""
         best = best_of(shares)
         self.query_one(f"#name-{engine}", Line).say(Text(title))
-        self.query_one(f"#big-{engine}", Digits).update("" if best is None else str(best))
+        big, said = self.query_one(f"#big-{engine}", Digits), "" if best is None else str(best)
+        if said != big.value:  # each update paints it anew
+            big.update(said)
         self.query_one(f"#sure-{engine}", Line).say(Text(f"{100 * max(shares):.1f} % sure" if shares else ""))
 
-    def _tell(self, selector: str, text: Text) -> None:
-        """Say it where lines may be broken, when it is new: that lays the screen out anew."""
-        if self._told.get(selector) != text:
-            self._told[selector] = text
-            self.query_one(selector, Static).update(text)
+    @property
+    def _roomy(self) -> bool:
+        """Whether there is a line above the bars that says which weights gave them."""
+        return self.has_class("-wide") or self.has_class("-tall")
+
+    def _tell(self, text: Text) -> None:
+        """Say it below the verdict, when it is new."""
+        if text != self._told:
+            self._told = text
+            self.query_one("#label", Static).update(text, layout=False)
 
     # Commands
 
@@ -237,7 +240,9 @@ class DrawScreen(ShownScreen):
         self._ask()
 
 
-def _verdict(reads: dict[str, int | None], palette: dict[str, str], width: int) -> Text:
+def _verdict(reads: dict[str, int | None], blank: bool, palette: dict[str, str], width: int) -> Text:
+    if blank:
+        return Text(HOW, style=f"bold {palette['$accent']}")
     known = {engine: digit for engine, digit in reads.items() if digit is not None}
     if len(known) < 2:
         return Text("")
