@@ -20,7 +20,7 @@ GROUND = 40
 
 
 class Filters(Vertical):
-    """Light is positive, dark is negative; each engine by its own largest weight."""
+    """Ink is positive, paper is negative; each engine by its own largest weight."""
 
     DEFAULT_CSS = "Filters { width: 1fr; height: auto; padding: 0 1; }"
 
@@ -39,7 +39,8 @@ class Filters(Vertical):
         title = TITLES.get(self.engine, self.engine)
         said = f"{title}: {problem}" if problem else f"{title} after step {steps:,}"
         self.query_one("#heading", Line).say(Text(said, style=f"bold {color}"))
-        legend = "" if kernel is None else f"{kernel.shape[-1]} filters of its first layer: light +, dark -"
+        ink, paper = ("light", "dark") if self.app.current_theme.dark else ("dark", "light")
+        legend = "" if kernel is None else f"first layer: {ink} +, {paper} -"
         self.query_one("#legend", Line).say(Text(legend, style="dim"))
         tiles = self.query_one("#tiles", Pixels)
         tiles.display = kernel is not None
