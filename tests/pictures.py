@@ -17,7 +17,7 @@ PICTURES: dict[str, tuple[float, tuple[int, int], str, tuple[str, ...]]] = {
     "train": (100.0, (120, 36), "mnist-dark", ()),
     "train-light": (400.0, (120, 36), "mnist-light", ()),
     "train-80x24": (40.0, (80, 24), "mnist-dark", ()),
-    "code": (40.0, (160, 36), "mnist-dark", ("2", "n", "n", "n", "n")),
+    "code": (40.0, (160, 36), "mnist-dark", ("2",)),
     "results": (400.0, (120, 36), "mnist-dark", ("4",)),
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.events import MouseScrollUp
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -17,7 +18,7 @@ from engines.source import ORDER, SETUP, logical_lines, sections_of
 from tests.recording import shown
 from tests.test_app import SIZES, opened, phases, text_of, until
 from tui import cli
-from tui.code import breaks, indent_of, pairs, read_pairs, total, wrapped
+from tui.code import aligned_blocks, blocks, breaks, columns, indent_of, pairs, read_pairs, total
 from tui.screens.code import CodeScreen, hyperparameters, sections_now
 from tui.widgets.line import Line
 from tui.widgets.source import SourcePair
@@ -110,7 +111,44 @@ def test_broken_lines_fit_and_lose_nothing(line: str, width: int) -> None:
     parts = breaks(line, width)
     assert "".join(line[start:end] for start, end in parts).replace(" ", "") == line.replace(" ", "")
     assert all(end - start <= width - (indent_of(line, width) if i else 0) for i, (start, end) in enumerate(parts))
-    assert all(len(one) <= width for one in wrapped(line, width))
+    assert all(len(piece.of([line])) <= width for row in columns([line], width) for piece in row[0] if piece)
+
+
+def test_lines_are_broken_between_arguments_rather_than_inside_of_one() -> None:
+    line = "    self.optimizer.apply(gradients, self.model.trainable_variables)"
+    (start, end), (again, _) = breaks(line, 56)
+    assert line[start:end] == "    self.optimizer.apply(gradients,"
+    assert line[again:] == "self.model.trainable_variables)"
+    signature = "def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:"
+    assert [signature[a:b] for a, b in breaks(signature, 66)][1] == "-> npt.NDArray[np.float32]:"
+
+
+def test_blocks_are_named_and_methods_stand_at_the_left() -> None:
+    sections = {section.title: section for section in sections_of(MODULE)}
+    assert [(block.name, block.dedent) for block in blocks(sections["Train"].code)] == [("train", 4), ("twice", 0)]
+    assert [block.name for block in blocks(sections[SETUP].code)] == ["", "Engine"]
+    nested = "class A:\n    x = 1\n\n    @property\n    def f(self): ...\n\n\nclass B:\n    def f(self): ...\n"
+    assert [(block.name, block.dedent) for block in blocks(nested)] == [("A", 0), ("A.f", 0), ("B", 0), ("B.f", 0)]
+
+
+def test_twins_begin_beside_each_other() -> None:
+    """What only one engine has stands below what it has in common with the other."""
+    left, right = (
+        f"def {names.replace(' ', '(): ...{0}def ')}(): ...".replace("{0}", "\n\n\n") for names in ("a b c", "a x c d")
+    )
+    names = [tuple([block.name for block in its] for its in row) for row in aligned_blocks([left, right])]
+    assert names == [(["a", "b"], ["a", "x"]), (["c"], ["c", "d"])]
+
+
+@pytest.mark.parametrize("width", [20, 38, 56, 76, 200])
+def test_every_line_of_both_engines_is_shown(width: int) -> None:
+    for pair in read_pairs(ENGINES):
+        codes = [section.code for section in pair.sections if section]
+        for i, code in enumerate(codes):
+            shown_pieces = [piece for row in columns(codes, width) for piece in row[i] if piece]
+            told = "".join(code.splitlines()[piece.line][piece.start : piece.end] for piece in shown_pieces)
+            assert "".join(told.split()) == "".join(code.split())
+            assert all(len(piece.of(code.splitlines())) <= width for piece in shown_pieces)
 
 
 # What runs
@@ -139,7 +177,12 @@ async def test_both_are_shown_and_scrolled_together(size: tuple[int, int]) -> No
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_lit(app.screen)))
         assert [one.split(" · ")[:2] for one in _lit(app.screen)] == [["▶ Train", "PyTorch"], ["▶ Train", "Keras"]]
-        assert "PyTorch" in text_of(app, "#sums")
+        train = next(pair for pair in app.screen.query(SourcePair) if pair.pair.title == "Train")
+        scrolled = app.screen.query_one("#sections")
+        await until(pilot, lambda: scrolled.scroll_offset.y == train.virtual_region.y)
+        assert "lines ▶ Train" in text_of(app, "#sums")
+        await app.run_action("screen.show_code('both')")
+        await pilot.pause()
         for pair in app.screen.query(SourcePair):
             left, right = pair.query(".cell")
             assert left.region.y == right.region.y, "a section begins beside its twin"
@@ -147,19 +190,70 @@ async def test_both_are_shown_and_scrolled_together(size: tuple[int, int]) -> No
                 lines = str(code.render()).splitlines()
                 assert code.region.height >= len(lines), "nothing is cut off below"
                 assert all(len(line) <= code.region.width for line in lines), "nor at the right"
-        scrolled = app.screen.query_one("#sections")
+        scrolled.scroll_home(animate=False)
         await pilot.press("n", "n")
         first = scrolled.scroll_offset.y
         assert first > 0
         await pilot.press("pagedown")
         assert scrolled.scroll_offset.y > first
         await pilot.press("f")
-        train = next(pair for pair in app.screen.query(SourcePair) if pair.pair.title == "Train")
         await until(pilot, lambda: scrolled.scroll_offset.y == train.virtual_region.y)
         await pilot.press("N")
         assert scrolled.scroll_offset.y < train.virtual_region.y
         await pilot.press("h")
         await until(pilot, lambda: "a recording has no libraries" in text_of(app, "#table"))
+
+
+@pytest.mark.parametrize(("columns_", "at_first"), [(80, "pytorch"), (120, "both")])
+async def test_one_engine_or_both_by_key_and_click(columns_: int, at_first: str) -> None:
+    """Both where their lines fit; and whatever is shown, the function at the top stays there."""
+    async with shown(60.0, (columns_, 24)) as app:
+        pilot = Pilot(app)
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_lit(app.screen)))
+        screen = app.screen
+        assert isinstance(screen, CodeScreen)
+        assert screen.view == at_first
+        model = next(pair for pair in screen.query(SourcePair) if pair.pair.title == "Model")
+        pages = screen.query_one("#sections")
+
+        def top() -> str:
+            engine = "keras" if screen.view == "keras" else "pytorch"
+            text = str(model.query_one(f".-{engine} .code", Static).render()).splitlines()
+            return text[max(pages.scroll_offset.y - model.virtual_region.y - 1, 0)]
+
+        screen.action_show_code("pytorch")
+        await pilot.pause()
+        await pilot.press("f")
+        code = str(model.query_one(".-pytorch .code", Static).render()).splitlines()
+        line = next(i for i, text in enumerate(code) if text.startswith("def layers("))
+        pages.scroll_to(y=model.virtual_region.y + 1 + line, animate=False)
+        for view in ("keras", "both", "pytorch"):
+            await pilot.press("tab")
+            await pilot.pause()
+            assert screen.view == view
+            assert top().startswith("def layers("), view
+            cells = [cell for cell in model.query(".cell") if cell.display]
+            assert [cell.has_class("-keras") for cell in cells] == {
+                "keras": [True],
+                "pytorch": [False],
+                "both": [False, True],
+            }[view]
+        await pilot.press("shift+tab")
+        assert screen.view == "both"
+        await pilot.click("#sums", offset=(3, 0))
+        assert screen.view == "pytorch"
+
+
+async def test_the_mouse_ends_following() -> None:
+    async with shown(60.0, (80, 24)) as app:
+        pilot = Pilot(app)
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_lit(app.screen)))
+        pages = app.screen.query_one("#sections")
+        await until(pilot, lambda: pages.scroll_offset.y > 0 and "following" in text_of(app, "#sums"))
+        pages.post_message(MouseScrollUp(pages, 5, 5, 0, 0, 0, False, False, False, 5, 5))
+        await until(pilot, lambda: "following" not in text_of(app, "#sums"))
 
 
 async def test_the_table_asks_neither_while_a_run_is_under_way(tmp_path: Path, small_mnist: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
 
 from engines.api import from_settings
@@ -17,6 +18,7 @@ from tests.keystrokes import STROKES, drawn, keys_of
 from tests.test_app import SIZES, opened, phases, text_of, until
 from tui.app import MnistApp
 from tui.screens.draw import DrawScreen
+from tui.screens.results import ResultsScreen
 from tui.screens.train import TrainScreen
 from tui.widgets.line import Line
 from tui.widgets.pixels import Pixels
@@ -158,6 +160,41 @@ async def test_the_mouse_draws_erases_and_undo_takes_back(tmp_path: Path, small_
         assert sheet.canvas.blank
 
 
+async def test_a_terminal_that_tells_pixels_draws_finer_than_cells(tmp_path: Path, small_mnist: Path) -> None:
+    """What kitty, foot or Ghostty write: in-band size (mode 2048) with pixels, then the mouse in pixels (mode 1016)."""
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        sheet, parser, driver = screen.query_one(Sheet), XTermParser(), app._driver
+        assert driver is not None
+
+        async def says(sequence: str) -> None:
+            for message in parser.feed(sequence):
+                driver.process_message(message)
+            await pilot.pause()
+
+        def at(x: int, y: int) -> str:
+            """Pixels from the corner of the sheet's cell (14, 7), as the terminal counts them; a cell has 10 by 20."""
+            return f"{10 * (sheet.region.x + 14) + x + 1};{20 * (sheet.region.y + 7) + y + 1}"
+
+        await says("\x1b[48;24;80;480;800t")
+        drags = {(2, 3): (2, 3), (1, 2): (7, 2), (5, 10): (5, 18)}
+        for begin, end in drags.items():
+            await pilot.press("backspace")
+            expected = Canvas()
+            points = [(14 + x / 10, 14 + 2 * y / 20) for x, y in (begin, end)]
+            expected.line(*points[0], *points[0])
+            await says(f"\x1b[<0;{at(*begin)}M")
+            assert np.array_equal(sheet.canvas.pixels(), expected.pixels())
+            expected.line(*points[0], *points[1])
+            await says(f"\x1b[<32;{at(*end)}M\x1b[<0;{at(*end)}m")
+            assert np.array_equal(sheet.canvas.pixels(), expected.pixels()), "a drag inside of one cell"
+        await pilot.press("backspace")
+        await says(f"\x1b[<0;{at(0, 0)}M\x1b[<0;{at(0, 0)}m")
+        expected = Canvas()
+        expected.line(14, 14, 14, 14)
+        assert np.array_equal(sheet.canvas.pixels(), expected.pixels()), "a cell's corner is no cell's middle"
+
+
 async def test_test_digits_and_mistakes_come_by_keys(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         screen = await _opened_screen(app, pilot)
@@ -190,6 +227,51 @@ async def test_a_fresh_app_reads_with_the_kept_model(tmp_path: Path, small_mnist
         await pilot.press("space", "right")
         await until(pilot, lambda: "kept model" in text_of(app, "#answer-pytorch #source"))
         assert "PyTorch reads" in text_of(app, "#answer-pytorch #reads")
+
+
+async def test_each_screen_shows_answers_about_its_own_digit(tmp_path: Path, small_mnist: Path) -> None:
+    """The gallery asks the same models about other digits; when nothing is learnt any more, nobody asks again by himself."""
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press(*keys_of(7))
+        await until(pilot, lambda: not screen.questions.waiting)
+        drawn_bars = [screen.questions.shares(history) for history in app.session.histories.values()]
+        assert text_of(app, "#sure-keras").endswith("sure")
+        await pilot.press("4", "tab", "tab")
+        gallery = app.screen
+        assert isinstance(gallery, ResultsScreen)
+        await until(pilot, lambda: "the same model" in text_of(app, "#answer-keras #source"))
+        await until(pilot, lambda: not gallery.questions.waiting)
+        told = [gallery.questions.shares(history, exact=True) for history in app.session.histories.values()]
+        assert all(told)
+        assert told != drawn_bars
+        await pilot.press("3")
+        await pilot.pause(0.3)
+        assert [screen.questions.shares(history) for history in app.session.histories.values()] == drawn_bars
+        await pilot.press("space", "up")
+        await until(pilot, lambda: not screen.questions.waiting)
+        await pilot.press("4")
+        await pilot.pause(0.3)
+        assert [gallery.questions.shares(history, exact=True) for history in app.session.histories.values()] == told
+
+
+async def test_a_short_screen_says_who_answers_and_how_to_draw(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await until(pilot, lambda: "Keras: no model yet: s trains one" in text_of(app, "#label"))
+        assert text_of(app, "#verdict").startswith("Drag")
+        assert "space puts it down" in text_of(app, "#hint")
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press("space", "n")
+        await until(pilot, lambda: "at the last evaluation" in text_of(app, "#label"))
+        await until(pilot, lambda: "Keras: epoch 2, step 20" in text_of(app, "#label"))
+        await until(pilot, lambda: text_of(app, "#verdict") != "")
+        for name in ("#verdict", "#label"):
+            assert screen.region.contains_region(screen.query_one(name).region)
+        assert "…" not in text_of(app, "#verdict")
 
 
 @pytest.mark.parametrize("size", [*SIZES, (60, 15), (30, 8), (300, 90)])

@@ -112,6 +112,7 @@ def test_the_line_of_a_fake_gpu_says_what_fits(room: int) -> None:
 
 def test_what_a_framework_takes_of_a_fake_gpu_is_told_from_what_all_take() -> None:
     history, machine = on_a_fake_gpu(60)
+    history.pid = 7
     history.apply(
         WorkerUsage(
             engine="pytorch",

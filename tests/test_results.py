@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -216,12 +217,55 @@ async def test_the_gallery_asks_the_living_models(tmp_path: Path, small_mnist: P
         def said(selector: str, text: str) -> bool:
             return text_of(app, selector) == text
 
-        for engine, read in first.read.items():
-            title = {"pytorch": "PyTorch", "keras": "Keras"}[engine]
-            await until(pilot, partial(said, f"#answer-{engine} #reads", f"{title} reads {read}"))
+        for engine, title in (("pytorch", "PyTorch"), ("keras", "Keras")):
+            read = first.read.get(engine, first.label)
+            right = "✗" if engine in first.read else "✓"
+            assert text_of(app, f"#tested-{engine}") == f"{title} read {read} {right}"
+            assert text_of(app, f"#when-{engine}") == "when tested, epoch 2"
+            await until(pilot, partial(said, f"#answer-{engine} #reads", f"now reads {read} {right}"))
+            assert text_of(app, f"#answer-{engine} #source") == "the same model"
         image = app.screen.query_one("#picture", Pixels).image
         await pilot.press("right")
         await until(pilot, lambda: app.screen.query_one("#picture", Pixels).image != image)
+
+
+async def test_then_and_now_are_told_apart_and_the_digit_stays(tmp_path: Path, small_mnist: Path) -> None:
+    """While both train, the next evaluation has other mistakes: the digit in hand is not pulled away."""
+    async with opened(tmp_path, small_mnist, (80, 24), epochs=10_000) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        histories = app.session.histories
+        await until(pilot, lambda: all(mistakes(histories).values()))
+        await pilot.press("4", "tab", "tab")
+        await until(pilot, lambda: text_of(app, "#answer-keras #reads").startswith("now reads"))
+        assert text_of(app, "#when-keras").startswith("when tested, epoch ")
+        await until(pilot, lambda: text_of(app, "#answer-keras #source").startswith("epoch "))
+        await pilot.press("space")
+        await until(pilot, lambda: phases(app) == ["paused", "paused"])
+        await pilot.press("right", "right")
+        caption, lists = text_of(app, "#caption"), mistakes(histories)
+        digit = lists["both"][2].index
+        assert f"{digit:,}:" in caption
+        earlier = lists["both"][0].index
+        evaluations = histories["keras"].evaluations
+        left = tuple(one for one in evaluations[-1].mistakes if one[0] != earlier)
+        evaluations[-1] = replace(evaluations[-1], mistakes=left)
+        evaluations.append(evaluations[-1])
+        await until(pilot, lambda: text_of(app, "#place").startswith("2 of "))
+        assert text_of(app, "#caption") == caption
+
+
+async def test_the_next_digits_come_where_there_is_room_for_them(tmp_path: Path, small_mnist: Path) -> None:
+    """Also when the terminal grows while the gallery is open."""
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press("4", "tab", "tab")
+        await until(pilot, lambda: text_of(app, "#place").startswith("1 of "))
+        assert not app.screen.query_one("#next").display
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: app.screen.query_one("#next").display)
 
 
 def _kept(folder: Path, runs: int) -> bool:
@@ -264,3 +308,4 @@ async def test_a_fresh_app_opens_the_newest_kept_run(tmp_path: Path, small_mnist
         await until(pilot, lambda: bool(app.screen.query("#views")) and run.name in text_of(app, "#views"))
         await pilot.press("tab", "tab")
         await until(pilot, lambda: any("reads" in text_of(app, f"#answer-{e} #reads") for e in ("pytorch", "keras")))
+        assert "the same model" in [text_of(app, f"#answer-{engine} #source") for engine in ("pytorch", "keras")]

@@ -37,7 +37,7 @@ from engines.api import (
     listed,
     paths,
 )
-from tui import memory, terminal, themes
+from tui import memory, mouse, terminal, themes
 from tui.commands import COMMANDS, SCREENS, commands_of
 from tui.digits import TestDigits
 from tui.escapes import NoEscapes, OnlyAscii
@@ -274,6 +274,7 @@ class MnistApp(App[None]):
     def run_guarded(self) -> int:
         """Run, and leave in time even when the terminal is gone, which can hold Textual's writer for ever."""
         self._guarded = True
+        mouse.expect_unknown_pixels()
         gc.freeze()  # what is imported stays; to look for rubbish there takes a tenth of the time to the first paint
         try:
             self.run()

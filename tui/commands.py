@@ -176,6 +176,8 @@ COMMANDS = (
 """Everywhere, and of the Train screen what has `target` "screen"."""
 
 CODE = (
+    Command("next_code", "tab", "Switch", "PyTorch's code alone, Keras' alone, or both beside each other.", target="screen"),
+    Command("next_code", "shift+tab", "Switch back", "", False, (-1,), target="screen"),
     Command("scroll_code", "down", "Scroll", "Both columns together; the mouse wheel does too.", True, (0.1,), target="screen"),
     Command("scroll_code", "up", "Scroll up", "", False, (-0.1,), target="screen"),
     Command("scroll_code", "pagedown", "Page down", "By pages.", False, (0.9,), target="screen"),

@@ -1,11 +1,14 @@
-"""Questions to the living models: one digit at a time, to each engine, and what came back. Knows no Textual."""
+"""Questions to the living models: one digit at a time, to each engine, and what came back. Knows no Textual.
+
+Several screens ask the same models about different digits, and a history keeps only the last answer: each takes its own.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from engines.api import RunHistory
+from engines.api import BUILDING, FINISHED, FIRST_STEP, IMPORTING, LOADING, STOPPED, Prediction, RunHistory
 from tui.replay import Replay
 from tui.session import Session
 
@@ -13,6 +16,9 @@ AGAIN_SECONDS = 0.4
 """From question to question about the same digit, while the models learn."""
 LOST_SECONDS = 10.0
 """A question that was not answered for so long is asked again."""
+
+BEFORE = (IMPORTING, LOADING, BUILDING, FIRST_STEP)
+"""The phases in which nobody can answer yet."""
 
 
 class Questions:
@@ -27,6 +33,11 @@ class Questions:
         """The newest question to each engine, and when it was asked."""
         self._first: dict[str, int] = {}
         """The first question about the present digit."""
+        self._step: dict[str, int] = {}
+        """How far each engine was when it was asked last."""
+        self._own: dict[str, set[int]] = {}
+        """The questions that may still be answered."""
+        self._answers: dict[str, Prediction] = {}
 
     def ask(self, image: Sequence[int], checkpoints: Mapping[str, str] | None = None) -> None:
         """What does each engine read in these 784 grey values? With those weights, where some are named."""
@@ -42,11 +53,13 @@ class Questions:
         again = False
         for engine, (number, when) in self._asked.items():
             history, waited = self.session.histories[engine], self._clock() - when
-            answer = history.prediction
+            answer = self.answer(history)
             if answer is None or answer.request_id < number:
-                due = waited > LOST_SECONDS
+                overtaken = history.prediction is not None and history.prediction.request_id > number
+                due = overtaken or waited > LOST_SECONDS
             else:
-                due = waited > AGAIN_SECONDS and history.running and history.global_step != answer.global_step
+                learns = history.running or history.phase in (FINISHED, STOPPED)  # its last step, too
+                due = waited > AGAIN_SECONDS and learns and self._step.get(engine) != history.global_step
             if due:
                 self._ask(engine)
                 again = True
@@ -55,16 +68,33 @@ class Questions:
     def _ask(self, engine: str) -> None:
         number = self.session.predict(engine, self._image, self._checkpoints.get(engine, ""))
         self._asked[engine] = number, self._clock()
+        self._step[engine] = self.session.histories[engine].global_step
+        self._own.setdefault(engine, set()).add(number)
+
+    def answer(self, history: RunHistory) -> Prediction | None:
+        """The last answer to a question that was asked here."""
+        said, engine = history.prediction, history.engine
+        if said is None:  # another worker, which knows of nothing
+            self._answers.pop(engine, None)
+        elif said.request_id in self._own.get(engine, ()):
+            self._answers[engine] = said
+            self._own[engine] = {number for number in self._own[engine] if number >= said.request_id}
+        return self._answers.get(engine)
+
+    def source(self, history: RunHistory) -> str:
+        """Which weights that answer is from."""
+        answer = self.answer(history)
+        return "" if answer is None else source(answer)
 
     @property
     def waiting(self) -> bool:
         """Whether any answer is still to come."""
-        known = {engine: self.session.histories[engine].prediction for engine in self._asked}
+        known = {engine: self.answer(self.session.histories[engine]) for engine in self._asked}
         return any(one is None or one.request_id < self._asked[engine][0] for engine, one in known.items())
 
     def shares(self, history: RunHistory, *, exact: bool = False) -> tuple[float, ...]:
         """The probabilities that the engine answered last; with `exact`, only those for the present digit."""
-        answer = history.prediction
+        answer = self.answer(history)
         if answer is None or (exact and answer.request_id < self._first.get(history.engine, 0)):
             return ()
         wanted = self._checkpoints.get(history.engine, "")
@@ -76,21 +106,19 @@ class Questions:
             return "n/a: a recording has no models to ask"
         if history.failure is not None and not history.alive:
             return f"n/a: {history.failure.message}"
-        if history.prediction is None:
-            return "asking…"
-        if history.prediction.problem == "no model yet":
+        answer = self.answer(history)
+        if answer is None:
+            return f"{history.phase}…" if history.phase in BEFORE else "asking…"
+        if answer.problem == "no model yet":
             return "no model yet: s trains one"
-        if history.prediction.problem:
-            return f"n/a: {history.prediction.problem}"
+        if answer.problem:
+            return f"n/a: {answer.problem}"
         wanted = self._checkpoints.get(history.engine, "")
-        return "" if wanted in ("", history.prediction.checkpoint) else "n/a: the worker holds a model of its own"
+        return "" if wanted in ("", answer.checkpoint) else "n/a: the worker holds a model of its own"
 
 
-def source(history: RunHistory) -> str:
-    """Which weights the last answer is from."""
-    answer = history.prediction
-    if answer is None:
-        return ""
+def source(answer: Prediction) -> str:
+    """Which weights an answer is from."""
     if answer.checkpoint:
         return f"a kept model, step {answer.global_step:,}"
     if not answer.global_step:

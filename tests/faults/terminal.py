@@ -132,6 +132,31 @@ class Terminal:
         return list(read_events(path))
 
 
+class PixelTerminal(Terminal):
+    """A pseudo-terminal that answers as one does that tells its size in band and the mouse in pixels; cells have 10 by 20."""
+
+    CELL = (10, 20)
+    _answered = 0
+
+    def read(self) -> None:
+        """Also answer what it is asked."""
+        super().read()
+        asked, on = "\x1b[?2048$p", "\x1b[?2048h"
+        if self._answered == 0 and asked in self.written:
+            self._answered = 1
+            self.send("\x1b[?2048;2$y")
+        if self._answered == 1 and on in self.written:
+            self._answered = 2
+            columns, rows = self.screen.columns, self.screen.lines
+            self.send(f"\x1b[48;{rows};{columns};{rows * self.CELL[1]};{columns * self.CELL[0]}t")
+
+    def point(self, button: int, x: float, y: float, *, up: bool = False) -> None:
+        """The mouse, at so many cells from the corner; told in pixels once it was asked to."""
+        assert "\x1b[?1016h" in self.written, "nobody asked for pixels"
+        at = (1 + int(place * side) for place, side in zip((x, y), self.CELL, strict=True))
+        self.send(f"\x1b[<{button};{';'.join(map(str, at))}{'m' if up else 'M'}")
+
+
 def without_reading(true: Callable[[], bool], timeout: float = 60.0) -> None:
     """Wait until something is true, while nobody reads what the program writes."""
     deadline, never = time.monotonic() + timeout, threading.Event()

@@ -24,7 +24,7 @@ from rich.cells import cell_len
 from engines.api import ConfigError, MachineHistory, RunHistory, TrainConfig, from_settings, parse, problem, read_events
 from engines.events import EVENTS
 from engines.protocol import ProtocolError, decode_command, decode_event
-from tests.faults.terminal import ROOT, Terminal, app, gone
+from tests.faults.terminal import ROOT, PixelTerminal, Terminal, app, gone
 from tui import answers, cli, headless, memory
 from tui.app import MnistApp
 from tui.charts.line_chart import Axes, Series, draw
@@ -435,3 +435,49 @@ def test_one_core(train: list[str]) -> None:
     done = piped("train", *train, before=("taskset", "-c", core))
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode().count("completed") == 2
+
+
+@pytest.mark.fault("input", "a terminal that tells the mouse in pixels: the pen goes by them, not by cells")
+def test_a_terminal_that_tells_pixels(tmp_path: Path, small_mnist: Path) -> None:
+    """Two dots in one cell, at its left edge and at its right: each has more ink on its own side."""
+    terminal = PixelTerminal(app(small_mnist, tmp_path), tmp_path, (80, 24), COLORTERM="truecolor")
+    try:
+        terminal.wait_for("training")
+        terminal.wait_until(lambda: "\x1b[?1016h" in terminal.written, "asked for pixels")
+        terminal.send("3")
+        terminal.wait_for("Draw a digit")
+        column = next(line.index("Draw a digit") for line in terminal.screen.display if "Draw a digit" in line)
+        cell, row = column + 12, 9
+
+        def ink() -> list[int]:
+            """Of the cells beside it: how far both halves are from the colour of the paper."""
+            line, paper = terminal.screen.buffer[row], terminal.screen.buffer[row + 8][cell].bg
+
+            def far(color: str) -> int:
+                return sum(abs(a - b) for a, b in zip(bytes.fromhex(color), bytes.fromhex(paper), strict=True))
+
+            return [far(line[x].fg) + far(line[x].bg) for x in (cell - 1, cell + 1)]
+
+        for place, more in ((0.05, 0), (0.95, 1)):
+            terminal.send("\x7f")
+            terminal.wait_until(lambda: ink() == [0, 0], "blank")
+            terminal.point(0, cell + place, row + 0.5)
+            terminal.point(0, cell + place, row + 0.5, up=True)
+            terminal.wait_until(lambda more=more: ink()[more] > ink()[1 - more], "more ink on one side")  # type: ignore[misc]
+    finally:
+        terminal.end()
+
+
+@pytest.mark.fault("input", "a terminal that tells its size as 0 pixels: the mouse goes by cells")
+def test_a_terminal_that_knows_no_pixels(tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PixelTerminal, "CELL", (0, 0))
+    terminal = PixelTerminal(app(small_mnist, tmp_path), tmp_path, (80, 24))
+    try:
+        terminal.wait_for("training")
+        terminal.wait_until(lambda: "\x1b[?1016h" in terminal.written, "asked for pixels")
+        terminal.wait_for("3 Draw")
+        column = terminal.screen.display[0].index("3 Draw") + 1
+        terminal.send(f"\x1b[<0;{column};1M\x1b[<0;{column};1m")
+        terminal.wait_for("Draw a digit")
+    finally:
+        terminal.end()

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
+from textual.geometry import Region
+from textual.message import Message
 from textual.widgets import ContentSwitcher, Static
 
 from engines.api import (
@@ -41,8 +44,23 @@ RUNS_IN = {
     IMPORTING: "Setup", LOADING: "Data", BUILDING: "Model", FIRST_STEP: "Train", TRAINING: "Train", EVALUATING: "Evaluate",
 }  # fmt: skip
 """Which section an engine is in while it is in that phase."""
+BOTH = "both"
+BESIDE = 100
+"""Columns from which on both engines' code is shown at first; with less, most lines would have to be broken."""
 ANSWERED_SECONDS = 0.7
 """How long Predict stays lit after an answer, which itself takes no time that one could see."""
+
+
+class Sections(VerticalScroll):
+    """The code; says `Moved` when the mouse moves it."""
+
+    class Moved(Message):
+        """By the wheel or the scroll bar."""
+
+    def _said(self) -> None:
+        self.post_message(self.Moved())
+
+    on_mouse_scroll_up = on_mouse_scroll_down = on_scroll_up = on_scroll_down = on_scroll_to = _said
 
 
 class CodeScreen(ShownScreen):
@@ -62,7 +80,9 @@ class CodeScreen(ShownScreen):
         ascii_only: bool = False,
     ) -> None:
         super().__init__(session, ascii_only=ascii_only)
-        self.follows = False
+        self.follows = True
+        self._view: str | None = None
+        """The engine whose code is shown, or BOTH; None while nobody chose, so that the width decides."""
         self._specs = specs
         self._cache_dir = cache_dir
         self._config = config
@@ -78,7 +98,7 @@ class CodeScreen(ShownScreen):
         """The sums; the sections; the table that takes their place."""
         yield Line(id="sums")
         with ContentSwitcher(initial="sections", id="switcher"):
-            with VerticalScroll(id="sections", can_focus=False):
+            with Sections(id="sections", can_focus=False):
                 for pair in self._pairs:
                     yield SourcePair(pair, ENGINES, ">" if self.ascii_only else "▶")
             with VerticalScroll(id="hyperparameters", can_focus=False):
@@ -86,44 +106,76 @@ class CodeScreen(ShownScreen):
 
     # Show
 
+    @property
+    def view(self) -> str:
+        """The engine whose code is shown, or BOTH."""
+        return self._view or (BOTH if self.size.width >= BESIDE else ENGINES[0])
+
+    @property
+    def _shown(self) -> tuple[str, ...]:
+        return tuple(ENGINES) if self.view == BOTH else (self.view,)
+
     def show(self, changed: set[str]) -> None:
         """Where each engine is now, and the table."""
-        self.query_one("#sums", Line).say(self._sums())
         running = self._lit()
+        self.query_one("#sums", Line).say(self._sums(running))
+        place, fitted = self._place(), False
         for part in self.query(SourcePair):
-            part.fit(self.size.width - 1)  # beside the scroll bar
+            fitted |= part.fit(self.size.width - 1, self._shown)  # beside the scroll bar
             part.light({engine for engine, titles in running.items() if part.pair.title in titles})
-        if self.follows:
-            self._follow(running)
+        if fitted:
+            self.call_after_refresh(self._settle, place)  # once they are where they belong
+        else:
+            self._follow()
         self._show_table()
 
-    def _sums(self) -> Text:
-        text = Text(" ")
+    def _sums(self, running: Mapping[str, set[str]]) -> Text:
+        """Whose code is shown, how long it is, and what of it runs now, in sight or not."""
+        text, mark = Text(), ">" if self.ascii_only else "▶"
         for i, engine in enumerate(ENGINES):
-            text.append(f"{TITLES[engine]} {total(self._pairs, i)} lines", style=f"bold {self.palette[f'${engine}']}")
-            text.append("   ")
-        if text.cell_len + len(RULE) <= self.size.width:
-            text.append(RULE, style="dim")
+            said = f"{TITLES[engine]} {total(self._pairs, i)} lines"
+            now = " + ".join(one for one in (pair.title for pair in self._pairs) if one in running.get(engine, ()))
+            self._tab(text, engine, f"{said} {mark} {now}" if now else said, self.palette[f"${engine}"])
+        self._tab(text, BOTH, "both", "")
+        for remark in (*self._following(running), RULE):
+            if text.cell_len + len(remark) + 2 <= self.size.width:
+                text.append(f"  {remark}", style="dim")
         return text
+
+    def _following(self, running: Mapping[str, set[str]]) -> list[str]:
+        if not any(running.values()):
+            return ["nothing runs now"]
+        return ["following what runs"] if self.follows else []
+
+    def _tab(self, text: Text, name: str, said: str, color: str) -> None:
+        click = Style(meta={"@click": f"screen.show_code('{name}')"})
+        said = f"[{said}]" if name == self.view else f" {said} "
+        text.append(said, style=Style.parse(f"bold {color}" if name == self.view else color) + click)
 
     def _lit(self) -> dict[str, set[str]]:
         """The titles of what each engine does now."""
         now = self.session.now()
         return {engine: sections_now(history, now) for engine, history in self.session.histories.items()}
 
-    def _follow(self, running: Mapping[str, set[str]]) -> None:
-        lit = [part for part in self.query(SourcePair) if any(part.pair.title in titles for titles in running.values())]
-        if lit:
+    def _follow(self) -> None:
+        """Go to what runs; but stay while some of it is well in sight, so that two engines do not tear the code to and fro."""
+        if not self.follows or not self._shows("sections"):
+            return
+        titles = {title for engine, its in self._lit().items() if engine in self._shown for title in its} - {"Predict"}
+        pages = self.query_one(Sections)
+        top, height = pages.scroll_offset.y, pages.size.height
+        lit = [part for part in self.query(SourcePair) if part.pair.title in titles]
+        if lit and not any(_in_sight(part.virtual_region, top, height) for part in lit):
             self._go_to(lit[0])
 
     def _go_to(self, part: SourcePair) -> None:
-        self.query_one("#sections", VerticalScroll).scroll_to(y=part.virtual_region.y, animate=False)
+        self.query_one(Sections).scroll_to(y=part.virtual_region.y, animate=False)
 
     # Commands
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The table has no sections."""
-        if action in ("section", "follow"):
+        if action in ("section", "follow", "next_code"):
             return True if self._ready and self._shows("sections") else None
         return super().check_action(action, parameters)
 
@@ -137,10 +189,41 @@ class CodeScreen(ShownScreen):
         step = max(round(abs(pages) * shown.size.height), 1)
         shown.scroll_relative(y=step if pages > 0 else -step, animate=False)
 
+    def on_sections_moved(self) -> None:
+        """The mouse has gone elsewhere: stay there."""
+        self.follows = False
+
+    def action_next_code(self, step: int = 1) -> None:
+        """PyTorch's code alone, Keras' alone, both."""
+        views = (*ENGINES, BOTH)
+        self.action_show_code(views[(views.index(self.view) + int(step)) % len(views)])
+
+    def action_show_code(self, name: str) -> None:
+        """An engine's code, or BOTH; the function at the top stays at the top."""
+        self._view = name
+        self.query_one(ContentSwitcher).current = "sections"
+        self.refresh_bindings()
+        self.show(set())
+
+    def _place(self) -> tuple[SourcePair, int, int] | None:
+        """The section at the top, the twin in it, and the line of that, as they were laid out last."""
+        top = self.query_one(Sections).scroll_offset.y
+        for part in self.query(SourcePair):
+            if part.virtual_region.y <= top < part.virtual_region.bottom:
+                return part, *part.twin_at(top - part.virtual_region.y)
+        return None
+
+    def _settle(self, place: tuple[SourcePair, int, int] | None) -> None:
+        """The function that was at the top is at the top again."""
+        if place is not None:
+            part, twin, rest = place
+            self.query_one(Sections).scroll_to(y=part.virtual_region.y + part.offset_of(twin, rest), animate=False)
+        self._follow()
+
     def action_section(self, step: int) -> None:
         """To the beginning of the next section, or of one before."""
         self.follows = False
-        at, parts = self.query_one("#sections").scroll_offset.y, list(self.query(SourcePair))
+        at, parts = self.query_one(Sections).scroll_offset.y, list(self.query(SourcePair))
         if step > 0:
             ahead = [part for part in parts if part.virtual_region.y > at]
         else:
@@ -149,7 +232,7 @@ class CodeScreen(ShownScreen):
             self._go_to(ahead[0])
 
     def action_follow(self) -> None:
-        """What runs stays in sight until one scrolls."""
+        """What runs comes into sight, until one scrolls."""
         self.follows = not self.follows
         self.notify("Following what runs." if self.follows else "Staying here.", timeout=1.5)
         self.show(set())
@@ -204,6 +287,11 @@ class CodeScreen(ShownScreen):
         if rows:
             self._tables[config] = rows
         self.show(set())
+
+
+def _in_sight(part: Region, top: int, height: int) -> bool:
+    """Whether it begins in the upper half of what is shown, or is shown whole."""
+    return top <= part.y < top + height // 2 or (top <= part.y and part.bottom <= top + height)
 
 
 def sections_now(history: RunHistory, now: float) -> set[str]:

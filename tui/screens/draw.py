@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Container, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.timer import Timer
+from textual.widgets import Digits, Static
 
 from engines.api import TITLES, DataError, TrainConfig
 from tui.digits import TestDigits
-from tui.questions import Questions, source
+from tui.questions import Questions
 from tui.replay import Replay
 from tui.screens.shown import WIDE, ShownScreen
 from tui.session import Session
@@ -23,6 +24,8 @@ from tui.widgets.line import Line
 from tui.widgets.pixels import Pixels
 from tui.widgets.sheet import SIZE, Sheet
 
+DISAGREE = "✗ DISAGREE: "
+HOW = "Drag, or space and arrows"
 LOOK_SECONDS = 1 / 50
 """From look to look for an answer, while one is awaited."""
 
@@ -50,6 +53,7 @@ class DrawScreen(ShownScreen):
         self._said = ""
         """What is on the sheet, when it is a test digit."""
         self._mistake = -1
+        self._told = Text()
         self.questions = Questions(session)
         self._looking: Timer | None = None
 
@@ -68,7 +72,13 @@ class DrawScreen(ShownScreen):
                         yield Pixels(SIZE, SIZE, id="seen")
                     with Vertical(id="remarks"):
                         yield Line(id="verdict")
-                        yield Line(id="label")
+                        yield Static(id="label")
+                        with Horizontal(id="big"):
+                            for engine in self.session.histories:
+                                with Vertical(classes=f"big -{engine}"):
+                                    yield Line(id=f"name-{engine}")
+                                    yield Digits(id=f"big-{engine}")
+                                    yield Line(id=f"sure-{engine}")
                 with Container(id="answers"):
                     for engine in self.session.histories:
                         yield Answer(engine)
@@ -125,20 +135,44 @@ class DrawScreen(ShownScreen):
             self._looking.pause()
 
     def _show_answers(self) -> None:
-        blank = self.query_one(Sheet).canvas.blank
-        palette = self.palette
+        sheet, palette = self.query_one(Sheet), self.palette
+        blank = sheet.canvas.blank
         reads: dict[str, int | None] = {}
+        brief: list[Text] = []
         for panel in self.query(Answer):
-            history = self.session.histories[panel.engine]
+            history, title = self.session.histories[panel.engine], TITLES.get(panel.engine, panel.engine)
             shares = () if blank else self.questions.shares(history)
             reads[panel.engine] = best_of(shares)
-            panel.show(shares, source(history), self.questions.problem(history), palette)
-        self.query_one("#verdict", Line).say(_verdict(reads, blank, palette))
-        self.query_one("#label", Line).say(Text(self._said))
-        sheet = self.query_one(Sheet)
-        pen = "down" if sheet.down else "up"
-        state = f"{'eraser' if sheet.erasing else 'pen'} {pen} at {sheet.at[0] + 1}, {sheet.at[1] + 1}"
-        self.query_one("#hint", Line).say(Text(f" {state}", style="dim"))
+            source, problem = self.questions.source(history), self.questions.problem(history)
+            panel.show(shares, source, problem, palette)
+            brief.append(Text(f"{title}: {problem or source}", style=palette[f"${panel.engine}"]))
+            self._show_big(panel.engine, title, shares)
+        verdict = self.query_one("#verdict", Line)
+        verdict.say(_verdict(reads, blank, palette, verdict.size.width))
+        self._tell(Text("\n").join([*([Text(self._said)] if self._said else []), *([] if self._roomy else brief)]))
+        tool = "eraser" if sheet.erasing else "pen"
+        state = f"down: arrows {'erase' if sheet.erasing else 'draw'}" if sheet.down else "up: space puts it down"
+        self.query_one("#hint", Line).say(Text(f" {tool} {state}", style="dim"))
+
+    def _show_big(self, engine: str, title: str, shares: Sequence[float]) -> None:
+        """What it reads, to be read from the last row of seats."""
+        best = best_of(shares)
+        self.query_one(f"#name-{engine}", Line).say(Text(title))
+        big, said = self.query_one(f"#big-{engine}", Digits), "" if best is None else str(best)
+        if said != big.value:  # each update paints it anew
+            big.update(said)
+        self.query_one(f"#sure-{engine}", Line).say(Text(f"{100 * max(shares):.1f} % sure" if shares else ""))
+
+    @property
+    def _roomy(self) -> bool:
+        """Whether there is a line above the bars that says which weights gave them."""
+        return self.has_class("-wide") or self.has_class("-tall")
+
+    def _tell(self, text: Text) -> None:
+        """Say it below the verdict, when it is new."""
+        if text != self._told:
+            self._told = text
+            self.query_one("#label", Static).update(text, layout=False)
 
     # Commands
 
@@ -206,13 +240,15 @@ class DrawScreen(ShownScreen):
         self._ask()
 
 
-def _verdict(reads: dict[str, int | None], blank: bool, palette: dict[str, str]) -> Text:
+def _verdict(reads: dict[str, int | None], blank: bool, palette: dict[str, str], width: int) -> Text:
     if blank:
-        return Text("Drag, or space + arrows")
+        return Text(HOW, style=f"bold {palette['$accent']}")
     known = {engine: digit for engine, digit in reads.items() if digit is not None}
     if len(known) < 2:
         return Text("")
     if len(set(known.values())) == 1:
         return Text(f"✓ AGREE: both read {next(iter(known.values()))}", style=f"bold {palette['$success']}")
     said = ", ".join(f"{TITLES.get(engine, engine)} {digit}" for engine, digit in known.items())
-    return Text(f"✗ DISAGREE: {said}", style=f"bold {palette['$warning']}")
+    if len(said) + len(DISAGREE) > width:
+        said = f"{' or '.join(map(str, known.values()))}?"
+    return Text(f"{DISAGREE}{said}", style=f"bold {palette['$warning']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from tui.widgets.pixels import Pixels
 
 VIEWS = ("card", "confusion", "mistakes", "filters")
 LOOK_SECONDS = 1 / 20
+NOTHING_YET = "No digit is tested yet: the first evaluation comes after an epoch."
 BESIDE = 76
 """Columns that two confusions need beside each other."""
 
@@ -55,6 +57,8 @@ class ResultsScreen(ShownScreen):
         self.view = VIEWS[0]
         self.whose = "both"
         self.at = 0
+        self._index: int | None = None
+        """The test digit that is shown: it stays when an evaluation changes the list. None after somebody has moved on."""
         self._digits = digits
         self._fold = fold
         self._runs_dir = runs_dir
@@ -81,6 +85,7 @@ class ResultsScreen(ShownScreen):
                     for engine in self.session.histories:
                         yield Static(TITLES.get(engine, engine), classes=f"name -{engine}")
                         yield Digits("", id=f"big-{engine}")
+                        yield Static("%", classes="percent")
                 yield Static(id="verdict")
                 with Horizontal(id="figures"):
                     yield Static(id="rows")
@@ -130,6 +135,7 @@ class ResultsScreen(ShownScreen):
             self.at,
             self._images_of,
             self._images is None,
+            self.query_one(Gallery).size,
             self.size,
             self.app.theme,
             revisions,
@@ -165,7 +171,8 @@ class ResultsScreen(ShownScreen):
         self.query_one("#rows", Static).update(card(said, palette))
         for digits in self.query(Digits):
             history = self.histories.get(str(digits.id).removeprefix("big-"))
-            digits.update("" if history is None else formatting.percent(history.test_accuracy).replace("–", "-"))
+            accuracy = None if history is None else history.test_accuracy
+            digits.update(formatting.percent(accuracy).replace("–", "-").removesuffix(" %"))
         beside = self.query_one("#beside", Static)
         beside.display = self.size.width >= 160
         if beside.display:
@@ -177,15 +184,18 @@ class ResultsScreen(ShownScreen):
 
     def _show_mistakes(self) -> None:
         lists = mistakes(self.histories)
-        if self.whose not in lists:
-            self.whose = next(iter(lists), "both")
-        self.at = min(self.at, max(len(lists.get(self.whose, [])) - 1, 0))
+        whose = self.whose if self.whose in lists else next(iter(lists), "both")  # till the other one is evaluated, too
+        its = [one.index for one in lists.get(whose, [])]
+        if self._index is not None:
+            self.at = bisect_left(its, self._index)
+        self.at = min(self.at, max(len(its) - 1, 0))
+        self._index = its[self.at] if its else None
         run = next((history for history in self.histories.values() if history.evaluations), None)
         if run is not None and run.run_id != self._images_of:
             self._images_of, self._images, self._no_images = run.run_id, None, "Reading the test digits…"
             self._read_images(run)
         gallery = self.query_one(Gallery)
-        gallery.show(lists, self.whose, self.at, self._images, self._no_images or "Nothing is evaluated yet.")
+        gallery.show(lists, whose, self.at, self._images, self._no_images or ("" if lists else NOTHING_YET))
         if self._images is not None and gallery.shown:
             self._ask(gallery.shown[self.at].index)
 
@@ -198,7 +208,7 @@ class ResultsScreen(ShownScreen):
                 self._looking.resume()
 
     def _show_answers(self) -> None:
-        self.query_one(Gallery).show_answers(self.palette, self.session.histories)
+        self.query_one(Gallery).show_answers(self.palette, self.histories, self.session.histories)
 
     def _look(self) -> None:
         """Take the answers in before the next frame is due."""
@@ -295,17 +305,17 @@ class ResultsScreen(ShownScreen):
 
     def action_show_list(self, whose: str) -> None:
         """The mistakes of "both", or of one engine alone."""
-        self.whose, self.at = whose, 0
+        self.whose, self.at, self._index = whose, 0, None
         self.show(set())
 
     def action_mistake(self, step: int) -> None:
         """The next digit, or the one before."""
-        self.at = max(self.at + int(step), 0)
+        self.at, self._index = max(self.at + int(step), 0), None
         self.show(set())
 
     def on_gallery_chosen(self, event: Gallery.Chosen) -> None:
         """By a click."""
-        self.at = event.at
+        self.at, self._index = event.at, None
         self.show(set())
 
     def action_run(self, step: int) -> None:
@@ -330,7 +340,7 @@ class ResultsScreen(ShownScreen):
         self.app.call_from_thread(self._take_kept, kept)
 
     def _take_kept(self, kept: tuple[Path, dict[str, RunHistory], MachineHistory] | None) -> None:
-        self._kept, self._drawn, self._asked_for, self.at = kept, (), None, 0
+        self._kept, self._drawn, self._asked_for, self.at, self._index = kept, (), None, 0, None
         self.show(set())
 
     def action_copy(self) -> None:

@@ -33,11 +33,20 @@ class Answer(Vertical):
         for digit in range(10):
             yield Line(id=f"bar-{digit}")
 
-    def show(self, probabilities: Sequence[float], source: str, problem: str, colors: Mapping[str, str]) -> None:
-        """The answer and where it comes from, or why there is none."""
-        title, color = TITLES.get(self.engine, self.engine), colors[f"${self.engine}"]
+    def show(
+        self,
+        probabilities: Sequence[float],
+        source: str,
+        problem: str,
+        colors: Mapping[str, str],
+        *,
+        title: str = "",
+        truth: int | None = None,
+    ) -> None:
+        """The answer and where it comes from, or why there is none; marked right or wrong where the truth is known."""
+        title, color = title or TITLES.get(self.engine, self.engine), colors[f"${self.engine}"]
         best = best_of(probabilities)
-        said = f"{title} reads {best}" if best is not None else title
+        said = f"{title} reads {best}{mark(best, truth)}" if best is not None else title
         self.query_one("#reads", Line).say(Text(said, style=f"bold {color}"))
         self.query_one("#source", Line).say(Text(problem or source))
         room = max(self.content_size.width, 12)
@@ -55,3 +64,8 @@ class Answer(Vertical):
 def best_of(probabilities: Sequence[float]) -> int | None:
     """The digit that is read; None without an answer."""
     return max(range(10), key=probabilities.__getitem__) if probabilities else None
+
+
+def mark(read: int, truth: int | None) -> str:
+    """Right or wrong; nothing where the truth is not known."""
+    return "" if truth is None else " ✓" if read == truth else " ✗"

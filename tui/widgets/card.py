@@ -34,7 +34,9 @@ def verdict_line(said: Report, colors: Mapping[str, str]) -> Text:
     winner = next((engine for engine, title in TITLES.items() if said.verdict.startswith(title)), None)
     if winner is not None:
         text.stylize(colors[f"${winner}"])
-    text.append(f"  {said.why}", style="not bold")
+    elif "tie" in said.verdict:
+        text.append(": neither won")
+    text.append(f"\n{said.why}", style="not bold")
     if said.badge:
         text.append(f"\n{said.badge}", style=f"not bold {colors['$warning']}")
     return text
@@ -44,7 +46,7 @@ def confusions(histories: Sequence[RunHistory], colors: Mapping[str, str], besid
     """A matrix for each engine: rows are what the digits were, columns what was read."""
     matrices = [_matrix(history, colors) for history in histories if history.evaluations]
     if not matrices:
-        return Text("Nothing is evaluated yet.")
+        return Text("No digit is tested yet: the first evaluation comes after an epoch.")
     if not beside:
         return Group(*(part for matrix in matrices for part in (matrix, Text(""))))
     both = Table.grid(padding=(0, 4, 0, 0))

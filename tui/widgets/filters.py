@@ -20,7 +20,7 @@ GROUND = 40
 
 
 class Filters(Vertical):
-    """Light is positive, dark is negative; each engine by its own largest weight."""
+    """Ink is positive, paper is negative; each engine by its own largest weight."""
 
     DEFAULT_CSS = "Filters { width: 1fr; height: auto; padding: 0 1; }"
 
@@ -29,8 +29,9 @@ class Filters(Vertical):
         self.engine = engine
 
     def compose(self) -> ComposeResult:
-        """A line, and the tiles."""
+        """Two lines, and the tiles."""
         yield Line(id="heading")
+        yield Line(id="legend")
         yield Pixels(1, 1, id="tiles")
 
     def show(self, kernel: Any, steps: int, problem: str, color: str, rows: int) -> None:
@@ -38,6 +39,9 @@ class Filters(Vertical):
         title = TITLES.get(self.engine, self.engine)
         said = f"{title}: {problem}" if problem else f"{title} after step {steps:,}"
         self.query_one("#heading", Line).say(Text(said, style=f"bold {color}"))
+        ink, paper = ("light", "dark") if self.app.current_theme.dark else ("dark", "light")
+        legend = "" if kernel is None else f"first layer: {ink} +, {paper} -"
+        self.query_one("#legend", Line).say(Text(legend, style="dim"))
         tiles = self.query_one("#tiles", Pixels)
         tiles.display = kernel is not None
         if kernel is not None:

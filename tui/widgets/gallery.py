@@ -16,8 +16,8 @@ from textual.message import Message
 from textual.widget import Widget
 
 from engines.api import TITLES, RunHistory
-from tui.questions import Questions, source
-from tui.widgets.answer import Answer
+from tui.questions import Questions
+from tui.widgets.answer import Answer, mark
 from tui.widgets.line import Line
 from tui.widgets.pixels import Pixels
 
@@ -50,7 +50,10 @@ def mistakes(histories: Mapping[str, RunHistory]) -> dict[str, list[Mistake]]:
 
 
 class Gallery(Widget):
-    """One mistake large, with both engines' bars, and the next ones below where there is room."""
+    """One mistake large, with what each engine read in it when it was tested and reads now, and the next ones below.
+
+    The lists are of the last evaluation, the bars of the living models: while these train, they may know better already.
+    """
 
     class Chosen(Message):
         """Somebody clicked that digit of the list."""
@@ -66,6 +69,8 @@ class Gallery(Widget):
         #one { height: auto; layout: horizontal; }
         #picture-side { width: 30; height: auto; margin: 0 1; }
         #bars { width: 1fr; height: auto; layout: horizontal; }
+        .reader { width: 1fr; height: auto; }
+        .tested { margin: 0 1; }
         #next { margin: 1 1 0 1; }
         #captions { margin: 0 1; }
     }
@@ -85,10 +90,13 @@ class Gallery(Widget):
             with Vertical(id="picture-side"):
                 yield Pixels(SIZE, SIZE, id="picture")
                 yield Line(id="caption")
-                yield Line(id="said")
+                yield Line(id="place")
             with Container(id="bars"):
                 for engine in self._engines:
-                    yield Answer(engine)
+                    with Vertical(classes="reader"):
+                        yield Line(id=f"tested-{engine}", classes="tested")
+                        yield Line(id=f"when-{engine}", classes="tested")
+                        yield Answer(engine)
         yield Pixels(SIZE, SIZE, id="next")
         yield Line(id="captions")
 
@@ -102,12 +110,11 @@ class Gallery(Widget):
             self.query_one(name).display = here
         if not here or known is None:
             self.query_one("#captions").display = True
-            self.query_one("#captions", Line).say(Text(problem or "No mistake."))
+            self.query_one("#captions", Line).say(Text(problem or "No mistake here."))
             return
         self.query_one("#picture", Pixels).show(images[known.index])
         self.query_one("#caption", Line).say(Text(f"test digit {known.index:,}: a {known.label}", style="bold"))
-        said = ", ".join(f"{TITLES.get(engine, engine)} read {read}" for engine, read in known.read.items())
-        self.query_one("#said", Line).say(Text(said))
+        self.query_one("#place", Line).say(Text(f"{at + 1:,} of {len(self.shown):,}", style="dim"))
         self._show_next(images)
 
     def _show_next(self, images: Any) -> None:
@@ -122,14 +129,31 @@ class Gallery(Widget):
             sheet[:, i * (SIZE + GAP) : i * (SIZE + GAP) + SIZE] = images[one.index]
         self.query_one("#next", Pixels).show(sheet)
         captions = [f"{one.index:,}: {one.label}, read {' and '.join(map(str, one.read.values()))}" for one in after]
-        self.query_one("#captions", Line).say(Text("".join(f"{text:{SIZE + GAP}}" for text in captions), style="dim"))
+        self.query_one("#captions", Line).say(
+            Text("".join(f"{text:{SIZE + GAP}}" for text in captions).rstrip(), style="dim")
+        )
 
-    def show_answers(self, colors: Mapping[str, str], histories: Mapping[str, RunHistory]) -> None:
-        """What the models read in the digit now."""
+    def show_answers(
+        self, colors: Mapping[str, str], tested: Mapping[str, RunHistory], asked: Mapping[str, RunHistory]
+    ) -> None:
+        """What each engine read in the digit when the shown run was `tested` last, and what the model that is `asked` reads now."""
+        known = self.shown[self.at] if self.at < len(self.shown) else None
+        if known is None:
+            return
         for panel in self.query(Answer):
-            history = histories[panel.engine]
+            engine, history = panel.engine, asked[panel.engine]
+            title, style = TITLES.get(engine, engine), f"bold {colors[f'${engine}']}"
+            exams = tested[engine].evaluations if engine in tested else []
+            read = known.read.get(engine, known.label)
+            said = f"{title} read {read}{mark(read, known.label)}" if exams else title
+            when = f"when tested, epoch {exams[-1].epoch}" if exams else "not tested yet"
+            self.query_one(f"#tested-{engine}", Line).say(Text(said, style=style))
+            self.query_one(f"#when-{engine}", Line).say(Text(when, style="dim"))
+            answer = self._questions.answer(history)
+            same = bool(exams) and answer is not None and answer.global_step == exams[-1].global_step
             shares = self._questions.shares(history, exact=True)
-            panel.show(shares, source(history), self._questions.problem(history), colors)
+            now = "the same model" if same else self._questions.source(history)
+            panel.show(shares, now, self._questions.problem(history), colors, title="now", truth=known.label)
 
     def on_click(self, event: events.Click) -> None:
         """A digit of those below."""
@@ -138,11 +162,11 @@ class Gallery(Widget):
 
 
 def _heads(lists: Mapping[str, list[Mistake]], whose: str) -> Text:
-    text = Text(" ")
+    text = Text(" Wrong when last tested: " if lists else " ")
     for name, its in lists.items():
         alone = len(lists) > 1
-        title = "both wrong" if name == "both" else f"{'only ' if alone else ''}{TITLES.get(name, name)} wrong"
+        title = "both" if name == "both" else f"{'only ' if alone else ''}{TITLES.get(name, name)}"
         head = f"[{title} {len(its):,}]" if name == whose else f" {title} {len(its):,} "
         text.append(head, style=Style(bold=name == whose, meta={"@click": f"screen.show_list('{name}')"}))
-        text.append("  ")
+        text.append(" ")
     return text

@@ -40,6 +40,8 @@ class Line(Widget):
         if text.cell_len > width:
             text = text.copy()
             text.truncate(width, overflow="ellipsis")
+        if text.style and not text.spans:  # Rich leaves out the style of a text that is nothing but style
+            text = Text.assemble((text.plain, text.style))
         segments = () if y else text.render(self.app.console)
         return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
 

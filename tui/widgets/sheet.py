@@ -28,6 +28,8 @@ class Sheet(Pixels):
         self.down = False
         self.erasing = False
         self._dragged_from: tuple[float, float] | None = None
+        self._fine = False
+        """Whether the terminal has said where the mouse is inside of a cell: then it always does."""
 
     # By keyboard
 
@@ -90,7 +92,8 @@ class Sheet(Pixels):
     def _point(self, event: events.MouseEvent) -> tuple[float, float]:
         """Where on the sheet: finer than a cell where the terminal says so, else the middle of the cell."""
         x, y = event.pointer_x, event.pointer_y
-        if x == int(x) and y == int(y):
+        self._fine = self._fine or x != int(x) or y != int(y)
+        if not self._fine:
             x, y = x + 0.5, y + 0.5
         return x / self.scale, 2 * y / self.scale
 

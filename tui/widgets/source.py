@@ -1,9 +1,11 @@
-"""One section of both engines' code beside each other, coloured by kind of word, and lit where it runs."""
+"""One section of both engines' code, beside each other or one at a time, coloured by kind of word, and lit where it runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import accumulate
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -13,12 +15,15 @@ from textual.highlight import highlight
 from textual.widgets import Static
 
 from engines.api import TITLES, Section
-from tui.code import Pair, breaks, indent_of
+from tui.code import Pair, Piece, columns
 from tui.widgets.line import Line
+
+TITLE = 1
+"""Rows above a section's code."""
 
 
 class SourcePair(Horizontal):
-    """A column for each engine; the taller one gives the height, so the next section begins beside its twin."""
+    """A column for each engine that is shown; twins, section by section and function by function, begin in the same row."""
 
     DEFAULT_CSS = """
     SourcePair {
@@ -37,7 +42,9 @@ class SourcePair(Horizontal):
         self._engines = tuple(engines)
         self._mark = mark
         self._colored = [_colored(section) for section in pair.sections]
-        self._width = 0
+        self._fitted: tuple[object, ...] = ()
+        self._twins = [0]
+        """At which lines of the code the twins begin."""
 
     def compose(self) -> ComposeResult:
         """Title and code of each engine."""
@@ -55,14 +62,39 @@ class SourcePair(Horizontal):
             said = f"{self.pair.title} · {TITLES.get(engine, engine)} · {lines}"
             cell.query_one(Line).say(Text(f"{self._mark} {said}" if runs else said))
 
-    def fit(self, width: int) -> None:
-        """Break lines so that they fit into columns that are so wide together."""
-        room = max(width // len(self._engines) - 4, 10)
-        if room == self._width:
-            return
-        self._width = room
-        for colored, code in zip(self._colored, self.query(".code").results(Static), strict=True):
-            code.update(_broken(colored, room))
+    def fit(self, width: int, shown: Collection[str]) -> bool:
+        """Show those engines in columns that are so wide together; their lines are broken so that they fit.
+
+        Whether that changed anything.
+        """
+        room = max(width // len(shown) - 4, 10)
+        if (room, tuple(shown)) == self._fitted:
+            return False
+        self._fitted = (room, tuple(shown))
+        codes = [section.code if section else "" for section in self.pair.sections]
+        rows = columns(codes, room)
+        together = [max(map(len, row)) for row in rows]
+        for i, (engine, cell) in enumerate(zip(self._engines, self.query(".cell"), strict=True)):
+            cell.display = engine in shown
+            mine = [row[i] for row in rows]
+            heights = together if len(shown) > 1 else list(map(len, mine))
+            if engine in shown:
+                self._twins = [0, *accumulate(height + bool(height) for height in heights)][:-1]
+            cell.query_one(".code", Static).update(_drawn(mine, heights, self._colored[i]))
+        return True
+
+    def twin_at(self, y: int) -> tuple[int, int]:
+        """Which twin is in that row, and how many rows below its beginning; above it is the title."""
+        if y < TITLE:
+            return 0, y - TITLE
+        twin = bisect_right(self._twins, y - TITLE) - 1
+        return twin, y - TITLE - self._twins[twin]
+
+    def offset_of(self, twin: int, rest: int) -> int:
+        """The row of what `twin_at` told; where the twin is shorter now, its last."""
+        begins = self._twins[twin]
+        ends = self._twins[twin + 1] if twin + 1 < len(self._twins) else begins + rest + 1
+        return TITLE + min(begins + rest, max(ends - 1, begins))
 
 
 def _colored(section: Section | None) -> list[Content]:
@@ -70,12 +102,18 @@ def _colored(section: Section | None) -> list[Content]:
     return highlight(section.code, language="python").split("\n", allow_blank=True) if section else []
 
 
-def _broken(lines: Sequence[Content], width: int) -> Content:
-    """Lines that are too long go on below, moved in."""
+def _drawn(rows: Sequence[Sequence[Piece | None]], heights: Sequence[int], colored: Sequence[Content]) -> Content:
+    """The rows below each other, each as high as it has to be, a blank line between them."""
     out: list[Content] = []
-    for line in lines:
-        indent = Content(" " * indent_of(line.plain, width))
-        for i, part in enumerate(breaks(line.plain, width)):
-            cut = line.divide(part)[1]
-            out.append(indent + cut if i else cut)
-    return Content("\n").join(out)
+    for row, height in zip(rows, heights, strict=True):
+        if height:
+            drawn = [_cut(piece, colored) for piece in row]
+            out += [*drawn, *[Content()] * (height - len(row) + 1)]
+    return Content("\n").join(out[:-1])
+
+
+def _cut(piece: Piece | None, colored: Sequence[Content]) -> Content:
+    if piece is None:
+        return Content()
+    part = colored[piece.line].divide((piece.start, piece.end))[1]
+    return Content(" " * piece.indent) + part if piece.indent else part
