@@ -244,14 +244,15 @@ async def test_then_and_now_are_told_apart_and_the_digit_stays(tmp_path: Path, s
         await until(pilot, lambda: phases(app) == ["paused", "paused"])
         await pilot.press("right", "right")
         caption, lists = text_of(app, "#caption"), mistakes(histories)
-        digit = lists["both"][2].index
-        assert f"{digit:,}:" in caption
+        place = int(text_of(app, "#place").split()[0])  # the digit was held through evaluations before the pause, too
+        assert place >= 3
+        assert f"{lists['both'][place - 1].index:,}:" in caption
         earlier = lists["both"][0].index
         evaluations = histories["keras"].evaluations
         left = tuple(one for one in evaluations[-1].mistakes if one[0] != earlier)
         evaluations[-1] = replace(evaluations[-1], mistakes=left)
         evaluations.append(evaluations[-1])
-        await until(pilot, lambda: text_of(app, "#place").startswith("2 of "))
+        await until(pilot, lambda: text_of(app, "#place").startswith(f"{place - 1} of "))
         assert text_of(app, "#caption") == caption
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -89,8 +90,8 @@ def energy_joules(
         return None, "the run has not ended"
     own = gpus_of(history, machine)
     if not own:
-        cpu = history.started.device.startswith("cpu")
-        return None, "a CPU's energy is not measured" if cpu else "the device's energy is not measured"
+        kind = {"cpu": "a CPU's energy is not measured", "cuda": "the GPU's power is not known"}
+        return None, kind.get(re.split("[:,]", history.started.device)[0], "the device's energy is not measured")
     began, indices = history.started.t, {one.index for one in own}
     for one in others:
         beside = one is not history and indices & {other.index for other in gpus_of(one, machine)}
