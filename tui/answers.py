@@ -131,15 +131,17 @@ def presets(specs: Sequence[EngineSpec], names: Sequence[str], *, json_lines: bo
     return 0
 
 
-def code(specs: Sequence[EngineSpec], *, width: int, hyperparameters: bool, json_lines: bool) -> int:
+def code(
+    specs: Sequence[EngineSpec], *, width: int, hyperparameters: bool, json_lines: bool, backend: str = "tensorflow"
+) -> int:
     """Both engines' code side by side, counted; then the reference's hyperparameters. 1 when a library can't be asked."""
     from tui import code as beside
 
-    aligned = beside.read_pairs(ENGINES)
+    aligned = beside.read_pairs(ENGINES, backend)
     if json_lines:
         print(json.dumps(beside.plain(aligned, ENGINES)))
         return 0
-    for line in beside.listing(ENGINES, aligned, width):
+    for line in beside.listing(ENGINES, aligned, width, backend):
         print(line)
     sys.stdout.flush()  # the table takes some seconds: both libraries are imported for it
     return presets(specs, ["reference"], json_lines=False) if hyperparameters else 0

@@ -93,7 +93,7 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
                 row("peak memory", lambda h: _size(h.peak_rss_bytes, "not sampled")),
                 row("peak GPU memory", _gpu_memory),
                 row("energy", lambda h: _energy(h, machine, runs)),
-                row("lines of code", lambda h: lines_of_code(h.engine)),
+                row("lines of code", lambda h: lines_of_code(h)),
             ),
         ),
         (
@@ -183,10 +183,11 @@ def _device(history: RunHistory) -> str:
     )
 
 
-def lines_of_code(engine: str) -> str:
-    """Of the engine's own source, by the rule."""
+def lines_of_code(history: RunHistory) -> str:
+    """Of the source of the engine that ran, by the rule."""
+    backend = history.config.keras_backend if history.config else "tensorflow"
     try:
-        return str(sum(section.lines for section in read_source(engine)))
+        return str(sum(section.lines for section in read_source(history.engine, backend)))
     except (OSError, SyntaxError) as error:
         return f"n/a: {error}"
 

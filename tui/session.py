@@ -38,6 +38,7 @@ from engines.api import (
     WorkerReady,
     WorkerSpawned,
     WorkerUsage,
+    for_backend,
     new_run_id,
     newest_checkpoint,
     pasts,
@@ -61,6 +62,7 @@ class _Wish:
     run_dir: str
     threads: int
     cores: tuple[int, ...]
+    spec: EngineSpec
     past: Past | None = None
 
 
@@ -161,7 +163,9 @@ class Session:
     def warm(self, configs: Mapping[str, TrainConfig]) -> None:
         """Start the workers, so that their frameworks are imported when a run is asked for."""
         for engine, (threads, cores) in self._shares(configs).items():
-            if not self._workers[engine].running:
+            worker = self._workers[engine]
+            if not worker.running:
+                worker.spec = for_backend(worker.spec, configs[engine].keras_backend)
                 self._spawn(engine, threads, cores)
 
     def start(self, configs: Mapping[str, TrainConfig]) -> None:
@@ -220,11 +224,12 @@ class Session:
         for engine, (threads, cores) in self._shares(heat.configs).items():
             worker, place = self._workers[engine], heat.place
             config, past = heat.configs[engine], heat.pasts.get(engine)
-            worker.wish = _Wish(place.run_id, config, place.folder, threads, cores, past)
+            spec = for_backend(worker.spec, config.keras_backend)
+            worker.wish = _Wish(place.run_id, config, place.folder, threads, cores, spec, past)
             if not worker.running:
                 self._spawn(engine, threads, cores)
             elif worker.supervisor is not None and not worker.supervisor.ending:
-                if (worker.supervisor.threads, worker.supervisor.cores) == (threads, cores):
+                if (worker.supervisor.threads, worker.supervisor.cores, worker.spec) == (threads, cores, spec):
                     self._send_run(worker)
                 else:
                     worker.supervisor.end()  # `drain` starts the next worker once this one is gone
@@ -254,7 +259,7 @@ class Session:
         """
         history, worker = self.histories[engine], self._workers[engine]
         if not worker.running and history.failure is None and not self._closing:
-            self.warm({engine: history.config or TrainConfig()})
+            self.warm({engine: history.config or TrainConfig(keras_backend=worker.spec.backend)})
         known = history.running or (history.prediction is not None and history.prediction.probabilities)
         if not checkpoint and not known:
             checkpoint = newest_checkpoint(self._runs_dir, engine)
@@ -354,6 +359,8 @@ class Session:
     def _spawn(self, engine: str, threads: int, cores: tuple[int, ...]) -> None:
         worker = self._workers[engine]
         worker.running = True
+        if worker.wish is not None:
+            worker.spec = worker.wish.spec
         worker.supervisor = supervisor = Supervisor(
             worker.spec, self._on_event, cache_dir=self._cache_dir, cores=cores, threads=threads
         )

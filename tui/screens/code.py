@@ -27,7 +27,9 @@ from engines.api import (
     PresetsError,
     RunHistory,
     TrainConfig,
+    for_backend,
     tabulate,
+    titled,
 )
 from tui import formatting
 from tui.code import read_pairs, total
@@ -66,7 +68,8 @@ class CodeScreen(ShownScreen):
         self._specs = specs
         self._cache_dir = cache_dir
         self._config = config
-        self._pairs = read_pairs(ENGINES)
+        self._backend = self._present_backend()
+        self._pairs = read_pairs(ENGINES, self._backend)
         self._asking_since: float | None = None
         """When both libraries were asked for their hyperparameters; None while nobody is."""
         self._tables: dict[TrainConfig, list[HyperparameterRow]] = {}
@@ -79,15 +82,32 @@ class CodeScreen(ShownScreen):
         yield Line(id="sums")
         with ContentSwitcher(initial="sections", id="switcher"):
             with VerticalScroll(id="sections", can_focus=False):
-                for pair in self._pairs:
-                    yield SourcePair(pair, ENGINES, ">" if self.ascii_only else "▶")
+                yield from self._sections()
             with VerticalScroll(id="hyperparameters", can_focus=False):
                 yield Static(id="table")
+
+    def _sections(self) -> list[SourcePair]:
+        mark, titles = ">" if self.ascii_only else "▶", [titled(engine, self._backend) for engine in ENGINES]
+        return [SourcePair(pair, ENGINES, mark, titles) for pair in self._pairs]
+
+    def _present_backend(self) -> str:
+        """What Keras computes with, or last did; before its first run, by the settings."""
+        ran = self.session.histories["keras"].config if "keras" in self.session.histories else None
+        return (ran or self._config()).keras_backend
+
+    def _read_again(self, backend: str) -> None:
+        """Other code runs."""
+        self._backend, self._pairs = backend, read_pairs(ENGINES, backend)
+        sections = self.query_one("#sections", VerticalScroll)
+        sections.remove_children()
+        sections.mount_all(self._sections())
 
     # Show
 
     def show(self, changed: set[str]) -> None:
         """Where each engine is now, and the table."""
+        if (backend := self._present_backend()) != self._backend:
+            self._read_again(backend)
         self.query_one("#sums", Line).say(self._sums())
         running = self._lit()
         for part in self.query(SourcePair):
@@ -100,7 +120,8 @@ class CodeScreen(ShownScreen):
     def _sums(self) -> Text:
         text = Text(" ")
         for i, engine in enumerate(ENGINES):
-            text.append(f"{TITLES[engine]} {total(self._pairs, i)} lines", style=f"bold {self.palette[f'${engine}']}")
+            said = f"{titled(engine, self._backend)} {total(self._pairs, i)} lines"
+            text.append(said, style=f"bold {self.palette[f'${engine}']}")
             text.append("   ")
         if text.cell_len + len(RULE) <= self.size.width:
             text.append(RULE, style="dim")
@@ -194,7 +215,8 @@ class CodeScreen(ShownScreen):
         """In a thread; the libraries answer in processes of their own."""
         rows, problem = [], ""
         try:
-            rows = tabulate(self._specs, {config.preset: config}, self._cache_dir)[config.preset]
+            specs = [for_backend(spec, config.keras_backend) for spec in self._specs]
+            rows = tabulate(specs, {config.preset: config}, self._cache_dir)[config.preset]
         except PresetsError as error:
             problem = formatting.plain(str(error))
         self.app.call_from_thread(self._take_table, config, rows, problem)
