@@ -23,7 +23,14 @@ from engines.events import (
 RESTART = "Restart starts a new worker."
 LESS_MEMORY = "Free memory, or use a smaller batch size or fewer digits. Restart starts a new worker."
 
-_NO_MEMORY = ("bad_alloc", "cannot allocate memory", "can't allocate memory", "out of memory", "memoryerror", "resource_exhausted")
+_NO_MEMORY = (
+    "bad_alloc",
+    "cannot allocate memory",
+    "can't allocate memory",
+    "out of memory",
+    "memoryerror",
+    "resource_exhausted",
+)
 """How C++, libc, PyTorch, TensorFlow, XLA and Python say that memory ran out."""
 
 _SIGNALS = {

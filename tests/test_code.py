@@ -22,6 +22,8 @@ from tui.screens.code import CodeScreen, hyperparameters, sections_now
 from tui.widgets.line import Line
 from tui.widgets.source import SourcePair
 
+WORKER = Path(str(cli.__file__)).parents[1] / "engines" / "worker"
+
 MODULE = '''"""A docstring
 over two lines."""
 
@@ -87,11 +89,18 @@ def test_both_engines_have_the_same_sections_and_nothing_is_lost() -> None:
     """What is shown is what runs: every line of the files, but for blank ones and the titles."""
     titles = [[section.title for section in read_source(engine)] for engine in ENGINES]
     assert titles[0] == titles[1]
+    for backend in ("jax", "torch"):
+        sections = read_source("keras", backend)
+        assert {section.title for section in sections} == set(titles[0])
+        assert [section.title for section in sections][: len(ORDER)] == list(ORDER)
+        files = [WORKER / f"keras_{name}.py" for name in (f"{backend}_engine", "shared", "augment", "optimizer")]
+        assert sum(section.lines for section in sections) == sum(logical_lines(path.read_text()) for path in files)
+        told = "\n".join(section.code for section in sections)
+        assert all(line in told for line in files[0].read_text().splitlines() if not line.strip().startswith("# "))
     assert titles[0][: len(ORDER)] == list(ORDER)
-    worker = Path(str(cli.__file__)).parents[1] / "engines" / "worker"
     for i, engine in enumerate(ENGINES):
         told = {line for section in read_source(engine) for line in section.code.splitlines()}
-        files = [worker / f"{engine}_{name}.py" for name in ("engine", "augment", "optimizer")]
+        files = [WORKER / f"{engine}_{name}.py" for name in ("engine", "augment", "optimizer")]
         texts = [path.read_text(encoding="utf-8") for path in files]
         missing = {line for text in texts for line in text.splitlines() if line.strip()} - told
         assert {line.strip().removeprefix("# ") for line in missing} <= set(titles[0])

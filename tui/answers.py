@@ -38,6 +38,7 @@ from engines.api import (
     throw_away,
     to_plain,
     to_prune,
+    variant,
 )
 from tui import formatting
 
@@ -224,7 +225,8 @@ def runs(runs_dir: str, chosen: Callable[[Listed], bool], *, last: int, json_lin
             bounds = summary.get("test_interval_95")
             accuracy = formatting.percent(summary.get("test_accuracy")) + formatting.interval(bounds)
             goes_on = ", resumable" if engine in run["resumable"] else ""
-            figures.append(f"{engine} {summary.get('outcome')} {accuracy} ({config.get('preset')}{goes_on})")
+            name = variant(engine, config.get("keras_backend", "tensorflow"))
+            figures.append(f"{name} {summary.get('outcome')} {accuracy} ({config.get('preset')}{goes_on})")
         said = listed(run)
         words = (
             said.dataset,

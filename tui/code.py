@@ -66,9 +66,7 @@ def wrapped(code: str, width: int) -> list[str]:
     return out
 
 
-def listing(
-    engines: Sequence[str], aligned: Sequence[Pair], width: int, backend: str = "tensorflow"
-) -> Iterator[str]:
+def listing(engines: Sequence[str], aligned: Sequence[Pair], width: int, backend: str = "tensorflow") -> Iterator[str]:
     """The code in columns, as `mnist-tui code` prints it."""
     column = max((width - 3 * (len(engines) - 1)) // len(engines), 20)
 

@@ -17,6 +17,7 @@ from engines.api import (
     energy_joules,
     p_text,
     read_source,
+    titled,
     verdict,
 )
 from tui import formatting
@@ -52,7 +53,9 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
         return None
     config, data = runs[0].config, next((h.data for h in runs if h.data), None)
     digits = "" if data is None else "DRAWN DIGITS, not MNIST" if data.dataset == "drawn" else "MNIST"
+    backends = (titled(h.engine, h.config.keras_backend) for h in runs if h.config)
     parts = (
+        *(one for one in backends if one not in TITLES.values()),  # "Keras on JAX": the columns are headed by "Keras"
         digits,
         config.preset,
         f"seed {config.seed}",

@@ -55,7 +55,9 @@ class Engine(Shared):
         with keras.device(self.device):
             digits = (self.train_images, self.train_labels, self.order, self.rates)
             state: State = tuple([variable.value for variable in some] for some in self.changing())  # type: ignore[assignment]  # four
-            for size in set(self.sizes) - set(self.compiled):  # all in the first call, whose seconds count for themselves
+            for size in set(self.sizes) - set(
+                self.compiled
+            ):  # all in the first call, whose seconds count for themselves
                 compiled = jax.jit(partial(self._train_step, size), donate_argnums=0)
                 self.compiled[size] = compiled.lower(state, digits, first).compile()
             said = []
@@ -78,7 +80,9 @@ class Engine(Shared):
             self.optimizer.variables,
         )
 
-    def _train_step(self, size: int, state: State, digits: tuple[Array, ...], step: Array) -> tuple[State, Array, Array]:
+    def _train_step(
+        self, size: int, state: State, digits: tuple[Array, ...], step: Array
+    ) -> tuple[State, Array, Array]:
         """The state after a step on so many digits, the sum of losses and the number of right answers."""
         (parameters, masks, turns, slots), (images, labels, order, rates) = state, digits
         chosen = jax.lax.dynamic_slice(order, (step * self.batch_size,), (size,))

@@ -63,7 +63,9 @@ class Shared:
 
     def state(self) -> Arrays:
         """What training needs beside the weights to go on: the optimizer's slots and the random state."""
-        state = {f"optimizer.{i}": ops.convert_to_numpy(variable) for i, variable in enumerate(self.optimizer.variables)}
+        state = {
+            f"optimizer.{i}": ops.convert_to_numpy(variable) for i, variable in enumerate(self.optimizer.variables)
+        }
         return state | {
             f"random.{i}": ops.convert_to_numpy(variable) for i, variable in enumerate(self.random_variables())
         }
