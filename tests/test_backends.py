@@ -52,6 +52,7 @@ def test_it_keeps_the_contract(
 
 
 @pytest.mark.framework
+@pytest.mark.timeout(900)
 def test_the_numbers_are_tensorflows(work: Work, tmp_path: Path) -> None:
     """Dropout off, a changing learning rate, a last batch that is short: the same losses under each optimizer."""
     images, labels = draw(300, 3, lambda *_: None, lambda: False)
@@ -72,7 +73,8 @@ def test_the_numbers_are_tensorflows(work: Work, tmp_path: Path) -> None:
             said[engine].append([start.loss, epoch.train_loss, test.loss])
         ready = worker.of(WorkerReady)[0]
         assert f" on {OWN[engine]} " in ready.framework
-        _goes_on_as_if_nothing_had_happened(worker, tmp_path)
+        if engine in HERE:
+            _goes_on_as_if_nothing_had_happened(worker, tmp_path)
         worker.finish()
     for engine in HERE:
         assert said[engine] == [pytest.approx(losses, abs=2e-5) for losses in said["keras"]]
