@@ -95,8 +95,8 @@ def test_both_engines_have_the_same_sections_and_nothing_is_lost() -> None:
         assert [section.title for section in sections][: len(ORDER)] == list(ORDER)
         files = [WORKER / f"keras_{name}.py" for name in (f"{backend}_engine", "shared", "augment", "optimizer")]
         assert sum(section.lines for section in sections) == sum(logical_lines(path.read_text()) for path in files)
-        told = "\n".join(section.code for section in sections)
-        assert all(line in told for line in files[0].read_text().splitlines() if not line.strip().startswith("# "))
+        shown = "\n".join(section.code for section in sections)
+        assert all(line in shown for line in files[0].read_text().splitlines() if not line.strip().startswith("# "))
     assert titles[0][: len(ORDER)] == list(ORDER)
     for i, engine in enumerate(ENGINES):
         told = {line for section in read_source(engine) for line in section.code.splitlines()}
