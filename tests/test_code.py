@@ -181,6 +181,21 @@ async def test_the_table_asks_neither_while_a_run_is_under_way(tmp_path: Path, s
         await until(pilot, lambda: "Not while a run is under way" in text_of(app, "#table"))
 
 
+async def test_what_is_shown_follows_the_backend(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and "Keras " in text_of(app, "#sums"))
+        assert "Keras on" not in text_of(app, "#sums")
+        app.settings["keras_backend"] = "jax"
+        await until(pilot, lambda: "Keras on JAX" in text_of(app, "#sums"))
+
+        def shown() -> str:
+            return "".join(str(code.render()) for code in app.screen.query(".cell.-keras .code").results(Static))
+
+        await until(pilot, lambda: "jax.grad(" in shown() and "GradientTape" not in shown())
+
+
 async def test_libraries_that_can_not_be_asked_say_why(tmp_path: Path, small_mnist: Path) -> None:
     """The scripted engine has no hyperparameters to tell."""
     async with opened(tmp_path, small_mnist) as (app, pilot):

@@ -95,6 +95,10 @@ class CodeScreen(ShownScreen):
         ran = self.session.histories["keras"].config if "keras" in self.session.histories else None
         return (ran or self._config()).keras_backend
 
+    def _parts(self) -> list[SourcePair]:
+        """The sections on the screen, once they have their columns."""
+        return [part for part in self.query(SourcePair) if len(part.query(".code")) == len(ENGINES)]
+
     def _read_again(self, backend: str) -> None:
         """Other code runs."""
         self._backend, self._pairs = backend, read_pairs(ENGINES, backend)
@@ -110,7 +114,7 @@ class CodeScreen(ShownScreen):
             self._read_again(backend)
         self.query_one("#sums", Line).say(self._sums())
         running = self._lit()
-        for part in self.query(SourcePair):
+        for part in self._parts():
             part.fit(self.size.width - 1)  # beside the scroll bar
             part.light({engine for engine, titles in running.items() if part.pair.title in titles})
         if self.follows:
@@ -133,7 +137,7 @@ class CodeScreen(ShownScreen):
         return {engine: sections_now(history, now) for engine, history in self.session.histories.items()}
 
     def _follow(self, running: Mapping[str, set[str]]) -> None:
-        lit = [part for part in self.query(SourcePair) if any(part.pair.title in titles for titles in running.values())]
+        lit = [part for part in self._parts() if any(part.pair.title in titles for titles in running.values())]
         if lit:
             self._go_to(lit[0])
 
@@ -161,7 +165,7 @@ class CodeScreen(ShownScreen):
     def action_section(self, step: int) -> None:
         """To the beginning of the next section, or of one before."""
         self.follows = False
-        at, parts = self.query_one("#sections").scroll_offset.y, list(self.query(SourcePair))
+        at, parts = self.query_one("#sections").scroll_offset.y, self._parts()
         if step > 0:
             ahead = [part for part in parts if part.virtual_region.y > at]
         else:
