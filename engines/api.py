@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engines import paths
 from engines.config import (
+    BACKENDS,
     ENGINES,
     FRAMEWORKS,
     PRESETS,
@@ -18,6 +19,8 @@ from engines.config import (
     is_device,
     parse,
     problem,
+    titled,
+    variant,
 )
 from engines.events import (
     Command,
@@ -45,7 +48,7 @@ from engines.events import (
 from engines.monitors.limits import split_cores, usable_core_ids
 from engines.monitors.sampler import Sample, Sampler, gpu_share
 from engines.protocol import encode, to_plain
-from engines.registry import engine_spec
+from engines.registry import engine_spec, for_backend
 from engines.runs.comparison import (
     CLEAR_SECONDS,
     Series,
@@ -164,6 +167,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "BACKENDS",
     "BUILDING",
     "CANT_MATCH",
     "CLEAR_SECONDS",
@@ -247,6 +251,7 @@ __all__ = [
     "engine_spec",
     "events_file",
     "find_digits",
+    "for_backend",
     "from_settings",
     "gpu_share",
     "gpus_of",
@@ -276,9 +281,11 @@ __all__ = [
     "split_cores",
     "tabulate",
     "throw_away",
+    "titled",
     "to_plain",
     "to_prune",
     "usable_core_ids",
+    "variant",
     "verdict",
     "write_about",
     "write_onnx",

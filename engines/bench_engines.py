@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.config import from_settings
+from engines.config import from_settings, variant
 from engines.events import EvalCompleted, Event, RunFailed, RunFinished, TrainProgress, WorkerExited
 from engines.measurement import BenchError, Measurement
 from engines.monitors.limits import split_cores, usable_core_ids
@@ -85,7 +85,7 @@ class Plain:
     def __init__(self, spec: EngineSpec, cores: Sequence[int], cache_dir: Path, data_dir: str) -> None:
         self._spec = spec
         threads = str(len(cores))  # what OpenMP finds by itself where cores can be assigned
-        environment = {"MNIST_TUI_CACHE_DIR": str(cache_dir), "KERAS_BACKEND": "tensorflow", "OMP_NUM_THREADS": threads}
+        environment = {"MNIST_TUI_CACHE_DIR": str(cache_dir), "KERAS_BACKEND": spec.backend, "OMP_NUM_THREADS": threads}
         self._process = subprocess.Popen(
             [spec.python, str(_WORKER), "--plain", spec.name, str(TRAIN_DIGITS), str(TEST_DIGITS), data_dir],
             stdin=subprocess.PIPE,
@@ -130,7 +130,7 @@ def engines(specs: Sequence[EngineSpec], repeats: int, cache_dir: Path, data_dir
     for count in sorted({1, min(2, len(cores)), len(cores)}):
         for spec in specs:
             alone = ratios([spec], [cores[:count]], repeats, cache_dir, data_dir)[spec.name]
-            budget = BUDGETS.get(spec.name, "") if count == len(cores) else ""
+            budget = BUDGETS.get(variant(spec.name, spec.backend), "") if count == len(cores) else ""
             yield from rows(spec, f"{count} core{'s' * (count > 1)}", alone, budget)
     if len(specs) > 1:
         raced = ratios(specs, split_cores(cores, len(specs)), repeats, cache_dir, data_dir)

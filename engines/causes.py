@@ -23,8 +23,15 @@ from engines.events import (
 RESTART = "Restart starts a new worker."
 LESS_MEMORY = "Free memory, or use a smaller batch size or fewer digits. Restart starts a new worker."
 
-_NO_MEMORY = ("bad_alloc", "cannot allocate memory", "can't allocate memory", "out of memory", "memoryerror")
-"""How C++, libc, PyTorch, TensorFlow and Python say that memory ran out."""
+_NO_MEMORY = (
+    "bad_alloc",
+    "cannot allocate memory",
+    "can't allocate memory",
+    "out of memory",
+    "memoryerror",
+    "resource_exhausted",
+)
+"""How C++, libc, PyTorch, TensorFlow, XLA and Python say that memory ran out."""
 
 _SIGNALS = {
     "SIGILL": "It needs instructions that this CPU lacks: install a build of the framework for an older CPU.",

@@ -16,6 +16,9 @@ ENGINES = ("pytorch", "keras")
 TITLES = {"pytorch": "PyTorch", "keras": "Keras"}
 """How each engine is written on a screen."""
 
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+"""What Keras can compute with, and how that is written on a screen."""
+
 FRAMEWORKS = {"both": ENGINES, **{name: (name,) for name in ENGINES}}
 """What one can choose to train, and which engines that means."""
 
@@ -40,6 +43,9 @@ class TrainConfig:
     )
     pytorch_device: str = _setting("", "PyTorch's device, where it is to have another")
     keras_device: str = _setting("", "Keras' device, where it is to have another")
+    keras_backend: str = _setting(
+        "tensorflow", "what Keras computes with: its TensorFlow, JAX or PyTorch backend", choices=tuple(BACKENDS)
+    )
     epochs: int = _setting(12, "passes over the training digits", minimum=1, maximum=10_000)
     batch_size: int = _setting(128, "digits per step", minimum=1, maximum=60_000)
     optimizer: str = _setting("adadelta", "the update rule", choices=("adadelta", "sgd", "adam", "adamw"))
@@ -147,6 +153,17 @@ def from_settings(settings: dict[str, Any]) -> TrainConfig:
     for name, reason in problems(config):
         raise ConfigError(f"{name} {reason}.")
     return config
+
+
+def variant(engine: str, backend: str) -> str:
+    """The engine's own name, or "keras-jax" for Keras on another backend than TensorFlow: in files, folders and tables."""
+    return engine if engine != "keras" or backend == "tensorflow" else f"{engine}-{backend}"
+
+
+def titled(engine: str, backend: str) -> str:
+    """The engine as it is written on a screen where its backend must not be left open: "Keras on JAX"."""
+    title = TITLES.get(engine, engine)
+    return title if variant(engine, backend) == engine else f"{title} on {BACKENDS.get(backend, backend)}"
 
 
 DEVICES = ("device", "pytorch_device", "keras_device")

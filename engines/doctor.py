@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines.config import variant
 from engines.data.digits import DataError
 from engines.data.sources import find_digits, named_places
 from engines.events import Event, RunFailed, WorkerExited
@@ -76,7 +77,7 @@ def engine_findings(spec: EngineSpec, cache_dir: Path, timeout: float = PROBE_SE
         return [Finding(said.subject, said.state, f"{said.text} {where}", said.fix)]
     found = [Finding(spec.title, "ok", f"{said['framework']}, imported in {said['import_seconds']:.1f} s {where}")]
     found += judge(spec, said)
-    if spec.name == "keras":
+    if spec.name == "keras" and spec.backend == "tensorflow":
         xla = _ask(spec, cache_dir, "yes", timeout)
         text = "ends the process" if isinstance(xla, Finding) else str(xla.get("xla"))
         found.append(Finding("XLA", "note", f"{text}; it is not used, for on a CPU it is slower"))
@@ -103,7 +104,7 @@ def judge(spec: EngineSpec, said: Mapping[str, Any]) -> list[Finding]:
         cpu_lost = device["id"] == "cpu" and not device["usable"]
         state = "ok" if device["usable"] else "bad" if cpu_lost or "capability" in device else "note"
         reason = f": {device['reason']}" if device["reason"] else ""
-        fix = "" if state != "bad" else f"mnist-tui setup {'--cpu' if cpu_lost else '--gpu'} --framework {spec.name}"
+        fix = "" if state != "bad" else _setup(spec, "--cpu" if cpu_lost else "--gpu")
         found.append(Finding(f"{spec.title} device", state, " ".join(words) + reason, fix))
     return found
 
@@ -131,7 +132,7 @@ def _ask(spec: EngineSpec, cache_dir: Path, xla: str, timeout: float) -> dict[st
             supervisor.kill()
         thread.join()
         if not in_time:
-            command = f"{spec.python} -X importtime -c 'import {'torch' if spec.name == 'pytorch' else 'tensorflow'}'"
+            command = f"{spec.python} -X importtime -c 'import {'torch' if spec.name == 'pytorch' else spec.backend}'"
             return Finding(spec.title, "bad", f"did not answer within {timeout:.0f} s", command)
         if failures:
             return Finding(spec.title, "bad", failures[0].message, failures[0].hint)
@@ -140,9 +141,14 @@ def _ask(spec: EngineSpec, cache_dir: Path, xla: str, timeout: float) -> dict[st
         except (OSError, ValueError):
             how = exits[0].signal or f"code {exits[0].returncode}"
             last = f": {exits[0].log_tail[-1]}" if exits[0].log_tail else ""
-            install = f"mnist-tui setup --framework {spec.name}"
-            return Finding(spec.title, "bad", f"its worker ended by {how} without an answer{last}", install)
+            return Finding(spec.title, "bad", f"its worker ended by {how} without an answer{last}", _setup(spec))
         return dict(said)
+
+
+def _setup(spec: EngineSpec, kind: str = "") -> str:
+    """The command that makes this engine an environment."""
+    backend = f"--keras-backend {spec.backend}" if variant(spec.name, spec.backend) != spec.name else ""
+    return " ".join(filter(None, ("mnist-tui setup", kind, f"--framework {spec.name}", backend)))
 
 
 # The machine

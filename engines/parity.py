@@ -37,7 +37,7 @@ class Row:
     """One comparison."""
 
     part: str
-    """Of the proof: "Same question", "Same model", "Same answers", "Same step", "Same epoch"."""
+    """Of the proof: "Asked", "Same question", "Same model", "Same answers", "Same step", "Same epoch"."""
     what: str
     value: str
     bar: str
@@ -114,7 +114,9 @@ def compare(a: dict[str, Any], b: dict[str, Any]) -> list[Row]:
     """The rows of the proof, from two answer sheets as the exam writes them."""
     import numpy as np
 
+    asked = [str(sheet["framework"]) for sheet in (a, b) if "framework" in sheet]
     rows = [
+        *(Row("Asked", framework, "", "", True) for framework in asked),
         _equal("Same question", "digits SHA-256", a["digits_sha256"], b["digits_sha256"]),
         _equal("Same question", "batch order SHA-256", a["order_sha256"], b["order_sha256"]),
     ]

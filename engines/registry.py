@@ -8,40 +8,54 @@ import sys
 from pathlib import Path
 
 from engines import paths
-from engines.config import TITLES
+from engines.config import TITLES, variant
 from engines.supervisor import EngineSpec
 
 
-def engine_spec(name: str, python: str = "") -> EngineSpec:
-    """The engine `name`; `python` is what the command line says of its interpreter, empty for nothing."""
-    chosen, source = _interpreter(name, python)
+def engine_spec(name: str, python: str = "", backend: str = "tensorflow") -> EngineSpec:
+    """The engine `name`; `python` is what the command line says of its interpreter, empty for nothing; `backend` is Keras'."""
+    chosen, source = _interpreter(name, python, backend)
     return EngineSpec(
         name=name,
         title=TITLES[name],
-        module=f"engines.worker.{name}_engine",
+        module=f"engines.worker.{variant(name, backend).replace('-', '_')}_engine",
         python=chosen,
         python_from=source,
+        backend=backend,
     )
 
 
-def _interpreter(name: str, python: str) -> tuple[str, str]:
+def for_backend(spec: EngineSpec, backend: str) -> EngineSpec:
+    """The same engine where Keras is to compute with `backend`; an interpreter that the command line names stays."""
+    if spec.name != "keras" or spec.backend == backend:
+        return spec
+    named = spec.python if spec.python_from == _flag(spec.name) else ""
+    return engine_spec(spec.name, named, backend)
+
+
+def _flag(name: str) -> str:
+    return f"--{name}-python"
+
+
+def _interpreter(name: str, python: str, backend: str) -> tuple[str, str]:
     """Flag, then environment, then config.toml, then what `mnist-tui setup` made, then the app's own."""
     variable = f"MNIST_TUI_{name.upper()}_PYTHON"
     if python:
-        return _resolved(python), f"--{name}-python"
+        return _resolved(python), _flag(name)
     if os.environ.get(variable):
         return _resolved(os.environ[variable]), variable
     configured = paths.settings().get(f"{name}_python")
     if isinstance(configured, str) and configured:
         return _resolved(configured), str(paths.config_file())
-    managed = managed_python(name)
-    if managed.exists() and stamp_of(name).exists():
+    place = variant(name, backend)
+    managed = managed_python(place)
+    if managed.exists() and stamp_of(place).exists():
         return str(managed), "made by mnist-tui setup"
     return sys.executable, "the app's own interpreter"
 
 
 def managed_python(name: str) -> Path:
-    """Where `mnist-tui setup` puts that engine's interpreter."""
+    """Where `mnist-tui setup` puts the interpreter of that engine, or of that variant of it."""
     return paths.data_dir() / "envs" / name / "bin" / "python"
 
 

@@ -16,9 +16,17 @@ from engines.registry import managed_python, stamp_of
 PACKAGES = {
     "pytorch": {"cpu": ("torch", "torchvision", "numpy"), "gpu": ("torch", "torchvision", "numpy")},
     "keras": {"cpu": ("tensorflow", "keras", "numpy"), "gpu": ("tensorflow[and-cuda]", "keras", "numpy")},
+    "keras-jax": {"cpu": ("jax", "keras", "numpy"), "gpu": ("jax[cuda12]", "keras", "numpy")},
+    "keras-torch": {"cpu": ("torch", "keras", "numpy"), "gpu": ("torch", "keras", "numpy")},
 }
+"""By engine, or variant of Keras, and kind."""
 
-IMPORTS = {"pytorch": ("torch", "torchvision"), "keras": ("tensorflow", "keras")}
+IMPORTS = {
+    "pytorch": ("torch", "torchvision"),
+    "keras": ("tensorflow", "keras"),
+    "keras-jax": ("jax", "keras"),
+    "keras-torch": ("torch", "keras"),
+}
 
 
 class SetupError(Exception):
@@ -26,7 +34,7 @@ class SetupError(Exception):
 
 
 def plan(engine: str, kind: str) -> list[list[str]]:
-    """The commands that make the engine's environment; `kind` is "cpu" or "gpu"."""
+    """The commands that make the environment of an engine, or of a variant such as "keras-jax"; `kind` is "cpu" or "gpu"."""
     python = managed_python(engine)
     folder, packages = str(python.parents[1]), PACKAGES[engine][kind]
     uv = shutil.which("uv")
@@ -67,4 +75,6 @@ def build(engine: str, kind: str, say: Callable[[str], None]) -> Path:
 
 def _check(engine: str) -> list[str]:
     """Whether what was installed imports at all."""
-    return [str(managed_python(engine)), "-c", f"import {', '.join(IMPORTS[engine])}"]
+    backend = engine.partition("-")[2] or "tensorflow"
+    code = f"import os; os.environ['KERAS_BACKEND'] = '{backend}'; import {', '.join(IMPORTS[engine])}"
+    return [str(managed_python(engine)), "-c", code]

@@ -13,6 +13,8 @@ import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.config import variant
+
 RULE = "logical lines, without blank lines, comments and docstrings"
 SETUP = "Setup"
 """What stands before the first title: the imports, and how an engine is made."""
@@ -20,6 +22,8 @@ ORDER = (SETUP, "Data", "Model", "Optimizer", "Train", "Evaluate", "Predict")
 """In which sections are told; any others follow."""
 BESIDE = {"augment": "Data", "optimizer": "Optimizer"}
 """What each engine has in a file of its own beside the engine's, and to which section it belongs."""
+SHARED = {"keras-jax": "keras_shared.py", "keras-torch": "keras_shared.py"}
+"""What Keras' engines on other backends share is told with them, section by section."""
 _TITLE = re.compile(r"(?: {4})?# ([A-Z][\w' ]{2,24})")
 _WORKER = Path(__file__).parent / "worker"
 
@@ -34,13 +38,23 @@ class Section:
     """Of code, by the rule."""
 
 
-def read_source(engine: str) -> list[Section]:
+def read_source(engine: str, backend: str = "tensorflow") -> list[Section]:
     """The sections of the file that the engine's worker runs, with what it alone imports from beside it. Raises OSError."""
-    sections = sections_of((_WORKER / f"{engine}_engine.py").read_text(encoding="utf-8"))
+    name = variant(engine, backend)
+    sections = sections_of((_WORKER / f"{name.replace('-', '_')}_engine.py").read_text(encoding="utf-8"))
+    if name in SHARED:
+        shared = {one.title: one for one in sections_of((_WORKER / SHARED[name]).read_text(encoding="utf-8"))}
+        own = {one.title: one for one in sections}
+        titles = sorted({**own, **shared}, key=lambda title: ORDER.index(title) if title in ORDER else len(ORDER))
+        sections = [
+            _joined(own[title], _told(SHARED[name], shared[title])) if title in own and title in shared
+            else own.get(title) or shared[title]
+            for title in titles
+        ]  # fmt: skip
     for kind, title in BESIDE.items():
         path = _WORKER / f"{engine}_{kind}.py"
         text = path.read_text(encoding="utf-8")
-        more = Section(title, f"# {path.name}\n\n{text.strip()}", logical_lines(text))
+        more = _told(path.name, Section(title, text.strip(), logical_lines(text)))
         sections = [_joined(one, more) if one.title == title else one for one in sections]
     return sections
 
@@ -84,6 +98,11 @@ def _starts(text: str) -> set[int]:
         elif token.type not in nothing and not first:
             first = token.start[0]
     return starts - bare
+
+
+def _told(file: str, section: Section) -> Section:
+    """The section with the name of the file that it is from."""
+    return Section(section.title, f"# {file}\n\n{section.code}", section.lines)
 
 
 def _joined(one: Section, more: Section) -> Section:

@@ -69,6 +69,8 @@ class EngineSpec(Value):
     """The interpreter."""
     python_from: str = "the app's own interpreter"
     """Why that interpreter, for people."""
+    backend: str = "tensorflow"
+    """What Keras computes with; no other engine minds."""
 
 
 class Supervisor:
@@ -224,7 +226,8 @@ class Supervisor:
             TF_FORCE_GPU_ALLOW_GROWTH="true",
             MNIST_TUI_GPUS=by_free_memory(),
             CUDA_DEVICE_ORDER="PCI_BUS_ID",  # so that cuda:0 is GPU 0 of the usage pane too
-            KERAS_BACKEND="tensorflow",
+            XLA_PYTHON_CLIENT_PREALLOCATE="false",  # or JAX takes most of a GPU that the other engine trains on, too
+            KERAS_BACKEND=self.spec.backend,
             # Keep freed activations: glibc otherwise returns them to the kernel and faults them in again at every step.
             MALLOC_MMAP_THRESHOLD_="33554432",
             MALLOC_TRIM_THRESHOLD_="1073741824",

@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 
 from engines import paths
-from engines.api import EngineSpec, Event, Supervisor, TrainConfig, engine_spec, from_settings
+from engines.api import EngineSpec, Event, Supervisor, TrainConfig, engine_spec, for_backend, from_settings
 from engines.data.drawn import draw
 
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
+JAX_PYTHON = os.environ.get("MNIST_TUI_JAX_PYTHON", "")
+"""An interpreter that has Keras and JAX, where the tests' own has no JAX."""
 REAL_MNIST = os.environ.get("MNIST_TUI_DATA", "")
 
 
@@ -70,8 +72,11 @@ def scripted_spec(name: str = "pytorch") -> EngineSpec:
 
 
 def spec_of(engine: str) -> EngineSpec:
-    """A real engine, or the scripted one."""
-    return scripted_spec() if engine == "scripted" else engine_spec(engine)
+    """A real engine, "keras-jax" or "keras-torch", or the scripted one."""
+    if engine == "scripted":
+        return scripted_spec()
+    name, _, backend = engine.partition("-")
+    return for_backend(engine_spec(name, JAX_PYTHON if backend == "jax" else ""), backend or "tensorflow")
 
 
 class Worked:

@@ -23,6 +23,8 @@ from tui.screens.code import CodeScreen, hyperparameters, sections_now
 from tui.widgets.line import Line
 from tui.widgets.source import SourcePair
 
+WORKER = Path(str(cli.__file__)).parents[1] / "engines" / "worker"
+
 MODULE = '''"""A docstring
 over two lines."""
 
@@ -88,11 +90,18 @@ def test_both_engines_have_the_same_sections_and_nothing_is_lost() -> None:
     """What is shown is what runs: every line of the files, but for blank ones and the titles."""
     titles = [[section.title for section in read_source(engine)] for engine in ENGINES]
     assert titles[0] == titles[1]
+    for backend in ("jax", "torch"):
+        sections = read_source("keras", backend)
+        assert {section.title for section in sections} == set(titles[0])
+        assert [section.title for section in sections][: len(ORDER)] == list(ORDER)
+        files = [WORKER / f"keras_{name}.py" for name in (f"{backend}_engine", "shared", "augment", "optimizer")]
+        assert sum(section.lines for section in sections) == sum(logical_lines(path.read_text()) for path in files)
+        shown = "\n".join(section.code for section in sections)
+        assert all(line in shown for line in files[0].read_text().splitlines() if not line.strip().startswith("# "))
     assert titles[0][: len(ORDER)] == list(ORDER)
-    worker = Path(str(cli.__file__)).parents[1] / "engines" / "worker"
     for i, engine in enumerate(ENGINES):
         told = {line for section in read_source(engine) for line in section.code.splitlines()}
-        files = [worker / f"{engine}_{name}.py" for name in ("engine", "augment", "optimizer")]
+        files = [WORKER / f"{engine}_{name}.py" for name in ("engine", "augment", "optimizer")]
         texts = [path.read_text(encoding="utf-8") for path in files]
         missing = {line for text in texts for line in text.splitlines() if line.strip()} - told
         assert {line.strip().removeprefix("# ") for line in missing} <= set(titles[0])
@@ -264,6 +273,21 @@ async def test_the_table_asks_neither_while_a_run_is_under_way(tmp_path: Path, s
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and len(_lit(app.screen)) >= 2)
         await pilot.press("h")
         await until(pilot, lambda: "Not while a run is under way" in text_of(app, "#table"))
+
+
+async def test_what_is_shown_follows_the_backend(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and "Keras " in text_of(app, "#sums"))
+        assert "Keras on" not in text_of(app, "#sums")
+        app.settings["keras_backend"] = "jax"
+        await until(pilot, lambda: "Keras on JAX" in text_of(app, "#sums"))
+
+        def shown() -> str:
+            return "".join(str(code.render()) for code in app.screen.query(".cell.-keras .code").results(Static))
+
+        await until(pilot, lambda: "jax.grad(" in shown() and "GradientTape" not in shown())
 
 
 async def test_libraries_that_can_not_be_asked_say_why(tmp_path: Path, small_mnist: Path) -> None:

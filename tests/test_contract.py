@@ -243,7 +243,7 @@ def test_missing_data_fails_with_a_hint(work: Work, tmp_path: Path) -> None:
 
 @pytest.mark.fault("workers", "a framework that is missing")
 @pytest.mark.framework
-@pytest.mark.parametrize("engine", ["pytorch", "keras"])
+@pytest.mark.parametrize("engine", ["pytorch", "keras", "keras-jax"])
 def test_a_worker_says_what_is_missing(engine: str, work: Work, tmp_path: Path) -> None:
     """An interpreter without the framework: the failure names what to install, and where."""
     import dataclasses
@@ -261,7 +261,8 @@ def test_a_worker_says_what_is_missing(engine: str, work: Work, tmp_path: Path) 
     worker.start(from_settings({"epochs": 1}))
     failed = worker.wait_for(RunFailed)
     assert failed.kind == "missing-framework"
-    assert {"pytorch": "torch", "keras": "keras"}[engine] in failed.message
+    assert {"pytorch": "torch", "keras": "keras", "keras-jax": "jax"}[engine] in failed.message
+    assert engine != "keras-jax" or failed.hint.endswith("pip install jax keras")
     assert str(python) in failed.hint
     worker.thread.join(10)
     assert violations(worker.events) == []

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras"}
+FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras", "jax"}
 
 
 def modules_after(code: str) -> set[str]:

@@ -32,6 +32,18 @@ def test_each_framework_has_its_own_cuda(capsys: pytest.CaptureFixture[str]) -> 
     assert len({line.split("envs/")[1].split("/")[0] for line in lines}) == 2
 
 
+def test_keras_on_another_backend_has_an_environment_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["setup", "--framework", "keras", "--keras-backend", "jax", "--gpu", "--dry-run"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "install" in line]
+    assert "jax[cuda12] keras" in line
+    assert "tensorflow" not in line
+    managed_python("keras-jax").parent.mkdir(parents=True)
+    managed_python("keras-jax").symlink_to(sys.executable)
+    stamp_of("keras-jax").write_text("gpu\n")
+    assert engine_spec("keras", backend="jax").python == str(managed_python("keras-jax"))
+    assert engine_spec("keras").python == engine_spec("keras", backend="torch").python == sys.executable
+
+
 def test_a_half_made_environment_is_nobodys(half_made: Path) -> None:
     assert engine_spec("pytorch").python == sys.executable
     stamp_of("pytorch").write_text("cpu\n")

@@ -38,6 +38,7 @@ from engines.api import (
     throw_away,
     to_plain,
     to_prune,
+    variant,
 )
 from tui import formatting
 
@@ -131,15 +132,17 @@ def presets(specs: Sequence[EngineSpec], names: Sequence[str], *, json_lines: bo
     return 0
 
 
-def code(specs: Sequence[EngineSpec], *, width: int, hyperparameters: bool, json_lines: bool) -> int:
+def code(
+    specs: Sequence[EngineSpec], *, width: int, hyperparameters: bool, json_lines: bool, backend: str = "tensorflow"
+) -> int:
     """Both engines' code side by side, counted; then the reference's hyperparameters. 1 when a library can't be asked."""
     from tui import code as beside
 
-    aligned = beside.read_pairs(ENGINES)
+    aligned = beside.read_pairs(ENGINES, backend)
     if json_lines:
         print(json.dumps(beside.plain(aligned, ENGINES)))
         return 0
-    for line in beside.listing(ENGINES, aligned, width):
+    for line in beside.listing(ENGINES, aligned, width, backend):
         print(line)
     sys.stdout.flush()  # the table takes some seconds: both libraries are imported for it
     return presets(specs, ["reference"], json_lines=False) if hyperparameters else 0
@@ -222,7 +225,8 @@ def runs(runs_dir: str, chosen: Callable[[Listed], bool], *, last: int, json_lin
             bounds = summary.get("test_interval_95")
             accuracy = formatting.percent(summary.get("test_accuracy")) + formatting.interval(bounds)
             goes_on = ", resumable" if engine in run["resumable"] else ""
-            figures.append(f"{engine} {summary.get('outcome')} {accuracy} ({config.get('preset')}{goes_on})")
+            name = variant(engine, config.get("keras_backend", "tensorflow"))
+            figures.append(f"{name} {summary.get('outcome')} {accuracy} ({config.get('preset')}{goes_on})")
         said = listed(run)
         words = (
             said.dataset,

@@ -32,6 +32,7 @@ from engines.api import (
     Event,
     ResumeError,
     TrainConfig,
+    for_backend,
     from_settings,
     list_runs,
     listed,
@@ -456,7 +457,9 @@ class MnistApp(App[None]):
         """The proof."""
         from tui.screens.parity import ParityScreen
 
-        self.push_screen(ParityScreen(self._specs, self._cache_dir, self.settings))
+        backend = str(self.settings.get("keras_backend", "tensorflow"))
+        specs = [for_backend(spec, backend) for spec in self._specs]
+        self.push_screen(ParityScreen(specs, self._cache_dir, self.settings))
 
     def action_settings(self) -> None:
         """The form."""

@@ -196,6 +196,7 @@ def _doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
     parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which to look at (both)")
     known.pythons(parser)
+    known.backend(parser)
     parser.add_argument("--data-dir", metavar="DIR", default="")
 
 
@@ -212,6 +213,7 @@ def _parity_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", choices=("auto", "mnist", "drawn"), default="auto")
     parser.add_argument("--data-dir", metavar="DIR", default="")
     known.pythons(parser)
+    known.backend(parser)
 
 
 def _run_parity(options: argparse.Namespace) -> int:
@@ -238,6 +240,7 @@ def _bench_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which engines (both)")
     parser.add_argument("--data-dir", metavar="DIR", default="")
     known.pythons(parser)
+    known.backend(parser)
 
 
 def _run_bench(options: argparse.Namespace) -> int:
@@ -259,6 +262,7 @@ def _presets_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which libraries to ask (both)")
     known.pythons(parser)
+    known.backend(parser)
 
 
 def _run_presets(options: argparse.Namespace) -> int:
@@ -278,6 +282,7 @@ def _code_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-hyperparameters", action="store_true", help="the code alone, at once")
     parser.add_argument("--json", action="store_true", help="sections and counts as JSON")
     known.pythons(parser)
+    known.backend(parser)
 
 
 def _run_code(options: argparse.Namespace) -> int:
@@ -288,7 +293,11 @@ def _run_code(options: argparse.Namespace) -> int:
     options.framework = "both"
     width = options.width or shutil.get_terminal_size((160, 24)).columns
     return answers.code(
-        known.specs(options), width=width, hyperparameters=not options.no_hyperparameters, json_lines=options.json
+        known.specs(options),
+        width=width,
+        hyperparameters=not options.no_hyperparameters,
+        json_lines=options.json,
+        backend=options.keras_backend or "tensorflow",
     )
 
 
@@ -297,15 +306,17 @@ def _setup_options(parser: argparse.ArgumentParser) -> None:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--gpu", dest="kind", action="store_const", const="gpu", default="cpu", help="with CUDA for both")
     kind.add_argument("--cpu", dest="kind", action="store_const", const="cpu", help="the standard builds (this)")
+    known.backend(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the commands")
 
 
 def _run_setup(options: argparse.Namespace) -> int:
-    from engines.api import ENGINES
+    from engines.api import ENGINES, variant
     from tui import answers
 
     engines = ENGINES if options.framework == "both" else (options.framework,)
-    return answers.setup(engines, options.kind, dry_run=options.dry_run)
+    backend = options.keras_backend or "tensorflow"
+    return answers.setup([variant(engine, backend) for engine in engines], options.kind, dry_run=options.dry_run)
 
 
 def _runs_options(parser: argparse.ArgumentParser) -> None:

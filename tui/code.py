@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from engines.api import RULE, TITLES, Section, read_source
+from engines.api import RULE, Section, read_source, titled
 
 HANGING = 6
 """How far the rest of a line that is too long is moved in, beyond the line itself: further than the body that may follow it."""
@@ -37,9 +37,9 @@ def pairs(sources: Sequence[Sequence[Section]]) -> list[Pair]:
     return [Pair(title, tuple(known.get(title) for known in by_title)) for title in titles]
 
 
-def read_pairs(engines: Sequence[str]) -> list[Pair]:
-    """The shipped sources of those engines. Raises OSError."""
-    return pairs([read_source(engine) for engine in engines])
+def read_pairs(engines: Sequence[str], backend: str = "tensorflow") -> list[Pair]:
+    """The shipped sources of those engines, Keras' on that backend. Raises OSError."""
+    return pairs([read_source(engine, backend) for engine in engines])
 
 
 def total(aligned: Sequence[Pair], engine: int) -> int:
@@ -196,14 +196,14 @@ def indent_of(line: str, width: int) -> int:
     return min(len(line) - len(line.lstrip()) + HANGING, width // 2)
 
 
-def listing(engines: Sequence[str], aligned: Sequence[Pair], width: int) -> Iterator[str]:
+def listing(engines: Sequence[str], aligned: Sequence[Pair], width: int, backend: str = "tensorflow") -> Iterator[str]:
     """The code in columns, as `mnist-tui code` prints it."""
     column = max((width - 3 * (len(engines) - 1)) // len(engines), 20)
 
     def row(cells: Sequence[str]) -> str:
         return " │ ".join(f"{cell:{column}}" for cell in cells).rstrip()
 
-    yield row([f"{TITLES.get(engine, engine)}: {total(aligned, i)} lines" for i, engine in enumerate(engines)])
+    yield row([f"{titled(engine, backend)}: {total(aligned, i)} lines" for i, engine in enumerate(engines)])
     for pair in aligned:
         yield ""
         yield row([f"── {pair.title}: {one.lines} lines" if one else f"── {pair.title}" for one in pair.sections])

@@ -46,9 +46,6 @@ def training(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--runs-dir", metavar="DIR", help="where runs are kept")
     where.add_argument("--resume", metavar="RUN", help="go on with a run from its last checkpoint, in a new folder")
     pythons(where)
-    where.add_argument(
-        "--keras-backend", choices=("tensorflow",), default="tensorflow", help="what Keras computes with (tensorflow)"
-    )
 
 
 def value(name: str) -> Callable[[str], Any]:
@@ -125,15 +122,23 @@ def specs(options: argparse.Namespace) -> list[Any]:
     from engines.api import FRAMEWORKS, engine_spec
 
     pythons = {"pytorch": options.pytorch_python, "keras": options.keras_python}
-    return [engine_spec(engine, pythons[engine]) for engine in FRAMEWORKS[options.framework or "both"]]
+    backend = options.keras_backend or "tensorflow"
+    return [engine_spec(engine, pythons[engine], backend) for engine in FRAMEWORKS[options.framework or "both"]]
 
 
 def pythons(parser: argparse._ActionsContainer) -> None:
     """In which interpreter each framework lives."""
     parser.add_argument("--pytorch-python", metavar="PATH", default="", help="the interpreter that has PyTorch")
     parser.add_argument(
-        "--keras-python", metavar="PATH", default="", help="the interpreter that has TensorFlow and Keras"
+        "--keras-python", metavar="PATH", default="", help="the interpreter that has Keras and its backend"
     )
+
+
+def backend(parser: argparse._ActionsContainer) -> None:
+    """What Keras computes with, for the commands that are told nothing else of a run."""
+    from engines.api import BACKENDS
+
+    parser.add_argument("--keras-backend", choices=(*BACKENDS,), help="what Keras computes with (tensorflow)")
 
 
 def runs_dir(options: argparse.Namespace) -> str:

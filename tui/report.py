@@ -17,6 +17,7 @@ from engines.api import (
     energy_joules,
     p_text,
     read_source,
+    titled,
     verdict,
 )
 from tui import formatting
@@ -52,7 +53,9 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
         return None
     config, data = runs[0].config, next((h.data for h in runs if h.data), None)
     digits = "" if data is None else "DRAWN DIGITS, not MNIST" if data.dataset == "drawn" else "MNIST"
+    backends = (titled(h.engine, h.config.keras_backend) for h in runs if h.config)
     parts = (
+        *(one for one in backends if one not in TITLES.values()),  # "Keras on JAX": the columns are headed by "Keras"
         digits,
         config.preset,
         f"seed {config.seed}",
@@ -93,7 +96,7 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
                 row("peak memory", lambda h: _size(h.peak_rss_bytes, "not sampled")),
                 row("peak GPU memory", _gpu_memory),
                 row("energy", lambda h: _energy(h, machine, runs)),
-                row("lines of code", lambda h: lines_of_code(h.engine)),
+                row("lines of code", lambda h: lines_of_code(h)),
             ),
         ),
         (
@@ -181,10 +184,11 @@ def _device(history: RunHistory) -> str:
     return f"{device} ({name})" if name else device
 
 
-def lines_of_code(engine: str) -> str:
-    """Of the engine's own source, by the rule."""
+def lines_of_code(history: RunHistory) -> str:
+    """Of the source of the engine that ran, by the rule."""
+    backend = history.config.keras_backend if history.config else "tensorflow"
     try:
-        return str(sum(section.lines for section in read_source(engine)))
+        return str(sum(section.lines for section in read_source(history.engine, backend)))
     except (OSError, SyntaxError) as error:
         return f"n/a: {error}"
 

@@ -38,6 +38,7 @@ from engines.api import (
     WorkerReady,
     WorkerSpawned,
     WorkerUsage,
+    for_backend,
     gpu_share,
     new_run_id,
     newest_checkpoint,
@@ -63,6 +64,7 @@ class _Wish:
     directory: RunDirectory | None
     threads: int
     cores: tuple[int, ...]
+    spec: EngineSpec
     past: Past | None = None
 
 
@@ -163,7 +165,9 @@ class Session:
         """Watch the machine, and start the workers, so that their frameworks are imported when a run is asked for."""
         self._sampler.start()
         for engine, (threads, cores) in self._shares(configs).items():
-            if not self._workers[engine].running:
+            worker = self._workers[engine]
+            if not worker.running:
+                worker.spec = for_backend(worker.spec, configs[engine].keras_backend)
                 self._spawn(engine, threads, cores)
 
     def start(self, configs: Mapping[str, TrainConfig]) -> None:
@@ -232,11 +236,12 @@ class Session:
         for engine, (threads, cores) in self._shares(heat.configs).items():
             worker, place = self._workers[engine], heat.place
             config, past = heat.configs[engine], heat.pasts.get(engine)
-            worker.wish = _Wish(place.run_id, config, place.folder, place.directory, threads, cores, past)
+            spec = for_backend(worker.spec, config.keras_backend)
+            worker.wish = _Wish(place.run_id, config, place.folder, place.directory, threads, cores, spec, past)
             if not worker.running:
                 self._spawn(engine, threads, cores)
             elif worker.supervisor is not None and not worker.supervisor.ending:
-                if (worker.supervisor.threads, worker.supervisor.cores) == (threads, cores):
+                if (worker.supervisor.threads, worker.supervisor.cores, worker.spec) == (threads, cores, spec):
                     self._send_run(worker)
                 else:
                     worker.directory = None  # this one's last words are none of the next one's
@@ -267,7 +272,7 @@ class Session:
         """
         history, worker = self.histories[engine], self._workers[engine]
         if not worker.running and history.failure is None and not self._closing:
-            self.warm({engine: history.config or TrainConfig()})
+            self.warm({engine: history.config or TrainConfig(keras_backend=worker.spec.backend)})
         known = history.running or (history.prediction is not None and history.prediction.probabilities)
         if not checkpoint and not known:
             checkpoint = newest_checkpoint(self._runs_dir, engine)
@@ -376,6 +381,8 @@ class Session:
     def _spawn(self, engine: str, threads: int, cores: tuple[int, ...]) -> None:
         worker = self._workers[engine]
         worker.running = True
+        if worker.wish is not None:
+            worker.spec = worker.wish.spec
         worker.supervisor = supervisor = Supervisor(
             worker.spec, self._on_event, cache_dir=self._cache_dir, cores=cores, threads=threads
         )

@@ -39,6 +39,8 @@ class Listed:
     note: str
     baseline: bool
     resumable: tuple[str, ...]
+    backend: str = ""
+    """What Keras computed with; empty where it did not train, or the run is older than the choice."""
 
     @property
     def best(self) -> float | None:
@@ -68,6 +70,7 @@ def listed(run: Mapping[str, Any]) -> Listed:
         note=_text(about.get("note")),
         baseline=about.get("baseline") is True,
         resumable=tuple(run.get("resumable", ())),
+        backend=_text(configs.get("keras", {}).get("keras_backend")),
     )
 
 
@@ -98,6 +101,7 @@ _WORDS: dict[str, Callable[[Listed], str]] = {
     "dataset": lambda run: run.dataset,
     "device": lambda run: run.device,
     "engine": lambda run: " ".join(run.accuracy),
+    "backend": lambda run: run.backend,
     "name": lambda run: run.name,
     "note": lambda run: run.note,
     "id": lambda run: run.id,

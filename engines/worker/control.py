@@ -273,7 +273,7 @@ def _answer_once(module: ModuleType, options: argparse.Namespace, control: Contr
 
     try:
         if options.look:
-            look.look(module, options.engine, seconds, Path(options.look[0]), xla=options.look[1] == "yes")
+            look.look(module, seconds, Path(options.look[0]), xla=options.look[1] == "yes")
         elif options.describe:
             exam.describe(module, Path(options.describe[0]), options.describe[1])
         else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
-import tensorflow as tf
-from tensorflow import Tensor
+from keras import ops
 
 from engines.config import ADAM_BETAS, TrainConfig
 
@@ -13,18 +14,25 @@ def build_optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
     """Every hyperparameter is given: the libraries' defaults differ."""
     rate = config.learning_rate
     if config.optimizer == "adadelta":
-        return Adadelta(rate, rho=config.rho, epsilon=config.epsilon)
+        kind = Adadelta if keras.config.backend() == "tensorflow" else keras.optimizers.Adadelta
+        return kind(rate, rho=config.rho, epsilon=config.epsilon)
     if config.optimizer == "sgd":
         return SGD(rate, momentum=config.momentum)
     decay = config.weight_decay if config.optimizer == "adamw" else 0.0
-    return AdamW(rate, beta_1=ADAM_BETAS[0], beta_2=ADAM_BETAS[1], epsilon=config.epsilon, weight_decay=decay)
+    adam = AdamW(rate, beta_1=ADAM_BETAS[0], beta_2=ADAM_BETAS[1], epsilon=config.epsilon, weight_decay=decay)
+    adam.weight_decay = (
+        decay or None
+    )  # Keras would go over all weights to take off nothing; its AdamW asks for a number
+    return adam
 
 
 class Adadelta(keras.optimizers.Adadelta):  # type: ignore[misc]  # Keras is untyped
     """Keras' own as TensorFlow's one fused operation: the same formula in one pass over the weights instead of a dozen."""
 
-    def update_step(self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor) -> None:
+    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         """One step of one variable."""
+        import tensorflow as tf  # other backends have none
+
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdadelta(
             var=variable.handle,
@@ -43,7 +51,7 @@ class SGD(keras.optimizers.SGD):  # type: ignore[misc]
     The same while the learning rate is constant, another path under a schedule.
     """
 
-    def update_step(self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor) -> None:
+    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         """One step of one variable."""
         if not self.momentum:
             super().update_step(gradient, variable, learning_rate)
@@ -59,12 +67,12 @@ class AdamW(keras.optimizers.AdamW):  # type: ignore[misc]
     Keras' own has it before, the paper's "epsilon hat": small gradients then move differently. Without decay this is Adam.
     """
 
-    def update_step(self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor) -> None:
+    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         """One step of one variable."""
         index = self._get_variable_index(variable)
         mean, square = self._momentums[index], self._velocities[index]
-        step = tf.cast(self.iterations + 1, tf.float32)
+        step = ops.cast(self.iterations + 1, "float32")
         self.assign_add(mean, (gradient - mean) * (1 - self.beta_1))
-        self.assign_add(square, (tf.square(gradient) - square) * (1 - self.beta_2))
-        root = tf.sqrt(square / (1 - self.beta_2**step)) + self.epsilon
+        self.assign_add(square, (ops.square(gradient) - square) * (1 - self.beta_2))
+        root = ops.sqrt(square / (1 - self.beta_2**step)) + self.epsilon
         self.assign_sub(variable, learning_rate / (1 - self.beta_1**step) * mean / root)

@@ -16,9 +16,9 @@ from typing import Any
 from engines.events import Device
 
 
-def look(module: ModuleType, engine: str, seconds: float, answer: Path, *, xla: bool) -> None:
+def look(module: ModuleType, seconds: float, answer: Path, *, xla: bool) -> None:
     """Write everything as JSON; with `xla`, only whether XLA compiles here, which can end the process."""
-    own = _own(module, engine)
+    own = _own(module)
     if xla:
         said: dict[str, Any] = {"xla": own.try_xla() if own is not None else ""}
     else:
@@ -46,9 +46,10 @@ def packages() -> dict[str, str]:
     return found
 
 
-def _own(module: ModuleType, engine: str) -> ModuleType | None:
+def _own(module: ModuleType) -> ModuleType | None:
     """What only this framework can be asked; None for an engine that is nobody's framework."""
-    return importlib.import_module(f"engines.worker.{engine}_look") if module.__name__.startswith("engines.") else None
+    name = module.__name__
+    return importlib.import_module(name.removesuffix("engine") + "look") if name.startswith("engines.") else None
 
 
 def _tried(device: Device, own: ModuleType | None) -> dict[str, Any]:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 
 from engines.causes import LESS_MEMORY, says_no_memory
-from engines.config import TITLES
+from engines.config import TITLES, variant
 
 NEEDS = {
     "pytorch": (("torch", "PyTorch", (2, 5)),),  # torch.OutOfMemoryError
     "keras": (("tensorflow", "TensorFlow", (2, 16)), ("keras", "Keras", (3, 12))),  # the first that Keras 3 is made for
+    "keras-jax": (("jax", "JAX", (0, 5)), ("keras", "Keras", (3, 12))),
+    "keras-torch": (("torch", "PyTorch", (2, 5)), ("keras", "Keras", (3, 12))),
 }
-"""By engine: (module, its name for people, the oldest version that will do)."""
+"""By engine or variant of Keras: (module, its name for people, the oldest version that will do)."""
 
-INSTALL = {"pytorch": "torch torchvision", "keras": "tensorflow keras"}
+INSTALL = {
+    "pytorch": "torch torchvision",
+    "keras": "tensorflow keras",
+    "keras-jax": "jax keras",
+    "keras-torch": "torch keras",
+}
 
 
 class TooOldError(Exception):
@@ -30,7 +38,7 @@ def check(engine: str) -> None:
 def failure(engine: str, error: BaseException) -> dict[str, str]:
     """The fields of RunFailed for a framework that could not be imported."""
     title = TITLES.get(engine, engine)
-    install = f"{sys.executable} -m pip install {INSTALL.get(engine, engine)}"
+    install = f"{sys.executable} -m pip install {INSTALL.get(_variant(engine), engine)}"
     text = f"{type(error).__name__}: {error}"
     kind, hint = "framework", f"See the log; `mnist-tui doctor` looks closer. To install it anew: {install}"
     if too_old := _too_old(engine):  # also what an old one stumbles over is said best like this
@@ -44,9 +52,13 @@ def failure(engine: str, error: BaseException) -> dict[str, str]:
     return {"kind": kind, "message": message, "hint": hint, "traceback": traceback.format_exc()}
 
 
+def _variant(engine: str) -> str:
+    return variant(engine, os.environ.get("KERAS_BACKEND", "tensorflow"))
+
+
 def _too_old(engine: str) -> str:
     """What was found and what is needed; empty when all is new enough, or not there at all."""
-    for module, name, oldest in NEEDS.get(engine, ()):
+    for module, name, oldest in NEEDS.get(_variant(engine), ()):
         found = _version(module)
         if found and _numbers(found) < oldest:
             return f"{name} {found} was found, and {'.'.join(map(str, oldest))} or newer is needed"

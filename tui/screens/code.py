@@ -30,7 +30,9 @@ from engines.api import (
     PresetsError,
     RunHistory,
     TrainConfig,
+    for_backend,
     tabulate,
+    titled,
 )
 from tui import formatting
 from tui.code import read_pairs, total
@@ -86,7 +88,8 @@ class CodeScreen(ShownScreen):
         self._specs = specs
         self._cache_dir = cache_dir
         self._config = config
-        self._pairs = read_pairs(ENGINES)
+        self._backend = self._present_backend()
+        self._pairs = read_pairs(ENGINES, self._backend)
         self._asking_since: float | None = None
         """When both libraries were asked for their hyperparameters; None while nobody is."""
         self._tables: dict[TrainConfig, list[HyperparameterRow]] = {}
@@ -99,10 +102,29 @@ class CodeScreen(ShownScreen):
         yield Line(id="sums")
         with ContentSwitcher(initial="sections", id="switcher"):
             with Sections(id="sections", can_focus=False):
-                for pair in self._pairs:
-                    yield SourcePair(pair, ENGINES, ">" if self.ascii_only else "▶")
+                yield from self._sections()
             with VerticalScroll(id="hyperparameters", can_focus=False):
                 yield Static(id="table")
+
+    def _sections(self) -> list[SourcePair]:
+        mark, titles = ">" if self.ascii_only else "▶", [titled(engine, self._backend) for engine in ENGINES]
+        return [SourcePair(pair, ENGINES, mark, titles) for pair in self._pairs]
+
+    def _present_backend(self) -> str:
+        """What Keras computes with, or last did; before its first run, by the settings."""
+        ran = self.session.histories["keras"].config if "keras" in self.session.histories else None
+        return (ran or self._config()).keras_backend
+
+    def _parts(self) -> list[SourcePair]:
+        """The sections on the screen, once they have their columns."""
+        return [part for part in self.query(SourcePair) if len(part.query(".code")) == len(ENGINES)]
+
+    def _read_again(self, backend: str) -> None:
+        """Other code runs."""
+        self._backend, self._pairs = backend, read_pairs(ENGINES, backend)
+        sections = self.query_one(Sections)
+        sections.remove_children()
+        sections.mount_all(self._sections())
 
     # Show
 
@@ -117,10 +139,12 @@ class CodeScreen(ShownScreen):
 
     def show(self, changed: set[str]) -> None:
         """Where each engine is now, and the table."""
+        if (backend := self._present_backend()) != self._backend:
+            self._read_again(backend)
         running = self._lit()
         self.query_one("#sums", Line).say(self._sums(running))
         place, fitted = self._place(), False
-        for part in self.query(SourcePair):
+        for part in self._parts():
             fitted |= part.fit(self.size.width - 1, self._shown)  # beside the scroll bar
             part.light({engine for engine, titles in running.items() if part.pair.title in titles})
         if fitted:
@@ -133,7 +157,7 @@ class CodeScreen(ShownScreen):
         """Whose code is shown, how long it is, and what of it runs now, in sight or not."""
         text, mark = Text(), ">" if self.ascii_only else "▶"
         for i, engine in enumerate(ENGINES):
-            said = f"{TITLES[engine]} {total(self._pairs, i)} lines"
+            said = f"{titled(engine, self._backend)} {total(self._pairs, i)} lines"
             now = " + ".join(one for one in (pair.title for pair in self._pairs) if one in running.get(engine, ()))
             self._tab(text, engine, f"{said} {mark} {now}" if now else said, self.palette[f"${engine}"])
         self._tab(text, BOTH, "both", "")
@@ -164,7 +188,7 @@ class CodeScreen(ShownScreen):
         titles = {title for engine, its in self._lit().items() if engine in self._shown for title in its} - {"Predict"}
         pages = self.query_one(Sections)
         top, height = pages.scroll_offset.y, pages.size.height
-        lit = [part for part in self.query(SourcePair) if part.pair.title in titles]
+        lit = [part for part in self._parts() if part.pair.title in titles]
         if lit and not any(_in_sight(part.virtual_region, top, height) for part in lit):
             self._go_to(lit[0])
 
@@ -223,7 +247,7 @@ class CodeScreen(ShownScreen):
     def action_section(self, step: int) -> None:
         """To the beginning of the next section, or of one before."""
         self.follows = False
-        at, parts = self.query_one(Sections).scroll_offset.y, list(self.query(SourcePair))
+        at, parts = self.query_one(Sections).scroll_offset.y, self._parts()
         if step > 0:
             ahead = [part for part in parts if part.virtual_region.y > at]
         else:
@@ -277,7 +301,8 @@ class CodeScreen(ShownScreen):
         """In a thread; the libraries answer in processes of their own."""
         rows, problem = [], ""
         try:
-            rows = tabulate(self._specs, {config.preset: config}, self._cache_dir)[config.preset]
+            specs = [for_backend(spec, config.keras_backend) for spec in self._specs]
+            rows = tabulate(specs, {config.preset: config}, self._cache_dir)[config.preset]
         except PresetsError as error:
             problem = formatting.plain(str(error))
         self.app.call_from_thread(self._take_table, config, rows, problem)

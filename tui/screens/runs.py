@@ -13,6 +13,7 @@ from textual.containers import Horizontal
 from textual.widgets import DataTable, Input
 
 from engines.api import (
+    BACKENDS,
     FilterError,
     Listed,
     RunHistory,
@@ -146,7 +147,7 @@ class RunsScreen(ShownScreen):
         else:
             found = sorted(filter(chosen, self.runs), key=SORTS[self.sort], reverse=True)
             self._found, self._shown = len(found), found[:SHOWN]
-        columns = _columns(self.size.width)
+        columns = _columns(self.size.width, max((len(_keras(run)) for run in self._shown), default=0))
         table.clear(columns=True)
         for title, width in columns:
             table.add_column(title, width=width or None)
@@ -362,9 +363,15 @@ def _when(run: Listed) -> str:
     return run.created[5:16].replace("T", " ")
 
 
-def _columns(width: int) -> list[tuple[str, int]]:
-    """(title, cells) of what has room; the last takes what is left."""
-    columns = [("", 1), ("when", 11), ("state", 11), ("preset", 9), ("PyTorch", 9), ("Keras", 9)]
+def _keras(run: Listed) -> str:
+    """Its accuracy, and what it computed with where that was not TensorFlow."""
+    said = formatting.percent(run.accuracy.get("keras"))
+    return f"{said} on {BACKENDS[run.backend]}" if run.backend in BACKENDS and run.backend != "tensorflow" else said
+
+
+def _columns(width: int, keras: int) -> list[tuple[str, int]]:
+    """(title, cells) of what has room; the last takes what is left. `keras` is the longest text of that column."""
+    columns = [("", 1), ("when", 11), ("state", 11), ("preset", 9), ("PyTorch", 9), ("Keras", max(keras, 9))]
     if width >= 92:
         columns.append(("± base", 7))
     if width >= 72:
@@ -387,7 +394,7 @@ def _cells(run: Listed, number: int, baseline: float | None, colors: Mapping[str
         "state": run.state,
         "preset": run.preset,
         "PyTorch": formatting.percent(run.accuracy.get("pytorch")),
-        "Keras": formatting.percent(run.accuracy.get("keras")),
+        "Keras": _keras(run),
         "± base": against,
         "time": formatting.clock(run.seconds),
         "digits": run.dataset,

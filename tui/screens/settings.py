@@ -20,7 +20,7 @@ from textual.widgets import Button, Input, Label, Select
 from engines.api import FRAMEWORKS, TITLES, ConfigError, TrainConfig, from_settings, parse, problem
 
 GROUPS = (
-    ("Run", ("preset", "mode", "device", "pytorch_device", "keras_device", "epochs", "seed", "seeds")),
+    ("Run", ("preset", "mode", "device", "pytorch_device", "keras_device", "keras_backend", "epochs", "seed", "seeds")),
     (
         "Training",
         (
@@ -40,6 +40,7 @@ KEPT_BY_PRESETS = frozenset(
         "device",
         "pytorch_device",
         "keras_device",
+        "keras_backend",
         "seed",
         "seeds",
         "dataset",

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.highlight import highlight
 from textual.widgets import Static
 
-from engines.api import TITLES, Section
+from engines.api import Section
 from tui.code import Pair, Piece, columns
 from tui.widgets.line import Line
 
@@ -35,11 +35,12 @@ class SourcePair(Horizontal):
     }
     """
 
-    def __init__(self, pair: Pair, engines: Sequence[str], mark: str) -> None:
-        """`mark` stands before the title of what runs."""
+    def __init__(self, pair: Pair, engines: Sequence[str], mark: str, titles: Sequence[str]) -> None:
+        """`mark` stands before the title of what runs; `titles` are the engines' names for people."""
         super().__init__(classes="pair")
         self.pair = pair
         self._engines = tuple(engines)
+        self._titles = dict(zip(engines, titles, strict=True))
         self._mark = mark
         self._colored = [_colored(section) for section in pair.sections]
         self._fitted: tuple[object, ...] = ()
@@ -59,7 +60,7 @@ class SourcePair(Horizontal):
             runs = engine in running
             cell.set_class(runs, "-runs")
             lines = f"{section.lines} line{'s' * (section.lines != 1)}" if section else "nothing"
-            said = f"{self.pair.title} · {TITLES.get(engine, engine)} · {lines}"
+            said = f"{self.pair.title} · {self._titles[engine]} · {lines}"
             cell.query_one(Line).say(Text(f"{self._mark} {said}" if runs else said))
 
     def fit(self, width: int, shown: Collection[str]) -> bool:
