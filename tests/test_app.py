@@ -48,7 +48,7 @@ async def opened(
         {"epochs": 2, "batch_size": 64, "data_dir": str(small_mnist), **settings},
         cache_dir=tmp_path / "cache",
         runs_dir=tmp_path / "runs",
-        remember=tmp_path / "config.toml",
+        remember=tmp_path / memory.FILE,
     )
     if settings.get("epochs", 0) > 100:
         os.environ["MNIST_TUI_SCRIPT"] = "slow"  # taken back by the fixture `home`
@@ -248,7 +248,7 @@ async def test_settings_validate_as_one_types(tmp_path: Path, small_mnist: Path)
         await pilot.press("ctrl+s")
         await pilot.pause()
         assert app.settings["epochs"] == 3
-        assert memory.load(tmp_path / "config.toml")["epochs"] == 3
+        assert memory.load(tmp_path / memory.FILE)["epochs"] == 3
 
 
 async def test_a_device_that_can_not_be_used_says_why(tmp_path: Path, small_mnist: Path) -> None:
@@ -369,7 +369,7 @@ async def test_themes_and_scales(tmp_path: Path, small_mnist: Path) -> None:
             await pilot.press("t", "y")
             await pilot.pause(0.1)
             assert app.theme == name
-            assert memory.load(tmp_path / "config.toml")["theme"] == name
+            assert memory.load(tmp_path / memory.FILE)["theme"] == name
 
 
 def drawn(app: MnistApp, selector: str) -> str:

@@ -118,7 +118,7 @@ def _run_app(options: argparse.Namespace) -> int:
     from tui import memory
     from tui.app import MnistApp
 
-    remembered = paths.config_file()
+    remembered = paths.config_file().with_name(memory.FILE)
     before = memory.load(remembered)
     resume = known.resumed(options)
     if resume is None:
