@@ -25,7 +25,7 @@ from tui import memory, themes
 from tui.app import MnistApp
 from tui.commands import COMMANDS
 from tui.replay import Replay
-from tui.screens.dialogs import HelpDialog, QuitDialog
+from tui.screens.dialogs import HelpDialog, Question, QuitDialog
 from tui.screens.parity import ParityScreen
 from tui.screens.settings import FORM_FIELDS, SettingsScreen
 from tui.screens.train import TrainScreen
@@ -217,6 +217,24 @@ async def test_quitting_asks_only_while_training(tmp_path: Path, small_mnist: Pa
         await pilot.press("ctrl+c")
         assert isinstance(app.screen, QuitDialog)
         await pilot.press("y")
+        await pilot.pause()
+        assert app.return_code == 0
+
+
+async def test_q_belongs_to_the_dialog_that_is_open(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        for dialog in (HelpDialog(()), ParityScreen((), tmp_path, {}), Question("Delete it?", "Delete"), QuitDialog()):
+            answers: list[object] = []
+            app.push_screen(dialog, answers.append)
+            await pilot.press("q")
+            await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+            assert answers == [{Question: False, QuitDialog: True}.get(type(dialog))]
+        app.action_settings()
+        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
+        await pilot.press("q")
+        assert isinstance(app.screen, SettingsScreen)
+        assert app.return_code is None
+        await pilot.press("ctrl+c")
         await pilot.pause()
         assert app.return_code == 0
 
