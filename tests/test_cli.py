@@ -137,6 +137,14 @@ sys.exit(cli.main(["train", "--json", "--epochs", "9999", "--data-dir", {str(sma
             os.kill(pid, 0)
 
 
+def test_a_signal_while_the_workers_are_closed_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(headless.Session, "start", lambda *_: None)
+    monkeypatch.setattr(headless.Session, "close", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    assert headless.train([], {}, str(tmp_path), json_lines=True, bars=False) in (0, 1)
+    assert signal.getsignal(signal.SIGINT) == before
+
+
 def test_runs_export_and_their_files(
     scripted: None, small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

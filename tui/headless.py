@@ -63,8 +63,7 @@ def train(
     def on_signal(number: int, frame: FrameType | None) -> None:
         raise _Signalled(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, on_signal)
+    handlers = {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     session = Session(
         specs, launch, cache_dir=paths.cache_dir(), runs_dir=Path(runs_dir), on_event=tell if json_lines else None
     )
@@ -82,17 +81,19 @@ def train(
             if view is not None:
                 view.show()
     except _Signalled as signalled:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
         code = 128 + signalled.number
     except ResumeError as error:
         print(f"mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
         code = 2
     finally:
+        for number in handlers:
+            signal.signal(number, signal.SIG_IGN)  # one ctrl+c too many must not cut the leaving off
         session.close()
         session.drain()
         if view is not None:
             view.close()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     if code is None or code >= 128:
         if not json_lines:
             for line in closing_lines(session, runs=not session.series.lines() or code is not None):
