@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from engines import paths
 from engines.api import list_runs
 from engines.events import RunFinished
 from engines.grammar import violations
 from engines.protocol import decode_event
 from engines.runs.directory import read_events
 from tests.conftest import SCRIPTED, scripted_spec
-from tui import cli, headless, options
+from tui import cli, headless, memory, options
+from tui.app import MnistApp
+from tui.replay import DEMO
 
 CLI = [sys.executable, "-m", "tui.cli"]
 
@@ -202,6 +205,48 @@ def test_bench_measures(capsys: pytest.CaptureFixture[str]) -> None:
     assert {row["name"] for row in rows} >= {"--version", "first paint"}
     assert all(row["median"] > 0 for row in rows)
     assert cli.main(["bench", "everything"]) == 2
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[MnistApp]:
+    """Every app that a command on a terminal would have opened."""
+    apps: list[MnistApp] = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr(MnistApp, "run_guarded", lambda app: apps.append(app) or 0)
+    return apps
+
+
+def test_the_remembered_theme_is_everywhere(opened: list[MnistApp], tmp_path: Path) -> None:
+    memory.save(paths.config_file().with_name(memory.FILE), {"theme": "mnist-light", "epochs": 3})
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "events.jsonl").write_text(DEMO.read_text(encoding="utf-8"), encoding="utf-8")
+    for command in ([], ["--resume", "run"], ["replay", "run"]):
+        assert cli.main(command) == 0
+        assert cli.main([*command, "--theme", "mnist-clear"]) == 0
+    assert [app.theme for app in opened] == 3 * ["mnist-light", "mnist-clear"]
+    assert [app.settings.get("epochs") for app in opened] == [3, 3, None, None, None, None]
+
+
+def test_a_replay_lists_the_runs_beside_its_own(opened: list[MnistApp], tmp_path: Path) -> None:
+    assert cli.main(["replay", "demo", "--runs-dir", str(tmp_path / "elsewhere")]) == 0
+    assert opened[0]._runs_dir == tmp_path / "elsewhere"
+
+
+def test_the_goodbye_into_a_closed_window_changes_no_code() -> None:
+    ours, theirs = os.openpty()
+    os.close(ours)
+    script = """
+import sys
+from types import SimpleNamespace
+from tui import cli, headless
+headless.closing_lines = lambda _: ["left"]
+cli._say_goodbye(SimpleNamespace(session=SimpleNamespace(drain=list)))
+sys.exit(129)
+"""
+    done = subprocess.run([sys.executable, "-c", script], stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (129, "")
 
 
 def test_a_run_that_was_left_says_where() -> None:

@@ -82,7 +82,6 @@ def test_any_remembered_settings_open_the_app(tmp_path_factory: pytest.TempPathF
     path.write_bytes(content.removeprefix(b"[remembered]\n"))
     usable = cli._usable(memory.load(path))
     assert usable.pop("framework", "both") in ("pytorch", "keras", "both")
-    assert isinstance(usable.pop("theme", ""), str)
     from_settings(usable)
 
 
