@@ -258,6 +258,14 @@ def test_a_run_that_was_left_says_where() -> None:
     for event in [*life()[:9], RunFailed(engine="keras", t=9.0, kind="interrupted", message="m")]:
         history.apply(event)
     assert headless.summary_line(history) == "F 1: left in epoch 1, step 2 of 8"
+    history.checkpoint = "/else where/run/keras.npz"
+    folder = Path("/else where/run")
+    assert headless.summary_line(history, folder).endswith("go on with: mnist-tui train --resume '/else where/run'")
+
+
+def test_what_is_not_there_is_listed_where_it_was_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["export", "nothing", "--runs-dir", "/else where"]) == 2
+    assert "`mnist-tui runs --runs-dir '/else where'` lists them." in capsys.readouterr().err
 
 
 def test_summaries_name_drawn_digits() -> None:

@@ -246,7 +246,11 @@ def make_room(runs_dir: str, keep: int | None, *, empty: bool, sure: bool) -> in
         said = formatting.size(size_bytes(place / run))
         print(formatting.plain(f"{run}  {said}{'' if sure else '  would be thrown away'}"))
     if not sure:
-        print(f"{len(doomed)} runs would be thrown away; --yes does it.")
+        would = [] if keep is None else [f"{len(doomed)} runs would be thrown away"]
+        if empty:
+            lying = len(list((place / TRASH).glob("*"))) + len(doomed)
+            would.append(f"{lying} runs in {place / TRASH} would be deleted for good")
+        print(formatting.plain(f"{', '.join(would)}; --yes does it."))
         return 0
     try:
         for run in doomed:
@@ -267,10 +271,12 @@ def compare(recordings: Sequence[Path], *, json_lines: bool) -> int:
     from tui.exports import name_of
 
     try:
-        runs = {name_of(path): read_run(path.parent, path.name)[0] for path in recordings}
+        read = [(path, read_run(path.parent, path.name)[0]) for path in recordings]
     except OSError as error:
         print(formatting.plain(f"mnist-tui: {error.filename}: {error.strerror}."), file=sys.stderr)
         return 1
+    names = [name_of(path) for path, _ in read]
+    runs = [(name if names.count(name) == 1 else str(path), of) for name, (path, of) in zip(names, read, strict=True)]
     compared = comparison.entries(runs)
     if not compared:
         print("mnist-tui: no run was recorded there.", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import threading
@@ -108,7 +109,8 @@ def train(
 def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
     """For people: how every run ended (unless that was said), whether times may be compared, and who is ahead."""
     histories = {engine: h for engine, h in session.histories.items() if h.requested_t is not None}
-    lines = [summary_line(history) for history in histories.values() if runs or history.failure is not None]
+    shown = {engine: h for engine, h in histories.items() if runs or h.failure is not None}
+    lines = [summary_line(history, session.folder(engine)) for engine, history in shown.items()]
     if badge(histories):
         lines.append(f"Times: {badge(histories)}. --mode time-trial lets each have the machine to itself.")
     over_seeds = session.series.lines()
@@ -120,13 +122,14 @@ def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
     return [formatting.plain(line) for line in lines + over_seeds]
 
 
-def summary_line(history: RunHistory) -> str:
-    """One line for people: how the run ended."""
+def summary_line(history: RunHistory, folder: Path | None = None) -> str:
+    """One line for people: how the run ended; `folder` is where it is kept."""
     name = history.framework or history.engine
     if history.failure is not None and history.failure.kind == "interrupted":
         where = f"in epoch {history.epoch}, step {history.global_step:,} of {history.total_steps:,}"
         tested = f"; test accuracy so far {formatting.percent(history.test_accuracy)}" if history.evaluations else ""
-        kept = f"; go on with: mnist-tui train --resume {history.run_id}" if history.can_continue else ""
+        run = shlex.quote(str(folder or history.run_id))
+        kept = f"; go on with: mnist-tui train --resume {run}" if history.can_continue else ""
         return f"{name}: left {where if history.started else 'before the first step'}{tested}{kept}"
     if history.failure is not None:
         return f"{name}: failed: {formatting.plain(history.failure.message)} {formatting.plain(history.failure.hint)}".rstrip()
@@ -232,7 +235,7 @@ class _Ended:
                 continue
             if (engine, history.run_id) not in self._said:
                 self._said.add((engine, history.run_id))
-                line(f"seed {history.config.seed}: {summary_line(history)}")
+                line(f"seed {history.config.seed}: {summary_line(history, self._session.folder(engine))}")
 
 
 class _Bars:

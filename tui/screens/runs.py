@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -339,7 +340,8 @@ class RunsScreen(ShownScreen):
             except OSError as error:
                 self.notify(f"{at.id}: {error.strerror or error}.", title="Not deleted", severity="error")
             else:
-                self.notify(f"It lies in {place}; `mnist-tui runs --empty-trash --yes` deletes it for good.")
+                empty = f"mnist-tui runs --empty-trash --yes --runs-dir {shlex.quote(str(self._runs_dir))}"
+                self.notify(f"It lies in {place}; `{empty}` deletes it for good.")
             self._load()
 
         self.app.push_screen(Question(f"Delete {at.name or at.id}? It goes into the trash.", "Delete"), done)
