@@ -21,6 +21,7 @@ from tests.conftest import SCRIPTED, scripted_spec
 from tui import cli, headless, memory, options
 from tui.app import MnistApp
 from tui.replay import DEMO
+from tui.session import Session
 
 CLI = [sys.executable, "-m", "tui.cli"]
 
@@ -142,8 +143,8 @@ sys.exit(cli.main(["train", "--json", "--epochs", "9999", "--data-dir", {str(sma
 
 def test_a_signal_while_the_workers_are_closed_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(headless.Session, "start", lambda *_: None)
-    monkeypatch.setattr(headless.Session, "close", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(Session, "start", lambda *_: None)
+    monkeypatch.setattr(Session, "close", lambda _: os.kill(os.getpid(), signal.SIGINT))
     assert headless.train([], {}, str(tmp_path), json_lines=True, bars=False) in (0, 1)
     assert signal.getsignal(signal.SIGINT) == before
 
@@ -213,7 +214,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[MnistApp]:
     apps: list[MnistApp] = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setattr(MnistApp, "run_guarded", lambda app: apps.append(app) or 0)
+
+    def open_it(app: MnistApp) -> int:
+        apps.append(app)
+        return 0
+
+    monkeypatch.setattr(MnistApp, "run_guarded", open_it)
     return apps
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import codecs
-import contextlib
 import io
 import os
 import sys
@@ -168,6 +167,8 @@ def _usable(remembered: dict[str, Any]) -> dict[str, Any]:
 
 def _say_goodbye(app: Any) -> None:
     """A line for each engine that trained, on the screen that stays."""
+    import contextlib
+
     from tui import headless
 
     app.session.drain()
