@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
-from engines.api import read_events
+from engines.api import encode, read_events, read_run
 from tests.faults.terminal import Terminal
 from tests.test_app import opened, phases, until
 from tests.test_snapshots import text_of
@@ -68,6 +70,27 @@ def test_an_empty_recording_can_be_wound() -> None:
     for press in (replay.toggle, lambda: replay.seek(5), lambda: replay.seek_epoch(1), lambda: replay.seek_epoch(-1)):
         press()
         assert replay.drain() == set()
+
+
+def of_jax(events: list[Any]) -> list[Any]:
+    """The same, said by an engine that is not known here."""
+    return [replace(event, engine="jax") for event in events]
+
+
+def test_an_engine_of_another_version_is_passed_over(events: list[object], tmp_path: Path) -> None:
+    later = [*events, *of_jax(events)]
+    assert set(Replay(later).histories) == {"pytorch", "keras"}
+    path = tmp_path / "events.jsonl"
+    path.write_text("".join(encode(event) + "\n" for event in later), encoding="utf-8")
+    assert set(read_run(tmp_path)[0]) == {"pytorch", "keras"}
+
+
+async def test_a_recording_of_unknown_engines_alone_opens(events: list[object]) -> None:
+    app = MnistApp(session=Replay(of_jax(events)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        for screen in "2341":
+            await pilot.press(screen)
+        app.draw_frame()
 
 
 async def screen_after(events: list[object], moves: list[float]) -> str:
