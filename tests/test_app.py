@@ -269,6 +269,18 @@ async def test_settings_validate_as_one_types(tmp_path: Path, small_mnist: Path)
         assert memory.load(tmp_path / memory.FILE)["epochs"] == 3
 
 
+async def test_a_preset_changes_what_presets_set_and_nothing_else(tmp_path: Path, small_mnist: Path) -> None:
+    own = {"target_accuracy": 98.0, "limit_test": 500, "eval_every": 3, "patience": 2, "stop_on_nan": False, "seed": 7}
+    async with opened(tmp_path, small_mnist, **own) as (app, pilot):
+        await pilot.press("e")
+        await pilot.pause()
+        app.screen.query_one("#preset", Select).value = "quick"
+        await until(pilot, lambda: "--preset quick" in text_of(app, "#command"))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        assert app.settings == {**own, "data_dir": str(small_mnist), "preset": "quick"}
+
+
 async def test_a_device_that_can_not_be_used_says_why(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
