@@ -355,8 +355,10 @@ class RunsScreen(ShownScreen):
         from tui import exports
 
         made, missing = exports.write_all(self._runs_dir / at.id)
-        told = f"{', '.join(made)} are in {self._runs_dir / at.id / exports.FOLDER}."
-        self.app.call_from_thread(self.notify, " ".join([told, *missing]), title="Written", timeout=10)
+        told = [f"{', '.join(made)} are in {self._runs_dir / at.id / exports.FOLDER}."] if made else []
+        title, severity = ("Written", "information") if made else ("Nothing is written", "error")
+        said = " ".join([*told, *missing])
+        self.app.call_from_thread(self.notify, said, title=title, severity=severity, timeout=10)
 
 
 def _when(run: Listed) -> str:
