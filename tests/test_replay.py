@@ -11,11 +11,13 @@ import pytest
 from textual.pilot import Pilot
 
 from engines.api import encode, read_events, read_run
+from engines.events import LogLine
 from tests.faults.terminal import Terminal
 from tests.test_app import opened, phases, until
 from tests.test_snapshots import text_of
 from tui.app import CURVES_EVERY, MnistApp
 from tui.replay import DEMO, Replay
+from tui.widgets.log_pane import LogPane
 
 
 class Clock:
@@ -129,6 +131,27 @@ async def test_the_player_by_keys(events: list[object]) -> None:
         assert "Faster" in footer
         for screen in "2341":
             await pilot.press(screen)
+
+
+async def test_logs_that_are_wound_back_hold_each_line_once(events: list[Any]) -> None:
+    begin = Replay(events, clock=Clock()).now()
+    printed = [LogLine(engine="keras", seq=0, t=begin + i, stream="stdout", text=f"line {i}") for i in range(100)]
+    app = MnistApp(session=Replay([*events, *printed], clock=Clock()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("l")
+        await pilot.pause()
+        pane = app.screen.query_one("#log-keras", LogPane)
+
+        def after(seconds: float) -> list[str]:
+            app.action_seek(seconds)
+            app.fold()
+            pane.show_log(app.session.histories["keras"])
+            return [strip.text.split()[-1] for strip in pane.lines]
+
+        assert after(50.5) == [str(i) for i in range(51)]
+        assert after(-30) == [str(i) for i in range(21)]
+        assert "21 lines" in str(pane.border_subtitle)
+        assert after(10) == [str(i) for i in range(31)]
 
 
 _BARE = """
