@@ -45,16 +45,14 @@ from tui import formatting
 def doctor(specs: Sequence[EngineSpec], data_dir: str, *, json_lines: bool) -> int:
     """Look at everything a run needs, and say each finding as it comes; 3 when a chosen engine can't run as it should."""
     place = Path(data_dir) if data_dir else None
-    marks, arrow = {"ok": "✓", "note": "·", "bad": "✗"}, "→"
-    if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
-        marks, arrow = {"ok": "+", "note": ".", "bad": "x"}, "->"
+    marks = {"ok": "✓", "note": "·", "bad": "✗"}
     findings = []
     for finding in diagnose(specs, place, paths.cache_dir(), paths.runs_dir()):
         findings.append(finding)
         if not json_lines:
             print(formatting.plain(f"{marks[finding.state]} {finding.subject:14} {finding.text}"), flush=True)
             if finding.fix:
-                print(formatting.plain(f"  {'':14} {arrow} {finding.fix}"), flush=True)
+                print(formatting.plain(f"  {'':14} → {finding.fix}"), flush=True)
     if json_lines:
         print(json.dumps([to_plain(finding) for finding in findings], indent=1))
     return 3 if any(finding.state == "bad" for finding in findings) else 0
