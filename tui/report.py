@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from statistics import fmean
 
@@ -183,6 +184,7 @@ def _device(history: RunHistory) -> str:
     )
 
 
+@cache  # to count what does not change would take most of the time of each drawing
 def lines_of_code(engine: str) -> str:
     """Of the engine's own source, by the rule."""
     try:
