@@ -270,7 +270,14 @@ async def test_settings_validate_as_one_types(tmp_path: Path, small_mnist: Path)
 
 
 async def test_a_preset_changes_what_presets_set_and_nothing_else(tmp_path: Path, small_mnist: Path) -> None:
-    own: dict[str, Any] = {"target_accuracy": 98.0, "limit_test": 500, "eval_every": 3, "patience": 2, "stop_on_nan": False, "seed": 7}
+    own: dict[str, Any] = {
+        "target_accuracy": 98.0,
+        "limit_test": 500,
+        "eval_every": 3,
+        "patience": 2,
+        "stop_on_nan": False,
+        "seed": 7,
+    }
     async with opened(tmp_path, small_mnist, **own) as (app, pilot):
         await pilot.press("e")
         await pilot.pause()
