@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
@@ -147,6 +149,19 @@ def test_a_signal_while_the_workers_are_closed_changes_nothing(tmp_path: Path, m
     monkeypatch.setattr(Session, "close", lambda _: os.kill(os.getpid(), signal.SIGINT))
     assert headless.train([], {}, str(tmp_path), json_lines=True, bars=False) in (0, 1)
     assert signal.getsignal(signal.SIGINT) == before
+
+
+class ClosedWindow(io.StringIO):
+    """A terminal that is gone."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_closed_window_ends_plain_lines_with_129(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "start", lambda *_: os.kill(os.getpid(), signal.SIGHUP))
+    monkeypatch.setattr("sys.stdout", ClosedWindow())
+    assert headless.train([scripted_spec()], {}, str(tmp_path), json_lines=False, bars=False) == 129
 
 
 def test_runs_export_and_their_files(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import signal
 import sys
@@ -91,16 +92,20 @@ def train(
             signal.signal(number, signal.SIG_IGN)  # one ctrl+c too many must not cut the leaving off
         session.close()
         session.drain()
-        if view is not None:
-            view.close()
+        closed = code == 128 + signal.SIGHUP
+        unheard = contextlib.suppress(OSError) if closed else contextlib.nullcontext()  # the terminal's window is gone
+        with unheard:
+            if view is not None:
+                view.close()
         for number, handler in handlers.items():
             signal.signal(number, handler)
     if code is None or code >= 128:
-        if not json_lines:
-            for line in closing_lines(session, runs=not session.series.lines() or code is not None):
-                out.line(line)
-        if session.problem:
-            print(formatting.plain(session.problem), file=sys.stderr)
+        with unheard:
+            if not json_lines:
+                for line in closing_lines(session, runs=not session.series.lines() or code is not None):
+                    out.line(line)
+            if session.problem:
+                print(formatting.plain(session.problem), file=sys.stderr)
     if code is not None:
         return code
     return 0 if session.series.ended and not session.series.missed else 1
