@@ -26,9 +26,9 @@ class Replay:
     def __init__(
         self, events: Sequence[Event], speed: float = 1.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        known = (event for event in events if event.engine in (*ENGINES, "machine"))
+        known = [event for event in events if event.engine in (*ENGINES, "machine")]
         self._events = sorted(known, key=lambda event: event.t)
-        engines = dict.fromkeys(event.engine for event in self._events if event.engine != "machine")
+        engines = dict.fromkeys(event.engine for event in known if event.engine != "machine")
         self.histories = {engine: RunHistory(engine) for engine in engines}
         self.machine = MachineHistory()
         self.series = Series()
