@@ -174,9 +174,8 @@ COMMANDS = (
     Command("show_screen", "4", "Results", "Who won, with everything that was measured.", False, (4,)),
     Command("show_screen", "5", "Runs", "Every run is kept: compare, play, name, continue.", False, (5,)),
     Command("quit", "q", "Quit", "Leave; asks first while something trains."),
-    Command(
-        "quit", "ctrl+c,ctrl+q", "Quit from here", "The same from a field or a dialog.", footer=False, priority=True
-    ),
+    # What has priority comes first in the last line, which says the shorter key: q.
+    Command("quit", "ctrl+c,ctrl+q", "Quit from here", "The same from a field or a dialog.", priority=True),
 )
 """Everywhere, and of the Train screen what has `target` "screen"."""
 
