@@ -29,15 +29,20 @@ def runs_dir() -> Path:
 
 
 def config_file() -> Path:
-    """What the user set, and what the settings form remembers."""
+    """What the user set. The app never writes it."""
     folder = os.environ.get("MNIST_TUI_CONFIG_DIR") or platformdirs.user_config_dir(_APP)
     return Path(folder) / "config.toml"
 
 
 @cache
 def settings() -> dict[str, Any]:
-    """The contents of config.toml; empty when it is missing or can't be read."""
+    """The contents of config.toml; empty when it is missing or can't be read.
+
+    The app once kept a table `remembered` at its end: what a user added below that was meant for the whole file.
+    """
     try:
-        return tomllib.loads(config_file().read_text(encoding="utf-8"))
+        found = tomllib.loads(config_file().read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
+    table = found.get("remembered")
+    return {**table, **found} if isinstance(table, dict) else found

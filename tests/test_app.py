@@ -30,7 +30,7 @@ from tui import session as sessions
 from tui.app import MnistApp
 from tui.commands import COMMANDS
 from tui.replay import Replay
-from tui.screens.dialogs import HelpDialog, QuitDialog
+from tui.screens.dialogs import HelpDialog, Question, QuitDialog
 from tui.screens.parity import ParityScreen
 from tui.screens.settings import FORM_FIELDS, SettingsScreen
 from tui.screens.train import TrainScreen
@@ -53,7 +53,7 @@ async def opened(
         {"epochs": 2, "batch_size": 64, "data_dir": str(small_mnist), **settings},
         cache_dir=tmp_path / "cache",
         runs_dir=tmp_path / "runs",
-        remember=tmp_path / "config.toml",
+        remember=tmp_path / memory.FILE,
     )
     if settings.get("epochs", 0) > 100:
         os.environ["MNIST_TUI_SCRIPT"] = "slow"  # taken back by the fixture `home`
@@ -226,6 +226,24 @@ async def test_quitting_asks_only_while_training(tmp_path: Path, small_mnist: Pa
         assert app.return_code == 0
 
 
+async def test_q_belongs_to_the_dialog_that_is_open(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        for dialog in (HelpDialog(()), ParityScreen((), tmp_path, {}), Question("Delete it?", "Delete"), QuitDialog()):
+            answers: list[object] = []
+            app.push_screen(dialog, answers.append)
+            await pilot.press("q")
+            await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+            assert answers == [{Question: False, QuitDialog: True}.get(type(dialog))]
+        app.action_settings()
+        await until(pilot, lambda: isinstance(app.screen, SettingsScreen))
+        await pilot.press("q")
+        assert isinstance(app.screen, SettingsScreen)
+        assert app.return_code is None
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert app.return_code == 0
+
+
 async def test_quitting_when_idle_does_not_ask(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
@@ -253,7 +271,26 @@ async def test_settings_validate_as_one_types(tmp_path: Path, small_mnist: Path)
         await pilot.press("ctrl+s")
         await pilot.pause()
         assert app.settings["epochs"] == 3
-        assert memory.load(tmp_path / "config.toml")["epochs"] == 3
+        assert memory.load(tmp_path / memory.FILE)["epochs"] == 3
+
+
+async def test_a_preset_changes_what_presets_set_and_nothing_else(tmp_path: Path, small_mnist: Path) -> None:
+    own: dict[str, Any] = {
+        "target_accuracy": 98.0,
+        "limit_test": 500,
+        "eval_every": 3,
+        "patience": 2,
+        "stop_on_nan": False,
+        "seed": 7,
+    }
+    async with opened(tmp_path, small_mnist, **own) as (app, pilot):
+        await pilot.press("e")
+        await pilot.pause()
+        app.screen.query_one("#preset", Select).value = "quick"
+        await until(pilot, lambda: "--preset quick" in text_of(app, "#command"))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        assert app.settings == {**own, "data_dir": str(small_mnist), "preset": "quick"}
 
 
 async def test_a_device_that_can_not_be_used_says_why(tmp_path: Path, small_mnist: Path) -> None:
@@ -375,7 +412,7 @@ async def test_themes_and_scales(tmp_path: Path, small_mnist: Path) -> None:
             await pilot.press("t", "y")
             await pilot.pause(0.1)
             assert app.theme == name
-            assert memory.load(tmp_path / "config.toml")["theme"] == name
+            assert memory.load(tmp_path / memory.FILE)["theme"] == name
 
 
 def drawn(app: MnistApp, selector: str) -> str:

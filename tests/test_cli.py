@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
@@ -11,13 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from engines import paths
 from engines.api import list_runs
 from engines.events import RunFinished
 from engines.grammar import violations
 from engines.protocol import decode_event
 from engines.runs.directory import read_events
 from tests.conftest import SCRIPTED, scripted_spec
-from tui import cli, headless, options
+from tui import cli, headless, memory, options
+from tui.app import MnistApp
+from tui.replay import DEMO
+from tui.session import Session
 
 CLI = [sys.executable, "-m", "tui.cli"]
 
@@ -137,6 +143,27 @@ sys.exit(cli.main(["train", "--json", "--epochs", "9999", "--data-dir", {str(sma
             os.kill(pid, 0)
 
 
+def test_a_signal_while_the_workers_are_closed_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(Session, "start", lambda *_: None)
+    monkeypatch.setattr(Session, "close", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    assert headless.train([], {}, str(tmp_path), json_lines=True, bars=False) in (0, 1)
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+class ClosedWindow(io.StringIO):
+    """A terminal that is gone."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_closed_window_ends_plain_lines_with_129(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "start", lambda *_: os.kill(os.getpid(), signal.SIGHUP))
+    monkeypatch.setattr("sys.stdout", ClosedWindow())
+    assert headless.train([scripted_spec()], {}, str(tmp_path), json_lines=False, bars=False) == 129
+
+
 def test_runs_export_and_their_files(
     scripted: None, small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,6 +223,53 @@ def test_bench_measures(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["bench", "everything"]) == 2
 
 
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[MnistApp]:
+    """Every app that a command on a terminal would have opened."""
+    apps: list[MnistApp] = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+
+    def open_it(app: MnistApp) -> int:
+        apps.append(app)
+        return 0
+
+    monkeypatch.setattr(MnistApp, "run_guarded", open_it)
+    return apps
+
+
+def test_the_remembered_theme_is_everywhere(opened: list[MnistApp], tmp_path: Path) -> None:
+    memory.save(paths.config_file().with_name(memory.FILE), {"theme": "mnist-light", "epochs": 3})
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "events.jsonl").write_text(DEMO.read_text(encoding="utf-8"), encoding="utf-8")
+    for command in ([], ["--resume", "run"], ["replay", "run"]):
+        assert cli.main(command) == 0
+        assert cli.main([*command, "--theme", "mnist-clear"]) == 0
+    assert [app.theme for app in opened] == 3 * ["mnist-light", "mnist-clear"]
+    assert [app.settings.get("epochs") for app in opened] == [3, 3, None, None, None, None]
+
+
+def test_a_replay_lists_the_runs_beside_its_own(opened: list[MnistApp], tmp_path: Path) -> None:
+    assert cli.main(["replay", "demo", "--runs-dir", str(tmp_path / "elsewhere")]) == 0
+    assert opened[0]._runs_dir == tmp_path / "elsewhere"
+
+
+def test_the_goodbye_into_a_closed_window_changes_no_code() -> None:
+    ours, theirs = os.openpty()
+    os.close(ours)
+    script = """
+import sys
+from types import SimpleNamespace
+from tui import cli, headless
+headless.closing_lines = lambda _: ["left"]
+cli._say_goodbye(SimpleNamespace(session=SimpleNamespace(drain=list)))
+sys.exit(129)
+"""
+    done = subprocess.run([sys.executable, "-c", script], stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (129, "")
+
+
 def test_a_run_that_was_left_says_where() -> None:
     from engines.api import RunHistory
     from engines.events import RunFailed
@@ -205,6 +279,14 @@ def test_a_run_that_was_left_says_where() -> None:
     for event in [*life()[:9], RunFailed(engine="keras", t=9.0, kind="interrupted", message="m")]:
         history.apply(event)
     assert headless.summary_line(history) == "F 1: left in epoch 1, step 2 of 8"
+    history.checkpoint = "/else where/run/keras.npz"
+    folder = Path("/else where/run")
+    assert headless.summary_line(history, folder).endswith("go on with: mnist-tui train --resume '/else where/run'")
+
+
+def test_what_is_not_there_is_listed_where_it_was_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["export", "nothing", "--runs-dir", "/else where"]) == 2
+    assert "`mnist-tui runs --runs-dir '/else where'` lists them." in capsys.readouterr().err
 
 
 def test_summaries_name_drawn_digits() -> None:

@@ -38,6 +38,16 @@ def test_as_json(others: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) 
     assert len(said["verdicts"]) == 3
 
 
+def test_runs_of_one_name_are_told_apart_by_their_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [tmp_path / folder / "run.jsonl" for folder in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(DEMO.read_text(encoding="utf-8"), encoding="utf-8")
+    assert cli.main(["compare", "--json", *map(str, paths)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [run["run"] for run in said["runs"]] == [str(path) for path in paths for _ in range(2)]
+
+
 def test_one_run_alone_differs_in_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", "demo"]) == 0
     assert capsys.readouterr().out.endswith("All settings are the same.\n")

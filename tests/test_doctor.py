@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import time
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from engines.api import ENGINES, engine_spec
+from engines.api import ENGINES, FAILED, FINISHED, OFF, PAUSED, STOPPED, TRAINING, engine_spec
 from engines.doctor import Finding, diagnose, engine_findings, gpu_findings, judge
 from engines.monitors.gpu import GpuMonitor
 from engines.supervisor import EngineSpec
 from tests.conftest import scripted_spec
 from tests.test_monitors import FakeNvml
-from tui import cli
+from tui import cli, formatting
+from tui.widgets.engine_panel import GLYPHS
 
 
 def bad(findings: Sequence[Finding]) -> Finding:
@@ -144,6 +146,19 @@ def test_the_real_frameworks_train_a_step(engine: str, tmp_path: Path) -> None:
     cpu = next(finding for finding in found if finding.text.startswith("cpu"))
     assert "convolution forward and backward in" in cpu.text
     assert not [finding for finding in found if finding.state == "bad"]
+
+
+def test_marks_where_there_is_only_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of findings by the stream, of engines' states by the screen: both say what resembles them."""
+    found = [Finding(state, state, "t", "mend it" * (state == "bad")) for state in ("ok", "note", "bad")]
+    monkeypatch.setattr("tui.answers.diagnose", lambda *_: found)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", stream)
+    assert cli.main(["doctor"]) == 3
+    stream.seek(0)
+    assert [line.split()[0] for line in stream] == ["+", "*", "x", ">"]
+    assert all(glyph in formatting.ASCII for glyph in GLYPHS.values())
+    assert len({formatting.ASCII[GLYPHS[phase]] for phase in (TRAINING, PAUSED, FINISHED, STOPPED, FAILED, OFF)}) == 6
 
 
 def test_the_command_exits_with_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

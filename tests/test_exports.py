@@ -75,7 +75,43 @@ def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert run("--out", str(tmp_path / "mine.csv"), "--force") == 0
     assert (tmp_path / "mine.csv").read_text().startswith("engine,")
     assert run("--out", str(tmp_path / "nowhere" / "x.csv")) == 1
-    assert "nowhere" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"mnist-tui: {tmp_path}/nowhere/x.csv: No such file or directory.\n"
+
+
+@pytest.mark.parametrize("form", ["csv", "html"])
+def test_a_text_never_takes_a_folders_place(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "home").mkdir(exist_ok=True)
+    (tmp_path / "home" / "thesis.txt").write_text("mine")
+    for force in ([], ["--force"]):
+        assert run("--to", form, "--out", str(tmp_path / "home"), *force) == 1
+        assert capsys.readouterr().err == f"mnist-tui: {tmp_path}/home is a folder; name a file in it.\n"
+    assert (tmp_path / "home" / "thesis.txt").read_text() == "mine"
+
+
+def test_a_folder_is_written_over_only_when_an_export_made_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(events: object, created: float, folder: Path) -> None:
+        (folder / "keras-test").mkdir(parents=True)
+        (folder / "keras-test" / "events.out.tfevents.1.host.2.0").write_text("new")
+
+    monkeypatch.setattr(exports, "write_tensorboard", write)
+    again = ("--to", "tensorboard", "--out", str(tmp_path), "--force")
+    folder = tmp_path / "demo-tensorboard"
+    assert run(*again) == 0
+    (folder / "keras-test" / "events.out.tfevents.1.host.2.0").write_text("old")
+    assert run(*again) == 0
+    assert (folder / "keras-test" / "events.out.tfevents.1.host.2.0").read_text() == "new"
+    for mine in (folder / "notes.md", folder / "keras-test" / "notes.md"):
+        mine.write_text("mine")
+        assert run(*again) == 1
+        assert "move it away" in capsys.readouterr().err
+        assert mine.read_text() == "mine"
+        mine.unlink()
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert run(*again) == 1
+    assert (tmp_path / "elsewhere" / "keras-test").is_dir()
 
 
 def test_tensorboard_reads_what_was_said(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""config.toml: what the app remembers, and what it must leave alone."""
+"""remembered.toml: what the app remembers; and config.toml, which is the user's."""
 
 from __future__ import annotations
 
@@ -8,45 +8,52 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engines import paths
 from tui import memory
 
-USERS = '# mine\n[pythons]\nkeras = "/opt/keras/bin/python"  # keep\n'
+USERS = (
+    '# mine\n\n[remembered]\nepochs = 3\ntheme = "mnist-light"\nkeras_python = "/opt/keras/bin/python"  # at the end\n'
+)
+"""A config.toml of the time when its last table was ours, and what its user added below."""
 
 
 def test_nothing_is_remembered_at_first(tmp_path: Path) -> None:
-    assert memory.load(tmp_path / "config.toml") == {}
+    assert memory.load(tmp_path / memory.FILE) == {}
 
 
-def test_the_users_lines_stay_as_they_are(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "config.toml"
-    path.parent.mkdir()
-    path.write_text(USERS)
+def test_what_was_saved_last_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / memory.FILE
     memory.save(path, {"epochs": 3})
     memory.save(path, {"epochs": 4, "theme": "mnist-light", "stop_on_nan": False, "learning_rate": 0.5})
-    assert path.read_text().startswith(USERS)
-    assert path.read_text().count("[remembered]") == 1
     assert memory.load(path) == {"epochs": 4, "theme": "mnist-light", "stop_on_nan": False, "learning_rate": 0.5}
 
 
-def test_a_table_of_the_user_after_ours_stays(tmp_path: Path) -> None:
-    path = tmp_path / "config.toml"
-    path.write_text("[remembered]\nepochs = 3\n\n" + USERS)
+def test_config_toml_is_read_once_and_never_written(tmp_path: Path) -> None:
+    path, config = tmp_path / memory.FILE, tmp_path / "config.toml"
+    config.write_text(USERS)
+    assert memory.load(path) == {"epochs": 3, "theme": "mnist-light"}
     memory.save(path, {"epochs": 5})
-    assert 'keras = "/opt/keras/bin/python"  # keep' in path.read_text()
     assert memory.load(path) == {"epochs": 5}
+    assert config.read_text() == USERS
 
 
-def test_a_file_that_is_not_toml_is_never_written_over(tmp_path: Path) -> None:
-    path = tmp_path / "config.toml"
-    path.write_text("epochs 3")
-    assert memory.load(path) == {}
-    with pytest.raises(ValueError, match="line 1"):
-        memory.save(path, {"epochs": 5})
-    assert path.read_text() == "epochs 3"
+def test_what_was_added_at_the_end_of_config_toml_counts() -> None:
+    paths.config_file().write_text(USERS)
+    assert paths.settings()["keras_python"] == "/opt/keras/bin/python"
+
+
+@pytest.mark.parametrize("content", [b"epochs 3", b"\xff", 5_000 * b"["])
+def test_what_can_not_be_read_is_nothing(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(content)
+    assert memory.load(tmp_path / memory.FILE) == {}
+    (tmp_path / memory.FILE).write_bytes(content)
+    assert memory.load(tmp_path / memory.FILE) == {}
+    memory.save(tmp_path / memory.FILE, {"epochs": 5})
+    assert memory.load(tmp_path / memory.FILE) == {"epochs": 5}
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), st.booleans() | st.integers(0, 9) | st.text()))
 def test_whatever_is_saved_is_loaded(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, object]) -> None:
-    path = tmp_path_factory.mktemp("memory") / "config.toml"
+    path = tmp_path_factory.mktemp("memory") / memory.FILE
     memory.save(path, settings)
     assert memory.load(path) == settings

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
-from engines.api import read_events
+from engines.api import encode, read_events, read_run
+from engines.events import LogLine
 from tests.faults.terminal import Terminal
 from tests.test_app import opened, phases, until
 from tests.test_snapshots import text_of
 from tui.app import CURVES_EVERY, MnistApp
 from tui.replay import DEMO, Replay
+from tui.widgets.log_pane import LogPane
 
 
 class Clock:
@@ -70,6 +74,27 @@ def test_an_empty_recording_can_be_wound() -> None:
         assert replay.drain() == set()
 
 
+def of_jax(events: list[Any]) -> list[Any]:
+    """The same, said by an engine that is not known here."""
+    return [replace(event, engine="jax") for event in events]
+
+
+def test_an_engine_of_another_version_is_passed_over(events: list[object], tmp_path: Path) -> None:
+    later = [*events, *of_jax(events)]
+    assert list(Replay(later).histories) == ["pytorch", "keras"]
+    path = tmp_path / "events.jsonl"
+    path.write_text("".join(encode(event) + "\n" for event in later), encoding="utf-8")
+    assert set(read_run(tmp_path)[0]) == {"pytorch", "keras"}
+
+
+async def test_a_recording_of_unknown_engines_alone_opens(events: list[object]) -> None:
+    app = MnistApp(session=Replay(of_jax(events)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        for screen in "2341":
+            await pilot.press(screen)
+        app.draw_frame()
+
+
 async def screen_after(events: list[object], moves: list[float]) -> str:
     """The screen after those seeks, with a frame after each."""
     app = MnistApp(session=Replay(events, clock=Clock()))  # type: ignore[arg-type]  # events, of a fixture
@@ -108,6 +133,27 @@ async def test_the_player_by_keys(events: list[object]) -> None:
             await pilot.press(screen)
 
 
+async def test_logs_that_are_wound_back_hold_each_line_once(events: list[Any]) -> None:
+    begin = Replay(events, clock=Clock()).now()
+    printed = [LogLine(engine="keras", seq=0, t=begin + i, stream="stdout", text=f"line {i}") for i in range(100)]
+    app = MnistApp(session=Replay([*events, *printed], clock=Clock()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("l")
+        await pilot.pause()
+        pane = app.screen.query_one("#log-keras", LogPane)
+
+        def after(seconds: float) -> list[str]:
+            app.action_seek(seconds)
+            app.fold()
+            pane.show_log(app.session.histories["keras"])
+            return [strip.text.split()[-1] for strip in pane.lines]
+
+        assert after(50.5) == [str(i) for i in range(51)]
+        assert after(-30) == [str(i) for i in range(21)]
+        assert "21 lines" in str(pane.border_subtitle)
+        assert after(10) == [str(i) for i in range(31)]
+
+
 _BARE = """
 import sys
 for name in ("torch", "torchvision", "tensorflow", "keras"):
@@ -137,7 +183,7 @@ async def test_a_recording_looks_as_the_run_did(tmp_path: Path, small_mnist: Pat
         app.train_screen.show_frame(set(app.session.histories), True)
         await pilot.pause()
         lines = text_of(app).splitlines()[1:-1]
-        return [line for line in lines if not any(word in line for word in ("CPU", "GPU", "race"))]
+        return [line for line in lines if not any(word in line for word in ("CPU", "GPU", "race", "machine"))]
 
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("s")

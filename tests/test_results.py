@@ -71,6 +71,14 @@ def test_markdown_and_html_hold_every_figure(race: tuple[dict[str, RunHistory], 
     assert "'" not in as_html.partition("<h1>")[2], "a CPU's is escaped"
 
 
+def test_the_lines_of_code_are_counted_once(
+    race: tuple[dict[str, RunHistory], MachineHistory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = report.report(*race)
+    monkeypatch.setattr(report, "read_source", lambda engine: pytest.fail(f"{engine} is counted again"))
+    assert report.report(*race) == card
+
+
 def test_there_is_no_card_before_a_run_and_none_is_made_up() -> None:
     assert report.report({"pytorch": RunHistory("pytorch")}, MachineHistory()) is None
 

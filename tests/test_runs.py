@@ -124,5 +124,12 @@ def test_the_command_line_lists_and_prunes(runs: Path, capsys: pytest.CaptureFix
     assert found(runs, "") == "cba"
     assert cli.main(["runs", "--prune", "1", "--yes", *place]) == 0
     assert found(runs, "") == "c"
+    assert cli.main(["runs", "--empty-trash", *place]) == 0
+    assert (
+        capsys.readouterr().out.splitlines()[-1]
+        == f"2 runs in {runs / TRASH} would be deleted for good; --yes does it."
+    )
+    assert cli.main(["runs", "--empty-trash", "--prune", "0", *place]) == 0
+    assert "1 runs would be thrown away, 3 runs in" in capsys.readouterr().out
     assert cli.main(["runs", "--empty-trash", "--yes", *place]) == 0
     assert "2 runs are deleted." in capsys.readouterr().out

@@ -138,6 +138,15 @@ async def test_every_form_is_written_into_its_folder(runs: Path) -> None:
         assert {path.name for path in folder.iterdir()} >= {"results.csv", "results.json", "results.md", "results.html"}
 
 
+async def test_where_nothing_can_be_written_that_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.exports.write_all", lambda _: ([], ["csv: no room."]))
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("f")
+        await until(pilot, lambda: any("no room" in note.message for note in screen.app._notifications))
+        (note,) = (note for note in screen.app._notifications if "no room" in note.message)
+        assert (note.title, note.severity, note.message) == ("Nothing is written", "error", "csv: no room.")
+
+
 async def test_what_was_cut_off_is_offered_and_goes_on(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
         await pilot.press("s")

@@ -46,16 +46,14 @@ from tui import formatting
 def doctor(specs: Sequence[EngineSpec], data_dir: str, *, json_lines: bool) -> int:
     """Look at everything a run needs, and say each finding as it comes; 3 when a chosen engine can't run as it should."""
     place = Path(data_dir) if data_dir else None
-    marks, arrow = {"ok": "✓", "note": "·", "bad": "✗"}, "→"
-    if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
-        marks, arrow = {"ok": "+", "note": ".", "bad": "x"}, "->"
+    marks = {"ok": "✓", "note": "·", "bad": "✗"}
     findings = []
     for finding in diagnose(specs, place, paths.cache_dir(), paths.runs_dir()):
         findings.append(finding)
         if not json_lines:
             print(formatting.plain(f"{marks[finding.state]} {finding.subject:14} {finding.text}"), flush=True)
             if finding.fix:
-                print(formatting.plain(f"  {'':14} {arrow} {finding.fix}"), flush=True)
+                print(formatting.plain(f"  {'':14} → {finding.fix}"), flush=True)
     if json_lines:
         print(json.dumps([to_plain(finding) for finding in findings], indent=1))
     return 3 if any(finding.state == "bad" for finding in findings) else 0
@@ -250,7 +248,11 @@ def make_room(runs_dir: str, keep: int | None, *, empty: bool, sure: bool) -> in
         said = formatting.size(size_bytes(place / run))
         print(formatting.plain(f"{run}  {said}{'' if sure else '  would be thrown away'}"))
     if not sure:
-        print(f"{len(doomed)} runs would be thrown away; --yes does it.")
+        would = [] if keep is None else [f"{len(doomed)} runs would be thrown away"]
+        if empty:
+            lying = len(list((place / TRASH).glob("*"))) + len(doomed)
+            would.append(f"{lying} runs in {place / TRASH} would be deleted for good")
+        print(formatting.plain(f"{', '.join(would)}; --yes does it."))
         return 0
     try:
         for run in doomed:
@@ -271,10 +273,12 @@ def compare(recordings: Sequence[Path], *, json_lines: bool) -> int:
     from tui.exports import name_of
 
     try:
-        runs = {name_of(path): read_run(path.parent, path.name)[0] for path in recordings}
+        read = [(path, read_run(path.parent, path.name)[0]) for path in recordings]
     except OSError as error:
         print(formatting.plain(f"mnist-tui: {error.filename}: {error.strerror}."), file=sys.stderr)
         return 1
+    names = [name_of(path) for path, _ in read]
+    runs = [(name if names.count(name) == 1 else str(path), of) for name, (path, of) in zip(names, read, strict=True)]
     compared = comparison.entries(runs)
     if not compared:
         print("mnist-tui: no run was recorded there.", file=sys.stderr)

@@ -201,9 +201,10 @@ class MnistApp(App[None]):
         """Give the terminal to a replay of a kept run until that is left; nothing trains meanwhile."""
         try:
             with self.suspend():
-                subprocess.run([sys.executable, "-m", "tui", "replay", str(folder), "--theme", self.theme], check=False)
+                where = ("--runs-dir", str(folder.parent), "--theme", self.theme)
+                subprocess.run([sys.executable, "-m", "tui", "replay", str(folder), *where], check=False)
         except SuspendNotSupported:
-            self.notify(f"Here it can't be played; `mnist-tui replay {folder.name}` does it.", severity="warning")
+            self.notify(f"Here it can't be played; `mnist-tui replay {folder}` does it.", severity="warning")
 
     def go_on_with(self, folder: Path) -> None:
         """Continue a kept run, and show it."""

@@ -14,6 +14,7 @@ from tui.options import UsageError
 TYPE_CHECKING = False  # typing's own would take as long as all the rest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from typing import Any, NoReturn
 
 PROGRAM = "mnist-tui"
@@ -114,17 +115,13 @@ def _run_app(options: argparse.Namespace) -> int:
         raise UsageError("The app needs a terminal. Use `mnist-tui train`, or --plain.")
     from pathlib import Path
 
-    from engines.api import engine_spec, paths
+    from engines.api import engine_spec
     from tui import memory
     from tui.app import MnistApp
 
-    remembered = paths.config_file()
-    before = memory.load(remembered)
+    before = memory.load(_remembered())
     resume = known.resumed(options)
-    if resume is None:
-        settings = {**_usable(before), **settings}
-    if options.theme:
-        settings["theme"] = options.theme
+    settings = {**({} if resume else _usable(before)), **settings, **_theme(options, before)}
     app = MnistApp(
         [engine_spec("pytorch", options.pytorch_python), engine_spec("keras", options.keras_python)],
         settings,
@@ -133,37 +130,51 @@ def _run_app(options: argparse.Namespace) -> int:
         fps=2 if options.slow else options.fps,
         runs_dir=Path(known.runs_dir(options)),
         ascii_only=options.ascii or not _utf8(),
-        remember=remembered,
+        remember=_remembered(),
     )
     code = app.run_guarded()
     _say_goodbye(app)
     return code
 
 
-def _usable(settings: dict[str, Any]) -> dict[str, Any]:
-    """What is remembered, less what can no longer be used."""
+def _remembered() -> Path:
+    """Where what is remembered is kept."""
+    from engines.api import paths
+    from tui import memory
+
+    return paths.config_file().with_name(memory.FILE)
+
+
+def _theme(options: argparse.Namespace, remembered: dict[str, Any]) -> dict[str, str]:
+    """The looks that were asked for, or else those of the last time."""
+    theme = options.theme or remembered.get("theme")
+    return {"theme": theme} if isinstance(theme, str) else {}
+
+
+def _usable(remembered: dict[str, Any]) -> dict[str, Any]:
+    """What is remembered of a run's settings, less what can no longer be used."""
     from engines.api import ENGINES, ConfigError, from_settings
 
-    theme = settings.pop("theme", None)
-    framework = settings.pop("framework", None)
+    settings = {name: value for name, value in remembered.items() if name not in ("theme", "framework")}
     try:
         from_settings(settings)
     except ConfigError:
         settings = {}
-    if framework in (*ENGINES, "both"):
+    if (framework := remembered.get("framework")) in (*ENGINES, "both"):
         settings["framework"] = framework
-    if isinstance(theme, str):
-        settings["theme"] = theme
     return settings
 
 
 def _say_goodbye(app: Any) -> None:
     """A line for each engine that trained, on the screen that stays."""
+    import contextlib
+
     from tui import headless
 
     app.session.drain()
-    for line in headless.closing_lines(app.session):
-        print(line)
+    with contextlib.suppress(OSError):  # its window was closed
+        for line in headless.closing_lines(app.session):
+            print(line)
 
 
 def _utf8() -> bool:
@@ -352,7 +363,10 @@ def _replay_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_replay(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
     from engines.api import read_events
+    from tui import memory
     from tui.app import MnistApp
     from tui.replay import MAX_SPEED
 
@@ -372,9 +386,10 @@ def _run_replay(options: argparse.Namespace) -> int:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("A replay needs a terminal.")
     app = MnistApp(
-        settings={"theme": options.theme} if options.theme else {},
+        settings=_theme(options, memory.load(_remembered())),
         recording=events,
         speed=speed,
+        runs_dir=Path(known.runs_dir(options)),
         fps=2 if options.slow else options.fps,
         ascii_only=options.ascii or not _utf8(),
     )

@@ -29,6 +29,8 @@ class Command:
     """What `action_<name>` is given."""
     target: str = "app"
     """"app", or "screen" for what only that screen shows."""
+    priority: bool = False
+    """Before whatever has the focus, and before a dialog's own keys."""
 
     @property
     def action(self) -> str:
@@ -45,7 +47,7 @@ class Command:
             show=self.footer,
             tooltip=self.help,
             key_display=KEY_NAMES.get(self.keys.partition(",")[0], self.keys.partition(",")[0]),
-            priority=self.name == "quit",  # also while an input has the focus
+            priority=self.priority,
         )
 
 
@@ -171,7 +173,9 @@ COMMANDS = (
     Command("show_screen", "3", "Draw", "Draw a digit, and both frameworks read it.", False, (3,)),
     Command("show_screen", "4", "Results", "Who won, with everything that was measured.", False, (4,)),
     Command("show_screen", "5", "Runs", "Every run is kept: compare, play, name, continue.", False, (5,)),
-    Command("quit", "q,ctrl+c,ctrl+q", "Quit", "Leave; asks first while something trains."),
+    Command("quit", "q", "Quit", "Leave; asks first while something trains."),
+    # What has priority comes first in the last line, which says the shorter key: q.
+    Command("quit", "ctrl+c,ctrl+q", "Quit from here", "The same from a field or a dialog.", priority=True),
 )
 """Everywhere, and of the Train screen what has `target` "screen"."""
 

@@ -24,9 +24,9 @@ class Entry:
         return TITLES.get(self.history.engine, self.history.engine)
 
 
-def entries(runs: Mapping[str, Mapping[str, RunHistory]]) -> list[Entry]:
-    """Every engine of every run that was asked for."""
-    return [Entry(run, h) for run, histories in runs.items() for h in histories.values() if h.config is not None]
+def entries(runs: Sequence[tuple[str, Mapping[str, RunHistory]]]) -> list[Entry]:
+    """Every engine of every run that was asked for, by the run's name."""
+    return [Entry(run, h) for run, histories in runs for h in histories.values() if h.config is not None]
 
 
 def figures(entry: Entry) -> dict[str, Any]:

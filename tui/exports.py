@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -33,6 +34,8 @@ FILES = ("tensorboard", "onnx", "safetensors")
 FOLDER = "export"
 """In the run's own folder."""
 _ENDINGS = {"markdown": "md"}
+_OURS = re.compile(r"\w+-(train|test)(/events\.out\.tfevents\.[^/]+)?")
+"""All that an export puts into a folder of its own."""
 
 
 def name_of(recording: Path) -> str:
@@ -68,7 +71,7 @@ def charts(histories: Mapping[str, RunHistory]) -> str:
 
 
 def write_text(content: str, path: Path, *, force: bool) -> None:
-    """Into a file, whole or not at all. Raises ExportError and OSError."""
+    """Into a file, whole or not at all. Raises ExportError."""
 
     def write(part: Path) -> None:
         part.write_text(content, encoding="utf-8")
@@ -83,7 +86,7 @@ def write_files(form: str, recording: Path, place: Path, *, force: bool) -> list
     if form == "tensorboard":
         events = list(read_events(recording))
         target = place / f"{run}-tensorboard"
-        _whole(target, lambda part: write_tensorboard(events, _began(run, recording), part), force=force)
+        _whole(target, lambda part: write_tensorboard(events, _began(run, recording), part), force=force, folder=True)
         return [target]
     write, ending = (write_onnx, "onnx") if form == "onnx" else (write_safetensors, "safetensors")
     engines = [engine for engine in TITLES if (recording.parent / f"{engine}.npz").is_file()]
@@ -122,12 +125,25 @@ def _began(run: str, recording: Path) -> float:
         return recording.stat().st_mtime
 
 
-def _whole(target: Path, write: Callable[[Path], None], *, force: bool) -> None:
+def _whole(target: Path, write: Callable[[Path], None], *, force: bool, folder: bool = False) -> None:
+    """`folder` says whether `write` makes one. Nothing is deleted but what an export made. Raises ExportError."""
+    if target.is_dir() and not folder:
+        raise ExportError(f"{target} is a folder; name a file in it.")
     if target.exists() and not force:
         raise ExportError(f"{target} is there already; --force writes over it.")
-    with tempfile.TemporaryDirectory(prefix=".mnist-tui-", dir=target.parent) as scratch:
-        part = Path(scratch) / target.name
-        write(part)
-        if target.is_dir():
-            shutil.rmtree(target)
-        os.replace(part, target)
+    if folder and target.exists() and not _is_ours(target):
+        raise ExportError(f"{target} is no export of mnist-tui; move it away, or name another folder.")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".mnist-tui-", dir=target.parent) as scratch:
+            part = Path(scratch) / target.name
+            write(part)
+            if folder and target.exists():
+                shutil.rmtree(target)
+            os.replace(part, target)
+    except OSError as error:  # it may name the scratch folder, which nobody has heard of
+        raise ExportError(f"{target}: {error.strerror or error}.") from error
+
+
+def _is_ours(folder: Path) -> bool:
+    inside = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    return folder.is_dir() and not folder.is_symlink() and all(map(_OURS.fullmatch, inside))

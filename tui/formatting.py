@@ -11,9 +11,9 @@ _CONTROL = re.compile(
 
 ASCII = {
     **dict.fromkeys("─━╌╍╸╺–—▔−", "-"), **dict.fromkeys("│┃▏▎▕", "|"), **dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼┏┓┗┛", "+"),
-    **dict.fromkeys("·•●○◆⚑", "*"), **dict.fromkeys("▁▂▃▅▆▇█▄▀▌▐", "#"), **dict.fromkeys("“”", '"'), **dict.fromkeys("‘’", "'"),
+    **dict.fromkeys("·•●◆⚑", "*"), **dict.fromkeys("▁▂▃▅▆▇█▄▀▌▐■", "#"), **dict.fromkeys("“”", '"'), **dict.fromkeys("‘’", "'"),
     "▼": "v", "◈": "8", "▲": "^", "←": "<", "→": ">", "↑": "^", "↓": "v", "✓": "+", "✗": "x",
-    "≠": "!", "±": "~", "×": "x", "…": ".", "°": "o",
+    "≠": "!", "±": "~", "×": "x", "…": ".", "°": "o", "○": "o", "‖": "=",
 }  # fmt: skip
 """What resembles our characters where there is only ASCII, as wide as they are."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 import signal
 import sys
 import threading
@@ -63,8 +65,7 @@ def train(
     def on_signal(number: int, frame: FrameType | None) -> None:
         raise _Signalled(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, on_signal)
+    handlers = {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     session = Session(
         specs, launch, cache_dir=paths.cache_dir(), runs_dir=Path(runs_dir), on_event=tell if json_lines else None
     )
@@ -82,23 +83,29 @@ def train(
             if view is not None:
                 view.show()
     except _Signalled as signalled:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
         code = 128 + signalled.number
     except ResumeError as error:
         print(f"mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
         code = 2
     finally:
+        for number in handlers:
+            signal.signal(number, signal.SIG_IGN)  # one ctrl+c too many must not cut the leaving off
         session.close()
         session.drain()
-        if view is not None:
-            view.close()
+        closed = code == 128 + signal.SIGHUP
+        unheard = contextlib.suppress(OSError) if closed else contextlib.nullcontext()  # the terminal's window is gone
+        with unheard:
+            if view is not None:
+                view.close()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     if code is None or code >= 128:
-        if not json_lines:
-            for line in closing_lines(session, runs=not session.series.lines() or code is not None):
-                out.line(line)
-        if session.problem:
-            print(formatting.plain(session.problem), file=sys.stderr)
+        with unheard:
+            if not json_lines:
+                for line in closing_lines(session, runs=not session.series.lines() or code is not None):
+                    out.line(line)
+            if session.problem:
+                print(formatting.plain(session.problem), file=sys.stderr)
     if code is not None:
         return code
     return 0 if session.series.ended and not session.series.missed else 1
@@ -107,7 +114,8 @@ def train(
 def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
     """For people: how every run ended (unless that was said), whether times may be compared, and who is ahead."""
     histories = {engine: h for engine, h in session.histories.items() if h.requested_t is not None}
-    lines = [summary_line(history) for history in histories.values() if runs or history.failure is not None]
+    shown = {engine: h for engine, h in histories.items() if runs or h.failure is not None}
+    lines = [summary_line(history, session.folder(engine)) for engine, history in shown.items()]
     if badge(histories):
         lines.append(f"Times: {badge(histories)}. --mode time-trial lets each have the machine to itself.")
     over_seeds = session.series.lines()
@@ -119,13 +127,14 @@ def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
     return [formatting.plain(line) for line in lines + over_seeds]
 
 
-def summary_line(history: RunHistory) -> str:
-    """One line for people: how the run ended."""
+def summary_line(history: RunHistory, folder: Path | None = None) -> str:
+    """One line for people: how the run ended; `folder` is where it is kept."""
     name = history.framework or history.engine
     if history.failure is not None and history.failure.kind == "interrupted":
         where = f"in epoch {history.epoch}, step {history.global_step:,} of {history.total_steps:,}"
         tested = f"; test accuracy so far {formatting.percent(history.test_accuracy)}" if history.evaluations else ""
-        kept = f"; go on with: mnist-tui train --resume {history.run_id}" if history.can_continue else ""
+        run = shlex.quote(str(folder or history.run_id))
+        kept = f"; go on with: mnist-tui train --resume {run}" if history.can_continue else ""
         return f"{name}: left {where if history.started else 'before the first step'}{tested}{kept}"
     if history.failure is not None:
         return f"{name}: failed: {formatting.plain(history.failure.message)} {formatting.plain(history.failure.hint)}".rstrip()
@@ -231,7 +240,7 @@ class _Ended:
                 continue
             if (engine, history.run_id) not in self._said:
                 self._said.add((engine, history.run_id))
-                line(f"seed {history.config.seed}: {summary_line(history)}")
+                line(f"seed {history.config.seed}: {summary_line(history, self._session.folder(engine))}")
 
 
 class _Bars:

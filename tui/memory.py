@@ -1,39 +1,47 @@
-"""What the app remembers between starts: the `[remembered]` table of config.toml; every other line of that file is the user's."""
+"""What the app remembers between starts, in a file of its own beside config.toml, which is the user's."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tomllib
 
-TABLE = "remembered"
-_OURS = re.compile(rf"^\[{TABLE}\][^\n]*\n.*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
+FILE = "remembered.toml"
+"""Beside config.toml, which is never written."""
+_HEAD = "# Written anew by mnist-tui whenever the settings are kept. What you set yourself belongs into config.toml.\n"
 
 
 def load(path: Path) -> dict[str, Any]:
     """The settings as they were left; empty when there are none, or the file can't be read."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get(TABLE, {})
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return _as_it_was_kept_before(path.with_name("config.toml"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return table if isinstance(table, dict) else {}
 
 
 def save(path: Path, settings: Mapping[str, Any]) -> None:
-    """Replace the table, and nothing else, in one go. Raises OSError, and ValueError for a file that is not TOML."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    tomllib.loads(text)  # what can't be read may not be written over
-    kept = _OURS.sub("", text).rstrip("\n")
-    table = "\n".join([f"[{TABLE}]", *(f"{name} = {_toml(value)}" for name, value in settings.items())])
+    """Keep these, in one go. Raises OSError, and ValueError for text that can't be written."""
+    lines = "".join(f"{name} = {_toml(value)}\n" for name, value in settings.items())
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    part.write_text(f"{kept}\n\n{table}\n" if kept else f"{table}\n", encoding="utf-8")
+    part.write_text(_HEAD + lines, encoding="utf-8")
     os.replace(part, path)
+
+
+def _as_it_was_kept_before(config: Path) -> dict[str, Any]:
+    """The table of config.toml that was ours until there was a file for it, less the interpreters that its user added below."""
+    try:
+        table = tomllib.loads(config.read_text(encoding="utf-8")).get("remembered", {})
+    except (OSError, ValueError, RecursionError):
+        return {}
+    ours = table if isinstance(table, dict) else {}
+    return {name: value for name, value in ours.items() if not name.endswith("_python")}
 
 
 def _toml(value: Any) -> str:

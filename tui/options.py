@@ -109,7 +109,10 @@ def recording(run: str, options: argparse.Namespace) -> Path:
             from tui.replay import DEMO
 
             return DEMO
-        raise UsageError(f"There is no run {run!r}. `mnist-tui runs` lists them.") from None
+        import shlex
+
+        place = f" --runs-dir {shlex.quote(options.runs_dir)}" if options.runs_dir else ""
+        raise UsageError(f"There is no run {run!r}. `mnist-tui runs{place}` lists them.") from None
 
 
 def resumed(options: argparse.Namespace) -> Path | None:

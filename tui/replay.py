@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from engines.api import EpochStarted, Event, MachineHistory, RunHistory, RunRequested, Series, TrainConfig
+from engines.api import ENGINES, EpochStarted, Event, MachineHistory, RunHistory, RunRequested, Series, TrainConfig
 from tui import formatting
 
 DEMO = Path(__file__).parent / "recordings" / "demo.jsonl"
@@ -19,14 +19,16 @@ MAX_SPEED = 1e9
 class Replay:
     """A recording that plays as if it were live: the same questions, no workers.
 
-    What it shows depends on the recording and on the place in it alone, whatever way one came there.
+    What it shows depends on the recording and on the place in it alone, whatever way one came there. Engines that are not
+    known here are passed over.
     """
 
     def __init__(
         self, events: Sequence[Event], speed: float = 1.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._events = sorted(events, key=lambda event: event.t)
-        engines = dict.fromkeys(event.engine for event in events if event.engine != "machine")
+        known = [event for event in events if event.engine in (*ENGINES, "machine")]
+        self._events = sorted(known, key=lambda event: event.t)
+        engines = dict.fromkeys(event.engine for event in known if event.engine != "machine")
         self.histories = {engine: RunHistory(engine) for engine in engines}
         self.machine = MachineHistory()
         self.series = Series()

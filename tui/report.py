@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from statistics import fmean
 
@@ -186,9 +187,13 @@ def _device(history: RunHistory) -> str:
 
 def lines_of_code(history: RunHistory) -> str:
     """Of the source of the engine that ran, by the rule."""
-    backend = history.config.keras_backend if history.config else "tensorflow"
+    return _lines_of_code(history.engine, history.config.keras_backend if history.config else "tensorflow")
+
+
+@cache  # to count what does not change would take most of the time of each drawing
+def _lines_of_code(engine: str, backend: str) -> str:
     try:
-        return str(sum(section.lines for section in read_source(history.engine, backend)))
+        return str(sum(section.lines for section in read_source(engine, backend)))
     except (OSError, SyntaxError) as error:
         return f"n/a: {error}"
 

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from engines.config import ENGINES
 from engines.events import TERMINAL, EpochCompleted, Event, Heartbeat, MachineUsage
 from engines.protocol import ProtocolError, decode_event, encode, to_plain
 from engines.runs.comparison import badge, verdict
@@ -262,13 +263,13 @@ def _resumable(folder: Path, found: Mapping[str, Any]) -> list[str]:
 
 
 def read_run(folder: Path, recording: str = "events.jsonl") -> tuple[dict[str, RunHistory], MachineHistory]:
-    """A kept run as it was in the end. Raises OSError."""
+    """A kept run as it was in the end, of the engines that are known here. Raises OSError."""
     histories: dict[str, RunHistory] = {}
     machine = MachineHistory()
     for event in read_events(folder / recording):
         if event.engine == "machine":
             machine.apply(event)
-        else:
+        elif event.engine in ENGINES:
             histories.setdefault(event.engine, RunHistory(event.engine)).apply(event)
     return histories, machine
 

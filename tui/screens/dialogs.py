@@ -47,8 +47,8 @@ class Question(ModalScreen[bool]):
     AUTO_FOCUS = "#no"
     """The safe answer."""
     BINDINGS = [
-        Binding("y,q,ctrl+c", "answer(True)", "Yes"),
-        Binding("n,escape", "answer(False)", "No"),
+        Binding("y", "answer(True)", "Yes"),
+        Binding("n,q,escape", "answer(False)", "No"),
         Binding("left,right", "app.focus_next", show=False),
     ]
     DEFAULT_CSS = """
@@ -83,7 +83,9 @@ class Question(ModalScreen[bool]):
 
 
 class QuitDialog(Question):
-    """Asks before a run is lost."""
+    """Asks before a run is lost; whoever asks to leave twice means it."""
+
+    BINDINGS = [Binding("q,ctrl+c,ctrl+q", "answer(True)", "Yes", show=False)]
 
     def __init__(self) -> None:
         super().__init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -340,7 +341,8 @@ class RunsScreen(ShownScreen):
             except OSError as error:
                 self.notify(f"{at.id}: {error.strerror or error}.", title="Not deleted", severity="error")
             else:
-                self.notify(f"It lies in {place}; `mnist-tui runs --empty-trash --yes` deletes it for good.")
+                empty = f"mnist-tui runs --empty-trash --yes --runs-dir {shlex.quote(str(self._runs_dir))}"
+                self.notify(f"It lies in {place}; `{empty}` deletes it for good.")
             self._load()
 
         self.app.push_screen(Question(f"Delete {at.name or at.id}? It goes into the trash.", "Delete"), done)
@@ -354,8 +356,10 @@ class RunsScreen(ShownScreen):
         from tui import exports
 
         made, missing = exports.write_all(self._runs_dir / at.id)
-        told = f"{', '.join(made)} are in {self._runs_dir / at.id / exports.FOLDER}."
-        self.app.call_from_thread(self.notify, " ".join([told, *missing]), title="Written", timeout=10)
+        told = [f"{', '.join(made)} are in {self._runs_dir / at.id / exports.FOLDER}."] if made else []
+        title, severity = ("Written", "information") if made else ("Nothing is written", "error")
+        said = " ".join([*told, *missing])
+        self.app.call_from_thread(self.notify, said, title=title, severity=severity, timeout=10)
 
 
 def _when(run: Listed) -> str:

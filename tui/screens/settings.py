@@ -47,6 +47,11 @@ KEPT_BY_PRESETS = frozenset(
         "data_dir",
         "threads",
         "precision",
+        "limit_test",
+        "eval_every",
+        "target_accuracy",
+        "patience",
+        "stop_on_nan",
     }
 )
 """What a preset says nothing of."""

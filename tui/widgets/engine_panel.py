@@ -114,8 +114,6 @@ class EnginePanel(Vertical):
         glyph = GLYPHS.get(phase) or (
             SPINNER[int(now * 5) % len(SPINNER)] if not self.ascii_only else "|/-\\"[int(now * 5) % 4]
         )
-        if self.ascii_only:
-            glyph = {"●": "*", "‖": "=", "✓": "+", "■": "#", "✗": "!", "○": "o"}.get(glyph, glyph)
         text.append(f"{glyph} {_phase_name(history)}", style=f"bold {colors.get(STYLES.get(phase, ''), '')}".strip())
         silent = history.silent_seconds(now)
         if silent is not None and busy:
@@ -229,7 +227,7 @@ def _heading(name: str, history: RunHistory, view: View, room: int, has_chart: b
     text.append(f"{name} ", style="bold")
     free = max(room - len(name) - 1 - len(values), 0)
     if has_chart or not len(history.train_loss):
-        text.append(("-" if ascii_only else "─") * free, style="dim")
+        text.append("─" * free, style="dim")
     else:
         text.append(_sparkline(name, history, free, ascii_only))
     text.append(values)

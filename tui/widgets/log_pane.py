@@ -27,6 +27,9 @@ class LogPane(RichLog, can_focus=False):
         """Append the lines that came since the last call."""
         if not self.display or not self.size.width:
             return
+        if history.log_count < self._written:  # a recording was wound back
+            self.clear()
+            self._written = self._found = 0
         new = min(history.log_count - self._written, len(history.log))
         self._written = history.log_count
         for line in list(history.log)[len(history.log) - new :]:
