@@ -132,6 +132,11 @@ def _lit(app_screen: object) -> list[str]:
     return [str(cell.query_one(Line).render()) for cell in app_screen.query(".cell.-runs")]
 
 
+def _is_whole(code: Static) -> bool:
+    """Whether nothing of it is cut off below."""
+    return code.region.height >= len(str(code.render()).splitlines())
+
+
 @pytest.mark.parametrize("size", [*SIZES, (50, 12)])
 async def test_both_are_shown_and_scrolled_together(size: tuple[int, int]) -> None:
     async with shown(60.0, size) as app:
@@ -140,13 +145,12 @@ async def test_both_are_shown_and_scrolled_together(size: tuple[int, int]) -> No
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_lit(app.screen)))
         assert [one.split(" · ")[:2] for one in _lit(app.screen)] == [["▶ Train", "PyTorch"], ["▶ Train", "Keras"]]
         assert "PyTorch" in text_of(app, "#sums")
+        await until(pilot, lambda: all(_is_whole(code) for code in app.screen.query(".code").results(Static)))
         for pair in app.screen.query(SourcePair):
             left, right = pair.query(".cell")
             assert left.region.y == right.region.y, "a section begins beside its twin"
             for code in pair.query(".code").results(Static):
-                lines = str(code.render()).splitlines()
-                assert code.region.height >= len(lines), "nothing is cut off below"
-                assert all(len(line) <= code.region.width for line in lines), "nor at the right"
+                assert all(len(line) <= code.region.width for line in str(code.render()).splitlines())
         scrolled = app.screen.query_one("#sections")
         await pilot.press("n", "n")
         first = scrolled.scroll_offset.y
