@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -19,6 +20,11 @@ from engines import paths
 from engines.api import EngineSpec, Event, Supervisor, TrainConfig, engine_spec, from_settings
 from engines.data.drawn import draw
 from engines.events import TERMINAL, Predict, Prediction, RunRequested, WorkerReady, WorkerSpawned
+
+hypothesis.settings.register_profile(  # a machine that is busy with something else is slow, and nothing is wrong with that
+    "unhurried", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
 REAL_MNIST = os.environ.get("MNIST_TUI_DATA", "")
