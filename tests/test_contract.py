@@ -210,13 +210,13 @@ def test_engines_agree_under_every_optimizer(optimizer: str, warm: Work, tmp_pat
 @pytest.mark.framework
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
 def test_it_learns(engine: str, warm: Work, tmp_path: Path) -> None:
-    """6,400 drawn digits, two epochs, 1,000 others to read: 77.7 % measured in both, chance is 10 %."""
-    images, labels = draw(7400, 11, lambda *_: None, lambda: False)
-    write_idx(tmp_path / "digits", images[:6400], labels[:6400], "train")
-    write_idx(tmp_path / "digits", images[6400:], labels[6400:], "t10k")
+    """3,200 drawn digits once, 1,000 others to read: 72.4 to 75.3 % measured in both with seeds 0, 1, 2; chance is 10 %."""
+    images, labels = draw(4200, 11, lambda *_: None, lambda: False)
+    write_idx(tmp_path / "digits", images[:3200], labels[:3200], "train")
+    write_idx(tmp_path / "digits", images[3200:], labels[3200:], "t10k")
     worker = warm(engine)
-    worker.start(from_settings({"epochs": 2, "data_dir": str(tmp_path / "digits")}))
-    assert worker.wait_for(RunFinished, timeout=240).test_accuracy >= 0.7
+    worker.start(from_settings({"epochs": 1, "batch_size": 32, "data_dir": str(tmp_path / "digits")}))
+    assert worker.wait_for(RunFinished, timeout=240).test_accuracy >= 0.65
     worker.finish()
 
 
