@@ -12,12 +12,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
 from engines import paths
 from engines.api import EngineSpec, Event, Supervisor, TrainConfig, engine_spec, for_backend, from_settings
 from engines.data.drawn import draw
+from engines.events import TERMINAL, Predict, Prediction, RunRequested, WorkerReady, WorkerSpawned
+
+hypothesis.settings.register_profile(  # a machine that is busy with something else is slow, and nothing is wrong with that
+    "unhurried", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
 JAX_PYTHON = os.environ.get("MNIST_TUI_JAX_PYTHON", "")
@@ -124,6 +131,27 @@ class Worked:
         assert not self.thread.is_alive()
 
 
+class Warm(Worked):
+    """A worker that one test after the other trains with, as a user does who starts one run after the other."""
+
+    def hand_over(self) -> None:
+        """Begin as if it had just become ready: what it was still saying to the last test is nobody's any more."""
+        self.supervisor.send(Predict(request_id=-1, image=()))
+        self.wait_for(Prediction, until=lambda answer: answer.request_id == -1)
+        self.events[:] = [*self.of(WorkerSpawned)[:1], *self.of(WorkerReady)[:1]]
+        self.supervisor._ended_run = ""  # tests name their runs alike
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is there, and every run that it was asked for has ended."""
+        ended = [isinstance(event, TERMINAL) for event in self.events if isinstance(event, (RunRequested, *TERMINAL))]
+        return self.thread.is_alive() and (not ended or ended[-1])
+
+    def finish(self) -> None:
+        """It goes on to the next test."""
+        assert self.idle
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Iterator[Callable[[str], Worked]]:
     """Start workers that are gone when the test is over."""
@@ -139,6 +167,44 @@ def work(tmp_path: Path) -> Iterator[Callable[[str], Worked]]:
         if worked.thread.is_alive():
             worked.supervisor.kill()
             worked.thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def frameworks() -> Iterator[dict[str, Warm]]:
+    """The frameworks that are imported already, each in its worker."""
+    workers: dict[str, Warm] = {}
+    yield workers
+    for worker in workers.values():
+        Worked.finish(worker)
+
+
+@pytest.fixture
+def warm(
+    work: Callable[[str], Worked], frameworks: dict[str, Warm], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Worked]]:
+    """As `work`, for tests that do not ask how a worker begins or ends: importing a framework takes seconds each time.
+
+    The scripted engine is a fresh one also here, because its script is in its environment.
+    """
+    taken: set[str] = set()
+
+    def take(engine: str) -> Worked:
+        if engine == "scripted":
+            return work(engine)
+        if engine not in frameworks:
+            frameworks[engine] = Warm(spec_of(engine), tmp_path_factory.mktemp("warm"))
+            frameworks[engine].start()
+            frameworks[engine].wait_for(WorkerReady)
+        frameworks[engine].hand_over()
+        taken.add(engine)
+        return frameworks[engine]
+
+    yield take
+    for engine in taken:
+        if not frameworks[engine].idle:  # a test that failed, or was skipped, must not take the next ones with it
+            left = frameworks.pop(engine)
+            left.supervisor.kill()
+            left.thread.join(10)
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ async def test_resize_storm(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["training", "training"])
-        for i in range(50):
+        for i in range(25):
             await pilot.resize_terminal(1 + (i * 73) % 300, 1 + (i * 37) % 100)
             await pilot.pause()
             if i % 5 == 2:

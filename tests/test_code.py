@@ -179,6 +179,11 @@ def _lit(app_screen: object) -> list[str]:
     return [str(cell.query_one(Line).render()) for cell in app_screen.query(".cell.-runs")]
 
 
+def _is_whole(code: Static) -> bool:
+    """Whether nothing of it is cut off below."""
+    return code.region.height >= len(str(code.render()).splitlines())
+
+
 @pytest.mark.parametrize("size", [*SIZES, (50, 12)])
 async def test_both_are_shown_and_scrolled_together(size: tuple[int, int]) -> None:
     async with shown(60.0, size) as app:
@@ -191,7 +196,7 @@ async def test_both_are_shown_and_scrolled_together(size: tuple[int, int]) -> No
         await until(pilot, lambda: scrolled.scroll_offset.y == train.virtual_region.y)
         assert "lines ▶ Train" in text_of(app, "#sums")
         await app.run_action("screen.show_code('both')")
-        await pilot.pause()
+        await until(pilot, lambda: all(_is_whole(code) for code in app.screen.query(".code").results(Static)))
         for pair in app.screen.query(SourcePair):
             left, right = pair.query(".cell")
             assert left.region.y == right.region.y, "a section begins beside its twin"

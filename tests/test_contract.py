@@ -104,8 +104,8 @@ def _check_figures(worker: Worked) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_pause_holds_and_resume_goes_on(engine: str, work: Work, small_mnist: Path) -> None:
-    worker = work(engine)
+def test_pause_holds_and_resume_goes_on(engine: str, warm: Work, small_mnist: Path) -> None:
+    worker = warm(engine)
     worker.start(from_settings({"epochs": 300, "batch_size": 64, "data_dir": str(small_mnist)}))
     worker.wait_for(TrainProgress)
     worker.supervisor.send(Pause())
@@ -139,10 +139,10 @@ def test_a_stop_before_the_first_step(engine: str, work: Work, small_config: Tra
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_same_seed_gives_the_same_curve(engine: str, work: Work, small_mnist: Path) -> None:
+def test_the_same_seed_gives_the_same_curve(engine: str, warm: Work, small_mnist: Path) -> None:
     config = from_settings({"epochs": 1, "batch_size": 64, "data_dir": str(small_mnist), "seed": 5})
     losses = []
-    worker = work(engine)
+    worker = warm(engine)
     for run in ("a", "b"):
         worker.start(config, run)
         worker.wait_for(RunFinished)
@@ -152,7 +152,7 @@ def test_the_same_seed_gives_the_same_curve(engine: str, work: Work, small_mnist
 
 
 @pytest.mark.framework
-def test_both_frameworks_see_the_same_digits_and_begin_alike(work: Work, small_mnist: Path) -> None:
+def test_both_frameworks_see_the_same_digits_and_begin_alike(warm: Work, small_mnist: Path) -> None:
     """Equal orders, and with dropout off nearly the same first loss."""
     config = from_settings(
         {
@@ -166,7 +166,7 @@ def test_both_frameworks_see_the_same_digits_and_begin_alike(work: Work, small_m
     )
     first, orders, ends = [], [], []
     for engine in ("pytorch", "keras"):
-        worker = work(engine)
+        worker = warm(engine)
         worker.start(config)
         worker.wait_for(RunFinished)
         first.append(worker.of(TrainProgress)[0].loss)
@@ -180,7 +180,7 @@ def test_both_frameworks_see_the_same_digits_and_begin_alike(work: Work, small_m
 
 @pytest.mark.framework
 @pytest.mark.parametrize("optimizer", ["adadelta", "sgd", "adam", "adamw"])
-def test_engines_agree_under_every_optimizer(optimizer: str, work: Work, tmp_path: Path) -> None:
+def test_engines_agree_under_every_optimizer(optimizer: str, warm: Work, tmp_path: Path) -> None:
     """Five steps under a changing learning rate, dropout off: the optimizers are one definition in two libraries."""
     images, labels = draw(420, 3, lambda *_: None, lambda: False)
     write_idx(tmp_path / "digits", images[:320], labels[:320], "train")
@@ -199,7 +199,7 @@ def test_engines_agree_under_every_optimizer(optimizer: str, work: Work, tmp_pat
     )
     losses = []
     for engine in ("pytorch", "keras"):
-        worker = work(engine)
+        worker = warm(engine)
         worker.start(config)
         worker.wait_for(RunFinished)
         losses.append(worker.of(EvalCompleted)[0].loss)
@@ -209,20 +209,20 @@ def test_engines_agree_under_every_optimizer(optimizer: str, work: Work, tmp_pat
 
 @pytest.mark.framework
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
-def test_it_learns(engine: str, work: Work, tmp_path: Path) -> None:
-    """6,400 drawn digits, two epochs, 1,000 others to read: 77.7 % measured in both, chance is 10 %."""
-    images, labels = draw(7400, 11, lambda *_: None, lambda: False)
-    write_idx(tmp_path / "digits", images[:6400], labels[:6400], "train")
-    write_idx(tmp_path / "digits", images[6400:], labels[6400:], "t10k")
-    worker = work(engine)
-    worker.start(from_settings({"epochs": 2, "data_dir": str(tmp_path / "digits")}))
-    assert worker.wait_for(RunFinished, timeout=240).test_accuracy >= 0.7
+def test_it_learns(engine: str, warm: Work, tmp_path: Path) -> None:
+    """3,200 drawn digits once, 1,000 others to read: 72.4 to 75.3 % measured in both with seeds 0, 1, 2; chance is 10 %."""
+    images, labels = draw(4200, 11, lambda *_: None, lambda: False)
+    write_idx(tmp_path / "digits", images[:3200], labels[:3200], "train")
+    write_idx(tmp_path / "digits", images[3200:], labels[3200:], "t10k")
+    worker = warm(engine)
+    worker.start(from_settings({"epochs": 1, "batch_size": 32, "data_dir": str(tmp_path / "digits")}))
+    assert worker.wait_for(RunFinished, timeout=240).test_accuracy >= 0.65
     worker.finish()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_device_that_is_not_there_fails_with_its_reason(engine: str, work: Work, small_mnist: Path) -> None:
-    worker = work(engine)
+def test_a_device_that_is_not_there_fails_with_its_reason(engine: str, warm: Work, small_mnist: Path) -> None:
+    worker = warm(engine)
     worker.start(from_settings({"device": "cuda:77", "data_dir": str(small_mnist)}))
     failed = worker.wait_for(RunFailed)
     assert (failed.kind, "cuda:77" in failed.message) == ("device", True)
@@ -287,12 +287,12 @@ def test_log_lines_keep_colours_and_lose_nothing_else(
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_questions_change_nothing(
-    engine: str, work: Work, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: str, warm: Work, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same run, left alone and asked after every event: weights, optimizer and random numbers are equal bit for bit."""
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
     kept = []
-    worker = work(engine)
+    worker = warm(engine)
     for run in ("alone", "asked"):
         worker.start(small_config, run, str(tmp_path / run))
         if run == "asked":
@@ -316,11 +316,11 @@ def test_questions_change_nothing(
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_fresh_worker_answers_with_a_kept_model(
-    engine: str, work: Work, small_config: TrainConfig, tmp_path: Path
+    engine: str, warm: Work, work: Work, small_config: TrainConfig, tmp_path: Path
 ) -> None:
     """As the worker did that trained it; without a checkpoint, or with a broken one, it says why not."""
     image = tuple(i % 256 for i in range(784))
-    trained = work(engine)
+    trained = warm(engine)
     trained.start(small_config, "first", str(tmp_path / "run"))
     trained.wait_for(RunFinished)
     trained.supervisor.send(Predict(request_id=1, image=image))

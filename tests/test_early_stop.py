@@ -42,20 +42,21 @@ def told(worker: Worked) -> RunHistory:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_evaluations_inside_an_epoch(engine: str, work: Work, small_mnist: Path) -> None:
+def test_evaluations_inside_an_epoch(engine: str, warm: Work, small_mnist: Path) -> None:
     """Ten steps an epoch, every fourth step and at the end: training is as it would be without."""
-    worker = work(engine)
+    worker = warm(engine)
     run(worker, small_mnist, epochs=2, eval_every=4, dropout=0.0)
     looked = worker.of(EvalCompleted)
     assert [event.global_step for event in looked] == [4, 8, 10, 12, 16, 20]
     seconds = [event.train_seconds for event in looked]
     assert seconds == sorted(seconds)
     assert seconds[0] > 0
-    plain = work(engine)
+    epochs = worker.of(EpochCompleted)
+    assert sum(event.train_seconds for event in epochs) == pytest.approx(seconds[-1])
+    plain = warm(engine)
     run(plain, small_mnist, epochs=2, dropout=0.0)
-    losses = [[event.train_loss for event in one.of(EpochCompleted)] for one in (worker, plain)]
+    losses = [[event.train_loss for event in one] for one in (epochs, plain.of(EpochCompleted))]
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
-    assert sum(event.train_seconds for event in worker.of(EpochCompleted)) == pytest.approx(seconds[-1])
 
 
 def test_a_target_ends_the_run_in_mid_epoch(work: Work, small_mnist: Path) -> None:
@@ -86,11 +87,11 @@ def test_patience(work: Work, small_mnist: Path) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_loss_that_is_no_number_raises_the_alarm_and_ends_the_run(
-    engine: str, work: Work, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+    engine: str, warm: Work, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the real engines by a real divergence: SGD with a step of a thousand."""
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "nan@5")
-    worker = work(engine)
+    worker = warm(engine)
     finished = run(worker, small_mnist, epochs=3, optimizer="sgd", learning_rate=1000.0)
     assert finished.outcome == "diverged"
     (alarm,) = worker.of(Diverged)

@@ -149,14 +149,14 @@ def test_a_run_without_a_model_says_so(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.framework
 @pytest.mark.parametrize("engine", ENGINES)
 def test_models_answer_elsewhere_as_in_the_framework(
-    engine: str, work: Callable[[str], Worked], small_config: TrainConfig, tmp_path: Path
+    engine: str, warm: Callable[[str], Worked], small_config: TrainConfig, tmp_path: Path
 ) -> None:
     """ONNX by onnxruntime to 1e-4; safetensors hold the very weights."""
     import onnxruntime
     from safetensors.numpy import load_file
 
     folder = tmp_path / "20260101-120000-run"
-    worker = work(engine)
+    worker = warm(engine)
     worker.start(small_config, "run", str(folder))
     worker.wait_for(RunFinished)
     (folder / "events.jsonl").write_text("")

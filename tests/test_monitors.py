@@ -6,6 +6,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -92,6 +93,7 @@ def test_a_process_tree_is_measured() -> None:
     assert parent.stdout
     parent.stdout.readline()
     try:
+        began = time.monotonic()
         monitor = ProcessMonitor(parent.pid, cores_allowed=2)
         assert monitor.sample() is None, "a first sample has nothing to compare with"
         (child,) = psutil.Process(parent.pid).children()
@@ -100,11 +102,12 @@ def test_a_process_tree_is_measured() -> None:
             pass
         usage = monitor.sample()
         assert usage is not None
-        assert 10 < usage.cpu_percent < 250
+        least = 0.2 / (time.monotonic() - began)  # a busy machine gives it less than a whole core
+        assert 100 * least < usage.cpu_percent < 250
         assert usage.rss_bytes > 5_000_000
         assert usage.num_threads >= 2
     finally:
-        for process in (child, psutil.Process(parent.pid)):
+        for process in (*psutil.Process(parent.pid).children(), psutil.Process(parent.pid)):
             process.kill()
         parent.wait()
         parent.stdout.close()

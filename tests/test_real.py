@@ -22,9 +22,9 @@ pytestmark = [
 ]
 
 
-def test_half_an_epoch_of_the_reference_in_both(work: Callable[[str], Worked]) -> None:
+def test_half_an_epoch_of_the_reference_in_both(warm: Callable[[str], Worked]) -> None:
     """30,000 digits once; measured with seeds 0, 1, 2: 96.49 to 96.93 % in PyTorch, 96.68 to 97.13 % in Keras, in one order."""
-    workers = [work("pytorch"), work("keras")]
+    workers = [warm("pytorch"), warm("keras")]
     for worker in workers:
         worker.start(from_settings({"epochs": 1, "limit_train": 30_000, "data_dir": REAL_MNIST}))
     for worker in workers:

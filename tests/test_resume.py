@@ -65,10 +65,12 @@ def whole(worker: Worked, run: str) -> list[tuple[float, float]]:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_interrupted_and_uninterrupted_end_alike(engine: str, work: Work, small_mnist: Path, tmp_path: Path) -> None:
+def test_interrupted_and_uninterrupted_end_alike(
+    engine: str, warm: Work, work: Work, small_mnist: Path, tmp_path: Path
+) -> None:
     """Stopped in mid-epoch, then resumed in a new worker: the same order, and the same losses to 1e-6, dropout's masks included."""
     config = config_of(small_mnist, dropout=0.25, schedule="cosine")
-    worker = work(engine)
+    worker = warm(engine)
     worker.start(config, "whole")
     worker.wait_for(RunFinished)
     worker.start(config, "cut", str(tmp_path / "cut"))
@@ -97,7 +99,9 @@ def test_interrupted_and_uninterrupted_end_alike(engine: str, work: Work, small_
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_kill_in_mid_epoch_loses_at_most_that_epoch(engine: str, work: Work, small_mnist: Path, tmp_path: Path) -> None:
+def test_kill_in_mid_epoch_loses_at_most_that_epoch(
+    engine: str, warm: Work, work: Work, small_mnist: Path, tmp_path: Path
+) -> None:
     config = config_of(small_mnist, dropout=0.0)
     worker = work(engine)
     worker.start(config, "whole")
@@ -110,7 +114,7 @@ def test_kill_in_mid_epoch_loses_at_most_that_epoch(engine: str, work: Work, sma
     worker.thread.join(10)
     path = tmp_path / "cut" / f"{NAME.get(engine, engine)}.npz"
     assert (read_position(path).epoch, read_position(path).step) == (2, 0)
-    again = work(engine)
+    again = warm(engine)
     again.start(config, "rest", str(tmp_path / "rest"), resume=str(path))
     again.wait_for(RunFinished)
     again.finish()
@@ -200,7 +204,7 @@ def test_a_damaged_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None
 
 
 @pytest.mark.framework
-def test_the_models_load_elsewhere_as_the_readme_says(work: Work, small_config: TrainConfig, tmp_path: Path) -> None:
+def test_the_models_load_elsewhere_as_the_readme_says(warm: Work, small_config: TrainConfig, tmp_path: Path) -> None:
     """Each in a fresh interpreter of its own, by the README's lines."""
     import subprocess
     import sys
@@ -208,9 +212,10 @@ def test_the_models_load_elsewhere_as_the_readme_says(work: Work, small_config: 
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     blocks = [block.split("```")[0] for block in readme.split("```python\n")[1:]]
     for engine in ("pytorch", "keras"):
-        worker = work(engine)
+        worker = warm(engine)
         worker.start(small_config, "run", str(tmp_path / "run"))
         saved = worker.wait_for(ModelSaved)
+        worker.wait_for(RunFinished)
         worker.finish()
         (lines,) = [block for block in blocks if Path(saved.path).name in block]
         assert len(lines.strip().splitlines()) <= 4

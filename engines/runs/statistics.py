@@ -30,7 +30,10 @@ def mcnemar(only_a: int, only_b: int) -> float:
     n, fewer = only_a + only_b, min(only_a, only_b)
     if n == 0:
         return 1.0
-    tail = sum(math.comb(n, k) for k in range(fewer + 1))
+    tail = ways = 1
+    for k in range(fewer):
+        ways = ways * (n - k) // (k + 1)  # n over k + 1 from n over k: ten thousand throws in milliseconds
+        tail += ways
     return float(min(1.0, 2 * tail / 2**n))  # whole numbers until here: exact however many there are
 
 

@@ -11,21 +11,31 @@ from itertools import groupby
 
 import pytest
 
+_ROW = "fault"
 _rows: dict[str, tuple[str, str, str, str]] = {}
 """By test: (area, what was tried, which case of it, how it went)."""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note how each row went."""
+    """Say of which row the report is; it may be read in another process than the test ran in."""
     report = yield
     marker = item.get_closest_marker("fault")
-    if marker is not None and (report.when == "call" or not report.passed):
+    if marker is not None:
         area, tried = marker.args
         case = item.callspec.id if hasattr(item, "callspec") else ""
-        outcome = {"passed": "survived", "failed": "LOST"}.get(report.outcome, report.outcome)
-        _rows[item.nodeid] = (str(area), str(tried), case, outcome)
+        report.user_properties.append((_ROW, (str(area), str(tried), case)))
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note how each row went."""
+    if report.when == "call" or not report.passed:
+        outcome = {"passed": "survived", "failed": "LOST"}.get(report.outcome, report.outcome)
+        for name, row in report.user_properties:
+            if name == _ROW:
+                area, tried, case = map(str, row)  # type: ignore[call-overload]  # as it was appended above
+                _rows[report.nodeid] = (area, tried, case, outcome)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

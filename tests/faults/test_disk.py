@@ -82,7 +82,7 @@ def _goes_on(worker: Worked) -> None:
 @pytest.mark.fault("disk", "the folder of the run disappears in mid-run")
 def test_a_folder_that_goes(work: Work, small_mnist: Path, tmp_path: Path) -> None:
     worker, directory = _recorded(work, small_mnist, tmp_path)
-    shutil.rmtree(tmp_path / "run")
+    shutil.rmtree((tmp_path / "run").rename(tmp_path / "gone"))  # at once: a checkpoint may just be written into it
     worker.wait_for(LogLine, until=lambda line: "checkpoint could not be written" in line.text)
     _goes_on(worker)
     assert "breaks off here" in directory.problem

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from engines.config import TrainConfig
-from engines.events import TrainProgress, WorkerReady
+from engines.events import RunFinished, TrainProgress, WorkerReady
 from engines.runs.directory import RunDirectory, events_file
 from engines.worker.checkpoint import CheckpointError, read_position
 from tests.conftest import Worked
@@ -35,11 +35,13 @@ def test_nothing_listens(small_mnist: Path, tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.framework
 @pytest.mark.fault("security", "nothing listens: the frameworks neither")
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
-def test_frameworks_do_not_listen(engine: str, work: Callable[[str], Worked], small_config: TrainConfig) -> None:
-    worker = work(engine)
+def test_frameworks_do_not_listen(engine: str, warm: Callable[[str], Worked], small_config: TrainConfig) -> None:
+    worker = warm(engine)
     worker.start(small_config)
     worker.wait_for(TrainProgress)
     assert psutil.Process(worker.of(WorkerReady)[0].pid).net_connections("inet") == []
+    worker.wait_for(RunFinished)
+    worker.finish()
 
 
 class _Evil:
