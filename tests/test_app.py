@@ -608,12 +608,12 @@ async def test_restart_pressed_twice_starts_one_run(tmp_path: Path, small_mnist:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        before = {history.run_id for history in app.session.histories.values()}
         app.action_restart()
         app.action_restart()
-        await until(pilot, lambda: app.session.running and phases(app) != ["finished", "finished"])
-        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await until(pilot, lambda: before.isdisjoint(history.run_id for history in app.session.histories.values()))
+        await until(pilot, lambda: phases(app) == ["finished", "finished"] and not app.session.running)
         assert len(list((tmp_path / "runs").iterdir())) == 2
-        assert not app.session.running
 
 
 async def test_the_verdict_stands_in_the_strip(tmp_path: Path, small_mnist: Path) -> None:
