@@ -10,7 +10,7 @@ run: $(STAMP)  ## open the app, training at once on the data there is
 	$(BIN)/mnist-tui --start $(ARGS)
 
 test: $(STAMP)  ## all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 check: lint types imports test  ## lint, types, import rules and all tests
 
