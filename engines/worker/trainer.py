@@ -49,10 +49,11 @@ from engines.events import (
     TrainProgress,
 )
 from engines.gpus import most_free
+from engines.whole import write_whole
 from engines.worker import checkpoint, recipe
 from engines.worker.checkpoint import CheckpointError, Position
 from engines.worker.control import Control, ShuttingDown
-from engines.worker.files import Arrays, write_whole
+from engines.worker.files import Arrays
 from engines.worker.replicas import ReplicaError
 
 EVENT_SECONDS = 0.05
