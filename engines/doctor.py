@@ -78,7 +78,7 @@ def engine_findings(spec: EngineSpec, cache_dir: Path, timeout: float = PATIENCE
     if isinstance(said, Finding):
         return [Finding(said.subject, said.state, f"{said.text} {where}", said.fix)]
     found = [Finding(spec.title, "ok", f"{said['framework']}, imported in {said['import_seconds']:.1f} s {where}")]
-    found += judge(spec, said)
+    found += judge(spec, said, _driver() if said.get("cuda") else "")
     if spec.name == "keras" and spec.backend == "tensorflow":
         xla = _ask(spec, cache_dir, "yes", timeout)
         text = "ends the process" if isinstance(xla, Finding) else str(xla.get("xla"))
@@ -86,13 +86,22 @@ def engine_findings(spec: EngineSpec, cache_dir: Path, timeout: float = PATIENCE
     return found
 
 
-def judge(spec: EngineSpec, said: Mapping[str, Any]) -> list[Finding]:
-    """What an engine said of itself, weighed."""
+def _driver() -> str:
+    monitor = GpuMonitor()
+    try:
+        return monitor.driver_version()
+    finally:
+        monitor.close()
+
+
+def judge(spec: EngineSpec, said: Mapping[str, Any], driver: str = "") -> list[Finding]:
+    """What an engine said of itself, weighed; `driver` is the version of NVIDIA's, empty where there is none."""
     found = []
     cuda = str(said.get("cuda", ""))
     if cuda:
         kernels = ", ".join(map(str, said.get("kernels", ()))) or "n/a"
         found.append(Finding(f"{spec.title} CUDA", "ok", f"{cuda}, cuDNN {said.get('cudnn')}, kernels for {kernels}"))
+        found += _too_old(spec, cuda.partition(".")[0], driver, said["devices"])
     majors = sorted({name[-4:] for name in said.get("packages", {}) if name.startswith("nvidia-cudnn-cu")})
     if len(majors) > 1:
         text = f"cuDNN for {' and for '.join(majors)} in one environment: each overwrites the other's files"
@@ -109,6 +118,15 @@ def judge(spec: EngineSpec, said: Mapping[str, Any]) -> list[Finding]:
         fix = "" if state != "bad" else _setup(spec, "--cpu" if cpu_lost else "--gpu")
         found.append(Finding(f"{spec.title} device", state, " ".join(words) + reason, fix))
     return found
+
+
+def _too_old(spec: EngineSpec, cuda: str, driver: str, devices: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Whether the driver is older than this engine's CUDA needs; not where a GPU works all the same (forward compatibility)."""
+    major, needed = driver.partition(".")[0], NEEDED_DRIVER.get(cuda)
+    works = any(device["usable"] and device["id"].startswith("cuda") for device in devices)
+    if needed is not None and major.isdigit() and int(major) < needed and not works:
+        text = f"driver {driver} runs no CUDA {cuda}, which this {spec.title} is built for (it needs {needed})"
+        yield Finding(f"{spec.title} driver", "bad", text, f"install NVIDIA driver {needed} or newer")
 
 
 def _ask(spec: EngineSpec, cache_dir: Path, xla: str, timeout: float) -> dict[str, Any] | Finding:
@@ -143,7 +161,7 @@ def _limits() -> Finding:
 
 
 def gpu_findings(environment: Mapping[str, str], monitor: GpuMonitor | None = None) -> list[Finding]:
-    """What the driver says: its age, each GPU's free memory and who holds the rest, and whether GPUs are hidden."""
+    """What the driver says: its version, each GPU's free memory and who holds the rest, and whether GPUs are hidden."""
     found = []
     hidden = environment.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None and hidden.strip() in ("", "-1", "none", "NoDevFiles"):
@@ -153,11 +171,7 @@ def gpu_findings(environment: Mapping[str, str], monitor: GpuMonitor | None = No
         found.append(Finding("GPU", "ok", f"CUDA_VISIBLE_DEVICES={hidden} chooses among the GPUs below"))
     monitor = monitor or GpuMonitor()
     usage, driver = monitor.sample(), monitor.driver_version()
-    major = driver.partition(".")[0]
-    if major.isdigit() and int(major) < NEEDED_DRIVER["13"]:
-        text = f"driver {driver} runs no CUDA 13, which today's PyTorch is built for (it needs {NEEDED_DRIVER['13']})"
-        found.append(Finding("GPU driver", "bad", text, f"install NVIDIA driver {NEEDED_DRIVER['13']} or newer"))
-    elif driver:
+    if driver:
         found.append(Finding("GPU driver", "ok", driver))
     if not usage.readings:
         found.append(Finding("GPU figures", "note", f"none: {usage.reason}"))
