@@ -1,6 +1,7 @@
 """The proof that the two engines are one experiment: the same questions to both, and the differences of their answers.
 
-Both sit the same exam (`engines/worker/exam.py`) in their own worker processes: seeded weights, seeded order, dropout off, fp32.
+Both sit the same exam (`engines/worker/exam.py`) in their own worker processes: seeded weights, seeded order, dropout off,
+in fp32 and on the CPU, whatever GPU a run would take.
 """
 
 from __future__ import annotations
@@ -115,6 +116,7 @@ def compare(a: dict[str, Any], b: dict[str, Any]) -> list[Row]:
     asked = [str(sheet["framework"]) for sheet in (a, b) if "framework" in sheet]
     rows = [
         *(Row("Asked", framework, "", "", True) for framework in asked),
+        Row("Asked", "on the CPU, in fp32", "Adadelta, dropout off", "", True),
         _equal("Same question", "digits SHA-256", a["digits_sha256"], b["digits_sha256"]),
         _equal("Same question", "batch order SHA-256", a["order_sha256"], b["order_sha256"]),
     ]

@@ -35,6 +35,7 @@ def sheet(**changes: Any) -> dict[str, Any]:
 def test_equal_answers_pass() -> None:
     rows = compare(sheet(), sheet())
     assert all(row.passed for row in rows)
+    assert [row.what for row in rows if row.part == "Asked"] == ["on the CPU, in fp32"]
     assert [row.value for row in rows if row.what == "parameters in all"] == ["1,199,882 and 1,199,882"]
 
 
