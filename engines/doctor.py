@@ -14,17 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines.asking import PATIENCE_SECONDS, ask
 from engines.config import variant
 from engines.data.digits import DataError
 from engines.data.sources import find_digits, named_places
-from engines.events import Event, RunFailed, WorkerExited
 from engines.monitors.gpu import GpuMonitor
 from engines.monitors.limits import memory_limit, usable_core_ids
-from engines.supervisor import EngineSpec, Supervisor
+from engines.supervisor import EngineSpec
 from engines.version import build
 
-PROBE_SECONDS = 120.0
-"""A framework that takes longer to import, and to train one step, is as good as broken."""
 NEEDED_DRIVER = {"13": 580, "12": 525}
 """By CUDA major, the oldest driver that runs it (NVIDIA, CUDA minor version compatibility)."""
 FEW_BYTES = 2_000_000_000
@@ -44,7 +42,11 @@ class Finding:
 
 
 def diagnose(
-    specs: Sequence[EngineSpec], data_dir: Path | None, cache_dir: Path, runs_dir: Path, timeout: float = PROBE_SECONDS
+    specs: Sequence[EngineSpec],
+    data_dir: Path | None,
+    cache_dir: Path,
+    runs_dir: Path,
+    timeout: float = PATIENCE_SECONDS,
 ) -> Iterator[Finding]:
     """Every finding as it comes; each engine is looked at in its own interpreter, all at once."""
     yield Finding("mnist-tui", "ok", f"{build()}, Python {sys.version.split()[0]} in {sys.executable}")
@@ -69,14 +71,14 @@ def diagnose(
 # Engines
 
 
-def engine_findings(spec: EngineSpec, cache_dir: Path, timeout: float = PROBE_SECONDS) -> list[Finding]:
+def engine_findings(spec: EngineSpec, cache_dir: Path, timeout: float = PATIENCE_SECONDS) -> list[Finding]:
     """Import the engine in a worker, train one step on each of its devices, and try XLA in a process that may be lost."""
     where = f"in {spec.python} ({spec.python_from})"
     said = _ask(spec, cache_dir, "no", timeout)
     if isinstance(said, Finding):
         return [Finding(said.subject, said.state, f"{said.text} {where}", said.fix)]
     found = [Finding(spec.title, "ok", f"{said['framework']}, imported in {said['import_seconds']:.1f} s {where}")]
-    found += judge(spec, said)
+    found += judge(spec, said, _driver() if said.get("cuda") else "")
     if spec.name == "keras" and spec.backend == "tensorflow":
         xla = _ask(spec, cache_dir, "yes", timeout)
         text = "ends the process" if isinstance(xla, Finding) else str(xla.get("xla"))
@@ -84,13 +86,22 @@ def engine_findings(spec: EngineSpec, cache_dir: Path, timeout: float = PROBE_SE
     return found
 
 
-def judge(spec: EngineSpec, said: Mapping[str, Any]) -> list[Finding]:
-    """What an engine said of itself, weighed."""
+def _driver() -> str:
+    monitor = GpuMonitor()
+    try:
+        return monitor.driver_version()
+    finally:
+        monitor.close()
+
+
+def judge(spec: EngineSpec, said: Mapping[str, Any], driver: str = "") -> list[Finding]:
+    """What an engine said of itself, weighed; `driver` is the version of NVIDIA's, empty where there is none."""
     found = []
     cuda = str(said.get("cuda", ""))
     if cuda:
         kernels = ", ".join(map(str, said.get("kernels", ()))) or "n/a"
         found.append(Finding(f"{spec.title} CUDA", "ok", f"{cuda}, cuDNN {said.get('cudnn')}, kernels for {kernels}"))
+        found += _too_old(spec, cuda.partition(".")[0], driver, said["devices"])
     majors = sorted({name[-4:] for name in said.get("packages", {}) if name.startswith("nvidia-cudnn-cu")})
     if len(majors) > 1:
         text = f"cuDNN for {' and for '.join(majors)} in one environment: each overwrites the other's files"
@@ -109,40 +120,29 @@ def judge(spec: EngineSpec, said: Mapping[str, Any]) -> list[Finding]:
     return found
 
 
+def _too_old(spec: EngineSpec, cuda: str, driver: str, devices: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Whether the driver is older than this engine's CUDA needs; not where a GPU works all the same (forward compatibility)."""
+    major, needed = driver.partition(".")[0], NEEDED_DRIVER.get(cuda)
+    works = any(device["usable"] and device["id"].startswith("cuda") for device in devices)
+    if needed is not None and major.isdigit() and int(major) < needed and not works:
+        text = f"driver {driver} runs no CUDA {cuda}, which this {spec.title} is built for (it needs {needed})"
+        yield Finding(f"{spec.title} driver", "bad", text, f"install NVIDIA driver {needed} or newer")
+
+
 def _ask(spec: EngineSpec, cache_dir: Path, xla: str, timeout: float) -> dict[str, Any] | Finding:
     """What the engine's own interpreter says, or why it says nothing."""
-    ended = threading.Event()
-    failures: list[RunFailed] = []
-    exits: list[WorkerExited] = []
-
-    def hear(event: Event) -> None:
-        if isinstance(event, RunFailed):
-            failures.append(event)
-        elif isinstance(event, WorkerExited):
-            exits.append(event)
-            ended.set()
-
     with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder) / "look.json"
-        supervisor = Supervisor(spec, hear, cache_dir=cache_dir, threads=1, arguments=("--look", str(answer), xla))
-        thread = threading.Thread(target=supervisor.run, daemon=True)
-        thread.start()
-        in_time = ended.wait(timeout)
-        if not in_time:
-            supervisor.kill()
-        thread.join()
-        if not in_time:
+        paper = Path(folder) / "look.json"
+        answer = ask(spec, ("--look", str(paper), xla), cache_dir=cache_dir, timeout=timeout)
+        if answer.exited is None:
             command = f"{spec.python} -X importtime -c 'import {'torch' if spec.name == 'pytorch' else spec.backend}'"
             return Finding(spec.title, "bad", f"did not answer within {timeout:.0f} s", command)
-        if failures:
-            return Finding(spec.title, "bad", failures[0].message, failures[0].hint)
+        if answer.failure is not None:
+            return Finding(spec.title, "bad", answer.failure.message, answer.failure.hint)
         try:
-            said = json.loads(answer.read_text(encoding="utf-8"))
+            return dict(json.loads(paper.read_text(encoding="utf-8")))
         except (OSError, ValueError):
-            how = exits[0].signal or f"code {exits[0].returncode}"
-            last = f": {exits[0].log_tail[-1]}" if exits[0].log_tail else ""
-            return Finding(spec.title, "bad", f"its worker ended by {how} without an answer{last}", _setup(spec))
-        return dict(said)
+            return Finding(spec.title, "bad", answer.why_none, _setup(spec))
 
 
 def _setup(spec: EngineSpec, kind: str = "") -> str:
@@ -161,7 +161,7 @@ def _limits() -> Finding:
 
 
 def gpu_findings(environment: Mapping[str, str], monitor: GpuMonitor | None = None) -> list[Finding]:
-    """What the driver says: its age, each GPU's free memory and who holds the rest, and whether GPUs are hidden."""
+    """What the driver says: its version, each GPU's free memory and who holds the rest, and whether GPUs are hidden."""
     found = []
     hidden = environment.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None and hidden.strip() in ("", "-1", "none", "NoDevFiles"):
@@ -171,11 +171,7 @@ def gpu_findings(environment: Mapping[str, str], monitor: GpuMonitor | None = No
         found.append(Finding("GPU", "ok", f"CUDA_VISIBLE_DEVICES={hidden} chooses among the GPUs below"))
     monitor = monitor or GpuMonitor()
     usage, driver = monitor.sample(), monitor.driver_version()
-    major = driver.partition(".")[0]
-    if major.isdigit() and int(major) < NEEDED_DRIVER["13"]:
-        text = f"driver {driver} runs no CUDA 13, which today's PyTorch is built for (it needs {NEEDED_DRIVER['13']})"
-        found.append(Finding("GPU driver", "bad", text, f"install NVIDIA driver {NEEDED_DRIVER['13']} or newer"))
-    elif driver:
+    if driver:
         found.append(Finding("GPU driver", "ok", driver))
     if not usage.readings:
         found.append(Finding("GPU figures", "note", f"none: {usage.reason}"))

@@ -42,7 +42,7 @@ class Device:
     """A device that a framework knows, or would know if it could."""
 
     id: str
-    """"cpu" or "cuda:N"."""
+    """"cpu", "cuda:N" or "mps"."""
     name: str
     usable: bool = True
     reason: str = ""
@@ -168,7 +168,8 @@ class EpochCompleted(Event):
     train_loss: float
     train_accuracy: float
     train_seconds: float
-    samples_per_sec: float
+    samples_per_sec: float | None
+    """None when the run's first step was the only one."""
     first_step_seconds: float | None
     """Seconds of the run's first step; None in later epochs."""
 
@@ -228,7 +229,7 @@ class LogLine(Event):
     """A line that the worker's process wrote to stdout or stderr, or that the supervisor has to say."""
 
     stream: str
-    """"stdout", "stderr" or "supervisor"."""
+    """"stdout", "stderr", "worker" for what it says itself, or "supervisor"."""
     text: str
 
 
@@ -255,7 +256,8 @@ class RunFailed(Event):
     """The run, or the start of the worker, failed; the hint says what to do next."""
 
     kind: str
-    """"missing-framework", "framework", "device", "data", "checkpoint", "out-of-memory", "crashed", "killed" or "internal"."""
+    """"missing-interpreter", "missing-framework", "framework", "device", "data", "checkpoint", "out-of-memory", "crashed",
+    "killed", "interrupted" (told to end in mid-run), "internal", or "exam": a question that is no run could not be answered."""
     message: str
     hint: str = ""
     traceback: str = ""

@@ -1,6 +1,7 @@
 """The proof that the two engines are one experiment: the same questions to both, and the differences of their answers.
 
-Both sit the same exam (`engines/worker/exam.py`) in their own worker processes: seeded weights, seeded order, dropout off, fp32.
+Both sit the same exam (`engines/worker/exam.py`) in their own worker processes: seeded weights, seeded order, dropout off,
+in fp32 and on the CPU, whatever GPU a run would take.
 """
 
 from __future__ import annotations
@@ -8,13 +9,15 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.events import Event, ExamProgress, RunFailed
+from engines.asking import Answer, ask
+from engines.events import Event, ExamProgress
 from engines.monitors.limits import split_cores, usable_core_ids
-from engines.supervisor import EngineSpec, Supervisor
+from engines.supervisor import EngineSpec
 
 EXPECTED_PARAMETERS = 1_199_882
 LOGITS_BAR = 1e-5
@@ -64,50 +67,46 @@ def prove(
     import numpy as np
 
     cancelled = cancelled or threading.Event()
-    cores = split_cores(usable_core_ids(), len(specs))
-    with tempfile.TemporaryDirectory() as folder:
+    failed = threading.Event()
+    wishes = [str(seed), data_dir, dataset, "yes" if whole_epoch else "no"]
+
+    def hear(event: Event) -> None:
+        if isinstance(event, ExamProgress):
+            on_progress(event.engine, event.done, event.total)
+
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(specs)) as pool:
         papers = [Path(folder) / f"{spec.name}.npz" for spec in specs]
-        wishes = [str(seed), data_dir, dataset, "yes" if whole_epoch else "no"]
-        failures: list[str] = []
 
-        def hear(event: Event) -> None:
-            if isinstance(event, RunFailed):
-                failures.append(f"{event.message} {event.hint}".strip())
-            elif isinstance(event, ExamProgress):
-                on_progress(event.engine, event.done, event.total)
-
-        candidates = [
-            Supervisor(
+        def sit(spec: EngineSpec, cores: Sequence[int], paper: Path) -> Answer:
+            answer = ask(
                 spec,
-                hear,
+                ["--exam", str(paper), *wishes],
                 cache_dir=cache_dir,
-                cores=share,
-                threads=len(share),
-                arguments=["--exam", str(paper), *wishes],
+                cores=cores,
+                cancelled=lambda: cancelled.is_set() or failed.is_set(),
+                hear=hear,
             )
-            for spec, share, paper in zip(specs, cores, papers, strict=True)
-        ]
-        threads = [threading.Thread(target=candidate.run, daemon=True) for candidate in candidates]
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads):
-            if cancelled.wait(0.05) or failures:
-                for candidate in candidates:
-                    candidate.kill()
-                break
-        for thread in threads:
-            thread.join()
+            if not paper.exists():
+                failed.set()  # the other need not go on
+            return answer
+
+        try:
+            answers = list(pool.map(sit, specs, split_cores(usable_core_ids(), len(specs)), papers))
+        finally:
+            failed.set()
         if cancelled.is_set():
             raise ParityError("The proof was cancelled.")
+        failures = [answer.why_none for answer in answers if answer.failure]
         if failures:
             raise ParityError(" ".join(dict.fromkeys(failures)))
-        answers = []
-        for spec, paper in zip(specs, papers, strict=True):
-            if not paper.exists():
-                raise ParityError(f"{spec.title} ended without an answer; `mnist-tui doctor` looks closer.")
+        for spec, answer, paper in zip(specs, answers, papers, strict=True):
+            if answer.exited and not paper.exists():
+                raise ParityError(f"{spec.title}: {answer.why_none}; `mnist-tui doctor` looks closer.")
+        sheets = []
+        for paper in papers:
             with np.load(paper, allow_pickle=False) as archive:
-                answers.append({name: archive[name] for name in archive.files})
-    return compare(answers[0], answers[1])
+                sheets.append({name: archive[name] for name in archive.files})
+    return compare(sheets[0], sheets[1])
 
 
 def compare(a: dict[str, Any], b: dict[str, Any]) -> list[Row]:
@@ -117,6 +116,7 @@ def compare(a: dict[str, Any], b: dict[str, Any]) -> list[Row]:
     asked = [str(sheet["framework"]) for sheet in (a, b) if "framework" in sheet]
     rows = [
         *(Row("Asked", framework, "", "", True) for framework in asked),
+        Row("Asked", "on the CPU, in fp32", "Adadelta, dropout off", "", True),
         _equal("Same question", "digits SHA-256", a["digits_sha256"], b["digits_sha256"]),
         _equal("Same question", "batch order SHA-256", a["order_sha256"], b["order_sha256"]),
     ]

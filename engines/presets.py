@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engines.asking import PATIENCE_SECONDS, ask
 from engines.config import TrainConfig, for_engine
-from engines.events import Event, RunFailed
 from engines.protocol import to_plain
-from engines.supervisor import EngineSpec, Supervisor
+from engines.supervisor import EngineSpec
 
 SAME_WORDS = {
     "lr": "learning_rate", "eps": "epsilon", "stride": "strides", "dilation": "dilation_rate", "p": "rate",
@@ -62,24 +61,15 @@ def tabulate(specs: Sequence[EngineSpec], configs: Mapping[str, TrainConfig], ca
 
 
 def _ask(spec: EngineSpec, configs: Mapping[str, TrainConfig], cache_dir: Path) -> dict[str, dict[str, Any]]:
-    failures: list[str] = []
-
-    def hear(event: Event) -> None:
-        if isinstance(event, RunFailed):
-            failures.append(f"{event.message} {event.hint}".strip())
-
     with tempfile.TemporaryDirectory() as folder:
         paper = Path(folder) / "answer.json"
         plain = {name: to_plain(for_engine(config, spec.name)) for name, config in configs.items()}
         arguments = ["--describe", str(paper), json.dumps(plain)]
-        thread = threading.Thread(target=Supervisor(spec, hear, cache_dir=cache_dir, arguments=arguments).run)
-        thread.start()
-        thread.join()
+        answer = ask(spec, arguments, cache_dir=cache_dir, timeout=PATIENCE_SECONDS)
         try:
             return dict(json.loads(paper.read_text(encoding="utf-8")))
         except (OSError, ValueError):
-            why = " ".join(failures) or "it ended without an answer."
-            raise PresetsError(f"{spec.title} can't say its hyperparameters: {why}") from None
+            raise PresetsError(f"{spec.title} can't say its hyperparameters: {answer.why_none}") from None
 
 
 def _shared_rows(config: TrainConfig, asked: Mapping[str, Mapping[str, Any]]) -> list[Row]:

@@ -128,7 +128,7 @@ def _figures(engine: str, run: list[Event]) -> list[Row]:
     epochs = [e for e in run if isinstance(e, EpochCompleted)]
     tests = [e for e in run if isinstance(e, EvalCompleted)]
     (data,) = [e for e in run if isinstance(e, DataReady)]
-    rates = sorted(e.samples_per_sec for e in epochs)
+    rates = sorted(e.samples_per_sec or 0.0 for e in epochs)
     return [
         (engine, "digits", f"{data.dataset} {data.train_size:,} + {data.test_size:,}"),
         (engine, "training, 12 epochs", f"{sum(e.train_seconds for e in epochs):.2f} s, median {rates[6]:,.0f} img/s"),

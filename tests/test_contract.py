@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -149,6 +150,34 @@ def test_the_same_seed_gives_the_same_curve(engine: str, warm: Work, small_mnist
         losses.append([e.train_loss for e in worker.of(EpochCompleted) if e.run_id == run])
     worker.finish()
     assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("engine", ["scripted"])
+def test_another_seed_needs_no_digits_again(engine: str, warm: Work, tmp_path: Path) -> None:
+    """Told by taking them away from the disk."""
+    images, labels = draw(40, 7, lambda *_: None, lambda: False)
+    for part in ("train", "t10k"):
+        write_idx(tmp_path / "digits", images, labels, part)
+    worker = warm(engine)
+    for seed in (1, 2):
+        worker.start(from_settings({"epochs": 1, "data_dir": str(tmp_path / "digits"), "seed": seed}), f"seed-{seed}")
+        assert worker.wait_for(RunFinished).outcome == "completed"
+        shutil.rmtree(tmp_path / "digits", ignore_errors=True)
+    assert len({event.order_sha256 for event in worker.of(EpochStarted)}) == 2
+    worker.finish()
+
+
+@pytest.mark.parametrize("engine", ["scripted"])
+def test_a_speed_that_nobody_could_measure_is_none(engine: str, warm: Work, small_mnist: Path) -> None:
+    """An epoch of the run's first step alone; the next one has a speed."""
+    config = from_settings({"epochs": 2, "batch_size": 64, "limit_train": 64, "data_dir": str(small_mnist)})
+    worker = warm(engine)
+    worker.start(config)
+    worker.wait_for(RunFinished)
+    first, second = worker.of(EpochCompleted)
+    assert first.samples_per_sec is None
+    assert second.samples_per_sec
+    worker.finish()
 
 
 @pytest.mark.framework

@@ -97,6 +97,31 @@ def test_hidden_gpus() -> None:
     assert "chooses" in gpu_findings({"CUDA_VISIBLE_DEVICES": "GPU-1234"})[0].text
 
 
+@pytest.mark.parametrize(
+    ("cuda", "driver", "usable", "needed"),
+    [
+        ("13.0", "550.54.15", False, 580),
+        ("13.0", "580.65.06", False, None),
+        ("12.5.1", "550.54.15", False, None),
+        ("12.5.1", "470.82.01", False, 525),
+        ("13.0", "550.54.15", True, None),
+        ("13.0", "", False, None),
+        ("", "470.82.01", False, None),
+        ("99.0", "470.82.01", False, None),
+    ],
+)
+def test_a_driver_is_too_old_for_an_engine_or_is_not(cuda: str, driver: str, usable: bool, needed: int | None) -> None:
+    """By what that engine was built for; a GPU that works all the same proves the driver."""
+    spec = EngineSpec(name="pytorch", title="PyTorch", module="", python="")
+    gpu = {"id": "cuda:0", "name": "GPU", "usable": usable, "reason": "" if usable else "the driver is too old"}
+    found = judge(spec, {"cuda": cuda, "devices": [gpu]}, driver)
+    if needed is None:
+        assert not [finding for finding in found if finding.state == "bad"]
+    else:
+        assert driver in bad(found).text
+        assert str(needed) in bad(found).fix
+
+
 def test_an_old_driver_and_a_full_gpu_by_a_fake_nvml() -> None:
     holder = SimpleNamespace(pid=4242, usedGpuMemory=78 * 10**9)
     nvml = FakeNvml(
@@ -105,7 +130,7 @@ def test_an_old_driver_and_a_full_gpu_by_a_fake_nvml() -> None:
         nvmlDeviceGetComputeRunningProcesses=[holder],
     )
     found = gpu_findings({}, GpuMonitor(nvml))
-    assert "550.54.15" in bad(found).text
+    assert Finding("GPU driver", "ok", "550.54.15") in found
     full = next(finding for finding in found if "free" in finding.text)
     assert "4242 (78.0 GB)" in full.text
     assert "too little" in full.text

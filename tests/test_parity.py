@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,10 @@ import numpy as np
 import pytest
 
 from engines.config import TITLES
-from engines.parity import compare
+from engines.parity import ParityError, compare, prove
 from engines.setup import plan
 from engines.worker import recipe
-from tests.conftest import REAL_MNIST
+from tests.conftest import REAL_MNIST, scripted_spec
 from tui import cli, options
 
 
@@ -33,6 +35,7 @@ def sheet(**changes: Any) -> dict[str, Any]:
 def test_equal_answers_pass() -> None:
     rows = compare(sheet(), sheet())
     assert all(row.passed for row in rows)
+    assert [row.what for row in rows if row.part == "Asked"] == ["on the CPU, in fp32"]
     assert [row.value for row in rows if row.what == "parameters in all"] == ["1,199,882 and 1,199,882"]
 
 
@@ -89,6 +92,33 @@ def test_a_proof_that_can_not_be_made_says_why(
     monkeypatch.setattr(options, "specs", lambda _: [_nowhere("pytorch"), _nowhere("keras")])
     assert cli.main(["parity", "--quick"]) == 1
     assert "/nowhere/python" in capsys.readouterr().err
+
+
+def test_an_engine_that_dies_in_silence_ends_the_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last words are told, and the other, which would never end, is not waited for."""
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "hang@import")
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho last words\nexit 9\n")
+    python.chmod(0o755)
+    specs = [scripted_spec("pytorch"), dataclasses.replace(scripted_spec("keras"), python=str(python))]
+    with pytest.raises(ParityError, match=r"^keras: its worker ended by code 9 without an answer: last words; "):
+        prove(specs, cache_dir=tmp_path, seed=0, data_dir="", dataset="drawn", whole_epoch=True)
+
+
+def test_a_proof_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "hang@import")
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(ParityError, match="cancelled"):
+        prove(
+            [scripted_spec("pytorch"), scripted_spec("keras")],
+            cache_dir=tmp_path,
+            seed=0,
+            data_dir="",
+            dataset="drawn",
+            whole_epoch=True,
+            cancelled=cancelled,
+        )
 
 
 def _nowhere(name: str) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engines.config import PRESETS, for_engine, from_settings
-from engines.presets import compare
+from engines.presets import PresetsError, compare, tabulate
+from tests.conftest import scripted_spec
 from tui import cli, options
 
 
@@ -62,3 +64,10 @@ def test_what_can_not_be_asked_says_why(capsys: pytest.CaptureFixture[str], monk
     assert "/nowhere/python" in capsys.readouterr().err
     assert cli.main(["presets", "slow"]) == 2
     assert "reference, quick, best" in capsys.readouterr().err
+
+
+def test_an_import_that_never_ends_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "hang@import")
+    monkeypatch.setattr("engines.presets.PATIENCE_SECONDS", 1.0)
+    with pytest.raises(PresetsError, match="it did not answer in time"):
+        tabulate([scripted_spec()], {"quick": from_settings({})}, tmp_path)

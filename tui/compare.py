@@ -53,7 +53,7 @@ def verdicts(compared: Sequence[Entry]) -> list[str]:
         names = (f"1 {compared[0].title}", f"{number} {entry.title}")
         said = judge(names, compared[0].history, entry.history)
         if said is None:
-            found.append(f"{names[0]}, {names[1]}: no verdict, for they were not tested on the same digits")
+            found.append(f"{names[0]}, {names[1]}: no verdict, for they were not trained and tested on the same digits")
         else:
             why = said.why if "p " in said.why else f"{said.why} (p {p_text(said.p_value)})"
             found.append(f"{names[0]}, {names[1]}: {said.text}. {why}")

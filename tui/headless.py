@@ -208,10 +208,11 @@ class _Lines:
             epoch = history.last_epoch
             if epoch is not None and history.epochs_done > self._epochs.get(engine, 0):
                 self._epochs[engine] = history.epochs_done
+                rate = "–" if epoch.samples_per_sec is None else f"{epoch.samples_per_sec:,.0f}"
                 self._out.line(
                     f"{engine:8} epoch {epoch.epoch}/{history.config.epochs if history.config else '?'}"
                     f"  train loss {formatting.loss(epoch.train_loss)}  test accuracy {formatting.percent(history.test_accuracy)}"
-                    f"  {epoch.samples_per_sec:,.0f} img/s"
+                    f"  {rate} img/s"
                 )
                 self._spoke[engine] = now
             elif history.progress and now - self._spoke.get(engine, 0.0) > LINE_SECONDS and history.phase == "training":

@@ -9,14 +9,15 @@ database"). 70,000 of them, so that the work is the same size as MNIST's.
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from engines.data.digits import DataCancelled, Digits
 from engines.data.download import Cancelled, Progress, locked
+from engines.whole import write_whole
 
 VERSION = 1
 """Changes whenever the drawn digits would look different."""
@@ -147,21 +148,13 @@ def _cached(path: Path) -> Digits | None:
 
 
 def _keep(digits: Digits, path: Path) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with open(part, "wb") as file:
-            np.savez(
-                file,
-                x_train=digits.train_images,
-                y_train=digits.train_labels,
-                x_test=digits.test_images,
-                y_test=digits.test_labels,
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    arrays: dict[str, Any] = {
+        "x_train": digits.train_images,
+        "y_train": digits.train_labels,
+        "x_test": digits.test_images,
+        "y_test": digits.test_labels,
+    }
+    write_whole(path, lambda part: np.savez(part, **arrays))
 
 
 def draw(

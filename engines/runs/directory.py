@@ -24,6 +24,7 @@ from engines.runs.comparison import badge, verdict
 from engines.runs.history import RunHistory
 from engines.runs.keeping import read_about
 from engines.runs.machine import MachineHistory
+from engines.whole import write_whole
 
 SCHEMA = 1
 """Grows when an older reader could no longer understand a run."""
@@ -102,15 +103,8 @@ class RunDirectory:
         self._write_whole("summary.json", _summaries(self._histories))
 
     def _write_whole(self, name: str, content: Any) -> None:
-        part = self.folder / f".{name}.part"
-        try:
-            with open(part, "w", encoding="utf-8") as file:
-                file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, self.folder / name)
-        finally:
-            part.unlink(missing_ok=True)
+        text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+        write_whole(self.folder / name, lambda part: part.write_text(text, encoding="utf-8"))
 
     def _give_up(self, what: str, error: OSError) -> None:
         if self._events is not None:

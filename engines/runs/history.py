@@ -198,7 +198,7 @@ class RunHistory:
             case EpochCompleted():
                 self.epochs_done, self.last_epoch = self.epochs_done + 1, event
                 self.epoch_seconds += event.train_seconds
-                self.epoch_samples += event.train_seconds * event.samples_per_sec
+                self.epoch_samples += event.train_seconds * (event.samples_per_sec or 0.0)
                 self.first_step_seconds = event.first_step_seconds or self.first_step_seconds
             case RunPaused():
                 self._before_pause = self.phase

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engines.whole import write_whole
+
 TRASH = ".trash"
 """In the folder of runs: what was thrown away, until it is emptied by hand."""
 ABOUT = "about.json"
@@ -30,12 +32,7 @@ def read_about(folder: Path) -> dict[str, Any]:
 def write_about(folder: Path, said: Mapping[str, Any]) -> None:
     """Change what is said of a run. Raises OSError."""
     content = {**read_about(folder), **{k: v[:LONGEST] if isinstance(v, str) else v for k, v in said.items()}}
-    part = folder / f".{ABOUT}.part"
-    try:
-        part.write_text(json.dumps(content) + "\n", encoding="utf-8")
-        os.replace(part, folder / ABOUT)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(folder / ABOUT, lambda part: part.write_text(json.dumps(content) + "\n", encoding="utf-8"))
 
 
 def throw_away(folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """What a worker does once instead of serving: the parity proof's exam, and saying its hyperparameters.
 
-The exam: one engine does what both are asked to do, and writes its answers down as an .npz: dropout off, fp32, the seeded weights,
-the seeded order.
+The exam: one engine does what both are asked to do, and writes its answers down as an .npz: on the CPU, in fp32, dropout off, with
+the seeded weights, in the seeded order.
 """
 
 from __future__ import annotations

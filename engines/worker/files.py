@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from engines.whole import write_whole
 
 Arrays = dict[str, Any]
 """numpy arrays, and scalars that numpy can make into arrays, by name."""
@@ -32,15 +33,3 @@ def load_arrays(path: Path) -> Arrays:
         raise
     except Exception as error:  # zipfile's and zlib's own errors say that it is damaged, in many ways
         raise ValueError(f"{path.name} can't be read: {error}") from error
-
-
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` make a file beside `path`, with the same ending, then put it in its place. The folder must be there."""
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        write(part)
-        with open(part, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -49,10 +49,11 @@ from engines.events import (
     TrainProgress,
 )
 from engines.gpus import most_free
+from engines.whole import write_whole
 from engines.worker import checkpoint, recipe
 from engines.worker.checkpoint import CheckpointError, Position
 from engines.worker.control import Control, ShuttingDown
-from engines.worker.files import Arrays, write_whole
+from engines.worker.files import Arrays
 from engines.worker.replicas import ReplicaError
 
 EVENT_SECONDS = 0.05
@@ -78,7 +79,7 @@ class Trainer:
         self._devices = devices
         self._threads = threads
         self._control = control
-        self._digits: tuple[tuple[str, str, int], Digits] | None = None
+        self._digits: tuple[tuple[str, str], Digits] | None = None
         control.recall = self.recall
 
     def rehearse(self) -> None:
@@ -133,7 +134,7 @@ class Trainer:
 
     def load(self, config: TrainConfig) -> Digits:
         """The digits that the config names, from memory when they were there last time."""
-        key = (config.dataset, config.data_dir, config.seed)
+        key = (config.dataset, config.data_dir)
         if self._digits is None or self._digits[0] != key:
             control = self._control
 
@@ -308,7 +309,7 @@ class _Run:
                 train_loss=at.loss_sum / len(order),
                 train_accuracy=at.correct / len(order),
                 train_seconds=at.epoch_seconds,
-                samples_per_sec=at.timed_samples / at.epoch_seconds if at.epoch_seconds else 0.0,
+                samples_per_sec=at.timed_samples / at.epoch_seconds if at.epoch_seconds else None,
                 first_step_seconds=self.first_step_seconds if not self.epochs_done else None,
             )
             self.epochs_done += 1

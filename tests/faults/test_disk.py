@@ -26,9 +26,10 @@ _CUT = """
 import os, resource, signal, sys
 from pathlib import Path
 import numpy as np
+from engines import whole
 from engines.worker import files
 if sys.argv[2] == "rename":
-    files.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # between the last byte and the new name
+    whole.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # between the last byte and the new name
 else:
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # the kernel ends the process at exactly that byte
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
