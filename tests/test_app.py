@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ from engines.runs.directory import read_events
 from tests.conftest import scripted_spec
 from tui import memory, options, themes
 from tui import session as sessions
-from tui.app import MnistApp
+from tui.app import POOL_THREADS, MnistApp
 from tui.commands import COMMANDS
 from tui.replay import Replay
 from tui.screens.dialogs import HelpDialog, Question, QuitDialog
@@ -250,6 +251,23 @@ async def test_quitting_when_idle_does_not_ask(tmp_path: Path, small_mnist: Path
         await pilot.press("q")
         await pilot.pause()
         assert app.return_code == 0
+
+
+async def test_a_slow_file_system_does_not_hold_the_leaving_up(tmp_path: Path, small_mnist: Path) -> None:
+    """Nor does it cost the workers their last words, however many threads wait for it."""
+    answers = threading.Event()
+    try:
+        async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
+            await pilot.press("s")
+            await until(pilot, lambda: phases(app) == ["training", "training"])
+            loop = asyncio.get_running_loop()
+            waiting = [loop.run_in_executor(None, answers.wait) for _ in range(POOL_THREADS)]
+        assert not any(one.done() for one in waiting)
+        (events,) = (tmp_path / "runs").glob("*/events.jsonl")
+        exits = [event for event in read_events(events) if isinstance(event, WorkerExited)]
+        assert {(event.returncode, event.signal) for event in exits} == {(0, "")}, "none was killed"
+    finally:
+        answers.set()
 
 
 async def test_settings_validate_as_one_types(tmp_path: Path, small_mnist: Path) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 import signal
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -38,10 +36,11 @@ from engines.api import (
     listed,
     paths,
 )
-from tui import memory, mouse, terminal, themes
+from tui import memory, mouse, themes
 from tui.commands import COMMANDS, SCREENS, commands_of
 from tui.digits import TestDigits
 from tui.escapes import NoEscapes, OnlyAscii
+from tui.leaving import CLOSE_SECONDS, Leaving
 from tui.pace import Pace
 from tui.replay import Replay
 from tui.screens.train import TrainScreen
@@ -61,9 +60,8 @@ FIGURES_EVERY = 2
 """Frames from figures to figures: nobody reads ten numbers a second, and each costs bytes over SSH."""
 CURVES_EVERY = 6
 """Frames from curves to curves: they cost most."""
-CLOSE_SECONDS = 3.5
-CUT_OFF_SECONDS = 4.5
-"""Leaving takes no longer than this, whatever hangs."""
+POOL_THREADS = 64
+"""Enough for many that wait for a slow file system: a thread that is cancelled keeps its place until it comes back."""
 
 
 class MnistApp(App[None]):
@@ -118,12 +116,8 @@ class MnistApp(App[None]):
         self._frame = 0
         self._stale: set[str] = set()
         self._remember = remember
-        self._leaving = False
-        self._terminal = terminal.save()
-        self._guarded = False
-        self._guard: threading.Timer | None = None
-        self._deaf: dict[int, Any] = {}
-        """What signals did before we heard them."""
+        self._left = False
+        self._leaving = Leaving(self.session.close)
         self._possible: tuple[bool | None, ...] = ()
         self._outermost = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
 
@@ -201,10 +195,15 @@ class MnistApp(App[None]):
         """Give the terminal to a replay of a kept run until that is left; nothing trains meanwhile."""
         try:
             with self.suspend():
-                where = ("--runs-dir", str(folder.parent), "--theme", self.theme)
-                subprocess.run([sys.executable, "-m", "tui", "replay", str(folder), *where], check=False)
+                self._leaving.lend([sys.executable, "-m", "tui", "replay", str(folder), *self._looks()])
         except SuspendNotSupported:
             self.notify(f"Here it can't be played; `mnist-tui replay {folder}` does it.", severity="warning")
+
+    def _looks(self) -> list[str]:
+        """Our own options, for another that is to look alike; a theme of Textual's can't be named there."""
+        theme = ["--theme", self.theme] if self.theme in themes.NAMES else []
+        said = ["--runs-dir", str(self._runs_dir), "--fps", str(self._fps), *theme]
+        return [*said, "--ascii"] if self._ascii_only else said
 
     def go_on_with(self, folder: Path) -> None:
         """Continue a kept run, and show it."""
@@ -230,13 +229,13 @@ class MnistApp(App[None]):
         """Hear signals and begin to draw; what else begins must not take the processor from the first paint."""
         for name in SCREENS:
             self.add_mode(name, partial(self._make_screen, name))
-        hear = partial(self._hear, asyncio.get_running_loop())
-        self._deaf = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+        self._leaving.hear(partial(self._leave_soon, asyncio.get_running_loop()))
         self.set_interval(1 / self._fps, self.tick)
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         """Train, when that was asked for, or let the frameworks import while the user reads."""
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(POOL_THREADS))
         if self._resume is not None:
             self._go_on_with(self._resume, {n: v for n, v in self.settings.items() if n != "framework"})
         elif self._start_at_once:
@@ -246,36 +245,27 @@ class MnistApp(App[None]):
             if not self.session.recorded:
                 self._offer()
 
-    def _hear(self, loop: asyncio.AbstractEventLoop, number: int, _: object) -> None:
-        """A signal; asyncio's own way would not do: it hears nothing while the loop stands still in a write that nobody reads."""
-        self._guard_the_end(128 + number)
+    def _leave_soon(self, loop: asyncio.AbstractEventLoop, return_code: int) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended: so does the app, already
-            loop.call_soon_threadsafe(self.leave, 128 + number)
+            loop.call_soon_threadsafe(self.leave, return_code)
 
     async def on_unmount(self) -> None:
         """Leave no process behind."""
-        if not self._guarded:  # else the process ends with the app
-            for number, handler in self._deaf.items():
-                signal.signal(number, handler)
-        await asyncio.to_thread(self.session.close, CLOSE_SECONDS)
+        self._leaving.unhear()
+        own = ThreadPoolExecutor(1)  # in the pool it could wait for a slow file system, until the workers are killed
+        await asyncio.get_running_loop().run_in_executor(own, self.session.close, CLOSE_SECONDS)
 
     def leave(self, return_code: int = 0) -> None:
         """End the app; the workers end with it."""
-        if self._leaving:
+        if self._left:
             return
-        self._leaving = True
-        self._guard_the_end(return_code)
+        self._left = True
+        self._leaving.arm(return_code)
         self.exit(return_code=return_code)
-
-    def _guard_the_end(self, return_code: int) -> None:
-        if self._guarded and self._guard is None:
-            self._guard = threading.Timer(CUT_OFF_SECONDS, self._cut_off, (return_code,))
-            self._guard.daemon = True
-            self._guard.start()
 
     def run_guarded(self) -> int:
         """Run, and leave in time even when the terminal is gone, which can hold Textual's writer for ever."""
-        self._guarded = True
+        self._leaving.own_process()
         mouse.expect_unknown_pixels()
         gc.freeze()  # what is imported stays; to look for rubbish there takes a tenth of the time to the first paint
         try:
@@ -283,14 +273,8 @@ class MnistApp(App[None]):
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # one ctrl+c too many must not cut the leaving off
             self.session.close(CLOSE_SECONDS)
-            if self._guard is not None:
-                self._guard.cancel()
+            self._leaving.disarm()
         return self.return_code or 0
-
-    def _cut_off(self, return_code: int) -> None:
-        self.session.close(0.0)
-        terminal.restore(self._terminal)
-        os._exit(return_code)
 
     def launch(self, engine: str, live: Callable[[], None]) -> None:
         """A background thread for each engine, which owns that engine's worker process."""
