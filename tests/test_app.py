@@ -74,7 +74,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], timeout: floa
     except TimeoutError:
         app = pilot.app
         assert isinstance(app, MnistApp)
-        pytest.fail(f"still {phases(app)} after {timeout} s; aim {app.train_screen.aim}, screen {app.screen}")
+        pytest.fail(f"still {phases(app)} after {timeout} s; aim {app.control.aim}, screen {app.screen}")
 
 
 def phases(app: MnistApp) -> list[str]:
@@ -288,7 +288,7 @@ async def test_settings_validate_as_one_types(tmp_path: Path, small_mnist: Path)
         assert "--epochs 3" in str(form.query_one("#command", Static).render())
         await pilot.press("ctrl+s")
         await pilot.pause()
-        assert app.settings["epochs"] == 3
+        assert app.control.settings["epochs"] == 3
         assert memory.load(tmp_path / memory.FILE)["epochs"] == 3
 
 
@@ -308,7 +308,7 @@ async def test_a_preset_changes_what_presets_set_and_nothing_else(tmp_path: Path
         await until(pilot, lambda: "--preset quick" in text_of(app, "#command"))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: isinstance(app.screen, TrainScreen))
-        assert app.settings == {**own, "data_dir": str(small_mnist), "preset": "quick"}
+        assert app.control.settings == {**own, "data_dir": str(small_mnist), "preset": "quick"}
 
 
 async def test_a_device_that_can_not_be_used_says_why(tmp_path: Path, small_mnist: Path) -> None:
@@ -349,13 +349,13 @@ async def test_the_field_in_hand_is_explained(tmp_path: Path, small_mnist: Path)
 
 async def test_escape_changes_nothing(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
-        before = dict(app.settings)
+        before = dict(app.control.settings)
         await pilot.press("e")
         await pilot.pause()
         app.screen.query_one("#epochs", Input).value = "9"
         await pilot.press("escape")
         await pilot.pause()
-        assert app.settings == before
+        assert app.control.settings == before
 
 
 async def test_logs_show_what_the_worker_printed(

@@ -64,6 +64,12 @@ class Leaving:
             self._timer.daemon = True
             self._timer.start()
 
+    def finish(self) -> None:
+        """The app has ended: so do the workers, if they have not yet."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one ctrl+c too many must not cut the leaving off
+        self._close(CLOSE_SECONDS)
+        self.disarm()
+
     def disarm(self) -> None:
         """The end came in time."""
         if self._timer is not None:
