@@ -1,4 +1,4 @@
-"""The Textual app: its screens, its looks, and a method for each command; what a command does to the runs is in `tui.control`."""
+"""The Textual app: its screens, its life, and a method for each command; what a command does to the runs is in `tui.control`."""
 
 from __future__ import annotations
 
@@ -14,20 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from textual import work
-from textual.app import App, SuspendNotSupported, SystemCommand
-from textual.filter import LineFilter
-from textual.notifications import SeverityLevel
+from textual.app import SuspendNotSupported, SystemCommand
 from textual.screen import ModalScreen, Screen
-from textual.theme import BUILTIN_THEMES, Theme
 
 from engines.api import ConfigError, EngineSpec, Event, ResumeError, for_backend, list_runs, listed, paths
 from tui import memory, mouse, themes
 from tui.commands import COMMANDS, SCREENS, commands_of
 from tui.control import RunControl
 from tui.digits import TestDigits
-from tui.escapes import NoEscapes, OnlyAscii
 from tui.frames import FPS, Frames, Shown
 from tui.leaving import CLOSE_SECONDS, Leaving
+from tui.looks import Looks
 from tui.replay import Replay
 from tui.screens.make import make
 from tui.screens.train import TrainScreen
@@ -38,7 +35,7 @@ POOL_THREADS = 64
 """Enough for many that wait for a slow file system: a thread that is cancelled keeps its place until it comes back."""
 
 
-class MnistApp(App[None]):
+class MnistApp(Looks):
     """Train the MNIST convnet in PyTorch and Keras, live and side by side."""
 
     TITLE = "mnist-tui"
@@ -64,14 +61,10 @@ class MnistApp(App[None]):
         remember: Path | None = None,
     ) -> None:
         said = dict(settings or {})
-        chosen = str(said.pop("theme", ""))
-        # Before Textual begins: a theme that is chosen later has it read all style sheets once more before the first paint.
-        self.set_reactive(App.theme, chosen if chosen in (*themes.OURS, *BUILTIN_THEMES) else themes.NAMES[0])
-        super().__init__()
+        super().__init__(str(said.pop("theme", "")), ascii_only=ascii_only)
         self.specs = tuple(specs)
         self.cache_dir = cache_dir or paths.cache_dir()
         self.runs_dir = runs_dir or paths.runs_dir()
-        self.ascii_only = ascii_only
         self.session: Session | Replay
         if session is not None:
             self.session = session
@@ -89,34 +82,6 @@ class MnistApp(App[None]):
         self._left = False
         self._leaving = Leaving(self.session.close)
         self._possible: tuple[bool | None, ...] = ()
-        self._outermost = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
-
-    @property
-    def available_themes(self) -> dict[str, Theme]:
-        """Textual's, and ours."""
-        return {**super().available_themes, **themes.OURS}
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The engines' colours for themes that are not ours."""
-        if self.theme.startswith("ansi"):
-            return themes.ENGINE_COLORS_ANSI
-        return themes.ENGINE_COLORS_DARK if self.current_theme.dark else themes.ENGINE_COLORS_LIGHT
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """Nothing that a worker, a file or an error says is obeyed by the terminal; and ASCII is ASCII, borders too."""
-        return [*super().get_line_filters(), *(one for one in self._outermost if one.enabled)]
-
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: SeverityLevel = "information",
-        timeout: float | None = None,
-        markup: bool = False,
-    ) -> None:
-        """Say something at the side; a bracket in a file's name is a bracket, never markup."""
-        super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     def get_default_screen(self) -> Screen[Any]:
         """Train. Were it a mode like the others, Textual would read the style sheets once more before the first paint."""
@@ -134,11 +99,11 @@ class MnistApp(App[None]):
         """Give the terminal to a replay of a kept run until that is left; nothing trains meanwhile."""
         try:
             with self.suspend():
-                self._leaving.lend([sys.executable, "-m", "tui", "replay", str(folder), *self._looks()])
+                self._leaving.lend([sys.executable, "-m", "tui", "replay", str(folder), *self._options()])
         except SuspendNotSupported:
             self.notify(f"Here it can't be played; `mnist-tui replay {folder}` does it.", severity="warning")
 
-    def _looks(self) -> list[str]:
+    def _options(self) -> list[str]:
         """Our own options, for another that is to look alike; a theme of Textual's can't be named there."""
         theme = ["--theme", self.theme] if self.theme in themes.NAMES else []
         said = ["--runs-dir", str(self.runs_dir), "--fps", str(self._frames.fps), *theme]
