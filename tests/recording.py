@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from engines.api import read_events
-from tui.app import CURVES_EVERY, MnistApp
+from tui.app import MnistApp
+from tui.frames import CURVES_EVERY
 from tui.replay import DEMO, Replay
 
 

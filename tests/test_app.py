@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ from engines.runs.directory import read_events
 from tests.conftest import scripted_spec
 from tui import memory, options, themes
 from tui import session as sessions
-from tui.app import MnistApp
+from tui.app import POOL_THREADS, MnistApp
 from tui.commands import COMMANDS
 from tui.replay import Replay
 from tui.screens.dialogs import HelpDialog, Question, QuitDialog
@@ -73,7 +74,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], timeout: floa
     except TimeoutError:
         app = pilot.app
         assert isinstance(app, MnistApp)
-        pytest.fail(f"still {phases(app)} after {timeout} s; aim {app.train_screen.aim}, screen {app.screen}")
+        pytest.fail(f"still {phases(app)} after {timeout} s; aim {app.control.aim}, screen {app.screen}")
 
 
 def phases(app: MnistApp) -> list[str]:
@@ -252,6 +253,23 @@ async def test_quitting_when_idle_does_not_ask(tmp_path: Path, small_mnist: Path
         assert app.return_code == 0
 
 
+async def test_a_slow_file_system_does_not_hold_the_leaving_up(tmp_path: Path, small_mnist: Path) -> None:
+    """Nor does it cost the workers their last words, however many threads wait for it."""
+    answers = threading.Event()
+    try:
+        async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
+            await pilot.press("s")
+            await until(pilot, lambda: phases(app) == ["training", "training"])
+            loop = asyncio.get_running_loop()
+            waiting = [loop.run_in_executor(None, answers.wait) for _ in range(POOL_THREADS)]
+        assert not any(one.done() for one in waiting)
+        (events,) = (tmp_path / "runs").glob("*/events.jsonl")
+        exits = [event for event in read_events(events) if isinstance(event, WorkerExited)]
+        assert {(event.returncode, event.signal) for event in exits} == {(0, "")}, "none was killed"
+    finally:
+        answers.set()
+
+
 async def test_settings_validate_as_one_types(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
@@ -270,7 +288,7 @@ async def test_settings_validate_as_one_types(tmp_path: Path, small_mnist: Path)
         assert "--epochs 3" in str(form.query_one("#command", Static).render())
         await pilot.press("ctrl+s")
         await pilot.pause()
-        assert app.settings["epochs"] == 3
+        assert app.control.settings["epochs"] == 3
         assert memory.load(tmp_path / memory.FILE)["epochs"] == 3
 
 
@@ -290,7 +308,7 @@ async def test_a_preset_changes_what_presets_set_and_nothing_else(tmp_path: Path
         await until(pilot, lambda: "--preset quick" in text_of(app, "#command"))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: isinstance(app.screen, TrainScreen))
-        assert app.settings == {**own, "data_dir": str(small_mnist), "preset": "quick"}
+        assert app.control.settings == {**own, "data_dir": str(small_mnist), "preset": "quick"}
 
 
 async def test_a_device_that_can_not_be_used_says_why(tmp_path: Path, small_mnist: Path) -> None:
@@ -331,13 +349,13 @@ async def test_the_field_in_hand_is_explained(tmp_path: Path, small_mnist: Path)
 
 async def test_escape_changes_nothing(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
-        before = dict(app.settings)
+        before = dict(app.control.settings)
         await pilot.press("e")
         await pilot.pause()
         app.screen.query_one("#epochs", Input).value = "9"
         await pilot.press("escape")
         await pilot.pause()
-        assert app.settings == before
+        assert app.control.settings == before
 
 
 async def test_logs_show_what_the_worker_printed(

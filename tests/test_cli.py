@@ -246,12 +246,12 @@ def test_the_remembered_theme_is_everywhere(opened: list[MnistApp], tmp_path: Pa
         assert cli.main(command) == 0
         assert cli.main([*command, "--theme", "mnist-clear"]) == 0
     assert [app.theme for app in opened] == 3 * ["mnist-light", "mnist-clear"]
-    assert [app.settings.get("epochs") for app in opened] == [3, 3, None, None, None, None]
+    assert [app.control.settings.get("epochs") for app in opened] == [3, 3, None, None, None, None]
 
 
 def test_a_replay_lists_the_runs_beside_its_own(opened: list[MnistApp], tmp_path: Path) -> None:
     assert cli.main(["replay", "demo", "--runs-dir", str(tmp_path / "elsewhere")]) == 0
-    assert opened[0]._runs_dir == tmp_path / "elsewhere"
+    assert opened[0].runs_dir == tmp_path / "elsewhere"
 
 
 def test_the_goodbye_into_a_closed_window_changes_no_code() -> None:

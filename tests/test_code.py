@@ -286,7 +286,7 @@ async def test_what_is_shown_follows_the_backend(tmp_path: Path, small_mnist: Pa
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and "Keras " in text_of(app, "#sums"))
         assert "Keras on" not in text_of(app, "#sums")
-        app.settings["keras_backend"] = "jax"
+        app.control.settings["keras_backend"] = "jax"
         await until(pilot, lambda: "Keras on JAX" in text_of(app, "#sums"))
 
         def shown() -> str:

@@ -15,7 +15,8 @@ from engines.events import LogLine
 from tests.faults.terminal import Terminal
 from tests.test_app import opened, phases, until
 from tests.test_snapshots import text_of
-from tui.app import CURVES_EVERY, MnistApp
+from tui.app import MnistApp
+from tui.frames import CURVES_EVERY
 from tui.replay import DEMO, Replay
 from tui.widgets.log_pane import LogPane
 

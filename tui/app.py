@@ -1,72 +1,41 @@
-"""The Textual app: launches the workers' threads, draws ten frames a second, and obeys the commands."""
+"""The Textual app: its screens, its life, and a method for each command; what a command does to the runs is in `tui.control`."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import gc
-import os
-import signal
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent import futures
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from textual import work
-from textual.app import App, SuspendNotSupported, SystemCommand
-from textual.filter import LineFilter
-from textual.notifications import SeverityLevel
+from textual.app import SuspendNotSupported, SystemCommand
 from textual.screen import ModalScreen, Screen
-from textual.theme import BUILTIN_THEMES, Theme
 
-from engines.api import (
-    FAILED,
-    FRAMEWORKS,
-    PAUSED,
-    ConfigError,
-    EngineSpec,
-    Event,
-    ResumeError,
-    TrainConfig,
-    for_backend,
-    from_settings,
-    list_runs,
-    listed,
-    paths,
-)
-from tui import memory, mouse, terminal, themes
+from engines.api import ConfigError, EngineSpec, Event, ResumeError, for_backend, list_runs, listed, paths
+from tui import memory, mouse, themes
 from tui.commands import COMMANDS, SCREENS, commands_of
+from tui.control import RunControl
 from tui.digits import TestDigits
-from tui.escapes import NoEscapes, OnlyAscii
-from tui.pace import Pace
+from tui.frames import FPS, Frames, Shown
+from tui.leaving import CLOSE_SECONDS, Leaving
+from tui.looks import Looks
 from tui.replay import Replay
+from tui.screens.make import make
 from tui.screens.train import TrainScreen
 from tui.session import Session
 
-
-@runtime_checkable
-class Shown(Protocol):
-    """A screen that draws the session's histories."""
-
-    def show_frame(self, changed: set[str], with_curves: bool) -> None:
-        """One frame: what changed, and curves when it is their turn."""
+UNUSABLE = "These settings can't be used"
+POOL_THREADS = 64
+"""Enough for many that wait for a slow file system: a thread that is cancelled keeps its place until it comes back."""
 
 
-FPS = 10
-FIGURES_EVERY = 2
-"""Frames from figures to figures: nobody reads ten numbers a second, and each costs bytes over SSH."""
-CURVES_EVERY = 6
-"""Frames from curves to curves: they cost most."""
-CLOSE_SECONDS = 3.5
-CUT_OFF_SECONDS = 4.5
-"""Leaving takes no longer than this, whatever hangs."""
-
-
-class MnistApp(App[None]):
+class MnistApp(Looks):
     """Train the MNIST convnet in PyTorch and Keras, live and side by side."""
 
     TITLE = "mnist-tui"
@@ -91,102 +60,31 @@ class MnistApp(App[None]):
         ascii_only: bool = False,
         remember: Path | None = None,
     ) -> None:
-        self.settings: dict[str, Any] = dict(settings or {})
-        chosen = str(self.settings.pop("theme", ""))
-        # Before Textual begins: a theme that is chosen later has it read all style sheets once more before the first paint.
-        self.set_reactive(App.theme, chosen if chosen in (*themes.OURS, *BUILTIN_THEMES) else themes.NAMES[0])
-        super().__init__()
+        said = dict(settings or {})
+        super().__init__(str(said.pop("theme", "")), ascii_only=ascii_only)
+        self.specs = tuple(specs)
+        self.cache_dir = cache_dir or paths.cache_dir()
+        self.runs_dir = runs_dir or paths.runs_dir()
         self.session: Session | Replay
         if session is not None:
             self.session = session
         elif recording is not None:
             self.session = Replay(recording, speed)
         else:
-            self.session = Session(
-                specs, self.launch, cache_dir=cache_dir or paths.cache_dir(), runs_dir=runs_dir or paths.runs_dir()
-            )
-        self.train_screen = TrainScreen(self.session, ascii_only=ascii_only)
-        self._ascii_only = ascii_only
-        self.test_digits = TestDigits(cache_dir or paths.cache_dir())
+            self.session = Session(specs, self.launch, cache_dir=self.cache_dir, runs_dir=self.runs_dir)
+        self.control = RunControl(self.session, said)
+        self.train_screen = TrainScreen(self.control, ascii_only=ascii_only)
+        self.test_digits = TestDigits(self.cache_dir)
         self._start_at_once = start
         self._resume = resume
-        self._specs = tuple(specs)
-        self._cache_dir = cache_dir or paths.cache_dir()
-        self._runs_dir = runs_dir or paths.runs_dir()
-        self._fps = min(max(fps, 1), 60)
-        self._pace = Pace(1 / self._fps)
-        self._frame = 0
-        self._stale: set[str] = set()
+        self._frames = Frames(fps)
         self._remember = remember
-        self._leaving = False
-        self._terminal = terminal.save()
-        self._guarded = False
-        self._guard: threading.Timer | None = None
-        self._deaf: dict[int, Any] = {}
-        """What signals did before we heard them."""
+        self._left = False
+        self._leaving = Leaving(self.session.close)
         self._possible: tuple[bool | None, ...] = ()
-        self._outermost = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
-
-    @property
-    def available_themes(self) -> dict[str, Theme]:
-        """Textual's, and ours."""
-        return {**super().available_themes, **themes.OURS}
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The engines' colours for themes that are not ours."""
-        if self.theme.startswith("ansi"):
-            return themes.ENGINE_COLORS_ANSI
-        return themes.ENGINE_COLORS_DARK if self.current_theme.dark else themes.ENGINE_COLORS_LIGHT
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """Nothing that a worker, a file or an error says is obeyed by the terminal; and ASCII is ASCII, borders too."""
-        return [*super().get_line_filters(), *(one for one in self._outermost if one.enabled)]
-
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: SeverityLevel = "information",
-        timeout: float | None = None,
-        markup: bool = False,
-    ) -> None:
-        """Say something at the side; a bracket in a file's name is a bracket, never markup."""
-        super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     def get_default_screen(self) -> Screen[Any]:
         """Train. Were it a mode like the others, Textual would read the style sheets once more before the first paint."""
-        return self.train_screen
-
-    def _make_screen(self, name: str) -> Screen[Any]:
-        """A screen, when it is first opened: the others are not imported before."""
-        if name == "code":
-            from tui.screens.code import CodeScreen
-
-            return CodeScreen(
-                self.session, self._specs, self._cache_dir, self.present_config, ascii_only=self._ascii_only
-            )
-        if name == "draw":
-            from tui.screens.draw import DrawScreen
-
-            return DrawScreen(
-                self.session, self.test_digits, self.present_config, self.fold, ascii_only=self._ascii_only
-            )
-        if name == "results":
-            from tui.screens.results import ResultsScreen
-
-            return ResultsScreen(self.session, self.test_digits, self.fold, self._runs_dir, ascii_only=self._ascii_only)
-        if name == "runs":
-            from tui.screens.runs import RunsScreen
-
-            return RunsScreen(
-                self.session,
-                self._runs_dir,
-                open_results=self.open_results,
-                play=self.play,
-                go_on=self.go_on_with,
-                ascii_only=self._ascii_only,
-            )
         return self.train_screen
 
     def open_results(self, folder: Path) -> None:
@@ -201,20 +99,25 @@ class MnistApp(App[None]):
         """Give the terminal to a replay of a kept run until that is left; nothing trains meanwhile."""
         try:
             with self.suspend():
-                where = ("--runs-dir", str(folder.parent), "--theme", self.theme)
-                subprocess.run([sys.executable, "-m", "tui", "replay", str(folder), *where], check=False)
+                self._leaving.lend([sys.executable, "-m", "tui", "replay", str(folder), *self._options()])
         except SuspendNotSupported:
             self.notify(f"Here it can't be played; `mnist-tui replay {folder}` does it.", severity="warning")
+
+    def _options(self) -> list[str]:
+        """Our own options, for another that is to look alike; a theme of Textual's can't be named there."""
+        theme = ["--theme", self.theme] if self.theme in themes.NAMES else []
+        said = ["--runs-dir", str(self.runs_dir), "--fps", str(self._frames.fps), *theme]
+        return [*said, "--ascii"] if self.ascii_only else said
 
     def go_on_with(self, folder: Path) -> None:
         """Continue a kept run, and show it."""
         self.action_show_screen(1)
-        self._go_on_with(folder, {})
+        self._go_on_with(folder)
 
     @work(thread=True, exit_on_error=False)
     def _offer(self) -> None:
         """The newest run was cut off: say how to go on with it."""
-        run = next(map(listed, list_runs(self._runs_dir)), None)
+        run = next(map(listed, list_runs(self.runs_dir)), None)
         if run is not None and run.state == "interrupted" and run.resumable:
             said = f"The last run ({run.preset}, {run.created[5:16].replace('T', ' ')}) was cut off. 5 lists it, c goes on with it."
             self.call_from_thread(self.notify, said, title="Interrupted", timeout=12)
@@ -229,68 +132,54 @@ class MnistApp(App[None]):
     def on_mount(self) -> None:
         """Hear signals and begin to draw; what else begins must not take the processor from the first paint."""
         for name in SCREENS:
-            self.add_mode(name, partial(self._make_screen, name))
-        hear = partial(self._hear, asyncio.get_running_loop())
-        self._deaf = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
-        self.set_interval(1 / self._fps, self.tick)
+            self.add_mode(name, partial(make, name, self))
+        self._leaving.hear(partial(self._leave_soon, asyncio.get_running_loop()))
+        self.set_interval(self._frames.period, self.tick)
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         """Train, when that was asked for, or let the frameworks import while the user reads."""
+        asyncio.get_running_loop().set_default_executor(futures.ThreadPoolExecutor(POOL_THREADS))
         if self._resume is not None:
-            self._go_on_with(self._resume, {n: v for n, v in self.settings.items() if n != "framework"})
+            self._go_on_with(self._resume, {n: v for n, v in self.control.settings.items() if n != "framework"})
         elif self._start_at_once:
             self.action_start()
         else:
-            self.session.warm(self._configs())
+            with self._telling(UNUSABLE):
+                self.control.warm()
             if not self.session.recorded:
                 self._offer()
 
-    def _hear(self, loop: asyncio.AbstractEventLoop, number: int, _: object) -> None:
-        """A signal; asyncio's own way would not do: it hears nothing while the loop stands still in a write that nobody reads."""
-        self._guard_the_end(128 + number)
+    def _leave_soon(self, loop: asyncio.AbstractEventLoop, return_code: int) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended: so does the app, already
-            loop.call_soon_threadsafe(self.leave, 128 + number)
+            loop.call_soon_threadsafe(self.leave, return_code)
 
     async def on_unmount(self) -> None:
         """Leave no process behind."""
-        if not self._guarded:  # else the process ends with the app
-            for number, handler in self._deaf.items():
-                signal.signal(number, handler)
-        await asyncio.to_thread(self.session.close, CLOSE_SECONDS)
+        self._leaving.unhear()
+        own = futures.ThreadPoolExecutor(
+            1
+        )  # in the pool it could wait for a slow file system, until the workers are killed
+        await asyncio.get_running_loop().run_in_executor(own, self.session.close, CLOSE_SECONDS)
 
     def leave(self, return_code: int = 0) -> None:
         """End the app; the workers end with it."""
-        if self._leaving:
+        if self._left:
             return
-        self._leaving = True
-        self._guard_the_end(return_code)
+        self._left = True
+        self._leaving.arm(return_code)
         self.exit(return_code=return_code)
-
-    def _guard_the_end(self, return_code: int) -> None:
-        if self._guarded and self._guard is None:
-            self._guard = threading.Timer(CUT_OFF_SECONDS, self._cut_off, (return_code,))
-            self._guard.daemon = True
-            self._guard.start()
 
     def run_guarded(self) -> int:
         """Run, and leave in time even when the terminal is gone, which can hold Textual's writer for ever."""
-        self._guarded = True
+        self._leaving.own_process()
         mouse.expect_unknown_pixels()
         gc.freeze()  # what is imported stays; to look for rubbish there takes a tenth of the time to the first paint
         try:
             self.run()
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # one ctrl+c too many must not cut the leaving off
-            self.session.close(CLOSE_SECONDS)
-            if self._guard is not None:
-                self._guard.cancel()
+            self._leaving.finish()
         return self.return_code or 0
-
-    def _cut_off(self, return_code: int) -> None:
-        self.session.close(0.0)
-        terminal.restore(self._terminal)
-        os._exit(return_code)
 
     def launch(self, engine: str, live: Callable[[], None]) -> None:
         """A background thread for each engine, which owns that engine's worker process."""
@@ -300,20 +189,15 @@ class MnistApp(App[None]):
 
     def tick(self) -> None:
         """A frame, when it is due."""
-        if self._pace.draws(time.monotonic()):
+        if self._frames.due(time.monotonic()):
             self.draw_frame()
 
     def draw_frame(self) -> None:
         """Fold what happened and show it."""
         if not self.is_running or not self.screen_stack:  # a last tick while the app comes down
             return
-        self._frame += 1
         self.fold()
-        with_curves = self._frame % CURVES_EVERY == 0
-        if self._frame % FIGURES_EVERY == 0:
-            self._show_frame(with_curves)
-        if with_curves:
-            self._stale = set()
+        self._frames.draw(self._show_frame)
         possible = tuple(self.check_action(command.name, ()) for command in COMMANDS if command.target == "app")
         if possible != self._possible:  # the footer is built anew each time, which costs more than a frame
             self._possible = possible
@@ -321,35 +205,23 @@ class MnistApp(App[None]):
 
     def fold(self) -> None:
         """Take what happened into the histories."""
-        self._stale |= self.session.drain()
+        self._frames.changed(self.session.drain())
 
-    def _show_frame(self, with_curves: bool) -> None:
+    def _show_frame(self, changed: set[str], with_curves: bool) -> None:
         """The screen at the bottom of the stack; dialogs may lie on it, and the other screens draw nothing."""
         shown = self.screen_stack[0]
         if isinstance(shown, Shown):
-            shown.show_frame(self._stale, with_curves)
+            shown.show_frame(changed, with_curves)
 
     # Commands
 
-    def _configs(self) -> dict[str, TrainConfig]:
-        """The config of each chosen engine."""
-        settings = dict(self.settings)
-        engines = FRAMEWORKS.get(str(settings.pop("framework", "both")), ())
+    @contextlib.contextmanager
+    def _telling(self, title: str, timeout: float | None = None) -> Iterator[None]:
+        """What can't be done is said at the side."""
         try:
-            config = from_settings(settings)
-        except ConfigError as error:
-            self.notify(str(error), title="These settings can't be used", severity="error")
-            return {}
-        return {engine: config for engine in engines if engine in self.session.histories}
-
-    def present_config(self) -> TrainConfig:
-        """Of what runs or ran; before the first run, of the settings."""
-        known = (history.config for history in self.session.histories.values())
-        return next((config for config in known if config), None) or next(iter(self._configs().values()), TrainConfig())
-
-    def _aimed(self) -> list[str]:
-        aim = self.train_screen.aim
-        return [aim] if aim else list(self.session.histories)
+            yield
+        except (ConfigError, ResumeError) as error:
+            self.notify(str(error), title=title, severity="error", timeout=timeout)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A command that makes no sense now is grey, in the footer and for its key alike."""
@@ -357,110 +229,66 @@ class MnistApp(App[None]):
             from tui.screens.dialogs import QuitDialog
 
             return action == "quit" and not isinstance(self.screen, QuitDialog)
-        histories = [self.session.histories[engine] for engine in self._aimed()]
-        running = any(history.running for history in histories)
-        if action == "start":
-            return None if self.session.running or self.session.recorded else True
-        if action == "stop" and any(self.session.turn_of(engine) for engine in self._aimed()):
-            return True
-        if action in ("seek", "seek_epoch", "hurry"):
-            return self.session.recorded  # else they are not even shown
-        if action == "pause" and self.session.recorded:
-            return True
-        if action in ("pause", "stop"):
-            return True if running and not self.session.recorded else None
-        if action == "kill":
-            return True if any(h.alive for h in histories) else None
-        if action == "restart":
-            free = [h for h in histories if self.session.is_free(h.engine)]
-            return True if any(h.requested_t is not None or h.phase == FAILED for h in free) else None
-        if action == "resume":
-            return any(
-                h.can_continue and self.session.is_free(h.engine) for h in histories
-            )  # else it is not even shown
-        if action == "save":
-            return True if running and not self.session.recorded else None
         if action == "parity":
-            return True if self._specs and not self.session.running else None
-        if action == "settings" and self.session.recorded:
-            return None
-        return True
+            return True if self.specs and not self.session.running else None
+        return self.control.can(action)
 
     def action_start(self) -> None:
         """Train."""
-        configs = self._configs()
-        if configs and not self.session.running:
-            self.session.start(configs)
+        with self._telling(UNUSABLE):
+            self.control.start()
 
     def action_pause(self) -> None:
         """Pause what runs; when all of it is paused, go on."""
-        if isinstance(self.session, Replay):
-            self.session.toggle()
-            return
-        running = [e for e in self._aimed() if self.session.histories[e].running]
-        all_paused = all(self.session.histories[e].phase == PAUSED for e in running)
-        for engine in running:
-            (self.session.go_on if all_paused else self.session.pause)(engine)
+        self.control.pause()
 
     def action_seek(self, seconds: float) -> None:
         """Wind the recording."""
-        if isinstance(self.session, Replay):
-            self.session.seek(seconds)
+        self.control.seek(seconds)
 
     def action_seek_epoch(self, epochs: int) -> None:
         """Wind it by epochs."""
-        if isinstance(self.session, Replay):
-            self.session.seek_epoch(epochs)
+        self.control.seek_epoch(epochs)
 
     def action_hurry(self, steps: int) -> None:
         """Play it faster, or slower."""
-        if isinstance(self.session, Replay):
-            self.session.hurry(steps)
+        self.control.hurry(steps)
 
     def action_stop(self) -> None:
         """Finish the step, evaluate, keep."""
-        for engine in self._aimed():
-            if self.session.histories[engine].running or self.session.turn_of(engine):
-                self.session.stop(engine)
+        self.control.stop()
 
     def action_kill(self) -> None:
         """SIGKILL."""
-        for engine in self._aimed():
-            self.session.kill(engine)
+        self.control.kill()
 
     def action_restart(self) -> None:
         """Start again what is not running."""
-        configs = self._configs()
-        again = {e: c for e, c in configs.items() if e in self._aimed() and self.session.is_free(e)}
-        if again:
-            self.session.start(again)
+        with self._telling(UNUSABLE):
+            self.control.restart()
 
     def action_resume(self) -> None:
         """Go on from the last checkpoint of what was stopped, killed or has failed."""
-        able = [e for e in self._aimed() if self.session.histories[e].can_continue and self.session.is_free(e)]
-        folders = {engine: self.session.folder(engine) for engine in able}
-        for folder in {folder for folder in folders.values() if folder is not None}:
-            self._go_on_with(folder, {}, [engine for engine, its in folders.items() if its == folder])
+        for folder, engines in self.control.to_resume().items():
+            self._go_on_with(folder, engines=engines)
 
-    def _go_on_with(self, folder: Path, changes: Mapping[str, Any], engines: Collection[str] = ()) -> None:
-        try:
-            self.session.resume(folder, changes, engines)
-        except (ResumeError, ConfigError) as error:
-            self.notify(str(error), title="This run can't go on", severity="error", timeout=15)
+    def _go_on_with(
+        self, folder: Path, changes: Mapping[str, Any] | None = None, engines: Collection[str] = ()
+    ) -> None:
+        with self._telling("This run can't go on", 15):
+            self.control.resume(folder, changes, engines)
 
     def action_save(self) -> None:
         """A checkpoint, now."""
-        for engine in self._aimed():
-            if self.session.histories[engine].running:
-                self.session.save(engine)
+        self.control.save()
 
     def action_parity(self) -> None:
         """The proof."""
         from tui.screens.parity import ParityScreen
 
-        backend = str(self.settings.get("keras_backend", "tensorflow"))
-        specs = [for_backend(spec, backend) for spec in self._specs]
-        self.push_screen(ParityScreen(specs, self._cache_dir, self.settings))
+        backend = str(self.control.settings.get("keras_backend", "tensorflow"))
+        specs = [for_backend(spec, backend) for spec in self.specs]
+        self.push_screen(ParityScreen(specs, self.cache_dir, self.control.settings))
 
     def action_settings(self) -> None:
         """The form."""
@@ -472,33 +300,31 @@ class MnistApp(App[None]):
             if settings is None:
                 return
             start = settings.pop("start", False)
-            self.settings = settings
+            self.control.settings = settings
             self._remember_now(settings)
             if start and self.session.running:
                 self.notify("A run is under way; stop it first (x).", severity="warning")
             elif start:
                 self.action_start()
 
-        self.push_screen(SettingsScreen(self.settings, list(devices.values())), done)
+        self.push_screen(SettingsScreen(self.control.settings, list(devices.values())), done)
 
     def action_focus_engine(self) -> None:
         """Aim at the next engine, then at both."""
-        engines: list[str | None] = [*self.session.histories, None]
-        at = engines.index(self.train_screen.aim)
-        self.train_screen.aim = engines[(at + 1) % len(engines)]
+        self.control.aim_at_next()
 
     def action_show_screen(self, number: int) -> None:
         """Train, Code, Draw, Results or Runs."""
         self.switch_mode(list(SCREENS)[number - 1])
-        self._stale |= set(self.session.histories)
-        self.call_after_refresh(self._show_frame, True)
+        self._frames.changed(self.session.histories)
+        self.call_after_refresh(self._show_frame, self._frames.stale, True)
 
     def action_theme(self) -> None:
         """Dark, light, clear, the terminal's own dark and light."""
         at = themes.NAMES.index(self.theme) if self.theme in themes.NAMES else -1
         self.theme = themes.NAMES[(at + 1) % len(themes.NAMES)]
         self.notify(self.theme, title="Theme", timeout=1.5)
-        self._stale |= set(self.session.histories)
+        self._frames.changed(self.session.histories)
         if self._remember is not None:
             self._remember_now(memory.load(self._remember))
 

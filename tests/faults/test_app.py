@@ -19,7 +19,9 @@ from engines.api import list_runs, pasts, read_events, read_run
 from engines.events import Event, TrainProgress
 from engines.grammar import violations
 from tests.faults.terminal import TAKEN, UNDONE, Terminal, app, gone, is_interrupted, without_reading
+from tests.test_runs import keep
 from tui import cli
+from tui.replay import DEMO
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +115,26 @@ def test_leaving_by_keys(training: Terminal) -> None:
     assert training.given_back
     assert gone(workers)
     assert is_kept(training, before)
+
+
+@pytest.mark.fault("app", "a signal while it lends the terminal to a replay")
+def test_a_signal_ends_a_replay_first(small_mnist: Path, tmp_path: Path) -> None:
+    shutil.copy(DEMO, keep(tmp_path / "runs", "kept") / "events.jsonl")
+    show = "app.ascii_only, app._start_at_once = True, False"
+    terminal = Terminal(app(small_mnist, tmp_path, show), tmp_path)
+    terminal.wait_for("press s to start")
+    terminal.send("5")
+    terminal.wait_for("01-01 12:00")
+    terminal.send("p")
+    terminal.wait_for("RECORDED")
+    started = terminal.processes()
+    (command,) = (process.cmdline() for process in started if "replay" in process.cmdline())
+    said = ["--runs-dir", str(terminal.runs), "--fps", "10", "--theme", "mnist-dark", "--ascii"]
+    assert command[-len(said) :] == said
+    terminal.child.kill(signal.SIGTERM)
+    assert terminal.ended() == 143
+    assert terminal.given_back
+    assert gone(started)
 
 
 BROKEN = {

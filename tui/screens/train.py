@@ -15,8 +15,7 @@ from engines.api import energy_joules
 from tui import themes
 from tui.charts.line_chart import plot_width
 from tui.charts.view import ZOOM, View
-from tui.replay import Replay
-from tui.session import Session
+from tui.control import RunControl
 from tui.widgets import strips
 from tui.widgets.chart import LineChart
 from tui.widgets.curves import CURVES, axes, curves, whole
@@ -33,25 +32,25 @@ LAYOUTS = ("beside", "overlaid", "loss", "accuracy")
 
 
 class TrainScreen(Screen[None]):
-    """Draws the session's histories; owns no state of theirs."""
+    """Draws the session's histories, and who is aimed at; owns no state of theirs."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (110, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-short"), (23, "-medium"), (32, "-tall")]
     AUTO_FOCUS = ""
 
-    def __init__(self, session: Session | Replay, *, ascii_only: bool = False) -> None:
+    def __init__(self, control: RunControl, *, ascii_only: bool = False) -> None:
         super().__init__()
-        self.session = session
+        self.control = control
+        self.session = control.session
         self.ascii_only = ascii_only
         self.view = View()
         self.layout_name = LAYOUTS[0]
         self._by_mouse = False
-        self.aim: str | None = None
         self._palette_of = ""
         self._colors: dict[str, str] = {}
         self._header, self._machine_line = Line(id="header"), Line(id="machine")
-        self._panels = {engine: EnginePanel(engine, ascii_only=ascii_only) for engine in session.histories}
-        self._lanes = [Line(id=f"race-{i}", classes="race") for i in range(len(session.histories))]
+        self._panels = {engine: EnginePanel(engine, ascii_only=ascii_only) for engine in self.session.histories}
+        self._lanes = [Line(id=f"race-{i}", classes="race") for i in range(len(self.session.histories))]
         self._overlay: Overlay | None = None
         self._logs: Logs | None = None
         """Both are made when they are first asked for: the first paint does not wait for them."""
@@ -91,7 +90,7 @@ class TrainScreen(Screen[None]):
         with self.app.batch_update():
             self._header.say(strips.header(session, now, width, 1, palette))
             for engine, panel in self._panels.items():
-                panel.set_class(engine == self.aim, "-aimed")
+                panel.set_class(engine == self.control.aim, "-aimed")
                 panel.turn_of = session.turn_of(engine)
                 history = session.histories[engine]
                 energy = energy_joules(history, session.machine, session.histories.values(), now)
@@ -149,7 +148,7 @@ class TrainScreen(Screen[None]):
     def action_copy_logs(self) -> None:
         """What is shown of the engine that is aimed at, or of all, to the terminal's clipboard, over SSH too (OSC 52)."""
         if self._logs is not None:
-            lines = self._logs.lines_of(self.session.histories, self.aim)
+            lines = self._logs.lines_of(self.session.histories, self.control.aim)
             self.app.copy_to_clipboard("\n".join(lines))
             self.notify(f"{len(lines):,} lines of log copied.", timeout=2)
 
