@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -318,3 +319,19 @@ async def test_a_fresh_app_opens_the_newest_kept_run(tmp_path: Path, small_mnist
         await pilot.press("tab", "tab")
         await until(pilot, lambda: any("reads" in text_of(app, f"#answer-{e} #reads") for e in ("pytorch", "keras")))
         assert "the same model" in [text_of(app, f"#answer-{engine} #source") for engine in ("pytorch", "keras")]
+
+
+async def test_a_new_run_takes_the_place_of_the_kept_one(tmp_path: Path, small_mnist: Path) -> None:
+    old = tmp_path / "runs" / "20260101-000000-old1"
+    old.mkdir(parents=True)
+    shutil.copy(DEMO, old / "events.jsonl")
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.screen.query("#views")) and old.name in text_of(app, "#views"))
+        await pilot.press("1", "s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press("4")
+        await until(pilot, lambda: "kept run" not in text_of(app, "#views") and text_of(app, "#verdict") != "")
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: old.name in text_of(app, "#views"))

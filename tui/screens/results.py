@@ -66,6 +66,8 @@ class ResultsScreen(ShownScreen):
         """The kept run that is shown; None while it is the session's."""
         self._wanted: Path | None = None
         """The kept run that is to be opened next."""
+        self._present = ""
+        """The session's newest run when a kept one was chosen: a newer one takes its place."""
         self._images: Any = None
         self._images_of = ""
         """The run whose test digits were asked for, or are there."""
@@ -103,6 +105,7 @@ class ResultsScreen(ShownScreen):
         for one in (*self.query(Pixels), *self.query(Answer)):
             one.ascii_only = self.ascii_only
         self._looking = self.set_interval(LOOK_SECONDS, self._look, pause=True)
+        self._present = self._newest
         if self._wanted is not None:
             self._open_kept(0)
         elif not any(history.config for history in self.session.histories.values()) and not self.session.recorded:
@@ -110,9 +113,14 @@ class ResultsScreen(ShownScreen):
 
     def open_run(self, folder: Path) -> None:
         """That kept run, now or when the screen is ready."""
-        self._wanted = folder
+        self._wanted, self._present = folder, self._newest
         if self._ready:
             self._open_kept(0)
+
+    @property
+    def _newest(self) -> str:
+        """The id of the session's newest run; ids begin with the time."""
+        return max((history.run_id for history in self.session.histories.values()), default="")
 
     @property
     def histories(self) -> Mapping[str, RunHistory]:
@@ -128,6 +136,10 @@ class ResultsScreen(ShownScreen):
 
     def show(self, changed: set[str]) -> None:
         """The chosen view, when what it shows has changed; and always the answers of the models."""
+        if self._newest > self._present:
+            self._present = self._newest
+            self.workers.cancel_group(self, "kept")
+            self._choose(None)
         revisions = tuple((h.run_id, h.phase, len(h.evaluations), h.epochs_done) for h in self.histories.values())
         now = (
             self.view,
@@ -340,8 +352,11 @@ class ResultsScreen(ShownScreen):
         self.app.call_from_thread(self._take_kept, kept)
 
     def _take_kept(self, kept: tuple[Path, dict[str, RunHistory], MachineHistory] | None) -> None:
-        self._kept, self._drawn, self._asked_for, self.at, self._index = kept, (), None, 0, None
+        self._choose(kept)
         self.show(set())
+
+    def _choose(self, kept: tuple[Path, dict[str, RunHistory], MachineHistory] | None) -> None:
+        self._kept, self._drawn, self._asked_for, self.at, self._index = kept, (), None, 0, None
 
     def action_copy(self) -> None:
         """To the terminal's clipboard (OSC 52)."""
