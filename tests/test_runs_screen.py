@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input
 
-from engines.api import list_runs
+from engines.api import MachineHistory, RunHistory, list_runs, read_run
 from tests.conftest import scripted_spec
 from tests.test_app import SIZES, opened, phases, until
 from tests.test_runs import keep
@@ -116,6 +118,54 @@ async def test_deleting_asks_first(runs: Path) -> None:
         await pilot.press("d", "y")
         await until(pilot, lambda: len(screen.runs) == 7)
         assert [path.name[-4:] for path in (runs / ".trash").iterdir()] == ["run7"]
+
+
+async def test_a_list_that_was_read_before_does_not_come_back(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is thrown away while the first reading still counts bytes."""
+    counting, go = threading.Event(), threading.Event()
+
+    def count(folder: Path) -> int:
+        if not counting.is_set():
+            counting.set()
+            assert go.wait(30)
+            return 1
+        return 2
+
+    async with on_runs(runs) as (screen, pilot):
+        monkeypatch.setattr("tui.screens.runs.size_bytes", count)
+        delivered, deliver = [], screen.deliver
+
+        def heard(call: Callable[..., object], *args: Any) -> None:
+            deliver(call, *args)
+            delivered.append(args[0])
+
+        monkeypatch.setattr(screen, "deliver", heard)
+        screen._load()
+        await until(pilot, counting.is_set)
+        await pilot.press("d", "y")
+        await until(pilot, lambda: screen._bytes == 2)
+        go.set()
+        await until(pilot, lambda: 1 in delivered)
+        assert (len(screen.runs), screen._bytes) == (7, 2)
+
+
+async def test_curves_are_read_once(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often they are asked for meanwhile."""
+    read: list[str] = []
+    go = threading.Event()
+
+    def slowly(folder: Path) -> tuple[dict[str, RunHistory], MachineHistory]:
+        read.append(folder.name[-4:])
+        assert go.wait(30)
+        return read_run(folder)
+
+    monkeypatch.setattr("tui.screens.runs.read_run", slowly)
+    async with on_runs(runs) as (screen, pilot):
+        await until(pilot, lambda: bool(read))
+        await pilot.press("space", "down", "space", "down", "space")
+        go.set()
+        await until(pilot, lambda: len(screen._curves) == 3)
+        assert read == ["run7", "run6", "run5"]
 
 
 async def test_enter_opens_its_results(runs: Path) -> None:

@@ -224,13 +224,13 @@ class DrawScreen(ShownScreen):
         try:
             images, labels, _ = self._digits.load(self._config())
         except DataError as error:
-            self.app.call_from_thread(self.notify, f"{error.message} {error.hint}", severity="error")
+            self.deliver(self.notify, f"{error.message} {error.hint}", severity="error")
             return
         if index is None:
             index = random.randrange(len(labels))
         if index < len(labels):
             said = f"Test digit {index:,}: a {labels[index]}{remark}"
-            self.app.call_from_thread(self._lay, images[index], said)
+            self.deliver(self._lay, images[index], said)
 
     def _lay(self, image: Any, said: str) -> None:
         sheet = self.query_one(Sheet)

@@ -65,7 +65,7 @@ class ResultsScreen(ShownScreen):
         self._kept: tuple[Path, Mapping[str, RunHistory], MachineHistory] | None = None
         """The kept run that is shown; None while it is the session's."""
         self._wanted: Path | None = None
-        """The kept run that is to be opened next."""
+        """The kept run that is to be opened when the screen is ready."""
         self._present = ""
         """The session's newest run when a kept one was chosen: a newer one takes its place."""
         self._images: Any = None
@@ -107,7 +107,7 @@ class ResultsScreen(ShownScreen):
         self._looking = self.set_interval(LOOK_SECONDS, self._look, pause=True)
         self._present = self._newest
         if self._wanted is not None:
-            self._open_kept(0)
+            self._open_kept(0, self._wanted)
         elif not any(history.config for history in self.session.histories.values()) and not self.session.recorded:
             self._open_kept(1)
 
@@ -115,7 +115,7 @@ class ResultsScreen(ShownScreen):
         """That kept run, now or when the screen is ready."""
         self._wanted, self._present = folder, self._newest
         if self._ready:
-            self._open_kept(0)
+            self._open_kept(0, folder)
 
     @property
     def _newest(self) -> str:
@@ -236,12 +236,12 @@ class ResultsScreen(ShownScreen):
         try:
             images, _, sha256 = self._digits.load(run.config, run.data.dataset if run.data else "")
         except DataError as error:
-            self.app.call_from_thread(self._take_images, run.run_id, None, f"{error.message} {error.hint}")
+            self.deliver(self._take_images, run.run_id, None, f"{error.message} {error.hint}")
             return
         problem = ""
         if run.data is not None and run.data.sha256 != sha256:
             images, problem = None, "n/a: the digits that are found now are not those that the run was tested on."
-        self.app.call_from_thread(self._take_images, run.run_id, images, problem)
+        self.deliver(self._take_images, run.run_id, images, problem)
 
     def _take_images(self, run_id: str, images: Any, problem: str) -> None:
         if run_id == self._images_of:
@@ -281,7 +281,7 @@ class ResultsScreen(ShownScreen):
             except (OSError, ValueError, KeyError) as error:
                 problem = f"n/a: {path.name} can't be read: {error}"
         color, rows = self.palette[f"${panel.engine}"], self.query_one("#filters").size.height - 2
-        self.app.call_from_thread(panel.show, kernel, steps, problem, color, rows)
+        self.deliver(panel.show, kernel, steps, problem, color, rows)
 
     # Commands
 
@@ -335,21 +335,21 @@ class ResultsScreen(ShownScreen):
         self._open_kept(int(step))
 
     @work(thread=True, exclusive=True, group="kept", exit_on_error=False)
-    def _open_kept(self, step: int) -> None:
-        """In a thread: a long run has thousands of events."""
+    def _open_kept(self, step: int, folder: Path | None = None) -> None:
+        """That one, or so many before the one that is shown; in a thread: a long run has thousands of events."""
         folders = [path.parent for path in sorted(self._runs_dir.glob("*/events.jsonl"), reverse=True)]
         present = {self.session.folder(engine) for engine in self.session.histories}
         known: list[Path | None] = [None, *(folder for folder in folders if folder not in present)]
         at = known.index(self._kept[0]) if self._kept and self._kept[0] in known else 0
-        folder, self._wanted = self._wanted or known[min(max(at + step, 0), len(known) - 1)], None
+        folder = folder or known[min(max(at + step, 0), len(known) - 1)]
         kept = None
         if folder is not None:
             try:
                 kept = (folder, *read_run(folder))
             except OSError as error:
-                self.app.call_from_thread(self.notify, f"{folder}: {error.strerror or error}", severity="error")
+                self.deliver(self.notify, f"{folder}: {error.strerror or error}", severity="error")
                 return
-        self.app.call_from_thread(self._take_kept, kept)
+        self.deliver(self._take_kept, kept)
 
     def _take_kept(self, kept: tuple[Path, dict[str, RunHistory], MachineHistory] | None) -> None:
         self._choose(kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,8 @@ class RunsScreen(ShownScreen):
         self._shown: list[Listed] = []
         self._found = 0
         self._curves: dict[str, Mapping[str, RunHistory]] = {}
+        self._reading = ""
+        """The run whose curves are being read."""
         self._curves_wanted: bool | None = None
         """Whether the user wants curves; None leaves it to the height of the screen."""
 
@@ -113,13 +115,16 @@ class RunsScreen(ShownScreen):
         for run in list_runs(self._runs_dir):
             found.append(listed(run))
             if len(found) == FIRST and not self._read:
-                self.app.call_from_thread(self._take, list(found), None)
-        self.app.call_from_thread(self._take, found, None)
-        self.app.call_from_thread(self._take, found, size_bytes(self._runs_dir))
+                self.deliver(self._take, list(found))
+        self.deliver(self._take, found)
+        self.deliver(self._take_size, size_bytes(self._runs_dir))
 
-    def _take(self, runs: list[Listed], size: int | None) -> None:
+    def _take_size(self, size: int) -> None:
+        self._bytes = size
+        self._say_status()
+
+    def _take(self, runs: list[Listed]) -> None:
         self.runs, self._read = runs, True
-        self._bytes = size if size is not None else self._bytes
         known = {run.id for run in runs}
         self.marked = [run for run in self.marked if run in known]
         self._fill()
@@ -183,28 +188,33 @@ class RunsScreen(ShownScreen):
             return
         at = self._at()
         wanted = self.marked or ([at.id] if at else [])
-        if any(run not in self._curves for run in wanted):
-            self._load_curves(wanted)
+        missing = next((run for run in wanted if run not in self._curves), "")
+        if missing:
+            if not self._reading:
+                self._reading = missing
+                self._read_curves(missing)
             return
         names = {run.id: run.name or f"{_when(run)} {run.preset}" for run in self.runs}
         shown = [(names.get(run, run), self._curves[run]) for run in wanted]
         self.query_one(RunCharts).show_runs(shown, View(), self.palette)
 
-    @work(thread=True, exclusive=True, group="curves", exit_on_error=False)
-    def _load_curves(self, wanted: Sequence[str]) -> None:
-        for run in wanted:
-            if run not in self._curves:
-                try:
-                    histories = read_run(self._runs_dir / run)[0]
-                except OSError:
-                    histories = {}
-                self.app.call_from_thread(self._keep_curves, run, histories)
-        self.app.call_from_thread(self._show_curves)
+    @work(thread=True, group="curves", exit_on_error=False)
+    def _read_curves(self, run: str) -> None:
+        """One run at a time: when it is there, `_show_curves` asks for what is wanted by then."""
+        histories: Mapping[str, RunHistory] = {}
+        try:
+            histories = read_run(self._runs_dir / run)[0]
+        except OSError:
+            pass
+        finally:
+            self.deliver(self._keep_curves, run, histories)
 
     def _keep_curves(self, run: str, histories: Mapping[str, RunHistory]) -> None:
+        self._reading = ""
         self._curves[run] = histories
         for old in [one for one in self._curves if one not in self.marked][: max(len(self._curves) - LOADED, 0)]:
             del self._curves[old]
+        self._show_curves()
 
     def _at(self) -> Listed | None:
         """The run at the cursor."""
@@ -359,7 +369,7 @@ class RunsScreen(ShownScreen):
         told = [f"{', '.join(made)} are in {self._runs_dir / at.id / exports.FOLDER}."] if made else []
         title, severity = ("Written", "information") if made else ("Nothing is written", "error")
         said = " ".join([*told, *missing])
-        self.app.call_from_thread(self.notify, said, title=title, severity=severity, timeout=10)
+        self.deliver(self.notify, said, title=title, severity=severity, timeout=10)
 
 
 def _when(run: Listed) -> str:

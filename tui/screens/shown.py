@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
+from textual.worker import get_current_worker
 
 from tui import themes
 from tui.commands import SCREENS
@@ -76,6 +80,16 @@ class ShownScreen(Screen[None]):
 
     def show(self, changed: set[str]) -> None:
         """What the histories say now; `changed` names those that have changed."""
+
+    def deliver(self, call: Callable[..., object], *args: Any, **named: Any) -> None:
+        """From a thread of `work`: have the app call that, unless another such thread has taken this one's place."""
+        worker = get_current_worker()
+
+        def unless_superseded() -> None:
+            if not worker.is_cancelled:  # asked on the app's own thread, which is the one that cancels
+                call(*args, **named)
+
+        self.app.call_from_thread(unless_superseded)
 
     @property
     def palette(self) -> dict[str, str]:
