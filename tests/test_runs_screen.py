@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input
 
-from engines.api import MachineHistory, RunHistory, list_runs, read_run
+from engines.api import Listed, MachineHistory, RunHistory, list_runs, listed, read_run
 from tests.conftest import scripted_spec
 from tests.test_app import SIZES, opened, phases, until
 from tests.test_runs import keep
@@ -166,6 +167,30 @@ async def test_curves_are_read_once(runs: Path, monkeypatch: pytest.MonkeyPatch)
         go.set()
         await until(pilot, lambda: len(screen._curves) == 3)
         assert read == ["run7", "run6", "run5"]
+
+
+async def test_curves_of_a_run_that_runs_are_read_anew(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the list is, and once more when the run has ended since."""
+    states = iter(("running", "completed", "completed"))
+    read: list[str] = []
+
+    def listing(run: Any) -> Listed:
+        return replace(listed(run), state=next(states) if run["id"].endswith("run7") else "completed")
+
+    def reading(folder: Path) -> tuple[dict[str, RunHistory], MachineHistory]:
+        read.append(folder.name[-4:])
+        return read_run(folder)
+
+    monkeypatch.setattr("tui.screens.runs.listed", listing)
+    monkeypatch.setattr("tui.screens.runs.read_run", reading)
+    async with on_runs(runs) as (screen, pilot):
+        await until(pilot, lambda: bool(screen._curves))
+        assert screen.runs[0].state == "running"
+        for _ in range(2):
+            screen._bytes = None
+            screen._load()
+            await until(pilot, lambda: screen._bytes is not None and bool(screen._curves))
+        assert read == ["run7", "run7"]
 
 
 async def test_enter_opens_its_results(runs: Path) -> None:

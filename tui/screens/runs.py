@@ -124,6 +124,7 @@ class RunsScreen(ShownScreen):
         self._say_status()
 
     def _take(self, runs: list[Listed]) -> None:
+        self._forget_curves({run.id for run in (*self.runs, *runs) if run.state == "running"})
         self.runs, self._read = runs, True
         known = {run.id for run in runs}
         self.marked = [run for run in self.marked if run in known]
@@ -215,6 +216,13 @@ class RunsScreen(ShownScreen):
         for old in [one for one in self._curves if one not in self.marked][: max(len(self._curves) - LOADED, 0)]:
             del self._curves[old]
         self._show_curves()
+
+    def _forget_curves(self, runs: set[str]) -> None:
+        """They have grown since they were read."""
+        self._curves = {run: curves for run, curves in self._curves.items() if run not in runs}
+        if self._reading in runs:
+            self.workers.cancel_group(self, "curves")
+            self._reading = ""
 
     def _at(self) -> Listed | None:
         """The run at the cursor."""
