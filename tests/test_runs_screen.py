@@ -15,13 +15,13 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input
 
-from engines.api import Listed, MachineHistory, RunHistory, list_runs, listed, read_run
+from engines.api import Listed, MachineHistory, RunHistory, list_runs, listed, read_events, read_run
 from tests.conftest import scripted_spec
 from tests.test_app import SIZES, opened, phases, until
 from tests.test_runs import keep
 from tests.test_snapshots import text_of
 from tui.app import MnistApp
-from tui.replay import DEMO
+from tui.replay import DEMO, Replay
 from tui.screens.results import ResultsScreen
 from tui.screens.runs import RunsScreen
 
@@ -236,6 +236,40 @@ async def test_what_was_cut_off_is_offered_and_goes_on(tmp_path: Path, small_mni
         await until(pilot, lambda: phases(app) == ["training", "training"])
         assert app.screen is app.train_screen
         assert json.loads(next((tmp_path / "runs").glob("*/config.json")).read_text())
+
+
+async def test_a_grey_key_is_no_command_of_the_apps(tmp_path: Path, small_mnist: Path) -> None:
+    """With no run at the cursor, p does not open the proof, nor e the settings, nor does space pause what trains unseen."""
+    async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.runs))
+        await pilot.press("slash", *"nothing", "enter")
+        await until(pilot, lambda: app.screen.query_one(DataTable).row_count == 0)
+        runs = app.screen
+        await pilot.press("space", "x")
+        await until(pilot, lambda: phases(app) == ["stopped", "stopped"])
+        await pilot.press("p", "e", "c")
+        await pilot.pause()
+        assert app.screen is runs
+        assert phases(app) == ["stopped", "stopped"], "the session's own run would have gone on"
+
+
+async def test_a_replay_continues_no_run(tmp_path: Path) -> None:
+    folder = keep(tmp_path / "runs", "20260109-000000-run8", outcome="interrupted")
+    (folder / "keras.npz").write_text("")
+    app = MnistApp(session=Replay(list(read_events(DEMO))), runs_dir=tmp_path / "runs")
+    async with app.run_test() as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.runs))
+        runs = app.screen
+        assert isinstance(runs, RunsScreen)
+        assert runs.runs[0].resumable
+        assert runs.check_action("go_on_with", ()) is None
+        await pilot.press("c")
+        await pilot.pause()
+        assert app.screen is runs
 
 
 async def test_the_filter_box_takes_letters_not_commands(runs: Path) -> None:

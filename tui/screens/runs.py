@@ -280,7 +280,8 @@ class RunsScreen(ShownScreen):
             return None if action == "play" and self.session.running else True
         if action == "go_on_with":
             at = self._at() if self._ready else None
-            return True if at is not None and at.resumable and not self.session.running else None
+            free = not self.session.running and not self.session.recorded
+            return True if free and at is not None and at.resumable else None
         return super().check_action(action, parameters)
 
     def action_open(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
@@ -67,6 +68,12 @@ class ShownScreen(Screen[None]):
     def on_resize(self) -> None:
         """Everything is cut to the new size."""
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
+
+    def on_key(self, event: events.Key) -> None:
+        """A key of this screen's own is never the app's: while its command is grey, it does nothing."""
+        active = self.active_bindings.get(event.key)
+        if active is not None and active.node is self and not active.enabled:
+            event.stop()
 
     def show_frame(self, changed: set[str], with_curves: bool) -> None:
         """One frame."""
