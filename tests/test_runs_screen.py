@@ -222,6 +222,14 @@ async def test_where_nothing_can_be_written_that_is_said(runs: Path, monkeypatch
         assert (note.title, note.severity, note.message) == ("Nothing is written", "error", "csv: no room.")
 
 
+async def test_what_nobody_foresaw_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        monkeypatch.setattr("tui.screens.runs.list_runs", lambda _: 1 / 0)
+        screen._load()
+        await until(pilot, lambda: any("ZeroDivisionError" in note.message for note in screen.app._notifications))
+        assert [run.id[-4:] for run in screen.runs][:1] == ["run7"]
+
+
 async def test_what_was_cut_off_is_offered_and_goes_on(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
         await pilot.press("s")

@@ -9,7 +9,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
-from textual.worker import get_current_worker
+from textual.worker import Worker, WorkerState, get_current_worker
 
 from tui import themes
 from tui.commands import SCREENS
@@ -68,6 +68,12 @@ class ShownScreen(Screen[None]):
     def on_resize(self) -> None:
         """Everything is cut to the new size."""
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """What nobody foresaw in a thread is said, and does not end the app."""
+        if event.state is WorkerState.ERROR:
+            error = event.worker.error
+            self.notify(f"{type(error).__name__}: {error}", title="That went wrong", severity="error")
 
     def on_key(self, event: events.Key) -> None:
         """A key of this screen's own is never the app's: while its command is grey, it does nothing."""
