@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.coordinate import Coordinate
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input
 
@@ -74,6 +75,21 @@ async def test_the_newest_is_first_and_sorting_keeps_the_cursor(runs: Path) -> N
         assert at(screen) == "run5"
         await pilot.press("tab")
         assert (screen.sort, at(screen)) == ("accuracy", "run5")
+
+
+async def test_another_theme_colours_the_table_anew(runs: Path) -> None:
+    keep(runs, "20260109-000000-run8", outcome="interrupted")
+    async with on_runs(runs) as (screen, pilot):
+
+        def drawn_in_warning() -> bool:
+            state = screen.query_one(DataTable).get_cell_at(Coordinate(0, 2))
+            return state.plain == "interrupted" and str(state.spans[0].style) == screen.palette["$warning"]
+
+        await until(pilot, drawn_in_warning)
+        before = screen.palette["$warning"]
+        await pilot.press("t")
+        await until(pilot, drawn_in_warning)
+        assert screen.palette["$warning"] != before
 
 
 async def test_words_choose_and_escape_shows_all(runs: Path) -> None:

@@ -85,6 +85,8 @@ class RunsScreen(ShownScreen):
         """The run whose curves are being read."""
         self._curves_wanted: bool | None = None
         """Whether the user wants curves; None leaves it to the height of the screen."""
+        self._theme = ""
+        """The theme in whose colours the table is."""
 
     def body(self) -> ComposeResult:
         """Filter, table, curves, and a line that counts."""
@@ -144,8 +146,14 @@ class RunsScreen(ShownScreen):
         self.query_one(DataTable).display = self.size.height >= 20 or not curves
         self._fill()
 
+    def show(self, changed: set[str]) -> None:
+        """Runs come from their folder, not from histories: only the colours may have changed."""
+        if self._theme != self.app.theme:
+            self._fill()
+
     def _fill(self) -> None:
         """The table anew, the cursor where it was."""
+        self._theme = self.app.theme
         table, at = self.query_one(DataTable), self._at()
         try:
             chosen, self._problem = parse_filter(self._words), ""
