@@ -257,6 +257,41 @@ async def test_each_screen_shows_answers_about_its_own_digit(tmp_path: Path, sma
         assert [gallery.questions.shares(history, exact=True) for history in app.session.histories.values()] == told
 
 
+def _looks(screen: DrawScreen) -> bool:
+    """Whether it looks for answers between frames."""
+    assert screen._looking is not None
+    return screen._looking._active.is_set()
+
+
+async def test_nobody_looks_for_the_answer_of_an_engine_that_has_none(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "missing")
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["failed", "failed"])
+        await pilot.press("3")
+        await until(pilot, lambda: isinstance(app.screen, DrawScreen) and app.screen._ready)
+        screen = app.screen
+        assert isinstance(screen, DrawScreen)
+        await until(pilot, lambda: not _looks(screen))
+        assert not screen.questions.waiting
+
+
+async def test_nobody_looks_for_answers_that_nobody_sees(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await until(pilot, lambda: not _looks(screen))
+        monkeypatch.setattr(app.session, "predict", lambda *_: 10_000)  # and no answer comes
+        await pilot.press("space")
+        assert _looks(screen)
+        await pilot.press("1")
+        await until(pilot, lambda: not _looks(screen))
+        await pilot.press("3")
+        await until(pilot, lambda: _looks(screen))
+
+
 async def test_a_short_screen_says_who_answers_and_how_to_draw(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
         screen = await _opened_screen(app, pilot)

@@ -10,14 +10,13 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
-from textual.timer import Timer
 from textual.widgets import Digits, Static
 
 from engines.api import TITLES, DataError, TrainConfig
 from tui.digits import TestDigits
-from tui.questions import Questions
 from tui.replay import Replay
-from tui.screens.shown import WIDE, ShownScreen
+from tui.screens.asking import AskingScreen
+from tui.screens.shown import WIDE
 from tui.session import Session
 from tui.widgets.answer import Answer, best_of
 from tui.widgets.line import Line
@@ -26,16 +25,15 @@ from tui.widgets.sheet import SIZE, Sheet
 
 DISAGREE = "✗ DISAGREE: "
 HOW = "Drag, or space and arrows"
-LOOK_SECONDS = 1 / 50
-"""From look to look for an answer, while one is awaited."""
 
 
-class DrawScreen(ShownScreen):
+class DrawScreen(AskingScreen):
     """The sheet, what the networks see of it, and what each of them reads."""
 
     NAME = "draw"
-    BINDINGS = ShownScreen.bindings(NAME)
+    BINDINGS = AskingScreen.bindings(NAME)
     CSS_PATH = "draw.tcss"
+    LOOK_SECONDS = 1 / 50
 
     def __init__(
         self,
@@ -46,16 +44,13 @@ class DrawScreen(ShownScreen):
         *,
         ascii_only: bool = False,
     ) -> None:
-        super().__init__(session, ascii_only=ascii_only)
+        super().__init__(session, fold, ascii_only=ascii_only)
         self._digits = digits
         self._config = config
-        self._fold = fold
         self._said = ""
         """What is on the sheet, when it is a test digit."""
         self._mistake = -1
         self._told = Text()
-        self.questions = Questions(session)
-        self._looking: Timer | None = None
 
     def body(self) -> ComposeResult:
         """The sheet at the left; what is seen and read of it beside it."""
@@ -87,7 +82,7 @@ class DrawScreen(ShownScreen):
         """Ask about the blank sheet, so that the models are warm when the first stroke comes."""
         for one in (*self.query(Pixels), *self.query(Answer)):
             one.ascii_only = self.ascii_only
-        self._looking = self.set_interval(LOOK_SECONDS, self._look, pause=True)
+        super().begin()
         self.query_one(Sheet).redraw()
         self._ask()
 
@@ -107,8 +102,8 @@ class DrawScreen(ShownScreen):
     def show(self, changed: set[str]) -> None:
         """The answers, and new questions where the models have learnt since."""
         if self.questions.ask_again():
-            self._wait()
-        self._show_answers()
+            self.look()
+        self.show_answers()
 
     def on_sheet_drawn(self) -> None:
         """At every stroke."""
@@ -119,22 +114,11 @@ class DrawScreen(ShownScreen):
         seen = self.query_one(Sheet).canvas.seen()
         self.query_one("#seen", Pixels).show(seen)
         self.questions.ask([int(grey) for grey in seen.ravel()])
-        self._wait()
-        self._show_answers()
+        self.look()
+        self.show_answers()
 
-    def _wait(self) -> None:
-        """Look for answers more often than frames are drawn."""
-        if self._looking is not None:
-            self._looking.resume()
-
-    def _look(self) -> None:
-        """Take the answers in before the next frame is due; nothing to do once all are there."""
-        self._fold()
-        self._show_answers()
-        if not self.questions.waiting and self._looking is not None:
-            self._looking.pause()
-
-    def _show_answers(self) -> None:
+    def show_answers(self) -> None:
+        """Beside the sheet."""
         sheet, palette = self.query_one(Sheet), self.palette
         blank = sheet.canvas.blank
         reads: dict[str, int | None] = {}
@@ -179,18 +163,18 @@ class DrawScreen(ShownScreen):
     def action_pen(self) -> None:
         """Down or up."""
         self.query_one(Sheet).toggle_pen()
-        self._show_answers()
+        self.show_answers()
 
     def action_move(self, dx: int, dy: int) -> None:
         """The pen, by a pixel."""
         self.query_one(Sheet).move(dx, dy)
-        self._show_answers()
+        self.show_answers()
 
     def action_eraser(self) -> None:
         """Erase, or draw."""
         sheet = self.query_one(Sheet)
         sheet.erasing = not sheet.erasing
-        self._show_answers()
+        self.show_answers()
 
     def action_undo(self) -> None:
         """One stroke back."""

@@ -12,15 +12,13 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, VerticalScroll
-from textual.timer import Timer
 from textual.widgets import ContentSwitcher, Digits, Static
 
 from engines.api import TITLES, DataError, MachineHistory, RunHistory, read_filters, read_run
 from tui import formatting, report
 from tui.digits import TestDigits
-from tui.questions import Questions
 from tui.replay import Replay
-from tui.screens.shown import ShownScreen
+from tui.screens.asking import AskingScreen
 from tui.session import Session
 from tui.widgets.answer import Answer
 from tui.widgets.card import card, confusions, verdict_line
@@ -30,17 +28,16 @@ from tui.widgets.line import Line
 from tui.widgets.pixels import Pixels
 
 VIEWS = ("card", "confusion", "mistakes", "filters")
-LOOK_SECONDS = 1 / 20
 NOTHING_YET = "No digit is tested yet: the first evaluation comes after an epoch."
 BESIDE = 76
 """Columns that two confusions need beside each other."""
 
 
-class ResultsScreen(ShownScreen):
+class ResultsScreen(AskingScreen):
     """Reads histories, of the session or of a run's folder."""
 
     NAME = "results"
-    BINDINGS = ShownScreen.bindings(NAME)
+    BINDINGS = AskingScreen.bindings(NAME)
     CSS_PATH = "results.tcss"
 
     def __init__(
@@ -52,15 +49,13 @@ class ResultsScreen(ShownScreen):
         *,
         ascii_only: bool = False,
     ) -> None:
-        super().__init__(session, ascii_only=ascii_only)
-        self.questions = Questions(session)
+        super().__init__(session, fold, ascii_only=ascii_only)
         self.view = VIEWS[0]
         self.whose = "both"
         self.at = 0
         self._index: int | None = None
         """The test digit that is shown: it stays when an evaluation changes the list. None after somebody has moved on."""
         self._digits = digits
-        self._fold = fold
         self._runs_dir = runs_dir
         self._kept: tuple[Path, Mapping[str, RunHistory], MachineHistory] | None = None
         """The kept run that is shown; None while it is the session's."""
@@ -76,7 +71,6 @@ class ResultsScreen(ShownScreen):
         self._filters_of: dict[str, tuple[str, float]] = {}
         """The checkpoint, and when it was written, whose filters are shown."""
         self._drawn: tuple[object, ...] = ()
-        self._looking: Timer | None = None
 
     def body(self) -> ComposeResult:
         """The names of the views, and the one that is chosen."""
@@ -104,7 +98,7 @@ class ResultsScreen(ShownScreen):
         """The newest kept run, when this session has not run anything."""
         for one in (*self.query(Pixels), *self.query(Answer)):
             one.ascii_only = self.ascii_only
-        self._looking = self.set_interval(LOOK_SECONDS, self._look, pause=True)
+        super().begin()
         self._present = self._newest
         if self._wanted is not None:
             self._open_kept(0, self._wanted)
@@ -159,9 +153,9 @@ class ResultsScreen(ShownScreen):
         if self.view == "filters":
             self._find_filters()
         elif self.view == "mistakes":
-            if self.questions.ask_again() and self._looking is not None:
-                self._looking.resume()
-            self._show_answers()
+            if self.questions.ask_again():
+                self.look()
+            self.show_answers()
 
     def _show_heading(self) -> None:
         text = Text(" ")
@@ -216,19 +210,12 @@ class ResultsScreen(ShownScreen):
             self._asked_for = self._images_of, index
             kept = {engine: str(self._checkpoint(engine)) for engine in self.session.histories} if self._kept else {}
             self.questions.ask([int(grey) for grey in self._images[index].ravel()], kept)
-            if self._looking is not None:
-                self._looking.resume()
+            self.look()
 
-    def _show_answers(self) -> None:
-        self.query_one(Gallery).show_answers(self.palette, self.histories, self.session.histories)
-
-    def _look(self) -> None:
-        """Take the answers in before the next frame is due."""
-        self._fold()
+    def show_answers(self) -> None:
+        """Below the mistake that is shown."""
         if self.view == "mistakes":
-            self._show_answers()
-        if not self.questions.waiting and self._looking is not None:
-            self._looking.pause()
+            self.query_one(Gallery).show_answers(self.palette, self.histories, self.session.histories)
 
     @work(thread=True, exclusive=True, group="digits", exit_on_error=False)
     def _read_images(self, run: RunHistory) -> None:

@@ -1,4 +1,4 @@
-"""What Draw and Results have in common: the header with the tabs, their own commands, and colours by name."""
+"""What the screens beside Train have in common: the header with the tabs, their own commands, and colours by name."""
 
 from __future__ import annotations
 
