@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
 
-from engines.api import from_settings
+from engines.api import TrainConfig, from_settings
 from engines.data.canvas import BOX, SIZE, Canvas, normalise
 from engines.events import Predict, Prediction, RunFinished
 from tests.conftest import REAL_MNIST, Worked
@@ -215,6 +217,30 @@ async def test_test_digits_and_mistakes_come_by_keys(tmp_path: Path, small_mnist
         await until(pilot, lambda: "evaluation" not in text_of(app, "#label"))
         await pilot.press("space")
         assert text_of(app, "#label") == "", "once drawn upon, it is no test digit any more"
+
+
+async def test_one_test_digit_at_a_time(tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often d is pressed while the digits are being read: that is said, once."""
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        loads: list[TrainConfig] = []
+        go, load = threading.Event(), app.test_digits.load
+
+        def slowly(config: TrainConfig) -> tuple[Any, Any, str]:
+            loads.append(config)
+            assert go.wait(30)
+            return load(config)
+
+        monkeypatch.setattr(app.test_digits, "load", slowly)
+        await pilot.press("d", "d", "d")
+        await until(pilot, lambda: bool(loads))
+        go.set()
+        await until(pilot, lambda: "Test digit" in text_of(app, "#label"))
+        assert len(loads) == 1
+        assert [note.message for note in app._notifications if "Reading" in note.message] == ["Reading the test digits…"]
+        await pilot.press("d")
+        await until(pilot, lambda: len(loads) == 2 and not screen._giving)
+        assert len([note for note in app._notifications if "Reading" in note.message]) == 1, "they are at hand"
 
 
 async def test_a_fresh_app_reads_with_the_kept_model(tmp_path: Path, small_mnist: Path) -> None:

@@ -50,6 +50,8 @@ class DrawScreen(AskingScreen):
         self._said = ""
         """What is on the sheet, when it is a test digit."""
         self._mistake = -1
+        self._giving = False
+        """Whether a test digit is on its way to the sheet; no other is, then."""
         self._told = Text()
 
     def body(self) -> ComposeResult:
@@ -186,7 +188,8 @@ class DrawScreen(AskingScreen):
 
     def action_test_digit(self) -> None:
         """By chance."""
-        self._give(None)
+        if not self._giving:
+            self._give(None)
 
     def action_next_mistake(self) -> None:
         """In the order of the test digits, those that either got wrong."""
@@ -198,23 +201,39 @@ class DrawScreen(AskingScreen):
             evaluated = any(history.evaluations for history in self.session.histories.values())
             self.notify("There is no mistake." if evaluated else "Nothing is evaluated yet.", timeout=3)
             return
+        if self._giving:
+            return
         self._mistake = min((index for index in wrong if index > self._mistake), default=min(wrong))
         said = " and ".join(f"{TITLES.get(e, e)} read {p}" for e, p in wrong[self._mistake].items())
         self._give(self._mistake, f"; at the last evaluation {said}")
 
-    @work(thread=True, exclusive=True, group="digits", exit_on_error=False)
     def _give(self, index: int | None, remark: str = "") -> None:
-        """Lay a test digit on the sheet; in a thread, for the digits may have to be read first."""
+        """Lay a test digit on the sheet, by chance where none is named."""
+        self._giving, config = True, self._config()
+        if not self._digits.at_hand(config):
+            self.notify("Reading the test digits…", timeout=3)
+        self._read(config, index, remark)
+
+    @work(thread=True, group="digits", exit_on_error=False)
+    def _read(self, config: TrainConfig, index: int | None, remark: str) -> None:
+        """In a thread: it takes long where the digits are fetched first."""
+        found = None
         try:
-            images, labels, _ = self._digits.load(self._config())
+            found = self._digits.load(config)
         except DataError as error:
             self.deliver(self.notify, f"{error.message} {error.hint}", severity="error")
+        finally:
+            self.deliver(self._take, found, index, remark)
+
+    def _take(self, found: tuple[Any, Any, str] | None, index: int | None, remark: str) -> None:
+        self._giving = False
+        if found is None:
             return
+        images, labels, _ = found
         if index is None:
             index = random.randrange(len(labels))
         if index < len(labels):
-            said = f"Test digit {index:,}: a {labels[index]}{remark}"
-            self.deliver(self._lay, images[index], said)
+            self._lay(images[index], f"Test digit {index:,}: a {labels[index]}{remark}")
 
     def _lay(self, image: Any, said: str) -> None:
         sheet = self.query_one(Sheet)
