@@ -219,6 +219,21 @@ async def test_test_digits_and_mistakes_come_by_keys(tmp_path: Path, small_mnist
         assert text_of(app, "#label") == "", "once drawn upon, it is no test digit any more"
 
 
+async def test_two_that_agree_on_a_wrong_digit_are_not_praised(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        both = [dict((i, p) for i, _, p in h.evaluations[-1].mistakes) for h in app.session.histories.values()]
+        index = next(i for i, read in both[0].items() if both[1].get(i) == read)
+        screen._give(index)
+        await until(pilot, lambda: screen._label is not None)
+        said = f"✗ BOTH WRONG: {both[0][index]}, not {screen._label}"
+        await until(pilot, lambda: text_of(app, "#verdict") == said)
+        await pilot.press("space")
+        await until(pilot, lambda: text_of(app, "#verdict") != said)
+
+
 async def test_one_test_digit_at_a_time(tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often d is pressed while the digits are being read: that is said, once."""
     async with opened(tmp_path, small_mnist) as (app, pilot):
@@ -237,7 +252,9 @@ async def test_one_test_digit_at_a_time(tmp_path: Path, small_mnist: Path, monke
         go.set()
         await until(pilot, lambda: "Test digit" in text_of(app, "#label"))
         assert len(loads) == 1
-        assert [note.message for note in app._notifications if "Reading" in note.message] == ["Reading the test digits…"]
+        assert [note.message for note in app._notifications if "Reading" in note.message] == [
+            "Reading the test digits…"
+        ]
         await pilot.press("d")
         await until(pilot, lambda: len(loads) == 2 and not screen._giving)
         assert len([note for note in app._notifications if "Reading" in note.message]) == 1, "they are at hand"

@@ -49,6 +49,8 @@ class DrawScreen(AskingScreen):
         self._config = config
         self._said = ""
         """What is on the sheet, when it is a test digit."""
+        self._label: int | None = None
+        """What that digit truly is."""
         self._mistake = -1
         self._giving = False
         """Whether a test digit is on its way to the sheet; no other is, then."""
@@ -109,7 +111,7 @@ class DrawScreen(AskingScreen):
 
     def on_sheet_drawn(self) -> None:
         """At every stroke."""
-        self._said = ""
+        self._said, self._label = "", None
         self._ask()
 
     def _ask(self) -> None:
@@ -133,8 +135,9 @@ class DrawScreen(AskingScreen):
             panel.show(shares, source, problem, palette)
             brief.append(Text(f"{title}: {problem or source}", style=palette[f"${panel.engine}"]))
             self._show_big(panel.engine, title, shares)
-        verdict = self.query_one("#verdict", Line)
-        verdict.say(_verdict(reads, blank, palette, verdict.size.width))
+        verdict, histories = self.query_one("#verdict", Line), self.session.histories.values()
+        label = self._label if all(self.questions.shares(one, exact=True) for one in histories) else None
+        verdict.say(_verdict(reads, label, blank, palette, verdict.size.width))
         self._tell(Text("\n").join([*([Text(self._said)] if self._said else []), *([] if self._roomy else brief)]))
         tool = "eraser" if sheet.erasing else "pen"
         state = f"down: arrows {'erase' if sheet.erasing else 'draw'}" if sheet.down else "up: space puts it down"
@@ -233,24 +236,27 @@ class DrawScreen(AskingScreen):
         if index is None:
             index = random.randrange(len(labels))
         if index < len(labels):
-            self._lay(images[index], f"Test digit {index:,}: a {labels[index]}{remark}")
+            self._lay(images[index], int(labels[index]), f"Test digit {index:,}: a {labels[index]}{remark}")
 
-    def _lay(self, image: Any, said: str) -> None:
+    def _lay(self, image: Any, label: int, said: str) -> None:
         sheet = self.query_one(Sheet)
         with sheet.prevent(Sheet.Drawn):
             sheet.give(image)
-        self._said = said
+        self._said, self._label = said, label
         self._ask()
 
 
-def _verdict(reads: dict[str, int | None], blank: bool, palette: dict[str, str], width: int) -> Text:
+def _verdict(reads: dict[str, int | None], label: int | None, blank: bool, palette: dict[str, str], width: int) -> Text:
     if blank:
         return Text(HOW, style=f"bold {palette['$accent']}")
     known = {engine: digit for engine, digit in reads.items() if digit is not None}
     if len(known) < 2:
         return Text("")
     if len(set(known.values())) == 1:
-        return Text(f"✓ AGREE: both read {next(iter(known.values()))}", style=f"bold {palette['$success']}")
+        digit = next(iter(known.values()))
+        if label not in (None, digit):
+            return Text(f"✗ BOTH WRONG: {digit}, not {label}", style=f"bold {palette['$error']}")
+        return Text(f"✓ AGREE: both read {digit}", style=f"bold {palette['$success']}")
     said = ", ".join(f"{TITLES.get(engine, engine)} {digit}" for engine, digit in known.items())
     if len(said) + len(DISAGREE) > width:
         said = f"{' or '.join(map(str, known.values()))}?"
