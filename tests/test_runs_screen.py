@@ -102,6 +102,31 @@ async def test_words_choose_and_escape_shows_all(runs: Path) -> None:
         await until(pilot, lambda: screen.query_one(DataTable).row_count == 8)
 
 
+async def test_the_list_waits_until_nothing_more_is_typed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or enter is pressed: each list costs a tenth of a second where there are hundreds of runs."""
+    monkeypatch.setattr("tui.screens.runs.FILTER_SECONDS", 1e6)
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("slash", *"acc<98.15")
+        await until(pilot, lambda: screen._words == "acc<98.15")
+        assert screen.query_one(DataTable).row_count == 8
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.query_one(DataTable).row_count == 2)
+
+
+async def test_a_mark_lays_out_nothing_anew(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        table = screen.query_one(DataTable)
+
+        def marks() -> list[str]:
+            return [table.get_cell_at(Coordinate(row, 0)).plain for row in range(3)]
+
+        monkeypatch.setattr(table, "clear", lambda **_: pytest.fail("the table is laid out anew"))
+        await pilot.press("space", "down", "space", "down", "space")
+        assert marks() == ["1", "2", "3"]
+        await pilot.press("up", "space")
+        assert marks() == ["1", "", "2"], "those after it move up"
+
+
 async def test_curves_of_marked_runs(runs: Path) -> None:
     async with on_runs(runs) as (screen, pilot):
         await until(pilot, lambda: len(screen._curves) == 1)

@@ -11,6 +11,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.timer import Timer
 from textual.widgets import DataTable, Input
 
 from engines.api import (
@@ -39,8 +40,12 @@ SHOWN = 500
 """Rows of the table; a filter finds the others."""
 FIRST = 100
 """So many runs are shown before the rest has been read."""
+FILTER_SECONDS = 0.15
+"""From the last letter to the list that it gives: to lay out hundreds of rows takes a tenth of a second."""
 LOADED = 12
 """Runs whose curves are kept in memory."""
+MARK = ""
+"""The title of the column that says which curves are a run's."""
 SORTS: dict[str, Callable[[Listed], Any]] = {
     "time": lambda run: run.id,
     "accuracy": lambda run: run.best or -1.0,
@@ -85,6 +90,7 @@ class RunsScreen(ShownScreen):
         """The run whose curves are being read."""
         self._curves_wanted: bool | None = None
         """Whether the user wants curves; None leaves it to the height of the screen."""
+        self._typing: Timer | None = None
         self._theme = ""
         """The theme in whose colours the table is."""
 
@@ -153,6 +159,8 @@ class RunsScreen(ShownScreen):
 
     def _fill(self) -> None:
         """The table anew, the cursor where it was."""
+        if self._typing is not None:
+            self._typing.stop()
         self._theme = self.app.theme
         table, at = self.query_one(DataTable), self._at()
         try:
@@ -165,7 +173,7 @@ class RunsScreen(ShownScreen):
         columns = _columns(self.size.width, max((len(_keras(run)) for run in self._shown), default=0))
         table.clear(columns=True)
         for title, width in columns:
-            table.add_column(title, width=width or None)
+            table.add_column(title, width=width or None, key=title)
         baseline = next((run.best for run in self.runs if run.baseline), None)
         for run in self._shown:
             cells = _cells(run, self._number(run.id), baseline, self.palette)
@@ -178,6 +186,15 @@ class RunsScreen(ShownScreen):
 
     def _number(self, run: str) -> int:
         return self.marked.index(run) + 1 if run in self.marked else 0
+
+    def _show_marks(self) -> None:
+        """Their column alone: to lay out the table anew takes a tenth of a second."""
+        table = self.query_one(DataTable)
+        for run in self._shown:
+            mark = _mark(self._number(run.id), self.palette)
+            if table.get_cell(run.id, MARK) != mark:
+                table.update_cell(run.id, MARK, mark)
+        self._show_curves()
 
     def _say_status(self) -> None:
         if self._problem:
@@ -256,12 +273,17 @@ class RunsScreen(ShownScreen):
 
     @on(Input.Changed, "#filter")
     def _typed(self, event: Input.Changed) -> None:
+        if event.value == self._words:  # `all` has emptied the box
+            return
         self._words = event.value
-        self._fill()
+        if self._typing is not None:
+            self._typing.stop()
+        self._typing = self.set_timer(FILTER_SECONDS, self._fill)
 
     @on(Input.Submitted, "#filter")
     def _chosen(self) -> None:
         self.query_one(DataTable).focus()
+        self._fill()
 
     def action_all(self) -> None:
         """No filter, no marks."""
@@ -318,7 +340,7 @@ class RunsScreen(ShownScreen):
             self.marked.append(at.id)
         else:
             self.notify(f"{MOST} runs are marked already; space takes a mark back.", severity="warning")
-        self._fill()
+        self._show_marks()
 
     def action_overlay(self) -> None:
         """Curves, or not."""
@@ -402,7 +424,7 @@ def _keras(run: Listed) -> str:
 
 def _columns(width: int, keras: int) -> list[tuple[str, int]]:
     """(title, cells) of what has room; the last takes what is left. `keras` is the longest text of that column."""
-    columns = [("", 1), ("when", 11), ("state", 11), ("preset", 9), ("PyTorch", 9), ("Keras", max(keras, 9))]
+    columns = [(MARK, 1), ("when", 11), ("state", 11), ("preset", 9), ("PyTorch", 9), ("Keras", max(keras, 9))]
     if width >= 92:
         columns.append(("± base", 7))
     if width >= 72:
@@ -413,6 +435,11 @@ def _columns(width: int, keras: int) -> list[tuple[str, int]]:
     return [*columns, ("name", max(left, 6))]
 
 
+def _mark(number: int, colors: Mapping[str, str]) -> Text:
+    """The number of a marked run, in the colour of its curves; of one that is not marked, 0, nothing."""
+    return Text(str(number), style=f"bold {RunCharts.color(number, colors)}") if number else Text()
+
+
 def _cells(run: Listed, number: int, baseline: float | None, colors: Mapping[str, str]) -> dict[str, Text]:
     """A row's cells by their titles."""
     state = {"failed": colors["$error"], "interrupted": colors["$warning"], "running": colors["$success"]}
@@ -420,7 +447,6 @@ def _cells(run: Listed, number: int, baseline: float | None, colors: Mapping[str
     if baseline is not None and run.best is not None and not run.baseline:
         against = f"{100 * (run.best - baseline):+.2f}"
     texts = {
-        "": str(number) if number else "",
         "when": _when(run),
         "state": run.state,
         "preset": run.preset,
@@ -434,7 +460,7 @@ def _cells(run: Listed, number: int, baseline: float | None, colors: Mapping[str
         "name": " · ".join(one for one in (run.name, run.note) if one),
     }
     cells = {title: Text(formatting.plain(text), no_wrap=True, overflow="ellipsis") for title, text in texts.items()}
-    cells[""].stylize(f"bold {RunCharts.color(number, colors)}" if number else "")
+    cells[MARK] = _mark(number, colors)
     cells["state"].stylize(state.get(run.state, ""))
     for title in ("PyTorch", "Keras", "± base", "time", "seed"):
         cells[title].justify = "right"
