@@ -162,7 +162,7 @@ class RunsScreen(ShownScreen):
         if self._typing is not None:
             self._typing.stop()
         self._theme = self.app.theme
-        table, at = self.query_one(DataTable), self._at()
+        table, at, palette = self.query_one(DataTable), self._at(), self.palette
         try:
             chosen, self._problem = parse_filter(self._words), ""
         except FilterError as error:
@@ -176,7 +176,7 @@ class RunsScreen(ShownScreen):
             table.add_column(title, width=width or None, key=title)
         baseline = next((run.best for run in self.runs if run.baseline), None)
         for run in self._shown:
-            cells = _cells(run, self._number(run.id), baseline, self.palette)
+            cells = _cells(run, self._number(run.id), baseline, palette)
             table.add_row(*(cells[title] for title, _ in columns), key=run.id)
         ids = [run.id for run in self._shown]
         if at is not None and at.id in ids:
@@ -189,9 +189,9 @@ class RunsScreen(ShownScreen):
 
     def _show_marks(self) -> None:
         """Their column alone: to lay out the table anew takes a tenth of a second."""
-        table = self.query_one(DataTable)
+        table, palette = self.query_one(DataTable), self.palette
         for run in self._shown:
-            mark = _mark(self._number(run.id), self.palette)
+            mark = _mark(self._number(run.id), palette)
             if table.get_cell(run.id, MARK) != mark:
                 table.update_cell(run.id, MARK, mark)
         self._show_curves()
