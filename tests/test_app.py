@@ -665,6 +665,23 @@ async def test_the_proof_in_the_app(tmp_path: Path, small_mnist: Path) -> None:
         await until(pilot, lambda: not {child.pid for child in psutil.Process().children(recursive=True)} - before, 20)
 
 
+@pytest.mark.parametrize("error", [PermissionError("no room for it"), ValueError("no room for it")])
+async def test_a_proof_that_can_not_be_had_says_why(
+    error: Exception, tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it can be asked for again, also after what nobody foresaw."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("tui.screens.parity.prove", fail)
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("p")
+        await until(pilot, lambda: "no room for it" in text_of(app, "#progress"))
+        assert isinstance(app.screen, ParityScreen)
+        assert not app.screen._running
+
+
 async def test_the_last_line_is_clicked_and_drops_what_makes_no_sense_first(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])

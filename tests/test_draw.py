@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
 
-from engines.api import from_settings
+from engines.api import TrainConfig, from_settings
 from engines.data.canvas import BOX, SIZE, Canvas, normalise
 from engines.events import Predict, Prediction, RunFinished
 from tests.conftest import REAL_MNIST, Worked
@@ -217,6 +219,47 @@ async def test_test_digits_and_mistakes_come_by_keys(tmp_path: Path, small_mnist
         assert text_of(app, "#label") == "", "once drawn upon, it is no test digit any more"
 
 
+async def test_two_that_agree_on_a_wrong_digit_are_not_praised(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        both = [dict((i, p) for i, _, p in h.evaluations[-1].mistakes) for h in app.session.histories.values()]
+        index = next(i for i, read in both[0].items() if both[1].get(i) == read)
+        screen._give(index)
+        await until(pilot, lambda: screen._label is not None)
+        said = f"✗ BOTH WRONG: {both[0][index]}, not {screen._label}"
+        await until(pilot, lambda: text_of(app, "#verdict") == said)
+        await pilot.press("space")
+        await until(pilot, lambda: text_of(app, "#verdict") != said)
+
+
+async def test_one_test_digit_at_a_time(tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often d is pressed while the digits are being read: that is said, once."""
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        loads: list[TrainConfig] = []
+        go, load = threading.Event(), app.test_digits.load
+
+        def slowly(config: TrainConfig) -> tuple[Any, Any, str]:
+            loads.append(config)
+            assert go.wait(30)
+            return load(config)
+
+        monkeypatch.setattr(app.test_digits, "load", slowly)
+        await pilot.press("d", "d", "d")
+        await until(pilot, lambda: bool(loads))
+        go.set()
+        await until(pilot, lambda: "Test digit" in text_of(app, "#label"))
+        assert len(loads) == 1
+        assert [note.message for note in app._notifications if "Reading" in note.message] == [
+            "Reading the test digits…"
+        ]
+        await pilot.press("d")
+        await until(pilot, lambda: len(loads) == 2 and not screen._giving)
+        assert len([note for note in app._notifications if "Reading" in note.message]) == 1, "they are at hand"
+
+
 async def test_a_fresh_app_reads_with_the_kept_model(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
@@ -255,6 +298,41 @@ async def test_each_screen_shows_answers_about_its_own_digit(tmp_path: Path, sma
         await pilot.press("4")
         await pilot.pause(0.3)
         assert [gallery.questions.shares(history, exact=True) for history in app.session.histories.values()] == told
+
+
+def _looks(screen: DrawScreen) -> bool:
+    """Whether it looks for answers between frames."""
+    assert screen._looking is not None
+    return screen._looking._active.is_set()
+
+
+async def test_nobody_looks_for_the_answer_of_an_engine_that_has_none(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "missing")
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["failed", "failed"])
+        await pilot.press("3")
+        await until(pilot, lambda: isinstance(app.screen, DrawScreen) and app.screen._ready)
+        screen = app.screen
+        assert isinstance(screen, DrawScreen)
+        await until(pilot, lambda: not _looks(screen))
+        assert not screen.questions.waiting
+
+
+async def test_nobody_looks_for_answers_that_nobody_sees(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await until(pilot, lambda: not _looks(screen))
+        monkeypatch.setattr(app.session, "predict", lambda *_: 10_000)  # and no answer comes
+        await pilot.press("space")
+        assert _looks(screen)
+        await pilot.press("1")
+        await until(pilot, lambda: not _looks(screen))
+        await pilot.press("3")
+        await until(pilot, lambda: _looks(screen))
 
 
 async def test_a_short_screen_says_who_answers_and_how_to_draw(tmp_path: Path, small_mnist: Path) -> None:

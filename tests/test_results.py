@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +24,7 @@ from tests.recording import shown
 from tests.test_app import SIZES, opened, phases, text_of, until
 from tui import report
 from tui.replay import DEMO
+from tui.screens.results import ResultsScreen
 from tui.widgets.filters import best_grid, tiled
 from tui.widgets.gallery import mistakes
 from tui.widgets.line import Line
@@ -318,3 +323,58 @@ async def test_a_fresh_app_opens_the_newest_kept_run(tmp_path: Path, small_mnist
         await pilot.press("tab", "tab")
         await until(pilot, lambda: any("reads" in text_of(app, f"#answer-{e} #reads") for e in ("pytorch", "keras")))
         assert "the same model" in [text_of(app, f"#answer-{engine} #source") for engine in ("pytorch", "keras")]
+
+
+async def test_a_new_run_takes_the_place_of_the_kept_one(tmp_path: Path, small_mnist: Path) -> None:
+    old = tmp_path / "runs" / "20260101-000000-old1"
+    old.mkdir(parents=True)
+    shutil.copy(DEMO, old / "events.jsonl")
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.screen.query("#views")) and old.name in text_of(app, "#views"))
+        await pilot.press("1", "s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press("4")
+        await until(pilot, lambda: "kept run" not in text_of(app, "#views") and text_of(app, "#verdict") != "")
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: old.name in text_of(app, "#views"))
+
+
+async def test_of_two_runs_the_one_that_was_asked_for_last_is_shown(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first takes longer to read: it is not shown after the second."""
+    slow, quick = (tmp_path / "runs" / name for name in ("20260101-000000-slow", "20260102-000000-quick"))
+    for folder in (slow, quick):
+        folder.mkdir(parents=True)
+        shutil.copy(DEMO, folder / "events.jsonl")
+    reading, go = threading.Event(), threading.Event()
+
+    def read(folder: Path) -> tuple[dict[str, RunHistory], MachineHistory]:
+        if folder == slow:
+            reading.set()
+            assert go.wait(30)
+        return read_run(folder)
+
+    monkeypatch.setattr("tui.screens.results.read_run", read)
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.screen.query("#views")) and quick.name in text_of(app, "#views"))
+        screen = app.screen
+        assert isinstance(screen, ResultsScreen)
+        delivered, deliver = [], screen.deliver
+
+        def heard(call: Callable[..., object], *args: Any) -> None:
+            deliver(call, *args)
+            delivered.append(args[0][0])
+
+        monkeypatch.setattr(screen, "deliver", heard)
+        screen.open_run(slow)
+        await until(pilot, reading.is_set)
+        screen.open_run(quick)
+        await until(pilot, lambda: delivered == [quick])
+        go.set()
+        await until(pilot, lambda: delivered == [quick, slow])
+        assert screen._kept is not None
+        assert screen._kept[0] == quick

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual.coordinate import Coordinate
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input
 
-from engines.api import list_runs
+from engines.api import Listed, MachineHistory, RunHistory, list_runs, listed, read_events, read_run
 from tests.conftest import scripted_spec
 from tests.test_app import SIZES, opened, phases, until
 from tests.test_runs import keep
 from tests.test_snapshots import text_of
 from tui.app import MnistApp
-from tui.replay import DEMO
+from tui.replay import DEMO, Replay
 from tui.screens.results import ResultsScreen
 from tui.screens.runs import RunsScreen
 
@@ -73,6 +77,21 @@ async def test_the_newest_is_first_and_sorting_keeps_the_cursor(runs: Path) -> N
         assert (screen.sort, at(screen)) == ("accuracy", "run5")
 
 
+async def test_another_theme_colours_the_table_anew(runs: Path) -> None:
+    keep(runs, "20260109-000000-run8", outcome="interrupted")
+    async with on_runs(runs) as (screen, pilot):
+
+        def drawn_in_warning() -> bool:
+            state = screen.query_one(DataTable).get_cell_at(Coordinate(0, 2))
+            return state.plain == "interrupted" and str(state.spans[0].style) == screen.palette["$warning"]
+
+        await until(pilot, drawn_in_warning)
+        before = screen.palette["$warning"]
+        await pilot.press("t")
+        await until(pilot, drawn_in_warning)
+        assert screen.palette["$warning"] != before
+
+
 async def test_words_choose_and_escape_shows_all(runs: Path) -> None:
     async with on_runs(runs) as (screen, pilot):
         await pilot.press("slash", *"acc<98.15")
@@ -81,6 +100,31 @@ async def test_words_choose_and_escape_shows_all(runs: Path) -> None:
         await until(pilot, lambda: "is no filter" in text_of(screen.app))  # type: ignore[arg-type]
         await pilot.press("enter", "escape")
         await until(pilot, lambda: screen.query_one(DataTable).row_count == 8)
+
+
+async def test_the_list_waits_until_nothing_more_is_typed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or enter is pressed: each list costs a tenth of a second where there are hundreds of runs."""
+    monkeypatch.setattr("tui.screens.runs.FILTER_SECONDS", 1e6)
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("slash", *"acc<98.15")
+        await until(pilot, lambda: screen._words == "acc<98.15")
+        assert screen.query_one(DataTable).row_count == 8
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.query_one(DataTable).row_count == 2)
+
+
+async def test_a_mark_lays_out_nothing_anew(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        table = screen.query_one(DataTable)
+
+        def marks() -> list[str]:
+            return [table.get_cell_at(Coordinate(row, 0)).plain for row in range(3)]
+
+        monkeypatch.setattr(table, "clear", lambda **_: pytest.fail("the table is laid out anew"))
+        await pilot.press("space", "down", "space", "down", "space")
+        assert marks() == ["1", "2", "3"]
+        await pilot.press("up", "space")
+        assert marks() == ["1", "", "2"], "those after it move up"
 
 
 async def test_curves_of_marked_runs(runs: Path) -> None:
@@ -118,6 +162,78 @@ async def test_deleting_asks_first(runs: Path) -> None:
         assert [path.name[-4:] for path in (runs / ".trash").iterdir()] == ["run7"]
 
 
+async def test_a_list_that_was_read_before_does_not_come_back(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is thrown away while the first reading still counts bytes."""
+    counting, go = threading.Event(), threading.Event()
+
+    def count(folder: Path) -> int:
+        if not counting.is_set():
+            counting.set()
+            assert go.wait(30)
+            return 1
+        return 2
+
+    async with on_runs(runs) as (screen, pilot):
+        monkeypatch.setattr("tui.screens.runs.size_bytes", count)
+        delivered, deliver = [], screen.deliver
+
+        def heard(call: Callable[..., object], *args: Any) -> None:
+            deliver(call, *args)
+            delivered.append(args[0])
+
+        monkeypatch.setattr(screen, "deliver", heard)
+        screen._load()
+        await until(pilot, counting.is_set)
+        await pilot.press("d", "y")
+        await until(pilot, lambda: screen._bytes == 2)
+        go.set()
+        await until(pilot, lambda: 1 in delivered)
+        assert (len(screen.runs), screen._bytes) == (7, 2)
+
+
+async def test_curves_are_read_once(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often they are asked for meanwhile."""
+    read: list[str] = []
+    go = threading.Event()
+
+    def slowly(folder: Path) -> tuple[dict[str, RunHistory], MachineHistory]:
+        read.append(folder.name[-4:])
+        assert go.wait(30)
+        return read_run(folder)
+
+    monkeypatch.setattr("tui.screens.runs.read_run", slowly)
+    async with on_runs(runs) as (screen, pilot):
+        await until(pilot, lambda: bool(read))
+        await pilot.press("space", "down", "space", "down", "space")
+        go.set()
+        await until(pilot, lambda: len(screen._curves) == 3)
+        assert read == ["run7", "run6", "run5"]
+
+
+async def test_curves_of_a_run_that_runs_are_read_anew(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the list is, and once more when the run has ended since."""
+    states = iter(("running", "completed", "completed"))
+    read: list[str] = []
+
+    def listing(run: Any) -> Listed:
+        return replace(listed(run), state=next(states) if run["id"].endswith("run7") else "completed")
+
+    def reading(folder: Path) -> tuple[dict[str, RunHistory], MachineHistory]:
+        read.append(folder.name[-4:])
+        return read_run(folder)
+
+    monkeypatch.setattr("tui.screens.runs.listed", listing)
+    monkeypatch.setattr("tui.screens.runs.read_run", reading)
+    async with on_runs(runs) as (screen, pilot):
+        await until(pilot, lambda: bool(screen._curves))
+        assert screen.runs[0].state == "running"
+        for _ in range(2):
+            screen._bytes = None
+            screen._load()
+            await until(pilot, lambda: screen._bytes is not None and bool(screen._curves))
+        assert read == ["run7", "run7"]
+
+
 async def test_enter_opens_its_results(runs: Path) -> None:
     async with on_runs(runs) as (screen, pilot):
         await pilot.press("down", "enter")
@@ -147,6 +263,14 @@ async def test_where_nothing_can_be_written_that_is_said(runs: Path, monkeypatch
         assert (note.title, note.severity, note.message) == ("Nothing is written", "error", "csv: no room.")
 
 
+async def test_what_nobody_foresaw_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        monkeypatch.setattr("tui.screens.runs.list_runs", lambda _: 1 / 0)
+        screen._load()
+        await until(pilot, lambda: any("ZeroDivisionError" in note.message for note in screen.app._notifications))
+        assert [run.id[-4:] for run in screen.runs][:1] == ["run7"]
+
+
 async def test_what_was_cut_off_is_offered_and_goes_on(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
         await pilot.press("s")
@@ -161,6 +285,40 @@ async def test_what_was_cut_off_is_offered_and_goes_on(tmp_path: Path, small_mni
         await until(pilot, lambda: phases(app) == ["training", "training"])
         assert app.screen is app.train_screen
         assert json.loads(next((tmp_path / "runs").glob("*/config.json")).read_text())
+
+
+async def test_a_grey_key_is_no_command_of_the_apps(tmp_path: Path, small_mnist: Path) -> None:
+    """With no run at the cursor, p does not open the proof, nor e the settings, nor does space pause what trains unseen."""
+    async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.runs))
+        await pilot.press("slash", *"nothing", "enter")
+        await until(pilot, lambda: app.screen.query_one(DataTable).row_count == 0)
+        runs = app.screen
+        await pilot.press("space", "x")
+        await until(pilot, lambda: phases(app) == ["stopped", "stopped"])
+        await pilot.press("p", "e", "c")
+        await pilot.pause()
+        assert app.screen is runs
+        assert phases(app) == ["stopped", "stopped"], "the session's own run would have gone on"
+
+
+async def test_a_replay_continues_no_run(tmp_path: Path) -> None:
+    folder = keep(tmp_path / "runs", "20260109-000000-run8", outcome="interrupted")
+    (folder / "keras.npz").write_text("")
+    app = MnistApp(session=Replay(list(read_events(DEMO))), runs_dir=tmp_path / "runs")
+    async with app.run_test() as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.runs))
+        runs = app.screen
+        assert isinstance(runs, RunsScreen)
+        assert runs.runs[0].resumable
+        assert runs.check_action("go_on_with", ()) is None
+        await pilot.press("c")
+        await pilot.pause()
+        assert app.screen is runs
 
 
 async def test_the_filter_box_takes_letters_not_commands(runs: Path) -> None:

@@ -20,6 +20,11 @@ class TestDigits:
         self._lock = threading.Lock()
         self._kept: tuple[object, tuple[Any, Any, str]] | None = None
 
+    def at_hand(self, config: TrainConfig, dataset: str = "") -> bool:
+        """Whether `load` need not read anything."""
+        kept = self._kept
+        return kept is not None and kept[0] == _key(config, dataset)
+
     def load(self, config: TrainConfig, dataset: str = "") -> tuple[Any, Any, str]:
         """Images (n, 28, 28) of grey values, labels (n,), and the SHA-256 of all the digits.
 
@@ -28,15 +33,18 @@ class TestDigits:
         """
         from engines.api import DataError, find_digits, load_digits  # numpy: not before the first paint
 
-        wanted = dataset or config.dataset
-        key = (wanted, config.data_dir, config.limit_train, config.limit_test)
+        key = _key(config, dataset)
         with self._lock:
             if self._kept is None or self._kept[0] != key:
                 place = Path(config.data_dir) if config.data_dir else None
                 if dataset == "mnist" and not find_digits(place, self._cache_dir):
                     raise DataError("The run's digits are not on this machine.", "`mnist-tui data --fetch` gets MNIST.")
-                digits = load_digits(wanted, place, cache_dir=self._cache_dir)
+                digits = load_digits(dataset or config.dataset, place, cache_dir=self._cache_dir)
                 digits = digits.limited(config.limit_train or None, config.limit_test or None)
                 # copies: a view would hold the 47 MB of training digits, too
                 self._kept = key, (digits.test_images.copy(), digits.test_labels.copy(), digits.sha256)
             return self._kept[1]
+
+
+def _key(config: TrainConfig, dataset: str) -> tuple[str, str, int, int]:
+    return (dataset or config.dataset, config.data_dir, config.limit_train, config.limit_test)

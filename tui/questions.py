@@ -88,9 +88,13 @@ class Questions:
 
     @property
     def waiting(self) -> bool:
-        """Whether any answer is still to come."""
-        known = {engine: self.answer(self.session.histories[engine]) for engine in self._asked}
-        return any(one is None or one.request_id < self._asked[engine][0] for engine, one in known.items())
+        """Whether any answer is still to come; none does from an engine that has failed and is not alive."""
+        able = [one for one in self.session.histories.values() if one.alive or one.failure is None]
+        return any(self._awaits(one) for one in able if one.engine in self._asked)
+
+    def _awaits(self, history: RunHistory) -> bool:
+        answer = self.answer(history)
+        return answer is None or answer.request_id < self._asked[history.engine][0]
 
     def shares(self, history: RunHistory, *, exact: bool = False) -> tuple[float, ...]:
         """The probabilities that the engine answered last; with `exact`, only those for the present digit."""

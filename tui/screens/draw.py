@@ -10,14 +10,13 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
-from textual.timer import Timer
 from textual.widgets import Digits, Static
 
 from engines.api import TITLES, DataError, TrainConfig
 from tui.digits import TestDigits
-from tui.questions import Questions
 from tui.replay import Replay
-from tui.screens.shown import WIDE, ShownScreen
+from tui.screens.asking import AskingScreen
+from tui.screens.shown import WIDE
 from tui.session import Session
 from tui.widgets.answer import Answer, best_of
 from tui.widgets.line import Line
@@ -26,16 +25,15 @@ from tui.widgets.sheet import SIZE, Sheet
 
 DISAGREE = "✗ DISAGREE: "
 HOW = "Drag, or space and arrows"
-LOOK_SECONDS = 1 / 50
-"""From look to look for an answer, while one is awaited."""
 
 
-class DrawScreen(ShownScreen):
+class DrawScreen(AskingScreen):
     """The sheet, what the networks see of it, and what each of them reads."""
 
     NAME = "draw"
-    BINDINGS = ShownScreen.bindings(NAME)
+    BINDINGS = AskingScreen.bindings(NAME)
     CSS_PATH = "draw.tcss"
+    LOOK_SECONDS = 1 / 50
 
     def __init__(
         self,
@@ -46,16 +44,17 @@ class DrawScreen(ShownScreen):
         *,
         ascii_only: bool = False,
     ) -> None:
-        super().__init__(session, ascii_only=ascii_only)
+        super().__init__(session, fold, ascii_only=ascii_only)
         self._digits = digits
         self._config = config
-        self._fold = fold
         self._said = ""
         """What is on the sheet, when it is a test digit."""
+        self._label: int | None = None
+        """What that digit truly is."""
         self._mistake = -1
+        self._giving = False
+        """Whether a test digit is on its way to the sheet; no other is, then."""
         self._told = Text()
-        self.questions = Questions(session)
-        self._looking: Timer | None = None
 
     def body(self) -> ComposeResult:
         """The sheet at the left; what is seen and read of it beside it."""
@@ -87,7 +86,7 @@ class DrawScreen(ShownScreen):
         """Ask about the blank sheet, so that the models are warm when the first stroke comes."""
         for one in (*self.query(Pixels), *self.query(Answer)):
             one.ascii_only = self.ascii_only
-        self._looking = self.set_interval(LOOK_SECONDS, self._look, pause=True)
+        super().begin()
         self.query_one(Sheet).redraw()
         self._ask()
 
@@ -107,34 +106,23 @@ class DrawScreen(ShownScreen):
     def show(self, changed: set[str]) -> None:
         """The answers, and new questions where the models have learnt since."""
         if self.questions.ask_again():
-            self._wait()
-        self._show_answers()
+            self.look()
+        self.show_answers()
 
     def on_sheet_drawn(self) -> None:
         """At every stroke."""
-        self._said = ""
+        self._said, self._label = "", None
         self._ask()
 
     def _ask(self) -> None:
         seen = self.query_one(Sheet).canvas.seen()
         self.query_one("#seen", Pixels).show(seen)
         self.questions.ask([int(grey) for grey in seen.ravel()])
-        self._wait()
-        self._show_answers()
+        self.look()
+        self.show_answers()
 
-    def _wait(self) -> None:
-        """Look for answers more often than frames are drawn."""
-        if self._looking is not None:
-            self._looking.resume()
-
-    def _look(self) -> None:
-        """Take the answers in before the next frame is due; nothing to do once all are there."""
-        self._fold()
-        self._show_answers()
-        if not self.questions.waiting and self._looking is not None:
-            self._looking.pause()
-
-    def _show_answers(self) -> None:
+    def show_answers(self) -> None:
+        """Beside the sheet."""
         sheet, palette = self.query_one(Sheet), self.palette
         blank = sheet.canvas.blank
         reads: dict[str, int | None] = {}
@@ -147,8 +135,9 @@ class DrawScreen(ShownScreen):
             panel.show(shares, source, problem, palette)
             brief.append(Text(f"{title}: {problem or source}", style=palette[f"${panel.engine}"]))
             self._show_big(panel.engine, title, shares)
-        verdict = self.query_one("#verdict", Line)
-        verdict.say(_verdict(reads, blank, palette, verdict.size.width))
+        verdict, histories = self.query_one("#verdict", Line), self.session.histories.values()
+        label = self._label if all(self.questions.shares(one, exact=True) for one in histories) else None
+        verdict.say(_verdict(reads, label, blank, palette, verdict.size.width))
         self._tell(Text("\n").join([*([Text(self._said)] if self._said else []), *([] if self._roomy else brief)]))
         tool = "eraser" if sheet.erasing else "pen"
         state = f"down: arrows {'erase' if sheet.erasing else 'draw'}" if sheet.down else "up: space puts it down"
@@ -179,18 +168,18 @@ class DrawScreen(ShownScreen):
     def action_pen(self) -> None:
         """Down or up."""
         self.query_one(Sheet).toggle_pen()
-        self._show_answers()
+        self.show_answers()
 
     def action_move(self, dx: int, dy: int) -> None:
         """The pen, by a pixel."""
         self.query_one(Sheet).move(dx, dy)
-        self._show_answers()
+        self.show_answers()
 
     def action_eraser(self) -> None:
         """Erase, or draw."""
         sheet = self.query_one(Sheet)
         sheet.erasing = not sheet.erasing
-        self._show_answers()
+        self.show_answers()
 
     def action_undo(self) -> None:
         """One stroke back."""
@@ -202,7 +191,8 @@ class DrawScreen(ShownScreen):
 
     def action_test_digit(self) -> None:
         """By chance."""
-        self._give(None)
+        if not self._giving:
+            self._give(None)
 
     def action_next_mistake(self) -> None:
         """In the order of the test digits, those that either got wrong."""
@@ -214,40 +204,59 @@ class DrawScreen(ShownScreen):
             evaluated = any(history.evaluations for history in self.session.histories.values())
             self.notify("There is no mistake." if evaluated else "Nothing is evaluated yet.", timeout=3)
             return
+        if self._giving:
+            return
         self._mistake = min((index for index in wrong if index > self._mistake), default=min(wrong))
         said = " and ".join(f"{TITLES.get(e, e)} read {p}" for e, p in wrong[self._mistake].items())
         self._give(self._mistake, f"; at the last evaluation {said}")
 
-    @work(thread=True, exclusive=True, group="digits", exit_on_error=False)
     def _give(self, index: int | None, remark: str = "") -> None:
-        """Lay a test digit on the sheet; in a thread, for the digits may have to be read first."""
+        """Lay a test digit on the sheet, by chance where none is named."""
+        self._giving, config = True, self._config()
+        if not self._digits.at_hand(config):
+            self.notify("Reading the test digits…", timeout=3)
+        self._read(config, index, remark)
+
+    @work(thread=True, group="digits", exit_on_error=False)
+    def _read(self, config: TrainConfig, index: int | None, remark: str) -> None:
+        """In a thread: it takes long where the digits are fetched first."""
+        found = None
         try:
-            images, labels, _ = self._digits.load(self._config())
+            found = self._digits.load(config)
         except DataError as error:
-            self.app.call_from_thread(self.notify, f"{error.message} {error.hint}", severity="error")
+            self.deliver(self.notify, f"{error.message} {error.hint}", severity="error")
+        finally:
+            self.deliver(self._take, found, index, remark)
+
+    def _take(self, found: tuple[Any, Any, str] | None, index: int | None, remark: str) -> None:
+        self._giving = False
+        if found is None:
             return
+        images, labels, _ = found
         if index is None:
             index = random.randrange(len(labels))
         if index < len(labels):
-            said = f"Test digit {index:,}: a {labels[index]}{remark}"
-            self.app.call_from_thread(self._lay, images[index], said)
+            self._lay(images[index], int(labels[index]), f"Test digit {index:,}: a {labels[index]}{remark}")
 
-    def _lay(self, image: Any, said: str) -> None:
+    def _lay(self, image: Any, label: int, said: str) -> None:
         sheet = self.query_one(Sheet)
         with sheet.prevent(Sheet.Drawn):
             sheet.give(image)
-        self._said = said
+        self._said, self._label = said, label
         self._ask()
 
 
-def _verdict(reads: dict[str, int | None], blank: bool, palette: dict[str, str], width: int) -> Text:
+def _verdict(reads: dict[str, int | None], label: int | None, blank: bool, palette: dict[str, str], width: int) -> Text:
     if blank:
         return Text(HOW, style=f"bold {palette['$accent']}")
     known = {engine: digit for engine, digit in reads.items() if digit is not None}
     if len(known) < 2:
         return Text("")
     if len(set(known.values())) == 1:
-        return Text(f"✓ AGREE: both read {next(iter(known.values()))}", style=f"bold {palette['$success']}")
+        digit = next(iter(known.values()))
+        if label not in (None, digit):
+            return Text(f"✗ BOTH WRONG: {digit}, not {label}", style=f"bold {palette['$error']}")
+        return Text(f"✓ AGREE: both read {digit}", style=f"bold {palette['$success']}")
     said = ", ".join(f"{TITLES.get(engine, engine)} {digit}" for engine, digit in known.items())
     if len(said) + len(DISAGREE) > width:
         said = f"{' or '.join(map(str, known.values()))}?"

@@ -14,6 +14,7 @@ from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
+from textual.worker import Worker, WorkerState
 
 from engines.api import CANT_MATCH, TITLES, EngineSpec, ParityError, ParityRow, prove
 from tui.charts.spark import bar
@@ -61,6 +62,11 @@ class ParityScreen(ModalScreen[None]):
         if self.query("#progress"):
             self._begin(whole_epoch=False)
 
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """What nobody foresaw ends the proof, and is said in its place."""
+        if event.state is WorkerState.ERROR:
+            self._show((), f"{type(event.worker.error).__name__}: {event.worker.error}")
+
     def on_unmount(self) -> None:
         """Nobody waits for the answer any more."""
         self._cancelled.set()
@@ -84,7 +90,7 @@ class ParityScreen(ModalScreen[None]):
                 on_progress=self._hear,
                 cancelled=self._cancelled,
             )
-        except ParityError as error:
+        except (ParityError, OSError) as error:
             problem = str(error)
         if not self._cancelled.is_set():
             self.app.call_from_thread(self._show, rows, problem)

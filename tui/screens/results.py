@@ -12,15 +12,13 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, VerticalScroll
-from textual.timer import Timer
 from textual.widgets import ContentSwitcher, Digits, Static
 
 from engines.api import TITLES, DataError, MachineHistory, RunHistory, read_filters, read_run
 from tui import formatting, report
 from tui.digits import TestDigits
-from tui.questions import Questions
 from tui.replay import Replay
-from tui.screens.shown import ShownScreen
+from tui.screens.asking import AskingScreen
 from tui.session import Session
 from tui.widgets.answer import Answer
 from tui.widgets.card import card, confusions, verdict_line
@@ -30,17 +28,16 @@ from tui.widgets.line import Line
 from tui.widgets.pixels import Pixels
 
 VIEWS = ("card", "confusion", "mistakes", "filters")
-LOOK_SECONDS = 1 / 20
 NOTHING_YET = "No digit is tested yet: the first evaluation comes after an epoch."
 BESIDE = 76
 """Columns that two confusions need beside each other."""
 
 
-class ResultsScreen(ShownScreen):
+class ResultsScreen(AskingScreen):
     """Reads histories, of the session or of a run's folder."""
 
     NAME = "results"
-    BINDINGS = ShownScreen.bindings(NAME)
+    BINDINGS = AskingScreen.bindings(NAME)
     CSS_PATH = "results.tcss"
 
     def __init__(
@@ -52,20 +49,20 @@ class ResultsScreen(ShownScreen):
         *,
         ascii_only: bool = False,
     ) -> None:
-        super().__init__(session, ascii_only=ascii_only)
-        self.questions = Questions(session)
+        super().__init__(session, fold, ascii_only=ascii_only)
         self.view = VIEWS[0]
         self.whose = "both"
         self.at = 0
         self._index: int | None = None
         """The test digit that is shown: it stays when an evaluation changes the list. None after somebody has moved on."""
         self._digits = digits
-        self._fold = fold
         self._runs_dir = runs_dir
         self._kept: tuple[Path, Mapping[str, RunHistory], MachineHistory] | None = None
         """The kept run that is shown; None while it is the session's."""
         self._wanted: Path | None = None
-        """The kept run that is to be opened next."""
+        """The kept run that is to be opened when the screen is ready."""
+        self._present = ""
+        """The session's newest run when a kept one was chosen: a newer one takes its place."""
         self._images: Any = None
         self._images_of = ""
         """The run whose test digits were asked for, or are there."""
@@ -74,7 +71,6 @@ class ResultsScreen(ShownScreen):
         self._filters_of: dict[str, tuple[str, float]] = {}
         """The checkpoint, and when it was written, whose filters are shown."""
         self._drawn: tuple[object, ...] = ()
-        self._looking: Timer | None = None
 
     def body(self) -> ComposeResult:
         """The names of the views, and the one that is chosen."""
@@ -102,17 +98,23 @@ class ResultsScreen(ShownScreen):
         """The newest kept run, when this session has not run anything."""
         for one in (*self.query(Pixels), *self.query(Answer)):
             one.ascii_only = self.ascii_only
-        self._looking = self.set_interval(LOOK_SECONDS, self._look, pause=True)
+        super().begin()
+        self._present = self._newest
         if self._wanted is not None:
-            self._open_kept(0)
+            self._open_kept(0, self._wanted)
         elif not any(history.config for history in self.session.histories.values()) and not self.session.recorded:
             self._open_kept(1)
 
     def open_run(self, folder: Path) -> None:
         """That kept run, now or when the screen is ready."""
-        self._wanted = folder
+        self._wanted, self._present = folder, self._newest
         if self._ready:
-            self._open_kept(0)
+            self._open_kept(0, folder)
+
+    @property
+    def _newest(self) -> str:
+        """The id of the session's newest run; ids begin with the time."""
+        return max((history.run_id for history in self.session.histories.values()), default="")
 
     @property
     def histories(self) -> Mapping[str, RunHistory]:
@@ -128,6 +130,10 @@ class ResultsScreen(ShownScreen):
 
     def show(self, changed: set[str]) -> None:
         """The chosen view, when what it shows has changed; and always the answers of the models."""
+        if self._newest > self._present:
+            self._present = self._newest
+            self.workers.cancel_group(self, "kept")
+            self._choose(None)
         revisions = tuple((h.run_id, h.phase, len(h.evaluations), h.epochs_done) for h in self.histories.values())
         now = (
             self.view,
@@ -147,9 +153,9 @@ class ResultsScreen(ShownScreen):
         if self.view == "filters":
             self._find_filters()
         elif self.view == "mistakes":
-            if self.questions.ask_again() and self._looking is not None:
-                self._looking.resume()
-            self._show_answers()
+            if self.questions.ask_again():
+                self.look()
+            self.show_answers()
 
     def _show_heading(self) -> None:
         text = Text(" ")
@@ -204,19 +210,12 @@ class ResultsScreen(ShownScreen):
             self._asked_for = self._images_of, index
             kept = {engine: str(self._checkpoint(engine)) for engine in self.session.histories} if self._kept else {}
             self.questions.ask([int(grey) for grey in self._images[index].ravel()], kept)
-            if self._looking is not None:
-                self._looking.resume()
+            self.look()
 
-    def _show_answers(self) -> None:
-        self.query_one(Gallery).show_answers(self.palette, self.histories, self.session.histories)
-
-    def _look(self) -> None:
-        """Take the answers in before the next frame is due."""
-        self._fold()
+    def show_answers(self) -> None:
+        """Below the mistake that is shown."""
         if self.view == "mistakes":
-            self._show_answers()
-        if not self.questions.waiting and self._looking is not None:
-            self._looking.pause()
+            self.query_one(Gallery).show_answers(self.palette, self.histories, self.session.histories)
 
     @work(thread=True, exclusive=True, group="digits", exit_on_error=False)
     def _read_images(self, run: RunHistory) -> None:
@@ -224,12 +223,12 @@ class ResultsScreen(ShownScreen):
         try:
             images, _, sha256 = self._digits.load(run.config, run.data.dataset if run.data else "")
         except DataError as error:
-            self.app.call_from_thread(self._take_images, run.run_id, None, f"{error.message} {error.hint}")
+            self.deliver(self._take_images, run.run_id, None, f"{error.message} {error.hint}")
             return
         problem = ""
         if run.data is not None and run.data.sha256 != sha256:
             images, problem = None, "n/a: the digits that are found now are not those that the run was tested on."
-        self.app.call_from_thread(self._take_images, run.run_id, images, problem)
+        self.deliver(self._take_images, run.run_id, images, problem)
 
     def _take_images(self, run_id: str, images: Any, problem: str) -> None:
         if run_id == self._images_of:
@@ -269,7 +268,7 @@ class ResultsScreen(ShownScreen):
             except (OSError, ValueError, KeyError) as error:
                 problem = f"n/a: {path.name} can't be read: {error}"
         color, rows = self.palette[f"${panel.engine}"], self.query_one("#filters").size.height - 2
-        self.app.call_from_thread(panel.show, kernel, steps, problem, color, rows)
+        self.deliver(panel.show, kernel, steps, problem, color, rows)
 
     # Commands
 
@@ -323,25 +322,28 @@ class ResultsScreen(ShownScreen):
         self._open_kept(int(step))
 
     @work(thread=True, exclusive=True, group="kept", exit_on_error=False)
-    def _open_kept(self, step: int) -> None:
-        """In a thread: a long run has thousands of events."""
+    def _open_kept(self, step: int, folder: Path | None = None) -> None:
+        """That one, or so many before the one that is shown; in a thread: a long run has thousands of events."""
         folders = [path.parent for path in sorted(self._runs_dir.glob("*/events.jsonl"), reverse=True)]
         present = {self.session.folder(engine) for engine in self.session.histories}
         known: list[Path | None] = [None, *(folder for folder in folders if folder not in present)]
         at = known.index(self._kept[0]) if self._kept and self._kept[0] in known else 0
-        folder, self._wanted = self._wanted or known[min(max(at + step, 0), len(known) - 1)], None
+        folder = folder or known[min(max(at + step, 0), len(known) - 1)]
         kept = None
         if folder is not None:
             try:
                 kept = (folder, *read_run(folder))
             except OSError as error:
-                self.app.call_from_thread(self.notify, f"{folder}: {error.strerror or error}", severity="error")
+                self.deliver(self.notify, f"{folder}: {error.strerror or error}", severity="error")
                 return
-        self.app.call_from_thread(self._take_kept, kept)
+        self.deliver(self._take_kept, kept)
 
     def _take_kept(self, kept: tuple[Path, dict[str, RunHistory], MachineHistory] | None) -> None:
-        self._kept, self._drawn, self._asked_for, self.at, self._index = kept, (), None, 0, None
+        self._choose(kept)
         self.show(set())
+
+    def _choose(self, kept: tuple[Path, dict[str, RunHistory], MachineHistory] | None) -> None:
+        self._kept, self._drawn, self._asked_for, self.at, self._index = kept, (), None, 0, None
 
     def action_copy(self) -> None:
         """To the terminal's clipboard (OSC 52)."""

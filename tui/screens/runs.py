@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.timer import Timer
 from textual.widgets import DataTable, Input
 
 from engines.api import (
@@ -39,8 +40,12 @@ SHOWN = 500
 """Rows of the table; a filter finds the others."""
 FIRST = 100
 """So many runs are shown before the rest has been read."""
+FILTER_SECONDS = 0.15
+"""From the last letter to the list that it gives: to lay out hundreds of rows takes a tenth of a second."""
 LOADED = 12
 """Runs whose curves are kept in memory."""
+MARK = ""
+"""The title of the column that says which curves are a run's."""
 SORTS: dict[str, Callable[[Listed], Any]] = {
     "time": lambda run: run.id,
     "accuracy": lambda run: run.best or -1.0,
@@ -81,8 +86,13 @@ class RunsScreen(ShownScreen):
         self._shown: list[Listed] = []
         self._found = 0
         self._curves: dict[str, Mapping[str, RunHistory]] = {}
+        self._reading = ""
+        """The run whose curves are being read."""
         self._curves_wanted: bool | None = None
         """Whether the user wants curves; None leaves it to the height of the screen."""
+        self._typing: Timer | None = None
+        self._theme = ""
+        """The theme in whose colours the table is."""
 
     def body(self) -> ComposeResult:
         """Filter, table, curves, and a line that counts."""
@@ -113,13 +123,17 @@ class RunsScreen(ShownScreen):
         for run in list_runs(self._runs_dir):
             found.append(listed(run))
             if len(found) == FIRST and not self._read:
-                self.app.call_from_thread(self._take, list(found), None)
-        self.app.call_from_thread(self._take, found, None)
-        self.app.call_from_thread(self._take, found, size_bytes(self._runs_dir))
+                self.deliver(self._take, list(found))
+        self.deliver(self._take, found)
+        self.deliver(self._take_size, size_bytes(self._runs_dir))
 
-    def _take(self, runs: list[Listed], size: int | None) -> None:
+    def _take_size(self, size: int) -> None:
+        self._bytes = size
+        self._say_status()
+
+    def _take(self, runs: list[Listed]) -> None:
+        self._forget_curves({run.id for run in (*self.runs, *runs) if run.state == "running"})
         self.runs, self._read = runs, True
-        self._bytes = size if size is not None else self._bytes
         known = {run.id for run in runs}
         self.marked = [run for run in self.marked if run in known]
         self._fill()
@@ -138,9 +152,17 @@ class RunsScreen(ShownScreen):
         self.query_one(DataTable).display = self.size.height >= 20 or not curves
         self._fill()
 
+    def show(self, changed: set[str]) -> None:
+        """Runs come from their folder, not from histories: only the colours may have changed."""
+        if self._theme != self.app.theme:
+            self._fill()
+
     def _fill(self) -> None:
         """The table anew, the cursor where it was."""
-        table, at = self.query_one(DataTable), self._at()
+        if self._typing is not None:
+            self._typing.stop()
+        self._theme = self.app.theme
+        table, at, palette = self.query_one(DataTable), self._at(), self.palette
         try:
             chosen, self._problem = parse_filter(self._words), ""
         except FilterError as error:
@@ -151,10 +173,10 @@ class RunsScreen(ShownScreen):
         columns = _columns(self.size.width, max((len(_keras(run)) for run in self._shown), default=0))
         table.clear(columns=True)
         for title, width in columns:
-            table.add_column(title, width=width or None)
+            table.add_column(title, width=width or None, key=title)
         baseline = next((run.best for run in self.runs if run.baseline), None)
         for run in self._shown:
-            cells = _cells(run, self._number(run.id), baseline, self.palette)
+            cells = _cells(run, self._number(run.id), baseline, palette)
             table.add_row(*(cells[title] for title, _ in columns), key=run.id)
         ids = [run.id for run in self._shown]
         if at is not None and at.id in ids:
@@ -164,6 +186,15 @@ class RunsScreen(ShownScreen):
 
     def _number(self, run: str) -> int:
         return self.marked.index(run) + 1 if run in self.marked else 0
+
+    def _show_marks(self) -> None:
+        """Their column alone: to lay out the table anew takes a tenth of a second."""
+        table, palette = self.query_one(DataTable), self.palette
+        for run in self._shown:
+            mark = _mark(self._number(run.id), palette)
+            if table.get_cell(run.id, MARK) != mark:
+                table.update_cell(run.id, MARK, mark)
+        self._show_curves()
 
     def _say_status(self) -> None:
         if self._problem:
@@ -183,28 +214,40 @@ class RunsScreen(ShownScreen):
             return
         at = self._at()
         wanted = self.marked or ([at.id] if at else [])
-        if any(run not in self._curves for run in wanted):
-            self._load_curves(wanted)
+        missing = next((run for run in wanted if run not in self._curves), "")
+        if missing:
+            if not self._reading:
+                self._reading = missing
+                self._read_curves(missing)
             return
         names = {run.id: run.name or f"{_when(run)} {run.preset}" for run in self.runs}
         shown = [(names.get(run, run), self._curves[run]) for run in wanted]
         self.query_one(RunCharts).show_runs(shown, View(), self.palette)
 
-    @work(thread=True, exclusive=True, group="curves", exit_on_error=False)
-    def _load_curves(self, wanted: Sequence[str]) -> None:
-        for run in wanted:
-            if run not in self._curves:
-                try:
-                    histories = read_run(self._runs_dir / run)[0]
-                except OSError:
-                    histories = {}
-                self.app.call_from_thread(self._keep_curves, run, histories)
-        self.app.call_from_thread(self._show_curves)
+    @work(thread=True, group="curves", exit_on_error=False)
+    def _read_curves(self, run: str) -> None:
+        """One run at a time: when it is there, `_show_curves` asks for what is wanted by then."""
+        histories: Mapping[str, RunHistory] = {}
+        try:
+            histories = read_run(self._runs_dir / run)[0]
+        except OSError:
+            pass
+        finally:
+            self.deliver(self._keep_curves, run, histories)
 
     def _keep_curves(self, run: str, histories: Mapping[str, RunHistory]) -> None:
+        self._reading = ""
         self._curves[run] = histories
         for old in [one for one in self._curves if one not in self.marked][: max(len(self._curves) - LOADED, 0)]:
             del self._curves[old]
+        self._show_curves()
+
+    def _forget_curves(self, runs: set[str]) -> None:
+        """They have grown since they were read."""
+        self._curves = {run: curves for run, curves in self._curves.items() if run not in runs}
+        if self._reading in runs:
+            self.workers.cancel_group(self, "curves")
+            self._reading = ""
 
     def _at(self) -> Listed | None:
         """The run at the cursor."""
@@ -230,12 +273,17 @@ class RunsScreen(ShownScreen):
 
     @on(Input.Changed, "#filter")
     def _typed(self, event: Input.Changed) -> None:
+        if event.value == self._words:  # `all` has emptied the box
+            return
         self._words = event.value
-        self._fill()
+        if self._typing is not None:
+            self._typing.stop()
+        self._typing = self.set_timer(FILTER_SECONDS, self._fill)
 
     @on(Input.Submitted, "#filter")
     def _chosen(self) -> None:
         self.query_one(DataTable).focus()
+        self._fill()
 
     def action_all(self) -> None:
         """No filter, no marks."""
@@ -262,7 +310,8 @@ class RunsScreen(ShownScreen):
             return None if action == "play" and self.session.running else True
         if action == "go_on_with":
             at = self._at() if self._ready else None
-            return True if at is not None and at.resumable and not self.session.running else None
+            free = not self.session.running and not self.session.recorded
+            return True if free and at is not None and at.resumable else None
         return super().check_action(action, parameters)
 
     def action_open(self) -> None:
@@ -291,7 +340,7 @@ class RunsScreen(ShownScreen):
             self.marked.append(at.id)
         else:
             self.notify(f"{MOST} runs are marked already; space takes a mark back.", severity="warning")
-        self._fill()
+        self._show_marks()
 
     def action_overlay(self) -> None:
         """Curves, or not."""
@@ -359,7 +408,7 @@ class RunsScreen(ShownScreen):
         told = [f"{', '.join(made)} are in {self._runs_dir / at.id / exports.FOLDER}."] if made else []
         title, severity = ("Written", "information") if made else ("Nothing is written", "error")
         said = " ".join([*told, *missing])
-        self.app.call_from_thread(self.notify, said, title=title, severity=severity, timeout=10)
+        self.deliver(self.notify, said, title=title, severity=severity, timeout=10)
 
 
 def _when(run: Listed) -> str:
@@ -375,7 +424,7 @@ def _keras(run: Listed) -> str:
 
 def _columns(width: int, keras: int) -> list[tuple[str, int]]:
     """(title, cells) of what has room; the last takes what is left. `keras` is the longest text of that column."""
-    columns = [("", 1), ("when", 11), ("state", 11), ("preset", 9), ("PyTorch", 9), ("Keras", max(keras, 9))]
+    columns = [(MARK, 1), ("when", 11), ("state", 11), ("preset", 9), ("PyTorch", 9), ("Keras", max(keras, 9))]
     if width >= 92:
         columns.append(("± base", 7))
     if width >= 72:
@@ -386,6 +435,11 @@ def _columns(width: int, keras: int) -> list[tuple[str, int]]:
     return [*columns, ("name", max(left, 6))]
 
 
+def _mark(number: int, colors: Mapping[str, str]) -> Text:
+    """The number of a marked run, in the colour of its curves; of one that is not marked, 0, nothing."""
+    return Text(str(number), style=f"bold {RunCharts.color(number, colors)}") if number else Text()
+
+
 def _cells(run: Listed, number: int, baseline: float | None, colors: Mapping[str, str]) -> dict[str, Text]:
     """A row's cells by their titles."""
     state = {"failed": colors["$error"], "interrupted": colors["$warning"], "running": colors["$success"]}
@@ -393,7 +447,6 @@ def _cells(run: Listed, number: int, baseline: float | None, colors: Mapping[str
     if baseline is not None and run.best is not None and not run.baseline:
         against = f"{100 * (run.best - baseline):+.2f}"
     texts = {
-        "": str(number) if number else "",
         "when": _when(run),
         "state": run.state,
         "preset": run.preset,
@@ -407,7 +460,7 @@ def _cells(run: Listed, number: int, baseline: float | None, colors: Mapping[str
         "name": " · ".join(one for one in (run.name, run.note) if one),
     }
     cells = {title: Text(formatting.plain(text), no_wrap=True, overflow="ellipsis") for title, text in texts.items()}
-    cells[""].stylize(f"bold {RunCharts.color(number, colors)}" if number else "")
+    cells[MARK] = _mark(number, colors)
     cells["state"].stylize(state.get(run.state, ""))
     for title in ("PyTorch", "Keras", "± base", "time", "seed"):
         cells[title].justify = "right"

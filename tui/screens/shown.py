@@ -1,10 +1,15 @@
-"""What Draw and Results have in common: the header with the tabs, their own commands, and colours by name."""
+"""What the screens beside Train have in common: the header with the tabs, their own commands, and colours by name."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
+from textual.worker import Worker, WorkerState, get_current_worker
 
 from tui import themes
 from tui.commands import SCREENS
@@ -64,6 +69,18 @@ class ShownScreen(Screen[None]):
         """Everything is cut to the new size."""
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
 
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """What nobody foresaw in a thread is said, and does not end the app."""
+        if event.state is WorkerState.ERROR:
+            error = event.worker.error
+            self.notify(f"{type(error).__name__}: {error}", title="That went wrong", severity="error")
+
+    def on_key(self, event: events.Key) -> None:
+        """A key of this screen's own is never the app's: while its command is grey, it does nothing."""
+        active = self.active_bindings.get(event.key)
+        if active is not None and active.node is self and not active.enabled:
+            event.stop()
+
     def show_frame(self, changed: set[str], with_curves: bool) -> None:
         """One frame."""
         if not self._ready or not self.is_running:  # not composed yet, or already taken apart
@@ -76,6 +93,16 @@ class ShownScreen(Screen[None]):
 
     def show(self, changed: set[str]) -> None:
         """What the histories say now; `changed` names those that have changed."""
+
+    def deliver(self, call: Callable[..., object], *args: Any, **named: Any) -> None:
+        """From a thread of `work`: have the app call that, unless another such thread has taken this one's place."""
+        worker = get_current_worker()
+
+        def unless_superseded() -> None:
+            if not worker.is_cancelled:  # asked on the app's own thread, which is the one that cancels
+                call(*args, **named)
+
+        self.app.call_from_thread(unless_superseded)
 
     @property
     def palette(self) -> dict[str, str]:
