@@ -28,8 +28,8 @@ class Replay:
     ) -> None:
         known = [event for event in events if event.engine in (*ENGINES, "machine")]
         self._events = sorted(known, key=lambda event: event.t)
-        engines = dict.fromkeys(event.engine for event in known if event.engine != "machine")
-        self.histories = {engine: RunHistory(engine) for engine in engines}
+        spoke = {event.engine for event in known}  # in no order: which is the first to is chance
+        self.histories = {engine: RunHistory(engine) for engine in ENGINES if engine in spoke}
         self.machine = MachineHistory()
         self.series = Series()
         self.recorded = True
