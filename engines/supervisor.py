@@ -295,7 +295,7 @@ class Supervisor:
             self._pending += encode(command).encode() + b"\n"
 
     def _tell_of(self, start: Start, past: Sequence[Event], asked: float) -> None:
-        self._run_id = start.run_id
+        self._run_id, self._ended_run = start.run_id, ""
         shift = asked - past[-1].t if past else 0.0
         began = past[0].t + shift if past else asked
         self.publish(self._synthesised(RunRequested, t=began, config=start.config, build=build()))

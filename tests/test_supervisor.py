@@ -140,6 +140,15 @@ def test_an_interpreter_that_is_not_there(work: Work, small_config: TrainConfig)
     assert violations(worker.events) == []
 
 
+def test_a_run_may_be_called_as_the_one_before(work: Work, small_config: TrainConfig) -> None:
+    worker = work()
+    for _ in range(2):
+        worker.start(small_config, run_id="bench")
+        assert worker.wait_for(RunFinished).run_id == "bench"
+    worker.finish()
+    assert violations(worker.events) == []
+
+
 def test_failed_starts_leave_no_descriptors(work: Work) -> None:
     def fail() -> None:
         worker = work()
