@@ -293,7 +293,7 @@ def test_mashed_keys(seconds: int, small_mnist: Path, tmp_path: Path) -> None:
         if dice.random() < 0.05:
             terminal.child.setwinsize(dice.randint(1, 60), dice.randint(1, 200))
         terminal.read()
-        assert terminal.child.isalive(), terminal.written[-3000:]
+        assert terminal.child.isalive(), terminal.written[-30_000:]
     terminal.child.setwinsize(40, 120)
     workers = terminal.processes()
     deadline = time.monotonic() + 20
@@ -301,7 +301,7 @@ def test_mashed_keys(seconds: int, small_mnist: Path, tmp_path: Path) -> None:
         with contextlib.suppress(OSError):
             terminal.send("\x03")  # asks where something still trains, and is the answer too
         terminal.read()
-    assert terminal.ended() == 0, terminal.written[-3_000:]
+    assert terminal.ended() == 0, terminal.written[-30_000:]
     assert terminal.given_back
     assert gone(workers)
     assert "Traceback" not in terminal.written
