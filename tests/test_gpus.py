@@ -12,7 +12,7 @@ import pytest
 from engines.events import Device, GpuReading
 from engines.gpus import by_free_memory, is_named, known_to_the_driver, most_free, readings_of
 from engines.monitors.amd import Amd
-from engines.monitors.gpu import GpuMonitor
+from engines.monitors.gpu import FIGURES, GpuMonitor
 from engines.monitors.host import ProcessUsage
 from engines.monitors.sampler import gpu_share
 from tests.test_monitors import FakeNvml
@@ -76,16 +76,7 @@ def test_without_nvidia_smi_auto_is_the_first(monkeypatch: pytest.MonkeyPatch) -
 
 
 def reading(index: int, uuid: str, *slices: str) -> GpuReading:
-    fields: dict[str, Any] = dict.fromkeys(
-        (
-            "utilization_percent",
-            "memory_used_bytes",
-            "memory_total_bytes",
-            "temperature_celsius",
-            "power_watts",
-            "power_limit_watts",
-        )
-    )
+    fields: dict[str, Any] = dict.fromkeys(FIGURES)
     return GpuReading(index=index, name="Fake GPU", uuid=uuid, slices=slices, **fields)
 
 

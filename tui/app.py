@@ -18,7 +18,7 @@ from textual.app import SuspendNotSupported, SystemCommand
 from textual.screen import ModalScreen, Screen
 
 from engines.api import ConfigError, EngineSpec, Event, ResumeError, for_backend, list_runs, listed, paths
-from tui import memory, mouse, themes
+from tui import lists, memory, mouse, themes
 from tui.commands import COMMANDS, SCREENS, commands_of
 from tui.control import RunControl
 from tui.digits import TestDigits
@@ -157,9 +157,8 @@ class MnistApp(Looks):
     async def on_unmount(self) -> None:
         """Leave no process behind."""
         self._leaving.unhear()
-        own = futures.ThreadPoolExecutor(
-            1
-        )  # in the pool it could wait for a slow file system, until the workers are killed
+        # In the pool it could wait for a slow file system, until the workers are killed.
+        own = futures.ThreadPoolExecutor(1)
         await asyncio.get_running_loop().run_in_executor(own, self.session.close, CLOSE_SECONDS)
 
     def leave(self, return_code: int = 0) -> None:
@@ -174,6 +173,7 @@ class MnistApp(Looks):
         """Run, and leave in time even when the terminal is gone, which can hold Textual's writer for ever."""
         self._leaving.own_process()
         mouse.expect_unknown_pixels()
+        lists.expect_no_room()
         gc.freeze()  # what is imported stays; to look for rubbish there takes a tenth of the time to the first paint
         try:
             self.run()

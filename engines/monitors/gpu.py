@@ -38,6 +38,12 @@ _REASONS = {
     "Unknown": "unknown NVML error",
 }
 
+FIGURES = (
+    "utilization_percent", "memory_used_bytes", "memory_total_bytes", "temperature_celsius", "power_watts", "power_limit_watts",
+    "energy_joules", "sm_clock_mhz",
+)  # fmt: skip
+"""What may be missing of a reading."""
+
 _SM_CLOCK = 1
 _THROTTLES = {0x04: "power limit", 0x08: "hardware", 0x20: "heat", 0x40: "heat", 0x80: "power supply"}
 """NVML's nvmlClocksEventReason bits: SwPowerCap, HwSlowdown, SwThermal, HwThermal, HwPowerBrake."""
@@ -240,18 +246,7 @@ class GpuMonitor:
 
     def _lost(self, index: int, reason: str) -> GpuReading:
         name, uuid = self._identities[index]
-        fields: dict[str, Any] = dict.fromkeys(
-            (
-                "utilization_percent",
-                "memory_used_bytes",
-                "memory_total_bytes",
-                "temperature_celsius",
-                "power_watts",
-                "power_limit_watts",
-                "energy_joules",
-                "sm_clock_mhz",
-            )
-        )
+        fields: dict[str, Any] = dict.fromkeys(FIGURES)
         return GpuReading(
             index=index, name=name, uuid=uuid, missing=tuple((field, reason) for field in fields), **fields
         )

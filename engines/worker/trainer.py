@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 import math
 import os
 import time
@@ -48,13 +47,13 @@ from engines.events import (
     Start,
     TrainProgress,
 )
-from engines.gpus import most_free
 from engines.whole import write_whole
-from engines.worker import checkpoint, recipe
+from engines.worker import checkpoint, recipe, where
 from engines.worker.checkpoint import CheckpointError, Position
 from engines.worker.control import Control, ShuttingDown
 from engines.worker.files import Arrays
 from engines.worker.replicas import ReplicaError
+from engines.worker.where import DeviceError
 
 EVENT_SECONDS = 0.05
 """At most 20 progress events a second."""
@@ -65,10 +64,6 @@ EVAL_BATCH = 500
 MAX_STEPS_PER_CALL = 512
 JUDGED_SAMPLES = 6_400
 """So many losses together say whether training is lost: 50 steps of the reference."""
-
-
-class DeviceError(Exception):
-    """The chosen device can't be used; the message says why."""
 
 
 class Trainer:
@@ -158,41 +153,10 @@ class Trainer:
     def recall(self, path: Path) -> None:
         """Let the model that a checkpoint holds answer questions. Raises CheckpointError, and what the framework raises."""
         position, weights, config = checkpoint.load_model(path)
-        config = dataclasses.replace(config, device=self.resolve("auto"))
+        config = dataclasses.replace(config, device=where.resolve("auto", self._devices))
         self._control.model = self._module.Engine(config, no_digits(), weights)
         done = position.epoch if position.step else position.epoch - 1
         self._control.position, self._control.recalled = (done, position.global_step), str(path)
-
-    def engine_for(self, device: str) -> Any:
-        """The class that trains there: the engine's own, or its twin for several devices. Raises DeviceError."""
-        if "," not in device:
-            return self._module.Engine
-        name = self._module.__name__.replace("_engine", "_parallel")
-        try:
-            return importlib.import_module(name).ParallelEngine
-        except ModuleNotFoundError as error:
-            if error.name != name:
-                raise
-            raise DeviceError(f"{self._module.framework()} trains on one device here, not on {device}.") from error
-
-    def resolve(self, device: str) -> str:
-        """The device that "auto" stands for, those that "all" does, or what was asked for. Raises DeviceError."""
-        usable = [known.id for known in self._devices if known.usable and known.id != "cpu"]
-        if device == "auto":
-            gpus = [known for known in self._devices if known.id in usable]
-            return most_free(gpus).id if gpus else "cpu"
-        if device == "all" and usable:
-            return ",".join(usable)
-        if "," in device:
-            return ",".join(self.resolve(one) for one in device.split(","))
-        for known in self._devices:
-            if known.id == device:
-                if known.usable:
-                    return device
-                raise DeviceError(f"{device} can't be used: {known.reason}.")
-        reasons = [known.reason for known in self._devices if not known.usable]
-        device = "GPU" if device == "all" else device
-        raise DeviceError(f"There is no {device} here{': ' + reasons[0] if reasons else ''}.")
 
 
 class _Run:
@@ -237,7 +201,7 @@ class _Run:
     # Before the first step
 
     def _prepare(self) -> None:
-        device = self.trainer.resolve(self.config.device)
+        device = where.resolve(self.config.device, self.trainer._devices)
         if self.config.precision == "tf32" and device.startswith("cpu"):
             raise DeviceError("tf32 needs a CUDA GPU; on a CPU choose fp32 or bf16.")
         self.config = dataclasses.replace(self.config, device=device)
@@ -265,7 +229,7 @@ class _Run:
         if self.start.resume:
             self.at, weights, state = checkpoint.load(Path(self.start.resume), self.config, self.digits)
             self.began -= self.at.wall_seconds
-        self.engine = self.trainer.engine_for(device)(self.config, self.digits, weights)
+        self.engine = where.engine_class(self.module, device)(self.config, self.digits, weights)
         if state:
             self.engine.load_state(state)
             self.save()  # so that the new run, too, can be resumed from its beginning

@@ -20,12 +20,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from textual.widgets import OptionList, Select
 
 from engines.api import ConfigError, MachineHistory, RunHistory, TrainConfig, from_settings, parse, problem, read_events
 from engines.events import EVENTS
 from engines.protocol import ProtocolError, decode_command, decode_event
 from tests.faults.terminal import ROOT, PixelTerminal, Terminal, app, gone
-from tui import answers, cli, headless, memory
+from tui import answers, cli, headless, lists, memory
 from tui.app import MnistApp
 from tui.charts.line_chart import Axes, Series, draw
 from tui.charts.spark import bar, spark
@@ -305,6 +306,27 @@ def test_mashed_keys(seconds: int, small_mnist: Path, tmp_path: Path) -> None:
     assert terminal.given_back
     assert gone(workers)
     assert "Traceback" not in terminal.written
+
+
+@pytest.mark.fault("input", "a page down in an open select of a terminal of one cell")
+async def test_a_list_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OptionList, "_move_page", OptionList._move_page)  # taken back after the test
+    lists.expect_no_room()
+    shown = MnistApp(session=Replay([]))
+    async with shown.run_test(size=(80, 24)) as pilot:
+        select = Select([(str(i), i) for i in range(9)], value=3, allow_blank=False)
+        await shown.screen.mount(select)
+        select.expanded = True
+        await pilot.pause()
+        await pilot.resize_terminal(1, 1)
+        overlay = select.query_one(OptionList)
+        overlay._clear_caches()
+        await shown.run_action("page_down", overlay)
+        await shown.run_action("page_up", overlay)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        await shown.run_action("page_down", overlay)
+        assert overlay.highlighted == 8
 
 
 _WIDTHS = [1, 3, 10, 20, 59, 80, 110, 300]
