@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 
 from engines.events import Device, GpuReading
@@ -33,9 +34,17 @@ def is_named(named: str, index: int, uuids: Iterable[str]) -> bool:
     return named == str(index) or (named.startswith(("GPU-", "MIG-")) and any(uuid.startswith(named) for uuid in uuids))
 
 
-@functools.cache
+_asking = threading.Lock()
+
+
 def by_free_memory() -> str:
     """The GPUs as "INDEX UUID, INDEX UUID", the one with most free memory first, as it was when first asked; empty without any."""
+    with _asking:  # both engines ask at once, and are to be told the same
+        return _ask()
+
+
+@functools.cache
+def _ask() -> str:
     try:
         told = subprocess.run(ASK, capture_output=True, text=True, timeout=ASK_SECONDS, check=True).stdout
     except (OSError, subprocess.SubprocessError):

@@ -8,10 +8,10 @@ _built: list[str] = []
 def build() -> str:
     """The version, and in a checkout the commit that its files are of: "0.1.0 at 159df7a", with "-dirty" for changed files.
 
-    Asks git once.
+    Asks git once; two threads that are the first together both ask, and are told the same.
     """
     if not _built:
-        _built.append(__version__)
+        text = __version__
         from pathlib import Path
 
         home = Path(__file__).resolve().parents[1]
@@ -21,7 +21,8 @@ def build() -> str:
             command = ["git", "-C", str(home), "describe", "--always", "--dirty", "--exclude=*"]
             try:
                 said = subprocess.run(command, capture_output=True, text=True, timeout=2, check=True).stdout.strip()
+                text = f"{__version__} at {said}"
             except (OSError, subprocess.SubprocessError):
-                return __version__
-            _built[0] = f"{__version__} at {said}"
+                pass
+        _built.append(text)
     return _built[0]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engines import gpus as gpus_of_this_machine
 from engines.events import Device, GpuReading
 from engines.gpus import by_free_memory, is_named, known_to_the_driver, most_free, readings_of
 from engines.monitors.amd import Amd
@@ -57,7 +58,7 @@ def fake_nvidia_smi(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) 
 
 def test_auto_is_the_gpu_with_most_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_nvidia_smi(tmp_path, monkeypatch, f"0, {A}, 20000", f"1, {B}, 79000", "2, [N/A], [N/A]", "nonsense")
-    by_free_memory.cache_clear()
+    gpus_of_this_machine._ask.cache_clear()
     order = by_free_memory()
     assert order == f"1 {B}, 0 {A}"
     assert most_free(gpus("0", "1", "2"), order).id == "cuda:1"
@@ -70,7 +71,7 @@ def test_auto_is_the_gpu_with_most_free_memory(tmp_path: Path, monkeypatch: pyte
 
 def test_without_nvidia_smi_auto_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    by_free_memory.cache_clear()
+    gpus_of_this_machine._ask.cache_clear()
     assert by_free_memory() == ""
     assert most_free(gpus("1", "0")).id == "cuda:0"
 
