@@ -1,6 +1,7 @@
 """The one module that the front ends import from.
 
-What an app needs only after its first paint is imported when it is first asked for.
+What an app needs only after its first paint is imported when it is first asked for: `api.Supervisor` where it is used, instead of
+`from engines.api import Supervisor` above.
 """
 
 from importlib import import_module
@@ -45,10 +46,7 @@ from engines.events import (
     WorkerSpawned,
     WorkerUsage,
 )
-from engines.monitors.limits import split_cores, usable_core_ids
-from engines.monitors.sampler import Sample, Sampler, gpu_share
-from engines.protocol import encode, to_plain
-from engines.registry import engine_spec, for_backend
+from engines.registry import EngineSpec, engine_spec, for_backend
 from engines.runs.comparison import (
     CLEAR_SECONDS,
     Series,
@@ -59,16 +57,6 @@ from engines.runs.comparison import (
     judge,
     lead,
     verdict,
-)
-from engines.runs.directory import (
-    RunDirectory,
-    events_file,
-    list_runs,
-    new_run_id,
-    newest_checkpoint,
-    read_events,
-    read_filters,
-    read_run,
 )
 from engines.runs.history import (
     BUILDING,
@@ -88,10 +76,9 @@ from engines.runs.history import (
     RunHistory,
 )
 from engines.runs.machine import MachineHistory
-from engines.runs.resume import Past, ResumeError, pasts
 from engines.runs.series import BoundedSeries
 from engines.runs.statistics import Verdict, p_text
-from engines.supervisor import EngineSpec, Supervisor
+from engines.values import Value
 from engines.version import __version__
 
 if TYPE_CHECKING:
@@ -106,49 +93,83 @@ if TYPE_CHECKING:
     from engines.exports.models import read_weights, write_onnx, write_safetensors
     from engines.exports.series import as_csv, as_json
     from engines.exports.tensorboard import write_tensorboard
+    from engines.monitors.limits import split_cores, usable_core_ids
+    from engines.monitors.sampler import Sample, Sampler, gpu_share
     from engines.parity import CANT_MATCH, ParityError, prove
     from engines.parity import Row as ParityRow
     from engines.presets import PresetsError, tabulate
     from engines.presets import Row as HyperparameterRow
+    from engines.protocol import encode, to_plain
+    from engines.runs.directory import (
+        RunDirectory,
+        events_file,
+        list_runs,
+        new_run_id,
+        newest_checkpoint,
+        read_events,
+        read_filters,
+        read_run,
+    )
     from engines.runs.keeping import TRASH, empty_trash, size_bytes, throw_away, to_prune, write_about
     from engines.runs.listing import FIELDS, FilterError, Listed, listed, parse_filter
+    from engines.runs.resume import Past, ResumeError, pasts
     from engines.setup import SetupError, build, plan
     from engines.source import RULE, Section, read_source
+    from engines.supervisor import Supervisor
 
 _LATER = {
     "CANT_MATCH": ("engines.parity", "CANT_MATCH"),
-    "FIELDS": ("engines.runs.listing", "FIELDS"),
-    "TRASH": ("engines.runs.keeping", "TRASH"),
     "DataError": ("engines.data.digits", "DataError"),
     "ExportError": ("engines.exports", "ExportError"),
+    "FIELDS": ("engines.runs.listing", "FIELDS"),
     "FilterError": ("engines.runs.listing", "FilterError"),
     "HyperparameterRow": ("engines.presets", "Row"),
     "Listed": ("engines.runs.listing", "Listed"),
     "Measurement": ("engines.bench", "Measurement"),
     "ParityError": ("engines.parity", "ParityError"),
     "ParityRow": ("engines.parity", "Row"),
+    "Past": ("engines.runs.resume", "Past"),
     "PresetsError": ("engines.presets", "PresetsError"),
     "RULE": ("engines.source", "RULE"),
+    "ResumeError": ("engines.runs.resume", "ResumeError"),
+    "RunDirectory": ("engines.runs.directory", "RunDirectory"),
+    "Sample": ("engines.monitors.sampler", "Sample"),
+    "Sampler": ("engines.monitors.sampler", "Sampler"),
     "Section": ("engines.source", "Section"),
     "SetupError": ("engines.setup", "SetupError"),
+    "Supervisor": ("engines.supervisor", "Supervisor"),
+    "TRASH": ("engines.runs.keeping", "TRASH"),
     "as_csv": ("engines.exports.series", "as_csv"),
     "as_json": ("engines.exports.series", "as_json"),
     "bench": ("engines.bench", ""),
     "build": ("engines.setup", "build"),
     "diagnose": ("engines.doctor", "diagnose"),
     "empty_trash": ("engines.runs.keeping", "empty_trash"),
+    "encode": ("engines.protocol", "encode"),
+    "events_file": ("engines.runs.directory", "events_file"),
     "find_digits": ("engines.data.sources", "find_digits"),
+    "gpu_share": ("engines.monitors.sampler", "gpu_share"),
+    "list_runs": ("engines.runs.directory", "list_runs"),
     "listed": ("engines.runs.listing", "listed"),
     "load_digits": ("engines.data", "load_digits"),
+    "new_run_id": ("engines.runs.directory", "new_run_id"),
+    "newest_checkpoint": ("engines.runs.directory", "newest_checkpoint"),
     "parse_filter": ("engines.runs.listing", "parse_filter"),
+    "pasts": ("engines.runs.resume", "pasts"),
     "plan": ("engines.setup", "plan"),
     "prove": ("engines.parity", "prove"),
+    "read_events": ("engines.runs.directory", "read_events"),
+    "read_filters": ("engines.runs.directory", "read_filters"),
+    "read_run": ("engines.runs.directory", "read_run"),
     "read_source": ("engines.source", "read_source"),
     "read_weights": ("engines.exports.models", "read_weights"),
     "size_bytes": ("engines.runs.keeping", "size_bytes"),
+    "split_cores": ("engines.monitors.limits", "split_cores"),
     "tabulate": ("engines.presets", "tabulate"),
     "throw_away": ("engines.runs.keeping", "throw_away"),
+    "to_plain": ("engines.protocol", "to_plain"),
     "to_prune": ("engines.runs.keeping", "to_prune"),
+    "usable_core_ids": ("engines.monitors.limits", "usable_core_ids"),
     "write_about": ("engines.runs.keeping", "write_about"),
     "write_onnx": ("engines.exports.models", "write_onnx"),
     "write_safetensors": ("engines.exports.models", "write_safetensors"),
@@ -232,6 +253,7 @@ __all__ = [
     "Supervisor",
     "TrainConfig",
     "TrainProgress",
+    "Value",
     "Verdict",
     "WorkerExited",
     "WorkerReady",

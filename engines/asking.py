@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.events import Event, RunFailed, WorkerExited
-from engines.supervisor import EngineSpec, Supervisor
+from engines.registry import EngineSpec
+from engines.supervisor import Supervisor
 
 PATIENCE_SECONDS = 120.0
 """A framework that takes longer to import, and to train one step, is as good as broken."""

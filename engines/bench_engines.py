@@ -23,7 +23,8 @@ from engines.config import from_settings, variant
 from engines.events import EvalCompleted, Event, RunFailed, RunFinished, TrainProgress, WorkerExited
 from engines.measurement import BenchError, Measurement
 from engines.monitors.limits import split_cores, usable_core_ids
-from engines.supervisor import EngineSpec, Supervisor
+from engines.registry import EngineSpec
+from engines.supervisor import Supervisor
 
 TRAIN_DIGITS = 12_800
 """Digits that each repeat trains on: a hundred steps."""

@@ -15,9 +15,9 @@ from engines.events import Event, TrainProgress
 from engines.measurement import Measurement
 from engines.monitors.limits import usable_core_ids
 from engines.protocol import to_plain
+from engines.registry import EngineSpec
 from engines.runs.directory import list_runs
 from engines.runs.history import RunHistory
-from engines.supervisor import EngineSpec
 
 STEPS = 3_000
 """Of a real run: Adadelta's averages of dead units would be denormal numbers after half of them."""

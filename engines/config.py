@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
 from typing import Any
+
+from engines.values import Value
 
 ENGINES = ("pytorch", "keras")
 """The engines that ship, in the order in which they are shown."""
@@ -33,8 +34,7 @@ def _setting(default: Any, help_text: str, **rules: Any) -> Any:
     return dataclasses.field(default=default, metadata={"help": help_text, **rules})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(Value):
     """Everything that decides what one engine trains. The defaults are the Keras reference `mnist_convnet`."""
 
     preset: str = _setting("reference", "a named set of hyperparameters", choices=PRESETS)

@@ -20,7 +20,7 @@ from engines.data.digits import DataError
 from engines.data.sources import find_digits, named_places
 from engines.monitors.gpu import GpuMonitor
 from engines.monitors.limits import memory_limit, usable_core_ids
-from engines.supervisor import EngineSpec
+from engines.registry import EngineSpec
 from engines.version import build
 
 NEEDED_DRIVER = {"13": 580, "12": 525}

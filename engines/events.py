@@ -18,8 +18,6 @@ Times are in seconds, accuracies fractions of 1, memory in bytes. A value that c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engines.config import TrainConfig
 from engines.values import Value
 
@@ -37,8 +35,7 @@ class Event(Value):
     """Seconds on the machine's monotonic clock."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
+class Device(Value):
     """A device that a framework knows, or would know if it could."""
 
     id: str
@@ -286,8 +283,7 @@ class WorkerUsage(Event):
     """Of the time of a GPU's cores, the mean over those that it computes on; None as above."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuReading:
+class GpuReading(Value):
     """One GPU at one moment."""
 
     index: int

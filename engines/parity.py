@@ -17,7 +17,7 @@ from typing import Any
 from engines.asking import Answer, ask
 from engines.events import Event, ExamProgress
 from engines.monitors.limits import split_cores, usable_core_ids
-from engines.supervisor import EngineSpec
+from engines.registry import EngineSpec
 
 EXPECTED_PARAMETERS = 1_199_882
 LOGITS_BAR = 1e-5

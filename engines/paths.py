@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-import tomllib
 
 _APP = "mnist-tui"
 
@@ -41,7 +40,10 @@ def settings() -> dict[str, Any]:
     The app once kept a table `remembered` at its end: what a user added below that was meant for the whole file.
     """
     try:
-        found = tomllib.loads(config_file().read_text(encoding="utf-8"))
+        text = config_file().read_text(encoding="utf-8")
+        import tomllib  # for whoever has such a file alone: the first paint waits for it
+
+        found = tomllib.loads(text)
     except (OSError, ValueError, RecursionError):
         return {}
     table = found.get("remembered")

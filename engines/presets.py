@@ -15,7 +15,7 @@ from typing import Any
 from engines.asking import PATIENCE_SECONDS, ask
 from engines.config import TrainConfig, for_engine
 from engines.protocol import to_plain
-from engines.supervisor import EngineSpec
+from engines.registry import EngineSpec
 
 SAME_WORDS = {
     "lr": "learning_rate", "eps": "epsilon", "stride": "strides", "dilation": "dilation_rate", "p": "rate",

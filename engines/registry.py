@@ -9,7 +9,22 @@ from pathlib import Path
 
 from engines import paths
 from engines.config import TITLES, variant
-from engines.supervisor import EngineSpec
+from engines.values import Value
+
+
+class EngineSpec(Value):
+    """How to start one engine's worker."""
+
+    name: str
+    title: str
+    module: str
+    """The engine's module, or the path of its file."""
+    python: str
+    """The interpreter."""
+    python_from: str = "the app's own interpreter"
+    """Why that interpreter, for people."""
+    backend: str = "tensorflow"
+    """What Keras computes with; no other engine minds."""
 
 
 def engine_spec(name: str, python: str = "", backend: str = "tensorflow") -> EngineSpec:

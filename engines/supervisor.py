@@ -41,7 +41,7 @@ from engines.lines import Allowance, Lines
 from engines.monitors.limits import oom_kills
 from engines.printed import Printed
 from engines.protocol import MAX_LINE_BYTES, ProtocolError, decode_event, encode
-from engines.values import Value
+from engines.registry import EngineSpec
 from engines.version import build
 
 SHUTDOWN_SECONDS = 2.0
@@ -56,21 +56,6 @@ SAVED_SECONDS = 5
 """After silence, so many seconds' events may come at once."""
 
 _WORKER = Path(__file__).parent / "worker" / "__main__.py"
-
-
-class EngineSpec(Value):
-    """How to start one engine's worker."""
-
-    name: str
-    title: str
-    module: str
-    """The engine's module, or the path of its file."""
-    python: str
-    """The interpreter."""
-    python_from: str = "the app's own interpreter"
-    """Why that interpreter, for people."""
-    backend: str = "tensorflow"
-    """What Keras computes with; no other engine minds."""
 
 
 class Supervisor:

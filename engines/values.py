@@ -19,17 +19,28 @@ else:
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class Value:
-    """Its subclasses are dataclasses, as if by `@dataclass(frozen=True, kw_only=True)`; defaults must be immutable."""
+    """Its subclasses are dataclasses, as if by `@dataclass(frozen=True, kw_only=True)`; defaults must be immutable.
+
+    `class Place(Value, kw_only=False)` takes its fields in their order, too.
+    """
 
     if TYPE_CHECKING:
         __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
         _required: ClassVar[frozenset[str]]
+        _in_order: ClassVar[tuple[str, ...]]
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, *, kw_only: bool = True) -> None:
         dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
         cls._required = frozenset(one.name for one in dataclasses.fields(cls) if one.default is dataclasses.MISSING)
+        cls._in_order = () if kw_only else tuple(cls.__dataclass_fields__)
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, *in_order: Any, **given: Any) -> None:
+        if in_order:
+            if len(in_order) > len(self._in_order) or not given.keys().isdisjoint(self._in_order[: len(in_order)]):
+                raise TypeError(
+                    f"{type(self).__name__}: {len(in_order)} values in order, of {len(self._in_order)}, or one twice"
+                )
+            given |= zip(self._in_order, in_order, strict=False)
         known = self.__dataclass_fields__.keys()
         if not self._required <= given.keys() <= known:
             missing, unknown = sorted(self._required - given.keys()), sorted(given.keys() - known)

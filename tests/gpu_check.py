@@ -27,7 +27,8 @@ from engines.events import (
 )
 from engines.grammar import violations
 from engines.monitors.gpu import GpuMonitor
-from engines.supervisor import EngineSpec, Supervisor
+from engines.registry import EngineSpec
+from engines.supervisor import Supervisor
 
 Row = tuple[str, str, str]
 

@@ -15,7 +15,7 @@ import pytest
 from engines.api import ENGINES, FAILED, FINISHED, OFF, PAUSED, STOPPED, TRAINING, engine_spec
 from engines.doctor import Finding, diagnose, engine_findings, gpu_findings, judge
 from engines.monitors.gpu import GpuMonitor
-from engines.supervisor import EngineSpec
+from engines.registry import EngineSpec
 from tests.conftest import scripted_spec
 from tests.test_monitors import FakeNvml
 from tui import cli, formatting

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from engines.events import COMMANDS, EVENTS, Heartbeat, TrainProgress
 from engines.protocol import ProtocolError, decode_command, decode_event, encode
+from engines.values import Value
 
 
 def _values(hint: Any) -> st.SearchStrategy[Any]:
@@ -95,3 +96,17 @@ def test_messages_are_frozen_values() -> None:
         one.seq = 2  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
         del one.seq
+
+
+def test_a_value_takes_its_fields_in_order_where_its_class_allows_that() -> None:
+    class Place(Value, kw_only=False):
+        row: int
+        column: int = 0
+
+    assert Place(1, 2) == Place(row=1, column=2) != Place(1)
+    assert dataclasses.replace(Place(1, 2), row=3) == Place(3, 2)
+    for in_order, named in (((1, 2, 3), {}), ((1,), {"row": 1}), ((), {"column": 1})):
+        with pytest.raises(TypeError):
+            Place(*in_order, **named)
+    with pytest.raises(TypeError):
+        Heartbeat("pytorch")  # type: ignore[call-arg]

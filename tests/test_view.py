@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.text import Text
 
 from engines.api import Series as SeedSeries
 from engines.api import TrainConfig, lead
@@ -20,6 +21,7 @@ from tui.charts.view import View, smoothed, value_at
 from tui.widgets import strips
 from tui.widgets.curves import along, axes, curves, place, reading, whole
 from tui.widgets.overlay import _legend
+from tui.widgets.run_charts import _rows
 from tui.widgets.strips import race
 
 WHOLE = (0.0, 1000.0)
@@ -78,7 +80,7 @@ def test_the_cursor_appears_at_the_newest_sample_and_moves_by_columns() -> None:
 
 
 def test_another_axis_forgets_zoom_and_cursor() -> None:
-    view = replace(View().zoomed(4, WHOLE), cursor=3.0).with_next_axis()
+    view = View().zoomed(4, WHOLE)._replace(cursor=3.0).with_next_axis()
     assert (view.x_axis, view.stretch, view.cursor) == ("epoch", None, None)
     assert view.with_next_axis().with_next_axis().x_axis == "step"
 
@@ -254,6 +256,13 @@ def test_the_winner_is_who_ended_first_not_who_made_more_steps() -> None:
     colors = {"$pytorch": "red", "$keras": "blue"}
     first, _ = race({"pytorch": early, "keras": late}, 0.0, SeedSeries(), 200, colors, False)
     assert "PyTorch was first by 25.0 s" in first.plain
+
+
+def test_a_legend_of_runs_breaks_between_runs() -> None:
+    entries = [Text(name, style="red") for name in ("1 first", "2 second", "3 a third that is long", "4 x")]
+    assert [row.plain for row in _rows(entries, 20)] == ["1 first  2 second", "3 a third that is long", "4 x"]
+    assert [row.plain for row in _rows(entries, 200)] == ["1 first  2 second  3 a third that is long  4 x"]
+    assert _rows([], 20) == []
 
 
 @pytest.mark.parametrize("room", [35, 50, 80])

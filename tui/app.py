@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -17,8 +16,9 @@ from textual import work
 from textual.app import SuspendNotSupported, SystemCommand
 from textual.screen import ModalScreen, Screen
 
-from engines.api import ConfigError, EngineSpec, Event, ResumeError, for_backend, list_runs, listed, paths
-from tui import lists, memory, mouse, themes
+from engines import api
+from engines.api import ConfigError, EngineSpec, Event, for_backend, paths
+from tui import lists, memory, mouse, opening, themes
 from tui.commands import COMMANDS, SCREENS, commands_of
 from tui.control import RunControl
 from tui.digits import TestDigits
@@ -117,7 +117,7 @@ class MnistApp(Looks):
     @work(thread=True, exit_on_error=False)
     def _offer(self) -> None:
         """The newest run was cut off: say how to go on with it."""
-        run = next(map(listed, list_runs(self.runs_dir)), None)
+        run = next(map(api.listed, api.list_runs(self.runs_dir)), None)
         if run is not None and run.state == "interrupted" and run.resumable:
             said = f"The last run ({run.preset}, {run.created[5:16].replace('T', ' ')}) was cut off. 5 lists it, c goes on with it."
             self.call_from_thread(self.notify, said, title="Interrupted", timeout=12)
@@ -135,10 +135,11 @@ class MnistApp(Looks):
             self.add_mode(name, partial(make, name, self))
         self._leaving.hear(partial(self._leave_soon, asyncio.get_running_loop()))
         self.set_interval(self._frames.period, self.tick)
-        self.call_after_refresh(self._begin)
+        self.call_after_refresh(self.call_later, self._begin)
 
     def _begin(self) -> None:
         """Train, when that was asked for, or let the frameworks import while the user reads."""
+        opening.painted()
         asyncio.get_running_loop().set_default_executor(futures.ThreadPoolExecutor(POOL_THREADS))
         if self._resume is not None:
             self._go_on_with(self._resume, {n: v for n, v in self.control.settings.items() if n != "framework"})
@@ -174,7 +175,6 @@ class MnistApp(Looks):
         self._leaving.own_process()
         mouse.expect_unknown_pixels()
         lists.expect_no_room()
-        gc.freeze()  # what is imported stays; to look for rubbish there takes a tenth of the time to the first paint
         try:
             self.run()
         finally:
@@ -220,7 +220,7 @@ class MnistApp(Looks):
         """What can't be done is said at the side."""
         try:
             yield
-        except (ConfigError, ResumeError) as error:
+        except (ConfigError, api.ResumeError) as error:
             self.notify(str(error), title=title, severity="error", timeout=timeout)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

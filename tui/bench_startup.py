@@ -37,6 +37,8 @@ app.call_later(app.call_after_refresh, painted)
 run()
 """
 _OURS = """
+from tui import opening
+opening.hurry()
 from engines.api import engine_spec
 from tui.app import MnistApp
 app = MnistApp([engine_spec("pytorch"), engine_spec("keras")], {"framework": "neither"})

@@ -115,6 +115,9 @@ def _run_app(options: argparse.Namespace) -> int:
         raise UsageError("The app needs a terminal. Use `mnist-tui train`, or --plain.")
     from pathlib import Path
 
+    from tui import opening
+
+    opening.hurry()
     from engines.api import engine_spec
     from tui import memory
     from tui.app import MnistApp
@@ -367,7 +370,6 @@ def _run_replay(options: argparse.Namespace) -> int:
 
     from engines.api import read_events
     from tui import memory
-    from tui.app import MnistApp
     from tui.replay import MAX_SPEED
 
     try:
@@ -385,6 +387,11 @@ def _run_replay(options: argparse.Namespace) -> int:
         raise UsageError(f"{options.run} holds no events of mnist-tui.")
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("A replay needs a terminal.")
+    from tui import opening
+
+    opening.hurry()
+    from tui.app import MnistApp
+
     app = MnistApp(
         settings=_theme(options, memory.load(_remembered())),
         recording=events,

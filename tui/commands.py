@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from textual.binding import Binding
+
+from engines.api import Value
 
 KEY_NAMES = {
     "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "slash": "/", "N": "shift+n",
@@ -15,8 +15,7 @@ KEY_NAMES = {
 """Keys that are called something else than Textual calls them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Value, kw_only=False):
     """Something the user can ask for; `action_<name>` of its target does it."""
 
     name: str

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import tomllib
 
 FILE = "remembered.toml"
 """Beside config.toml, which is never written."""
@@ -18,7 +15,7 @@ _HEAD = "# Written anew by mnist-tui whenever the settings are kept. What you se
 def load(path: Path) -> dict[str, Any]:
     """The settings as they were left; empty when there are none, or the file can't be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return _read(path)
     except FileNotFoundError:
         return _as_it_was_kept_before(path.with_name("config.toml"))
     except (OSError, ValueError, RecursionError):
@@ -34,10 +31,17 @@ def save(path: Path, settings: Mapping[str, Any]) -> None:
     os.replace(part, path)
 
 
+def _read(path: Path) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8")
+    import tomllib  # for whoever has such a file alone: the first paint waits for it
+
+    return tomllib.loads(text)
+
+
 def _as_it_was_kept_before(config: Path) -> dict[str, Any]:
     """The table of config.toml that was ours until there was a file for it, less the interpreters that its user added below."""
     try:
-        table = tomllib.loads(config.read_text(encoding="utf-8")).get("remembered", {})
+        table = _read(config).get("remembered", {})
     except (OSError, ValueError, RecursionError):
         return {}
     ours = table if isinstance(table, dict) else {}
@@ -46,4 +50,6 @@ def _as_it_was_kept_before(config: Path) -> dict[str, Any]:
 
 def _toml(value: Any) -> str:
     """A number, a switch or a text as TOML writes it; JSON's strings are TOML's, but for DEL."""
+    import json
+
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

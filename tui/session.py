@@ -10,42 +10,38 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from engines import api
 from engines.api import (
     Command,
     EngineSpec,
     Event,
     MachineHistory,
     MachineUsage,
-    Past,
     Pause,
     Predict,
     Resume,
-    RunDirectory,
     RunFailed,
     RunFinished,
     RunHistory,
     RunRequested,
-    Sample,
-    Sampler,
     SaveCheckpoint,
     Series,
     Stop,
-    Supervisor,
     TrainConfig,
+    Value,
     WorkerExited,
     WorkerReady,
     WorkerSpawned,
     WorkerUsage,
     for_backend,
-    gpu_share,
-    new_run_id,
-    newest_checkpoint,
-    pasts,
-    split_cores,
-    usable_core_ids,
 )
+
+if TYPE_CHECKING:
+    from engines.api import Past, RunDirectory, Sample, Sampler, Supervisor
 
 IDLE_SECONDS = 3.0
 """Rest before each turn of a time trial, so that clocks, caches and the other's last writes settle."""
@@ -54,8 +50,7 @@ Launch = Callable[[str, Callable[[], None]], None]
 """Runs a blocking call in a background thread of the given name."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class _Wish(Value, kw_only=False):
     """A run that was asked for, and the worker that it needs."""
 
     run_id: str
@@ -68,13 +63,12 @@ class _Wish:
     past: Past | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Heat:
+class _Heat(Value, kw_only=False):
     """The runs that begin together: of both engines in a race, of one in a time trial."""
 
     configs: Mapping[str, TrainConfig]
     place: _Place
-    pasts: Mapping[str, Past] = field(default_factory=dict)
+    pasts: Mapping[str, Past]
 
 
 class _Place:
@@ -90,10 +84,10 @@ class _Place:
         """Make the folder, unless nothing is kept or it is there already."""
         if self.run_id:
             return
-        self.run_id = new_run_id(next(iter(self.configs.values())).seed)
+        self.run_id = api.new_run_id(next(iter(self.configs.values())).seed)
         if runs_dir is not None:
             folder = runs_dir / self.run_id
-            self.directory = RunDirectory(folder, self.configs, series=series, resumed=self.resumed)
+            self.directory = api.RunDirectory(folder, self.configs, series=series, resumed=self.resumed)
 
     @property
     def folder(self) -> str:
@@ -148,7 +142,11 @@ class Session:
         self._closing = False
         self._questions = 0
         self._machine_seq = 0
-        self._sampler = Sampler(self._on_sample)
+
+    @cached_property
+    def _sampler(self) -> Sampler:
+        """Of the machine and the workers; first asked for by the thread that starts the workers, after the first paint."""
+        return api.Sampler(self._on_sample)
 
     @property
     def problem(self) -> str:
@@ -180,15 +178,15 @@ class Session:
             seeded = {engine: replace(config, seed=(config.seed + i) % 2**32) for engine, config in configs.items()}
             place = _Place(seeded)
             if first.mode == "race":
-                heats.append(_Heat(seeded, place))
+                heats.append(_Heat(seeded, place, {}))
             else:  # who goes first changes with each seed, so that neither always has the warmer machine
                 turns = list(seeded.items())[:: 1 if i % 2 == 0 else -1]
-                heats += [_Heat({engine: config}, place) for engine, config in turns]
+                heats += [_Heat({engine: config}, place, {}) for engine, config in turns]
         self._begin(heats)
 
     def resume(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> None:
         """Go on from the checkpoints of a run, in a new folder that begins with its past. Raises ResumeError and ConfigError."""
-        found = pasts(folder, changes, frozenset(engines) & set(self.histories) or frozenset(self.histories))
+        found = api.pasts(folder, changes, frozenset(engines) & set(self.histories) or frozenset(self.histories))
         configs = {engine: past.config for engine, past in found.items()}
         place = _Place(configs, resumed=folder.name)
         left = {engine: past for engine, past in found.items() if past.checkpoint}
@@ -275,7 +273,7 @@ class Session:
             self.warm({engine: history.config or TrainConfig(keras_backend=worker.spec.backend)})
         known = history.running or (history.prediction is not None and history.prediction.probabilities)
         if not checkpoint and not known:
-            checkpoint = newest_checkpoint(self._runs_dir, engine)
+            checkpoint = api.newest_checkpoint(self._runs_dir, engine)
         self._questions += 1
         self._command(engine, Predict(request_id=self._questions, image=tuple(image), checkpoint=checkpoint))
         return self._questions
@@ -369,9 +367,9 @@ class Session:
 
     def _shares(self, configs: Mapping[str, TrainConfig]) -> dict[str, tuple[int, tuple[int, ...]]]:
         """(threads, cores) for each engine: those that run at once share the usable cores equally."""
-        cores = usable_core_ids()
+        cores = api.usable_core_ids()
         racing = [name for name in self._workers if name in configs or self._workers[name].open_run]
-        shares = dict(zip(racing, split_cores(cores, len(racing)) if racing else (), strict=True))
+        shares = dict(zip(racing, api.split_cores(cores, len(racing)) if racing else (), strict=True))
         out: dict[str, tuple[int, tuple[int, ...]]] = {}
         for engine, config in configs.items():
             threads = config.threads or len(shares[engine])
@@ -383,7 +381,7 @@ class Session:
         worker.running = True
         if worker.wish is not None:
             worker.spec = worker.wish.spec
-        worker.supervisor = supervisor = Supervisor(
+        worker.supervisor = supervisor = api.Supervisor(
             worker.spec, self._on_event, cache_dir=self._cache_dir, cores=cores, threads=threads
         )
         if worker.wish is not None:
@@ -442,7 +440,7 @@ class Session:
         for engine, usage in sample.processes:
             supervisor = self._workers[engine].supervisor
             if supervisor is not None:
-                held, busy = gpu_share(usage, sample.gpus)
+                held, busy = api.gpu_share(usage, sample.gpus)
                 supervisor.publish(
                     WorkerUsage(
                         engine=engine,

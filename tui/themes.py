@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
+from rich.style import Style
+from textual.color import Color
 from textual.theme import Theme
 
 ENGINE_COLORS_DARK = {
@@ -71,7 +74,48 @@ NAMES = (*OURS, "ansi-dark", "ansi-light")
 """In the order in which the key takes them; the last two are the terminal's own colours."""
 
 
+RUN_COLORS = ("primary", "warning", "success", "error", "accent", "secondary")
+"""Of the runs in one chart, in their order; the engines of a run are told apart by dashes."""
+ROLES = {
+    "axis": ("foreground", 0.3, False),
+    "label": ("foreground", 0.6, False),
+    "heading": ("foreground", 0.85, False),
+    "cursor": ("foreground", 0.7, False),
+    "nan": ("error", 1.0, True),
+    **{engine: (engine, 1.0, False) for engine in ("pytorch", "keras", "pytorch-raw", "keras-raw")},
+    **{f"{engine}-test": ("foreground", 1.0, True) for engine in ("pytorch", "keras")},
+    **{f"run-{i}": (color, 1.0, False) for i, color in enumerate(RUN_COLORS, 1)},
+}
+"""What is drawn in a chart: (variable, how much of it and not of the background, bold).
+
+Not component classes: each of them is one more node to style in every chart, and the first paint waits for that.
+"""
+
+
 def palette(variables: Mapping[str, str]) -> dict[str, str]:
     """The colours that lines are written in, by "$name", as Rich says them; from a theme's variables."""
     names = ("pytorch", "keras", "error", "success", "warning", "accent", "primary", "secondary")
-    return {f"${name}": variables[name].removeprefix("ansi_") for name in names}
+    return {f"${name}": _rich(variables, name) for name in names} | {"$detail": _rich(variables, "foreground", 0.8)}
+
+
+def looks(variables: Mapping[str, str]) -> Mapping[str, Style]:
+    """How each of ROLES is drawn; from a theme's variables."""
+    return _looks(*(variables[name] for name in _VARIABLES))
+
+
+_VARIABLES = ("background", *dict.fromkeys(name for name, _, _ in ROLES.values()))
+
+
+@cache
+def _looks(*colors: str) -> dict[str, Style]:
+    """Made once for all charts."""
+    variables = dict(zip(_VARIABLES, colors, strict=True))
+    return {
+        role: Style(color=_rich(variables, name, share), bold=bold or None)
+        for role, (name, share, bold) in ROLES.items()
+    }
+
+
+def _rich(variables: Mapping[str, str], name: str, share: float = 1.0) -> str:
+    """A colour as Rich says it, with so much of it over the background; one of the terminal's own is never mixed."""
+    return Color.parse(variables["background"]).blend(Color.parse(variables[name]), share).rich_color.name

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,8 +44,7 @@ class HostUsage(Value):
     """The cgroup's limit, where it is tighter than the machine."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(Value, kw_only=False):
     cpu_seconds: float
     rss_bytes: int
     num_threads: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import statistics
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +12,7 @@ from engines.gpus import readings_of
 from engines.runs.history import RunHistory
 from engines.runs.machine import MachineHistory
 from engines.runs.statistics import Verdict, judge_answers, judge_seeds, mean, standard_deviation
+from engines.values import Value
 
 
 def time_badge(mode: str, devices: Mapping[str, str]) -> str:
@@ -112,8 +112,7 @@ def gpus_of(history: RunHistory, machine: MachineHistory) -> list[GpuReading]:
     return readings_of(history.started.device, known, machine.usage.gpus)
 
 
-@dataclass(frozen=True, slots=True)
-class Lead:
+class Lead(Value, kw_only=False):
     """Who is ahead in a race. Places are compared by steps, gaps in seconds since each was asked for."""
 
     engine: str
@@ -155,8 +154,7 @@ def reached(history: RunHistory) -> bool:
     return ended and meets(best, 100 * (history.target or 0.0))
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Value, kw_only=False):
     """How one engine's run of one seed ended."""
 
     seed: int
@@ -196,6 +194,8 @@ class Series:
 
     def lines(self) -> list[str]:
         """For people: each engine's mean and standard deviation, and the verdict over the seeds that both finished."""
+        import statistics  # not before the first paint
+
         out = []
         for engine, results in self.results.items():
             if len(results) > 1:

@@ -6,7 +6,7 @@ The screens, the headless lines, the summaries and the replays all read this and
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 
 from engines.config import TrainConfig, meets
@@ -38,6 +38,7 @@ from engines.events import (
 )
 from engines.runs.series import BoundedSeries
 from engines.runs.statistics import wilson
+from engines.values import Value
 
 LOG_LINES = 2_000
 USAGE_SAMPLES = 240
@@ -65,8 +66,7 @@ _ENDS = {"stopped": STOPPED, "diverged": DIVERGED}
 """The phase that a run's outcome leaves; any other outcome is a finish."""
 
 
-@dataclass(frozen=True, slots=True)
-class Milestone:
+class Milestone(Value, kw_only=False):
     """When a test accuracy was first reached: at an evaluation, interpolated by no one."""
 
     accuracy: float

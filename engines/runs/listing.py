@@ -5,10 +5,10 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from engines.config import ENGINES
+from engines.values import Value
 
 STATES = ("completed", "stopped", "failed", "interrupted", "running")
 
@@ -17,8 +17,7 @@ class FilterError(ValueError):
     """Words that choose no runs: one sentence, with what would."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Value, kw_only=False):
     """What a list says of a run, taken from its small files alone."""
 
     id: str

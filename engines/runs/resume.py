@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from engines.events import (
 )
 from engines.protocol import ProtocolError, from_plain
 from engines.runs.directory import read_events
+from engines.values import Value
 
 if TYPE_CHECKING:
     from engines.worker.checkpoint import Position
@@ -44,8 +44,7 @@ class ResumeError(Exception):
     """A run that can't go on; the message says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Value, kw_only=False):
     """One engine's run until its checkpoint."""
 
     config: TrainConfig

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+
+from engines.values import Value
 
 ALPHA = 0.05
 """Below this p-value a difference counts as one."""
@@ -68,8 +69,7 @@ def standard_deviation(values: Sequence[float]) -> float:
     return math.sqrt(math.fsum((one - middle) ** 2 for one in values) / (len(values) - 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Value, kw_only=False):
     """What a comparison says."""
 
     text: str

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from tui.charts.ticks import log_ticks, nice_ticks, short_number
 
@@ -33,8 +32,7 @@ _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The braille bit of each dot in a cell, by row and column (Unicode chapter 21.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """One curve, or the points of one."""
 
     role: str
@@ -49,8 +47,7 @@ class Series:
     """Drawn behind every curve that is not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Axes:
+class Axes(NamedTuple):
     """What the chart shows of the plane; None fits the data."""
 
     x_range: tuple[float, float] | None = None
@@ -340,7 +337,7 @@ def _logged(one: Series) -> Series:
     y = np.asarray(one.ys, np.float64)
     with np.errstate(all="ignore"):
         logs = np.where(y > 0, np.log10(np.where(y > 0, y, 1.0)), np.nan)
-    return replace(one, ys=logs.tolist())
+    return one._replace(ys=logs.tolist())
 
 
 def _log(value: float) -> float:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 X_AXES = ("step", "epoch", "time")
 """What x counts: steps, epochs, or seconds since the run was asked for."""
@@ -22,8 +21,7 @@ _FORGOTTEN = 1e-3
 """Samples that weigh less than this in the moving average are left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """What all charts show."""
 
     x_axis: str = X_AXES[0]
@@ -50,10 +48,10 @@ class View:
         left, right = self.window(whole)
         stretch = max((right - left) / factor, length * CLOSEST)
         if length <= 0 or stretch >= length:
-            return replace(self, stretch=None, right=None)
+            return self._replace(stretch=None, right=None)
         fixed = at if at is not None else self.cursor
         if fixed is None or fixed >= right:
-            return replace(self, stretch=stretch, right=self.right)
+            return self._replace(stretch=stretch, right=self.right)
         share = (right - min(max(fixed, left), right)) / (right - left)
         return self._ending(fixed + share * stretch, stretch, whole)
 
@@ -66,13 +64,13 @@ class View:
 
     def _ending(self, right: float, stretch: float, whole: tuple[float, float]) -> View:
         right = max(right, whole[0] + stretch)
-        return replace(self, stretch=stretch, right=None if right >= whole[1] - 0.01 * stretch else right)
+        return self._replace(stretch=stretch, right=None if right >= whole[1] - 0.01 * stretch else right)
 
     def pointed(self, columns: float, of: int, whole: tuple[float, float]) -> View:
         """The cursor moved by so many of the plot's columns; it appears at the newest sample."""
         left, right = self.window(whole)
         at = right if self.cursor is None else self.cursor + columns * (right - left) / max(of - 1, 1)
-        moved = replace(self, cursor=min(max(at, whole[0]), whole[1]))
+        moved = self._replace(cursor=min(max(at, whole[0]), whole[1]))
         if self.stretch is not None and moved.cursor is not None and not left <= moved.cursor <= right:
             moved = moved.panned(math.copysign(0.25, columns), whole)
         return moved
@@ -80,16 +78,16 @@ class View:
     def with_next_axis(self) -> View:
         """The next meaning of x; zoom and cursor speak of the old one, so they end."""
         following = X_AXES[(X_AXES.index(self.x_axis) + 1) % len(X_AXES)]
-        return replace(self, x_axis=following, stretch=None, right=None, cursor=None)
+        return self._replace(x_axis=following, stretch=None, right=None, cursor=None)
 
     def with_next_smoothing(self) -> View:
         """Smoother, then raw again."""
         at = SMOOTHING.index(self.smoothing) if self.smoothing in SMOOTHING else 0
-        return replace(self, smoothing=SMOOTHING[(at + 1) % len(SMOOTHING)])
+        return self._replace(smoothing=SMOOTHING[(at + 1) % len(SMOOTHING)])
 
     def reset(self) -> View:
         """Everything in sight, no cursor."""
-        return replace(self, stretch=None, right=None, cursor=None)
+        return self._replace(stretch=None, right=None, cursor=None)
 
 
 def smoothed(ys: Sequence[float], weight: float) -> Any:

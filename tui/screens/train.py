@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -50,7 +49,8 @@ class TrainScreen(Screen[None]):
         self._colors: dict[str, str] = {}
         self._header, self._machine_line = Line(id="header"), Line(id="machine")
         self._panels = {engine: EnginePanel(engine, ascii_only=ascii_only) for engine in self.session.histories}
-        self._lanes = [Line(id=f"race-{i}", classes="race") for i in range(len(self.session.histories))]
+        self._lanes = Line(id="race")
+        self._lanes.styles.height = len(self.session.histories)
         self._overlay: Overlay | None = None
         self._logs: Logs | None = None
         """Both are made when they are first asked for: the first paint does not wait for them."""
@@ -63,7 +63,7 @@ class TrainScreen(Screen[None]):
             self.add_class(max(one for one in breakpoints if one[0] <= cells)[1], update=False)
         yield self._header
         yield Horizontal(*self._panels.values(), id="panels")
-        yield from self._lanes
+        yield self._lanes
         yield self._machine_line
         yield Keys()
 
@@ -97,8 +97,7 @@ class TrainScreen(Screen[None]):
                 panel.show_state(history, now, session.machine, energy, self.view, palette)
             self._show_charts(with_curves and bool(changed & set(session.histories)), palette)
             lanes = strips.race(session.histories, now, session.series, width, palette, self.ascii_only)
-            for line, lane in zip(self._lanes, lanes, strict=True):
-                line.say(lane)
+            self._lanes.say(*lanes)
             self._machine_line.say(
                 Text(f" {session.problem}", style="bold") if session.problem else self._machine(width)
             )
@@ -217,7 +216,7 @@ class TrainScreen(Screen[None]):
 
     def action_log_scale(self) -> None:
         """Logarithmic or linear loss."""
-        self.look(replace(self.view, log_y=not self.view.log_y))
+        self.look(self.view._replace(log_y=not self.view.log_y))
 
     def action_smooth(self) -> None:
         """Smoother, then raw again."""
@@ -236,7 +235,7 @@ class TrainScreen(Screen[None]):
         """Move the cursor by so many columns."""
         chart = next((chart for chart in self.query(LineChart) if chart.size.width), None)
         self._by_mouse = False
-        columns_shown = plot_width(*chart.size) if chart else 40
+        columns_shown = plot_width(*chart.plot_size) if chart else 40
         self.look(self.view.pointed(columns, columns_shown, self.whole))
 
     def action_reset_view(self) -> None:
@@ -250,7 +249,7 @@ class TrainScreen(Screen[None]):
         """The mouse moves the cursor of all charts, and takes away only the one that it brought."""
         if event.x is not None or self._by_mouse:
             self._by_mouse = event.x is not None
-            self.look(replace(self.view, cursor=event.x))
+            self.look(self.view._replace(cursor=event.x))
 
     def on_line_chart_wheeled(self, event: LineChart.Wheeled) -> None:
         """The wheel zooms around the pointer; with shift it moves along."""

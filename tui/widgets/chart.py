@@ -6,20 +6,23 @@ from collections.abc import Sequence
 
 from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
 from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui import themes
 from tui.charts.cells import equal_start
 from tui.charts.line_chart import Axes, Row, Series, draw, x_of
+from tui.widgets.line import changed_region, strip_of
 
 
 class LineChart(Widget):
-    """Draws what `show` was last given; says where the mouse points, and how its wheel turns.
+    """Draws what `show` was last given, below its heading; says where the mouse points, and how its wheel turns.
 
-    The roles of the runs that `draw` makes are looked up as component classes `chart--ROLE`.
+    The roles of the runs that `draw` makes are those of `tui.themes`.
     """
 
     class Pointed(Message):
@@ -38,33 +41,7 @@ class LineChart(Widget):
             self.notches = notches
             self.sideways = sideways
 
-    COMPONENT_CLASSES = {
-        "chart--axis",
-        "chart--label",
-        "chart--nan",
-        "chart--cursor",
-        "chart--pytorch",
-        "chart--pytorch-raw",
-        "chart--pytorch-test",
-        "chart--keras",
-        "chart--keras-raw",
-        "chart--keras-test",
-    }
-    DEFAULT_CSS = """
-    LineChart {
-        height: 1fr;
-        & > .chart--axis { color: $foreground 30%; }
-        & > .chart--label { color: $foreground 60%; }
-        & > .chart--nan { color: $error; text-style: bold; }
-        & > .chart--cursor { color: $foreground 70%; }
-        & > .chart--pytorch { color: $pytorch; }
-        & > .chart--pytorch-raw { color: $pytorch-raw; }
-        & > .chart--pytorch-test { color: $foreground; text-style: bold; }
-        & > .chart--keras { color: $keras; }
-        & > .chart--keras-raw { color: $keras-raw; }
-        & > .chart--keras-test { color: $foreground; text-style: bold; }
-    }
-    """
+    DEFAULT_CSS = "LineChart { height: 1fr; min-height: 1; }"
 
     def __init__(
         self,
@@ -75,11 +52,29 @@ class LineChart(Widget):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.placeholder = ""
+        self.headings: tuple[Text, ...] = ()
         self.ascii_only = ascii_only
         self._series: tuple[Series, ...] = ()
         self._axes = Axes()
         self._rows: list[Row] = []
-        self._styles: dict[str, Style] = {}
+        self._looks: dict[str, Style] = {}
+
+    @property
+    def plot_size(self) -> tuple[int, int]:
+        """(width, height) in cells of what is below the headings."""
+        return self.size.width, max(self.size.height - len(self.headings), 0)
+
+    def head(self, *texts: Text) -> None:
+        """Say this above the chart, a line each; where there is room for nothing else, it is all that is seen."""
+        before, self.headings = self.headings, texts
+        if len(before) != len(texts):
+            self.refresh()
+            self._redraw()
+            return
+        both = enumerate(zip(before, texts, strict=True))
+        changed = [region for y, (old, new) in both if (region := changed_region(old, new, self.size.width, y))]
+        if changed:
+            self.refresh(*changed)
 
     def show(self, series: Sequence[Series], axes: Axes) -> None:
         """Draw these curves; costs nothing on the terminal where nothing changed."""
@@ -93,7 +88,7 @@ class LineChart(Widget):
             self._redraw()
 
     def _redraw(self) -> None:
-        width, height = self.size
+        (width, height), top = self.plot_size, len(self.headings)
         before, self._rows = self._rows, draw(self._series, self._axes, width, height, ascii_only=self.ascii_only)
         if not any(len(one.xs) for one in self._series):
             self._rows = _with_placeholder(self._rows, self.placeholder, width)
@@ -102,11 +97,11 @@ class LineChart(Widget):
             return
         changed = [(y, *_changed_cells(before[y], row)) for y, row in enumerate(self._rows) if row != before[y]]
         if changed:
-            self.refresh(*(Region(start, y, end - start, 1) for y, start, end in changed))
+            self.refresh(*(Region(start, y + top, end - start, 1) for y, start, end in changed))
 
     def _x(self, column: int) -> float | None:
         known = self._axes.x_range
-        return x_of(column, self.size, known) if known and self._series else None
+        return x_of(column, self.plot_size, known) if known and self._series else None
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """The cursor of all charts follows the mouse."""
@@ -137,21 +132,20 @@ class LineChart(Widget):
     def notify_style_update(self) -> None:
         """A new theme has new colours."""
         super().notify_style_update()
-        self._styles.clear()
+        self._looks.clear()
 
     def render_line(self, y: int) -> Strip:
         """One row of cells."""
-        width = self.size.width
-        if y >= len(self._rows):
-            return Strip.blank(width, self.rich_style)
-        return Strip([Segment(text, self._style(role)) for text, role in self._rows[y]], width)
-
-    def _style(self, role: str) -> Style:
-        if role not in self._styles:
-            name = f"chart--{role}"
-            known = name in self.COMPONENT_CLASSES
-            self._styles[role] = self.get_component_rich_style(name) if known else self.rich_style
-        return self._styles[role]
+        if not self._looks:
+            self._looks = {
+                role: self.rich_style + look for role, look in themes.looks(self.app.theme_variables).items()
+            }
+        width, plain, row = self.size.width, self.rich_style, y - len(self.headings)
+        if row < 0:
+            return strip_of(self.headings[y], width, self.app.console, self._looks["heading"])
+        if row >= len(self._rows):
+            return Strip.blank(width, plain)
+        return Strip([Segment(text, self._looks.get(role, plain)) for text, role in self._rows[row]], width)
 
 
 def _changed_cells(before: Row, after: Row) -> tuple[int, int]:

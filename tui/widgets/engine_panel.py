@@ -48,6 +48,21 @@ NOTICE_CHARACTERS = 140
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
+class Notice(Static):
+    """What happened, and what to do about it."""
+
+    DEFAULT_CSS = """
+    Notice {
+        height: auto;
+        max-height: 9;
+        margin: 1 0;
+        padding: 0 1;
+        border-left: thick $error;
+        color: $foreground;
+    }
+    """
+
+
 class EnginePanel(Vertical):
     """The live pane of one engine."""
 
@@ -59,20 +74,16 @@ class EnginePanel(Vertical):
         """What the engine waits for in a time trial; empty when it waits for nothing."""
         self._framework = TITLES.get(engine, engine)
         self.border_title = self._framework
-        self._state_line, self._progress_line = Line(id="state"), Line(id="progress")
-        self._speed_line = Line(id="speed", classes="detail")
-        self._notice = Static("", id="notice", markup=False)
+        self._status = Line(id="status")
+        self._notice: Notice | None = None
+        """Made when there is something to say."""
         self._noticed = ""
-        self._headings = {name: Line(id=f"{name}-heading", classes=f"heading {name}") for name in CURVES}
         self._charts = {name: LineChart(id=name, classes=name, ascii_only=ascii_only) for name in CURVES}
-        self._cpu_line, self._gpu_line = Line(id="cpu", classes="usage"), Line(id="gpu", classes="usage")
+        self._usage = Line(id="usage")
 
     def compose(self) -> ComposeResult:
         """The lines and charts, top to bottom."""
-        yield from (self._state_line, self._progress_line, self._speed_line, self._notice)
-        for name in CURVES:
-            yield from (self._headings[name], self._charts[name])
-        yield from (self._cpu_line, self._gpu_line)
+        yield from (self._status, *self._charts.values(), self._usage)
 
     def show_state(
         self,
@@ -87,21 +98,23 @@ class EnginePanel(Vertical):
         title = _title(history, self._framework, self._room - 2)
         if title != self.border_title:
             self.border_title = Text(title)
-        self._state_line.say(self._state(history, now, colors))
-        self._progress_line.say(self._progress(history, colors))
-        self._speed_line.say(_speed(history, now, self._room))
+        speed = _speed(history, now, self._room)
+        speed.stylize(colors["$detail"])
+        self._status.say(self._state(history, now, colors), self._progress(history, colors), speed)
         self._show_notice(history)
         self._charts["loss"].hold(placeholder([history]))
         for name, chart in self._charts.items():
-            has_chart = bool(chart.region.height)
-            self._headings[name].say(_heading(name, history, view, self._room, has_chart, self.ascii_only))
-        self._cpu_line.say(usage.cpu(history, self._room, self.ascii_only))
-        self._gpu_line.say(usage.gpu(history, machine, energy, self._room, self.ascii_only))
+            has_chart = bool(chart.plot_size[1])
+            chart.head(_heading(name, history, view, self._room, has_chart, self.ascii_only))
+        self._usage.say(
+            usage.cpu(history, self._room, self.ascii_only),
+            usage.gpu(history, machine, energy, self._room, self.ascii_only),
+        )
 
     def show_curves(self, name: str, series: Sequence[Series], axes: Axes) -> None:
         """The curves of "loss" or "accuracy", on axes that all panes share."""
         chart = self._charts[name]
-        if chart.display and chart.size.height:
+        if chart.display and chart.plot_size[1]:
             chart.show(series, axes)
 
     @property
@@ -165,8 +178,13 @@ class EnginePanel(Vertical):
             event = history.diverged
             text = f"Diverged: the loss was {formatting.loss(event.loss)} at step {event.global_step:,}."
             text += "\nA smaller learning rate often helps (e). r tries again." if history.phase == DIVERGED else ""
-        if text != self._noticed:
-            self._noticed = text
+        if text == self._noticed:
+            return
+        self._noticed = text
+        if self._notice is None:
+            self._notice = Notice(text, id="notice", markup=False)
+            self.mount(self._notice, after=self._status)
+        else:
             self._notice.display = bool(text)
             self._notice.update(text)
 

@@ -1,7 +1,11 @@
-"""One line of text that knows what of it has changed."""
+"""Lines of text that know what of them has changed."""
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
+from rich.console import Console
+from rich.style import Style
 from rich.text import Text
 from textual.geometry import Region
 from textual.strip import Strip
@@ -11,39 +15,53 @@ from tui.charts.cells import equal_start
 
 
 class Line(Widget):
-    """One line of text that repaints only what it says anew: every cell costs bytes over SSH."""
+    """A line of text, or some below one another, that repaint only what they say anew: every cell costs bytes over SSH."""
 
     DEFAULT_CSS = "Line { height: 1; width: 1fr; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's name
         super().__init__(id=id, classes=classes)
-        self._said = Text()
+        self._said: tuple[Text, ...] = ()
 
-    def say(self, text: Text) -> None:
-        """Show the text, cut off with an ellipsis where it is too long."""
-        before, self._said = self._said, text
-        if text.plain == before.plain and text.spans == before.spans and text.style == before.style:
-            return
-        if text.style != before.style or max(text.cell_len, before.cell_len) > self.size.width:
-            self.refresh()  # another look all over, or an ellipsis that stands elsewhere
-        else:
-            start, end = changed_cells(before, text)
-            self.refresh(Region(start, 0, max(end - start, 1), 1))
+    def say(self, *texts: Text) -> None:
+        """Show the texts, a line each, cut off with an ellipsis where it is too long."""
+        before, self._said = self._said, texts
+        both = enumerate(zip_longest(before, texts, fillvalue=_NOTHING))
+        changed = [region for y, (old, new) in both if (region := changed_region(old, new, self.size.width, y))]
+        if changed:
+            self.refresh(*changed)
 
     def render(self) -> Text:
-        """The text."""
-        return self._said
+        """The texts."""
+        return Text("\n").join(self._said)
 
     def render_line(self, y: int) -> Strip:
         """The row of cells; a Static takes three times as long to make one."""
-        width, text = self.size.width, self._said
-        if text.cell_len > width:
-            text = text.copy()
-            text.truncate(width, overflow="ellipsis")
-        if text.style and not text.spans:  # Rich leaves out the style of a text that is nothing but style
-            text = Text.assemble((text.plain, text.style))
-        segments = () if y else text.render(self.app.console)
-        return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
+        text = self._said[y] if y < len(self._said) else _NOTHING
+        return strip_of(text, self.size.width, self.app.console, self.rich_style)
+
+
+_NOTHING = Text()
+
+
+def strip_of(text: Text, width: int, console: Console, style: Style) -> Strip:
+    """The cells of a text in a row of this width."""
+    if text.cell_len > width:
+        text = text.copy()
+        text.truncate(width, overflow="ellipsis")
+    if text.style and not text.spans:  # Rich leaves out the style of a text that is nothing but style
+        text = Text.assemble((text.plain, text.style))
+    return Strip(text.render(console)).adjust_cell_length(width).apply_style(style)
+
+
+def changed_region(before: Text, after: Text, width: int, y: int) -> Region | None:
+    """What is to be painted anew of row y, which is so wide; None for nothing."""
+    if after.plain == before.plain and after.spans == before.spans and after.style == before.style:
+        return None
+    if after.style != before.style or max(after.cell_len, before.cell_len) > width:
+        return Region(0, y, max(width, 1), 1)  # another look all over, or an ellipsis that stands elsewhere
+    start, end = changed_cells(before, after)
+    return Region(start, y, max(end - start, 1), 1)
 
 
 def changed_cells(before: Text, after: Text) -> tuple[int, int]:

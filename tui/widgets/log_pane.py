@@ -15,8 +15,20 @@ WITH_CLOCK = 44
 class LogPane(RichLog, can_focus=False):
     """Follows its tail; stops following while scrolled up. Shows only the lines that hold what is searched for."""
 
+    DEFAULT_CSS = """
+    LogPane {
+        width: 1fr;
+        border: round $foreground 30%;
+        padding: 0 1;
+        background: $background;
+        scrollbar-size-vertical: 1;
+        &.-pytorch { border-title-color: $pytorch; }
+        &.-keras { border-title-color: $keras; }
+    }
+    """
+
     def __init__(self, engine: str) -> None:
-        super().__init__(id=f"log-{engine}", classes=f"log -{engine}", max_lines=2_000, wrap=True, min_width=1)
+        super().__init__(id=f"log-{engine}", classes=f"-{engine}", max_lines=2_000, wrap=True, min_width=1)
         self.engine = engine
         self.border_title = f"{TITLES.get(engine, engine)} log"
         self._written = 0

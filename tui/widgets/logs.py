@@ -16,6 +16,14 @@ from tui.widgets.log_pane import LogPane
 class Logs(Vertical):
     """A pane for each engine; says what the user looks for."""
 
+    DEFAULT_CSS = """
+    Logs {
+        height: 35%;
+        & > Horizontal { height: 1fr; }
+        #find { height: 1; background: $panel; }
+    }
+    """
+
     class Sought(Message):
         """Show only the lines that hold this text; all for an empty one."""
 

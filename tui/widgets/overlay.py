@@ -14,21 +14,31 @@ from tui.charts.line_chart import Axes, Series
 from tui.charts.view import View
 from tui.widgets.chart import LineChart
 from tui.widgets.curves import CURVES, DASHED, MARKERS, place, placeholder, reading
-from tui.widgets.line import Line
 
 
 class Overlay(Horizontal):
     """A chart of the loss and one of the accuracy, with a legend that tells the engines apart without colour too."""
 
+    DEFAULT_CSS = """
+    Overlay {
+        display: none;
+        height: 1fr;
+        & > Vertical {
+            width: 1fr;
+            height: 100%;
+            border: round $foreground 30%;
+            border-title-style: bold;
+            border-title-color: $foreground;
+            padding: 0 1;
+        }
+    }
+    """
+
     def __init__(self, *, ascii_only: bool = False) -> None:
         super().__init__(id="overlay")
         self.ascii_only = ascii_only
-        self._legends = {name: Line(id=f"overlay-{name}-legend") for name in CURVES}
         self._charts = {name: LineChart(id=f"overlay-{name}-chart", ascii_only=ascii_only) for name in CURVES}
-        self._boxes = {
-            name: Vertical(self._legends[name], self._charts[name], id=f"overlay-{name}", classes="overlay")
-            for name in CURVES
-        }
+        self._boxes = {name: Vertical(chart, id=f"overlay-{name}") for name, chart in self._charts.items()}
 
     def compose(self) -> ComposeResult:
         """Two boxes."""
@@ -42,13 +52,13 @@ class Overlay(Horizontal):
             title = f"{name} · {place(view)}" if place(view) else name
             if box.border_title != title:
                 box.border_title = title
-            self._legends[name].say(_legend(name, histories, view, colors, self.ascii_only, box.content_size.width))
+            self._charts[name].head(_legend(name, histories, view, colors, self.ascii_only, box.content_size.width))
             self._charts[name].hold(placeholder(histories))
 
     def show_curves(self, name: str, series: Sequence[Series], axes: Axes) -> None:
         """The curves of all engines."""
         chart = self._charts[name]
-        if chart.size.height:
+        if chart.plot_size[1]:
             chart.show(series, axes)
 
 

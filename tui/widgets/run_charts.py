@@ -12,22 +12,11 @@ from engines.api import TITLES, RunHistory
 from tui import formatting
 from tui.charts.line_chart import Axes, Series
 from tui.charts.view import View, smoothed
+from tui.themes import RUN_COLORS
 from tui.widgets.chart import LineChart
 from tui.widgets.curves import CURVES, DASHED, along
-from tui.widgets.line import Line
 
-COLORS = ("$primary", "$warning", "$success", "$error", "$accent", "$secondary")
-"""Of the runs in their order; the engines of a run are told apart by dashes."""
-MOST = len(COLORS)
-
-
-class RunChart(LineChart):
-    """A chart whose curves have the colours of runs."""
-
-    COMPONENT_CLASSES = LineChart.COMPONENT_CLASSES | {f"chart--run-{i}" for i in range(1, MOST + 1)}
-    DEFAULT_CSS = (
-        "RunChart {" + "".join(f"& > .chart--run-{i} {{ color: {c}; }}" for i, c in enumerate(COLORS, 1)) + "}"
-    )
+MOST = len(RUN_COLORS)
 
 
 class RunCharts(Horizontal):
@@ -36,23 +25,21 @@ class RunCharts(Horizontal):
     DEFAULT_CSS = """
     RunCharts { height: 1fr; }
     RunCharts Vertical { border: round $foreground 30%; border-title-color: $foreground; padding: 0 1; }
-    RunCharts Line { height: auto; max-height: 3; }
     """
 
     def __init__(self, *, ascii_only: bool = False) -> None:
         super().__init__()
-        self._charts = {name: RunChart(ascii_only=ascii_only) for name in CURVES}
-        self._legends = {name: Line() for name in CURVES}
+        self._charts = {name: LineChart(ascii_only=ascii_only) for name in CURVES}
 
     @staticmethod
     def color(number: int, colors: Mapping[str, str]) -> str:
         """Of the run with that number, counted from 1."""
-        return colors[COLORS[(number - 1) % MOST]]
+        return colors[f"${RUN_COLORS[(number - 1) % MOST]}"]
 
     def compose(self) -> ComposeResult:
         """Two boxes."""
-        for name in CURVES:
-            box = Vertical(self._legends[name], self._charts[name])
+        for name, chart in self._charts.items():
+            box = Vertical(chart)
             box.border_title = name
             yield box
 
@@ -61,18 +48,30 @@ class RunCharts(Horizontal):
     ) -> None:
         """(name, histories) of each run, at most MOST."""
         for name in CURVES:
-            series, legend = [], Text(no_wrap=True, overflow="ellipsis")
+            series, entries = [], []
             for number, (title, histories) in enumerate(runs[:MOST], 1):
-                legend.append(f"{number} {formatting.plain(title)}  ", style=self.color(number, colors))
+                entries.append(Text(f"{number} {formatting.plain(title)}", style=self.color(number, colors)))
                 for history in histories.values():
                     series += _curve(history, name, f"run-{number}", view)
             if len(runs) == 1:
                 known = [TITLES.get(engine, engine) for engine in runs[0][1]]
-                legend.append(", ".join(f"{one} dashed" if one == "Keras" else one for one in known), style="dim")
-            self._legends[name].say(legend)
+                said = ", ".join(f"{one} dashed" if one == "Keras" else one for one in known)
+                entries.append(Text(said, style="dim"))
             chart = self._charts[name]
+            chart.head(*_rows(entries, chart.size.width))
             chart.hold("no curve was kept" if runs else "no run is chosen")
             chart.show(series, Axes(percent=name == "accuracy", x_name="step"))
+
+
+def _rows(entries: Sequence[Text], width: int) -> list[Text]:
+    """The entries of a legend, as many to a line as there is room for, and never between them two that don't fit."""
+    lines: list[Text] = []
+    for entry in entries:
+        if lines and lines[-1].cell_len + 2 + entry.cell_len <= width:
+            lines[-1] = Text("  ").join([lines[-1], entry])
+        else:
+            lines.append(entry)
+    return lines
 
 
 def _curve(history: RunHistory, name: str, role: str, view: View) -> list[Series]:
