@@ -39,6 +39,7 @@ from engines.api import (
     WorkerUsage,
     for_backend,
 )
+from tui.heats import Heat, heats_left, heats_of, without
 
 if TYPE_CHECKING:
     from engines.api import Past, RunDirectory, Sample, Sampler, Supervisor
@@ -61,38 +62,6 @@ class _Wish(Value, kw_only=False):
     cores: tuple[int, ...]
     spec: EngineSpec
     past: Past | None = None
-
-
-class _Heat(Value, kw_only=False):
-    """The runs that begin together: of both engines in a race, of one in a time trial."""
-
-    configs: Mapping[str, TrainConfig]
-    place: _Place
-    pasts: Mapping[str, Past]
-
-
-class _Place:
-    """Where the runs of one seed are kept: one folder for all engines, made when the first of them begins."""
-
-    def __init__(self, configs: Mapping[str, TrainConfig], resumed: str = "") -> None:
-        self.configs = configs
-        self.resumed = resumed
-        self.run_id = ""
-        self.directory: RunDirectory | None = None
-
-    def open(self, runs_dir: Path | None, series: str) -> None:
-        """Make the folder, unless nothing is kept or it is there already."""
-        if self.run_id:
-            return
-        self.run_id = api.new_run_id(next(iter(self.configs.values())).seed)
-        if runs_dir is not None:
-            folder = runs_dir / self.run_id
-            self.directory = api.RunDirectory(folder, self.configs, series=series, resumed=self.resumed)
-
-    @property
-    def folder(self) -> str:
-        """Where checkpoints go; empty when nothing can be kept."""
-        return str(self.directory.folder) if self.directory and not self.directory.problem else ""
 
 
 @dataclass(slots=True)
@@ -136,7 +105,7 @@ class Session:
         self._runs_dir = runs_dir
         self._tell = on_event
         self._inbox: deque[Event] = deque()
-        self._waiting: deque[_Heat] = deque()
+        self._waiting: deque[Heat] = deque()
         self._series_id = ""
         self._quiet_since: float | None = None
         self._closing = False
@@ -170,53 +139,29 @@ class Session:
 
     def start(self, configs: Mapping[str, TrainConfig]) -> None:
         """Run each engine by its config: all at once or one after the other, as its mode says, for each of its seeds."""
-        first = next(iter(configs.values()))
         self.series, self._series_id = Series(), ""
         self._waiting.clear()
-        heats = []
-        for i in range(first.seeds):
-            seeded = {engine: replace(config, seed=(config.seed + i) % 2**32) for engine, config in configs.items()}
-            place = _Place(seeded)
-            if first.mode == "race":
-                heats.append(_Heat(seeded, place, {}))
-            else:  # who goes first changes with each seed, so that neither always has the warmer machine
-                turns = list(seeded.items())[:: 1 if i % 2 == 0 else -1]
-                heats += [_Heat({engine: config}, place, {}) for engine, config in turns]
-        self._begin(heats)
+        self._begin(heats_of(configs))
 
     def resume(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> None:
         """Go on from the checkpoints of a run, in a new folder that begins with its past. Raises ResumeError and ConfigError."""
         found = api.pasts(folder, changes, frozenset(engines) & set(self.histories) or frozenset(self.histories))
-        configs = {engine: past.config for engine, past in found.items()}
-        place = _Place(configs, resumed=folder.name)
-        left = {engine: past for engine, past in found.items() if past.checkpoint}
+        heats = heats_left(found, folder.name)
+        place = heats[0].place
         self.series, self._series_id = Series(), ""
-        turns = [left] if next(iter(configs.values())).mode == "race" else [{engine: left[engine]} for engine in left]
-        heats = [_Heat({engine: past.config for engine, past in turn.items()}, place, turn) for turn in turns]
         place.open(self._runs_dir, "")
-        for engine in found:
+        for engine, past in found.items():
             self._workers[engine].directory = place.directory
-            if engine not in left:
-                self._tell_again(engine, found[engine], place.run_id)
+            if not past.checkpoint:
+                self._tell_again(engine, past, place.run_id)
         self._begin(heats)
 
-    def _begin(self, heats: Sequence[_Heat]) -> None:
+    def _begin(self, heats: Sequence[Heat]) -> None:
         """Now; a turn of a time trial only where there is no worker yet, or `drain` begins it when all have come to rest."""
         self._sampler.start()
         self._waiting.extendleft(reversed(heats))
-        race = next(iter(heats[0].configs.values())).mode == "race"
-        if race or not any(worker.running for worker in self._workers.values()):
+        if heats[0].config.mode == "race" or not any(worker.running for worker in self._workers.values()):
             self._next_heat()
-
-    def _drop_turns_of(self, engine: str) -> None:
-        """No further turns of it; a record in which its turn was still to come is whole without that."""
-        waiting, self._waiting = self._waiting, deque()
-        for heat in waiting:
-            if engine in heat.configs and heat.place.directory is not None:
-                heat.place.directory.expect_no_more(engine)
-            others = {name: config for name, config in heat.configs.items() if name != engine}
-            if others:
-                self._waiting.append(replace(heat, configs=others))
 
     def _tell_again(self, engine: str, past: Past, run_id: str) -> None:
         """The whole of a run that had ended by itself, beside the one that goes on."""
@@ -228,7 +173,7 @@ class Session:
     def _next_heat(self) -> None:
         heat = self._waiting.popleft()
         heat.place.open(self._runs_dir, self._series_id)
-        if heat.place.directory is not None and next(iter(heat.configs.values())).seeds > 1:
+        if heat.place.directory is not None and heat.config.seeds > 1:
             self._series_id = self._series_id or heat.place.run_id
         self._quiet_since = None
         for engine, (threads, cores) in self._shares(heat.configs).items():
@@ -255,7 +200,7 @@ class Session:
 
     def stop(self, engine: str) -> None:
         """Finish the step, evaluate, keep the results."""
-        self._drop_turns_of(engine)
+        self._waiting = deque(without(self._waiting, engine))
         self._command(engine, Stop())
 
     def save(self, engine: str) -> None:
@@ -285,7 +230,7 @@ class Session:
 
     def kill(self, engine: str) -> None:
         """End the worker now, whatever it is doing."""
-        self._drop_turns_of(engine)
+        self._waiting = deque(without(self._waiting, engine))
         supervisor = self._workers[engine].supervisor
         if supervisor is not None:
             self._workers[engine].wish = None
