@@ -47,7 +47,7 @@ async def on_runs(runs: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterato
 
 
 def at(screen: RunsScreen) -> str:
-    found = screen._at()
+    found = screen._table.at
     return "" if found is None else found.id[-4:]
 
 

@@ -15,7 +15,6 @@ from textual.timer import Timer
 from textual.widgets import DataTable, Input
 
 from engines.api import (
-    BACKENDS,
     FilterError,
     Listed,
     RunHistory,
@@ -35,6 +34,7 @@ from tui.screens.shown import ShownScreen
 from tui.session import Session
 from tui.widgets.line import Line
 from tui.widgets.run_charts import MOST, RunCharts
+from tui.widgets.run_table import RunTable, when
 
 SHOWN = 500
 """Rows of the table; a filter finds the others."""
@@ -44,8 +44,6 @@ FILTER_SECONDS = 0.15
 """From the last letter to the list that it gives: to lay out hundreds of rows takes a tenth of a second."""
 LOADED = 12
 """Runs whose curves are kept in memory."""
-MARK = ""
-"""The title of the column that says which curves are a run's."""
 SORTS: dict[str, Callable[[Listed], Any]] = {
     "time": lambda run: run.id,
     "accuracy": lambda run: run.best or -1.0,
@@ -97,7 +95,7 @@ class RunsScreen(ShownScreen):
     def body(self) -> ComposeResult:
         """Filter, table, curves, and a line that counts."""
         yield Input(placeholder="preset:best acc>99 state:interrupted, or any word", id="filter")
-        yield DataTable[Text](id="table", cursor_type="row", zebra_stripes=True)
+        yield RunTable()
         with Horizontal(id="curves"):
             yield RunCharts(ascii_only=self.ascii_only)
         yield Line(id="status")
@@ -108,7 +106,7 @@ class RunsScreen(ShownScreen):
         """The table has the keys."""
         self.query_one("#filter").display = False
         self._lay_out()
-        self.query_one(DataTable).focus()
+        self._table.focus()
         self._load()
 
     def on_screen_resume(self) -> None:
@@ -149,7 +147,7 @@ class RunsScreen(ShownScreen):
     def _lay_out(self) -> None:
         curves = self._curves_wanted if self._curves_wanted is not None else self.size.height >= 32
         self.query_one("#curves").display = curves
-        self.query_one(DataTable).display = self.size.height >= 20 or not curves
+        self._table.display = self.size.height >= 20 or not curves
         self._fill()
 
     def show(self, changed: set[str]) -> None:
@@ -162,7 +160,6 @@ class RunsScreen(ShownScreen):
         if self._typing is not None:
             self._typing.stop()
         self._theme = self.app.theme
-        table, at, palette = self.query_one(DataTable), self._at(), self.palette
         try:
             chosen, self._problem = parse_filter(self._words), ""
         except FilterError as error:
@@ -170,30 +167,9 @@ class RunsScreen(ShownScreen):
         else:
             found = sorted(filter(chosen, self.runs), key=SORTS[self.sort], reverse=True)
             self._found, self._shown = len(found), found[:SHOWN]
-        columns = _columns(self.size.width, max((len(_keras(run)) for run in self._shown), default=0))
-        table.clear(columns=True)
-        for title, width in columns:
-            table.add_column(title, width=width or None, key=title)
         baseline = next((run.best for run in self.runs if run.baseline), None)
-        for run in self._shown:
-            cells = _cells(run, self._number(run.id), baseline, palette)
-            table.add_row(*(cells[title] for title, _ in columns), key=run.id)
-        ids = [run.id for run in self._shown]
-        if at is not None and at.id in ids:
-            table.move_cursor(row=ids.index(at.id))
+        self._table.fill(self._shown, self.marked, baseline, self.size.width, self.palette)
         self._say_status()
-        self._show_curves()
-
-    def _number(self, run: str) -> int:
-        return self.marked.index(run) + 1 if run in self.marked else 0
-
-    def _show_marks(self) -> None:
-        """Their column alone: to lay out the table anew takes a tenth of a second."""
-        table, palette = self.query_one(DataTable), self.palette
-        for run in self._shown:
-            mark = _mark(self._number(run.id), palette)
-            if table.get_cell(run.id, MARK) != mark:
-                table.update_cell(run.id, MARK, mark)
         self._show_curves()
 
     def _say_status(self) -> None:
@@ -212,7 +188,7 @@ class RunsScreen(ShownScreen):
         """Of the marked runs; while none is marked, of the one at the cursor."""
         if not self.query_one("#curves").display:
             return
-        at = self._at()
+        at = self._table.at
         wanted = self.marked or ([at.id] if at else [])
         missing = next((run for run in wanted if run not in self._curves), "")
         if missing:
@@ -220,7 +196,7 @@ class RunsScreen(ShownScreen):
                 self._reading = missing
                 self._read_curves(missing)
             return
-        names = {run.id: run.name or f"{_when(run)} {run.preset}" for run in self.runs}
+        names = {run.id: run.name or f"{when(run)} {run.preset}" for run in self.runs}
         shown = [(names.get(run, run), self._curves[run]) for run in wanted]
         self.query_one(RunCharts).show_runs(shown, View(), self.palette)
 
@@ -249,10 +225,9 @@ class RunsScreen(ShownScreen):
             self.workers.cancel_group(self, "curves")
             self._reading = ""
 
-    def _at(self) -> Listed | None:
-        """The run at the cursor."""
-        row = self.query_one(DataTable).cursor_row
-        return self._shown[row] if 0 <= row < len(self._shown) else None
+    @property
+    def _table(self) -> RunTable:
+        return self.query_one(RunTable)
 
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:
@@ -282,7 +257,7 @@ class RunsScreen(ShownScreen):
 
     @on(Input.Submitted, "#filter")
     def _chosen(self) -> None:
-        self.query_one(DataTable).focus()
+        self._table.focus()
         self._fill()
 
     def action_all(self) -> None:
@@ -291,7 +266,7 @@ class RunsScreen(ShownScreen):
         box.value = self._words = ""
         box.display = False
         self.marked = []
-        self.query_one(DataTable).focus()
+        self._table.focus()
         self._fill()
 
     def action_sort(self) -> None:
@@ -305,33 +280,33 @@ class RunsScreen(ShownScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What makes no sense for the run at the cursor is grey."""
         if action in ("open", "play", "mark", "name_run", "baseline", "delete", "export"):
-            if not self._ready or self._at() is None:
+            if not self._ready or self._table.at is None:
                 return None
             return None if action == "play" and self.session.running else True
         if action == "go_on_with":
-            at = self._at() if self._ready else None
+            at = self._table.at if self._ready else None
             free = not self.session.running and not self.session.recorded
             return True if free and at is not None and at.resumable else None
         return super().check_action(action, parameters)
 
     def action_open(self) -> None:
         """Its results."""
-        if at := self._at():
+        if at := self._table.at:
             self._open_results(self._runs_dir / at.id)
 
     def action_play(self) -> None:
         """As if it were live."""
-        if at := self._at():
+        if at := self._table.at:
             self._play(self._runs_dir / at.id)
 
     def action_go_on_with(self) -> None:
         """From its last checkpoint."""
-        if at := self._at():
+        if at := self._table.at:
             self._go_on(self._runs_dir / at.id)
 
     def action_mark(self) -> None:
         """Its curves beneath, up to MOST together."""
-        at = self._at()
+        at = self._table.at
         if at is None:
             return
         if at.id in self.marked:
@@ -340,7 +315,8 @@ class RunsScreen(ShownScreen):
             self.marked.append(at.id)
         else:
             self.notify(f"{MOST} runs are marked already; space takes a mark back.", severity="warning")
-        self._show_marks()
+        self._table.mark(self.marked, self.palette)
+        self._show_curves()
 
     def action_overlay(self) -> None:
         """Curves, or not."""
@@ -349,13 +325,13 @@ class RunsScreen(ShownScreen):
 
     def action_baseline(self) -> None:
         """What the others are measured against; one at most."""
-        if at := self._at():
+        if at := self._table.at:
             others = {run.id: {"baseline": False} for run in self.runs if run.baseline and run.id != at.id}
             self._write({**others, at.id: {"baseline": not at.baseline}})
 
     def action_name_run(self) -> None:
         """A name and a note."""
-        at = self._at()
+        at = self._table.at
         if at is None:
             return
 
@@ -375,7 +351,7 @@ class RunsScreen(ShownScreen):
 
     def action_delete(self) -> None:
         """Into the trash, after a question."""
-        at = self._at()
+        at = self._table.at
         if at is None:
             return
         if at.state == "running":
@@ -399,7 +375,7 @@ class RunsScreen(ShownScreen):
     @work(thread=True, exclusive=True, group="export", exit_on_error=False)
     def action_export(self) -> None:
         """Every form that can be written here, into a folder of the run's own."""
-        at = self._at()
+        at = self._table.at
         if at is None:
             return
         from tui import exports
@@ -409,59 +385,3 @@ class RunsScreen(ShownScreen):
         title, severity = ("Written", "information") if made else ("Nothing is written", "error")
         said = " ".join([*told, *missing])
         self.deliver(self.notify, said, title=title, severity=severity, timeout=10)
-
-
-def _when(run: Listed) -> str:
-    """Month, day, hour and minute."""
-    return run.created[5:16].replace("T", " ")
-
-
-def _keras(run: Listed) -> str:
-    """Its accuracy, and what it computed with where that was not TensorFlow."""
-    said = formatting.percent(run.accuracy.get("keras"))
-    return f"{said} on {BACKENDS[run.backend]}" if run.backend in BACKENDS and run.backend != "tensorflow" else said
-
-
-def _columns(width: int, keras: int) -> list[tuple[str, int]]:
-    """(title, cells) of what has room; the last takes what is left. `keras` is the longest text of that column."""
-    columns = [(MARK, 1), ("when", 11), ("state", 11), ("preset", 9), ("PyTorch", 9), ("Keras", max(keras, 9))]
-    if width >= 92:
-        columns.append(("± base", 7))
-    if width >= 72:
-        columns.append(("time", 7))
-    if width >= 110:
-        columns += [("digits", 6), ("device", 8), ("seed", 4)]
-    left = width - sum(cells + 2 for _, cells in columns) - 4
-    return [*columns, ("name", max(left, 6))]
-
-
-def _mark(number: int, colors: Mapping[str, str]) -> Text:
-    """The number of a marked run, in the colour of its curves; of one that is not marked, 0, nothing."""
-    return Text(str(number), style=f"bold {RunCharts.color(number, colors)}") if number else Text()
-
-
-def _cells(run: Listed, number: int, baseline: float | None, colors: Mapping[str, str]) -> dict[str, Text]:
-    """A row's cells by their titles."""
-    state = {"failed": colors["$error"], "interrupted": colors["$warning"], "running": colors["$success"]}
-    against = "base" if run.baseline else "–"
-    if baseline is not None and run.best is not None and not run.baseline:
-        against = f"{100 * (run.best - baseline):+.2f}"
-    texts = {
-        "when": _when(run),
-        "state": run.state,
-        "preset": run.preset,
-        "PyTorch": formatting.percent(run.accuracy.get("pytorch")),
-        "Keras": _keras(run),
-        "± base": against,
-        "time": formatting.clock(run.seconds),
-        "digits": run.dataset,
-        "device": run.device,
-        "seed": "" if run.seed is None else str(run.seed),
-        "name": " · ".join(one for one in (run.name, run.note) if one),
-    }
-    cells = {title: Text(formatting.plain(text), no_wrap=True, overflow="ellipsis") for title, text in texts.items()}
-    cells[MARK] = _mark(number, colors)
-    cells["state"].stylize(state.get(run.state, ""))
-    for title in ("PyTorch", "Keras", "± base", "time", "seed"):
-        cells[title].justify = "right"
-    return cells
