@@ -499,8 +499,12 @@ async def test_charts_by_mouse(tmp_path: Path, small_mnist: Path) -> None:
             MouseScrollUp(chart, 20, 3, 0, -1, 0, shift=False, meta=False, ctrl=False, screen_x=20, screen_y=3)
         )
         await until(pilot, lambda: app.train_screen.view.stretch is not None)
-        await pilot.hover("#header")
-        await until(pilot, lambda: app.train_screen.view.cursor is None)
+        for elsewhere, offset in (("#panel-keras #loss", (20, 0)), ("#header", (0, 0))):  # a heading is not its chart
+            app.train_screen.look(app.train_screen.view._replace(cursor=10.0))
+            await pilot.hover(elsewhere, offset=offset)
+            await until(pilot, lambda: app.train_screen.view.cursor is None)
+            await pilot.hover(chart, offset=(20, 3))
+            await until(pilot, lambda: app.train_screen.view.cursor is not None)
 
 
 @pytest.mark.parametrize("size", [*SIZES, (50, 12)])

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
+from textual.geometry import Region, Size
 
 from tests.conftest import line_of
 from tui.charts.line_chart import Axes, Series, draw, value_range
 from tui.charts.ticks import nice_ticks, short_number
-from tui.widgets.line import changed_cells
+from tui.widgets.line import changed_cells, changed_regions
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 
@@ -104,6 +105,16 @@ def test_what_is_repainted_holds_all_that_changed(old: str, new: str, at: int, s
         if not start <= i < end:
             assert old[i : i + 1] == new[i : i + 1]
             assert not (styled and at <= i < len(new))
+
+
+def test_rows_that_have_no_room_are_not_repainted() -> None:
+    before = (Text("step 1"), Text("50 %"), Text("700 img/s"))
+    after = (Text("step 2"), Text("50 %"), Text("800 img/s"))
+    assert changed_regions(before, after, Size(20, 3)) == [Region(5, 0, 1, 1), Region(0, 2, 1, 1)]
+    assert changed_regions(before, after, Size(20, 2)) == [Region(5, 0, 1, 1)]
+    assert changed_regions((), after, Size(20, 1)) == [Region(0, 0, 6, 1)]
+    styled = (Text("step 1", style="red"), *before[1:])
+    assert changed_regions(before, styled, Size(20, 3)) == [Region(0, 0, 20, 1)]
 
 
 def test_points_of_both_in_one_cell_hide_neither() -> None:

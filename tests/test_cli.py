@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -224,7 +226,7 @@ def test_bench_measures(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[MnistApp]:
+def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[MnistApp]]:
     """Every app that a command on a terminal would have opened."""
     apps: list[MnistApp] = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
@@ -235,7 +237,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[MnistApp]:
         return 0
 
     monkeypatch.setattr(MnistApp, "run_guarded", open_it)
-    return apps
+    yield apps
+    gc.enable()  # no app was painted, which does it else
 
 
 def test_the_remembered_theme_is_everywhere(opened: list[MnistApp], tmp_path: Path) -> None:

@@ -172,6 +172,7 @@ class MnistApp(Looks):
 
     def run_guarded(self) -> int:
         """Run, and leave in time even when the terminal is gone, which can hold Textual's writer for ever."""
+        opening.hurry()
         self._leaving.own_process()
         mouse.expect_unknown_pixels()
         lists.expect_no_room()

@@ -6,12 +6,12 @@ import gc
 
 
 def hurry() -> None:
-    """Before Textual is imported."""
+    """Best before Textual is imported."""
     gc.disable()
 
 
 def painted() -> None:
-    """From now on there may be rubbish, but never in what was imported, which stays."""
+    """From now on there may be rubbish, but it is never looked for in what is there already, which stays, or is little."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()

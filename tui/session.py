@@ -250,7 +250,8 @@ class Session:
                 time.sleep(0.02)
             if worker.running and worker.supervisor is not None:
                 worker.supervisor.kill()
-        self._sampler.stop()
+        if "_sampler" in vars(self):  # else nothing was ever watched
+            self._sampler.stop()
         return not any(worker.running for worker in self._workers.values())
 
     # What the screens see

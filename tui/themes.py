@@ -79,7 +79,6 @@ RUN_COLORS = ("primary", "warning", "success", "error", "accent", "secondary")
 ROLES = {
     "axis": ("foreground", 0.3, False),
     "label": ("foreground", 0.6, False),
-    "heading": ("foreground", 0.85, False),
     "cursor": ("foreground", 0.7, False),
     "nan": ("error", 1.0, True),
     **{engine: (engine, 1.0, False) for engine in ("pytorch", "keras", "pytorch-raw", "keras-raw")},
@@ -95,7 +94,10 @@ Not component classes: each of them is one more node to style in every chart, an
 def palette(variables: Mapping[str, str]) -> dict[str, str]:
     """The colours that lines are written in, by "$name", as Rich says them; from a theme's variables."""
     names = ("pytorch", "keras", "error", "success", "warning", "accent", "primary", "secondary")
-    return {f"${name}": _rich(variables, name) for name in names} | {"$detail": _rich(variables, "foreground", 0.8)}
+    return {f"${name}": _rich(variables, name) for name in names} | {
+        "$detail": _rich(variables, "foreground", 0.8),
+        "$heading": _rich(variables, "foreground", 0.85),
+    }
 
 
 def looks(variables: Mapping[str, str]) -> Mapping[str, Style]:

@@ -149,6 +149,7 @@ class RunsScreen(ShownScreen):
         self.query_one("#curves").display = curves
         self._table.display = self.size.height >= 20 or not curves
         self._fill()
+        self.call_after_refresh(self._show_curves)  # whose legend breaks its lines where there is room
 
     def show(self, changed: set[str]) -> None:
         """Runs come from their folder, not from histories: only the colours may have changed."""

@@ -16,7 +16,10 @@ from textual.widget import Widget
 from tui import themes
 from tui.charts.cells import equal_start
 from tui.charts.line_chart import Axes, Row, Series, draw, x_of
-from tui.widgets.line import changed_region, strip_of
+from tui.widgets.line import changed_regions, strip_of
+
+_PLAIN = ""
+"""The role of what has no look of its own."""
 
 
 class LineChart(Widget):
@@ -71,8 +74,7 @@ class LineChart(Widget):
             self.refresh()
             self._redraw()
             return
-        both = enumerate(zip(before, texts, strict=True))
-        changed = [region for y, (old, new) in both if (region := changed_region(old, new, self.size.width, y))]
+        changed = changed_regions(before, texts, self.size)
         if changed:
             self.refresh(*changed)
 
@@ -99,13 +101,14 @@ class LineChart(Widget):
         if changed:
             self.refresh(*(Region(start, y + top, end - start, 1) for y, start, end in changed))
 
-    def _x(self, column: int) -> float | None:
+    def _x(self, event: events.MouseEvent) -> float | None:
         known = self._axes.x_range
-        return x_of(column, self.plot_size, known) if known and self._series else None
+        below = event.y >= len(self.headings)
+        return x_of(event.x, self.plot_size, known) if below and known and self._series else None
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """The cursor of all charts follows the mouse."""
-        self.post_message(self.Pointed(self._x(event.x)))
+        self.post_message(self.Pointed(self._x(event)))
 
     def on_leave(self) -> None:
         """And goes with it."""
@@ -121,7 +124,7 @@ class LineChart(Widget):
 
     def _wheel(self, event: events.MouseEvent, notches: int) -> None:
         event.stop()
-        x = self._x(event.x)
+        x = self._x(event)
         if x is not None:
             self.post_message(self.Wheeled(x, notches, event.shift))
 
@@ -137,12 +140,12 @@ class LineChart(Widget):
     def render_line(self, y: int) -> Strip:
         """One row of cells."""
         if not self._looks:
-            self._looks = {
-                role: self.rich_style + look for role, look in themes.looks(self.app.theme_variables).items()
-            }
-        width, plain, row = self.size.width, self.rich_style, y - len(self.headings)
+            plain = self.rich_style
+            known = themes.looks(self.app.theme_variables).items()
+            self._looks = {_PLAIN: plain, **{role: plain + look for role, look in known}}
+        width, plain, row = self.size.width, self._looks[_PLAIN], y - len(self.headings)
         if row < 0:
-            return strip_of(self.headings[y], width, self.app.console, self._looks["heading"])
+            return strip_of(self.headings[y], width, self.app.console, plain)
         if row >= len(self._rows):
             return Strip.blank(width, plain)
         return Strip([Segment(text, self._looks.get(role, plain)) for text, role in self._rows[row]], width)

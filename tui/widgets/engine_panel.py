@@ -99,13 +99,15 @@ class EnginePanel(Vertical):
         if title != self.border_title:
             self.border_title = Text(title)
         speed = _speed(history, now, self._room)
-        speed.stylize(colors["$detail"])
+        speed.style = colors["$detail"]
         self._status.say(self._state(history, now, colors), self._progress(history, colors), speed)
         self._show_notice(history)
         self._charts["loss"].hold(placeholder([history]))
         for name, chart in self._charts.items():
             has_chart = bool(chart.plot_size[1])
-            chart.head(_heading(name, history, view, self._room, has_chart, self.ascii_only))
+            heading = _heading(name, history, view, self._room, has_chart, self.ascii_only)
+            heading.style = colors["$heading"]
+            chart.head(heading)
         self._usage.say(
             usage.cpu(history, self._room, self.ascii_only),
             usage.gpu(history, machine, energy, self._room, self.ascii_only),
@@ -178,7 +180,7 @@ class EnginePanel(Vertical):
             event = history.diverged
             text = f"Diverged: the loss was {formatting.loss(event.loss)} at step {event.global_step:,}."
             text += "\nA smaller learning rate often helps (e). r tries again." if history.phase == DIVERGED else ""
-        if text == self._noticed:
+        if text == self._noticed or not self._status.is_attached:
             return
         self._noticed = text
         if self._notice is None:

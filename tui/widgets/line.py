@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
+from collections.abc import Sequence
+from itertools import islice, zip_longest
 
 from rich.console import Console
 from rich.style import Style
 from rich.text import Text
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -26,8 +27,7 @@ class Line(Widget):
     def say(self, *texts: Text) -> None:
         """Show the texts, a line each, cut off with an ellipsis where it is too long."""
         before, self._said = self._said, texts
-        both = enumerate(zip_longest(before, texts, fillvalue=_NOTHING))
-        changed = [region for y, (old, new) in both if (region := changed_region(old, new, self.size.width, y))]
+        changed = changed_regions(before, texts, self.size)
         if changed:
             self.refresh(*changed)
 
@@ -54,8 +54,13 @@ def strip_of(text: Text, width: int, console: Console, style: Style) -> Strip:
     return Strip(text.render(console)).adjust_cell_length(width).apply_style(style)
 
 
-def changed_region(before: Text, after: Text, width: int, y: int) -> Region | None:
-    """What is to be painted anew of row y, which is so wide; None for nothing."""
+def changed_regions(before: Sequence[Text], after: Sequence[Text], size: Size) -> list[Region]:
+    """What is to be painted anew of these rows in a widget of that size."""
+    both = islice(zip_longest(before, after, fillvalue=_NOTHING), max(size.height, 0))
+    return [region for y, (old, new) in enumerate(both) if (region := _changed_region(old, new, size.width, y))]
+
+
+def _changed_region(before: Text, after: Text, width: int, y: int) -> Region | None:
     if after.plain == before.plain and after.spans == before.spans and after.style == before.style:
         return None
     if after.style != before.style or max(after.cell_len, before.cell_len) > width:

@@ -58,7 +58,7 @@ class RunCharts(Horizontal):
                 said = ", ".join(f"{one} dashed" if one == "Keras" else one for one in known)
                 entries.append(Text(said, style="dim"))
             chart = self._charts[name]
-            chart.head(*_rows(entries, chart.size.width))
+            chart.head(*_rows(entries, chart.size.width)[: max(chart.size.height // 4, 1)])
             chart.hold("no curve was kept" if runs else "no run is chosen")
             chart.show(series, Axes(percent=name == "accuracy", x_name="step"))
 
