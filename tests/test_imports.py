@@ -23,6 +23,19 @@ def test_the_app_loads_no_framework_and_no_numpy_before_its_first_paint() -> Non
     assert not loaded & (FRAMEWORKS | {"numpy", "psutil", "pynvml"})
 
 
+def test_the_first_paint_waits_for_no_worker_and_no_file_format() -> None:
+    script = """
+import sys
+from engines.api import engine_spec
+from tui.app import MnistApp
+MnistApp([engine_spec("pytorch")])
+late = {"json", "tomllib", "psutil", "engines.supervisor", "engines.monitors", "engines.runs.directory"}
+sys.exit(" ".join(late & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert not done.stderr.strip()
+
+
 def test_the_engines_know_no_screen() -> None:
     loaded = modules_after("import engines.api, engines.doctor, engines.supervisor, engines.worker.control")
     assert not loaded & (FRAMEWORKS | {"tui", "textual", "rich"})
