@@ -129,6 +129,8 @@ class EnginePanel(Vertical):
         glyph = GLYPHS.get(phase) or (
             SPINNER[int(now * 5) % len(SPINNER)] if not self.ascii_only else "|/-\\"[int(now * 5) % 4]
         )
+        if not self.styles.border_top[0]:  # where there is no room for a border, its title is missing
+            text.append(f"{self._framework} ", style=f"bold {colors[f'${self.engine}']}")
         text.append(f"{glyph} {_phase_name(history)}", style=f"bold {colors.get(STYLES.get(phase, ''), '')}".strip())
         silent = history.silent_seconds(now)
         if silent is not None and busy:
