@@ -10,21 +10,30 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from engines import paths
 from engines.api import EngineSpec, Event, Supervisor, TrainConfig, engine_spec, for_backend, from_settings
 from engines.data.drawn import draw
-from engines.events import TERMINAL, Predict, Prediction, RunRequested, WorkerReady, WorkerSpawned
+from engines.events import TERMINAL, Device, GpuReading, Predict, Prediction, RunRequested, WorkerReady, WorkerSpawned
 
 hypothesis.settings.register_profile(  # a machine that is busy with something else is slow, and nothing is wrong with that
     "unhurried", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("unhurried")
+
+
+def _any_of(kind: type[Any]) -> st.SearchStrategy[Any]:
+    return st.builds(kind, **{name: st.from_type(hint) for name, hint in get_type_hints(kind).items()})
+
+
+for _kind in (Device, GpuReading, TrainConfig):  # hypothesis can't read what a Value takes
+    st.register_type_strategy(_kind, _any_of)
 
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
 JAX_PYTHON = os.environ.get("MNIST_TUI_JAX_PYTHON", "")
