@@ -43,6 +43,8 @@ class Leaving:
 
         def heard(number: int, _: object) -> None:
             self._heard = True
+            # The kernel sends SIGCONT after SIGHUP, and Textual would take the terminal, which is gone, once more.
+            signal.signal(signal.SIGCONT, lambda *_: None)
             self.arm(128 + number)
             self._call_back()
             leave(128 + number)
@@ -58,11 +60,12 @@ class Leaving:
                 signal.signal(number, handler)
 
     def arm(self, code: int) -> None:
-        """Cut the process off after CUT_OFF_SECONDS, if it is ours."""
+        """If the process is ours: end the workers now, so that they can save, and cut it off after CUT_OFF_SECONDS."""
         if self._owns_process and self._timer is None:
             self._timer = threading.Timer(CUT_OFF_SECONDS, self.cut_off, (code,))
             self._timer.daemon = True
             self._timer.start()
+            threading.Thread(target=self._close, args=(CLOSE_SECONDS,), daemon=True).start()
 
     def finish(self) -> None:
         """The app has ended: so do the workers, if they have not yet."""
