@@ -247,6 +247,24 @@ def test_the_next_mirror_is_asked_when_one_serves_something_else(
     assert load_digits("mnist", cache_dir=cache).dataset == "mnist"
 
 
+@pytest.mark.fault("data", "a mirror whose files have the right size and the wrong checksum")
+def test_a_file_of_the_right_size_is_not_yet_the_published_one(
+    mirror: tuple[str, list[str]], mnist_folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forged = mnist_folder / "forged"
+    forged.mkdir()
+    for part in PARTS:
+        content = bytearray((mnist_folder / f"{part}.gz").read_bytes())
+        content[-1] ^= 1
+        (forged / f"{part}.gz").write_bytes(content)
+    monkeypatch.setenv("MNIST_TUI_MIRRORS", f"{mirror[0]}forged/")
+    with pytest.raises(DataError, match="is not the published file"):
+        load_digits("mnist", cache_dir=cache)
+    assert not [path for path in cache.rglob("*") if path.is_file() and path.name != ".lock"]
+    monkeypatch.setenv("MNIST_TUI_MIRRORS", f"{mirror[0]}forged/,{mirror[0]}")
+    assert load_digits("mnist", cache_dir=cache).dataset == "mnist"
+
+
 @pytest.mark.fault("data", "our own copy, damaged: fetched again")
 def test_our_own_damaged_copy_is_fetched_again(mirror: tuple[str, list[str]], cache: Path) -> None:
     load_digits("mnist", cache_dir=cache)
@@ -330,9 +348,11 @@ def test_a_bad_mirror_is_left(
 
 
 @pytest.mark.fault("data", "a cache folder that can't be written, or is full")
-@pytest.mark.parametrize("how", ["a file", "full"])
+@pytest.mark.parametrize("how", ["a file", "full", "read-only"])
 def test_a_cache_that_can_not_be_used(how: str, mirror: tuple[str, list[str]], cache: Path, few_drawn: None) -> None:
     """The digits are drawn where any will do; where MNIST was asked for, the folder is named and what to do."""
+    if how == "read-only":
+        cache = Path("/proc/cache")  # where not even root may make a folder
     if how == "a file":
         cache.rmdir()
         cache.write_text("in the way")
@@ -346,7 +366,7 @@ def test_a_cache_that_can_not_be_used(how: str, mirror: tuple[str, list[str]], c
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     assert "MNIST_TUI_CACHE_DIR" in caught.value.hint
-    assert how == "a file" or not list(cache.rglob("*.part*"))
+    assert how != "full" or not list(cache.rglob("*.part*"))
 
 
 _CHILD = """

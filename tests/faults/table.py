@@ -6,6 +6,7 @@ A test names its row: `@pytest.mark.fault("worker", "SIGKILL in mid-epoch")`. Ro
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator
 from itertools import groupby
 
@@ -47,7 +48,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for (area, tried), group in groupby(sorted(_rows.values()), key=lambda row: row[:2]):
         cases = list(group)
         lost = [case or "it" for *_, case, outcome in cases if outcome == "LOST"]
-        outcome = f"LOST: {', '.join(lost)}" if lost else cases[0][3]
+        outcome = f"LOST: {', '.join(lost)}" if lost else ", ".join(sorted({one[3] for one in cases}))
         terminalreporter.write_line(f"| {area} | {tried} | {len(cases)} | {outcome} |")
-    lost_rows = sum(outcome == "LOST" for *_, outcome in _rows.values())
-    terminalreporter.write_line(f"{len(_rows)} tried, {len(_rows) - lost_rows} survived, {lost_rows} lost")
+    counts = Counter(outcome for *_, outcome in _rows.values())
+    skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
+    terminalreporter.write_line(f"{len(_rows)} tried, {counts['survived']} survived, {counts['LOST']} lost{skipped}")

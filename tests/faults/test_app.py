@@ -242,6 +242,26 @@ def test_tmux_detach_and_attach(tmux: list[str], small_mnist: Path, tmp_path: Pa
     again.end()
 
 
+@pytest.mark.fault("app", "two at once, with one folder of runs and one cache")
+def test_two_at_once(small_mnist: Path, tmp_path: Path) -> None:
+    both = [Terminal(app(small_mnist, tmp_path), tmp_path) for _ in range(2)]
+    for terminal in both:
+        terminal.wait_for("training")
+    both[0].wait_until(lambda: len(list(both[0].runs.glob("*/*.npz"))) == 4, "four checkpoints")
+    workers = [worker for terminal in both for worker in terminal.processes()]
+    for terminal in both:
+        terminal.child.kill(signal.SIGTERM)
+        assert terminal.ended() == 143
+    assert gone(workers)
+    found = list(list_runs(both[0].runs))
+    assert [sorted(run["resumable"]) for run in found] == 2 * [["keras", "pytorch"]]
+    for run in found:
+        told = list(read_events(both[0].runs / run["id"] / "events.jsonl"))
+        assert {event.run_id for event in told if event.run_id} == {run["id"]}
+        for engine in ("pytorch", "keras"):
+            assert violations(event for event in told if event.engine == engine) == []
+
+
 @pytest.mark.fault("app", "what a worker prints: screen-clearing sequences, carriage returns, garbage")
 def test_nothing_that_a_worker_prints_reaches_the_screen(
     small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
