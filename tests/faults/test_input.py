@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -370,8 +371,8 @@ _CLI = """
 import sys
 from tests.conftest import scripted_spec
 from tui import cli, options
-options.specs = lambda _: [scripted_spec("pytorch"), scripted_spec("keras")]
 import engines.api
+options.specs = lambda said: [scripted_spec(name) for name in engines.api.FRAMEWORKS[said.framework or "both"]]
 engines.api.engine_spec = lambda name, python="": scripted_spec(name)
 sys.exit(cli.main(sys.argv[1:]))
 """
@@ -471,6 +472,36 @@ def test_one_core(train: list[str]) -> None:
     done = piped("train", *train, before=("taskset", "-c", core))
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode().count("completed") == 2
+
+
+@pytest.fixture
+def one_core() -> Iterator[Path]:
+    """A control group of version 2, or of 1, whose quota is one core's time."""
+    tops = {"cpu.max": Path("/sys/fs/cgroup"), "cpu.cfs_quota_us": Path("/sys/fs/cgroup/cpu")}
+    for quota, top in tops.items():
+        group = top / f"mnist-tui-test-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            if (group / quota).exists():
+                (group / quota).write_text("100000 100000" if quota == "cpu.max" else "100000")
+                yield group
+                return
+        finally:
+            group.rmdir()
+    pytest.skip("no control group can be made here")
+
+
+@pytest.mark.fault("input", "a control group of one core: no engine takes two threads")
+def test_a_control_group_of_one_core(one_core: Path, train: list[str]) -> None:
+    inside = ("sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(one_core))
+    done = piped("train", "--json", "--framework", "pytorch", *train, before=inside)
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {event["num_threads"] for event in events if event["type"] == "RunStarted"} == {1}
+    assert {event["cores_allowed"] for event in events if event["type"] == "WorkerUsage"} <= {1}
 
 
 @pytest.mark.fault("input", "a terminal that tells the mouse in pixels: the pen goes by them, not by cells")
