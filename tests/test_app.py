@@ -182,6 +182,39 @@ async def test_a_killed_worker_is_shown_and_restarted_while_the_other_goes_on(
         assert not app.screen.query_one("#panel-keras #notice").display
 
 
+@pytest.mark.fault("workers", "SIGSTOP: its pane says so, and which keys end it; they do, and the other trains on")
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_worker_that_hangs_is_ended_by_the_keys_that_its_pane_names(
+    size: tuple[int, int], tmp_path: Path, small_mnist: Path
+) -> None:
+    async with opened(tmp_path, small_mnist, size, epochs=10_000) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        keras, other = app.session.histories["keras"], app.session.histories["pytorch"]
+        pid, other_pid = keras.pid, other.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        steps = other.global_step
+        await until(pilot, lambda: "not answering for" in text_of(app, "#panel-keras #status"))
+        assert other.global_step > steps
+        assert "a a shift+k ends it" in text_of(app, "#panel-keras #status"), "and not the other's worker"
+        assert "ends it" not in text_of(app, "#panel-pytorch #status")
+        await pilot.press("a", "a")
+        await until(pilot, lambda: "a shift+k ends it" not in text_of(app, "#panel-keras #status"))
+        assert "shift+k ends it" in text_of(app, "#panel-keras #status")
+        await pilot.press("K")
+        await until(pilot, lambda: phases(app)[1] == "failed" and keras.exited is not None)
+        assert keras.failure is not None
+        assert keras.failure.kind == "killed"
+        await pilot.press("r")
+        await until(pilot, lambda: phases(app)[1] == "training")
+        assert keras.pid not in (None, pid)
+        await until(pilot, lambda: "ends it" not in text_of(app, "#panel-keras #status"))
+        steps = other.global_step
+        await until(pilot, lambda: other.global_step > steps)
+        assert (other.pid, other.failure) == (other_pid, None), "the same worker all along"
+
+
 async def test_kill_by_key(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
         await pilot.press("s")
