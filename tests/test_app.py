@@ -25,7 +25,9 @@ from textual.widgets import Input, Select, Static
 from engines.api import TrainConfig, engine_spec
 from engines.events import WorkerExited
 from engines.grammar import violations
+from engines.monitors.sampler import Sampler
 from engines.runs.directory import read_events
+from engines.supervisor import Supervisor
 from tests.conftest import scripted_spec
 from tui import memory, opening, options, themes
 from tui import session as sessions
@@ -213,6 +215,57 @@ async def test_a_worker_that_hangs_is_ended_by_the_keys_that_its_pane_names(
         steps = other.global_step
         await until(pilot, lambda: other.global_step > steps)
         assert (other.pid, other.failure) == (other_pid, None), "the same worker all along"
+
+
+LOOKED_AFTER: dict[str, tuple[type[Any], str, Callable[..., str]]] = {
+    "before there is a worker": (Supervisor, "run", lambda supervisor: supervisor.spec.name),
+    "while the worker starts": (Sampler, "watch", lambda sampler, engine, *_: engine),
+    "while it trains": (Supervisor, "_hear", lambda own, line: own.spec.name if b'"TrainProgress"' in line else ""),
+}
+"""What fails in the thread that owns a worker: (class, method, whose worker it is about)."""
+
+
+@pytest.mark.fault("app", "an exception in the thread that owns a worker: said in the pane, and r trains again")
+@pytest.mark.parametrize("when", LOOKED_AFTER)
+async def test_an_exception_in_a_worker_s_thread_is_a_failed_run(
+    when: str, tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, name, engine_of = LOOKED_AFTER[when]
+    honest, raised = getattr(owner, name), list[int]()
+    before = set(psutil.Process().children(recursive=True))
+
+    def fails_once(*args: Any) -> Any:
+        if engine_of(*args) == "keras" and not raised:
+            raised.append(threading.get_ident())
+            raise ZeroDivisionError("nobody foresaw this")
+        return honest(*args)
+
+    async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("K")
+        await until(pilot, lambda: phases(app) == ["off", "off"] and not app.session.running)
+        monkeypatch.setattr(owner, name, fails_once)
+        keras, other = app.session.histories["keras"], app.session.histories["pytorch"]
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["training", "failed"] and keras.exited is not None)
+        assert raised[0] != threading.get_ident()
+        assert (keras.failure.kind, "Traceback" in keras.failure.traceback) == ("internal", True)  # type: ignore[union-attr]
+        await until(pilot, lambda: bool(app.screen.query("#panel-keras #notice")))
+        notice = text_of(app, "#panel-keras #notice")
+        assert "ZeroDivisionError: nobody foresaw this" in notice
+        assert "r tries again" in notice
+        left = set(psutil.Process().children(recursive=True)) - before
+        assert {child.pid for child in left} == {other.pid}
+        failed = app.session.folder("keras")
+        await pilot.press("r")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        steps = other.global_step
+        await until(pilot, lambda: other.global_step > steps and keras.global_step > 0)
+        assert other.failure is None
+    assert failed is not None
+    events = [event for event in read_events(failed / "events.jsonl") if event.engine == "keras"]
+    assert isinstance(events[-1], WorkerExited)
+    assert violations(events) == []
 
 
 async def test_kill_by_key(tmp_path: Path, small_mnist: Path) -> None:
