@@ -17,12 +17,13 @@ import subprocess
 import tempfile
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engines.causes import cause, doing
+from engines.causes import RESTART, cause, doing
 from engines.config import TrainConfig
 from engines.events import (
     TERMINAL,
@@ -99,6 +100,8 @@ class Supervisor:
         self._events = Allowance(EVENTS_PER_SECOND, EVENTS_PER_SECOND * SAVED_SECONDS)
         self._held_back = False
         self._oom_kills: int | None = None
+        self._mistake: Exception | None = None
+        """Of ours, which ended the worker."""
         self._wake_r, self._wake_w = os.pipe()
         os.set_blocking(self._wake_w, False)
 
@@ -144,7 +147,10 @@ class Supervisor:
     # The thread that owns the worker
 
     def run(self) -> None:
-        """Start the worker and stay until it has ended; says WorkerExited last, whatever happens."""
+        """Start the worker and stay until it has ended; says WorkerExited last.
+
+        Raises what nobody foresaw where there is no worker yet: then `give_up`.
+        """
         protocol_r, protocol_w = os.pipe()
         self._oom_kills = oom_kills()
         scratch = ""
@@ -159,10 +165,16 @@ class Supervisor:
             self._fail("missing-interpreter", f"{self.spec.python} could not be started: {error.strerror or error}.")
             self.publish(self._synthesised(WorkerExited, returncode=None, signal="", log_tail=()))
             return
+        except Exception:
+            shutil.rmtree(scratch, ignore_errors=True)
+            os.close(protocol_r)
+            raise
         finally:
             os.close(protocol_w)
         try:
             self._pump(process, protocol_r)
+        except Exception as error:  # so that the run's end says what it was, and not SIGKILL
+            self._mistake = error
         finally:
             self._signal(signal.SIGKILL)  # also what the worker left in its process group
             with self._life:  # once it is reaped, its number may be anybody's: nobody may signal it any more
@@ -175,6 +187,18 @@ class Supervisor:
                     if pipe:
                         pipe.close()
             self._say_exit(process.returncode)
+
+    def give_up(self, error: Exception) -> None:
+        """`run` raised this, which nobody foresaw: end the worker, if there is one, and say so; from the thread that ran it."""
+        self._mistake = error
+        self._signal(signal.SIGKILL)
+        process = self._process
+        if process is not None:
+            with self._life:
+                self._process = None
+            process.wait()
+        if not self._gone:
+            self._say_exit(None)
 
     def _spawn(self, protocol_w: int, scratch: str) -> subprocess.Popen[bytes]:
         arguments = [self.spec.name, "--protocol-fd", str(protocol_w), "--module", self.spec.module]
@@ -337,14 +361,14 @@ class Supervisor:
         self._doing = doing(event) or self._doing
         self.publish(event)
 
-    def _say_exit(self, returncode: int) -> None:
+    def _say_exit(self, returncode: int | None) -> None:
         self._leave()
         name = ""
-        if returncode < 0:
+        if returncode is not None and returncode < 0:
             with contextlib.suppress(ValueError):
                 name = signal.Signals(-returncode).name
-        if self._run_id:
-            self._fail(*self._cause(returncode, name))
+        if self._run_id or self._mistake is not None:
+            self._fail(*self._cause(returncode or 0, name), error=self._mistake)
         self.publish(
             self._synthesised(WorkerExited, returncode=returncode, signal=name, log_tail=tuple(self._printed.tail))
         )
@@ -359,6 +383,9 @@ class Supervisor:
         self._take_commands()
 
     def _cause(self, returncode: int, name: str) -> tuple[str, str, str]:
+        if self._mistake is not None:
+            said = f"{type(self._mistake).__name__}: {self._mistake}"
+            return "internal", f"The worker was ended because what looks after it failed: {said}", RESTART
         if self._ending_since is not None:
             return "interrupted", "The run was cut off because the worker was told to end.", ""
         if self._killed_on_purpose:
@@ -366,8 +393,11 @@ class Supervisor:
         oom_killed = (oom_kills() or 0) > (self._oom_kills or 0)
         return cause(returncode, name, self._doing, self._printed.last_words, oom_killed=oom_killed)
 
-    def _fail(self, kind: str, message: str, hint: str = "Look at `mnist-tui doctor`.") -> None:
-        self.publish(self._synthesised(RunFailed, kind=kind, message=message, hint=hint))
+    def _fail(
+        self, kind: str, message: str, hint: str = "Look at `mnist-tui doctor`.", *, error: Exception | None = None
+    ) -> None:
+        trace = "".join(traceback.format_exception(error)) if error is not None else ""
+        self.publish(self._synthesised(RunFailed, kind=kind, message=message, hint=hint, traceback=trace))
         self._run_id = ""
 
     def _synthesised(self, kind: type[Event], /, **fields: Any) -> Event:

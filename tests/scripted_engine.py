@@ -1,8 +1,8 @@
 """An engine for tests: softmax regression in numpy, fast enough for hundreds of runs, and it misbehaves on demand.
 
-MNIST_TUI_SCRIPT says how, and where: "MISDEED@PLACE", once. The place is a number of steps done, "import", "build", "evaluate" or
-"checkpoint". The misdeeds are in `misbehave`; beside them "missing" fails to import, "slow" takes 20 ms a step, and "nan@5" turns
-the loss into NaN from there on.
+MNIST_TUI_SCRIPT says how, and where: "MISDEED@PLACE", once. The place is a number of steps done, "import", "data" (digits are being
+drawn), "build", "evaluate" or "checkpoint". The misdeeds are in `misbehave`; beside them "missing" fails to import, "slow" takes
+20 ms a step, and "nan@5" turns the loss into NaN from there on.
 """
 
 from __future__ import annotations
@@ -91,6 +91,26 @@ def _write_everywhere(content: bytes) -> None:
 if _MISDEED == "missing":
     import a_framework_that_nobody_has  # type: ignore[import-not-found]  # noqa: F401  # that is the test
 misbehave("import")
+
+
+def _draw_badly() -> None:
+    """Misbehave once some of the digits are drawn, and that was said."""
+    from engines.data import drawn
+
+    honest = drawn.draw
+
+    def draw(count, seed, on_progress, cancelled):  # type: ignore[no-untyped-def]  # as the original
+        def tell(done: int, total: int, source: str) -> None:
+            on_progress(done, total, source)
+            misbehave("data")
+
+        return honest(count, seed, tell, cancelled)
+
+    drawn.draw = draw
+
+
+if _AT == "data":
+    _draw_badly()
 
 
 class Engine:

@@ -25,7 +25,9 @@ from textual.widgets import Input, Select, Static
 from engines.api import TrainConfig, engine_spec
 from engines.events import WorkerExited
 from engines.grammar import violations
+from engines.monitors.sampler import Sampler
 from engines.runs.directory import read_events
+from engines.supervisor import Supervisor
 from tests.conftest import scripted_spec
 from tui import memory, opening, options, themes
 from tui import session as sessions
@@ -180,6 +182,90 @@ async def test_a_killed_worker_is_shown_and_restarted_while_the_other_goes_on(
         assert other.failure is None
         await pilot.pause(0.3)
         assert not app.screen.query_one("#panel-keras #notice").display
+
+
+@pytest.mark.fault("workers", "SIGSTOP: its pane says so, and which keys end it; they do, and the other trains on")
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_worker_that_hangs_is_ended_by_the_keys_that_its_pane_names(
+    size: tuple[int, int], tmp_path: Path, small_mnist: Path
+) -> None:
+    async with opened(tmp_path, small_mnist, size, epochs=10_000) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        keras, other = app.session.histories["keras"], app.session.histories["pytorch"]
+        pid, other_pid = keras.pid, other.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        steps = other.global_step
+        await until(pilot, lambda: "not answering for" in text_of(app, "#panel-keras #status"))
+        assert other.global_step > steps
+        assert "a a shift+k ends it" in text_of(app, "#panel-keras #status"), "and not the other's worker"
+        assert "ends it" not in text_of(app, "#panel-pytorch #status")
+        await pilot.press("a", "a")
+        await until(pilot, lambda: "a shift+k ends it" not in text_of(app, "#panel-keras #status"))
+        assert "shift+k ends it" in text_of(app, "#panel-keras #status")
+        await pilot.press("K")
+        await until(pilot, lambda: phases(app)[1] == "failed" and keras.exited is not None)
+        assert keras.failure is not None
+        assert keras.failure.kind == "killed"
+        await pilot.press("r")
+        await until(pilot, lambda: phases(app)[1] == "training")
+        assert keras.pid not in (None, pid)
+        await until(pilot, lambda: "ends it" not in text_of(app, "#panel-keras #status"))
+        steps = other.global_step
+        await until(pilot, lambda: other.global_step > steps)
+        assert (other.pid, other.failure) == (other_pid, None), "the same worker all along"
+
+
+LOOKED_AFTER: dict[str, tuple[type[Any], str, Callable[..., str]]] = {
+    "before there is a worker": (Supervisor, "run", lambda supervisor: supervisor.spec.name),
+    "while the worker starts": (Sampler, "watch", lambda sampler, engine, *_: engine),
+    "while it trains": (Supervisor, "_hear", lambda own, line: own.spec.name if b'"TrainProgress"' in line else ""),
+}
+"""What fails in the thread that owns a worker: (class, method, whose worker it is about)."""
+
+
+@pytest.mark.fault("app", "an exception in the thread that owns a worker: said in the pane, and r trains again")
+@pytest.mark.parametrize("when", LOOKED_AFTER)
+async def test_an_exception_in_a_worker_s_thread_is_a_failed_run(
+    when: str, tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, name, engine_of = LOOKED_AFTER[when]
+    honest, raised = getattr(owner, name), list[int]()
+    before = set(psutil.Process().children(recursive=True))
+
+    def fails_once(*args: Any) -> Any:
+        if engine_of(*args) == "keras" and not raised:
+            raised.append(threading.get_ident())
+            raise ZeroDivisionError("nobody foresaw this")
+        return honest(*args)
+
+    async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("K")
+        await until(pilot, lambda: phases(app) == ["off", "off"] and not app.session.running)
+        monkeypatch.setattr(owner, name, fails_once)
+        keras, other = app.session.histories["keras"], app.session.histories["pytorch"]
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["training", "failed"] and keras.exited is not None)
+        assert raised[0] != threading.get_ident()
+        assert (keras.failure.kind, "Traceback" in keras.failure.traceback) == ("internal", True)  # type: ignore[union-attr]
+        await until(pilot, lambda: bool(app.screen.query("#panel-keras #notice")))
+        notice = text_of(app, "#panel-keras #notice")
+        assert "ZeroDivisionError: nobody foresaw this" in notice
+        assert "r tries again" in notice
+        left = set(psutil.Process().children(recursive=True)) - before
+        assert {child.pid for child in left} == {other.pid}
+        failed = app.session.folder("keras")
+        await pilot.press("r")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        steps = other.global_step
+        await until(pilot, lambda: other.global_step > steps and keras.global_step > 0)
+        assert other.failure is None
+    assert failed is not None
+    events = [event for event in read_events(failed / "events.jsonl") if event.engine == "keras"]
+    assert isinstance(events[-1], WorkerExited)
+    assert violations(events) == []
 
 
 async def test_kill_by_key(tmp_path: Path, small_mnist: Path) -> None:

@@ -155,3 +155,19 @@ def test_figures_and_curves_have_their_turns() -> None:
 
 def test_frames_a_second_have_bounds() -> None:
     assert [Frames(fps).fps for fps in (0, 2, 1000)] == [1, 2, 60]
+
+
+def test_how_often_the_aim_has_to_go_on(idle: RunControl) -> None:
+    assert [idle.turns_to(engine) for engine in ("pytorch", "keras")] == [0, 0], "commands for all are for nobody else"
+    in_mid_run(idle, "pytorch")
+    assert [idle.turns_to(engine) for engine in ("pytorch", "keras")] == [0, 2]
+    in_mid_run(idle, "keras")
+    for _ in range(3):
+        for engine in ("pytorch", "keras"):
+            before, turns = idle.aim, idle.turns_to(engine)
+            for _ in range(turns):
+                assert idle.aim != engine
+                idle.aim_at_next()
+            assert idle.aim == engine
+            idle.aim = before
+        idle.aim_at_next()

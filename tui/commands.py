@@ -37,6 +37,12 @@ class Command(Value, kw_only=False):
         return f"{self.target}.{self.name}({', '.join(map(repr, self.arguments))})"
 
     @property
+    def key(self) -> str:
+        """Its first key, as people call it."""
+        first = self.keys.partition(",")[0]
+        return KEY_NAMES.get(first, first)
+
+    @property
     def binding(self) -> Binding:
         """The command as Textual binds it."""
         return Binding(
@@ -45,7 +51,7 @@ class Command(Value, kw_only=False):
             self.title,
             show=self.footer,
             tooltip=self.help,
-            key_display=KEY_NAMES.get(self.keys.partition(",")[0], self.keys.partition(",")[0]),
+            key_display=self.key,
             priority=self.priority,
         )
 
@@ -177,6 +183,9 @@ COMMANDS = (
     Command("quit", "ctrl+c,ctrl+q", "Quit from here", "The same from a field or a dialog.", priority=True),
 )
 """Everywhere, and of the Train screen what has `target` "screen"."""
+
+KEYS = {command.name: command.key for command in reversed(COMMANDS)}
+"""The key by which each is known."""
 
 CODE = (
     Command("next_code", "tab", "Switch", "PyTorch's code alone, Keras' alone, or both beside each other.", target="screen"),

@@ -47,6 +47,12 @@ class RunControl:
         engines: list[str | None] = [*self.session.histories, None]
         self.aim = engines[(engines.index(self.aim) + 1) % len(engines)]
 
+    def turns_to(self, engine: str) -> int:
+        """How often the aim has to go on until commands are for that engine, and for no other that has a worker."""
+        engines: list[str | None] = [*self.session.histories, None]
+        alone = not any(history.alive for name, history in self.session.histories.items() if name != engine)
+        return 0 if self.aim is None and alone else (engines.index(engine) - engines.index(self.aim)) % len(engines)
+
     @property
     def aimed(self) -> list[RunHistory]:
         """The histories of those that commands are for."""

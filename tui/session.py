@@ -336,6 +336,8 @@ class Session:
         def live() -> None:
             try:
                 supervisor.run()
+            except Exception as error:  # nobody would hear it, and wait for the end of a run that has none
+                supervisor.give_up(error)
             finally:
                 self._sampler.unwatch(engine)
                 worker.running = False

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import resource
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,24 +14,30 @@ import pytest
 
 from engines.config import TrainConfig, from_settings
 from engines.events import (
+    DataProgress,
+    DataReady,
     EpochCompleted,
     EpochStarted,
+    EvalCompleted,
+    Event,
     LogLine,
     RunFailed,
     RunFinished,
+    Stop,
     TrainProgress,
     WorkerExited,
     WorkerReady,
     WorkerSpawned,
 )
 from engines.grammar import violations
-from engines.runs.history import FAILED, HEARTBEAT_LOST_SECONDS, RunHistory
+from engines.runs.history import FAILED, HEARTBEAT_LOST_SECONDS, LOADING, RunHistory
 from tests.conftest import Worked
 
 Work = Callable[..., Worked]
 
 PHASES = {
     "import": "while importing pytorch",
+    "data": "while loading the digits",
     "build": "while building the model",
     "0": "in the first step",
     "15": "epoch 2",
@@ -49,7 +56,10 @@ def misdone(work: Work, small_config: TrainConfig, tmp_path: Path) -> Callable[[
         os.environ["MNIST_TUI_SCRIPT"] = script  # taken back by the fixture `home`
         worker = work("scripted")
         (tmp_path / script.replace("@", "-")).mkdir()
-        worker.start(small_config, run_dir=str(tmp_path / script.replace("@", "-")))
+        config = small_config
+        if script.endswith("@data"):  # there are none yet: drawing them takes seconds
+            config = dataclasses.replace(config, dataset="drawn", data_dir="", limit_train=640, limit_test=200)
+        worker.start(config, run_dir=str(tmp_path / script.replace("@", "-")))
         return worker
 
     return begin
@@ -90,7 +100,10 @@ def dies_clearly(worker: Worked, place: str, how: str) -> None:
     ],
 )
 def test_a_death_is_a_clear_state(death: str, place: str, misdone: Callable[[str], Worked]) -> None:
-    dies_clearly(misdone(f"{death}@{place}"), place, DEATHS[death])
+    worker = misdone(f"{death}@{place}")
+    dies_clearly(worker, place, DEATHS[death])
+    assert bool(worker.of(DataProgress)) == (place == "data"), "in the midst of it"
+    assert bool(worker.of(DataReady)) == (place not in ("import", "data"))
 
 
 @pytest.mark.fault("workers", "SIGSTOP: a worker that says nothing more")
@@ -99,9 +112,12 @@ def test_a_stopped_worker_is_silent_not_dead(place: str, misdone: Callable[[str]
     worker = misdone(f"stop@{place}")
     pid = worker.wait_for(WorkerSpawned).pid
     os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+    if place == "data":
+        worker.wait_for(DataProgress)
     while not worker.inbox.empty():
         worker.inbox.get()
     history = pane(worker)
+    assert (history.phase == LOADING) == (place == "data")
     assert history.silent_seconds(history.heard_t + HEARTBEAT_LOST_SECONDS + 1) is not None
     os.kill(pid, signal.SIGCONT)  # slow is not dead: it goes on
     assert worker.wait_for(RunFinished).outcome == "completed"
@@ -187,28 +203,35 @@ def test_a_flood_is_held_back(script: str, said: str, work: Work, small_config: 
 
 
 _FAKES = {
-    "too old": ("__version__ = '1.13.1'\n", "framework", "PyTorch 1.13.1 was found, and 2.5 or newer is needed"),
     "broken": (
         "raise ImportError('libcudart.so.12: cannot open shared object file')\n",
         "framework",
         "libcudart.so.12",
     ),
     "leaves": ("raise SystemExit('this CPU lacks AVX')\n", "framework", "this CPU lacks AVX"),
-    "aborts": ("import os; os.abort()\n", "crashed", "was ended by SIGABRT while importing PyTorch"),
+    "aborts": ("import os; os.abort()\n", "crashed", "was ended by SIGABRT while importing"),
 }
 """What a fake framework does when it is imported; kind and message of the failure."""
+_OLD = {
+    "torch": ("1.13.1", "PyTorch can't start: PyTorch 1.13.1 was found, and 2.5 or newer is needed"),
+    "tensorflow": ("2.15.1", "Keras can't start: TensorFlow 2.15.1 was found, and 2.16 or newer is needed"),
+    "keras": ("3.3.3", "Keras can't start: Keras 3.3.3 was found, and 3.12 or newer is needed"),
+}
+"""A version that is too old, and what is said of it."""
 
 
 @pytest.mark.fault("workers", "a framework that is of the wrong version, broken, or ends the process on import")
-@pytest.mark.parametrize("fake", list(_FAKES))
+@pytest.mark.parametrize("module", list(_OLD))
+@pytest.mark.parametrize("fake", ["too old", *_FAKES])
 def test_a_fake_framework_that_does_not_import(
-    fake: str, work: Work, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake: str, module: str, work: Work, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content, kind, said = _FAKES[fake]
-    (tmp_path / "fake" / "torch").mkdir(parents=True)
-    (tmp_path / "fake" / "torch" / "__init__.py").write_text(content)
+    version, too_old = _OLD[module]
+    content, kind, said = _FAKES.get(fake, (f"__version__ = '{version}'\n", "framework", too_old))
+    (tmp_path / "fake" / module).mkdir(parents=True)
+    (tmp_path / "fake" / module / "__init__.py").write_text(content)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fake"))
-    worker = work("pytorch")
+    worker = work("pytorch" if module == "torch" else "keras")
     worker.start(small_config)
     failed = worker.wait_for(RunFailed)
     assert (failed.kind, said in failed.message) == (kind, True), failed
@@ -217,22 +240,61 @@ def test_a_fake_framework_that_does_not_import(
     assert violations(worker.events) == []
 
 
-@pytest.mark.fault("workers", "one is killed; the other's losses are those of a run alone")
-def test_the_other_does_not_notice(work: Work, small_config: TrainConfig) -> None:
-    curves = []
-    for other in ("", "kill@15", "flood@5"):
-        beside = work("scripted")
-        if other:
-            os.environ["MNIST_TUI_SCRIPT"] = other
-            beside.start(small_config)
-            beside.wait_for(EpochStarted)
-            del os.environ["MNIST_TUI_SCRIPT"]
-        worker = work("scripted")
-        worker.start(dataclasses.replace(small_config, epochs=20))
-        if other.startswith("kill"):
-            beside.wait_for(RunFailed)
-        worker.wait_for(RunFinished)
-        curves.append([event.train_loss for event in worker.of(EpochCompleted)])
-        worker.finish()
-        assert worker.of(TrainProgress)
-    assert curves[0] == curves[1] == curves[2]
+def curve(worker: Worked) -> dict[tuple[type[Event], int], tuple[float, float]]:
+    """Loss and accuracy of each step, evaluation and epoch."""
+    told: dict[tuple[type[Event], int], tuple[float, float]] = {
+        (type(event), event.global_step): (event.loss, event.accuracy)
+        for event in [*worker.of(TrainProgress), *worker.of(EvalCompleted)]
+    }
+    for event in worker.of(EpochCompleted):
+        told[EpochCompleted, event.epoch] = (event.train_loss, event.train_accuracy)
+    return told
+
+
+@pytest.mark.fault("workers", "one dies, floods or hangs in mid-training; the other's losses are those of a run alone")
+@pytest.mark.parametrize("script", ["kill@15", "crash@15", "flood@15", "stop@15"])
+def test_the_other_does_not_notice(script: str, work: Work, small_config: TrainConfig) -> None:
+    """It trains before, while and after that happens; every step is evaluated, so that each has a loss of its own."""
+    config = dataclasses.replace(small_config, epochs=10_000, eval_every=1)
+    os.environ["MNIST_TUI_SCRIPT"] = "slow"
+    worker = work("scripted")
+    worker.start(config)
+    worker.wait_for(TrainProgress)
+
+    def trains() -> None:
+        """It makes steps from now on."""
+        now = time.monotonic()
+        for _ in range(3):
+            worker.wait_for(TrainProgress, until=lambda event: event.t > now)
+
+    os.environ["MNIST_TUI_SCRIPT"] = script
+    beside = work("scripted")
+    beside.start(small_config)
+    pid = beside.wait_for(WorkerSpawned).pid
+    if script.startswith("stop"):
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+    elif script.startswith("flood"):
+        beside.wait_for(LogLine, until=lambda line: "has to wait" in line.text)
+    if not script.startswith(("kill", "crash")):
+        trains()
+        beside.supervisor.kill()
+    beside.wait_for(RunFailed)
+    beside.wait_for(WorkerExited)
+    assert beside.of(EpochStarted), "it died in mid-training"
+    trains()
+    worker.supervisor.send(Stop())
+    assert worker.wait_for(RunFinished).outcome == "stopped"
+    reached = worker.of(TrainProgress)[-1].global_step
+    worker.finish()
+
+    os.environ["MNIST_TUI_SCRIPT"] = ""
+    alone = work("scripted")
+    alone.start(config)
+    alone.wait_for(TrainProgress, until=lambda event: event.global_step >= reached)
+    alone.supervisor.send(Stop())
+    alone.wait_for(RunFinished)
+    alone.finish()
+    expected, found = curve(alone), curve(worker)
+    assert [event.global_step for event in worker.of(TrainProgress)] == list(range(1, reached + 1)), "each has its own"
+    assert reached > 10, "an epoch is among them"
+    assert found == {place: expected[place] for place in found}

@@ -14,6 +14,7 @@ from engines.api import energy_joules
 from tui import themes
 from tui.charts.line_chart import plot_width
 from tui.charts.view import ZOOM, View
+from tui.commands import KEYS
 from tui.control import RunControl
 from tui.widgets import strips
 from tui.widgets.chart import LineChart
@@ -92,6 +93,8 @@ class TrainScreen(Screen[None]):
             for engine, panel in self._panels.items():
                 panel.set_class(engine == self.control.aim, "-aimed")
                 panel.turn_of = session.turn_of(engine)
+                aims = [KEYS["focus_engine"]] * self.control.turns_to(engine)
+                panel.ended_by = "" if session.recorded else " ".join([*aims, KEYS["kill"]])
                 history = session.histories[engine]
                 energy = energy_joules(history, session.machine, session.histories.values(), now)
                 panel.show_state(history, now, session.machine, energy, self.view, palette)

@@ -72,6 +72,8 @@ class EnginePanel(Vertical):
         self.ascii_only = ascii_only
         self.turn_of = ""
         """What the engine waits for in a time trial; empty when it waits for nothing."""
+        self.ended_by = ""
+        """The keys that end its worker and no other; empty when there is none to end."""
         self._framework = TITLES.get(engine, engine)
         self.border_title = self._framework
         self._status = Line(id="status")
@@ -98,9 +100,12 @@ class EnginePanel(Vertical):
         title = _title(history, self._framework, self._room - 2)
         if title != self.border_title:
             self.border_title = Text(title)
-        speed = _speed(history, now, self._room)
+        state, speed = self._state(history, now, colors), _speed(history, now, self._room)
+        way_out = self._way_out(history, now)
+        if way_out not in state.plain and len(way_out) <= self._room:  # the speed is none any more
+            speed = Text(way_out, no_wrap=True)
         speed.style = colors["$detail"]
-        self._status.say(self._state(history, now, colors), self._progress(history, colors), speed)
+        self._status.say(state, self._progress(history, colors), speed)
         self._show_notice(history)
         self._charts["loss"].hold(placeholder([history]))
         for name, chart in self._charts.items():
@@ -135,10 +140,18 @@ class EnginePanel(Vertical):
         silent = history.silent_seconds(now)
         if silent is not None and busy:
             text.append(f"  not answering for {silent:.0f} s", style=f"bold {colors['$error']}")
+            way_out = self._way_out(history, now)
+            if way_out and text.cell_len + len(way_out) + 3 <= self._room:
+                text.append(f" · {way_out}")
         for said in self._details(history, now, silent is None):
             if text.cell_len + len(said) + 2 <= self._room:  # whole or not at all
                 text.append(f"  {said}")
         return text
+
+    def _way_out(self, history: RunHistory, now: float) -> str:
+        """What to do about a worker that does not answer; empty when it does."""
+        hangs = history.silent_seconds(now) is not None and (history.running or history.phase == IMPORTING)
+        return f"{self.ended_by} ends it" if hangs and self.ended_by else ""
 
     def _details(self, history: RunHistory, now: float, answers: bool) -> Iterator[str]:
         """What more there is to say of the state, in the order of its weight."""
