@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import stat
@@ -14,11 +15,16 @@ import pytest
 
 from engines.config import TrainConfig
 from engines.events import RunFinished, TrainProgress, WorkerReady
-from engines.runs.directory import RunDirectory, events_file
+from engines.runs.directory import RunDirectory, events_file, list_runs
+from engines.runs.keeping import TRASH
 from engines.worker.checkpoint import CheckpointError, read_position
 from tests.conftest import Worked
 from tests.faults.terminal import ROOT, Terminal, app
+from tests.test_app import until
+from tests.test_runs import keep
+from tests.test_runs_screen import on_runs
 from tui import cli
+from tui.screens.dialogs import Question
 
 
 @pytest.mark.fault("security", "nothing listens: neither the app nor a worker has a socket on any network")
@@ -81,21 +87,76 @@ def test_nothing_of_ours_loads_pickles() -> None:
         assert [path.name for path, source in text.items() if word in source] == [], word
 
 
+def _outside(tmp_path: Path) -> Path:
+    """A folder of runs with one run, in a folder that holds a whole run itself, and another beside it; says where the runs are."""
+    runs = tmp_path / "place" / "runs"
+    for folder in (runs.parent, runs.parent / "outside", runs / "run"):
+        keep(folder.parent, folder.name, outcome="interrupted")
+        (folder / "keras.npz").write_text("")
+    (runs / "a").mkdir()  # "a/.." leads nowhere without it
+    return runs
+
+
 @pytest.mark.fault("security", "names of runs that lead elsewhere")
 @pytest.mark.parametrize("name", ["../outside", "..", "*", "[a-z]", "a/../../outside", "\0", "x" * 5000], ids=ascii)
 def test_a_run_is_looked_for_in_its_folder_alone(name: str, tmp_path: Path) -> None:
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "runs" / "run").mkdir(parents=True)
-    (tmp_path / "runs" / "run" / "events.jsonl").write_text("")
+    runs = _outside(tmp_path)
+    assert events_file("ru", runs) == runs / "run" / "events.jsonl"
     with pytest.raises(OSError):  # noqa: PT011  # "not found" or "too long"
-        events_file(name, tmp_path / "runs")
+        events_file(name, runs)
 
 
 @pytest.mark.fault("security", "names of runs that lead elsewhere, on the command line")
-@pytest.mark.parametrize("command", ["export", "replay"])
-def test_a_run_that_is_not_there(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([command, "../outside", "--runs-dir", str(tmp_path)]) == 2
-    assert "mnist-tui runs" in capsys.readouterr().err
+@pytest.mark.parametrize("name", ["../outside", "..", "a/../../outside"])
+@pytest.mark.parametrize(
+    "command",
+    [["export"], ["replay"], ["compare", "run"], ["train", "--resume"], ["--plain", "--resume"]],
+    ids=" ".join,
+)
+def test_a_run_that_is_not_there(
+    command: list[str], name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = _outside(tmp_path)
+    assert cli.main([*command, name, "--runs-dir", str(runs)]) == 2
+    said = capsys.readouterr().err
+    assert "mnist-tui runs" in said
+    assert name in said
+
+
+def _called(run: Path, name: str) -> None:
+    """Its config.json says that this is its id, and more that is not a config's to say."""
+    config = json.loads((run / "config.json").read_text())
+    more = {"id": name, "about": {"name": "x"}, "resumable": "x"}
+    (run / "config.json").write_text(json.dumps({**config, **more}))
+
+
+_IS_ANOTHER = "a run's files say that it is another one, elsewhere: that one is not thrown away"
+
+
+@pytest.mark.fault("security", _IS_ANOTHER)
+@pytest.mark.parametrize("name", ["../outside", "..", "", "a/../../outside"])
+def test_a_run_is_called_as_its_folder_is(name: str, tmp_path: Path) -> None:
+    runs = _outside(tmp_path)
+    _called(runs / "run", name)
+    (run,) = list_runs(runs)
+    assert (run["id"], run["about"], run["resumable"]) == ("run", {}, ["keras"])
+    assert cli.main(["runs", "--prune", "0", "--yes", "--runs-dir", str(runs)]) == 0
+    assert sorted(path.name for path in runs.iterdir()) == [TRASH, "a"]
+    assert (runs / TRASH / "run" / "config.json").is_file()
+    assert (runs.parent / "outside" / "config.json").is_file()
+
+
+@pytest.mark.fault("security", _IS_ANOTHER)
+async def test_what_is_deleted_by_a_key_is_the_run_that_is_shown(tmp_path: Path) -> None:
+    runs = _outside(tmp_path)
+    _called(runs / "run", "../outside")
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(screen.app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: (runs / TRASH).exists())
+    assert [path.name for path in (runs / TRASH).iterdir()] == ["run"]
+    assert (runs.parent / "outside" / "config.json").is_file()
 
 
 @pytest.mark.fault("security", "files are made with the user's umask, and whole")
