@@ -18,6 +18,7 @@ import pytest
 from engines import setup
 from engines.config import from_settings
 from engines.events import Event, LogLine, RunFinished, Stop, TrainProgress
+from engines.exports import ExportError
 from engines.runs.directory import RunDirectory, list_runs, read_events
 from engines.runs.keeping import write_about
 from engines.worker.files import load_arrays, save_arrays
@@ -156,7 +157,7 @@ def test_a_file_is_written_whole_or_not_at_all(what: str, tmp_path: Path, monkey
     write("before")
     before = path.read_text()
     assert "before" in before
-    with _files_end_at(100), pytest.raises((OSError, exports.ExportError, setup.SetupError)):
+    with _files_end_at(100), pytest.raises((OSError, ExportError, setup.SetupError)):
         write("x" * 200)
     left = {one.name: one.read_text() for one in path.parent.iterdir()}
     assert left == ({} if what == "keras-torch.complete" else {what: before}), "and no half of one is left"
