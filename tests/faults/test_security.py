@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -14,16 +15,17 @@ import psutil
 import pytest
 
 from engines.config import TrainConfig
+from engines.data import drawn
 from engines.events import RunFinished, TrainProgress, WorkerReady
-from engines.runs.directory import RunDirectory, events_file, list_runs
-from engines.runs.keeping import TRASH
+from engines.runs.directory import events_file, list_runs
+from engines.runs.keeping import TRASH, throw_away, write_about
 from engines.worker.checkpoint import CheckpointError, read_position
-from tests.conftest import Worked
+from tests.conftest import Worked, scripted_spec
 from tests.faults.terminal import ROOT, Terminal, app
 from tests.test_app import until
 from tests.test_runs import keep
 from tests.test_runs_screen import on_runs
-from tui import cli
+from tui import cli, exports, memory, options
 from tui.screens.dialogs import Question
 
 
@@ -161,14 +163,48 @@ async def test_what_is_deleted_by_a_key_is_the_run_that_is_shown(tmp_path: Path)
 
 @pytest.mark.fault("security", "files are made with the user's umask, and whole")
 @pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_files_have_the_umask(umask: int, tmp_path: Path, small_config: TrainConfig) -> None:
+def test_files_have_the_umask(umask: int, tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a run leaves, what is said of it, what is exported, and what is kept for the next one; and the folders of these."""
+    place = tmp_path / "place"
+    monkeypatch.setenv("MNIST_TUI_CACHE_DIR", str(place / "cache"))
+    monkeypatch.setattr(options, "specs", lambda _: [scripted_spec()])
+    monkeypatch.setattr(drawn, "TRAIN_SIZE", 80)
+    monkeypatch.setattr(drawn, "TEST_SIZE", 20)
     before = os.umask(umask)
     try:
-        RunDirectory(tmp_path / "kept", {"pytorch": small_config})
+        train = ["train", "--epochs", "1", "--batch-size", "64", "--data-dir", str(small_mnist)]
+        assert cli.main([*train, "--runs-dir", str(place / "runs")]) == 0
+        (run,) = (place / "runs").iterdir()
+        write_about(run, {"name": "kept"})
+        memory.save(place / "config" / memory.FILE, {"epochs": 1})
+        drawn.load_drawn(place / "cache", lambda *_: None, lambda: False)
+        for form in exports.TEXTS:
+            exports.write_text(exports.text(form, run / "events.jsonl"), place / f"run.{form}", force=False)
+        for form in ("tensorboard", "safetensors"):
+            exports.write_files(form, run / "events.jsonl", place / "files", force=False)
+        throw_away(shutil.copytree(run, place / "runs" / "copy", copy_function=shutil.copyfile))
     finally:
         os.umask(before)
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "kept").iterdir()}
-    assert modes == {"config.json": 0o666 & ~umask, "events.jsonl": 0o666 & ~umask}
+    made = list(place.rglob("*"))
+    names = {path.name for path in made}
+    assert names >= {
+        "config.json",
+        "events.jsonl",
+        "summary.json",
+        "about.json",
+        "pytorch.npz",
+        "scripted.npy",
+        memory.FILE,
+    }
+    assert names >= {f"run.{form}" for form in exports.TEXTS}
+    assert {path.suffix for path in (place / "files").iterdir()} >= {".safetensors"}
+    assert list((place / "cache" / "drawn").glob("*.npz"))
+    assert list(place.rglob("*tfevents*"))
+    modes = {str(path.relative_to(place)): oct(stat.S_IMODE(path.stat().st_mode)) for path in made}
+    assert modes == {
+        str(path.relative_to(place)): oct((0o777 if path.is_dir() else 0o666) & ~umask) for path in made
+    }, "no file is wider, and none is narrower"
+    assert not [name for name in names if ".part" in name], "nothing half-written is left"
 
 
 @pytest.mark.fault("security", "the number of a worker that has ended may be somebody else's: it is signalled no more")
