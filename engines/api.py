@@ -116,6 +116,7 @@ if TYPE_CHECKING:
     from engines.setup import SetupError, build, plan
     from engines.source import RULE, Section, read_source
     from engines.supervisor import Supervisor
+    from engines.whole import write_whole
 
 _LATER = {
     "CANT_MATCH": ("engines.parity", "CANT_MATCH"),
@@ -174,6 +175,7 @@ _LATER = {
     "write_onnx": ("engines.exports.models", "write_onnx"),
     "write_safetensors": ("engines.exports.models", "write_safetensors"),
     "write_tensorboard": ("engines.exports.tensorboard", "write_tensorboard"),
+    "write_whole": ("engines.whole", "write_whole"),
 }
 """Where to find each name that is imported when it is asked for: (module, name in it, or nothing for the module itself)."""
 
@@ -313,6 +315,7 @@ __all__ = [
     "write_onnx",
     "write_safetensors",
     "write_tensorboard",
+    "write_whole",
 ]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engines.registry import managed_python, stamp_of
+from engines.whole import write_whole
 
 PACKAGES = {
     "pytorch": {"cpu": ("torch", "torchvision", "numpy"), "gpu": ("torch", "torchvision", "numpy")},
@@ -67,7 +68,7 @@ def build(engine: str, kind: str, say: Callable[[str], None]) -> Path:
                 f"This failed with code {done.returncode}: {' '.join(command)}. Running setup again goes on."
             )
     try:
-        stamp.write_text(kind + "\n", encoding="utf-8")
+        write_whole(stamp, lambda part: part.write_text(kind + "\n", encoding="utf-8"))
     except OSError as error:
         raise SetupError(f"{stamp} could not be written: {error.strerror}.") from error
     return managed_python(engine)

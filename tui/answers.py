@@ -215,7 +215,7 @@ def runs(runs_dir: str, chosen: Callable[[Listed], bool], *, last: int, json_lin
         print(json.dumps(kept))
         return 0
     if not kept:
-        print(f"No such runs in {runs_dir}.")
+        print(formatting.plain(f"No such runs in {runs_dir}."))
     for run in kept:
         figures = []
         for engine, config in run["engines"].items():
@@ -258,7 +258,7 @@ def make_room(runs_dir: str, keep: int | None, *, empty: bool, sure: bool) -> in
         for run in doomed:
             throw_away(place / run)
         if keep is not None:
-            print(f"{len(doomed)} runs are in {place / TRASH}.")
+            print(formatting.plain(f"{len(doomed)} runs are in {place / TRASH}."))
         if empty:
             print(f"{empty_trash(place)} runs are deleted.")
     except OSError as error:
@@ -300,7 +300,7 @@ def export(recording: Path, form: str, out: str, *, force: bool) -> int:
     try:
         if form in exports.FILES:
             for made in exports.write_files(form, recording, Path(out or "."), force=force):
-                print(made)
+                print(formatting.plain(str(made)))
         elif out:
             exports.write_text(exports.text(form, recording), Path(out), force=force)
         else:

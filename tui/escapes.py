@@ -11,18 +11,18 @@ from textual.filter import LineFilter
 
 from tui import formatting
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(rf"[\x00-\x1f\x7f-\x9f{formatting.UNSEEN}]")
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
 
 
 class NoEscapes(LineFilter):
     """Words from outside are only words: framework, device and file names, messages, logs, whatever pane shows them.
 
-    Control characters are no cell wide, so nothing moves.
+    None of these characters is a cell wide, so nothing moves.
     """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The segments without control characters."""
+        """The segments without what is no character to see."""
         return [
             Segment(_CONTROL.sub("", segment.text), segment.style, segment.control)
             if _CONTROL.search(segment.text)

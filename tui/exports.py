@@ -23,7 +23,7 @@ from engines.api import (
     write_safetensors,
     write_tensorboard,
 )
-from tui import report
+from tui import formatting, report
 from tui.charts import svg
 from tui.charts.view import smoothed
 
@@ -47,7 +47,8 @@ def text(form: str, recording: Path) -> str:
     """One of TEXTS. Raises ExportError and OSError."""
     if form in ("csv", "json"):
         events = list(read_events(recording))
-        return (as_csv if form == "csv" else as_json)(events)
+        said = (as_csv if form == "csv" else as_json)(events)
+        return "".join(f"{formatting.plain(line)}\n" for line in said.removesuffix("\n").split("\n"))
     histories, machine = read_run(recording.parent, recording.name)
     card = report.report(histories, machine)
     if card is None:

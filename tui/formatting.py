@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 import re
 
+UNSEEN = r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+"""For a class of characters: what turns the direction of writing, so that a name reads as another; line breaks; half characters."""
 _CONTROL = re.compile(
-    r"\x1b\[[0-9;]*m|(\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b.?|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f])"
+    r"\x1b\[[0-9;]*m|(\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b.?|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f"
+    + UNSEEN
+    + "])"
 )
 
 ASCII = {

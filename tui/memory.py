@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,10 @@ def load(path: Path) -> dict[str, Any]:
 def save(path: Path, settings: Mapping[str, Any]) -> None:
     """Keep these, in one go. Raises OSError, and ValueError for text that can't be written."""
     lines = "".join(f"{name} = {_toml(value)}\n" for name, value in settings.items())
+    from engines.api import write_whole  # the first paint waits for what is imported above
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(_HEAD + lines, encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, lambda part: part.write_text(_HEAD + lines, encoding="utf-8"))
 
 
 def _read(path: Path) -> dict[str, Any]:

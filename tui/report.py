@@ -66,7 +66,7 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
     said, why = _verdict({h.engine: h for h in runs})
 
     def row(label: str, form: Callable[[RunHistory], str]) -> Row:
-        return Row(label, tuple(form(history) for history in runs))
+        return Row(label, tuple(formatting.plain(form(history)) for history in runs))
 
     targets = sorted({*MILESTONES, *(h.target for h in runs if h.target)})
     groups = (
@@ -114,7 +114,8 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
         ),
     )  # fmt: skip
     names = tuple(TITLES.get(h.engine, h.engine) for h in runs)
-    return Report(" · ".join(part for part in parts if part), names, said, why, badge(histories), groups)
+    title = formatting.plain(" · ".join(part for part in parts if part))
+    return Report(title, names, said, why, badge(histories), groups)
 
 
 def _verdict(runs: Mapping[str, RunHistory]) -> tuple[str, str]:

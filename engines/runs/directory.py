@@ -198,7 +198,8 @@ def list_runs(runs_dir: Path) -> Iterator[dict[str, Any]]:
             if config is not None and isinstance(engines, dict) and all(isinstance(c, dict) for c in engines.values()):
                 found = _read_json(folder / "summary.json") or _summary_so_far(folder, engines)
                 more = {"resumable": _resumable(folder, found), "about": read_about(folder)}
-                yield {"id": folder.name, **config, "summary": found, **more}
+                own = {"id": name}  # last, too: a file that says otherwise would have another folder thrown away
+                yield {**own, **config, "summary": found, **more, **own}
 
 
 def _summary_so_far(folder: Path, engines: Collection[str]) -> dict[str, Any]:

@@ -8,17 +8,26 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engines import setup
 from engines.config import from_settings
 from engines.events import Event, LogLine, RunFinished, Stop, TrainProgress
+from engines.exports import ExportError
 from engines.runs.directory import RunDirectory, list_runs, read_events
+from engines.runs.keeping import write_about
 from engines.worker.files import load_arrays, save_arrays
 from tests.conftest import Worked
+from tests.test_app import until
+from tui import exports, memory
+from tui.app import MnistApp
+from tui.replay import DEMO, Replay
+from tui.screens.results import ResultsScreen
 
 Work = Callable[..., Worked]
 
@@ -114,3 +123,64 @@ def test_a_read_only_folder(work: Work, small_mnist: Path) -> None:
     worker, directory = _recorded(work, small_mnist, Path("/proc/runs"))
     _goes_on(worker)
     assert "not kept" in directory.problem
+
+
+@contextmanager
+def _files_end_at(size: int) -> Iterator[None]:
+    """As good as a full disk: no file of this process may grow further."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+_FULL = "the disk is full while the app writes a file: the one that was there before stays"
+
+
+@pytest.mark.fault("disk", _FULL)
+@pytest.mark.parametrize("what", ["remembered.toml", "about.json", "results.csv", "keras-torch.complete"])
+def test_a_file_is_written_whole_or_not_at_all(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "folder" / what
+    if what == "keras-torch.complete":
+        monkeypatch.setattr("engines.setup.stamp_of", lambda _: path)
+        monkeypatch.setattr("engines.setup.plan", lambda *_: [])
+        monkeypatch.setattr("engines.setup._check", lambda _: [sys.executable, "-c", ""])
+    write: Callable[[str], object] = {
+        "remembered.toml": lambda word: memory.save(path, {"theme": word}),
+        "about.json": lambda word: write_about(path.parent, {"note": word}),
+        "results.csv": lambda word: exports.write_text(word, path, force=True),
+        "keras-torch.complete": lambda word: setup.build("keras-torch", word, lambda _: None),
+    }[what]
+    path.parent.mkdir()
+    write("before")
+    before = path.read_text()
+    assert "before" in before
+    with _files_end_at(100), pytest.raises((OSError, ExportError, setup.SetupError)):
+        write("x" * 200)
+    left = {one.name: one.read_text() for one in path.parent.iterdir()}
+    assert left == ({} if what == "keras-torch.complete" else {what: before}), "and no half of one is left"
+
+
+@pytest.mark.fault("disk", _FULL)
+async def test_results_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "20260101-000000-run"
+    folder.mkdir(parents=True)
+    shutil.copy(DEMO, folder / "events.jsonl")
+    names = {"results.md", "results.html", "results.svg"}
+    app = MnistApp(session=Replay(list(read_events(DEMO))), runs_dir=tmp_path / "runs")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, ResultsScreen))
+        screen = app.screen
+        assert isinstance(screen, ResultsScreen)
+        screen.open_run(folder)
+        await until(pilot, lambda: screen._folder() == folder)
+        screen.action_export()
+        before = {name: (folder / name).read_text() for name in names}
+        assert min(map(len, before.values())) > 1000
+        with _files_end_at(1000):
+            screen.action_export()
+        await until(pilot, lambda: any(note.title == "Not written" for note in app._notifications))
+    assert {path.name: path.read_text() for path in folder.iterdir() if path.name != "events.jsonl"} == before

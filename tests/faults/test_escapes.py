@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.api import EngineSpec, encode
-from engines.events import LogLine, RunFailed, RunFinished
+from engines.events import Device, LogLine, RunFailed, RunFinished
 from tests.conftest import SCRIPTED
 from tests.faults.terminal import Terminal
 from tests.test_history import life
-from tui import cli, formatting, options
+from tui import cli, exports, formatting, options
 
 EVIL = "\x1b]2;owned\x07\x1b[31337hevil\x9b31337h\x1bPowned\x1b\\\x85\x1b[2J"
 """A title, two private modes (of seven and of eight bits), a device control string, a cleared screen, and the word "evil"."""
@@ -55,10 +57,11 @@ def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EngineSpec:
 
 
 @pytest.mark.fault("screen", "any text as a plain line (property)")
-@given(st.text(st.sampled_from("\x1b\x9b[];?0123m\x07\\\x90\x00\r\n\tahP") | st.characters()))
+@given(st.text(st.sampled_from("\x1b\x9b[];?0123m\x07\\\x90\x00\r\n\tahP\u202e\u2066\u2028\u200f") | st.characters()))
 def test_plain_text_holds_nothing_to_obey(text: str) -> None:
     assert not re.search(r"[\x00-\x1f\x7f-\x9f]", formatting.plain(text))
     assert not re.search(r"\x1b(?!\[[0-9;]*m)", formatting.safe(text))
+    assert not _TURNED.search(formatting.plain(text))
 
 
 _APP = """
@@ -167,3 +170,125 @@ def test_the_summary_obeys_nobody() -> None:
         lines: list[str] = closing_lines(session)  # type: ignore[arg-type]  # a recording has all that is asked of it
         assert any("evil" in line for line in lines)
         assert CONTROL.findall("".join(lines)) == []
+
+
+EVERY = EVIL + "\r\u202elive\u2066\u200f\u2028\ud800 \x1b]52;c;AAAA\x07"
+"""More of it: a line written over, writing from right to left, half a character, and a text for the clipboard."""
+_TURNED = re.compile(r"[\u200e\u200f\u061c\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def _somebody_elses(runs: Path) -> Path:
+    """A kept run whose every word is an escape sequence; its name and its folder's, too."""
+    folder = runs / f"20260101-000000-{EVIL.replace('/', '')}\u202e"
+    folder.mkdir(parents=True)
+    events = [
+        replace(event, engine=engine, **_words(event, EVERY)) for engine in ("pytorch", "keras") for event in life()
+    ]
+    (folder / "events.jsonl").write_text("".join(encode(event) + "\n" for event in events))
+    config = {"preset": EVERY, "seed": 0, "keras_backend": EVERY}
+    its = {"outcome": EVERY, "test_accuracy": 0.9, "wall_seconds": 1.0, "device": EVERY, "dataset": EVERY}
+    files = {
+        "config.json": {
+            "created": EVERY,
+            "series": EVERY,
+            "resumed": EVERY,
+            "engines": dict.fromkeys(("pytorch", "keras"), config),
+        },
+        "summary.json": dict.fromkeys(("pytorch", "keras"), its),
+        "about.json": {"name": EVERY, "note": EVERY, "baseline": True},
+    }
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content))
+    return folder
+
+
+def _words(event: Any, word: str) -> dict[str, Any]:
+    names = ("framework", "source", "dataset", "device", "precision", "interpreter", "version", "build", "run_id")
+    said: dict[str, Any] = {name: word for name in names if hasattr(event, name)}
+    if hasattr(event, "config"):
+        said["config"] = replace(event.config, preset=word, mode=word, device=word)
+    if hasattr(event, "devices"):
+        said["devices"] = (Device(id=word, name=word + " too"),)
+    return said
+
+
+def _obeyed(text: str) -> list[str]:
+    """What of a text for people is no text."""
+    return CONTROL.findall(text) + _TURNED.findall(text)
+
+
+@pytest.mark.fault(
+    "lines", "escape sequences in a kept run's name, note, folder and record: listed, compared, exported"
+)
+def test_a_kept_run_obeys_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _somebody_elses(tmp_path / "runs")
+    place = ["--runs-dir", str(tmp_path / "runs")]
+    other = shutil.copytree(folder, tmp_path / "other")
+    said = {}
+    for command in (
+        ["runs", *place], ["runs", "--json", *place], ["runs", "--prune", "0", *place],
+        ["compare", str(folder), str(other)], ["compare", str(folder), str(other), "--json"],
+        *(["export", str(folder), "--to", form] for form in exports.TEXTS),
+        ["export", str(folder), "--to", "tensorboard", "--out", str(tmp_path / "files")],
+    ):  # fmt: skip
+        assert cli.main(command) == 0
+        said[" ".join(command[:1] + command[2:])] = "".join(capsys.readouterr())
+    assert cli.main(["export", str(folder), "--to", "onnx", "--out", str(tmp_path / "files")]) == 1
+    said["onnx"] = "".join(capsys.readouterr())
+    assert {what: _obeyed(text) for what, text in said.items() if _obeyed(text)} == {}
+    assert all("evil" in said[what] for what in said if "csv" in what or "markdown" in what or "html" in what)
+    exports.write_all(folder)
+    texts = {path.name: path.read_text() for path in (folder / exports.FOLDER).glob("results.*")}
+    assert {name: _obeyed(text) for name, text in texts.items()} == {
+        f"results.{end}": [] for end in ("csv", "html", "json", "md")
+    }
+
+
+_KEPT = """
+import sys
+from pathlib import Path
+from engines.api import read_events
+from tui.app import MnistApp
+from tui.replay import Replay
+app = MnistApp(session=Replay(list(read_events(Path({recording!r}))), speed=1e9), runs_dir=Path({runs!r}))
+sys.exit(app.run_guarded())
+"""
+
+
+@pytest.mark.fault(
+    "screen", "escape sequences in a kept run's name, note, folder and record: Runs, Results, Draw and dialogs"
+)
+def test_the_screens_obey_no_kept_run(tmp_path: Path) -> None:
+    folder = _somebody_elses(tmp_path / "runs")
+    script = _KEPT.format(recording=str(folder / "events.jsonl"), runs=str(folder.parent))
+    terminal = Terminal([sys.executable, "-c", script], tmp_path)
+    terminal.wait_for_the_end()
+    terminal.send("5")
+    terminal.wait_for("1 runs")
+    terminal.wait_for("evil")
+    terminal.send("e")
+    terminal.wait_for(": enter")
+    assert not any("[31337h" in line for line in terminal.screen.display), "what is left of a sequence is no name"
+    terminal.send("\x1b")
+    terminal.wait_until(lambda: not any(": enter" in line for line in terminal.screen.display), "closed")
+    terminal.send("d")
+    terminal.wait_for("goes into the trash")
+    terminal.send("n")
+    terminal.wait_until(lambda: not any("goes into the trash" in line for line in terminal.screen.display), "closed")
+    terminal.send("f")
+    terminal.wait_for("Written")
+    terminal.send("4")
+    terminal.wait_for("Provenance")
+    terminal.send("[")
+    terminal.wait_for("kept run")
+    terminal.send("f")
+    terminal.wait_until(lambda: (folder / "results.svg").exists(), "written")
+    terminal.send("3")
+    terminal.wait_for("What they see")
+    terminal.send("q")
+    assert terminal.ended() == 0
+    assert OBEYED.findall(terminal.written) == []
+    assert _TURNED.findall(terminal.written) == []
+    assert {end: _obeyed((folder / f"results.{end}").read_text()) for end in ("md", "html", "svg")} == {
+        "md": [], "html": [], "svg": [],
+    }  # fmt: skip

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +15,18 @@ import psutil
 import pytest
 
 from engines.config import TrainConfig
+from engines.data import drawn
 from engines.events import RunFinished, TrainProgress, WorkerReady
-from engines.runs.directory import RunDirectory, events_file
+from engines.runs.directory import events_file, list_runs
+from engines.runs.keeping import TRASH, throw_away, write_about
 from engines.worker.checkpoint import CheckpointError, read_position
-from tests.conftest import Worked
+from tests.conftest import Worked, scripted_spec
 from tests.faults.terminal import ROOT, Terminal, app
-from tui import cli
+from tests.test_app import until
+from tests.test_runs import keep
+from tests.test_runs_screen import on_runs
+from tui import cli, exports, memory, options
+from tui.screens.dialogs import Question
 
 
 @pytest.mark.fault("security", "nothing listens: neither the app nor a worker has a socket on any network")
@@ -81,33 +89,122 @@ def test_nothing_of_ours_loads_pickles() -> None:
         assert [path.name for path, source in text.items() if word in source] == [], word
 
 
+def _outside(tmp_path: Path) -> Path:
+    """A folder of runs with one run, in a folder that holds a whole run itself, and another beside it; says where the runs are."""
+    runs = tmp_path / "place" / "runs"
+    for folder in (runs.parent, runs.parent / "outside", runs / "run"):
+        keep(folder.parent, folder.name, outcome="interrupted")
+        (folder / "keras.npz").write_text("")
+    (runs / "a").mkdir()  # "a/.." leads nowhere without it
+    return runs
+
+
 @pytest.mark.fault("security", "names of runs that lead elsewhere")
 @pytest.mark.parametrize("name", ["../outside", "..", "*", "[a-z]", "a/../../outside", "\0", "x" * 5000], ids=ascii)
 def test_a_run_is_looked_for_in_its_folder_alone(name: str, tmp_path: Path) -> None:
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "runs" / "run").mkdir(parents=True)
-    (tmp_path / "runs" / "run" / "events.jsonl").write_text("")
+    runs = _outside(tmp_path)
+    assert events_file("ru", runs) == runs / "run" / "events.jsonl"
     with pytest.raises(OSError):  # noqa: PT011  # "not found" or "too long"
-        events_file(name, tmp_path / "runs")
+        events_file(name, runs)
 
 
 @pytest.mark.fault("security", "names of runs that lead elsewhere, on the command line")
-@pytest.mark.parametrize("command", ["export", "replay"])
-def test_a_run_that_is_not_there(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([command, "../outside", "--runs-dir", str(tmp_path)]) == 2
-    assert "mnist-tui runs" in capsys.readouterr().err
+@pytest.mark.parametrize("name", ["../outside", "..", "a/../../outside"])
+@pytest.mark.parametrize(
+    "command",
+    [["export"], ["replay"], ["compare", "run"], ["train", "--resume"], ["--plain", "--resume"]],
+    ids=" ".join,
+)
+def test_a_run_that_is_not_there(
+    command: list[str], name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = _outside(tmp_path)
+    assert cli.main([*command, name, "--runs-dir", str(runs)]) == 2
+    said = capsys.readouterr().err
+    assert "mnist-tui runs" in said
+    assert name in said
+
+
+def _called(run: Path, name: str) -> None:
+    """Its config.json says that this is its id, and more that is not a config's to say."""
+    config = json.loads((run / "config.json").read_text())
+    more = {"id": name, "about": {"name": "x"}, "resumable": "x"}
+    (run / "config.json").write_text(json.dumps({**config, **more}))
+
+
+_IS_ANOTHER = "a run's files say that it is another one, elsewhere: that one is not thrown away"
+
+
+@pytest.mark.fault("security", _IS_ANOTHER)
+@pytest.mark.parametrize("name", ["../outside", "..", "", "a/../../outside"])
+def test_a_run_is_called_as_its_folder_is(name: str, tmp_path: Path) -> None:
+    runs = _outside(tmp_path)
+    _called(runs / "run", name)
+    (run,) = list_runs(runs)
+    assert (run["id"], run["about"], run["resumable"]) == ("run", {}, ["keras"])
+    assert cli.main(["runs", "--prune", "0", "--yes", "--runs-dir", str(runs)]) == 0
+    assert sorted(path.name for path in runs.iterdir()) == [TRASH, "a"]
+    assert (runs / TRASH / "run" / "config.json").is_file()
+    assert (runs.parent / "outside" / "config.json").is_file()
+
+
+@pytest.mark.fault("security", _IS_ANOTHER)
+async def test_what_is_deleted_by_a_key_is_the_run_that_is_shown(tmp_path: Path) -> None:
+    runs = _outside(tmp_path)
+    _called(runs / "run", "../outside")
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(screen.app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: (runs / TRASH).exists())
+    assert [path.name for path in (runs / TRASH).iterdir()] == ["run"]
+    assert (runs.parent / "outside" / "config.json").is_file()
 
 
 @pytest.mark.fault("security", "files are made with the user's umask, and whole")
 @pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_files_have_the_umask(umask: int, tmp_path: Path, small_config: TrainConfig) -> None:
+def test_files_have_the_umask(umask: int, tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a run leaves, what is said of it, what is exported, and what is kept for the next one; and the folders of these."""
+    place = tmp_path / "place"
+    monkeypatch.setenv("MNIST_TUI_CACHE_DIR", str(place / "cache"))
+    monkeypatch.setattr(options, "specs", lambda _: [scripted_spec()])
+    monkeypatch.setattr(drawn, "TRAIN_SIZE", 80)
+    monkeypatch.setattr(drawn, "TEST_SIZE", 20)
     before = os.umask(umask)
     try:
-        RunDirectory(tmp_path / "kept", {"pytorch": small_config})
+        train = ["train", "--epochs", "1", "--batch-size", "64", "--data-dir", str(small_mnist)]
+        assert cli.main([*train, "--runs-dir", str(place / "runs")]) == 0
+        (run,) = (place / "runs").iterdir()
+        write_about(run, {"name": "kept"})
+        memory.save(place / "config" / memory.FILE, {"epochs": 1})
+        drawn.load_drawn(place / "cache", lambda *_: None, lambda: False)
+        for form in exports.TEXTS:
+            exports.write_text(exports.text(form, run / "events.jsonl"), place / f"run.{form}", force=False)
+        for form in ("tensorboard", "safetensors"):
+            exports.write_files(form, run / "events.jsonl", place / "files", force=False)
+        throw_away(shutil.copytree(run, place / "runs" / "copy", copy_function=shutil.copyfile))
     finally:
         os.umask(before)
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "kept").iterdir()}
-    assert modes == {"config.json": 0o666 & ~umask, "events.jsonl": 0o666 & ~umask}
+    made = list(place.rglob("*"))
+    names = {path.name for path in made}
+    assert names >= {
+        "config.json",
+        "events.jsonl",
+        "summary.json",
+        "about.json",
+        "pytorch.npz",
+        "scripted.npy",
+        memory.FILE,
+    }
+    assert names >= {f"run.{form}" for form in exports.TEXTS}
+    assert {path.suffix for path in (place / "files").iterdir()} >= {".safetensors"}
+    assert list((place / "cache" / "drawn").glob("*.npz"))
+    assert list(place.rglob("*tfevents*"))
+    modes = {str(path.relative_to(place)): oct(stat.S_IMODE(path.stat().st_mode)) for path in made}
+    assert modes == {
+        str(path.relative_to(place)): oct((0o777 if path.is_dir() else 0o666) & ~umask) for path in made
+    }, "no file is wider, and none is narrower"
+    assert not [name for name in names if ".part" in name], "nothing half-written is left"
 
 
 @pytest.mark.fault("security", "the number of a worker that has ended may be somebody else's: it is signalled no more")

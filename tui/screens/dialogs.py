@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from tui import formatting
 from tui.commands import KEY_NAMES, Command
 
 TERMS = (
@@ -68,7 +69,7 @@ class Question(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """The question and two buttons."""
         with Vertical():
-            yield Static(self._question, markup=False)
+            yield Static(formatting.plain(self._question), markup=False)
             with Horizontal():
                 yield Button(f"{self._yes} (y)", variant="warning", id="yes")
                 yield Button(f"{self._no} (n)", variant="primary", id="no")
@@ -110,7 +111,7 @@ class NameDialog(ModalScreen["tuple[str, str] | None"]):
 
     def __init__(self, run: str, name: str, note: str) -> None:
         super().__init__()
-        self._run, self._name_now, self._note_now = run, name, note
+        self._run, self._name_now, self._note_now = map(formatting.plain, (run, name, note))
 
     def compose(self) -> ComposeResult:
         """Two fields; enter keeps both."""

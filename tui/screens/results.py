@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -354,6 +355,7 @@ class ResultsScreen(AskingScreen):
 
     def action_export(self) -> None:
         """Into the run's folder."""
+        from engines.api import write_whole
         from tui.exports import charts
 
         said, folder = self.report, self._folder()
@@ -367,7 +369,7 @@ class ResultsScreen(AskingScreen):
         }
         try:
             for name, content in files.items():
-                (folder / name).write_text(content, encoding="utf-8")
+                write_whole(folder / name, partial(Path.write_text, data=content, encoding="utf-8"))
         except OSError as error:
             self.notify(f"{folder}: {error.strerror or error}.", title="Not written", severity="error")
         else:
