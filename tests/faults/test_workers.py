@@ -86,19 +86,8 @@ def dies_clearly(worker: Worked, place: str, how: str) -> None:
 
 
 @pytest.mark.fault("workers", "dies in the midst of its work, without warning")
-@pytest.mark.parametrize(
-    ("death", "place"),
-    [
-        *(("kill", place) for place in PHASES),
-        *((death, "15") for death in DEATHS if death != "kill"),
-        *(
-            pytest.param(death, place, marks=pytest.mark.slow)
-            for death in DEATHS
-            for place in PHASES
-            if death != "kill" and place != "15"
-        ),
-    ],
-)
+@pytest.mark.parametrize("place", PHASES)
+@pytest.mark.parametrize("death", DEATHS)
 def test_a_death_is_a_clear_state(death: str, place: str, misdone: Callable[[str], Worked]) -> None:
     worker = misdone(f"{death}@{place}")
     dies_clearly(worker, place, DEATHS[death])
@@ -107,7 +96,7 @@ def test_a_death_is_a_clear_state(death: str, place: str, misdone: Callable[[str
 
 
 @pytest.mark.fault("workers", "SIGSTOP: a worker that says nothing more")
-@pytest.mark.parametrize("place", ["15", *(pytest.param(p, marks=pytest.mark.slow) for p in PHASES if p != "15")])
+@pytest.mark.parametrize("place", PHASES)
 def test_a_stopped_worker_is_silent_not_dead(place: str, misdone: Callable[[str], Worked]) -> None:
     worker = misdone(f"stop@{place}")
     pid = worker.wait_for(WorkerSpawned).pid
