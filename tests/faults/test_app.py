@@ -141,6 +141,7 @@ BROKEN = {
     "a key's action": "app.action_help = lambda: 1 / 0",
     "a frame": "app.action_help = lambda: setattr(app, 'draw_frame', lambda: 1 / 0)",
     "a timer": "app.action_help = lambda: app.set_timer(0.01, lambda: 1 / 0)",
+    "the mouse": "from tui.widgets.chart import LineChart; LineChart.on_mouse_move = lambda *_: 1 / 0",
     "a message's handler": "import tui.screens.train; tui.screens.train.TrainScreen.on_key = lambda *_: 1 / 0",
     "a widget's drawing": (
         "from tui.widgets.chart import LineChart;"
@@ -157,12 +158,28 @@ def test_an_exception_gives_the_terminal_back(where: str, small_mnist: Path, tmp
     terminal.wait_for("training")
     terminal.wait_for_checkpoints()
     workers, before = terminal.processes(), len(terminal.record())
-    terminal.send("?")
+    terminal.send("\x1b[<35;30;20M" if where == "the mouse" else "?")
     assert terminal.ended(8.0) == 1
     assert terminal.given_back
     assert "ZeroDivisionError" in terminal.written
     assert gone(workers)
     assert is_kept(terminal, before)
+
+
+@pytest.mark.fault("app", "an exception before the first paint, and at it")
+@pytest.mark.parametrize("where", ["compose", "on_mount", "render"])
+def test_an_exception_at_the_start(where: str, small_mnist: Path, tmp_path: Path) -> None:
+    broken = {
+        "compose": "from tui.screens.train import TrainScreen; TrainScreen.compose = lambda _: 1 / 0",
+        "on_mount": "from tui.widgets.keys import Keys; Keys.on_mount = lambda _: 1 / 0",
+        "render": "from tui.widgets.line import Line; Line.render_line = lambda *_: 1 / 0",
+    }
+    terminal = Terminal(app(small_mnist, tmp_path, broken[where]), tmp_path)
+    assert terminal.ended(30.0) == 1
+    assert terminal.given_back
+    assert "ZeroDivisionError" in terminal.written
+    left = [one.info["cmdline"] for one in psutil.process_iter(["cmdline"])]
+    assert not [words for words in left if str(tmp_path) in " ".join(words or ())]
 
 
 @pytest.mark.fault("app", "the terminal's window is closed")
