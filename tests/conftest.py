@@ -225,6 +225,7 @@ def small_config(small_mnist: Path) -> TrainConfig:
 MAY_SKIP = (
     "MNIST_TUI_DATA names no copy", "no usable", "built without CUDA",
     "no sshd on this machine", "no tmux on this machine", "no taskset on this machine", "no control group can be made here",
+    "no file system can be mounted here",
 )  # fmt: skip
 """Why a test may be skipped on a machine that lacks something; any other reason fails a run in CI."""
 

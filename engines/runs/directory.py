@@ -111,7 +111,8 @@ class RunDirectory:
             with contextlib.suppress(OSError):
                 os.close(self._events)
             self._events = None
-        self.problem = f"{what}: {self.folder}: {error.strerror or error}."
+        # The reason first: where the line is cut off, it is the folder that goes.
+        self.problem = f"{what}: {error.strerror or error}, in {self.folder}."
 
 
 def _write(fd: int, line: bytes) -> None:

@@ -23,6 +23,7 @@ from engines.runs.directory import RunDirectory, list_runs, read_events
 from engines.runs.keeping import write_about
 from engines.worker.files import load_arrays, save_arrays
 from tests.conftest import Worked
+from tests.faults.terminal import Terminal, app, gone
 from tests.test_app import until
 from tui import exports, memory
 from tui.app import MnistApp
@@ -115,6 +116,38 @@ def test_a_full_disk(work: Work, small_mnist: Path, tmp_path: Path) -> None:
     assert kept == worker.events[: len(kept)]
     (listed,) = list_runs(tmp_path)
     assert listed["summary"]["pytorch"]["outcome"] == "interrupted"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, and soon full, where the app keeps its runs."""
+    place = tmp_path / "runs"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.fault("disk", "a small file system is full while both train in the app: it says so, and they train on")
+def test_a_full_file_system(
+    small_disk: Path, small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
+    terminal = Terminal(app(small_mnist, tmp_path), tmp_path)
+    terminal.wait_for("No space left on device")
+    epochs = [line for line in terminal.screen.display if "epoch" in line]
+    terminal.wait_until(
+        lambda: [one for one in terminal.screen.display if "epoch" in one] != epochs, "training goes on"
+    )
+    workers = terminal.processes()
+    terminal.child.kill(signal.SIGTERM)
+    assert terminal.ended() == 143
+    assert terminal.given_back
+    assert gone(workers)
+    (kept,) = list_runs(small_disk)
+    assert list(read_events(small_disk / kept["id"] / "events.jsonl"))
 
 
 @pytest.mark.fault("disk", "a read-only file system")
