@@ -158,7 +158,7 @@ def test_an_exception_gives_the_terminal_back(where: str, small_mnist: Path, tmp
     terminal.wait_for("training")
     terminal.wait_for_checkpoints()
     workers, before = terminal.processes(), len(terminal.record())
-    terminal.send("\x1b[<35;30;20M" if where == "the mouse" else "?")
+    terminal.send("".join(f"\x1b[<35;{x};15M" for x in range(20, 40)) if where == "the mouse" else "?")
     assert terminal.ended(8.0) == 1
     assert terminal.given_back
     assert "ZeroDivisionError" in terminal.written

@@ -278,7 +278,7 @@ def test_the_screens_obey_no_kept_run(tmp_path: Path) -> None:
     terminal.send("f")
     terminal.wait_for("Written")
     terminal.send("4")
-    terminal.wait_for("Provenance")
+    terminal.wait_for("[Card]")
     terminal.send("[")
     terminal.wait_for("kept run")
     terminal.send("f")
