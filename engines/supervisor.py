@@ -102,8 +102,8 @@ class Supervisor:
         self._oom_kills: int | None = None
         self._mistake: Exception | None = None
         """Of ours, which ended the worker."""
-        self._wake_r, self._wake_w = os.pipe()
-        os.set_blocking(self._wake_w, False)
+        self._wake_r = self._wake_w = -1
+        """Opened by `run`: there, what fails ends in an event."""
 
     # Commands, from any thread
 
@@ -151,26 +151,30 @@ class Supervisor:
 
         Raises what nobody foresaw where there is no worker yet: then `give_up`.
         """
-        protocol_r, protocol_w = os.pipe()
-        self._oom_kills = oom_kills()
+        protocol_r = protocol_w = -1
         scratch = ""
-        self._take_commands()
+        self._oom_kills = oom_kills()
         try:
+            with self._life:
+                self._wake_r, self._wake_w = os.pipe()
+                os.set_blocking(self._wake_w, False)
+            self._take_commands()
+            protocol_r, protocol_w = os.pipe()
             scratch = tempfile.mkdtemp(prefix="mnist-tui-")
             process = self._spawn(protocol_w, scratch)
         except OSError as error:
             self._leave()
             shutil.rmtree(scratch, ignore_errors=True)
-            os.close(protocol_r)
+            _close(protocol_r)
             self._fail("missing-interpreter", f"{self.spec.python} could not be started: {error.strerror or error}.")
             self.publish(self._synthesised(WorkerExited, returncode=None, signal="", log_tail=()))
             return
         except Exception:
             shutil.rmtree(scratch, ignore_errors=True)
-            os.close(protocol_r)
+            _close(protocol_r)
             raise
         finally:
-            os.close(protocol_w)
+            _close(protocol_w)
         try:
             self._pump(process, protocol_r)
         except Exception as error:  # so that the run's end says what it was, and not SIGKILL
@@ -377,9 +381,9 @@ class Supervisor:
         """From here on nothing can be asked for; what was asked until now is told, and its end is for the caller to say."""
         with self._life:
             self._gone = True
-            os.close(self._wake_r)
-            os.close(self._wake_w)
-            self._wake_w = -1
+            _close(self._wake_r)
+            _close(self._wake_w)
+            self._wake_r = self._wake_w = -1
         self._take_commands()
 
     def _cause(self, returncode: int, name: str) -> tuple[str, str, str]:
@@ -427,6 +431,12 @@ def _has_exited(process: subprocess.Popen[bytes]) -> bool:
     if not hasattr(os, "waitid"):
         return process.poll() is not None
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _close(fd: int) -> None:
+    """Unless it was never opened: then it is -1."""
+    if fd >= 0:
+        os.close(fd)
 
 
 def _read(fd: int) -> bytes | None:

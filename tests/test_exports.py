@@ -16,7 +16,9 @@ import pytest
 from engines.api import ENGINES, read_events
 from engines.config import TrainConfig
 from engines.events import EvalCompleted, Predict, Prediction, RunFinished, TrainProgress
-from engines.worker.files import load_arrays
+from engines.worker.checkpoint import SCHEMA
+from engines.worker.files import load_arrays, save_arrays
+from engines.worker.recipe import initial_weights
 from tests.conftest import Worked
 from tui import cli, exports
 from tui.charts import svg
@@ -144,6 +146,21 @@ def test_a_missing_writer_says_what_to_install(
 def test_a_run_without_a_model_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--to", "onnx", "--out", str(tmp_path)) == 1
     assert "no checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", ["a kernel less", "another shape", "doubles"])
+def test_another_model_is_no_onnx_graph(change: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = initial_weights(0)
+    kernel = weights.pop("dense2.kernel")
+    if change != "a kernel less":
+        weights["dense2.kernel"] = kernel[:100] if change == "another shape" else kernel.astype(np.float64)
+    facts = {"schema": SCHEMA, "position": {}}
+    arrays = {f"weights.{name}": value for name, value in weights.items()}
+    save_arrays({"facts": np.array(json.dumps(facts)), **arrays}, tmp_path / "keras.npz")
+    (tmp_path / "events.jsonl").write_text("")
+    assert cli.main(["export", str(tmp_path), "--to", "onnx", "--out", str(tmp_path / "out")]) == 1
+    assert "other parameters" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.framework

@@ -8,7 +8,7 @@ from typing import Any
 from engines.exports import ExportError, missing
 from engines.worker import checkpoint
 from engines.worker.checkpoint import CheckpointError
-from engines.worker.recipe import Weights
+from engines.worker.recipe import Weights, initial_weights
 
 OPSET = 17
 IR_VERSION = 8
@@ -41,6 +41,8 @@ def write_onnx(weights: Weights, path: Path) -> None:
         raise missing(error) from error
     import numpy as np
 
+    if _shapes(weights) != _shapes(initial_weights(0)):
+        raise ExportError("This checkpoint holds other parameters than the reference convnet's.")
     constants = {
         name: np.ascontiguousarray(value.transpose(3, 2, 0, 1)) if value.ndim == 4 else value
         for name, value in weights.items()
@@ -73,3 +75,7 @@ def write_onnx(weights: Weights, path: Path) -> None:
     )
     checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString())
+
+
+def _shapes(weights: Weights) -> dict[str, tuple[tuple[int, ...], str]]:
+    return {name: (value.shape, value.dtype.str) for name, value in weights.items()}

@@ -1,6 +1,6 @@
 """A run's folder: config.json, events.jsonl, summary.json, and whatever the workers put beside them.
 
-Written line by line by the threads that drain the workers, never by the app's event loop. A folder that can't be written is a
+Written line by line by the threads that drain the workers, never by the app's event loop. A record that can't be kept is a
 warning, never the end of a run.
 """
 
@@ -73,17 +73,17 @@ class RunDirectory:
         if isinstance(event, Heartbeat):
             return
         with self._lock:
-            if event.engine in self._histories:
-                self._histories[event.engine].apply(event)
             if self._events is None:
                 return
             try:
+                if event.engine in self._histories:
+                    self._histories[event.engine].apply(event)
                 _write(self._events, encode(event).encode() + b"\n")
                 if isinstance(event, (EpochCompleted, MachineUsage, *TERMINAL)):
                     os.stat(self.folder / "events.jsonl")  # writing to a file that was deleted succeeds
                 if isinstance(event, TERMINAL):
                     self._close_at_the_end()
-            except OSError as error:
+            except Exception as error:  # a mistake of ours, too, ends the record and not the run
                 self._give_up("The record of this run breaks off here", error)
 
     def expect_no_more(self, engine: str) -> None:
@@ -106,13 +106,14 @@ class RunDirectory:
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
         write_whole(self.folder / name, lambda part: part.write_text(text, encoding="utf-8"))
 
-    def _give_up(self, what: str, error: OSError) -> None:
+    def _give_up(self, what: str, error: Exception) -> None:
         if self._events is not None:
             with contextlib.suppress(OSError):
                 os.close(self._events)
             self._events = None
+        reason = error.strerror or error if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         # The reason first: where the line is cut off, it is the folder that goes.
-        self.problem = f"{what}: {error.strerror or error}, in {self.folder}."
+        self.problem = f"{what}: {reason}, in {self.folder}."
 
 
 def _write(fd: int, line: bytes) -> None:

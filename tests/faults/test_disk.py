@@ -100,6 +100,21 @@ def test_a_folder_that_goes(work: Work, small_mnist: Path, tmp_path: Path) -> No
     assert not (tmp_path / "run").exists(), "what somebody deleted is not made again"
 
 
+@pytest.mark.fault(
+    "disk", "the record's writer makes a mistake of its own at every event: the run goes on without a record"
+)
+def test_a_mistaken_writer(work: Work, small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, directory = _recorded(work, small_mnist, tmp_path)
+
+    def encode(_: Event) -> str:
+        raise TypeError("nobody foresaw this")
+
+    monkeypatch.setattr("engines.runs.directory.encode", encode)
+    worker.wait_for(TrainProgress, until=lambda _: bool(directory.problem))
+    _goes_on(worker)
+    assert "breaks off here: TypeError: nobody foresaw this" in directory.problem
+
+
 @pytest.mark.fault("disk", "the disk is full in mid-run: the record breaks off at a whole line, and can be read")
 def test_a_full_disk(work: Work, small_mnist: Path, tmp_path: Path) -> None:
     worker, directory = _recorded(work, small_mnist, tmp_path)

@@ -20,6 +20,8 @@ from engines.events import RunFinished, TrainProgress, WorkerReady
 from engines.runs.directory import events_file, list_runs
 from engines.runs.keeping import TRASH, throw_away, write_about
 from engines.worker.checkpoint import CheckpointError, read_position
+from engines.worker.files import load_arrays, save_arrays
+from engines.worker.recipe import initial_weights
 from tests.conftest import Worked, scripted_spec
 from tests.faults.terminal import ROOT, Terminal, app
 from tests.test_app import until
@@ -182,7 +184,12 @@ def test_files_have_the_umask(umask: int, tmp_path: Path, small_mnist: Path, mon
             exports.write_text(exports.text(form, run / "events.jsonl"), place / f"run.{form}", force=False)
         for form in ("tensorboard", "safetensors"):
             exports.write_files(form, run / "events.jsonl", place / "files", force=False)
-        throw_away(shutil.copytree(run, place / "runs" / "copy", copy_function=shutil.copyfile))
+        copy = shutil.copytree(run, place / "runs" / "copy", copy_function=shutil.copyfile)
+        kept = {"facts": load_arrays(run / "pytorch.npz")["facts"]}
+        convnet = {f"weights.{name}": value for name, value in initial_weights(0).items()}
+        save_arrays(kept | convnet, copy / "pytorch.npz")
+        exports.write_files("onnx", copy / "events.jsonl", place / "files", force=False)
+        throw_away(copy)
     finally:
         os.umask(before)
     made = list(place.rglob("*"))
@@ -197,7 +204,7 @@ def test_files_have_the_umask(umask: int, tmp_path: Path, small_mnist: Path, mon
         memory.FILE,
     }
     assert names >= {f"run.{form}" for form in exports.TEXTS}
-    assert {path.suffix for path in (place / "files").iterdir()} >= {".safetensors"}
+    assert {path.suffix for path in (place / "files").iterdir()} >= {".safetensors", ".onnx"}
     assert list((place / "cache" / "drawn").glob("*.npz"))
     assert list(place.rglob("*tfevents*"))
     modes = {str(path.relative_to(place)): oct(stat.S_IMODE(path.stat().st_mode)) for path in made}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import resource
@@ -151,6 +152,37 @@ def test_a_framework_out_of_memory(engine: str, work: Work, small_mnist: Path) -
     assert failed.run_id == "too large"
     assert failed.kind in ("out-of-memory", "crashed"), failed.message
     assert failed.hint
+
+
+@pytest.mark.fault("workers", "the app may open no more files, at each that a worker's start needs")
+def test_no_descriptor_is_left(work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With none left, with one, ... until there are enough: each is a failed run that says why."""
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = list[int]()
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 20, hard))
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        failures = list[RunFailed]()
+        while True:
+            worker = work("scripted")
+            worker.start(small_config)
+            told = worker.wait_for((RunFailed, TrainProgress))
+            if not isinstance(told, RunFailed):
+                break
+            assert isinstance(worker.wait_for(WorkerExited), WorkerExited)
+            worker.thread.join(10)
+            failures.append(told)
+            os.close(taken.pop())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in taken:
+            os.close(fd)
+    worker.finish()
+    assert len(failures) > 8, "two pipes of ours, three of the worker's"
+    assert {"Too many open files" in failed.message for failed in failures} == {True}
 
 
 @pytest.mark.fault("workers", "garbage, half a line, and a line of ten million bytes on the protocol")
