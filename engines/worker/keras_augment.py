@@ -11,7 +11,7 @@ from keras import ops
 from engines.worker.recipe import AFFINE
 
 
-class RandomAffine(keras.layers.Layer):  # type: ignore[misc]  # Keras is untyped
+class RandomAffine(keras.layers.Layer):
     """All changes in one resampling: a RandomRotation, RandomTranslation, RandomZoom and RandomShear in a row blur thin strokes."""
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ def build_optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
     return adam
 
 
-class Adadelta(keras.optimizers.Adadelta):  # type: ignore[misc]  # Keras is untyped
+class Adadelta(keras.optimizers.Adadelta):
     """Keras' own as TensorFlow's one fused operation: the same formula in one pass over the weights instead of a dozen."""
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
@@ -45,7 +45,7 @@ class Adadelta(keras.optimizers.Adadelta):  # type: ignore[misc]  # Keras is unt
         )
 
 
-class SGD(keras.optimizers.SGD):  # type: ignore[misc]
+class SGD(keras.optimizers.SGD):
     """Momentum as PyTorch has it: the learning rate scales the whole step, where Keras' own scales each gradient as it comes.
 
     The same while the learning rate is constant, another path under a schedule.
@@ -61,7 +61,7 @@ class SGD(keras.optimizers.SGD):  # type: ignore[misc]
         self.assign_sub(variable, learning_rate * velocity)
 
 
-class AdamW(keras.optimizers.AdamW):  # type: ignore[misc]
+class AdamW(keras.optimizers.AdamW):
     """Adam as in Kingma & Ba 2015, Algorithm 1, and in PyTorch: epsilon joins after the bias correction.
 
     Keras' own has it before, the paper's "epsilon hat": small gradients then move differently. Without decay this is Adam.

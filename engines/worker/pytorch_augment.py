@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 from engines.worker.recipe import AFFINE
 
 
-class RandomAffine(v2.Transform):  # type: ignore[misc]  # torchvision is untyped
+class RandomAffine(v2.Transform):
     """A turn, shift, zoom and shear in one resampling, drawn for each digit: v2.RandomAffine draws once for a whole batch."""
 
     def make_params(self, flat_inputs: list[Tensor]) -> dict[str, Any]:

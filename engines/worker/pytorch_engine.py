@@ -88,7 +88,7 @@ class Engine:
                 logits = self.model(images)
                 loss = F.cross_entropy(logits, labels)
             self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            loss.backward()
             self.optimizer.step()
             losses.append(loss.detach() * len(labels))
             correct += (logits.argmax(dim=1) == labels).sum()

@@ -12,7 +12,7 @@ def facts() -> dict[str, Any]:
     """Of the build: versions of CUDA and cuDNN, and the architectures that it has kernels for."""
     return {
         "cuda": torch.version.cuda or "",
-        "cudnn": str(torch.backends.cudnn.version() or ""),  # type: ignore[no-untyped-call]  # likewise
+        "cudnn": str(torch.backends.cudnn.version() or ""),
         "kernels": torch.cuda.get_arch_list(),
     }
 
@@ -29,7 +29,7 @@ def try_step(device: str) -> None:
     """A convolution forward and backward. Raises what the framework raises."""
     images = torch.ones(8, 1, 28, 28, device=device)
     kernel = torch.full((4, 1, 3, 3), 0.1, device=device, requires_grad=True)
-    F.conv2d(images, kernel).square().mean().backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    F.conv2d(images, kernel).square().mean().backward()
     if kernel.grad is None or not bool(torch.isfinite(kernel.grad).all().item()):
         raise ArithmeticError("a convolution's gradient is not finite")
 

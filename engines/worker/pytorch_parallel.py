@@ -85,7 +85,7 @@ class ReplicaEngine(Engine):
                 loss = F.cross_entropy(logits, labels, reduction="sum")
             self.optimizer.zero_grad()
             weighed = loss * (self.replicas / size)  # for DDP takes the mean over the replicas, not over the digits
-            weighed.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            weighed.backward()
             self.optimizer.step()
             losses.append(loss.detach().double())
             correct += (logits.argmax(dim=1) == labels).sum()

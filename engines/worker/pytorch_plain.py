@@ -79,7 +79,7 @@ class Script:
         for i, (data, target) in enumerate(loader):
             self.optimizer.zero_grad()
             loss = F.nll_loss(self.model(data), target)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            loss.backward()
             self.optimizer.step()
             if i % 10 == 0:
                 loss.item()
