@@ -151,46 +151,25 @@ class Supervisor:
 
         Raises what nobody foresaw where there is no worker yet: then `give_up`.
         """
-        protocol_r = protocol_w = -1
-        scratch = ""
         self._oom_kills = oom_kills()
-        try:
-            with self._life:
-                self._wake_r, self._wake_w = os.pipe()
-                os.set_blocking(self._wake_w, False)
-            self._take_commands()
-            protocol_r, protocol_w = os.pipe()
-            scratch = tempfile.mkdtemp(prefix="mnist-tui-")
-            process = self._spawn(protocol_w, scratch)
-        except OSError as error:
-            self._leave()
-            shutil.rmtree(scratch, ignore_errors=True)
-            _close(protocol_r)
-            self._fail("missing-interpreter", f"{self.spec.python} could not be started: {error.strerror or error}.")
-            self.publish(self._synthesised(WorkerExited, returncode=None, signal="", log_tail=()))
-            return
-        except Exception:
-            shutil.rmtree(scratch, ignore_errors=True)
-            _close(protocol_r)
-            raise
-        finally:
-            _close(protocol_w)
-        try:
-            self._pump(process, protocol_r)
-        except Exception as error:  # so that the run's end says what it was, and not SIGKILL
-            self._mistake = error
-        finally:
-            self._signal(signal.SIGKILL)  # also what the worker left in its process group
-            with self._life:  # once it is reaped, its number may be anybody's: nobody may signal it any more
-                self._process = None
-            process.wait()
-            shutil.rmtree(scratch, ignore_errors=True)
-            os.close(protocol_r)
-            for pipe in (process.stdin, process.stdout, process.stderr):
-                with contextlib.suppress(OSError):
-                    if pipe:
-                        pipe.close()
-            self._say_exit(process.returncode)
+        with contextlib.ExitStack() as ours:
+            try:
+                process, protocol_r = self._start(ours)
+            except OSError as error:
+                self._leave()
+                self._fail("missing-interpreter", f"{self.spec.python} could not be started: {error.strerror or error}.")
+                self.publish(self._synthesised(WorkerExited, returncode=None, signal="", log_tail=()))
+                return
+            try:
+                self._pump(process, protocol_r)
+            except Exception as error:  # so that the run's end says what it was, and not SIGKILL
+                self._mistake = error
+            finally:
+                self._signal(signal.SIGKILL)  # also what the worker left in its process group
+                with self._life:  # once it is reaped, its number may be anybody's: nobody may signal it any more
+                    self._process = None
+                process.wait()
+        self._say_exit(process.returncode)
 
     def give_up(self, error: Exception) -> None:
         """`run` raised this, which nobody foresaw: end the worker, if there is one, and say so; from the thread that ran it."""
@@ -204,14 +183,32 @@ class Supervisor:
         if not self._gone:
             self._say_exit(None)
 
-    def _spawn(self, protocol_w: int, scratch: str) -> subprocess.Popen[bytes]:
-        arguments = [self.spec.name, "--protocol-fd", str(protocol_w), "--module", self.spec.module]
+    def _start(self, ours: contextlib.ExitStack) -> tuple[subprocess.Popen[bytes], int]:
+        """The worker, and where it says its events; `ours` is closed when it has ended. Raises OSError."""
+        with self._life:
+            self._wake_r, self._wake_w = os.pipe()
+            os.set_blocking(self._wake_w, False)
+        self._take_commands()
+        with contextlib.ExitStack() as theirs:
+            protocol_r, protocol_w = _pipe(ours, theirs)
+            guard_r, _ = _pipe(theirs, ours)
+            scratch = tempfile.mkdtemp(prefix="mnist-tui-")
+            ours.callback(shutil.rmtree, scratch, ignore_errors=True)
+            process = self._spawn(protocol_w, guard_r, scratch)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe:
+                ours.callback(pipe.close)
+        return process, protocol_r
+
+    def _spawn(self, protocol_w: int, guard_r: int, scratch: str) -> subprocess.Popen[bytes]:
+        arguments = [self.spec.name, "--module", self.spec.module, "--threads", str(self.threads)]
+        arguments += ["--protocol-fd", str(protocol_w), "--guard-fd", str(guard_r)]
         process = subprocess.Popen(
-            [self.spec.python, str(_WORKER), *arguments, "--threads", str(self.threads), *self._arguments],
+            [self.spec.python, str(_WORKER), *arguments, *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            pass_fds=[protocol_w],
+            pass_fds=[protocol_w, guard_r],
             env=self._environment(scratch),
             start_new_session=True,  # the terminal's signals are for the app alone
             bufsize=0,
@@ -381,8 +378,9 @@ class Supervisor:
         """From here on nothing can be asked for; what was asked until now is told, and its end is for the caller to say."""
         with self._life:
             self._gone = True
-            _close(self._wake_r)
-            _close(self._wake_w)
+            for fd in (self._wake_r, self._wake_w):
+                if fd >= 0:
+                    os.close(fd)
             self._wake_r = self._wake_w = -1
         self._take_commands()
 
@@ -433,10 +431,12 @@ def _has_exited(process: subprocess.Popen[bytes]) -> bool:
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _close(fd: int) -> None:
-    """Unless it was never opened: then it is -1."""
-    if fd >= 0:
-        os.close(fd)
+def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:
+    """A pipe, each end of which is closed with those who hold it."""
+    read, write = os.pipe()
+    reader.callback(os.close, read)
+    writer.callback(os.close, write)
+    return read, write
 
 
 def _read(fd: int) -> bytes | None:

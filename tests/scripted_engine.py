@@ -7,6 +7,7 @@ drawn), "build", "evaluate" or "checkpoint". The misdeeds are in `misbehave`; be
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -51,6 +52,8 @@ def misbehave(place: str, rehearses: bool = False) -> None:
             _HELD.append(np.empty(2**34, np.uint8))
         case "hang":
             threading.Event().wait()
+        case "hold":  # as a library does that waits and keeps Python's lock meanwhile
+            ctypes.PyDLL(None).sleep(3600)
         case "child":
             print("child", subprocess.Popen(["sleep", "600"]).pid, flush=True)
         case "garbage":

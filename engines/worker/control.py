@@ -39,7 +39,7 @@ from engines.events import (
     WorkerReady,
 )
 from engines.protocol import ProtocolError, decode_command, encode
-from engines.worker import needs
+from engines.worker import guard, needs
 
 HEARTBEAT_SECONDS = 1.0
 LAST_WORD_SECONDS = 1.5
@@ -223,6 +223,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="engines.worker")
     parser.add_argument("engine")
     parser.add_argument("--protocol-fd", type=int, default=1)
+    parser.add_argument("--guard-fd", type=int, help="ends when the app does")
     parser.add_argument("--module", required=True, help="the engine's module, or the path of its file")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--exam", nargs=5, metavar=("FILE", "SEED", "DATA_DIR", "DATASET", "WHOLE_EPOCH"))
@@ -235,6 +236,8 @@ def main(argv: list[str]) -> int:
     os.dup2(nothing, 0)  # a framework that reads stdin must not eat commands
     if options.protocol_fd > 2:
         os.close(options.protocol_fd)
+    if options.guard_fd is not None:
+        guard.stand(options.guard_fd)
     control = Control(options.engine, protocol_fd, command_fd)
     control.start()
     try:

@@ -94,7 +94,7 @@ class Terminal:
 
     def wait_for_checkpoints(self) -> None:
         """Until both engines have one to go on from."""
-        self.wait_until(lambda: len(list(self.runs.glob("*/*.npz"))) == 2, "two checkpoints")
+        self.wait_until(lambda: len(list(self.runs.glob("*/[!.]*.npz"))) == 2, "two checkpoints")
 
     def send(self, keys: str) -> None:
         """Press keys."""
@@ -177,7 +177,7 @@ def is_interrupted(runs: Path) -> bool:
     (kept,) = list_runs(runs)
     outcomes = {engine: its["outcome"] for engine, its in kept["summary"].items() if engine in ("pytorch", "keras")}
     assert outcomes == {"pytorch": "interrupted", "keras": "interrupted"}, json.dumps(kept)
-    assert kept["resumable"] == ["pytorch", "keras"]
+    assert kept["resumable"] == ["pytorch", "keras"], [*map(str, runs.glob("*/*")), json.dumps(kept)]
     return True
 
 

@@ -70,19 +70,31 @@ def test_a_killed_app_leaves_no_worker(training: Terminal) -> None:
     assert is_kept(training, before)
 
 
-@pytest.mark.fault("app", "SIGKILL while both workers hang")
+@pytest.mark.fault("app", "SIGKILL while both workers hang, are stopped, or hang where no Python runs")
+@pytest.mark.parametrize("how", ["hang", "stop", "hold"])
 def test_a_killed_app_leaves_no_worker_that_hangs(
-    small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: str, small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MNIST_TUI_SCRIPT", "hang@25")
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", f"{how}@25")
     terminal = Terminal(app(small_mnist, tmp_path), tmp_path)
     terminal.wait_for_checkpoints()
     workers = terminal.processes()
     assert len(workers) == 2
+    if how == "stop":
+        terminal.wait_until(lambda: {one.status() for one in workers} == {psutil.STATUS_STOPPED}, "stopped")
+    groups = [process for process in psutil.process_iter() if _group_of(process) in {one.pid for one in workers}]
+    assert len(groups) > len(workers), "each has a guard"
     terminal.child.kill(signal.SIGKILL)
-    assert gone(workers)
+    assert gone(groups)
     assert is_interrupted(terminal.runs)
     terminal.end()
+
+
+def _group_of(process: psutil.Process) -> int:
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return 0
 
 
 @pytest.mark.fault("app", "SIGTSTP (ctrl+z), and back with fg")
