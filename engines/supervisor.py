@@ -157,7 +157,9 @@ class Supervisor:
                 process, protocol_r = self._start(ours)
             except OSError as error:
                 self._leave()
-                self._fail("missing-interpreter", f"{self.spec.python} could not be started: {error.strerror or error}.")
+                self._fail(
+                    "missing-interpreter", f"{self.spec.python} could not be started: {error.strerror or error}."
+                )
                 self.publish(self._synthesised(WorkerExited, returncode=None, signal="", log_tail=()))
                 return
             try:

@@ -115,19 +115,20 @@ def test_a_failed_run_is_1(scripted: None, tmp_path: Path, capsys: pytest.Captur
     assert "nowhere" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_signals_end_it_with_their_code_and_leave_nothing(number: int, code: int, small_mnist: Path) -> None:
-    script = f"""
+def script(*arguments: str) -> list[str]:
+    """The command with two scripted engines, in a process of its own."""
+    said = f"""
 import sys
 from tests.conftest import scripted_spec
 from tui import cli, options
 options.specs = lambda _: [scripted_spec("pytorch"), scripted_spec("keras")]
-sys.exit(cli.main(["train", "--json", "--epochs", "9999", "--data-dir", {str(small_mnist)!r}]))
+sys.exit(cli.main({["train", *arguments]!r}))
 """
-    root = str(SCRIPTED.parents[1])
-    child = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root}
-    )
+    return [sys.executable, "-c", said]
+
+
+def begun(child: subprocess.Popen[str]) -> list[int]:
+    """The numbers of both workers, once both train."""
     assert child.stdout
     pids = []
     for line in child.stdout:
@@ -136,6 +137,22 @@ sys.exit(cli.main(["train", "--json", "--epochs", "9999", "--data-dir", {str(sma
             pids.append(event["pid"])
         if event["type"] == "EpochCompleted" and len(pids) == 2:
             break
+    return pids
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(SCRIPTED.parents[1])}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signals_end_it_with_their_code_and_leave_nothing(
+    number: int, code: int, small_mnist: Path, environment: dict[str, str]
+) -> None:
+    command = script("--json", "--epochs", "9999", "--data-dir", str(small_mnist))
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert child.stdout
+    pids = begun(child)
     child.send_signal(number)
     child.stdout.read()
     child.stdout.close()
@@ -143,6 +160,49 @@ sys.exit(cli.main(["train", "--json", "--epochs", "9999", "--data-dir", {str(sma
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+@pytest.mark.fault("app", "headless, under nohup or in a script's background: a signal that is ignored stays so")
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_ignored_signals_stay_ignored(
+    number: signal.Signals, small_mnist: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = script("--json", "--epochs", "3", "--data-dir", str(small_mnist))
+    monkeypatch.setitem(environment, "MNIST_TUI_SCRIPT", "slow")
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    finally:
+        signal.signal(number, before)
+    assert child.stdout
+    begun(child)
+    child.send_signal(number)
+    assert child.stdout.read().count('"outcome":"completed"') == 2
+    child.stdout.close()
+    assert child.wait(10) == 0
+
+
+@pytest.mark.fault("app", "headless, started where SIGCHLD is ignored: a good run is a good run")
+def test_ignored_children_are_heard(small_mnist: Path, environment: dict[str, str]) -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        command = script("--epochs", "1", "--data-dir", str(small_mnist))
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    out, _ = child.communicate(timeout=60)
+    assert (child.returncode, out.count("completed: test accuracy")) == (0, 2)
+
+
+@pytest.mark.fault("disk", "headless, its output goes to a disk that is full: it trains to the end, and says so")
+@pytest.mark.parametrize("form", ["--json", "--plain"])
+def test_output_to_a_full_disk(form: str, small_mnist: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+    command = script(form, "--epochs", "1", "--data-dir", str(small_mnist), "--runs-dir", str(tmp_path))
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "The output breaks off here: No space left on device.\n")
+    (kept,) = list_runs(tmp_path)
+    assert {its["outcome"] for its in kept["summary"].values() if "outcome" in its} == {"completed"}
 
 
 def test_a_signal_while_the_workers_are_closed_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +20,7 @@ from textual.screen import ModalScreen, Screen
 
 from engines import api
 from engines.api import ConfigError, EngineSpec, Event, for_backend, paths
-from tui import lists, memory, mouse, opening, themes
+from tui import lists, memory, mouse, opening, terminal, themes
 from tui.commands import COMMANDS, SCREENS, commands_of
 from tui.control import RunControl
 from tui.digits import TestDigits
@@ -133,6 +135,7 @@ class MnistApp(Looks):
         """Hear signals and begin to draw; what else begins must not take the processor from the first paint."""
         for name in SCREENS:
             self.add_mode(name, partial(make, name, self))
+        terminal.take_once(self._driver)
         self._leaving.hear(partial(self._leave_soon, asyncio.get_running_loop()))
         self.set_interval(self._frames.period, self.tick)
         self.call_after_refresh(self.call_later, self._begin)
@@ -334,6 +337,13 @@ class MnistApp(Looks):
         from tui.screens.dialogs import HelpDialog
 
         self.push_screen(HelpDialog(commands_of(self.current_mode)))
+
+    def action_suspend_process(self) -> None:
+        """To the shell, with whatever else it waits for: `make`, for one."""
+        if terminal.has_a_shell():
+            os.killpg(os.getpgrp(), signal.SIGTSTP)
+        else:
+            self.notify("There is no shell to go back to.", severity="warning", timeout=3)
 
     async def action_quit(self) -> None:
         """Leave, after a question while something trains."""

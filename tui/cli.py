@@ -6,6 +6,7 @@ import argparse
 import codecs
 import io
 import os
+import signal
 import sys
 
 from tui import options as known
@@ -43,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="resembling")
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # else, where it is ignored, a worker's number is free before we know of its end
     try:
         return _dispatch(arguments)
     except UsageError as error:

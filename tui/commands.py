@@ -178,6 +178,7 @@ COMMANDS = (
     Command("show_screen", "3", "Draw", "Draw a digit, and both frameworks read it.", False, (3,)),
     Command("show_screen", "4", "Results", "Who won, with everything that was measured.", False, (4,)),
     Command("show_screen", "5", "Runs", "Every run is kept: compare, play, name, continue.", False, (5,)),
+    Command("suspend_process", "ctrl+z", "Suspend", "To your shell; fg comes back. Training soon waits.", footer=False),
     Command("quit", "q", "Quit", "Leave; asks first while something trains."),
     # What has priority comes first in the last line, which says the shorter key: q.
     Command("quit", "ctrl+c,ctrl+q", "Quit from here", "The same from a field or a dialog.", priority=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import signal
 import sys
@@ -50,7 +51,7 @@ def train(
 ) -> int:
     """Train to the end, or go on with the run in the folder `resume`.
 
-    Returns 0 when every run ended well and reached its target, 1 otherwise, 128 + n when signal n ended it.
+    Returns 0 when every run ended well, reached its target and was told in full, 1 otherwise, 128 + n when signal n ended it.
     """
     said = {name: value for name, value in settings.items() if name != "framework"}
     out = _OutputLock(sys.stdout)
@@ -65,7 +66,9 @@ def train(
     def on_signal(number: int, frame: FrameType | None) -> None:
         raise _Signalled(number)
 
-    handlers = {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    # What is ignored stays so: `nohup` and a script's `&` mean it.
+    heard = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    handlers = {n: signal.signal(n, on_signal) for n in heard}
     session = Session(
         specs, launch, cache_dir=paths.cache_dir(), runs_dir=Path(runs_dir), on_event=tell if json_lines else None
     )
@@ -104,10 +107,12 @@ def train(
             if not json_lines:
                 for line in closing_lines(session, runs=not session.series.lines() or code is not None):
                     out.line(line)
-            if session.problem:
-                print(formatting.plain(session.problem), file=sys.stderr)
+            for problem in filter(None, (session.problem, out.problem)):
+                print(formatting.plain(problem), file=sys.stderr)
     if code is not None:
         return code
+    if out.problem:
+        return 1
     return 0 if session.series.ended and not session.series.missed else 1
 
 
@@ -172,6 +177,8 @@ class _OutputLock:
         self._stream = stream
         self._lock = threading.Lock()
         self._gone = False
+        self.problem = ""
+        """Why it is not whole, where somebody wanted it."""
 
     def line(self, text: str) -> None:
         with self._lock:
@@ -180,8 +187,12 @@ class _OutputLock:
             try:
                 self._stream.write(formatting.plain(text) + "\n")
                 self._stream.flush()
-            except (BrokenPipeError, ValueError):
+            except (BrokenPipeError, ValueError):  # nobody reads on
                 self._gone = True
+            except OSError as error:
+                self._gone, self.problem = True, f"The output breaks off here: {error.strerror or error}."
+                with contextlib.suppress(OSError, AttributeError):  # or Python tries once more when it ends
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 class _Lines:

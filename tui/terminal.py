@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import termios
 from typing import Any
@@ -30,8 +31,34 @@ def restore(saved: Saved) -> None:
     """Give the terminal back, without ever waiting for it."""
     with contextlib.suppress(OSError, ValueError):
         os.set_blocking(2, False)
-        os.write(2, _UNDO.encode())
-        os.set_blocking(2, True)
+        try:
+            os.write(2, _UNDO.encode())
+        finally:  # or the shell that comes after us has it so
+            os.set_blocking(2, True)
     if saved is not None:
         with contextlib.suppress(termios.error, OSError, ValueError):
             termios.tcsetattr(0, termios.TCSANOW, saved)
+
+
+def take_once(driver: Any) -> None:
+    """After a SIGSTOP too, or a SIGCONT for no reason, the terminal is given back before it is taken again.
+
+    Textual takes it at every SIGCONT. Where nothing had given it back, two threads read the keys from then on, the older for ever,
+    and what is given back in the end is the terminal as we had it.
+    """
+    take = signal.getsignal(signal.SIGCONT)
+    if not callable(take):  # no terminal is taken
+        return
+
+    def continued(*signalled: Any) -> None:
+        reader = getattr(driver, "_key_thread", None)
+        if reader is not None and reader.is_alive() and driver._auto_restart:
+            driver.suspend_application_mode()
+        take(*signalled)
+
+    signal.signal(signal.SIGCONT, continued)
+
+
+def has_a_shell() -> bool:
+    """Whether a shell waits that could run something else meanwhile: it leads the session, and not our process group."""
+    return os.getsid(0) != os.getpgrp()

@@ -117,6 +117,62 @@ def test_a_stopped_app_lends_the_terminal(training: Terminal) -> None:
     assert gone(workers)
 
 
+@pytest.mark.fault(
+    "app", "SIGSTOP and SIGCONT, twice, and SIGCONT for no reason: keys are read, and the terminal is given back"
+)
+def test_what_asks_nobody_stops_the_app(training: Terminal) -> None:
+    """A SIGSTOP can't be heard: the app goes on as if it had just come."""
+    app_process, workers = psutil.Process(training.child.pid), training.processes()
+    threads = app_process.num_threads()
+    for stops in (True, True, False):
+        if stops:
+            training.child.kill(signal.SIGSTOP)
+            training.wait_until(lambda: app_process.status() == psutil.STATUS_STOPPED, "stopped")
+        training.written = ""
+        training.child.kill(signal.SIGCONT)
+        training.wait_until(lambda: all(sequence in training.written for sequence in TAKEN), "back on the screen")
+        training.send("?")
+        training.wait_for("This page.")
+        training.send("\x1b")
+        training.wait_until(lambda: not any("This page." in line for line in training.screen.display), "without help")
+    assert app_process.num_threads() <= threads
+    training.child.kill(signal.SIGTERM)
+    assert training.ended() == 143
+    assert training.given_back
+    assert gone(workers)
+
+
+@pytest.mark.fault("app", "ctrl+z, to a shell and back; and where there is none")
+def test_ctrl_z(small_mnist: Path, tmp_path: Path) -> None:
+    command = shlex.join(app(small_mnist, tmp_path))
+    terminal = Terminal(["bash", "-mc", f"{command}; echo in the shell; read answer; fg; exit $?"], tmp_path)
+    terminal.wait_for("training")
+    terminal.wait_for_checkpoints()
+    terminal.send("\x1a")
+    terminal.wait_for("in the shell")
+    assert terminal.given_back
+    terminal.written = ""
+    terminal.send("\n")
+    terminal.wait_until(lambda: all(sequence in terminal.written for sequence in TAKEN), "back on the screen")
+    terminal.wait_for("training")
+    terminal.send("\x03")
+    terminal.wait_for("Leave (y)")
+    workers = terminal.processes()
+    assert len(workers) == 3
+    terminal.send("y")
+    assert terminal.ended() == 0
+    assert terminal.given_back
+    assert gone(workers)
+
+
+@pytest.mark.fault("app", "ctrl+z, to a shell and back; and where there is none")
+def test_ctrl_z_without_a_shell(training: Terminal) -> None:
+    training.send("\x1a")
+    training.wait_for("no shell to go back to")
+    training.send("\x03")
+    training.wait_for("Leave (y)")
+
+
 @pytest.mark.fault("app", "leaving by keys, in mid-training")
 def test_leaving_by_keys(training: Terminal) -> None:
     workers, before = training.processes(), len(training.record())
@@ -276,7 +332,7 @@ def test_two_at_once(small_mnist: Path, tmp_path: Path) -> None:
     both = [Terminal(app(small_mnist, tmp_path), tmp_path) for _ in range(2)]
     for terminal in both:
         terminal.wait_for("training")
-    both[0].wait_until(lambda: len(list(both[0].runs.glob("*/*.npz"))) == 4, "four checkpoints")
+    both[0].wait_until(lambda: len(list(both[0].runs.glob("*/[!.]*.npz"))) == 4, "four checkpoints")
     workers = [worker for terminal in both for worker in terminal.processes()]
     for terminal in both:
         terminal.child.kill(signal.SIGTERM)
@@ -310,7 +366,7 @@ _REPLAY = "import sys; from tui.cli import main; sys.exit(main(sys.argv[1:]))"
 MOMENTS: dict[str, Callable[[Terminal], bool]] = {
     "before the first event": lambda terminal: bool(list(terminal.runs.glob("*/config.json"))),
     "in the first epoch": lambda terminal: any(isinstance(event, TrainProgress) for event in recorded(terminal)),
-    "after a checkpoint": lambda terminal: len(list(terminal.runs.glob("*/*.npz"))) == 2,
+    "after a checkpoint": lambda terminal: len(list(terminal.runs.glob("*/[!.]*.npz"))) == 2,
 }
 """When the app is killed."""
 
