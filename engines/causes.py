@@ -20,6 +20,8 @@ from engines.events import (
     WorkerReady,
 )
 
+LOADING = "while loading the digits"
+WAITING = "while it waited for a run"
 RESTART = "Restart starts a new worker."
 LESS_MEMORY = "Free memory, or use a smaller batch size or fewer digits. Restart starts a new worker."
 
@@ -64,7 +66,7 @@ def doing(said: Event) -> str:
         case DataReady() | ModelReady():
             return "while building the model"
         case WorkerReady() | RunFinished() | RunFailed():
-            return "while loading the digits"
+            return LOADING
         case _:
             return ""
 

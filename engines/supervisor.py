@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engines.causes import RESTART, cause, doing
+from engines.causes import LOADING, RESTART, WAITING, cause, doing
 from engines.config import TrainConfig
 from engines.events import (
     TERMINAL,
@@ -91,9 +91,13 @@ class Supervisor:
         self._run_id = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._ending_since: float | None = None
+        self._terminated = False
+        """Whether SIGTERM was sent."""
         self._killed_on_purpose = False
         self._gone = False
         self._ended_run = ""
+        self._useless = True
+        """Whether no run was asked for and no failure was said so far: then its end is one."""
         self._doing = f"while importing {spec.title}"
         """What the worker was doing when it was last heard."""
         self._printed = Printed(lambda stream, text: self.publish(self._synthesised(LogLine, stream=stream, text=text)))
@@ -307,7 +311,7 @@ class Supervisor:
             self._pending += encode(command).encode() + b"\n"
 
     def _tell_of(self, start: Start, past: Sequence[Event], asked: float) -> None:
-        self._run_id, self._ended_run = start.run_id, ""
+        self._run_id, self._ended_run, self._useless = start.run_id, "", False
         shift = asked - past[-1].t if past else 0.0
         began = past[0].t + shift if past else asked
         self.publish(self._synthesised(RunRequested, t=began, config=start.config, build=build()))
@@ -320,7 +324,8 @@ class Supervisor:
         waited = time.monotonic() - self._ending_since
         if waited > SHUTDOWN_SECONDS + TERM_SECONDS:
             self._signal(signal.SIGKILL)
-        elif waited > SHUTDOWN_SECONDS:
+        elif waited > SHUTDOWN_SECONDS and not self._terminated:
+            self._terminated = True
             self._signal(signal.SIGTERM)
 
     # What the worker says
@@ -354,6 +359,7 @@ class Supervisor:
             self._printed.complain(f"{lost} events of the worker were lost")
         self._worker_seq = max(event.seq, self._worker_seq)
         if isinstance(event, TERMINAL):
+            self._useless = False
             event = dataclasses.replace(event, run_id=event.run_id or self._run_id)
             if event.run_id and event.run_id == self._ended_run:
                 self._printed.complain(f"run {event.run_id} had ended already: {type(event).__name__} was dropped")
@@ -370,7 +376,8 @@ class Supervisor:
         if returncode is not None and returncode < 0:
             with contextlib.suppress(ValueError):
                 name = signal.Signals(-returncode).name
-        if self._run_id or self._mistake is not None:
+        useless = self._useless and bool(returncode) and not self.ending and not self._arguments
+        if self._run_id or self._mistake is not None or useless:
             self._fail(*self._cause(returncode or 0, name), error=self._mistake)
         self.publish(
             self._synthesised(WorkerExited, returncode=returncode, signal=name, log_tail=tuple(self._printed.tail))
@@ -395,7 +402,8 @@ class Supervisor:
         if self._killed_on_purpose:
             return "killed", "Killed, as you asked.", "Restart starts a new worker."
         oom_killed = (oom_kills() or 0) > (self._oom_kills or 0)
-        return cause(returncode, name, self._doing, self._printed.last_words, oom_killed=oom_killed)
+        was_doing = WAITING if self._doing == LOADING and not self._run_id else self._doing
+        return cause(returncode, name, was_doing, self._printed.last_words, oom_killed=oom_killed)
 
     def _fail(
         self, kind: str, message: str, hint: str = "Look at `mnist-tui doctor`.", *, error: Exception | None = None

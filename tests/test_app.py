@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent import futures
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -266,6 +267,60 @@ async def test_an_exception_in_a_worker_s_thread_is_a_failed_run(
     events = [event for event in read_events(failed / "events.jsonl") if event.engine == "keras"]
     assert isinstance(events[-1], WorkerExited)
     assert violations(events) == []
+
+
+@pytest.mark.fault("app", "no thread can be had for a worker: said in its pane, and r tries again")
+async def test_no_thread_for_a_worker(tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("K")
+        await until(pilot, lambda: phases(app) == ["off", "off"] and not app.session.running)
+        with monkeypatch.context() as patched:
+            patched.setattr(futures.ThreadPoolExecutor, "submit", _no_thread)
+            await pilot.press("s")
+            await until(pilot, lambda: phases(app) == ["failed", "failed"])
+        await until(pilot, lambda: bool(app.screen.query("#panel-keras #notice")))
+        assert "can't start new thread" in text_of(app, "#panel-keras #notice")
+        await pilot.press("r")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+
+
+def _no_thread(*_: Any) -> Any:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.fault("app", "a worker dies while it is imported, before any run was asked for: its pane says so")
+async def test_a_framework_that_ends_its_worker_while_the_user_reads(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "abort@import")
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["failed", "failed"])
+        await until(pilot, lambda: bool(app.screen.query("#panel-keras #notice")))
+        notice = text_of(app, "#panel-keras #notice")
+        assert "was ended by SIGABRT while importing keras" in notice
+        assert "r tries again" in notice
+        monkeypatch.setenv("MNIST_TUI_SCRIPT", "")
+        await pilot.press("r")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+
+
+async def test_killed_while_it_waits_for_another_worker(tmp_path: Path, small_mnist: Path) -> None:
+    """The other's run is whole without it: it has a summary, and its record is nobody's any more."""
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        app.control.settings |= {"threads": 7, "framework": "keras"}
+        app.action_start()
+        await until(pilot, lambda: phases(app)[1] == "finished" and not app.session.running)
+        app.control.settings |= {"framework": "both"}
+        app.action_start()  # a worker that has its threads already, and one that must be another
+        app.session.kill("pytorch")
+        await until(pilot, lambda: phases(app)[1] == "finished" and not app.session.running)
+        folder = app.session.folder("keras")
+        assert folder is not None
+        await until(pilot, lambda: (folder / "summary.json").is_file())
+        assert app.session.histories["pytorch"].run_id != folder.name
 
 
 async def test_kill_by_key(tmp_path: Path, small_mnist: Path) -> None:

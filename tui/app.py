@@ -17,6 +17,7 @@ from typing import Any
 from textual import work
 from textual.app import SuspendNotSupported, SystemCommand
 from textual.screen import ModalScreen, Screen
+from textual.worker import Worker, WorkerState
 
 from engines import api
 from engines.api import ConfigError, EngineSpec, Event, for_backend, paths
@@ -104,6 +105,8 @@ class MnistApp(Looks):
                 self._leaving.lend([sys.executable, "-m", "tui", "replay", str(folder), *self._options()])
         except SuspendNotSupported:
             self.notify(f"Here it can't be played; `mnist-tui replay {folder}` does it.", severity="warning")
+        except OSError as error:
+            self.notify(f"It can't be played: {error.strerror or error}.", severity="error")
 
     def _options(self) -> list[str]:
         """Our own options, for another that is to look alike; a theme of Textual's can't be named there."""
@@ -188,6 +191,12 @@ class MnistApp(Looks):
     def launch(self, engine: str, live: Callable[[], None]) -> None:
         """A background thread for each engine, which owns that engine's worker process."""
         self.run_worker(live, name=engine, group=engine, thread=True, exclusive=False, exit_on_error=False)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Such a thread may not be had."""
+        engine, error = event.worker.group, event.worker.error
+        if event.state is WorkerState.ERROR and engine in self.session.histories and isinstance(error, Exception):
+            self.session.abandon(engine, error)
 
     # Frames
 

@@ -40,6 +40,7 @@ from engines.api import (
     for_backend,
 )
 from tui.heats import Heat, heats_left, heats_of, without
+from tui.inbox import Inbox
 
 if TYPE_CHECKING:
     from engines.api import Past, RunDirectory, Sample, Sampler, Supervisor
@@ -104,7 +105,7 @@ class Session:
         self._cache_dir = cache_dir
         self._runs_dir = runs_dir
         self._tell = on_event
-        self._inbox: deque[Event] = deque()
+        self._inbox = Inbox()
         self._waiting: deque[Heat] = deque()
         self._series_id = ""
         self._quiet_since: float | None = None
@@ -231,10 +232,19 @@ class Session:
     def kill(self, engine: str) -> None:
         """End the worker now, whatever it is doing."""
         self._waiting = deque(without(self._waiting, engine))
-        supervisor = self._workers[engine].supervisor
-        if supervisor is not None:
-            self._workers[engine].wish = None
-            supervisor.kill()
+        worker = self._workers[engine]
+        if worker.wish is not None and worker.wish.directory is not None:
+            worker.wish.directory.expect_no_more(engine)
+        worker.wish = None
+        if worker.supervisor is not None:
+            worker.supervisor.kill()
+
+    def abandon(self, engine: str, error: Exception) -> None:
+        """The thread that was to own its worker could not be started."""
+        worker = self._workers[engine]
+        if worker.running and worker.supervisor is not None:
+            worker.supervisor.give_up(error)
+            worker.running = False
 
     def close(self, timeout: float = 4.5) -> bool:
         """End every worker and wait for that; True when none is left."""
@@ -262,8 +272,7 @@ class Session:
         Also the one place where a worker follows another, so that workers are only ever started by one thread.
         """
         changed = set()
-        for _ in range(len(self._inbox)):
-            event = self._inbox.popleft()
+        for event in self._inbox.take():
             changed.add(event.engine)
             if event.engine in self.histories:
                 self.histories[event.engine].apply(event)
@@ -342,7 +351,10 @@ class Session:
                 self._sampler.unwatch(engine)
                 worker.running = False
 
-        self._launch(engine, live)
+        try:
+            self._launch(engine, live)
+        except RuntimeError as error:
+            self.abandon(engine, error)
 
     def _send_run(self, worker: _Worker) -> None:
         assert worker.supervisor is not None
@@ -379,7 +391,7 @@ class Session:
         directory = self._workers[event.engine].directory
         if directory is not None:
             directory.keep(event)
-        self._inbox.append(event)
+        self._inbox.put(event)
         if self._tell is not None:
             self._tell(event)
 
@@ -417,6 +429,6 @@ class Session:
         )
         for directory in {id(w.directory): w.directory for w in self._workers.values() if w.directory}.values():
             directory.keep(machine)
-        self._inbox.append(machine)
+        self._inbox.put(machine)
         if self._tell is not None:
             self._tell(machine)

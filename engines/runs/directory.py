@@ -92,14 +92,14 @@ class RunDirectory:
             self._histories.pop(engine, None)
             try:
                 self._close_at_the_end()
-            except OSError as error:
+            except Exception as error:
                 self._give_up("This run has no summary", error)
 
     def _close_at_the_end(self) -> None:
         if self._events is None or any(history.ended_t is None for history in self._histories.values()):
             return
-        os.close(self._events)
-        self._events = None
+        events, self._events = self._events, None  # also where closing it fails: its number is somebody else's then
+        os.close(events)
         self._write_whole("summary.json", _summaries(self._histories))
 
     def _write_whole(self, name: str, content: Any) -> None:

@@ -96,6 +96,23 @@ def test_a_death_is_a_clear_state(death: str, place: str, misdone: Callable[[str
     assert bool(worker.of(DataReady)) == (place not in ("import", "data"))
 
 
+@pytest.mark.fault("workers", "dies while it is imported, and while it waits, before any run was asked for")
+@pytest.mark.parametrize("death", [*DEATHS, "while it waits"])
+def test_a_death_that_nobody_waits_for(death: str, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", f"{death}@import")
+    worker = work("scripted")
+    worker.start()
+    if death not in DEATHS:
+        os.kill(worker.wait_for(WorkerReady).pid, signal.SIGKILL)
+    failed = worker.wait_for(RunFailed)
+    worker.wait_for(WorkerExited)
+    worker.thread.join(10)
+    assert DEATHS.get(death, "SIGKILL while it waited for a run") in failed.message, failed.message
+    assert ("while importing" in failed.message) == (death in DEATHS)
+    assert pane(worker).phase == FAILED
+    assert violations(worker.events) == []
+
+
 @pytest.mark.fault("workers", "SIGSTOP: a worker that says nothing more")
 @pytest.mark.parametrize("place", PHASES)
 def test_a_stopped_worker_is_silent_not_dead(place: str, misdone: Callable[[str], Worked]) -> None:
