@@ -132,8 +132,8 @@ def test_a_stopped_worker_is_silent_not_dead(place: str, misdone: Callable[[str]
 
 
 @pytest.mark.fault("workers", "out of memory")
-@pytest.mark.parametrize("place", ["build", "15", "evaluate"])
-def test_out_of_memory_is_named(place: str, work: Work, small_config: TrainConfig) -> None:
+@pytest.mark.parametrize("place", ["build", "0", "15", "evaluate", "checkpoint"])
+def test_out_of_memory_is_named(place: str, work: Work, small_config: TrainConfig, tmp_path: Path) -> None:
     """A limited address space, as `ulimit -v`; the worker itself survives, and trains once it has room."""
     os.environ["MNIST_TUI_SCRIPT"] = f"devour@{place}"
     worker = work("scripted")
@@ -141,7 +141,7 @@ def test_out_of_memory_is_named(place: str, work: Work, small_config: TrainConfi
     pid = worker.wait_for(WorkerReady).pid
     _, hard = resource.prlimit(pid, resource.RLIMIT_AS)
     resource.prlimit(pid, resource.RLIMIT_AS, (2**33, hard))
-    worker.start(small_config)
+    worker.start(small_config, run_dir=str(tmp_path))
     failed = worker.wait_for(RunFailed)
     assert failed.kind == "out-of-memory"
     assert "smaller batch size" in failed.hint
@@ -203,12 +203,15 @@ def test_no_descriptor_is_left(work: Work, small_config: TrainConfig, monkeypatc
 
 
 @pytest.mark.fault("workers", "garbage, half a line, and a line of ten million bytes on the protocol")
+@pytest.mark.parametrize("place", [place for place in PHASES if place != "data"])
 @pytest.mark.parametrize(
     ("script", "said"),
-    [("garbage@5", "unreadable line"), ("long@5", "bytes from the worker was dropped")],
+    [("garbage", "unreadable line"), ("long", "bytes from the worker was dropped")],
 )
-def test_babble_is_noted_and_training_goes_on(script: str, said: str, misdone: Callable[[str], Worked]) -> None:
-    worker = misdone(script)
+def test_babble_is_noted_and_training_goes_on(
+    script: str, said: str, place: str, misdone: Callable[[str], Worked]
+) -> None:
+    worker = misdone(f"{script}@{place}")
     assert worker.wait_for(RunFinished).outcome == "completed"
     assert any(said in line.text for line in worker.of(LogLine))
     assert all(len(line.text) < 3_000 for line in worker.of(LogLine))
@@ -224,11 +227,10 @@ def test_half_an_event(misdone: Callable[[str], Worked]) -> None:
 
 
 @pytest.mark.fault("workers", "100,000 events at once, and 200,000 printed lines")
-@pytest.mark.parametrize(("script", "said"), [("flood@5", "has to wait"), ("chatter@5", "more lines are not kept")])
-def test_a_flood_is_held_back(script: str, said: str, work: Work, small_config: TrainConfig) -> None:
-    os.environ["MNIST_TUI_SCRIPT"] = script
-    worker = work("scripted")
-    worker.start(small_config)
+@pytest.mark.parametrize("place", ["import", "build", "5", "checkpoint"])
+@pytest.mark.parametrize(("script", "said"), [("flood", "has to wait"), ("chatter", "more lines are not kept")])
+def test_a_flood_is_held_back(script: str, said: str, place: str, misdone: Callable[[str], Worked]) -> None:
+    worker = misdone(f"{script}@{place}")
     if script.startswith("chatter"):
         assert worker.wait_for(RunFinished).outcome == "completed"
         worker.finish()
@@ -290,7 +292,7 @@ def curve(worker: Worked) -> dict[tuple[type[Event], int], tuple[float, float]]:
 
 
 @pytest.mark.fault("workers", "one dies, floods or hangs in mid-training; the other's losses are those of a run alone")
-@pytest.mark.parametrize("script", ["kill@15", "crash@15", "flood@15", "stop@15"])
+@pytest.mark.parametrize("script", ["kill@15", "crash@15", "abort@15", "exit@15", "flood@15", "stop@15"])
 def test_the_other_does_not_notice(script: str, work: Work, small_config: TrainConfig) -> None:
     """It trains before, while and after that happens; every step is evaluated, so that each has a loss of its own."""
     config = dataclasses.replace(small_config, epochs=10_000, eval_every=1)
@@ -313,7 +315,7 @@ def test_the_other_does_not_notice(script: str, work: Work, small_config: TrainC
         os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
     elif script.startswith("flood"):
         beside.wait_for(LogLine, until=lambda line: "has to wait" in line.text)
-    if not script.startswith(("kill", "crash")):
+    if not script.startswith(("kill", "crash", "abort", "exit")):
         trains()
         beside.supervisor.kill()
     beside.wait_for(RunFailed)
