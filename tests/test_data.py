@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import gzip
 import hashlib
 import http.server
+import os
 import resource
 import socket
 import struct
@@ -14,14 +16,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from engines.config import from_settings
 from engines.data import DataCancelled, DataError, download, drawn, find_digits, load_digits
 from engines.data.files import read
 from engines.data.sources import PARTS
 from tests.conftest import REAL_MNIST, random_digits, write_idx
+from tui.digits import TestDigits
 
 
 @pytest.fixture
@@ -93,6 +98,66 @@ def test_a_named_place_is_never_replaced_by_another(tmp_path: Path, cache: Path,
     with pytest.raises(DataError, match="empty") as caught:
         load_digits("auto", tmp_path / "empty", cache_dir=cache)
     assert "ubyte" in caught.value.hint
+
+
+def _shut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody may look into the folder, not even root, who runs the tests in a container."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stat = os.stat
+
+    def refuse(path: Any, **more: Any) -> os.stat_result:
+        if str(path).startswith(f"{folder}/"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **more)
+
+    monkeypatch.setattr(os, "stat", refuse)
+
+
+@pytest.mark.fault("data", "places of MNIST that nobody may look into, or can: passed over where they are merely found")
+@pytest.mark.parametrize("how", ["shut", "too long", "no home"])
+def test_a_place_that_can_not_be_looked_into_is_passed_over(
+    how: str, home: Path, cache: Path, few_drawn: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if how == "shut":
+        _shut(home / ".keras", monkeypatch)
+    elif how == "too long":
+        monkeypatch.setenv("KERAS_HOME", "long" * 2000)
+    else:
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # a number without a name, as in many containers
+    assert load_digits("auto", cache_dir=cache).dataset == "drawn"
+    with pytest.raises(DataError, match="could not be downloaded"):
+        load_digits("mnist", cache_dir=cache)
+
+
+@pytest.mark.fault("data", "a named place that nobody may look into, or can: said with what to do")
+@pytest.mark.parametrize(
+    ("by", "place", "said"),
+    [
+        ("--data-dir", "shut", "shut, which can't be read: Permission denied"),
+        ("--data-dir", "~nosuchuser/x", "~nosuchuser/x, which holds no complete MNIST"),
+        ("--data-dir", "long" * 2000, "which can't be read: File name too long"),
+        ("--data-dir", "a\0b", "which is no path"),
+        ("MNIST_TUI_DATA", "~nosuchuser/x", "~nosuchuser/x, which holds no complete MNIST"),
+    ],
+    ids=["shut", "of nobody", "too long", "a zero byte", "of nobody, by the environment"],
+)
+def test_a_named_place_that_can_not_be_looked_into(
+    by: str, place: str, said: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if place == "shut":
+        place = str(tmp_path / place)
+        _shut(Path(place), monkeypatch)
+    if by == "MNIST_TUI_DATA":
+        monkeypatch.setenv(by, place)
+    named = place if by == "--data-dir" else ""
+    with pytest.raises(DataError) as caught:
+        load_digits("auto", Path(named) if named else None, cache_dir=cache)
+    assert said in caught.value.message
+    assert by in caught.value.message
+    assert caught.value.hint
+    with pytest.raises(DataError):  # and so in the gallery of Results, and in Draw
+        TestDigits(cache).load(from_settings({"data_dir": named}))
 
 
 def _damage(path: Path, how: str) -> None:
