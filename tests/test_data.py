@@ -14,9 +14,12 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -280,7 +283,7 @@ def mirror(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
     with http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(handler, directory=str(mnist_folder))
     ) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}/"
         monkeypatch.setenv("MNIST_TUI_MIRRORS", url)
@@ -297,7 +300,7 @@ def test_a_download_is_cached_and_done_once(mirror: tuple[str, list[str]], cache
     assert len(mirror[1]) == 4
     assert load_digits("mnist", cache_dir=cache).sha256 == digits.sha256
     assert len(mirror[1]) == 4
-    assert not list(cache.rglob("*.part"))
+    assert not list(cache.rglob("*.part*"))
 
 
 @pytest.mark.fault("data", "mirrors that refuse, lack the file, or serve another: the next is asked")
@@ -351,26 +354,42 @@ def test_no_network_means_drawn_digits_that_say_so(cache: Path, few_drawn: None)
 def test_a_download_can_be_cancelled(mirror: tuple[str, list[str]], cache: Path) -> None:
     with pytest.raises(DataCancelled):
         load_digits("auto", cache_dir=cache, cancelled=lambda: True)
-    assert not list(cache.rglob("*.part"))
+    assert not list(cache.rglob("*.part*"))
 
 
 class _BadMirror(http.server.BaseHTTPRequestHandler):
-    """Answers as its path says: "stall" gives ten bytes and then nothing, "reset" breaks off, "drip" gives a byte at a time."""
+    """Answers as its path says.
+
+    "silent" says nothing at all, "headers" gives these a byte at a time; "stall" gives ten bytes and then nothing, "reset" breaks off,
+    "drip" gives a byte at a time, "longer" gives bytes without end. "redirect" leads to the good one, "loop" to itself.
+    """
 
     good: str
     never = threading.Event()
 
     def do_GET(self) -> None:
         how = self.path.split("/")[1]
-        if how == "redirect":
+        if how in ("redirect", "loop"):
             self.send_response(302)
-            self.send_header("Location", self.good + self.path.rpartition("/")[2])
+            self.send_header("Location", self.good + self.path.rpartition("/")[2] if how == "redirect" else self.path)
             self.end_headers()
             return
+        if how == "silent":
+            self.never.wait(3)
+            return
         self.send_response(200)
-        self.send_header("Content-Length", "400")
+        if how == "headers":
+            self.flush_headers()
+            for _ in range(60):
+                self.wfile.write(b"x")
+                self.never.wait(0.05)
+            return
+        if how != "longer":
+            self.send_header("Content-Length", "400")
         self.end_headers()
         self.wfile.write(b"0123456789")
+        while how == "longer":
+            self.wfile.write(b"x" * 1000)
         if how == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
@@ -390,15 +409,17 @@ def bad_mirror(mirror: tuple[str, list[str]]) -> Iterator[str]:
     handler = type("BadMirror", (_BadMirror,), {"good": mirror[0]})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.handle_error = lambda *_: None  # type: ignore[method-assign]  # connections break: that is the test
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
         thread.join()
 
 
-@pytest.mark.fault("data", "a mirror that stalls, drips, resets, or redirects")
-@pytest.mark.parametrize("how", ["stall", "drip", "reset", "redirect"])
+@pytest.mark.fault(
+    "data", "a mirror that is silent, stalls, drips, resets, gives too much, redirects, or does so in a loop"
+)
+@pytest.mark.parametrize("how", ["silent", "headers", "stall", "drip", "reset", "longer", "redirect", "loop"])
 def test_a_bad_mirror_is_left(
     how: str, bad_mirror: str, mirror: tuple[str, list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -406,10 +427,25 @@ def test_a_bad_mirror_is_left(
     monkeypatch.setattr(download, "PATIENCE_SECONDS", 0.3)
     monkeypatch.setenv("MNIST_TUI_MIRRORS", f"{bad_mirror}{how}/,{mirror[0]}")
     asked: set[str] = set()
+    began = time.monotonic()
     assert load_digits("mnist", cache_dir=cache, on_progress=lambda *p: asked.add(p[2])).dataset == "mnist"
+    assert time.monotonic() - began < 2.5, "and not when it ends of itself, after three seconds or never"
     assert len(mirror[1]) == 4
     assert how != "redirect" or f"{bad_mirror}redirect/" in asked
-    assert not list(cache.rglob("*.part"))
+    assert not list(cache.rglob("*.part*"))
+
+
+@pytest.mark.fault("data", "cancelled while a mirror is silent, stalls or drips: at once")
+@pytest.mark.parametrize("how", ["silent", "headers", "stall", "drip"])
+def test_a_download_can_be_cancelled_at_any_time(
+    how: str, bad_mirror: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_MIRRORS", f"{bad_mirror}{how}/")
+    began = time.monotonic()
+    with pytest.raises(DataCancelled):
+        load_digits("auto", cache_dir=cache, cancelled=lambda: time.monotonic() - began > 0.2)
+    assert time.monotonic() - began < 1.5, "and not when the mirror ends, after three seconds or never"
+    assert not list(cache.rglob("*.part*"))
 
 
 @pytest.mark.fault("data", "a cache folder that can't be written, or is full")
@@ -451,6 +487,30 @@ def test_two_at_once_fetch_once_and_agree(mirror: tuple[str, list[str]], cache: 
     assert len(answers) == 1
     assert answers.pop().strip()
     assert len(mirror[1]) == 4
+
+
+@pytest.mark.fault("data", "a cache on a file system without locks: used all the same")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_cache_without_locks(
+    number: int, mirror: tuple[str, list[str]], cache: Path, few_drawn: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fcntl.flock", Mock(side_effect=OSError(number, os.strerror(number))))
+    assert load_digits("auto", cache_dir=cache).dataset == "mnist"
+    load_digits("drawn", cache_dir=cache)
+    assert len(list(cache.rglob("*.npz"))) == 1
+
+
+@pytest.mark.fault("data", "two at once on one cache without locks: neither is in the other's way")
+def test_two_at_once_without_locks(mirror: tuple[str, list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have begun with a file before either has it."""
+    both = threading.Barrier(2, timeout=10)
+    serve = _Mirror.do_GET
+    monkeypatch.setattr("fcntl.flock", Mock(side_effect=OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))))
+    monkeypatch.setattr(_Mirror, "do_GET", lambda handler: (both.wait(), serve(handler)))
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(load_digits, "mnist", cache_dir=cache) for _ in range(2)]
+    assert len({answer.result().sha256 for answer in answers}) == 1
+    assert not list(cache.rglob("*.part*"))
 
 
 # Drawing
