@@ -342,6 +342,22 @@ def test_our_own_damaged_copy_is_fetched_again(mirror: tuple[str, list[str]], ca
     assert len(mirror[1]) == 5
 
 
+@pytest.mark.fault(
+    "data", "our own copy, other than what was downloaded: fetched again, and nothing else of ours is read"
+)
+@pytest.mark.parametrize("how", ["another .gz", "a damaged plain file beside", "another plain file beside"])
+def test_our_own_copy_is_what_was_downloaded(how: str, mirror: tuple[str, list[str]], cache: Path) -> None:
+    digits = load_digits("mnist", cache_dir=cache)
+    if how == "another .gz":
+        write_idx(cache / "mnist", *random_digits(29), "t10k")
+    else:
+        write_idx(cache / "mnist", *random_digits(29), "t10k", zipped=False)
+        if "damaged" in how:
+            (cache / "mnist" / PARTS[2]).write_bytes(b"damaged")
+    assert load_digits("mnist", cache_dir=cache).sha256 == digits.sha256
+    assert len(mirror[1]) == (6 if how == "another .gz" else 4)
+
+
 @pytest.mark.fault("data", "no network")
 def test_no_network_means_drawn_digits_that_say_so(cache: Path, few_drawn: None) -> None:
     digits = load_digits("auto", cache_dir=cache)
@@ -360,8 +376,8 @@ def test_a_download_can_be_cancelled(mirror: tuple[str, list[str]], cache: Path)
 class _BadMirror(http.server.BaseHTTPRequestHandler):
     """Answers as its path says.
 
-    "silent" says nothing at all, "headers" gives these a byte at a time; "stall" gives ten bytes and then nothing, "reset" breaks off,
-    "drip" gives a byte at a time, "longer" gives bytes without end. "redirect" leads to the good one, "loop" to itself.
+    "silent" says nothing at all, "headers" gives these a byte at a time; "stall" gives ten bytes and then nothing, "reset"
+    breaks off, "drip" gives a byte at a time, "longer" gives bytes without end; "redirect" leads to the good one, "loop" to itself.
     """
 
     good: str

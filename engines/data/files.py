@@ -18,6 +18,7 @@ import numpy.typing as npt
 from numpy.lib import format as npy
 
 from engines.data.digits import DataError, Digits
+from engines.data.download import is_published
 from engines.data.sources import PARTS, Found
 
 Array = npt.NDArray[np.uint8]
@@ -29,7 +30,9 @@ _HINT = "Replace the file, or point --data-dir at another copy."
 
 
 def read(found: Found) -> Digits:
-    """The digits of a copy that was found. Raises DataError naming the file."""
+    """The digits of a copy that was found; our own must be what was published. Raises DataError naming the file."""
+    if found.origin == "cache" and not is_published(found.path):
+        raise DataError(f"{found.path} does not hold the published files.", _HINT)
     arrays = _read_npz(found.path) if found.kind == "npz" else _read_folder(found)
     train_images, train_labels, test_images, test_labels = arrays
     for images, labels, what in ((train_images, train_labels, "training"), (test_images, test_labels, "test")):
