@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -163,47 +163,39 @@ def test_a_named_place_that_can_not_be_looked_into(
         TestDigits(cache).load(from_settings({"data_dir": named}))
 
 
-def _damage(path: Path, how: str) -> None:
-    content = gzip.decompress(path.read_bytes())
-    damaged = {
-        "cut short": content[:-5],
-        "too long": content + b"more",
-        "wrong magic": b"\0\0\x0d\x03" + content[4:],
-        "wrong count": content[:4] + b"\0\0\0\x1f" + content[8:],
-        "absurd count": content[:4] + b"\xff\xff\xff\xff" + content[8:],
-        "other size": content[:8] + b"\0\0\0\x20" + content[12:],
-        "a web page": b"<!doctype html><title>403</title>",
-        "nothing": b"",
-    }.get(how, content)
-    zipped = gzip.compress(damaged)
-    if how == "a flipped bit":
-        zipped = zipped[:400] + bytes([zipped[400] ^ 4]) + zipped[401:]
-    path.write_bytes(zipped)
+_DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "cut short": lambda content: content[:-5],
+    "cut in its header": lambda content: content[:6],
+    "too long": lambda content: content + b"more",
+    "wrong magic": lambda content: b"\0\0\x0d" + content[3:],
+    "other dimensions": lambda content: content[:3] + bytes([4 - content[3]]) + content[4:],
+    "wrong count": lambda content: content[:4] + b"\0\0\0\x1f" + content[8:],
+    "absurd count": lambda content: content[:4] + b"\xff\xff\xff\xff" + content[8:],
+    "other size, or no digit": lambda content: content[:8] + b"\0\0\0\x20" + content[12:],
+    "a web page": lambda content: b"<!doctype html><title>403</title>",
+    "nothing": lambda content: b"",
+}
 
 
-@pytest.mark.fault("data", "a file of the user's that is damaged")
-@pytest.mark.parametrize(
-    "how",
-    [
-        "cut short",
-        "too long",
-        "wrong magic",
-        "wrong count",
-        "absurd count",
-        "other size",
-        "a web page",
-        "nothing",
-        "a flipped bit",
-    ],
-)
-def test_a_damaged_file_of_the_user_is_named_and_left_alone(how: str, mnist_folder: Path, cache: Path) -> None:
-    path = mnist_folder / f"{PARTS[0]}.gz"
-    _damage(path, how)
-    before = path.read_bytes()
-    with pytest.raises(DataError, match=PARTS[0]) as caught:
-        load_digits("auto", mnist_folder, cache_dir=cache)
-    assert caught.value.hint
-    assert path.read_bytes() == before
+@pytest.mark.fault("data", "a file of the user's that is damaged: each of the four, plain and as .gz")
+@pytest.mark.parametrize("zipped", [True, False], ids=[".gz", "plain"])
+@pytest.mark.parametrize("how", _DAMAGES)
+def test_a_damaged_file_of_the_user_is_named_and_left_alone(
+    how: str, zipped: bool, tmp_path: Path, cache: Path
+) -> None:
+    folder = tmp_path / "mine"
+    for part in PARTS:
+        write_idx(folder, *random_digits(30), "train", zipped=zipped)
+        write_idx(folder, *random_digits(10), "t10k", zipped=zipped)
+        path = folder / (f"{part}.gz" if zipped else part)
+        content = _DAMAGES[how](gzip.decompress(path.read_bytes()) if zipped else path.read_bytes())
+        before = gzip.compress(content) if zipped else content
+        path.write_bytes(before)
+        named = "labels that are not 0 to 9" if how.startswith("other size") and "labels" in part else part
+        with pytest.raises(DataError, match=named) as caught:
+            load_digits("auto", folder, cache_dir=cache)
+        assert caught.value.hint
+        assert path.read_bytes() == before
 
 
 @pytest.mark.fault("data", "a .gz that is none")
@@ -527,6 +519,25 @@ def test_two_at_once_without_locks(mirror: tuple[str, list[str]], cache: Path, m
         answers = [pool.submit(load_digits, "mnist", cache_dir=cache) for _ in range(2)]
     assert len({answer.result().sha256 for answer in answers}) == 1
     assert not list(cache.rglob("*.part*"))
+
+
+_DRAWING_CHILD = """
+import sys
+from pathlib import Path
+from engines.data import drawn, load_digits
+drawn.TRAIN_SIZE, drawn.TEST_SIZE = 2000, 20
+print(load_digits("drawn", cache_dir=Path(sys.argv[1])).sha256)
+"""
+
+
+@pytest.mark.fault("data", "two processes at once that draw into one cache")
+def test_two_at_once_draw_and_agree(cache: Path) -> None:
+    command = [sys.executable, "-c", _DRAWING_CHILD, str(cache)]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = {child.communicate(timeout=60)[0] for child in children}
+    assert len(answers) == 1
+    assert len(answers.pop()) == 65
+    assert sorted(path.name for path in (cache / "drawn").iterdir()) == [".lock", f"v{drawn.VERSION}-2000-20.npz"]
 
 
 # Drawing
