@@ -20,7 +20,12 @@ from tests.conftest import random_digits, write_idx
 def _npz(path: Path, **other: Any) -> Found:
     """Keras' mnist.npz with three digits that take little room, of which some arrays may be others."""
     blank = np.zeros((3, 28, 28), np.uint8)
-    arrays = {"x_train": blank[:2], "y_train": np.uint8([1, 2]), "x_test": blank[2:], "y_test": np.uint8([3])}
+    arrays = {
+        "x_train": blank[:2],
+        "y_train": np.array([1, 2], np.uint8),
+        "x_test": blank[2:],
+        "y_test": np.array([3], np.uint8),
+    }
     np.savez_compressed(path, **{**arrays, **other})
     return Found("npz", path, "--data-dir")
 
