@@ -17,7 +17,7 @@ from typing import Any
 from engines.asking import PATIENCE_SECONDS, ask
 from engines.config import variant
 from engines.data.digits import DataError
-from engines.data.sources import find_digits, named_places
+from engines.data.sources import find_digits, named_places, what_is_wrong
 from engines.monitors.gpu import GpuMonitor
 from engines.monitors.limits import memory_limit, usable_core_ids
 from engines.registry import EngineSpec
@@ -196,7 +196,7 @@ def _digits(data_dir: Path | None, cache_dir: Path) -> Iterator[Finding]:
     found = find_digits(data_dir, cache_dir)
     for origin, folder in named_places(data_dir):
         if not any(copy.origin == origin for copy in found):
-            yield Finding("data", "bad", f"{origin} names {folder}, which holds no complete MNIST", f"ls -l {folder}")
+            yield Finding("data", "bad", f"{origin} names {folder}, {what_is_wrong(folder)}", f"ls -l {folder}")
     for copy in found:
         try:
             digits = read(copy)

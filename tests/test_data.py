@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import gzip
 import hashlib
 import http.server
+import os
 import resource
 import socket
 import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+from engines.config import from_settings
 from engines.data import DataCancelled, DataError, download, drawn, find_digits, load_digits
 from engines.data.files import read
 from engines.data.sources import PARTS
 from tests.conftest import REAL_MNIST, random_digits, write_idx
+from tui.digits import TestDigits
 
 
 @pytest.fixture
@@ -95,47 +103,99 @@ def test_a_named_place_is_never_replaced_by_another(tmp_path: Path, cache: Path,
     assert "ubyte" in caught.value.hint
 
 
-def _damage(path: Path, how: str) -> None:
-    content = gzip.decompress(path.read_bytes())
-    damaged = {
-        "cut short": content[:-5],
-        "too long": content + b"more",
-        "wrong magic": b"\0\0\x0d\x03" + content[4:],
-        "wrong count": content[:4] + b"\0\0\0\x1f" + content[8:],
-        "absurd count": content[:4] + b"\xff\xff\xff\xff" + content[8:],
-        "other size": content[:8] + b"\0\0\0\x20" + content[12:],
-        "a web page": b"<!doctype html><title>403</title>",
-        "nothing": b"",
-    }.get(how, content)
-    zipped = gzip.compress(damaged)
-    if how == "a flipped bit":
-        zipped = zipped[:400] + bytes([zipped[400] ^ 4]) + zipped[401:]
-    path.write_bytes(zipped)
+def _shut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody may look into the folder, not even root, who runs the tests in a container."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stat = os.stat
+
+    def refuse(path: Any, **more: Any) -> os.stat_result:
+        if str(path).startswith(f"{folder}/"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **more)
+
+    monkeypatch.setattr(os, "stat", refuse)
 
 
-@pytest.mark.fault("data", "a file of the user's that is damaged")
+@pytest.mark.fault("data", "places of MNIST that nobody may look into, or can: passed over where they are merely found")
+@pytest.mark.parametrize("how", ["shut", "too long", "no home"])
+def test_a_place_that_can_not_be_looked_into_is_passed_over(
+    how: str, home: Path, cache: Path, few_drawn: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if how == "shut":
+        _shut(home / ".keras", monkeypatch)
+    elif how == "too long":
+        monkeypatch.setenv("KERAS_HOME", "long" * 2000)
+    else:
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # a number without a name, as in many containers
+    assert load_digits("auto", cache_dir=cache).dataset == "drawn"
+    with pytest.raises(DataError, match="could not be downloaded"):
+        load_digits("mnist", cache_dir=cache)
+
+
+@pytest.mark.fault("data", "a named place that nobody may look into, or can: said with what to do")
 @pytest.mark.parametrize(
-    "how",
+    ("by", "place", "said"),
     [
-        "cut short",
-        "too long",
-        "wrong magic",
-        "wrong count",
-        "absurd count",
-        "other size",
-        "a web page",
-        "nothing",
-        "a flipped bit",
+        ("--data-dir", "shut", "shut, which can't be read: Permission denied"),
+        ("--data-dir", "~nosuchuser/x", "~nosuchuser/x, which holds no complete MNIST"),
+        ("--data-dir", "long" * 2000, "which can't be read: File name too long"),
+        ("--data-dir", "a\0b", "which is no path"),
+        ("MNIST_TUI_DATA", "~nosuchuser/x", "~nosuchuser/x, which holds no complete MNIST"),
     ],
+    ids=["shut", "of nobody", "too long", "a zero byte", "of nobody, by the environment"],
 )
-def test_a_damaged_file_of_the_user_is_named_and_left_alone(how: str, mnist_folder: Path, cache: Path) -> None:
-    path = mnist_folder / f"{PARTS[0]}.gz"
-    _damage(path, how)
-    before = path.read_bytes()
-    with pytest.raises(DataError, match=PARTS[0]) as caught:
-        load_digits("auto", mnist_folder, cache_dir=cache)
+def test_a_named_place_that_can_not_be_looked_into(
+    by: str, place: str, said: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if place == "shut":
+        place = str(tmp_path / place)
+        _shut(Path(place), monkeypatch)
+    if by == "MNIST_TUI_DATA":
+        monkeypatch.setenv(by, place)
+    named = place if by == "--data-dir" else ""
+    with pytest.raises(DataError) as caught:
+        load_digits("auto", Path(named) if named else None, cache_dir=cache)
+    assert said in caught.value.message
+    assert by in caught.value.message
     assert caught.value.hint
-    assert path.read_bytes() == before
+    with pytest.raises(DataError):  # and so in the gallery of Results, and in Draw
+        TestDigits(cache).load(from_settings({"data_dir": named}))
+
+
+_DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "cut short": lambda content: content[:-5],
+    "cut in its header": lambda content: content[:6],
+    "too long": lambda content: content + b"more",
+    "wrong magic": lambda content: b"\0\0\x0d" + content[3:],
+    "other dimensions": lambda content: content[:3] + bytes([4 - content[3]]) + content[4:],
+    "wrong count": lambda content: content[:4] + b"\0\0\0\x1f" + content[8:],
+    "absurd count": lambda content: content[:4] + b"\xff\xff\xff\xff" + content[8:],
+    "other size, or no digit": lambda content: content[:8] + b"\0\0\0\x20" + content[12:],
+    "a web page": lambda content: b"<!doctype html><title>403</title>",
+    "nothing": lambda content: b"",
+}
+
+
+@pytest.mark.fault("data", "a file of the user's that is damaged: each of the four, plain and as .gz")
+@pytest.mark.parametrize("zipped", [True, False], ids=[".gz", "plain"])
+@pytest.mark.parametrize("how", _DAMAGES)
+def test_a_damaged_file_of_the_user_is_named_and_left_alone(
+    how: str, zipped: bool, tmp_path: Path, cache: Path
+) -> None:
+    folder = tmp_path / "mine"
+    for part in PARTS:
+        write_idx(folder, *random_digits(30), "train", zipped=zipped)
+        write_idx(folder, *random_digits(10), "t10k", zipped=zipped)
+        path = folder / (f"{part}.gz" if zipped else part)
+        content = _DAMAGES[how](gzip.decompress(path.read_bytes()) if zipped else path.read_bytes())
+        before = gzip.compress(content) if zipped else content
+        path.write_bytes(before)
+        named = "labels that are not 0 to 9" if how.startswith("other size") and "labels" in part else part
+        with pytest.raises(DataError, match=named) as caught:
+            load_digits("auto", folder, cache_dir=cache)
+        assert caught.value.hint
+        assert path.read_bytes() == before
 
 
 @pytest.mark.fault("data", "a .gz that is none")
@@ -215,7 +275,7 @@ def mirror(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
     with http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(handler, directory=str(mnist_folder))
     ) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}/"
         monkeypatch.setenv("MNIST_TUI_MIRRORS", url)
@@ -232,7 +292,7 @@ def test_a_download_is_cached_and_done_once(mirror: tuple[str, list[str]], cache
     assert len(mirror[1]) == 4
     assert load_digits("mnist", cache_dir=cache).sha256 == digits.sha256
     assert len(mirror[1]) == 4
-    assert not list(cache.rglob("*.part"))
+    assert not list(cache.rglob("*.part*"))
 
 
 @pytest.mark.fault("data", "mirrors that refuse, lack the file, or serve another: the next is asked")
@@ -274,6 +334,22 @@ def test_our_own_damaged_copy_is_fetched_again(mirror: tuple[str, list[str]], ca
     assert len(mirror[1]) == 5
 
 
+@pytest.mark.fault(
+    "data", "our own copy, other than what was downloaded: fetched again, and nothing else of ours is read"
+)
+@pytest.mark.parametrize("how", ["another .gz", "a damaged plain file beside", "another plain file beside"])
+def test_our_own_copy_is_what_was_downloaded(how: str, mirror: tuple[str, list[str]], cache: Path) -> None:
+    digits = load_digits("mnist", cache_dir=cache)
+    if how == "another .gz":
+        write_idx(cache / "mnist", *random_digits(29), "t10k")
+    else:
+        write_idx(cache / "mnist", *random_digits(29), "t10k", zipped=False)
+        if "damaged" in how:
+            (cache / "mnist" / PARTS[2]).write_bytes(b"damaged")
+    assert load_digits("mnist", cache_dir=cache).sha256 == digits.sha256
+    assert len(mirror[1]) == (6 if how == "another .gz" else 4)
+
+
 @pytest.mark.fault("data", "no network")
 def test_no_network_means_drawn_digits_that_say_so(cache: Path, few_drawn: None) -> None:
     digits = load_digits("auto", cache_dir=cache)
@@ -286,26 +362,42 @@ def test_no_network_means_drawn_digits_that_say_so(cache: Path, few_drawn: None)
 def test_a_download_can_be_cancelled(mirror: tuple[str, list[str]], cache: Path) -> None:
     with pytest.raises(DataCancelled):
         load_digits("auto", cache_dir=cache, cancelled=lambda: True)
-    assert not list(cache.rglob("*.part"))
+    assert not list(cache.rglob("*.part*"))
 
 
 class _BadMirror(http.server.BaseHTTPRequestHandler):
-    """Answers as its path says: "stall" gives ten bytes and then nothing, "reset" breaks off, "drip" gives a byte at a time."""
+    """Answers as its path says.
+
+    "silent" says nothing at all, "headers" gives these a byte at a time; "stall" gives ten bytes and then nothing, "reset"
+    breaks off, "drip" gives a byte at a time, "longer" gives bytes without end; "redirect" leads to the good one, "loop" to itself.
+    """
 
     good: str
     never = threading.Event()
 
     def do_GET(self) -> None:
         how = self.path.split("/")[1]
-        if how == "redirect":
+        if how in ("redirect", "loop"):
             self.send_response(302)
-            self.send_header("Location", self.good + self.path.rpartition("/")[2])
+            self.send_header("Location", self.good + self.path.rpartition("/")[2] if how == "redirect" else self.path)
             self.end_headers()
             return
+        if how == "silent":
+            self.never.wait(3)
+            return
         self.send_response(200)
-        self.send_header("Content-Length", "400")
+        if how == "headers":
+            self.flush_headers()
+            for _ in range(60):
+                self.wfile.write(b"x")
+                self.never.wait(0.05)
+            return
+        if how != "longer":
+            self.send_header("Content-Length", "400")
         self.end_headers()
         self.wfile.write(b"0123456789")
+        while how == "longer":
+            self.wfile.write(b"x" * 1000)
         if how == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
@@ -325,15 +417,17 @@ def bad_mirror(mirror: tuple[str, list[str]]) -> Iterator[str]:
     handler = type("BadMirror", (_BadMirror,), {"good": mirror[0]})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.handle_error = lambda *_: None  # type: ignore[method-assign]  # connections break: that is the test
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
         thread.join()
 
 
-@pytest.mark.fault("data", "a mirror that stalls, drips, resets, or redirects")
-@pytest.mark.parametrize("how", ["stall", "drip", "reset", "redirect"])
+@pytest.mark.fault(
+    "data", "a mirror that is silent, stalls, drips, resets, gives too much, redirects, or does so in a loop"
+)
+@pytest.mark.parametrize("how", ["silent", "headers", "stall", "drip", "reset", "longer", "redirect", "loop"])
 def test_a_bad_mirror_is_left(
     how: str, bad_mirror: str, mirror: tuple[str, list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,10 +435,25 @@ def test_a_bad_mirror_is_left(
     monkeypatch.setattr(download, "PATIENCE_SECONDS", 0.3)
     monkeypatch.setenv("MNIST_TUI_MIRRORS", f"{bad_mirror}{how}/,{mirror[0]}")
     asked: set[str] = set()
+    began = time.monotonic()
     assert load_digits("mnist", cache_dir=cache, on_progress=lambda *p: asked.add(p[2])).dataset == "mnist"
+    assert time.monotonic() - began < 2.5, "and not when it ends of itself, after three seconds or never"
     assert len(mirror[1]) == 4
     assert how != "redirect" or f"{bad_mirror}redirect/" in asked
-    assert not list(cache.rglob("*.part"))
+    assert not list(cache.rglob("*.part*"))
+
+
+@pytest.mark.fault("data", "cancelled while a mirror is silent, stalls or drips: at once")
+@pytest.mark.parametrize("how", ["silent", "headers", "stall", "drip"])
+def test_a_download_can_be_cancelled_at_any_time(
+    how: str, bad_mirror: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_MIRRORS", f"{bad_mirror}{how}/")
+    began = time.monotonic()
+    with pytest.raises(DataCancelled):
+        load_digits("auto", cache_dir=cache, cancelled=lambda: time.monotonic() - began > 0.2)
+    assert time.monotonic() - began < 1.5, "and not when the mirror ends, after three seconds or never"
+    assert not list(cache.rglob("*.part*"))
 
 
 @pytest.mark.fault("data", "a cache folder that can't be written, or is full")
@@ -386,6 +495,49 @@ def test_two_at_once_fetch_once_and_agree(mirror: tuple[str, list[str]], cache: 
     assert len(answers) == 1
     assert answers.pop().strip()
     assert len(mirror[1]) == 4
+
+
+@pytest.mark.fault("data", "a cache on a file system without locks: used all the same")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_cache_without_locks(
+    number: int, mirror: tuple[str, list[str]], cache: Path, few_drawn: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fcntl.flock", Mock(side_effect=OSError(number, os.strerror(number))))
+    assert load_digits("auto", cache_dir=cache).dataset == "mnist"
+    load_digits("drawn", cache_dir=cache)
+    assert len(list(cache.rglob("*.npz"))) == 1
+
+
+@pytest.mark.fault("data", "two at once on one cache without locks: neither is in the other's way")
+def test_two_at_once_without_locks(mirror: tuple[str, list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have begun with a file before either has it."""
+    both = threading.Barrier(2, timeout=10)
+    serve = _Mirror.do_GET
+    monkeypatch.setattr("fcntl.flock", Mock(side_effect=OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))))
+    monkeypatch.setattr(_Mirror, "do_GET", lambda handler: (both.wait(), serve(handler)))
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(load_digits, "mnist", cache_dir=cache) for _ in range(2)]
+    assert len({answer.result().sha256 for answer in answers}) == 1
+    assert not list(cache.rglob("*.part*"))
+
+
+_DRAWING_CHILD = """
+import sys
+from pathlib import Path
+from engines.data import drawn, load_digits
+drawn.TRAIN_SIZE, drawn.TEST_SIZE = 2000, 20
+print(load_digits("drawn", cache_dir=Path(sys.argv[1])).sha256)
+"""
+
+
+@pytest.mark.fault("data", "two processes at once that draw into one cache")
+def test_two_at_once_draw_and_agree(cache: Path) -> None:
+    command = [sys.executable, "-c", _DRAWING_CHILD, str(cache)]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = {child.communicate(timeout=60)[0] for child in children}
+    assert len(answers) == 1
+    assert len(answers.pop()) == 65
+    assert sorted(path.name for path in (cache / "drawn").iterdir()) == [".lock", f"v{drawn.VERSION}-2000-20.npz"]
 
 
 # Drawing

@@ -7,14 +7,17 @@ import errno
 import hashlib
 import http.client
 import os
+import queue
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from engines.data.digits import DataCancelled, DataError
 from engines.data.sources import PARTS
+from engines.whole import own_part
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 
@@ -33,8 +36,9 @@ CONNECT_SECONDS = 5.0
 """How long a mirror may stay silent."""
 PATIENCE_SECONDS = 20.0
 SLOWEST_BYTES_PER_SECOND = 2_000
-"""A mirror that gives less than this for longer than `PATIENCE_SECONDS` is as good as silent."""
+"""A mirror that gives less than this of a file for longer than `PATIENCE_SECONDS` is as good as silent."""
 PROGRESS_SECONDS = 0.05
+POLL_SECONDS = 0.1
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM})
 """What no other mirror can help against: the folder."""
@@ -83,12 +87,12 @@ def _fetch(
     mirror: str, i: int, folder: Path, before: int, total: int, on_progress: Progress, cancelled: Cancelled
 ) -> None:
     name = f"{PARTS[i]}.gz"
-    part = folder / f".{name}.part"
+    part = own_part(folder / name)  # where there are no locks, another process may be fetching it, too
     digest, done, said = hashlib.md5(usedforsecurity=False), 0, 0.0
     began = time.monotonic()
     try:
-        with urllib.request.urlopen(mirror + name, timeout=CONNECT_SECONDS) as answer, open(part, "wb") as file:
-            while chunk := answer.read1(1 << 16):
+        with contextlib.closing(_chunks(mirror + name)) as chunks, open(part, "wb") as file:
+            for chunk in chunks:
                 if cancelled():
                     raise DataCancelled
                 took = time.monotonic() - began
@@ -99,7 +103,7 @@ def _fetch(
                 done += len(chunk)
                 if done > SIZES[i]:
                     break
-                if time.monotonic() - said > PROGRESS_SECONDS:
+                if chunk and time.monotonic() - said > PROGRESS_SECONDS:
                     said = time.monotonic()
                     on_progress(before + done, total, mirror)
             file.flush()
@@ -112,6 +116,44 @@ def _fetch(
         on_progress(before + SIZES[i], total, mirror)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _chunks(url: str) -> Generator[bytes, None, None]:
+    """What comes from there as it comes, and nothing as often as `POLL_SECONDS`, so that nobody waits without looking up.
+
+    It is read in a thread: a timeout is for each call of a socket, not for a name server, nor for headers that come byte by byte.
+    """
+    came: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
+    left = threading.Event()
+
+    def read() -> None:
+        try:
+            with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as answer:
+                while not left.is_set() and (chunk := answer.read1(1 << 16)):
+                    came.put(chunk)
+            came.put(None)
+        except Exception as error:  # whatever it is, whoever waits has it
+            came.put(error)
+
+    threading.Thread(target=read, name="download", daemon=True).start()
+    try:
+        while True:
+            try:
+                its = came.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                its = b""
+            if its is None:
+                return
+            if isinstance(its, Exception):
+                raise its
+            yield its
+    finally:
+        left.set()
+
+
+def is_published(folder: Path) -> bool:
+    """Whether the folder holds the four files as they were published: 30 ms of reading."""
+    return all(_is_whole(folder / f"{part}.gz", md5) for part, md5 in zip(PARTS, MD5, strict=True))
 
 
 def _is_whole(path: Path, md5: str) -> bool:
@@ -133,7 +175,10 @@ def _reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def locked(path: Path, cancelled: Cancelled) -> Iterator[None]:
-    """Only one process at a time; waiting can be cancelled. The lock ends with its process, however that ends."""
+    """Only one process at a time; waiting can be cancelled. The lock ends with its process, however that ends.
+
+    Where there are no locks, nobody waits.
+    """
     import fcntl
 
     with open(path, "w") as file:
@@ -144,5 +189,7 @@ def locked(path: Path, cancelled: Cancelled) -> Iterator[None]:
             except BlockingIOError:
                 if cancelled():
                     raise DataCancelled from None
-                time.sleep(0.1)
+                time.sleep(POLL_SECONDS)
+            except OSError:  # some network file systems know no locks
+                break
         yield

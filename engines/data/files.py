@@ -18,7 +18,8 @@ import numpy.typing as npt
 from numpy.lib import format as npy
 
 from engines.data.digits import DataError, Digits
-from engines.data.sources import PARTS, Found, part_file
+from engines.data.download import is_published
+from engines.data.sources import PARTS, Found
 
 Array = npt.NDArray[np.uint8]
 
@@ -29,8 +30,10 @@ _HINT = "Replace the file, or point --data-dir at another copy."
 
 
 def read(found: Found) -> Digits:
-    """The digits of a copy that was found. Raises DataError naming the file."""
-    arrays = _read_npz(found.path) if found.kind == "npz" else _read_folder(found.path)
+    """The digits of a copy that was found; our own must be what was published. Raises DataError naming the file."""
+    if found.origin == "cache" and not is_published(found.path):
+        raise DataError(f"{found.path} does not hold the published files.", _HINT)
+    arrays = _read_npz(found.path) if found.kind == "npz" else _read_folder(found)
     train_images, train_labels, test_images, test_labels = arrays
     for images, labels, what in ((train_images, train_labels, "training"), (test_images, test_labels, "test")):
         if len(images) != len(labels):
@@ -41,12 +44,12 @@ def read(found: Found) -> Digits:
     return Digits(*arrays, dataset="mnist", source=str(found.path))
 
 
-def _read_folder(folder: Path) -> tuple[Array, Array, Array, Array]:
+def _read_folder(found: Found) -> tuple[Array, Array, Array, Array]:
     arrays = []
     for part in PARTS:
-        path = part_file(folder, part)
+        path = found.file_of(part)
         if path is None:
-            raise DataError(f"{folder} holds no {part}.", _HINT)
+            raise DataError(f"{found.path} holds no {part}.", _HINT)
         arrays.append(read_idx(path, dimensions=3 if "images" in part else 1))
     return arrays[0], arrays[1], arrays[2], arrays[3]
 

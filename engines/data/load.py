@@ -8,7 +8,7 @@ from engines.data import files
 from engines.data.digits import DataError, Digits
 from engines.data.download import Cancelled, Progress, download
 from engines.data.drawn import load_drawn
-from engines.data.sources import Found, cache_folder, find_digits, named_places
+from engines.data.sources import Found, cache_folder, find_digits, named_places, what_is_wrong
 
 
 def _silent(done_bytes: int, total_bytes: int, source: str) -> None:
@@ -41,7 +41,7 @@ def load_digits(
     for origin, folder in named_places(data_dir):
         if not any(copy.origin == origin for copy in found):
             raise DataError(
-                f"{origin} names {folder}, which holds no complete MNIST.",
+                f"{origin} names {folder}, {what_is_wrong(folder)}.",
                 "Expected there: the four *-ubyte or *-ubyte.gz files, MNIST/raw with them, or mnist.npz.",
             )
     for copy in found:

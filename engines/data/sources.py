@@ -1,4 +1,6 @@
-"""Where MNIST may already lie on this machine. Looks at names only: no numpy, no network."""
+"""Where MNIST may already lie on this machine. Looks at names only: no numpy, no network. A place that can't be looked at, for
+whatever reason, has none.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,19 @@ class Found:
         """Whether the user named this place, so that nothing else may silently stand in for it."""
         return self.origin in ("--data-dir", "MNIST_TUI_DATA")
 
+    def file_of(self, part: str) -> Path | None:
+        """The file of that part in the folder, plain or gzipped; in our own cache only what we put there."""
+        endings = (".gz",) if self.origin == "cache" else ("", ".gz")
+        names = (os.path.join(self.path, part + ending) for ending in endings)
+        return next((Path(name) for name in names if os.path.isfile(name)), None)
+
 
 def find_digits(data_dir: Path | None, cache_dir: Path) -> list[Found]:
     """Every copy that is there, the first to be used first."""
     found = []
     for origin, folder in named_places(data_dir):
         found += _in_folder(folder, origin)
-    home = Path.home()
+    home = Path(os.path.expanduser("~"))  # unlike Path.home(), of a user without a home, too
     for folder in (Path(), Path("data"), home / "data", home / ".cache" / "torch" / "datasets"):
         found += _idx_in(folder / "MNIST" / "raw", "torchvision")
     keras_home = Path(os.environ.get("KERAS_HOME") or home / ".keras")
@@ -43,20 +51,32 @@ def find_digits(data_dir: Path | None, cache_dir: Path) -> list[Found]:
 def named_places(data_dir: Path | None) -> list[tuple[str, Path]]:
     """(origin, folder) of the place that the user named, if any: the option before the environment."""
     if data_dir is not None:
-        return [("--data-dir", data_dir.expanduser())]
+        return [("--data-dir", _expanded(data_dir))]
     if os.environ.get("MNIST_TUI_DATA"):
-        return [("MNIST_TUI_DATA", Path(os.environ["MNIST_TUI_DATA"]).expanduser())]
+        return [("MNIST_TUI_DATA", _expanded(os.environ["MNIST_TUI_DATA"]))]
     return []
+
+
+def what_is_wrong(place: Path) -> str:
+    """Of a place that was named and where nothing was found, as the end of a sentence."""
+    try:
+        os.stat(os.path.join(place, "."))  # needs the right to look into the folder, too
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        return f"which can't be read: {error.strerror}"
+    except ValueError:  # a zero byte
+        return "which is no path"
+    return "which holds no complete MNIST"
+
+
+def _expanded(place: str | Path) -> Path:
+    return Path(os.path.expanduser(place))  # unlike Path.expanduser(), of a user who is unknown, too
 
 
 def cache_folder(cache_dir: Path) -> Path:
     """Where our own copy lies."""
     return cache_dir / "mnist"
-
-
-def part_file(folder: Path, part: str) -> Path | None:
-    """The file of that part in the folder, plain or gzipped."""
-    return next((path for path in (folder / part, folder / f"{part}.gz") if path.is_file()), None)
 
 
 def _in_folder(folder: Path, origin: str) -> list[Found]:
@@ -68,9 +88,9 @@ def _in_folder(folder: Path, origin: str) -> list[Found]:
 
 
 def _idx_in(folder: Path, origin: str) -> list[Found]:
-    complete = all(part_file(folder, part) for part in PARTS)
-    return [Found("idx", folder, origin)] if complete else []
+    found = Found("idx", folder, origin)
+    return [found] if all(map(found.file_of, PARTS)) else []
 
 
 def _npz_in(path: Path, origin: str) -> list[Found]:
-    return [Found("npz", path, origin)] if path.is_file() else []
+    return [Found("npz", path, origin)] if os.path.isfile(path) else []

@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from engines.events import Event, LogLine, RunFinished, Stop, TrainProgress
 from engines.exports import ExportError
 from engines.runs.directory import RunDirectory, list_runs, read_events
 from engines.runs.keeping import write_about
+from engines.whole import ABANDONED_SECONDS, write_whole
 from engines.worker.files import load_arrays, save_arrays
 from tests.conftest import Worked
 from tests.faults.terminal import Terminal, app, gone
@@ -60,9 +63,47 @@ def test_a_checkpoint_cut_short(tmp_path: Path) -> None:
         end = subprocess.run([sys.executable, "-c", _CUT, str(path), str(place)], check=False, timeout=60).returncode
         assert end == (-signal.SIGKILL if place == "rename" else -signal.SIGXFSZ), place
         assert str(load_arrays(path)["facts"]) == "first", place
-    save_arrays({"facts": np.array("third")}, path)  # over what the killed ones left
+    left = set(tmp_path.glob(".*"))
+    assert {one.name[:14] for one in left} == {".pytorch.part-"}, "hidden, under names that nobody reads"
+    kept = left.pop()  # as new as another writer's may be
+    for one in left:
+        os.utime(one, times=(time.time() - 2 * ABANDONED_SECONDS,) * 2)
+    save_arrays({"facts": np.array("third")}, path)
     assert str(load_arrays(path)["facts"]) == "third"
-    assert [one.name for one in tmp_path.glob(".*")] == []
+    assert set(tmp_path.glob(".*")) == {kept}, "what the killed ones left long ago is gone"
+
+
+_WRITER = """
+import sys, time
+from pathlib import Path
+from engines.whole import write_whole
+path, letter, end = Path(sys.argv[1]), sys.argv[2], time.monotonic() + 0.5
+while time.monotonic() < end:
+    write_whole(path, lambda part: part.write_text(letter * 100_000))
+"""
+
+
+@pytest.mark.fault(
+    "disk", "two processes write one file over and over, and two threads, too: it is always one of theirs"
+)
+def test_two_writers_of_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "remembered.toml"
+    path.write_text("b" * 100_000)
+    writers = [subprocess.Popen([sys.executable, "-c", _WRITER, str(path), letter]) for letter in "bc"]
+    with ThreadPoolExecutor(2) as pool:
+        threads = [pool.submit(_write_till_they_end, path, letter, writers) for letter in "de"]
+        read = set()
+        while any(writer.poll() is None for writer in writers):
+            read.add(path.read_text())
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert [thread.result() for thread in threads] == [None, None], "no error"
+    assert read <= {letter * 100_000 for letter in "bcde"}
+    assert [one.name for one in tmp_path.glob("*remembered*")] == [path.name]
+
+
+def _write_till_they_end(path: Path, letter: str, writers: list[subprocess.Popen[bytes]]) -> None:
+    while any(writer.returncode is None for writer in writers):
+        write_whole(path, lambda part: part.write_text(letter * 100_000))
 
 
 def _recorded(work: Work, data: Path, runs: Path) -> tuple[Worked, RunDirectory]:
