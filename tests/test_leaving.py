@@ -93,3 +93,24 @@ def test_signals_do_again_what_they_did() -> None:
     assert all(signal.getsignal(n) is not was for n, was in zip(numbers, before, strict=True))
     leaving.unhear()
     assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_a_full_terminal_is_left_as_one_that_blocks() -> None:
+    """Or the shell that comes after us could not write to it."""
+    script = """
+from tui import terminal
+read, write = os.pipe()
+before = os.dup(2)
+os.dup2(write, 2)
+os.set_blocking(2, False)
+try:
+    while os.write(2, bytes(1 << 16)):
+        pass
+except BlockingIOError:
+    os.set_blocking(2, True)
+terminal.restore(None)
+blocks = os.get_blocking(2)
+os.dup2(before, 2)
+say(blocks)
+"""
+    assert ends(script) == (0, "True\n")

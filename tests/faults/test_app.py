@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,6 +57,18 @@ def test_signals_give_the_terminal_back(number: signal.Signals, training: Termin
     assert len(workers) == 2
     training.child.kill(number)
     assert training.ended() == 128 + number
+    assert training.given_back
+    assert gone(workers)
+    assert is_kept(training, before)
+
+
+@pytest.mark.fault("app", "one signal after the other, while it leaves")
+def test_signals_while_it_leaves(training: Terminal) -> None:
+    workers, before = training.processes(), len(training.record())
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    for number in (*numbers, *numbers):
+        training.child.kill(number)
+    assert training.ended() - 128 in numbers, "the one that it heard first"
     assert training.given_back
     assert gone(workers)
     assert is_kept(training, before)
@@ -208,6 +221,12 @@ def test_a_signal_ends_a_replay_first(small_mnist: Path, tmp_path: Path) -> None
 BROKEN = {
     "a key's action": "app.action_help = lambda: 1 / 0",
     "a frame": "app.action_help = lambda: setattr(app, 'draw_frame', lambda: 1 / 0)",
+    "what comes from the workers": "app.action_help = lambda: setattr(app.session, 'drain', lambda: 1 / 0)",
+    "a thread of the app": "app.action_help = lambda: app.run_worker(lambda: 1 / 0, thread=True)",
+    "another screen": (
+        "import tui.screens.results; tui.screens.results.ResultsScreen.on_mount = lambda _: 1 / 0;"
+        " app.action_help = lambda: app.action_show_screen(4)"
+    ),
     "a timer": "app.action_help = lambda: app.set_timer(0.01, lambda: 1 / 0)",
     "the mouse": "from tui.widgets.chart import LineChart; LineChart.on_mouse_move = lambda *_: 1 / 0",
     "a message's handler": "import tui.screens.train; tui.screens.train.TrainScreen.on_key = lambda *_: 1 / 0",
@@ -281,6 +300,7 @@ def test_a_stalled_terminal_costs_no_training(seconds: int, training: Terminal) 
     assert time.monotonic() - started < 5.5
     assert gone(workers)
     assert is_interrupted(training.runs)
+    assert termios.tcgetattr(training.child.child_fd)[:4] == training.before[:4]
 
 
 @pytest.mark.fault("app", "a terminal that nobody reads for six seconds, and then does")
