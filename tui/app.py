@@ -349,7 +349,7 @@ class MnistApp(Looks):
 
     def action_suspend_process(self) -> None:
         """To the shell, with whatever else it waits for: `make`, for one."""
-        if terminal.has_a_shell():
+        if self._driver is not None and self._driver.can_suspend and terminal.has_a_shell():
             os.killpg(os.getpgrp(), signal.SIGTSTP)
         else:
             self.notify("There is no shell to go back to.", severity="warning", timeout=3)

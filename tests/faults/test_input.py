@@ -294,7 +294,7 @@ _KEYS = [
     *(chr(code) for code in range(32, 127) if chr(code) != "q"), *"\t\r\x7f", "\x1b", "\x1b[F", "\x1b[H", "\x1b[Z",
     "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[1;2C", "\x1b[1;2D", "\x1b[5~", "\x1b[6~", "\x1bOP",
     "\x1b[<64;40;12M", "\x1b[<65;40;12M", "\x1b[<0;20;9M", "\x1b[<35;60;20M", "\x1b[200~pasted\x1b[201~",
-    "\x1b[", "[/x]", "é", "漢", "\x13",
+    "\x1b[", "[/x]", "é", "漢", "\x13", "\x1a",
 ]  # fmt: skip
 """All but those that leave: every command's on every screen, the form's, the mouse's, broken sequences, other alphabets."""
 

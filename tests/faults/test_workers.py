@@ -338,3 +338,36 @@ def test_the_other_does_not_notice(script: str, work: Work, small_config: TrainC
     assert [event.global_step for event in worker.of(TrainProgress)] == list(range(1, reached + 1)), "each has its own"
     assert reached > 10, "an epoch is among them"
     assert found == {place: expected[place] for place in found}
+
+
+@pytest.mark.framework
+@pytest.mark.fault("workers", "one framework dies in mid-training; what the other computes is what it computes alone")
+@pytest.mark.parametrize(("victim", "other"), [("pytorch", "keras"), ("keras", "pytorch")])
+def test_the_other_framework_does_not_notice(
+    victim: str, other: str, work: Work, warm: Callable[[str], Worked], small_config: TrainConfig
+) -> None:
+    config = dataclasses.replace(small_config, epochs=4)
+    dying = work(victim)
+    dying.start(dataclasses.replace(config, epochs=10_000))
+    dying.wait_for(TrainProgress)
+    worker = warm(other)
+    worker.start(config, "beside")
+    worker.wait_for(EpochCompleted)
+    os.kill(dying.of(WorkerSpawned)[0].pid, signal.SIGKILL)
+    dying.wait_for(RunFailed)
+    dying.wait_for(WorkerExited)
+    worker.wait_for(RunFinished)
+    worker.start(config, "alone")
+    worker.wait_for(RunFinished)
+    told = {
+        run: [
+            (event.train_loss, event.train_accuracy)
+            if isinstance(event, EpochCompleted)
+            else (event.loss, event.accuracy)
+            for event in worker.events
+            if event.run_id == run and isinstance(event, (EpochCompleted, EvalCompleted))
+        ]
+        for run in ("beside", "alone")
+    }
+    assert len(told["alone"]) == 2 * config.epochs
+    assert told["beside"] == told["alone"]
