@@ -162,7 +162,8 @@ class MnistApp(Looks):
             loop.call_soon_threadsafe(self.leave, return_code)
 
     async def on_unmount(self) -> None:
-        """Leave no process behind."""
+        """Leave no process behind; also after an exception, in time."""
+        self._leaving.arm(self.return_code or 0)
         self._leaving.unhear()
         # In the pool it could wait for a slow file system, until the workers are killed.
         own = futures.ThreadPoolExecutor(1)

@@ -63,18 +63,22 @@ def train(
     def launch(engine: str, live: Callable[[], None]) -> None:
         threading.Thread(target=live, name=engine, daemon=True).start()
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        raise _Signalled(number)
-
     # What is ignored stays so: `nohup` and a script's `&` mean it.
     heard = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
-    handlers = {n: signal.signal(n, on_signal) for n in heard}
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        for one in heard:  # a second one must not cut the leaving off
+            signal.signal(one, signal.SIG_IGN)
+        raise _Signalled(number)
+
     session = Session(
         specs, launch, cache_dir=paths.cache_dir(), runs_dir=Path(runs_dir), on_event=tell if json_lines else None
     )
-    view: _Bars | _Lines | None = None if json_lines else _Bars(session) if bars else _Lines(session, out)
+    view: _Bars | _Lines | None = None
     code = None
+    handlers = {n: signal.signal(n, on_signal) for n in heard}
     try:
+        view = None if json_lines else _Bars(session) if bars else _Lines(session, out)
         if resume is not None:
             session.resume(resume, said)
         else:

@@ -223,6 +223,10 @@ BROKEN = {
     "a frame": "app.action_help = lambda: setattr(app, 'draw_frame', lambda: 1 / 0)",
     "what comes from the workers": "app.action_help = lambda: setattr(app.session, 'drain', lambda: 1 / 0)",
     "a thread of the app": "app.action_help = lambda: app.run_worker(lambda: 1 / 0, thread=True)",
+    "a timer, while a thread waits for a slow disk": (
+        "import time; app.action_help = lambda:"
+        " [app.run_worker(lambda: time.sleep(60), thread=True), app.set_timer(0.1, lambda: 1 / 0)]"
+    ),
     "another screen": (
         "import tui.screens.results; tui.screens.results.ResultsScreen.on_mount = lambda _: 1 / 0;"
         " app.action_help = lambda: app.action_show_screen(4)"
