@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.api import FilterError, Listed, list_runs, listed, parse_filter
+from engines.config import TrainConfig
+from engines.runs.directory import RunDirectory
 from engines.runs.keeping import TRASH, empty_trash, read_about, size_bytes, throw_away, to_prune, write_about
 from tui import cli
 
@@ -133,3 +136,20 @@ def test_the_command_line_lists_and_prunes(runs: Path, capsys: pytest.CaptureFix
     assert "1 runs would be thrown away, 3 runs in" in capsys.readouterr().out
     assert cli.main(["runs", "--empty-trash", "--yes", *place]) == 0
     assert "2 runs are deleted." in capsys.readouterr().out
+
+
+def test_a_new_run_is_locked_even_while_others_look_at_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that is made at that very moment looks who writes the record: the run is "running" for all later ones."""
+    honest, refused = fcntl.flock, list[int]()
+
+    def flock(fd: int, how: int) -> None:
+        if how & fcntl.LOCK_EX and len(refused) < 3:
+            refused.append(fd)
+            raise BlockingIOError
+        honest(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    RunDirectory(tmp_path / "20260101-000000-a", {"keras": TrainConfig()})
+    assert len(refused) == 3
+    (found,) = list_runs(tmp_path)
+    assert found["summary"]["keras"]["outcome"] == "running"

@@ -12,6 +12,7 @@ import glob
 import json
 import os
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,8 @@ from engines.whole import write_whole
 
 SCHEMA = 1
 """Grows when an older reader could no longer understand a run."""
+LOOKS, LOOK_SECONDS = 20, 0.005
+"""How often others may be found looking at a new record, and how long one of them looks at most."""
 
 
 def new_run_id(seed: int) -> str:
@@ -63,8 +66,7 @@ class RunDirectory:
             self._events = os.open(
                 folder / "events.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
             )
-            with contextlib.suppress(OSError):  # some network file systems know no locks
-                fcntl.flock(self._events, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with this process, however that ends
+            _lock(self._events)
         except OSError as error:
             self._give_up("This run is not kept", error)
 
@@ -114,6 +116,19 @@ class RunDirectory:
         reason = error.strerror or error if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         # The reason first: where the line is cut off, it is the folder that goes.
         self.problem = f"{what}: {reason}, in {self.folder}."
+
+
+def _lock(fd: int) -> None:
+    """Until this process ends, however that ends; what only looks who writes a record has it for a moment."""
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK_SECONDS)
+        except OSError:  # some network file systems know no locks
+            return
+        else:
+            return
 
 
 def _write(fd: int, line: bytes) -> None:
