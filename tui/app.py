@@ -17,7 +17,7 @@ from typing import Any
 from textual import work
 from textual.app import SuspendNotSupported, SystemCommand
 from textual.screen import ModalScreen, Screen
-from textual.worker import Worker, WorkerState
+from textual.worker import Worker
 
 from engines import api
 from engines.api import ConfigError, EngineSpec, Event, for_backend, paths
@@ -196,7 +196,7 @@ class MnistApp(Looks):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Such a thread may not be had."""
         engine, error = event.worker.group, event.worker.error
-        if event.state is WorkerState.ERROR and engine in self.session.histories and isinstance(error, Exception):
+        if isinstance(error, Exception) and isinstance(self.session, Session) and engine in self.session.histories:
             self.session.abandon(engine, error)
 
     # Frames
