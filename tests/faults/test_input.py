@@ -49,6 +49,7 @@ _ANYTHING = st.recursive(
 
 @pytest.mark.fault("input", "settings: any value in any field (property)")
 @example({"optimizer": ["adam"]})
+@example({"learning_rate": 10**400})
 @given(st.dictionaries(st.sampled_from([*FIELDS, "no_such_setting"]), _ANYTHING))
 def test_any_settings_are_good_or_refused_in_a_sentence(chosen: dict[str, Any]) -> None:
     try:
@@ -87,6 +88,35 @@ def test_any_remembered_settings_open_the_app(tmp_path_factory: pytest.TempPathF
     usable = cli._usable(memory.load(path))
     assert usable.pop("framework", "both") in ("pytorch", "keras", "both")
     from_settings(usable)
+
+
+_WORD = st.sampled_from([*FIELDS, "theme", '"two words"', "a.b", '""', '"a=b"', "'é'"])
+_KEPT = ("0x10", "true", "'x'", r'"\u007f"', "2.5")
+_CONTENT = st.sampled_from(
+    [
+        "1979-05-27", "07:32:00", "1979-05-27T07:32:00Z", "{a = 1}", "[1, 'x']", "inf", "nan", "1e400", *_KEPT,
+    ]
+)  # fmt: skip
+
+
+@pytest.mark.fault(
+    "input", "remembered.toml, and our table of config.toml: what can't be kept is left out, the rest stays (property)"
+)
+@example(True, {"theme": "'x'", "a.b": "1979-05-27", '"two words"': "1", "learning_rate": "inf"})
+@given(st.booleans(), st.dictionaries(_WORD, _CONTENT))
+def test_what_is_kept_again_is_loaded_again(
+    tmp_path_factory: pytest.TempPathFactory, before: bool, lines: dict[str, str]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "kept" / memory.FILE
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    content = "\n".join(f"{name} = {value}" for name, value in lines.items())
+    (path.with_name("config.toml") if before else path).write_text(f"[remembered]\n{content}" if before else content)
+    loaded = memory.load(path)
+    memory.save(path, loaded)
+    again = memory.load(path)
+    assert again == {name: value for name, value in loaded.items() if name in again}
+    assert set(again) == {name for name in lines if name.isidentifier() and lines[name] in _KEPT}
 
 
 # The pipe
