@@ -198,7 +198,10 @@ def problem(name: str, value: Any) -> str | None:
     rules = _RULES[name]
     kind = type(_DEFAULTS[name])
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            return "must be a finite number"
     if type(value) is not kind:
         return f"must be {_KIND_NAMES[kind]}"
     if "choices" in rules and value not in rules["choices"]:

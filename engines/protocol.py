@@ -19,6 +19,8 @@ from engines.events import COMMANDS, EVENTS, Command, Event
 
 MAX_LINE_BYTES = 8 * 2**20
 """A longer line is not ours."""
+MOST = 2**63
+"""Whole numbers reach as far as 64 bits: no count of ours needs more, and arrays and the files of others hold no more."""
 
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -127,5 +129,7 @@ def _convert(hint: Any, value: Any) -> Any:
         if isinstance(value, dict):
             return _build(typing.cast("type[Any]", hint), value)
     elif type(value) is hint:
+        if isinstance(value, int) and not -MOST <= value < MOST:
+            raise ProtocolError("a whole number beyond 64 bits")
         return value
     raise ProtocolError(f"{value!r:.40} is not {getattr(hint, '__name__', hint)}")

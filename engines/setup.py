@@ -56,7 +56,10 @@ def build(engine: str, kind: str, say: Callable[[str], None]) -> Path:
     Until its stamp is written, last of all, nobody takes the environment for a whole one; running this again goes on with it.
     """
     stamp = stamp_of(engine)
-    stamp.unlink(missing_ok=True)
+    try:
+        stamp.unlink(missing_ok=True)
+    except OSError as error:
+        raise SetupError(f"{stamp} could not be removed: {error.strerror}.") from error
     for command in [*plan(engine, kind), _check(engine)]:
         say("$ " + " ".join(command))
         try:

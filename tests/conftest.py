@@ -35,6 +35,10 @@ def _any_of(kind: type[Any]) -> st.SearchStrategy[Any]:
 for _kind in (Device, GpuReading, TrainConfig):  # hypothesis can't read what a Value takes
     st.register_type_strategy(_kind, _any_of)
 
+INTS = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 12)
+"""All that cross the pipe, and more often those that counts are."""
+st.register_type_strategy(int, INTS)
+
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
 JAX_PYTHON = os.environ.get("MNIST_TUI_JAX_PYTHON", "")
 """An interpreter that has Keras and JAX, where the tests' own has no JAX."""

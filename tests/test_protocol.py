@@ -68,6 +68,12 @@ def test_wrong_fields_are_a_protocol_error(value: Any) -> None:
         decode_event(line)
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**400], ids=["63", "-63", "400"])
+def test_a_number_beyond_any_count_is_a_protocol_error(number: int) -> None:
+    with pytest.raises(ProtocolError, match="64 bits"):
+        decode_event(json.dumps({"type": "Heartbeat", "engine": "keras", "seq": number}))
+
+
 def test_unknown_fields_are_ignored() -> None:
     line = encode(Heartbeat(engine="keras", seq=3))[:-1] + ',"from_the_future":[1]}'
     assert decode_event(line) == Heartbeat(engine="keras", seq=3)

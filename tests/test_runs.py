@@ -66,7 +66,9 @@ def test_words_that_choose_nothing_say_what_would(words: str) -> None:
 
 @given(st.text(max_size=40))
 def test_any_words_are_a_filter_or_a_filter_error(words: str) -> None:
-    run = Listed("x", "", "completed", "mnist", "best", "cpu", {"keras": None}, None, None, None, "", "", False, ())
+    run = Listed(
+        "x", "", "completed", "mnist", "best", "cpu", {"keras": None}, {}, {}, None, None, None, "", "", False, ()
+    )
     try:
         assert parse_filter(words)(run) in (True, False)
     except FilterError as error:

@@ -210,22 +210,22 @@ def _say_bytes(done: int, total: int, source: str) -> None:
 def runs(runs_dir: str, chosen: Callable[[Listed], bool], *, last: int, json_lines: bool) -> int:
     """List the `last` kept runs that are chosen, newest first; all of them when that is 0."""
     found = (run for run in list_runs(Path(runs_dir)) if chosen(listed(run)))
-    kept = list(itertools.islice(found, last or None))
+    try:
+        kept = list(itertools.islice(found, last or None))
+    except OSError as error:
+        return _refused(error)
     if json_lines:
         print(json.dumps(kept))
         return 0
     if not kept:
         print(formatting.plain(f"No such runs in {runs_dir}."))
     for run in kept:
-        figures = []
-        for engine, config in run["engines"].items():
-            summary = run["summary"].get(engine) or {}
-            bounds = summary.get("test_interval_95")
-            accuracy = formatting.percent(summary.get("test_accuracy")) + formatting.interval(bounds)
-            goes_on = ", resumable" if engine in run["resumable"] else ""
-            name = variant(engine, config.get("keras_backend", "tensorflow"))
-            figures.append(f"{name} {summary.get('outcome')} {accuracy} ({config.get('preset')}{goes_on})")
-        said = listed(run)
+        figures, said = [], listed(run)
+        for engine, outcome in said.outcome.items():
+            accuracy = formatting.percent(said.accuracy[engine]) + formatting.interval(said.interval[engine])
+            goes_on = ", resumable" if engine in said.resumable else ""
+            name = variant(engine, said.backend or "tensorflow")
+            figures.append(f"{name} {outcome} {accuracy} ({said.preset}{goes_on})")
         words = (
             said.dataset,
             said.device,
@@ -234,16 +234,25 @@ def runs(runs_dir: str, chosen: Callable[[Listed], bool], *, last: int, json_lin
             "baseline" * said.baseline,
             said.note,
         )
-        print(formatting.plain("  ".join([run["id"], *figures, *filter(None, words)])))
+        print(formatting.plain("  ".join([said.id, *figures, *filter(None, words)])))
     if last and len(kept) == last:
         print(f"The last {last}; --last 0 lists all.")
     return 0
 
 
+def _refused(error: OSError) -> int:
+    """The file system would not: in a sentence."""
+    print(formatting.plain(f"mnist-tui: {error.filename}: {error.strerror}."), file=sys.stderr)
+    return 1
+
+
 def make_room(runs_dir: str, keep: int | None, *, empty: bool, sure: bool) -> int:
     """Throw runs away, and empty the trash; or say what would be done."""
     place = Path(runs_dir)
-    doomed = [] if keep is None else to_prune(list(list_runs(place)), keep)
+    try:
+        doomed = [] if keep is None else to_prune(list(list_runs(place)), keep)
+    except OSError as error:
+        return _refused(error)
     for run in doomed:
         said = formatting.size(size_bytes(place / run))
         print(formatting.plain(f"{run}  {said}{'' if sure else '  would be thrown away'}"))
@@ -262,8 +271,7 @@ def make_room(runs_dir: str, keep: int | None, *, empty: bool, sure: bool) -> in
         if empty:
             print(f"{empty_trash(place)} runs are deleted.")
     except OSError as error:
-        print(formatting.plain(f"mnist-tui: {error.filename}: {error.strerror}."), file=sys.stderr)
-        return 1
+        return _refused(error)
     return 0
 
 
@@ -275,8 +283,7 @@ def compare(recordings: Sequence[Path], *, json_lines: bool) -> int:
     try:
         read = [(path, read_run(path.parent, path.name)[0]) for path in recordings]
     except OSError as error:
-        print(formatting.plain(f"mnist-tui: {error.filename}: {error.strerror}."), file=sys.stderr)
-        return 1
+        return _refused(error)
     names = [name_of(path) for path, _ in read]
     runs = [(name if names.count(name) == 1 else str(path), of) for name, (path, of) in zip(names, read, strict=True)]
     compared = comparison.entries(runs)

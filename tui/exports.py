@@ -40,7 +40,8 @@ _OURS = re.compile(r"\w+-(train|test)(/events\.out\.tfevents\.[^/]+)?")
 
 def name_of(recording: Path) -> str:
     """The run's: of its folder, or of a file that lies alone."""
-    return recording.parent.name if recording.name == "events.jsonl" else recording.stem
+    path = Path(os.path.abspath(recording))  # in "." its folder has a name, too
+    return path.parent.name if path.name == "events.jsonl" else path.stem
 
 
 def text(form: str, recording: Path) -> str:

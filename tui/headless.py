@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from engines.api import (
+    ConfigError,
     Diverged,
     EngineSpec,
     Event,
@@ -91,7 +92,7 @@ def train(
                 view.show()
     except _Signalled as signalled:
         code = 128 + signalled.number
-    except ResumeError as error:
+    except (ResumeError, ConfigError) as error:
         print(f"mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
         code = 2
     finally:

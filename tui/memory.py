@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,14 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def save(path: Path, settings: Mapping[str, Any]) -> None:
-    """Keep these, in one go. Raises OSError, and ValueError for text that can't be written."""
-    lines = "".join(f"{name} = {_toml(value)}\n" for name, value in settings.items())
+    """Keep these, in one go; what is no setting (a date, a table, a name of several words) somebody else wrote, and is left out.
+
+    Raises OSError, and ValueError for text that can't be written.
+    """
+    kept = {
+        name: value for name, value in settings.items() if name.isascii() and name.isidentifier() and _is_plain(value)
+    }
+    lines = "".join(f"{name} = {_toml(value)}\n" for name, value in kept.items())
     from engines.api import write_whole  # the first paint waits for what is imported above
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +52,11 @@ def _as_it_was_kept_before(config: Path) -> dict[str, Any]:
         return {}
     ours = table if isinstance(table, dict) else {}
     return {name: value for name, value in ours.items() if not name.endswith("_python")}
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is a text, a switch or a number; JSON has no word that TOML, too, has for infinity."""
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _toml(value: Any) -> str:

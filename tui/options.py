@@ -117,7 +117,7 @@ def recording(run: str, options: argparse.Namespace) -> Path:
 
 def resumed(options: argparse.Namespace) -> Path | None:
     """The folder of the run that --resume names; None without it. Raises UsageError."""
-    return recording(options.resume, options).parent if options.resume else None
+    return recording(options.resume, options).absolute().parent if options.resume else None  # in "." it has a name, too
 
 
 def specs(options: argparse.Namespace) -> list[Any]:

@@ -99,7 +99,11 @@ class Questions:
     def shares(self, history: RunHistory, *, exact: bool = False) -> tuple[float, ...]:
         """The probabilities that the engine answered last; with `exact`, only those for the present digit."""
         answer = self.answer(history)
-        if answer is None or (exact and answer.request_id < self._first.get(history.engine, 0)):
+        if (
+            answer is None
+            or len(answer.probabilities) != 10
+            or (exact and answer.request_id < self._first.get(history.engine, 0))
+        ):
             return ()
         wanted = self._checkpoints.get(history.engine, "")
         return answer.probabilities if wanted in ("", answer.checkpoint) else ()

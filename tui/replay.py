@@ -14,19 +14,21 @@ DEMO = Path(__file__).parent / "recordings" / "demo.jsonl"
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
 MAX_SPEED = 1e9
 """All at once."""
+FAR = 1e12
+"""Seconds: thirty thousand years. What is said to be further away, or at no time at all, has no place in a recording."""
 
 
 class Replay:
     """A recording that plays as if it were live: the same questions, no workers.
 
     What it shows depends on the recording and on the place in it alone, whatever way one came there. Engines that are not
-    known here are passed over.
+    known here, and moments that no clock tells, are passed over.
     """
 
     def __init__(
         self, events: Sequence[Event], speed: float = 1.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        known = [event for event in events if event.engine in (*ENGINES, "machine")]
+        known = [event for event in events if event.engine in (*ENGINES, "machine") and abs(event.t) < FAR]
         self._events = sorted(known, key=lambda event: event.t)
         spoke = {event.engine for event in known}  # in no order: which is the first to is chance
         self.histories = {engine: RunHistory(engine) for engine in ENGINES if engine in spoke}

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from html import escape
-from statistics import fmean
 
 from engines.api import (
     MILESTONES,
@@ -155,7 +154,7 @@ def _train_seconds(history: RunHistory) -> float:
 
 
 def _mean(values: list[float]) -> float | None:
-    return fmean(values) if values else None
+    return sum(values) / len(values) if values else None  # fmean raises where a recording's figures are infinite
 
 
 def _count(value: float | None) -> str:

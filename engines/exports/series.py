@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from engines.config import ENGINES
 from engines.events import EvalCompleted, Event, TrainProgress
 from engines.protocol import to_plain
 from engines.runs.comparison import badge
@@ -21,12 +22,11 @@ COLUMNS = (
 
 
 def rows(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """One for each TrainProgress and each EvalCompleted; a figure that an event does not have is None."""
-    engines = dict.fromkeys(event.engine for event in events if event.engine != "machine")
-    histories = {engine: RunHistory(engine) for engine in engines}
+    """One for each TrainProgress and each EvalCompleted of a known engine; a figure that an event does not have is None."""
+    events = [event for event in events if event.engine in ENGINES]
+    histories = {engine: RunHistory(engine) for engine in dict.fromkeys(event.engine for event in events)}
     for event in events:
-        if event.engine in histories:
-            histories[event.engine].apply(event)
+        histories[event.engine].apply(event)
     digits = next((h.data.dataset for h in histories.values() if h.data), "")
     about = {"dataset": digits, "times": badge(histories) or "comparable"}
     found = []

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
+from engines.config import ENGINES
 from engines.events import EvalCompleted, Event, TrainProgress
 from engines.exports import missing
 
@@ -33,8 +34,8 @@ def write_tensorboard(events: Sequence[Event], created: float, folder: Path) -> 
     begin = min((event.t for event in events), default=0.0)
     try:
         for event in events:
-            if not isinstance(event, TrainProgress | EvalCompleted):
-                continue
+            if not isinstance(event, TrainProgress | EvalCompleted) or event.engine not in ENGINES:
+                continue  # a recording may be anybody's, and an engine names a folder
             name = f"{event.engine}-{'train' if isinstance(event, TrainProgress) else 'test'}"
             if name not in writers:
                 (folder / name).mkdir(parents=True)

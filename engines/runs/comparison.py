@@ -182,7 +182,7 @@ class Series:
         if (
             ended is None
             or ended.outcome in ("stopped", "diverged")
-            or not history.evaluations
+            or history.test_interval is None
             or history.config is None
         ):
             return

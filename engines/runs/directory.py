@@ -205,7 +205,7 @@ def list_runs(runs_dir: Path) -> Iterator[dict[str, Any]]:
     """Every kept run, newest first: its id, when, its configs, the summary of each engine, who can go on, and what people say.
 
     The outcome of an engine whose end was not recorded is "running" while somebody writes the record, and "interrupted" after that.
-    Read one by one as they are asked for: of ten thousand runs, few are ever looked at.
+    Read one by one as they are asked for: of ten thousand runs, few are ever looked at. Raises OSError.
     """
     if runs_dir.is_dir():
         for name in sorted(os.listdir(runs_dir), reverse=True):
@@ -269,8 +269,10 @@ def _resumable(folder: Path, found: Mapping[str, Any]) -> list[str]:
     early = ("interrupted", "stopped", "failed")
     return [
         engine
-        for engine, its in found.items()
-        if isinstance(its, dict) and its.get("outcome") in early and (folder / f"{engine}.npz").is_file()
+        for engine in ENGINES
+        if isinstance(its := found.get(engine), dict)
+        and its.get("outcome") in early
+        and os.path.isfile(folder / f"{engine}.npz")
     ]
 
 
@@ -287,25 +289,36 @@ def read_run(folder: Path, recording: str = "events.jsonl") -> tuple[dict[str, R
 
 
 def read_filters(path: Path) -> tuple[Any, int]:
-    """The first layer's kernels (3, 3, 1, n) in a checkpoint, and after how many steps. Raises OSError, ValueError and KeyError."""
+    """The first layer's kernels (3, 3, 1, n) in a checkpoint, and after how many steps. Raises OSError, and ValueError when
+    it is none."""
     import numpy as np
 
-    with np.load(path, allow_pickle=False) as archive:  # reads no more than these two
-        facts = json.loads(str(archive["facts"]))
-        return archive["weights.conv1.kernel"], int(facts["position"]["global_step"])
+    try:
+        with np.load(path, allow_pickle=False) as archive:  # reads no more than these two
+            steps = int(json.loads(str(archive["facts"]))["position"]["global_step"])
+            kernel = np.asarray(archive["weights.conv1.kernel"], np.float32)
+    except OSError:
+        raise
+    except Exception as error:  # zipfile's and zlib's own errors say that it is damaged, in many ways
+        raise ValueError("it is damaged, or no checkpoint of mnist-tui") from error
+    if kernel.shape[:3] != (3, 3, 1) or kernel.ndim != 4 or not kernel.size or not np.isfinite(kernel).all():
+        raise ValueError("its first layer is another one, or holds what is no number")
+    return kernel, steps
 
 
 def newest_checkpoint(runs_dir: Path | None, engine: str) -> str:
     """The path of the newest run's checkpoint that the engine wrote; empty when there is none."""
-    if runs_dir is None or not runs_dir.is_dir():
+    try:
+        names = sorted(os.listdir(runs_dir), reverse=True) if runs_dir is not None else []
+    except OSError:
         return ""
-    written = (folder / f"{engine}.npz" for folder in sorted(runs_dir.iterdir(), reverse=True))
-    return next((str(path) for path in written if path.is_file()), "")
+    written = (os.path.join(runs_dir or "", name, f"{engine}.npz") for name in names)
+    return next(filter(os.path.isfile, written), "")  # which says no of a folder that nobody may look into
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

@@ -241,7 +241,7 @@ class RunHistory:
         self.evaluations.append(replace(event, engine=self.engine, run_id=self.run_id))  # one string for all of them
         if len(self.evaluations) > EVALUATIONS:
             self.evaluations = [*_better_halves(self.evaluations[:-1]), event]
-        if self.phase == EVALUATING and self.started and event.global_step % self.started.steps_per_epoch:
+        if self.phase == EVALUATING and self.started and event.global_step % max(self.started.steps_per_epoch, 1):
             self._enter(TRAINING, event.t)
         reached = {milestone.accuracy for milestone in self.milestones}
         for accuracy in sorted({*MILESTONES, self.target or MILESTONES[0]}):
@@ -310,11 +310,11 @@ class RunHistory:
 
     @property
     def test_interval(self) -> tuple[float, float] | None:
-        """Wilson's 95 % interval of the last evaluation's accuracy."""
+        """Wilson's 95 % interval of the last evaluation's accuracy; None, too, where its counts can't be true."""
         if not self.evaluations:
             return None
-        n = sum(self.evaluations[-1].confusion)
-        return wilson(n - len(self.evaluations[-1].mistakes), n) if n else None
+        n, wrong = sum(self.evaluations[-1].confusion), len(self.evaluations[-1].mistakes)
+        return wilson(n - wrong, n) if n > 0 and wrong <= n else None
 
     def wall_seconds(self, now: float) -> float:
         """Since the run was asked for, until it ended or `now`."""

@@ -24,9 +24,10 @@ def read_about(folder: Path) -> dict[str, Any]:
     """{"name", "note", "baseline"}, as far as they were given; empty when the file is not there or not readable."""
     try:
         content = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return content if isinstance(content, dict) else {}
+    said = content if isinstance(content, dict) else {}
+    return {word: it for word, it in said.items() if isinstance(it, str | bool)}
 
 
 def write_about(folder: Path, said: Mapping[str, Any]) -> None:

@@ -30,6 +30,10 @@ class Listed(Value, kw_only=False):
     device: str
     accuracy: Mapping[str, float | None]
     """By engine, as a fraction."""
+    interval: Mapping[str, tuple[float, float] | None]
+    """By engine, its 95 % interval."""
+    outcome: Mapping[str, str]
+    """By engine, how it ended."""
     seconds: float | None
     """Of wall time, until the last engine had ended."""
     seed: int | None
@@ -53,15 +57,17 @@ def listed(run: Mapping[str, Any]) -> Listed:
     first: Mapping[str, Any] = next(iter(configs.values()), {})
     ends = {engine: its for engine in configs if isinstance(its := run["summary"].get(engine), dict)}
     about = run.get("about") or {}
-    seconds = [s for its in ends.values() if isinstance(s := its.get("wall_seconds"), int | float)]
+    seconds = [s for its in ends.values() if (s := _number(its.get("wall_seconds"))) is not None]
     return Listed(
         id=run["id"],
-        created=str(run.get("created", "")),
-        state=_worst(str(its.get("outcome", "")) for its in ends.values()),
+        created=_text(run.get("created")),
+        state=_worst(_text(its.get("outcome")) for its in ends.values()),
         dataset=_text(next((its.get("dataset") for its in ends.values() if its.get("dataset")), "")),
         preset=_text(first.get("preset")),
         device=" ".join(dict.fromkeys(_text(its.get("device")) for its in ends.values() if its.get("device"))),
         accuracy={engine: _number(ends.get(engine, {}).get("test_accuracy")) for engine in configs},
+        interval={engine: _interval(ends.get(engine, {}).get("test_interval_95")) for engine in configs},
+        outcome={engine: _text(ends.get(engine, {}).get("outcome")) for engine in configs},
         seconds=max(seconds, default=None),
         seed=_whole(first.get("seed")),
         epochs=_whole(first.get("epochs")),
@@ -85,7 +91,15 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    try:
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    except OverflowError:
+        return None
+
+
+def _interval(value: Any) -> tuple[float, float] | None:
+    low, high = map(_number, value) if isinstance(value, list) and len(value) == 2 else (None, None)
+    return None if low is None or high is None else (low, high)
 
 
 def _whole(value: Any) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,8 @@ class Past(Value, kw_only=False):
 
 
 def pasts(folder: Path, changes: Mapping[str, Any], engines: frozenset[str] = frozenset()) -> dict[str, Past]:
-    """What each engine of the run (of those in `engines`, when some are named) can go on from. Raises ResumeError."""
+    """What each engine of the run (of those in `engines`, when some are named) can go on from. Raises ResumeError, and
+    ConfigError for a setting that can't be used."""
     for name in changes:
         if name not in MAY_CHANGE:
             raise ResumeError(
@@ -66,7 +68,7 @@ def pasts(folder: Path, changes: Mapping[str, Any], engines: frozenset[str] = fr
         configs = {
             engine: from_plain(TrainConfig, kept["engines"][engine]) for engine in ENGINES if engine in kept["engines"]
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ProtocolError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ProtocolError) as error:
         raise ResumeError(f"{folder} holds no run that can be resumed: {error}.") from error
     found = {}
     for engine, before in configs.items():
@@ -105,7 +107,7 @@ def _of(engine: str, folder: Path) -> list[Event]:
 
 def _unfinished(engine: str, folder: Path, config: TrainConfig, events: list[Event]) -> Past | None:
     path = folder / f"{engine}.npz"
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     from engines.worker.checkpoint import CheckpointError, read_position  # numpy, for whoever resumes
 

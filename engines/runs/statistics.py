@@ -58,7 +58,7 @@ def sign_flip(differences: Sequence[int]) -> float:
 
 def mean(values: Sequence[float]) -> float:
     """The arithmetic mean."""
-    return math.fsum(values) / len(values)
+    return sum(values) / len(values)  # math.fsum raises where a recording's figures are infinite
 
 
 def standard_deviation(values: Sequence[float]) -> float:
@@ -66,7 +66,7 @@ def standard_deviation(values: Sequence[float]) -> float:
     if len(values) < 2:
         return math.nan
     middle = mean(values)
-    return math.sqrt(math.fsum((one - middle) ** 2 for one in values) / (len(values) - 1))
+    return math.sqrt(sum((one - middle) * (one - middle) for one in values) / (len(values) - 1))
 
 
 class Verdict(Value, kw_only=False):

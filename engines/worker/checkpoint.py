@@ -15,6 +15,7 @@ import numpy as np
 
 from engines.config import TrainConfig
 from engines.data import Digits
+from engines.protocol import from_plain
 from engines.worker.files import Arrays, load_arrays, save_arrays
 from engines.worker.recipe import Weights
 
@@ -136,6 +137,6 @@ def _read(path: Path) -> tuple[Arrays, dict[str, Any], Position]:
         facts = json.loads(str(arrays["facts"]))
         if facts["schema"] != SCHEMA:
             raise ValueError("another version of mnist-tui wrote it")
-        return arrays, facts, Position(**facts["position"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return arrays, facts, from_plain(Position, {**facts["position"]})
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"the checkpoint {path} can't be read: {error}.") from error

@@ -13,8 +13,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from itertools import pairwise
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -25,18 +26,25 @@ from rich.cells import cell_len
 from textual.widgets import OptionList, Select
 
 from engines.api import ConfigError, MachineHistory, RunHistory, TrainConfig, from_settings, parse, problem, read_events
-from engines.events import EVENTS
+from engines.events import EVENTS, EvalCompleted
 from engines.lines import Lines
-from engines.protocol import ProtocolError, decode_command, decode_event
+from engines.protocol import ProtocolError, decode_command, decode_event, encode
+from engines.runs.comparison import Series as Seeds
+from engines.runs.directory import summary
+from tests.conftest import INTS
 from tests.faults.terminal import ROOT, PixelTerminal, Terminal, app, gone
-from tui import answers, cli, headless, lists, memory
+from tests.test_history import life
+from tui import answers, cli, exports, headless, lists, memory, report
+from tui import compare as comparison
 from tui.app import MnistApp
 from tui.charts.line_chart import Axes, Series, draw
 from tui.charts.spark import bar, spark
-from tui.replay import DEMO, Replay
+from tui.charts.view import View
+from tui.replay import DEMO, FAR, Replay
+from tui.widgets.card import card, confusions
+from tui.widgets.curves import whole
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
-COUNTS = st.integers(0, 2**40)
 FIELDS = sorted(field.name for field in dataclasses.fields(TrainConfig))
 
 # Settings
@@ -49,6 +57,7 @@ _ANYTHING = st.recursive(
 
 @pytest.mark.fault("input", "settings: any value in any field (property)")
 @example({"optimizer": ["adam"]})
+@example({"learning_rate": 10**400})
 @given(st.dictionaries(st.sampled_from([*FIELDS, "no_such_setting"]), _ANYTHING))
 def test_any_settings_are_good_or_refused_in_a_sentence(chosen: dict[str, Any]) -> None:
     try:
@@ -87,6 +96,35 @@ def test_any_remembered_settings_open_the_app(tmp_path_factory: pytest.TempPathF
     usable = cli._usable(memory.load(path))
     assert usable.pop("framework", "both") in ("pytorch", "keras", "both")
     from_settings(usable)
+
+
+_WORD = st.sampled_from([*FIELDS, "theme", '"two words"', "a.b", '""', '"a=b"', "'é'"])
+_KEPT = ("0x10", "true", "'x'", r'"\u007f"', "2.5")
+_CONTENT = st.sampled_from(
+    [
+        "1979-05-27", "07:32:00", "1979-05-27T07:32:00Z", "{a = 1}", "[1, 'x']", "inf", "nan", "1e400", *_KEPT,
+    ]
+)  # fmt: skip
+
+
+@pytest.mark.fault(
+    "input", "remembered.toml, and our table of config.toml: what can't be kept is left out, the rest stays (property)"
+)
+@example(True, {"theme": "'x'", "a.b": "1979-05-27", '"two words"': "1", "learning_rate": "inf"})
+@given(st.booleans(), st.dictionaries(_WORD, _CONTENT))
+def test_what_is_kept_again_is_loaded_again(
+    tmp_path_factory: pytest.TempPathFactory, before: bool, lines: dict[str, str]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "kept" / memory.FILE
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    content = "\n".join(f"{name} = {value}" for name, value in lines.items())
+    (path.with_name("config.toml") if before else path).write_text(f"[remembered]\n{content}" if before else content)
+    loaded = memory.load(path)
+    memory.save(path, loaded)
+    again = memory.load(path)
+    assert again == {name: value for name, value in loaded.items() if name in again}
+    assert set(again) == {name for name in lines if name.isidentifier() and lines[name] in _KEPT}
 
 
 # The pipe
@@ -133,34 +171,43 @@ def test_lines_do_not_depend_on_how_they_come(words: list[bytes], data: st.DataO
 # The fold, and every pane drawn from it
 
 
-def _values(hint: Any) -> st.SearchStrategy[Any]:
-    return COUNTS if hint is int else FLOATS if hint is float else st.from_type(hint)
-
-
-def _valid(field: str, hint: Any) -> st.SearchStrategy[Any]:
+def _any(field: str, hint: Any) -> st.SearchStrategy[Any]:
     """What the field may hold, at its worst."""
-    if hint is TrainConfig:
-        return st.builds(
-            TrainConfig, epochs=st.integers(1, 10_000), eval_every=COUNTS, target_accuracy=st.floats(0, 100)
-        )
-    if field in ("steps_per_epoch", "total_steps"):
-        return st.integers(1, 2**40)
     if field == "confusion":
-        return st.just((1,) * 100)
+        return st.just((1,) * 100) | st.lists(INTS, min_size=100, max_size=100).map(tuple) | st.from_type(hint)
     if field == "device":
-        return st.sampled_from(["cpu", "cuda:0", "cuda:7"])
+        return st.sampled_from(["cpu", "cuda:0", "cuda:7"]) | st.text()
     if field == "engine":
         return st.sampled_from(["pytorch", "keras"])
-    return _values(hint)
+    return INTS if hint is int else FLOATS if hint is float else st.from_type(hint)
 
 
-st.register_type_strategy(int, COUNTS)
-EVENT = st.sampled_from(sorted(EVENTS)).flatmap(
-    lambda name: st.builds(EVENTS[name], **{f: _valid(f, h) for f, h in get_type_hints(EVENTS[name]).items()})
+def _is_said(histories: Mapping[str, RunHistory], machine: MachineHistory) -> None:
+    """Everywhere else than on the panes: the card and its charts, comparisons, the summary, and what several seeds came to."""
+    told, colors = report.report(histories, machine), defaultdict[str, str](lambda: "red")
+    if told is not None:
+        assert report.markdown(told)
+        assert report.html(told, exports.charts(histories))
+        assert card(told, colors)
+    assert confusions(list(histories.values()), colors, beside=True)
+    assert comparison.lines(comparison.entries([("a run", histories)]))
+    series = Seeds()
+    for history in (*histories.values(), *histories.values()):
+        json.dumps(summary(history), allow_nan=False)
+        series.take(history)
+    assert isinstance(series.lines(), list)
+
+
+_RESULTS = [
+    "RunRequested", "DataReady", "RunStarted", "TrainProgress", "EvalCompleted", "EpochCompleted", "RunFinished",
+]  # fmt: skip
+EVENT = st.sampled_from([*sorted(EVENTS), *(4 * _RESULTS)]).flatmap(
+    lambda name: st.builds(EVENTS[name], **{f: _any(f, h) for f, h in get_type_hints(EVENTS[name]).items()})
 )
+"""Those that results come of more often: they mean something only together."""
 
 
-@pytest.mark.fault("input", "events: any valid ones in any order, folded and drawn on every pane (property)")
+@pytest.mark.fault("input", "events: any that can be read, in any order, folded and drawn on every pane (property)")
 def test_any_events_in_any_order_are_drawn() -> None:
     shown = MnistApp(session=Replay(list(read_events(DEMO))[:10], clock=lambda: 0.0))
     test = shown.run_test(size=(120, 40))
@@ -177,8 +224,10 @@ def test_any_events_in_any_order_are_drawn() -> None:
         for engine in ("pytorch", "keras"):
             shown.session.histories[engine] = RunHistory(engine)
         for event in events:
+            assert decode_event(encode(event))
             shown.session.machine.apply(event)
             shown.session.histories[event.engine].apply(event)
+        _is_said(shown.session.histories, shown.session.machine)
         if key:
             runner.run(pilot.press(key))
         runner.run(draw_now())
@@ -190,6 +239,34 @@ def test_any_events_in_any_order_are_drawn() -> None:
             anything()
         finally:
             runner.run(test.__aexit__(None, None, None))
+
+
+@pytest.mark.fault("input", "events: a whole run of any figures, shown and told (property)")
+@example(float("inf"), float("-inf"), (1,) * 100)
+@example(1.7e308, 1.7e308, (1,) * 100)
+@example(0.5, 0.5, (0,) * 100)
+@example(0.5, 0.5, (1, 1))
+@given(FLOATS, FLOATS, st.sampled_from([(-1,) * 100, (0,) * 100, (1,) * 100, (1, 1)]))
+def test_a_run_of_any_figures_is_told(one: float, other: float, counts: tuple[int, ...]) -> None:
+    events: list[Any] = []
+    for engine in ("pytorch", "keras"):
+        for event, figure in zip(life(), cycle([one, other]), strict=False):
+            hints = get_type_hints(type(event)).items()
+            said: dict[str, Any] = {name: figure for name, hint in hints if hint is float}
+            if isinstance(event, EvalCompleted):
+                said["confusion"] = counts
+            events.append(dataclasses.replace(event, **said, engine=engine))
+    histories = {engine: RunHistory(engine) for engine in ("pytorch", "keras")}
+    for event in events:
+        histories[event.engine].apply(event)
+    _is_said(histories, MachineHistory())
+    for axis in ("step", "epoch", "time"):
+        assert whole(histories.values(), View(x_axis=axis))
+    shown = Replay(events)
+    shown.drain()
+    assert shown.progress
+    assert abs(shown.now()) < FAR
+    assert all(headless.closing_lines(shown))  # type: ignore[arg-type]  # a recording has all that is asked
 
 
 # Charts

@@ -235,7 +235,7 @@ class DrawScreen(AskingScreen):
         images, labels, _ = found
         if index is None:
             index = random.randrange(len(labels))
-        if index < len(labels):
+        if 0 <= index < len(labels):
             self._lay(images[index], int(labels[index]), f"Test digit {index:,}: a {labels[index]}{remark}")
 
     def _lay(self, image: Any, label: int, said: str) -> None:

@@ -248,7 +248,7 @@ class ResultsScreen(AskingScreen):
             path = self._checkpoint(panel.engine)
             try:
                 known = (str(path), path.stat().st_mtime if path else 0.0)
-            except OSError:
+            except (OSError, ValueError):  # a recording may name what no file can be called
                 known = ("", 0.0)
             if self._filters_of.get(panel.engine) != known:
                 self._filters_of[panel.engine] = known
@@ -266,7 +266,7 @@ class ResultsScreen(AskingScreen):
         if path is not None:
             try:
                 (kernel, steps), problem = read_filters(path), ""
-            except (OSError, ValueError, KeyError) as error:
+            except (OSError, ValueError) as error:
                 problem = f"n/a: {path.name} can't be read: {error}"
         color, rows = self.palette[f"${panel.engine}"], self.query_one("#filters").size.height - 2
         self.deliver(panel.show, kernel, steps, problem, color, rows)

@@ -118,10 +118,13 @@ class RunsScreen(ShownScreen):
     def _load(self) -> None:
         """In a thread: ten thousand runs are twenty thousand files."""
         found: list[Listed] = []
-        for run in list_runs(self._runs_dir):
-            found.append(listed(run))
-            if len(found) == FIRST and not self._read:
-                self.deliver(self._take, list(found))
+        try:
+            for run in list_runs(self._runs_dir):
+                found.append(listed(run))
+                if len(found) == FIRST and not self._read:
+                    self.deliver(self._take, list(found))
+        except OSError as error:
+            self.deliver(self.notify, f"{self._runs_dir}: {error.strerror or error}.", severity="error")
         self.deliver(self._take, found)
         self.deliver(self._take_size, size_bytes(self._runs_dir))
 

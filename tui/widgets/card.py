@@ -44,7 +44,8 @@ def verdict_line(said: Report, colors: Mapping[str, str]) -> Text:
 
 def confusions(histories: Sequence[RunHistory], colors: Mapping[str, str], beside: bool) -> RenderableType:
     """A matrix for each engine: rows are what the digits were, columns what was read."""
-    matrices = [_matrix(history, colors) for history in histories if history.evaluations]
+    tested = [one for one in histories if one.evaluations and len(one.evaluations[-1].confusion) == 100]
+    matrices = [_matrix(history, colors) for history in tested]
     if not matrices:
         return Text("No digit is tested yet: the first evaluation comes after an epoch.")
     if not beside:

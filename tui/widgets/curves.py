@@ -66,7 +66,7 @@ def whole(histories: Iterable[RunHistory], view: View) -> tuple[float, float]:
     for history in histories:
         if len(history.train_loss):
             newest = float(along(history, [history.train_loss.xs[-1]], view)[0])
-            roomy = GROWTH ** math.ceil(math.log(newest, GROWTH)) if newest > 0 else newest
+            roomy = GROWTH ** math.ceil(math.log(newest, GROWTH)) if 0 < newest < 1e300 else newest
             if view.x_axis == "time":
                 roomy = roomy if history.running else newest
             elif history.total_steps:

@@ -40,6 +40,8 @@ def mistakes(histories: Mapping[str, RunHistory]) -> dict[str, list[Mistake]]:
     wrong: dict[int, tuple[int, dict[str, int]]] = {}
     for engine, its in tested.items():
         for index, label, read in its:
+            if index < 0:  # a recording may be anybody's, and this would count from the end
+                continue
             wrong.setdefault(index, (label, {}))[1][engine] = read
     lists: dict[str, list[Mistake]] = {"both": []} if len(tested) > 1 else {}
     lists |= {engine: [] for engine in tested}

@@ -1,0 +1,357 @@
+"""Runs and checkpoints of somebody else's: whatever their files hold is listed, exported and resumed, or refused in a sentence."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import tempfile
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from textual.pilot import Pilot
+
+from engines import setup
+from engines.api import Prediction, ResumeError, RunHistory, list_runs, listed, parse_filter, pasts, read_source
+from engines.events import CheckpointSaved, EvalCompleted, RunRequested, RunStarted, TrainProgress
+from engines.protocol import encode
+from engines.registry import stamp_of
+from engines.runs.directory import newest_checkpoint, read_filters
+from engines.runs.keeping import to_prune, write_about
+from engines.worker.checkpoint import CheckpointError, Position, read_position
+from engines.worker.files import save_arrays
+from tests.conftest import scripted_spec
+from tests.faults.test_input import EVENT
+from tests.recording import shown
+from tests.test_app import text_of, until
+from tests.test_history import CONFIG, EVAL
+from tests.test_runs import keep
+from tests.test_runs_screen import on_runs
+from tui import cli, exports, options
+from tui.charts.view import View
+from tui.questions import Questions
+from tui.replay import Replay
+from tui.screens.draw import DrawScreen
+from tui.screens.runs import SORTS
+from tui.widgets.curves import whole
+from tui.widgets.gallery import mistakes
+from tui.widgets.run_table import _cells
+
+DEEP = 100_000 * '{"a":'
+HUGE = 10**400
+LONG = 300 * "x"
+
+
+def _written(folder: Path, **files: str) -> Path:
+    """The run in that folder, some of its files as given."""
+    for name, content in files.items():
+        (folder / f"{name}.json").write_text(content, encoding="utf-8", errors="surrogatepass")
+    return folder
+
+
+# What people and other versions write beside a record
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from([HUGE, LONG, "interrupted"]) | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+_CONFIG = st.sampled_from(["preset", "seed", "epochs", "keras_backend"])
+_SUMMARY = st.sampled_from(["outcome", "test_accuracy", "test_interval_95", "wall_seconds", "device", "dataset"])
+_NAMES = st.sampled_from(["keras", "pytorch", "comparison", "../outside", LONG, "\0"])
+
+
+@pytest.mark.fault("input", "a kept run's config, summary and about: any JSON (property)")
+@example({"keras": {"seed": HUGE}}, {"keras": {"test_accuracy": HUGE, "wall_seconds": HUGE}}, {}, "")
+@example({"keras": {}}, {"keras": {"test_accuracy": "x", "test_interval_95": 5}}, {"name": [1]}, "")
+@example({"keras": {}}, {"keras": "x", LONG: {"outcome": "interrupted"}, "\0": {"outcome": "failed"}}, {}, 5)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(_NAMES, st.dictionaries(_CONFIG, _VALUES, max_size=4), max_size=3),
+    _VALUES | st.dictionaries(_NAMES, _VALUES | st.dictionaries(_SUMMARY, _VALUES, max_size=4), max_size=3),
+    _VALUES | st.dictionaries(st.sampled_from(["name", "note", "baseline", "else"]), _VALUES),
+    _VALUES,
+)
+def test_any_files_of_a_run_are_listed(
+    capsys: pytest.CaptureFixture[str], config: dict[str, Any], ended: Any, about: Any, created: Any
+) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        folder = _written(
+            keep(Path(place), "a-run"),
+            config=json.dumps({"engines": config, "created": created}),
+            summary=json.dumps(ended),
+            about=json.dumps(about),
+        )
+        (run,) = list_runs(Path(place))
+        said = listed(run)
+        assert said.id == "a-run"
+        assert parse_filter("acc>1 seed=1 seconds<9 x")(said) in (True, False)
+        assert all(sorted([said, said], key=key) for key in SORTS.values())
+        assert _cells(said, 0, 0.9, defaultdict(lambda: "red"))
+        assert isinstance(to_prune([run], 0), list)
+        for form in ([], ["--json"]):
+            assert cli.main(["runs", *form, "--runs-dir", place]) == 0
+            assert "a-run" in capsys.readouterr().out
+        write_about(folder, {"name": "mine"})
+        assert listed(next(list_runs(Path(place)))).name == "mine"
+
+
+@pytest.mark.fault("input", "a kept run's file is nested a hundred thousand deep: the other runs are listed")
+@pytest.mark.parametrize("name", ["config", "summary", "about"])
+async def test_a_deep_file_hides_no_other_run(name: str, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    deep = _written(keep(runs, "20260102-000000-deep"), **{name: DEEP})
+    keep(runs, "20260101-000000-sane")
+    found = [run["id"][16:] for run in list_runs(runs)]
+    assert found == (["sane"] if name == "config" else ["deep", "sane"])
+    with pytest.raises(ResumeError):
+        pasts(deep, {})
+    async with on_runs(runs) as (screen, _):
+        assert [run.id[16:] for run in screen.runs] == found
+
+
+@pytest.mark.fault("input", "a folder of runs that nobody may read: said in a sentence")
+async def test_runs_that_can_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    keep(runs, "a-run")
+    read = os.listdir
+
+    def refuse(place: Any = ".") -> list[str]:
+        if Path(place) == runs:
+            raise PermissionError(13, "Permission denied", str(place))
+        return read(place)
+
+    monkeypatch.setattr(os, "listdir", refuse)  # the tests may be root's, who may read everything
+    for more in ([], ["--prune", "0", "--yes"]):
+        assert cli.main(["runs", *more, "--runs-dir", str(runs)]) == 1
+        assert capsys.readouterr().err == f"mnist-tui: {runs}: Permission denied.\n"
+    assert newest_checkpoint(runs, "keras") == ""
+    async with on_runs(runs) as (screen, _):
+        assert any("Permission denied" in note.message for note in screen.app._notifications)
+        assert screen.runs == []
+
+
+@pytest.mark.fault("input", "a folder beside the runs that nobody may look into (lost+found): it holds no checkpoint")
+def test_the_newest_checkpoint_is_beside_what_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a-run", "lost+found"):
+        keep(tmp_path, name)
+        (tmp_path / name / "keras.npz").write_text("")
+    look = os.stat
+
+    def refuse(path: Any, *rest: Any, **more: Any) -> os.stat_result:
+        if "lost+found" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path, *rest, **more)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert newest_checkpoint(tmp_path, "keras") == str(tmp_path / "a-run" / "keras.npz")
+    assert newest_checkpoint(tmp_path / "a-run" / "keras.npz", "keras") == ""
+
+
+# Records
+
+_STARTED = RunStarted(
+    engine="keras", t=1.0, config=CONFIG, device="cpu", precision="fp32", num_threads=1, steps_per_epoch=0, total_steps=0
+)  # fmt: skip
+_STEP = TrainProgress(
+    engine="keras", t=2.0, epoch=1, step=0, global_step=1, samples_seen=1, loss=0.1, accuracy=0.9, samples_per_sec=1.0,
+    learning_rate=1.0,
+)  # fmt: skip
+_TESTED = EvalCompleted(engine="keras", t=3.0, epoch=1, global_step=1, accuracy=0.9, **EVAL)  # type: ignore[arg-type]
+RECORDS = {
+    "steps beyond any number": encode(_STEP).replace('"global_step":1', f'"global_step":{HUGE}'),
+    "epochs of no steps": "\n".join(map(encode, (_STARTED, _STEP, _TESTED))),
+    "more mistakes than digits": encode(replace(_TESTED, confusion=(1, *99 * [0]), mistakes=((1, 2, 3), (2, 3, 4)))),
+    "answers without digits": encode(replace(_TESTED, confusion=(-9,))),
+    "an engine that is elsewhere": encode(_STEP).replace('"engine":"keras"', '"engine":"../../evil"'),
+    "steps of the machine": encode(_STEP).replace('"engine":"keras"', '"engine":"machine"'),
+}
+
+
+def _recorded(runs: Path, record: str) -> Path:
+    """A run with that record, and no summary; says where the record lies."""
+    folder = keep(runs, "a-run")
+    (folder / "summary.json").unlink()
+    path = folder / "events.jsonl"
+    path.write_text("\n".join([encode(RunRequested(engine="keras", config=CONFIG)), record, ""]))
+    return path
+
+
+def _is_told(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Listed, compared and exported, in every form."""
+    runs, place = path.parents[1], path.parents[2] / "made"
+    place.mkdir()
+    commands = [["runs"], ["runs", "--json"], ["compare", "a-run"]]
+    commands += [["export", "a-run", "--to", form] for form in exports.TEXTS]
+    commands += [["export", "a-run", "--to", form, "--out", str(place)] for form in exports.FILES]
+    for command in commands:
+        code = cli.main([*command, "--runs-dir", str(runs)])
+        out, err = capsys.readouterr()
+        assert (code, "--debug" in err) in ((0, False), (1, False)), (command, err)
+        assert bool(err) == (code == 1), (command, out)
+    assert {made.name for made in place.iterdir()} <= {"a-run-tensorboard"}
+    assert {made.name for made in place.glob("*/*")} <= {
+        f"{e}-{s}" for e in ("keras", "pytorch") for s in ("train", "test")
+    }
+
+
+@pytest.mark.fault("input", "a record that no run can have: listed, compared, exported")
+@pytest.mark.parametrize("what", RECORDS)
+def test_a_strange_record_is_told(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _is_told(_recorded(tmp_path / "place" / "runs", RECORDS[what]), capsys)
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+@pytest.mark.fault("input", "a record of any events in any order: listed, compared, exported (property)")
+def test_any_record_is_told(tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]) -> None:
+    @settings(max_examples=15, deadline=None)
+    @given(st.lists(EVENT, max_size=30))
+    def anything(events: list[Any]) -> None:
+        place = tmp_path_factory.mktemp("place")
+        _is_told(_recorded(place / "runs", "\n".join(map(encode, events))), capsys)
+
+    anything()
+
+
+@pytest.mark.fault("security", "a record whose engine is a path: nothing is exported outside the folder")
+@pytest.mark.parametrize("engine", ["../../evil", "{}/evil"])
+def test_an_engine_leads_nowhere(engine: str, tmp_path: Path) -> None:
+    engine = engine.format(tmp_path)
+    path = _recorded(tmp_path / "runs", encode(_STEP).replace('"engine":"keras"', f'"engine":"{engine}"'))
+    place = tmp_path / "deep" / "er"
+    place.mkdir(parents=True)
+    assert cli.main(["export", str(path), "--to", "tensorboard", "--out", str(place)]) in (0, 1)
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+@pytest.mark.fault("security", "a record whose backend is a path: no file is read for it")
+@pytest.mark.parametrize("backend", ["\0", "../../../x", LONG])
+def test_a_backend_leads_nowhere(backend: str) -> None:
+    with pytest.raises(FileNotFoundError, match="no backend"):
+        read_source("keras", backend)
+
+
+@pytest.mark.fault("input", "a record of mistakes in digits that are none: the gallery and the sheet pass them over")
+def test_no_digit_is_counted_from_the_end() -> None:
+    history = RunHistory("keras")
+    history.apply(replace(_TESTED, mistakes=((-1, 2, 3), (5, 3, 4))))
+    assert [one.index for one in mistakes({"keras": history})["keras"]] == [5]
+    sheet: Any = SimpleNamespace(_lay=lambda *_: pytest.fail("it is laid on the sheet"))
+    DrawScreen._take(sheet, (np.zeros((3, 28, 28)), np.zeros(3), ""), -1, "")
+
+
+@pytest.mark.fault("input", "a worker whose clock runs away: the time axis has an end")
+@pytest.mark.parametrize("t", [math.inf, 1.7e308, math.nan])
+def test_an_axis_ends(t: float) -> None:
+    history = RunHistory("keras")
+    for event in (RunRequested(engine="keras", config=CONFIG), replace(_STEP, t=t)):
+        history.apply(event)
+    assert whole([history], View(x_axis="time"))[0] == 0.0
+
+
+@pytest.mark.fault("input", "a worker that answers with more or fewer than ten digits: no answer is shown")
+@pytest.mark.parametrize("count", [0, 3, 11])
+def test_an_answer_is_ten_digits(count: int) -> None:
+    session = Replay([])
+    history = session.histories["keras"] = RunHistory("keras")
+    session.recorded = False
+    questions = Questions(session)
+    questions.ask([0] * 784)
+    said = Prediction(engine="keras", request_id=0, probabilities=(0.1,) * count, epoch=1, global_step=1)
+    history.apply(said)
+    assert questions.shares(history) == ()
+    history.apply(replace(said, probabilities=(0.1,) * 10))
+    assert len(questions.shares(history)) == 10
+
+
+# Checkpoints
+
+
+def _checkpoint(path: Path, position: Any, kernel: Any = None) -> Path:
+    facts = np.array(json.dumps({"schema": 2, "position": position}))
+    save_arrays({"facts": facts, "weights.conv1.kernel": np.zeros((3, 3, 1, 4)) if kernel is None else kernel}, path)
+    return path
+
+
+@pytest.mark.fault("input", "a checkpoint whose position is none: refused in a sentence")
+@pytest.mark.parametrize(
+    "position", [{"epoch": "x"}, {"epoch": None}, {"step": 1.5}, {"epoch": HUGE}, {"loss_sum": []}, [], "", 1]
+)
+def test_a_position_is_made_of_numbers(position: Any, tmp_path: Path) -> None:
+    run = keep(tmp_path, "a-run", outcome="interrupted")
+    path = _checkpoint(run / "keras.npz", position)
+    with pytest.raises(CheckpointError, match="can't be read"):
+        read_position(path)
+    with pytest.raises(ResumeError):
+        pasts(run, {})
+    assert read_position(_checkpoint(path, {"epoch": 2, "test_loss": 0.5})) == Position(epoch=2, test_loss=0.5)
+
+
+@pytest.mark.fault("input", "filters of a checkpoint that is cut off, or holds others: said in a sentence")
+@pytest.mark.parametrize(
+    "kernel", ["cut", np.zeros((5, 5, 1, 4)), np.zeros(()), np.full((3, 3, 1, 4), np.nan), np.array("x")]
+)
+def test_filters_are_filters(kernel: Any, tmp_path: Path) -> None:
+    path = tmp_path / "keras.npz"
+    if isinstance(kernel, str):
+        _checkpoint(path, {"global_step": 1})
+        path.write_bytes(path.read_bytes()[:-40])
+    else:
+        _checkpoint(path, {"global_step": 1}, kernel)
+    with pytest.raises(ValueError, match=r"it is damaged|its first layer is another"):
+        read_filters(path)
+
+
+@pytest.mark.fault("input", "a recording whose checkpoint no file can be called: Results shows no filters")
+async def test_a_checkpoint_that_is_nowhere() -> None:
+    async with shown(400.0, (120, 40)) as app:
+        pilot = Pilot(app)
+        for history in app.session.histories.values():
+            history.apply(CheckpointSaved(engine=history.engine, path="\0"))
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.screen.query("#verdict")))
+        await pilot.press("shift+tab")
+        await until(pilot, lambda: "no checkpoint" in text_of(app, "#filters-keras #heading"))
+
+
+# On the command line
+
+
+@pytest.mark.fault("input", "--resume of a run with a setting that can't be used: a sentence, and 2")
+def test_a_bad_setting_of_a_kept_run_is_bad_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(options, "specs", lambda _: [scripted_spec("keras")])
+    run = keep(tmp_path / "runs", "a-run", outcome="interrupted", epochs=-1)
+    assert cli.main(["train", "--plain", "--resume", "a-run", "--runs-dir", str(run.parent)]) == 2
+    assert capsys.readouterr().err == "mnist-tui: epochs must be at least 1.\n"
+
+
+@pytest.mark.fault("input", "setup where its stamp can't be removed: a sentence")
+def test_a_stamp_that_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    stamp_of("pytorch").mkdir(parents=True)
+    with pytest.raises(setup.SetupError, match="could not be removed"):
+        setup.build("pytorch", "cpu", lambda _: None)
+    assert cli.main(["setup", "--framework", "pytorch"]) == 1
+    assert "could not be removed" in capsys.readouterr().err
+
+
+@pytest.mark.fault("input", "a run that is named from its own folder: what is made of it bears its name")
+def test_a_run_in_the_folder_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(keep(tmp_path, "a-run"))
+    for path in ("events.jsonl", "./events.jsonl", "../a-run/events.jsonl"):
+        assert exports.name_of(Path(path)) == "a-run"
+    for run in (".", "events.jsonl"):
+        folder = options.resumed(argparse.Namespace(resume=run, runs_dir=None))
+        assert folder is not None
+        assert folder.name == "a-run"
+    assert exports.name_of(Path("other.jsonl")) == "other"
