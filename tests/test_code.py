@@ -186,7 +186,7 @@ def _is_whole(code: Static) -> bool:
 
 @pytest.mark.parametrize("size", [*SIZES, (50, 12)])
 async def test_both_are_shown_and_scrolled_together(size: tuple[int, int]) -> None:
-    async with shown(60.0, size) as app:
+    async with shown(50.0, size) as app:
         pilot = Pilot(app)
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_lit(app.screen)))
@@ -221,7 +221,7 @@ async def test_both_are_shown_and_scrolled_together(size: tuple[int, int]) -> No
 @pytest.mark.parametrize(("columns_", "at_first"), [(80, "pytorch"), (120, "both")])
 async def test_one_engine_or_both_by_key_and_click(columns_: int, at_first: str) -> None:
     """Both where their lines fit; and whatever is shown, the function at the top stays there."""
-    async with shown(60.0, (columns_, 24)) as app:
+    async with shown(50.0, (columns_, 24)) as app:
         pilot = Pilot(app)
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_lit(app.screen)))
@@ -260,7 +260,7 @@ async def test_one_engine_or_both_by_key_and_click(columns_: int, at_first: str)
 
 
 async def test_the_mouse_ends_following() -> None:
-    async with shown(60.0, (80, 24)) as app:
+    async with shown(50.0, (80, 24)) as app:
         pilot = Pilot(app)
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_lit(app.screen)))

@@ -24,8 +24,8 @@ def others(tmp_path: Path) -> tuple[Path, Path]:
 def test_figures_verdicts_and_what_differs(others: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", "demo", *map(str, others)]) == 0
     said = capsys.readouterr().out
-    assert "98.58 %        98.33 to 98.79 %" in said
-    assert "1 PyTorch, 2 Keras: statistical tie. McNemar's exact test, p = 0.101" in said
+    assert "98.29 %        98.02 to 98.53 %" in said
+    assert "1 PyTorch, 2 Keras: statistical tie. McNemar's exact test, p = 1.000" in said
     assert "1 PyTorch, 5 PyTorch: no verdict, for they were not trained and tested on the same digits" in said
     assert said.splitlines()[-1].split() == ["learning_rate", "1.0", "1.0", "0.5", "0.5", "1.0", "1.0"]
 
@@ -33,7 +33,7 @@ def test_figures_verdicts_and_what_differs(others: tuple[Path, Path], capsys: py
 def test_as_json(others: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", "--json", "demo", str(others[0])]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert [run["test_accuracy"] for run in said["runs"]] == [0.9858, 0.9843, 0.9858, 0.9843]
+    assert [run["test_accuracy"] for run in said["runs"]] == [0.9829, 0.9828, 0.9829, 0.9828]
     assert list(said["differences"]) == ["learning_rate"]
     assert len(said["verdicts"]) == 3
 

@@ -45,7 +45,7 @@ def test_a_player_plays_pauses_and_hurries(events: list[object]) -> None:
     replay.toggle()
     clock.seconds = 50
     assert replay.now() == begin + 10
-    assert replay.progress == " / 02:24 paused"
+    assert replay.progress == " / 02:07 paused"
     replay.toggle()
     replay.hurry(1)
     clock.seconds = 51
@@ -113,7 +113,7 @@ async def screen_after(events: list[object], moves: list[float]) -> str:
 async def test_what_is_shown_depends_on_the_place_alone(events: list[object]) -> None:
     direct = await screen_after(events, [90.0])
     assert await screen_after(events, [40.0, 50.0]) == direct
-    assert await screen_after(events, [140.0, -50.0]) == direct
+    assert await screen_after(events, [120.0, -30.0]) == direct
     assert await screen_after(events, [1000.0, -1000.0, 90.0]) == direct
 
 

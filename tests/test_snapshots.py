@@ -16,7 +16,7 @@ from tui.replay import DEMO
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 MOMENTS = {
-    "importing": 2.0,
+    "starting": 0.5,
     "training": 60.0,
     "finished": 400.0,
 }
