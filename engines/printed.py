@@ -5,10 +5,12 @@ What the parent has to complain about goes the same way, for that, too, may come
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable
 
+from engines.causes import says_no_memory
 from engines.lines import Allowance, Lines
 
 TAIL_LINES = 20
@@ -19,6 +21,10 @@ MAX_BYTES = 2**16
 PER_SECOND = 100
 LAST_SECONDS = 5.0
 """What was printed longer ago than this has nothing to do with the end."""
+_REMARK = re.compile(
+    r"[IW]\d{4} \d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] |To enable the following instructions:"
+)
+"""How TensorFlow's C++ begins a line that informs or warns: nobody dies of it, but where memory ran out."""
 SAVED_SECONDS = 5
 """After silence, so many seconds' lines may come at once; the lines not kept are counted as often as that."""
 
@@ -87,7 +93,7 @@ class Printed:
         if text.startswith("Fatal Python error:"):  # from here on, faulthandler speaks
             self._dying = True
             self._last_words = self._last_words or text
-        elif not self._dying:
+        elif not self._dying and (not _REMARK.match(text) or says_no_memory(text)):
             self._last_words = text
         self._spoke_t = time.monotonic()
         return text

@@ -26,6 +26,7 @@ from engines.events import (
     WorkerSpawned,
 )
 from engines.grammar import violations
+from engines.printed import Printed
 from engines.supervisor import Supervisor
 from tests.conftest import SCRIPTED, Worked
 
@@ -59,6 +60,22 @@ def test_the_last_words_of_a_crash_are_its_cause_not_the_end_of_its_stack(
     worker.start(small_config)
     message = worker.wait_for(RunFailed).message
     assert message.endswith("Its last words: Fatal Python error: Segmentation fault")
+
+
+@pytest.mark.parametrize(
+    ("line", "last"),
+    [
+        ("I0000 00:00:1795755507.889524   15320 cudart_stub.cc:31] Could not find cuda drivers", False),
+        ("2026-11-27 04:58:25.123456: I tensorflow/core/platform/cpu_feature_guard.cc:210] This binary", False),
+        ("To enable the following instructions: SSE4.1, in other operations, rebuild TensorFlow", False),
+        ("W0000 00:00:1795755507.889524   15320 op_kernel.cc:1855] RESOURCE_EXHAUSTED: OOM when allocating", True),
+        ("F0000 00:00:1795755507.889524   15320 tensor.cc:12] Check failed: dtype", True),
+    ],
+)
+def test_what_a_framework_remarks_is_no_cause(line: str, last: bool) -> None:
+    printed = Printed(lambda stream, text: None)
+    printed.take(f"something went wrong\n{line}\n".encode(), "stderr")
+    assert printed.last_words == (line if last else "something went wrong")
 
 
 def test_an_exit_without_a_word_is_said(work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:

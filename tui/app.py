@@ -138,7 +138,7 @@ class MnistApp(Looks):
         """Hear signals and begin to draw; what else begins must not take the processor from the first paint."""
         for name in SCREENS:
             self.add_mode(name, partial(make, name, self))
-        terminal.take_once(self._driver)
+        terminal.take_once(self._driver, partial(self.call_later, self.refresh, layout=True))
         self._leaving.hear(partial(self._leave_soon, asyncio.get_running_loop()))
         self.set_interval(self._frames.period, self.tick)
         self.call_after_refresh(self.call_later, self._begin)

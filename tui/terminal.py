@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import termios
+from collections.abc import Callable
 from typing import Any
 
 _UNDO = (
@@ -40,8 +41,8 @@ def restore(saved: Saved) -> None:
             termios.tcsetattr(0, termios.TCSANOW, saved)
 
 
-def take_once(driver: Any) -> None:
-    """After a SIGSTOP too, or a SIGCONT for no reason, the terminal is given back before it is taken again.
+def take_once(driver: Any, repaint: Callable[[], object]) -> None:
+    """After a SIGSTOP too, or a SIGCONT for no reason, the terminal is given back before it is taken again, and is painted whole.
 
     Textual takes it at every SIGCONT. Where nothing had given it back, two threads read the keys from then on, the older for ever,
     and what is given back in the end is the terminal as we had it.
@@ -55,6 +56,7 @@ def take_once(driver: Any) -> None:
         if reader is not None and reader.is_alive() and driver._auto_restart:
             driver.suspend_application_mode()
         take(*signalled)
+        repaint()
 
     signal.signal(signal.SIGCONT, continued)
 

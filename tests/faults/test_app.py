@@ -41,6 +41,12 @@ def training(small_mnist: Path, tmp_path: Path) -> Iterator[Terminal]:
     terminal.end()
 
 
+def is_whole(terminal: Terminal) -> bool:
+    """Whether all of the screen is painted, also what never changes: header, borders, footer."""
+    lines = terminal.screen.display
+    return all(word in line for word, line in (("mnist-tui", lines[0]), ("╭", lines[1]), ("Quit", lines[-1])))
+
+
 def is_kept(terminal: Terminal, before: int) -> bool:
     """Whether what was recorded is on disk, whole and in order, and can go on."""
     events = terminal.record()
@@ -123,7 +129,7 @@ def test_a_stopped_app_lends_the_terminal(training: Terminal) -> None:
     training.wait_until(lambda: all(sequence in training.written for sequence in TAKEN), "back on the screen")
     training.wait_until(lambda: len(training.record()) > len(before) + 20, "training again")
     assert training.processes() == workers
-    training.wait_for("training")
+    training.wait_until(lambda: is_whole(training), "painted whole")
     training.child.kill(signal.SIGTERM)
     assert training.ended() == 143
     assert training.given_back
@@ -144,6 +150,7 @@ def test_what_asks_nobody_stops_the_app(training: Terminal) -> None:
         training.written = ""
         training.child.kill(signal.SIGCONT)
         training.wait_until(lambda: all(sequence in training.written for sequence in TAKEN), "back on the screen")
+        training.wait_until(lambda: is_whole(training), "painted whole")
         training.send("?")
         training.wait_for("This page.")
         training.send("\x1b")
@@ -167,7 +174,7 @@ def test_ctrl_z(small_mnist: Path, tmp_path: Path) -> None:
     terminal.written = ""
     terminal.send("\n")
     terminal.wait_until(lambda: all(sequence in terminal.written for sequence in TAKEN), "back on the screen")
-    terminal.wait_for("training")
+    terminal.wait_until(lambda: is_whole(terminal), "painted whole")
     terminal.send("\x03")
     terminal.wait_for("Leave (y)")
     workers = terminal.processes()
