@@ -22,7 +22,7 @@ PER_SECOND = 100
 LAST_SECONDS = 5.0
 """What was printed longer ago than this has nothing to do with the end."""
 _REMARK = re.compile(
-    r"[IW]\d{4} \d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] |To enable the following instructions:"
+    r"WARNING:|[IW]\d{4} \d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] |To enable the following instructions:"
 )
 """How TensorFlow's C++ begins a line that informs or warns: nobody dies of it, but where memory ran out."""
 SAVED_SECONDS = 5

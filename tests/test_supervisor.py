@@ -67,6 +67,7 @@ def test_the_last_words_of_a_crash_are_its_cause_not_the_end_of_its_stack(
     [
         ("I0000 00:00:1795755507.889524   15320 cudart_stub.cc:31] Could not find cuda drivers", False),
         ("2026-11-27 04:58:25.123456: I tensorflow/core/platform/cpu_feature_guard.cc:210] This binary", False),
+        ("WARNING: All log messages before absl::InitializeLog() is called are written to STDERR", False),
         ("To enable the following instructions: SSE4.1, in other operations, rebuild TensorFlow", False),
         ("W0000 00:00:1795755507.889524   15320 op_kernel.cc:1855] RESOURCE_EXHAUSTED: OOM when allocating", True),
         ("F0000 00:00:1795755507.889524   15320 tensor.cc:12] Check failed: dtype", True),
