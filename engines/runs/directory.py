@@ -317,6 +317,8 @@ def newest_checkpoint(runs_dir: Path | None, engine: str) -> str:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
+    if not os.path.isfile(path):  # a pipe of that name would be waited for
+        return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -23,7 +23,7 @@ LONGEST = 200
 def read_about(folder: Path) -> dict[str, Any]:
     """{"name", "note", "baseline"}, as far as they were given; empty when the file is not there or not readable."""
     try:
-        content = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        content = json.loads((folder / ABOUT).read_text(encoding="utf-8")) if os.path.isfile(folder / ABOUT) else {}
     except (OSError, ValueError, RecursionError):
         return {}
     said = content if isinstance(content, dict) else {}

@@ -117,6 +117,17 @@ async def test_a_deep_file_hides_no_other_run(name: str, tmp_path: Path) -> None
         assert [run.id[16:] for run in screen.runs] == found
 
 
+@pytest.mark.fault("input", "a pipe where a kept run's file should be: nobody waits for it")
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", ["config", "summary", "about"])
+def test_a_pipe_is_no_file(name: str, tmp_path: Path) -> None:
+    place = keep(tmp_path, "20260102-000000-pipe") / f"{name}.json"
+    place.unlink(missing_ok=True)
+    os.mkfifo(place)
+    keep(tmp_path, "20260101-000000-sane")
+    assert [run["id"][16:] for run in list_runs(tmp_path)] == (["sane"] if name == "config" else ["pipe", "sane"])
+
+
 @pytest.mark.fault("input", "a folder of runs that nobody may read: said in a sentence")
 async def test_runs_that_can_not_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -136,7 +147,7 @@ async def test_runs_that_can_not_be_read(
         assert capsys.readouterr().err == f"mnist-tui: {runs}: Permission denied.\n"
     assert newest_checkpoint(runs, "keras") == ""
     async with on_runs(runs) as (screen, _):
-        assert any("Permission denied" in note.message for note in screen.app._notifications)
+        assert "Permission denied" in text_of(screen.app, "#status")  # type: ignore[arg-type]
         assert screen.runs == []
 
 

@@ -79,6 +79,8 @@ class RunsScreen(ShownScreen):
         self._open_results, self._play, self._go_on = open_results, play, go_on
         self._words = ""
         self._problem = ""
+        self._unreadable = ""
+        """Why the folder of runs can't be read; empty when it can."""
         self._bytes: int | None = None
         self._read = False
         self._shown: list[Listed] = []
@@ -118,21 +120,23 @@ class RunsScreen(ShownScreen):
     def _load(self) -> None:
         """In a thread: ten thousand runs are twenty thousand files."""
         found: list[Listed] = []
+        why = ""
         try:
             for run in list_runs(self._runs_dir):
                 found.append(listed(run))
                 if len(found) == FIRST and not self._read:
                     self.deliver(self._take, list(found))
         except OSError as error:
-            self.deliver(self.notify, f"{self._runs_dir}: {error.strerror or error}.", severity="error")
-        self.deliver(self._take, found)
+            why = f"{error.strerror or error}: {self._runs_dir}"
+        self.deliver(self._take, found, why)
         self.deliver(self._take_size, size_bytes(self._runs_dir))
 
     def _take_size(self, size: int) -> None:
         self._bytes = size
         self._say_status()
 
-    def _take(self, runs: list[Listed]) -> None:
+    def _take(self, runs: list[Listed], why: str = "") -> None:
+        self._unreadable = why
         self._forget_curves({run.id for run in (*self.runs, *runs) if run.state == "running"})
         self.runs, self._read = runs, True
         known = {run.id for run in runs}
@@ -179,6 +183,8 @@ class RunsScreen(ShownScreen):
     def _say_status(self) -> None:
         if self._problem:
             text = Text(self._problem, style=self.palette["$error"])
+        elif self._unreadable:
+            text = Text(self._unreadable, style=self.palette["$error"])
         elif not self.runs and self._read:
             text = Text("No runs yet: 1 and s train, and every run is kept here.")
         else:
