@@ -65,7 +65,7 @@ async def opened(
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     async with app.run_test(size=size) as pilot:
         yield app, pilot
-    left = {child.pid for child in psutil.Process().children(recursive=True)} - before
+    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
     assert not left, "the app left processes behind"
 
 

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 3.0
 """Rest before each turn of a time trial, so that clocks, caches and the other's last writes settle."""
 
+KILLED_SECONDS = 0.5
+"""How long it may take to see the end of a worker that was killed."""
+
 Launch = Callable[[str, Callable[[], None]], None]
 """Runs a blocking call in a background thread of the given name."""
 
@@ -254,15 +257,20 @@ class Session:
             worker.wish = None
             if worker.supervisor is not None and worker.running:
                 worker.supervisor.end()
-        deadline = time.monotonic() + timeout
+        self._wait(timeout)
         for worker in self._workers.values():
-            while worker.running and time.monotonic() < deadline:
-                time.sleep(0.02)
             if worker.running and worker.supervisor is not None:
                 worker.supervisor.kill()
+        self._wait(min(timeout, KILLED_SECONDS))
         if "_sampler" in vars(self):  # else nothing was ever watched
             self._sampler.stop()
         return not any(worker.running for worker in self._workers.values())
+
+    def _wait(self, seconds: float) -> None:
+        """Until every worker has ended, or so long."""
+        deadline = time.monotonic() + seconds
+        while any(worker.running for worker in self._workers.values()) and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     # What the screens see
 
@@ -355,6 +363,8 @@ class Session:
             self._launch(engine, live)
         except RuntimeError as error:
             self.abandon(engine, error)
+        if self._closing:  # meanwhile, in another thread, which has passed this worker by
+            supervisor.end()
 
     def _send_run(self, worker: _Worker) -> None:
         assert worker.supervisor is not None
