@@ -92,8 +92,10 @@ class Printed:
         self.tail.append(text)
         if text.startswith("Fatal Python error:"):  # from here on, faulthandler speaks
             self._dying = True
-            self._last_words = self._last_words or text
-        elif not self._dying and (not _REMARK.match(text) or says_no_memory(text)):
+            self._last_words = self.last_words or text
+        elif not self._dying:
+            if _REMARK.match(text) and not says_no_memory(text):
+                return text
             self._last_words = text
         self._spoke_t = time.monotonic()
         return text

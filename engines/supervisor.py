@@ -96,8 +96,8 @@ class Supervisor:
         self._killed_on_purpose = False
         self._gone = False
         self._ended_run = ""
-        self._useless = True
-        """Whether no run was asked for and no failure was said so far: then its end is one."""
+        self._unused = True
+        """Whether no run was asked for and no failure was said so far."""
         self._doing = f"while importing {spec.title}"
         """What the worker was doing when it was last heard."""
         self._printed = Printed(lambda stream, text: self.publish(self._synthesised(LogLine, stream=stream, text=text)))
@@ -155,7 +155,10 @@ class Supervisor:
 
         Raises what nobody foresaw where there is no worker yet: then `give_up`.
         """
+        if self._gone:  # given up before it had begun
+            return
         self._oom_kills = oom_kills()
+        self._take_commands()
         with contextlib.ExitStack() as ours:
             try:
                 process, protocol_r = self._start(ours)
@@ -178,7 +181,7 @@ class Supervisor:
         self._say_exit(process.returncode)
 
     def give_up(self, error: Exception) -> None:
-        """`run` raised this, which nobody foresaw: end the worker, if there is one, and say so; from the thread that ran it."""
+        """`run` raised this, which nobody foresaw, or could not be begun: end the worker, if there is one, and say so."""
         self._mistake = error
         self._signal(signal.SIGKILL)
         process = self._process
@@ -194,7 +197,6 @@ class Supervisor:
         with self._life:
             self._wake_r, self._wake_w = os.pipe()
             os.set_blocking(self._wake_w, False)
-        self._take_commands()
         with contextlib.ExitStack() as theirs:
             protocol_r, protocol_w = _pipe(ours, theirs)
             guard_r, _ = _pipe(theirs, ours)
@@ -311,7 +313,7 @@ class Supervisor:
             self._pending += encode(command).encode() + b"\n"
 
     def _tell_of(self, start: Start, past: Sequence[Event], asked: float) -> None:
-        self._run_id, self._ended_run, self._useless = start.run_id, "", False
+        self._run_id, self._ended_run, self._unused = start.run_id, "", False
         shift = asked - past[-1].t if past else 0.0
         began = past[0].t + shift if past else asked
         self.publish(self._synthesised(RunRequested, t=began, config=start.config, build=build()))
@@ -359,7 +361,7 @@ class Supervisor:
             self._printed.complain(f"{lost} events of the worker were lost")
         self._worker_seq = max(event.seq, self._worker_seq)
         if isinstance(event, TERMINAL):
-            self._useless = False
+            self._unused = False
             event = dataclasses.replace(event, run_id=event.run_id or self._run_id)
             if event.run_id and event.run_id == self._ended_run:
                 self._printed.complain(f"run {event.run_id} had ended already: {type(event).__name__} was dropped")
@@ -376,8 +378,8 @@ class Supervisor:
         if returncode is not None and returncode < 0:
             with contextlib.suppress(ValueError):
                 name = signal.Signals(-returncode).name
-        useless = self._useless and bool(returncode) and not self.ending and not self._arguments
-        if self._run_id or self._mistake is not None or useless:
+        fails_unused = self._unused and bool(returncode) and not self.ending and not self._arguments
+        if self._run_id or self._mistake is not None or fails_unused:
             self._fail(*self._cause(returncode or 0, name), error=self._mistake)
         self.publish(
             self._synthesised(WorkerExited, returncode=returncode, signal=name, log_tail=tuple(self._printed.tail))

@@ -20,6 +20,7 @@ from engines.events import (
     LogLine,
     RunFailed,
     RunFinished,
+    RunRequested,
     TrainProgress,
     WorkerExited,
     WorkerReady,
@@ -60,6 +61,16 @@ def test_the_last_words_of_a_crash_are_its_cause_not_the_end_of_its_stack(
     worker.start(small_config)
     message = worker.wait_for(RunFailed).message
     assert message.endswith("Its last words: Fatal Python error: Segmentation fault")
+
+
+def test_what_was_given_up_is_not_begun(work: Work, small_config: TrainConfig) -> None:
+    """A thread that could not be had may come after all."""
+    worker = work()
+    worker.supervisor.start_run("run", small_config)
+    worker.supervisor.give_up(RuntimeError("can't start new thread"))
+    worker.supervisor.run()
+    assert [type(event) for event in worker.events] == [RunRequested, RunFailed, WorkerExited]
+    assert not worker.supervisor.start_run("another", small_config)
 
 
 @pytest.mark.parametrize(

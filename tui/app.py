@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -349,9 +347,9 @@ class MnistApp(Looks):
         self.push_screen(HelpDialog(commands_of(self.current_mode)))
 
     def action_suspend_process(self) -> None:
-        """To the shell, with whatever else it waits for: `make`, for one."""
+        """To the shell, until it says `fg`."""
         if self._driver is not None and self._driver.can_suspend and terminal.has_a_shell():
-            os.killpg(os.getpgrp(), signal.SIGTSTP)
+            terminal.to_the_shell(self._driver)
         else:
             self.notify("There is no shell to go back to.", severity="warning", timeout=3)
 

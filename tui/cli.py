@@ -44,9 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="resembling")
-    signal.signal(
-        signal.SIGCHLD, signal.SIG_DFL
-    )  # else, where it is ignored, a worker's number is free before we know of its end
+    # Where it is ignored, a worker's number would be free before we know of its end.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         return _dispatch(arguments)
     except UsageError as error:

@@ -112,8 +112,9 @@ def train(
             if not json_lines:
                 for line in closing_lines(session, runs=not session.series.lines() or code is not None):
                     out.line(line)
-            for problem in filter(None, (session.problem, out.problem)):
-                print(formatting.plain(problem), file=sys.stderr)
+            with contextlib.suppress(OSError):  # it may go where the output does
+                for problem in filter(None, (session.problem, out.problem)):
+                    print(formatting.plain(problem), file=sys.stderr, flush=True)
     if code is not None:
         return code
     if out.problem:
@@ -196,8 +197,8 @@ class _OutputLock:
                 self._gone = True
             except OSError as error:
                 self._gone, self.problem = True, f"The output breaks off here: {error.strerror or error}."
-                with contextlib.suppress(OSError, AttributeError):  # or Python tries once more when it ends
-                    os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+                with contextlib.suppress(OSError, AttributeError), open(os.devnull, "w") as nothing:
+                    os.dup2(nothing.fileno(), self._stream.fileno())  # or Python tries once more when it ends
 
 
 class _Lines:

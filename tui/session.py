@@ -285,7 +285,8 @@ class Session:
             if event.engine in self.histories:
                 self.histories[event.engine].apply(event)
                 worker = self._workers[event.engine]
-                if isinstance(event, RunFinished | RunFailed) and event.run_id in ("", worker.open_run):
+                ended = isinstance(event, RunFinished | RunFailed) and event.run_id in ("", worker.open_run)
+                if worker.open_run and ended:
                     worker.open_run = ""
                     self.series.take(self.histories[event.engine])
             else:
@@ -356,8 +357,9 @@ class Session:
             except Exception as error:  # nobody would hear it, and wait for the end of a run that has none
                 supervisor.give_up(error)
             finally:
-                self._sampler.unwatch(engine)
-                worker.running = False
+                if worker.supervisor is supervisor:  # it was not given up, and followed by another
+                    self._sampler.unwatch(engine)
+                    worker.running = False
 
         try:
             self._launch(engine, live)

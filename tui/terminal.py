@@ -51,14 +51,32 @@ def take_once(driver: Any, repaint: Callable[[], object]) -> None:
     if not callable(take):  # no terminal is taken
         return
 
+    taking = False
+
     def continued(*signalled: Any) -> None:
-        reader = getattr(driver, "_key_thread", None)
-        if reader is not None and reader.is_alive() and driver._auto_restart:
-            driver.suspend_application_mode()
-        take(*signalled)
-        repaint()
+        nonlocal taking
+        if taking:  # one more, in the midst of it
+            return
+        taking = True
+        try:
+            reader = getattr(driver, "_key_thread", None)
+            if reader is not None and reader.is_alive() and driver._auto_restart:
+                driver.suspend_application_mode()
+            take(*signalled)
+            repaint()
+        finally:
+            taking = False
 
     signal.signal(signal.SIGCONT, continued)
+
+
+def to_the_shell(driver: Any) -> None:
+    """Stop with whatever else the shell waits for, `make` for one; SIGCONT goes on.
+
+    The terminal is given back before that: as soon as the others are stopped, the shell takes it.
+    """
+    driver.suspend_application_mode()
+    os.killpg(os.getpgrp(), signal.SIGSTOP)
 
 
 def has_a_shell() -> bool:

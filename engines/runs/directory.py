@@ -1,6 +1,6 @@
 """A run's folder: config.json, events.jsonl, summary.json, and whatever the workers put beside them.
 
-Written line by line by the threads that drain the workers, never by the app's event loop. A record that can't be kept is a
+Written line by line by the threads that drain the workers, not by the app's event loop. A record that can't be kept is a
 warning, never the end of a run.
 """
 

@@ -214,7 +214,9 @@ class RunHistory:
                 self.finished, self.ended_t = event, event.t
                 self._enter(_ENDS.get(event.outcome, FINISHED), event.t)
             case RunFailed():
-                self.failure, self.ended_t = event, event.t
+                self.failure = event
+                if self.ended_t is None:  # else it is of a worker that was started after the run
+                    self.ended_t = event.t
                 self._enter(FAILED, event.t)
             case WorkerExited():
                 self._take_exit(event)

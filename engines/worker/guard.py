@@ -14,7 +14,9 @@ def stand(app_fd: int) -> None:
 
     It is in the group, so what ends the group ends it; but it is nobody's child, so that no figure of the worker's counts it.
     """
-    command = f": 'ends a worker whose mnist-tui is gone'; (read _ <&3; sleep {SECONDS}; kill -9 0) &"
+    # What fails in it must not kill; SIGTERM asks the worker alone.
+    what = "ends a worker whose mnist-tui is gone"
+    command = f": '{what}'; set +e; (trap '' TERM; read -r line <&3; sleep {SECONDS} && kill -9 0) &"
     nothing = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
     with contextlib.suppress(OSError):  # where there is no shell, there is no guard
         pid = os.posix_spawn(

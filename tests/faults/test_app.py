@@ -162,9 +162,14 @@ def test_what_asks_nobody_stops_the_app(training: Terminal) -> None:
     assert gone(workers)
 
 
-@pytest.mark.fault("app", "ctrl+z, to a shell and back; and where there is none")
-def test_ctrl_z(small_mnist: Path, tmp_path: Path) -> None:
+@pytest.mark.fault(
+    "app", "ctrl+z, to a shell and back, also where something else waits for the app; and where there is none"
+)
+@pytest.mark.parametrize("started", ["by the shell", "by make"])
+def test_ctrl_z(started: str, small_mnist: Path, tmp_path: Path) -> None:
     command = shlex.join(app(small_mnist, tmp_path))
+    if started == "by make":
+        command = f"sh -c {shlex.quote(f'{command}; exit $?')}"
     terminal = Terminal(["bash", "-mc", f"{command}; echo in the shell; read answer; fg; exit $?"], tmp_path)
     terminal.wait_for("training")
     terminal.wait_for_checkpoints()
@@ -178,14 +183,16 @@ def test_ctrl_z(small_mnist: Path, tmp_path: Path) -> None:
     terminal.send("\x03")
     terminal.wait_for("Leave (y)")
     workers = terminal.processes()
-    assert len(workers) == 3
+    assert len(workers) == (3 if started == "by the shell" else 4)
     terminal.send("y")
     assert terminal.ended() == 0
     assert terminal.given_back
     assert gone(workers)
 
 
-@pytest.mark.fault("app", "ctrl+z, to a shell and back; and where there is none")
+@pytest.mark.fault(
+    "app", "ctrl+z, to a shell and back, also where something else waits for the app; and where there is none"
+)
 def test_ctrl_z_without_a_shell(training: Terminal) -> None:
     training.send("\x1a")
     training.wait_for("no shell to go back to")
