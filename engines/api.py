@@ -95,7 +95,7 @@ if TYPE_CHECKING:
     from engines.exports.series import as_csv, as_json
     from engines.exports.tensorboard import write_tensorboard
     from engines.monitors.limits import split_cores, usable_core_ids
-    from engines.monitors.sampler import Sample, Sampler, gpu_share
+    from engines.monitors.sampler import Sample, Sampler
     from engines.parity import CANT_MATCH, ParityError, prove
     from engines.parity import Row as ParityRow
     from engines.presets import PresetsError, tabulate
@@ -150,7 +150,6 @@ _LATER = {
     "encode": ("engines.protocol", "encode"),
     "events_file": ("engines.runs.directory", "events_file"),
     "find_digits": ("engines.data.sources", "find_digits"),
-    "gpu_share": ("engines.monitors.sampler", "gpu_share"),
     "list_runs": ("engines.runs.directory", "list_runs"),
     "listed": ("engines.runs.listing", "listed"),
     "load_digits": ("engines.data", "load_digits"),
@@ -279,7 +278,6 @@ __all__ = [
     "find_digits",
     "for_backend",
     "from_settings",
-    "gpu_share",
     "gpus_of",
     "is_device",
     "judge",

@@ -25,6 +25,7 @@ from typing import Any
 
 from engines.causes import LOADING, RESTART, WAITING, cause, doing
 from engines.config import TrainConfig
+from engines.environment import worker_environment
 from engines.events import (
     TERMINAL,
     Command,
@@ -37,7 +38,6 @@ from engines.events import (
     WorkerExited,
     WorkerSpawned,
 )
-from engines.gpus import by_free_memory
 from engines.lines import Allowance, Lines
 from engines.monitors.limits import oom_kills
 from engines.printed import Printed
@@ -217,7 +217,7 @@ class Supervisor:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=[protocol_w, guard_r],
-            env=self._environment(scratch),
+            env=worker_environment(self.spec, self.threads, self._cache_dir, scratch),
             start_new_session=True,  # the terminal's signals are for the app alone
             bufsize=0,
         )
@@ -229,28 +229,6 @@ class Supervisor:
             self._signal(signal.SIGKILL)
         self.publish(self._synthesised(WorkerSpawned, pid=process.pid, interpreter=self.spec.python))
         return process
-
-    def _environment(self, scratch: str) -> dict[str, str]:
-        environment = dict(os.environ)
-        environment.pop("PYTHONHOME", None)
-        environment.update(
-            MNIST_TUI_CACHE_DIR=str(self._cache_dir),
-            MNIST_TUI_SCRATCH=scratch,
-            TMPDIR=scratch,  # TensorFlow writes the code there that it makes of ours, and leaves it when it is killed
-            PYTHONUNBUFFERED="1",
-            PYTHONFAULTHANDLER="1",
-            OMP_NUM_THREADS=str(self.threads),
-            TF_CPP_MIN_LOG_LEVEL=environment.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-            TF_FORCE_GPU_ALLOW_GROWTH="true",
-            MNIST_TUI_GPUS=by_free_memory(),
-            CUDA_DEVICE_ORDER="PCI_BUS_ID",  # so that cuda:0 is GPU 0 of the usage pane too
-            XLA_PYTHON_CLIENT_PREALLOCATE="false",  # or JAX takes most of a GPU that the other engine trains on, too
-            KERAS_BACKEND=self.spec.backend,
-            # Keep freed activations: glibc otherwise returns them to the kernel and faults them in again at every step.
-            MALLOC_MMAP_THRESHOLD_="33554432",
-            MALLOC_TRIM_THRESHOLD_="1073741824",
-        )
-        return environment
 
     def _pump(self, process: subprocess.Popen[bytes], protocol_r: int) -> None:
         assert process.stdin

@@ -20,7 +20,6 @@ from engines.api import (
     EngineSpec,
     Event,
     MachineHistory,
-    MachineUsage,
     Pause,
     Predict,
     Resume,
@@ -36,7 +35,6 @@ from engines.api import (
     WorkerExited,
     WorkerReady,
     WorkerSpawned,
-    WorkerUsage,
     for_backend,
 )
 from tui.heats import Heat, heats_left, heats_of, without
@@ -409,36 +407,14 @@ class Session:
 
     def _on_sample(self, sample: Sample) -> None:
         """From the sampler's thread; joins the engines' streams, so that a recording shows usage too."""
-        for engine, usage in sample.processes:
-            supervisor = self._workers[engine].supervisor
+        for usage in sample.of_workers():
+            supervisor = self._workers[usage.engine].supervisor
             if supervisor is not None:
-                held, busy = api.gpu_share(usage, sample.gpus)
-                supervisor.publish(
-                    WorkerUsage(
-                        engine=engine,
-                        t=sample.t,
-                        cpu_percent=usage.cpu_percent,
-                        cores_allowed=usage.cores_allowed,
-                        rss_bytes=usage.rss_bytes,
-                        num_threads=usage.num_threads,
-                        gpu_memory_bytes=held,
-                        gpu_percent=busy,
-                    )
-                )
-        if sample.host is None:
+                supervisor.publish(usage)
+        machine = sample.of_machine(self._machine_seq + 1)
+        if machine is None:
             return
         self._machine_seq += 1
-        machine = MachineUsage(
-            engine="machine",
-            seq=self._machine_seq,
-            t=sample.t,
-            cpu_percent=sample.host.cpu_percent,
-            per_core=sample.host.per_core,
-            memory_used_bytes=sample.host.memory_used_bytes,
-            memory_total_bytes=sample.host.memory_total_bytes,
-            gpus=sample.gpus.readings,
-            gpu_reason=sample.gpus.reason,
-        )
         for directory in {id(w.directory): w.directory for w in self._workers.values() if w.directory}.values():
             directory.keep(machine)
         self._inbox.put(machine)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TypeVar
 
+from engines.events import MachineUsage, WorkerUsage
 from engines.monitors.gpu import GpuMonitor, GpuUsage
 from engines.monitors.host import HostMonitor, HostUsage, ProcessMonitor, ProcessUsage
 from engines.values import Value
@@ -28,6 +29,37 @@ class Sample(Value):
     gpus: GpuUsage
     processes: tuple[tuple[str, ProcessUsage], ...]
     """By the name given to `watch`; a process without a figure yet, or any more, is left out."""
+
+    def of_workers(self) -> Iterator[WorkerUsage]:
+        """What each process tree takes, its name being its engine's."""
+        for engine, usage in self.processes:
+            held, busy = gpu_share(usage, self.gpus)
+            yield WorkerUsage(
+                engine=engine,
+                t=self.t,
+                cpu_percent=usage.cpu_percent,
+                cores_allowed=usage.cores_allowed,
+                rss_bytes=usage.rss_bytes,
+                num_threads=usage.num_threads,
+                gpu_memory_bytes=held,
+                gpu_percent=busy,
+            )
+
+    def of_machine(self, seq: int) -> MachineUsage | None:
+        """What all of them take; None where the host gives no figures."""
+        if self.host is None:
+            return None
+        return MachineUsage(
+            engine="machine",
+            seq=seq,
+            t=self.t,
+            cpu_percent=self.host.cpu_percent,
+            per_core=self.host.per_core,
+            memory_used_bytes=self.host.memory_used_bytes,
+            memory_total_bytes=self.host.memory_total_bytes,
+            gpus=self.gpus.readings,
+            gpu_reason=self.gpus.reason,
+        )
 
 
 def gpu_share(usage: ProcessUsage, gpus: GpuUsage) -> tuple[int | None, float | None]:
