@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import queue
+import signal
 import struct
 import sys
 import threading
@@ -97,6 +98,13 @@ def spec_of(engine: str) -> EngineSpec:
         return scripted_spec()
     name, _, backend = engine.partition("-")
     return for_backend(engine_spec(name, JAX_PYTHON if backend == "jax" else ""), backend or "tensorflow")
+
+
+def pytest_configure() -> None:
+    """Signals do what they usually do, also where nohup or a script's background started the tests."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 class Worked:
