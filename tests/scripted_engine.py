@@ -38,6 +38,11 @@ def misbehave(place: str, rehearses: bool = False) -> None:
         case "kill" | "crash" | "abort" | "stop":
             names = {"kill": signal.SIGKILL, "crash": signal.SIGSEGV, "abort": signal.SIGABRT, "stop": signal.SIGSTOP}
             os.kill(os.getpid(), names[_MISDEED])
+        case "terminate":  # as the C++ runtime does with an exception that is caught nowhere, while other threads live
+            for _ in range(20):
+                threading.Thread(target=threading.Event().wait, daemon=True).start()
+            os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n")
+            os.abort()
         case "exit":
             os._exit(3)
         case "raise":
