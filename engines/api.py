@@ -23,6 +23,7 @@ from engines.config import (
     titled,
     variant,
 )
+from engines.errors import reason
 from engines.events import (
     Command,
     Diverged,
@@ -84,6 +85,7 @@ from engines.version import __version__
 
 if TYPE_CHECKING:
     from engines import bench
+    from engines.asking import run_in_thread
     from engines.bench import Measurement
     from engines.data import load_digits
     from engines.data.canvas import Canvas
@@ -164,6 +166,7 @@ _LATER = {
     "read_run": ("engines.runs.directory", "read_run"),
     "read_source": ("engines.source", "read_source"),
     "read_weights": ("engines.exports.models", "read_weights"),
+    "run_in_thread": ("engines.asking", "run_in_thread"),
     "size_bytes": ("engines.runs.keeping", "size_bytes"),
     "split_cores": ("engines.monitors.limits", "split_cores"),
     "tabulate": ("engines.presets", "tabulate"),
@@ -301,6 +304,8 @@ __all__ = [
     "read_run",
     "read_source",
     "read_weights",
+    "reason",
+    "run_in_thread",
     "size_bytes",
     "split_cores",
     "tabulate",
