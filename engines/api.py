@@ -41,6 +41,7 @@ from engines.events import (
     RunFinished,
     RunRequested,
     SaveCheckpoint,
+    SaveFailed,
     Stop,
     TrainProgress,
     WorkerExited,
@@ -78,6 +79,7 @@ from engines.runs.history import (
     RunHistory,
 )
 from engines.runs.machine import MachineHistory
+from engines.runs.save_failures import save_failure, save_failures
 from engines.runs.series import BoundedSeries
 from engines.runs.statistics import Verdict, p_text
 from engines.values import Value
@@ -252,6 +254,7 @@ __all__ = [
     "Sample",
     "Sampler",
     "SaveCheckpoint",
+    "SaveFailed",
     "Section",
     "Series",
     "SetupError",
@@ -306,6 +309,8 @@ __all__ = [
     "read_weights",
     "reason",
     "run_in_thread",
+    "save_failure",
+    "save_failures",
     "size_bytes",
     "split_cores",
     "tabulate",

@@ -76,7 +76,7 @@ def diagnose(
     yield from _checked("data", lambda: _digits(data_dir, cache_dir))
     for what, folder in (("cache", cache_dir), ("runs", runs_dir)):
         yield from _checked(f"{what} folder", lambda what=what, folder=folder: [_room(what, folder)])  # type: ignore[misc]
-    yield from _checked("temporary folder", lambda: [_temporary_folder()])
+    yield from _checked("temp folder", lambda: [_temporary_folder()])
     yield from _checked("GPU", lambda: gpu_findings(os.environ))
     for spec, thread in zip(specs, threads, strict=True):
         if thread.ident is not None:  # else it was never started
@@ -264,7 +264,7 @@ def _temporary_folder() -> Finding:
     """Where each worker has a folder of its own while it runs. Raises OSError when no such folder can be written."""
     with tempfile.TemporaryFile() as file:  # gettempdir alone looks only once in the life of a process
         file.write(b"mnist-tui")
-    return Finding("temporary folder", "ok", tempfile.gettempdir())
+    return Finding("temp folder", "ok", tempfile.gettempdir())
 
 
 def _terminal(environment: Mapping[str, str]) -> Iterator[Finding]:

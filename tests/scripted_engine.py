@@ -8,6 +8,7 @@ drawn), "build", "evaluate" or "checkpoint". The misdeeds are in `misbehave`; be
 from __future__ import annotations
 
 import ctypes
+import io
 import json
 import os
 import signal
@@ -187,7 +188,9 @@ class Engine:
 
     def save_model(self, path: Path) -> None:
         """The one matrix, in numpy's format."""
-        np.save(path, self.kernel)
+        content = io.BytesIO()
+        np.save(content, self.kernel)
+        path.write_bytes(content.getbuffer())  # of a full disk, np.save would say how many items it wrote
 
     def device_memory_bytes(self) -> None:
         """None: no GPU."""

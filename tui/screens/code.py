@@ -30,8 +30,8 @@ from engines.api import (
     PresetsError,
     RunHistory,
     TrainConfig,
-    reason,
     for_backend,
+    reason,
     tabulate,
     titled,
 )
