@@ -30,7 +30,7 @@ class Answer:
     exited: WorkerExited | None
     """None when it was cut off, for it took too long or was cancelled."""
     last_words: str = ""
-    """Of all that it printed, the line that says why it ended."""
+    """The line, of all that it printed, that says why it ended."""
 
     @property
     def why_none(self) -> str:

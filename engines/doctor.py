@@ -30,13 +30,13 @@ FEW_BYTES = 2_000_000_000
 """Less free memory, or room on the disk, than this is worth a word."""
 
 
-_MENDS = {
+_REMEDIES = {
     "temporary directory": "export TMPDIR=/a/folder/that/can/be/written",
     "new thread": "ulimit -u",
     "Too many open files": "ulimit -n 4096",
     "No space left": "df -h",
 }
-"""By what an error says, the command that mends it, or shows its cause."""
+"""By a part of an error's text: the command that mends it, or shows its cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def diagnose(
 
 
 def _checked(subject: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """What `look` finds; an exception of it is a red line too, since then nothing was checked."""
+    """Yield what `look` finds; an exception becomes a red line, because then nothing was checked."""
     try:
         yield from look()
     except Exception as error:
@@ -94,11 +94,11 @@ def _checked(subject: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Fi
 
 def _not_checked(subject: str, error: Exception) -> Finding:
     text = reason(error)
-    return Finding(subject, "bad", f"could not be checked: {text}", _mend(text))
+    return Finding(subject, "bad", f"could not be checked: {text}", _remedy(text))
 
 
-def _mend(text: str) -> str:
-    return next((command for cause, command in _MENDS.items() if cause in text), "")
+def _remedy(text: str) -> str:
+    return next((command for cause, command in _REMEDIES.items() if cause in text), "")
 
 
 # Engines
@@ -171,9 +171,9 @@ def _ask(spec: EngineSpec, cache_dir: Path, xla: str, timeout: float) -> dict[st
             command = f"{spec.python} -X importtime -c 'import {'torch' if spec.name == 'pytorch' else spec.backend}'"
             return Finding(spec.title, "bad", f"did not answer within {timeout:.0f} s", command)
         if answer.failure is not None:
-            mend = {"missing-interpreter": _setup(spec), "internal": ""}.get(answer.failure.kind, answer.failure.hint)
+            remedy = {"missing-interpreter": _setup(spec), "internal": ""}.get(answer.failure.kind, answer.failure.hint)
             message = answer.failure.message
-            return Finding(spec.title, "bad", message, _mend(message) or mend)
+            return Finding(spec.title, "bad", message, _remedy(message) or remedy)
         try:
             return dict(json.loads(paper.read_text(encoding="utf-8")))
         except (OSError, ValueError):
@@ -248,7 +248,9 @@ def _digits(data_dir: Path | None, cache_dir: Path) -> Iterator[Finding]:
 
 def _room(what: str, folder: Path) -> Finding:
     """Whether the folder, or the first above it that is there, can be written, and how much room it has."""
-    there = next(place for place in (folder, *folder.parents) if os.path.exists(place))  # also where it may not look
+    there = next(
+        place for place in (folder, *folder.parents) if os.path.exists(place)
+    )  # False, too, for what may not be looked at
     variable = "MNIST_TUI_CACHE_DIR" if what == "cache" else "MNIST_TUI_HOME"
     if not there.is_dir() or not os.access(there, os.W_OK):
         fix = f"export {variable}=/a/folder/that/can/be/written"
@@ -261,7 +263,7 @@ def _room(what: str, folder: Path) -> Finding:
 
 
 def _temporary_folder() -> Finding:
-    """Where each worker has a folder of its own while it runs. Raises OSError when no such folder can be written."""
+    """Where workers put their temporary files. Raises OSError when no such folder can be written."""
     with tempfile.TemporaryFile() as file:  # gettempdir alone looks only once in the life of a process
         file.write(b"mnist-tui")
     return Finding("temp folder", "ok", tempfile.gettempdir())

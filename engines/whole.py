@@ -12,7 +12,7 @@ from pathlib import Path
 ABANDONED_SECONDS = 3600.0
 """A part that nobody has written to for so long is a killed writer's."""
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-"""How FUSE, 9p, shared folders of virtual machines and devices say that they can't; the file is written all the same."""
+"""The errors of file systems without fsync (FUSE, 9p, shared folders of virtual machines); the file is written all the same."""
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -31,7 +31,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def sync(descriptor: int) -> None:
-    """Wait until the file is on its disk, where the file system knows of such a thing. Raises OSError when the disk fails."""
+    """Flush a file to its disk, where the file system supports that. Raises OSError when the disk fails."""
     try:
         os.fsync(descriptor)
     except OSError as error:

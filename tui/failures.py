@@ -11,11 +11,11 @@ from engines.api import reason
 from tui import formatting
 
 _NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
-"""What writing to a stream fails with. The exception then names no file."""
+"""The errors of writing to a stream; the exception then names no file."""
 
 
 def report(error: Exception) -> int:
-    """Say what went wrong and return the exit code, 1; a reader of stdout that went away needs no word."""
+    """Print what went wrong and return the exit code, 1. Print nothing when the reader of stdout has closed it."""
     _drop_output()
     if isinstance(error, BrokenPipeError):
         return 1
@@ -32,7 +32,7 @@ def report(error: Exception) -> int:
 
 
 def _drop_output() -> None:
-    """What stdout holds and can't write goes nowhere: else Python tries again when it ends, and complains itself."""
+    """Discard what stdout can't write: Python would try again at its exit, and print a complaint of its own."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -109,7 +109,7 @@ def train(
                 view.close()
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    lost = save_failures(session.histories.values())
+    lost = _lost(session)
     if code is None or code >= 128:
         with unheard:
             if not json_lines:
@@ -138,7 +138,13 @@ def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
         lines.append(f"{said.text[0].upper()}{said.text[1:]} ({said.why}).")
     elif len(histories) == 2 and not over_seeds and all(h.finished for h in histories.values()):
         lines.append("No verdict: the two were not trained equally long.")
-    return [formatting.plain(line) for line in lines + over_seeds + save_failures(session.histories.values())]
+    return [formatting.plain(line) for line in lines + over_seeds + _lost(session)]
+
+
+def _lost(session: Session) -> list[str]:
+    """Sentences for what could not be kept, and for a record that still waits for room."""
+    waits = [session.problem] if session.problem else []
+    return list(dict.fromkeys(save_failures(session.histories.values()) + waits))
 
 
 def summary_line(history: RunHistory, folder: Path | None = None) -> str:

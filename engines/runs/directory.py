@@ -35,7 +35,7 @@ SCHEMA = 1
 LOOKS, LOOK_SECONDS = 20, 0.005
 """How often others may be found looking at a new record, and how long one of them looks at most."""
 MAX_WAITING_BYTES = 8 * 2**20
-"""Of events that wait for room on the disk: some ten minutes of training."""
+"""The most that waits for room on the disk: some ten minutes of training."""
 
 
 def new_run_id(seed: int) -> str:
@@ -54,8 +54,8 @@ class RunDirectory:
         """Why nothing (more) is kept, or not yet; empty when all is well."""
         self._failure: SaveFailed | None = None
         """What of it is lost for good."""
-        self._told: set[str] = set()
-        """The engines in whose streams this was published."""
+        self._reported_to: set[str] = set()
+        """The engines in whose streams it was published."""
         self._lock = threading.Lock()
         self._histories = {engine: RunHistory(engine) for engine in configs}
         self._events: int | None = None
@@ -107,8 +107,8 @@ class RunDirectory:
 
     def report_failure(self, engine: str, publish: Callable[[Event], None]) -> None:
         """Publish, once for each engine, what of the recording is lost for good."""
-        if self._failure is not None and engine not in self._told:
-            self._told.add(engine)
+        if self._failure is not None and engine not in self._reported_to:
+            self._reported_to.add(engine)
             publish(replace(self._failure, engine=engine, t=time.monotonic()))
 
     def expect_no_more(self, engine: str) -> None:

@@ -208,7 +208,7 @@ class _Run:
             raise DeviceError("tf32 needs a CUDA GPU; on a CPU choose fp32 or bf16.")
         self.config = dataclasses.replace(self.config, device=device)
         if self.start.run_dir:
-            with contextlib.suppress(OSError):  # SaveFailed tells it later; a folder that goes is not made again
+            with contextlib.suppress(OSError):  # reported by SaveFailed; a folder that was deleted is not made again
                 Path(self.start.run_dir).mkdir(parents=True, exist_ok=True)
         before = time.monotonic()
         self.digits = self.trainer.load(self.config)

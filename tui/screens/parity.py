@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from engines.api import CANT_MATCH, TITLES, EngineSpec, ParityError, ParityRow, prove, reason
+from engines.api import CANT_MATCH, TITLES, EngineSpec, ParityError, ParityRow, prove
 from tui.charts.spark import bar
 
 BAR_WIDTH = 30
@@ -90,8 +90,8 @@ class ParityScreen(ModalScreen[None]):
                 on_progress=self._hear,
                 cancelled=self._cancelled,
             )
-        except Exception as error:  # whatever it is: else the screen would wait for ever
-            problem = str(error) if isinstance(error, ParityError) else reason(error)
+        except (ParityError, OSError) as error:
+            problem = str(error)
         if not self._cancelled.is_set():
             self.app.call_from_thread(self._show, rows, problem)
 
