@@ -23,6 +23,7 @@ from engines.config import (
     titled,
     variant,
 )
+from engines.errors import reason
 from engines.events import (
     Command,
     Diverged,
@@ -40,6 +41,7 @@ from engines.events import (
     RunFinished,
     RunRequested,
     SaveCheckpoint,
+    SaveFailed,
     Stop,
     TrainProgress,
     WorkerExited,
@@ -77,6 +79,7 @@ from engines.runs.history import (
     RunHistory,
 )
 from engines.runs.machine import MachineHistory
+from engines.runs.save_failures import save_failure, save_failures
 from engines.runs.series import BoundedSeries
 from engines.runs.statistics import Verdict, p_text
 from engines.values import Value
@@ -84,6 +87,7 @@ from engines.version import __version__
 
 if TYPE_CHECKING:
     from engines import bench
+    from engines.asking import run_in_thread
     from engines.bench import Measurement
     from engines.data import load_digits
     from engines.data.canvas import Canvas
@@ -164,6 +168,7 @@ _LATER = {
     "read_run": ("engines.runs.directory", "read_run"),
     "read_source": ("engines.source", "read_source"),
     "read_weights": ("engines.exports.models", "read_weights"),
+    "run_in_thread": ("engines.asking", "run_in_thread"),
     "size_bytes": ("engines.runs.keeping", "size_bytes"),
     "split_cores": ("engines.monitors.limits", "split_cores"),
     "tabulate": ("engines.presets", "tabulate"),
@@ -249,6 +254,7 @@ __all__ = [
     "Sample",
     "Sampler",
     "SaveCheckpoint",
+    "SaveFailed",
     "Section",
     "Series",
     "SetupError",
@@ -301,6 +307,10 @@ __all__ = [
     "read_run",
     "read_source",
     "read_weights",
+    "reason",
+    "run_in_thread",
+    "save_failure",
+    "save_failures",
     "size_bytes",
     "split_cores",
     "tabulate",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.events import Event, RunFailed, WorkerExited
+from engines.events import Event, LogLine, RunFailed, WorkerExited
+from engines.fatal_message import RECENT_LINES, fatal_message
 from engines.registry import EngineSpec
 from engines.supervisor import Supervisor
 
@@ -27,6 +29,8 @@ class Answer:
     """What it says went wrong."""
     exited: WorkerExited | None
     """None when it was cut off, for it took too long or was cancelled."""
+    last_words: str = ""
+    """The line, of all that it printed, that says why it ended."""
 
     @property
     def why_none(self) -> str:
@@ -36,7 +40,7 @@ class Answer:
         if self.exited is None:
             return "it did not answer in time"
         how = self.exited.signal or f"code {self.exited.returncode}"
-        last = f": {self.exited.log_tail[-1]}" if self.exited.log_tail else ""
+        last = f": {self.last_words}" if self.last_words else ""
         return f"its worker ended by {how} without an answer{last}"
 
 
@@ -50,22 +54,31 @@ def ask(
     cancelled: Callable[[], bool] = lambda: False,
     hear: Callable[[Event], None] = lambda _: None,
 ) -> Answer:
-    """Wait until the worker has ended, or `timeout` seconds; whatever happens, no worker is left. `hear` runs in its thread."""
+    """Wait until the worker has ended, or `timeout` seconds; whatever happens, no worker is left. `hear` runs in its thread.
+
+    A worker that could not be started, or whose supervisor raised an exception, gives an Answer with that failure.
+    """
     failures: list[RunFailed] = []
     exits: list[WorkerExited] = []
+    printed: deque[str] = deque(maxlen=RECENT_LINES)
 
     def listen(event: Event) -> None:
         if isinstance(event, RunFailed):
             failures.append(event)
         elif isinstance(event, WorkerExited):
             exits.append(event)
+        elif isinstance(event, LogLine) and event.stream in ("stdout", "stderr"):
+            printed.append(event.text)
         hear(event)
 
     threads = max(1, len(cores))
     supervisor = Supervisor(spec, listen, cache_dir=cache_dir, cores=cores, threads=threads, arguments=arguments)
-    thread = threading.Thread(target=supervisor.run, daemon=True)
-    thread.start()
     deadline = math.inf if timeout is None else time.monotonic() + timeout
+    try:
+        thread = run_in_thread(supervisor)
+    except RuntimeError as error:  # no more threads can be started
+        supervisor.give_up(error)
+        return Answer(failures[0], exits[0])
     try:
         while thread.is_alive() and not cancelled() and time.monotonic() < deadline:
             thread.join(LOOK_SECONDS)
@@ -74,4 +87,20 @@ def ask(
         if cut_off:
             supervisor.kill()
         thread.join()
-    return Answer(failures[0] if failures else None, exits[0] if exits and not cut_off else None)
+    return Answer(
+        failures[0] if failures else None, exits[0] if exits and not cut_off else None, fatal_message(list(printed))
+    )
+
+
+def run_in_thread(supervisor: Supervisor) -> threading.Thread:
+    """Start a thread that runs `supervisor`; an exception in it ends the worker, in a RunFailed. Raises RuntimeError."""
+
+    def run() -> None:
+        try:
+            supervisor.run()
+        except Exception as error:  # a thread's exception reaches no caller, who would wait for an end that never comes
+            supervisor.give_up(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines.asking import run_in_thread
 from engines.config import from_settings, variant
 from engines.events import EvalCompleted, Event, RunFailed, RunFinished, TrainProgress, WorkerExited
 from engines.measurement import BenchError, Measurement
@@ -52,8 +53,7 @@ class Ours:
         self._settings: dict[str, Any] = {"device": "cpu", **({"data_dir": data_dir} if data_dir else {})}
         self._inbox: queue.Queue[Event] = queue.Queue()
         self._supervisor = Supervisor(spec, self._inbox.put, cache_dir=cache_dir, cores=cores, threads=len(cores))
-        self._thread = threading.Thread(target=self._supervisor.run, daemon=True)
-        self._thread.start()
+        self._thread = run_in_thread(self._supervisor)
 
     def train(self, **settings: Any) -> list[Event]:
         """The events of a run, from its beginning to its end. Raises BenchError."""
@@ -169,12 +169,12 @@ def ratios(
 
 def at_once(runners: Sequence[Ours | Plain]) -> list[Speed]:
     """All measure at the same time. Raises BenchError."""
-    speeds: dict[int, Speed | BenchError] = {}
+    speeds: dict[int, Speed | Exception] = {}
 
     def measure(i: int) -> None:
         try:
             speeds[i] = runners[i].measure()
-        except BenchError as error:
+        except Exception as error:  # raised below, where somebody catches it
             speeds[i] = error
 
     threads = [threading.Thread(target=measure, args=(i,), daemon=True) for i in range(len(runners))]
@@ -185,7 +185,7 @@ def at_once(runners: Sequence[Ours | Plain]) -> list[Speed]:
     out = []
     for i in range(len(runners)):
         speed = speeds[i]
-        if isinstance(speed, BenchError):
+        if isinstance(speed, Exception):
             raise speed
         out.append(speed)
     return out

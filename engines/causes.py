@@ -29,11 +29,18 @@ _NO_MEMORY = (
     "bad_alloc",
     "cannot allocate memory",
     "can't allocate memory",
+    "unable to allocate",
+    "failed to allocate",
     "out of memory",
+    "outofmemory",
     "memoryerror",
+    "memoryallocation",
+    "alloc_failed",
     "resource_exhausted",
+    "oom when allocating",
+    "memory allocation of",
 )
-"""How C++, libc, PyTorch, TensorFlow, XLA and Python say that memory ran out."""
+"""How C++, libc, NumPy, PyTorch, CUDA, cuBLAS, TensorFlow, XLA, Rust and Python say that memory ran out."""
 
 _SIGNALS = {
     "SIGILL": "It needs instructions that this CPU lacks: install a build of the framework for an older CPU.",

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from engines.asking import PATIENCE_SECONDS, ask
 from engines.config import variant
 from engines.data.digits import DataError
 from engines.data.sources import find_digits, named_places, what_is_wrong
+from engines.errors import reason
 from engines.monitors.gpu import GpuMonitor
 from engines.monitors.limits import memory_limit, usable_core_ids
 from engines.registry import EngineSpec
@@ -27,6 +28,15 @@ NEEDED_DRIVER = {"13": 580, "12": 525}
 """By CUDA major, the oldest driver that runs it (NVIDIA, CUDA minor version compatibility)."""
 FEW_BYTES = 2_000_000_000
 """Less free memory, or room on the disk, than this is worth a word."""
+
+
+_REMEDIES = {
+    "temporary directory": "export TMPDIR=/a/folder/that/can/be/written",
+    "new thread": "ulimit -u",
+    "Too many open files": "ulimit -n 4096",
+    "No space left": "df -h",
+}
+"""By a part of an error's text: the command that mends it, or shows its cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +60,45 @@ def diagnose(
 ) -> Iterator[Finding]:
     """Every finding as it comes; each engine is looked at in its own interpreter, all at once."""
     yield Finding("mnist-tui", "ok", f"{build()}, Python {sys.version.split()[0]} in {sys.executable}")
-    yield _limits()
+    yield from _checked("limits", lambda: [_limits()])
     answers: dict[str, list[Finding]] = {}
 
     def look(spec: EngineSpec) -> None:
-        answers[spec.name] = engine_findings(spec, cache_dir, timeout)
+        answers[spec.name] = list(_checked(spec.title, lambda: engine_findings(spec, cache_dir, timeout)))
 
     threads = [threading.Thread(target=look, args=(spec,)) for spec in specs]
-    for thread in threads:
-        thread.start()
-    yield from _terminal(os.environ)
-    yield from _digits(data_dir, cache_dir)
-    yield from (_room("cache", cache_dir), _room("runs", runs_dir))
-    yield from gpu_findings(os.environ)
     for spec, thread in zip(specs, threads, strict=True):
-        thread.join()
-        yield from answers.get(spec.name, [])
+        try:
+            thread.start()
+        except RuntimeError as error:
+            answers[spec.name] = [_not_checked(spec.title, error)]
+    yield from _checked("terminal", lambda: _terminal(os.environ))
+    yield from _checked("data", lambda: _digits(data_dir, cache_dir))
+    for what, folder in (("cache", cache_dir), ("runs", runs_dir)):
+        yield from _checked(f"{what} folder", lambda what=what, folder=folder: [_room(what, folder)])  # type: ignore[misc]
+    yield from _checked("temp folder", lambda: [_temporary_folder()])
+    yield from _checked("GPU", lambda: gpu_findings(os.environ))
+    for spec, thread in zip(specs, threads, strict=True):
+        if thread.ident is not None:  # else it was never started
+            thread.join()
+        yield from answers[spec.name]
+
+
+def _checked(subject: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """Yield what `look` finds; an exception becomes a red line, because then nothing was checked."""
+    try:
+        yield from look()
+    except Exception as error:
+        yield _not_checked(subject, error)
+
+
+def _not_checked(subject: str, error: Exception) -> Finding:
+    text = reason(error)
+    return Finding(subject, "bad", f"could not be checked: {text}", _remedy(text))
+
+
+def _remedy(text: str) -> str:
+    return next((command for cause, command in _REMEDIES.items() if cause in text), "")
 
 
 # Engines
@@ -114,9 +147,9 @@ def judge(spec: EngineSpec, said: Mapping[str, Any], driver: str = "") -> list[F
             words.append(f"convolution forward and backward in {device['step_seconds']:.2f} s")
         cpu_lost = device["id"] == "cpu" and not device["usable"]
         state = "ok" if device["usable"] else "bad" if cpu_lost or "capability" in device else "note"
-        reason = f": {device['reason']}" if device["reason"] else ""
+        why_not = f": {device['reason']}" if device["reason"] else ""
         fix = "" if state != "bad" else _setup(spec, "--cpu" if cpu_lost else "--gpu")
-        found.append(Finding(f"{spec.title} device", state, " ".join(words) + reason, fix))
+        found.append(Finding(f"{spec.title} device", state, " ".join(words) + why_not, fix))
     return found
 
 
@@ -138,7 +171,9 @@ def _ask(spec: EngineSpec, cache_dir: Path, xla: str, timeout: float) -> dict[st
             command = f"{spec.python} -X importtime -c 'import {'torch' if spec.name == 'pytorch' else spec.backend}'"
             return Finding(spec.title, "bad", f"did not answer within {timeout:.0f} s", command)
         if answer.failure is not None:
-            return Finding(spec.title, "bad", answer.failure.message, answer.failure.hint)
+            remedy = {"missing-interpreter": _setup(spec), "internal": ""}.get(answer.failure.kind, answer.failure.hint)
+            message = answer.failure.message
+            return Finding(spec.title, "bad", message, _remedy(message) or remedy)
         try:
             return dict(json.loads(paper.read_text(encoding="utf-8")))
         except (OSError, ValueError):
@@ -213,7 +248,9 @@ def _digits(data_dir: Path | None, cache_dir: Path) -> Iterator[Finding]:
 
 def _room(what: str, folder: Path) -> Finding:
     """Whether the folder, or the first above it that is there, can be written, and how much room it has."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    there = next(
+        place for place in (folder, *folder.parents) if os.path.exists(place)
+    )  # False, too, for what may not be looked at
     variable = "MNIST_TUI_CACHE_DIR" if what == "cache" else "MNIST_TUI_HOME"
     if not there.is_dir() or not os.access(there, os.W_OK):
         fix = f"export {variable}=/a/folder/that/can/be/written"
@@ -223,6 +260,13 @@ def _room(what: str, folder: Path) -> Finding:
     return Finding(
         f"{what} folder", "note" if few else "ok", f"{folder}, {free / 1e9:.1f} GB free", "df -h" if few else ""
     )
+
+
+def _temporary_folder() -> Finding:
+    """Where workers put their temporary files. Raises OSError when no such folder can be written."""
+    with tempfile.TemporaryFile() as file:  # gettempdir alone looks only once in the life of a process
+        file.write(b"mnist-tui")
+    return Finding("temp folder", "ok", tempfile.gettempdir())
 
 
 def _terminal(environment: Mapping[str, str]) -> Iterator[Finding]:

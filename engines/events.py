@@ -10,8 +10,8 @@ Frozen values of plain numbers, strings and tuples; standard library only. The o
 
 A stop or a failure may cut a run short; exactly one RunFinished or RunFailed ends every requested run. A resumed run begins by
 telling its past again: what was said of its epochs until the checkpoint stands between RunRequested and DataReady, its times moved
-up to the present. LogLine, Heartbeat, Prediction, CheckpointSaved, ModelSaved, Diverged, RunPaused, RunResumed and the usage
-events may stand anywhere. `grammar.py` checks all this.
+up to the present. LogLine, Heartbeat, Prediction, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused, RunResumed and the
+usage events may stand anywhere. `grammar.py` checks all this.
 
 Times are in seconds, accuracies fractions of 1, memory in bytes. A value that can't be had is None. NaN and Inf are legal.
 """
@@ -193,6 +193,15 @@ class ModelSaved(Event):
     path: str
 
 
+class SaveFailed(Event):
+    """A file that the run leaves could not be written; a later CheckpointSaved or ModelSaved makes that good."""
+
+    what: str
+    """"checkpoint" or "model"; and, synthesised by the app, "run" (its whole folder), "record" or "summary"."""
+    path: str
+    reason: str
+
+
 class Diverged(Event):
     """The loss is no longer a number, or ten times worse than guessing; said once a run."""
 
@@ -370,8 +379,8 @@ EVENTS: dict[str, type[Event]] = {
     kind.__name__: kind
     for kind in (
         WorkerSpawned, WorkerReady, RunRequested, DataProgress, DataReady, ModelReady, RunStarted, EpochStarted,
-        TrainProgress, EvalCompleted, EpochCompleted, RunPaused, RunResumed, CheckpointSaved, ModelSaved, Diverged, Prediction,
-        ExamProgress, LogLine, Heartbeat, RunFinished, RunFailed, WorkerExited, WorkerUsage, MachineUsage,
+        TrainProgress, EvalCompleted, EpochCompleted, RunPaused, RunResumed, CheckpointSaved, ModelSaved, SaveFailed, Diverged,
+        Prediction, ExamProgress, LogLine, Heartbeat, RunFinished, RunFailed, WorkerExited, WorkerUsage, MachineUsage,
     )
 }  # fmt: skip
 

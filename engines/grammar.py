@@ -30,6 +30,7 @@ from engines.events import (
     RunRequested,
     RunResumed,
     RunStarted,
+    SaveFailed,
     TrainProgress,
     WorkerExited,
     WorkerReady,
@@ -38,8 +39,8 @@ from engines.events import (
 )
 
 _ANYWHERE = (
-    LogLine, Heartbeat, Prediction, ExamProgress, CheckpointSaved, ModelSaved, Diverged, RunPaused, RunResumed, WorkerUsage,
-    MachineUsage,
+    LogLine, Heartbeat, Prediction, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused, RunResumed,
+    WorkerUsage, MachineUsage,
 )  # fmt: skip
 
 _MAY_FOLLOW: dict[type[Event] | None, tuple[type[Event], ...]] = {

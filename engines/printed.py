@@ -5,12 +5,11 @@ What the parent has to complain about goes the same way, for that, too, may come
 
 from __future__ import annotations
 
-import re
 import time
 from collections import deque
 from collections.abc import Callable
 
-from engines.causes import says_no_memory
+from engines.fatal_message import RECENT_LINES, fatal_message
 from engines.lines import Allowance, Lines
 
 TAIL_LINES = 20
@@ -21,10 +20,6 @@ MAX_BYTES = 2**16
 PER_SECOND = 100
 LAST_SECONDS = 5.0
 """What was printed longer ago than this has nothing to do with the end."""
-_REMARK = re.compile(
-    r"WARNING:|[IW]\d{4} \d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] |To enable the following instructions:"
-)
-"""How TensorFlow's C++ begins a line that informs or warns: nobody dies of it, but where memory ran out."""
 SAVED_SECONDS = 5
 """After silence, so many seconds' lines may come at once; the lines not kept are counted as often as that."""
 
@@ -35,19 +30,19 @@ class Printed:
     def __init__(self, say: Callable[[str, str], None]) -> None:
         """`say(stream, text)` is called for each line that is kept; the stream is "stdout", "stderr" or "supervisor"."""
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
-        self._last_words = ""
-        self._spoke_t = 0.0
+        self._recent: deque[tuple[float, str]] = deque(maxlen=RECENT_LINES)
+        """The last lines, and when each was read."""
         self._say = say
         self._lines = {"stdout": Lines(MAX_BYTES), "stderr": Lines(MAX_BYTES)}
         self._allowance = Allowance(PER_SECOND, PER_SECOND * SAVED_SECONDS)
-        self._dying = False
         self._unkept = 0
         self._counted_t = time.monotonic()
 
     @property
     def last_words(self) -> str:
-        """The last line that the worker printed by itself, if that was just now."""
-        return self._last_words if time.monotonic() - self._spoke_t < LAST_SECONDS else ""
+        """The line, among those of the last few seconds, that says why the worker died; empty when there is none."""
+        now = time.monotonic()
+        return fatal_message([text for read_t, text in self._recent if now - read_t < LAST_SECONDS])
 
     def take(self, data: bytes, stream: str) -> None:
         """Read on."""
@@ -56,7 +51,7 @@ class Printed:
         for line in lines[:room]:
             self._keep(line, stream)
         self._unkept += len(lines[room:])
-        for line in lines[room:][-TAIL_LINES:]:
+        for line in lines[room:][-RECENT_LINES:]:
             self._read(line)
 
     def complain(self, text: str) -> None:
@@ -90,12 +85,5 @@ class Printed:
         if not text.strip():
             return ""
         self.tail.append(text)
-        if text.startswith("Fatal Python error:"):  # from here on, faulthandler speaks
-            self._dying = True
-            self._last_words = self.last_words or text
-        elif not self._dying:
-            if _REMARK.match(text) and not says_no_memory(text):
-                return text
-            self._last_words = text
-        self._spoke_t = time.monotonic()
+        self._recent.append((time.monotonic(), text))
         return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 
 ABANDONED_SECONDS = 3600.0
 """A part that nobody has written to for so long is a killed writer's."""
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""The errors of file systems without fsync (FUSE, 9p, shared folders of virtual machines); the file is written all the same."""
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -21,10 +24,19 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     try:
         write(part)
         with open(part, "rb") as file:
-            os.fsync(file.fileno())
+            sync(file.fileno())
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def sync(descriptor: int) -> None:
+    """Flush a file to its disk, where the file system supports that. Raises OSError when the disk fails."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def own_part(path: Path) -> Path:

@@ -295,14 +295,24 @@ async def test_what_is_shown_follows_the_backend(tmp_path: Path, small_mnist: Pa
         await until(pilot, lambda: "jax.grad(" in shown() and "GradientTape" not in shown())
 
 
-async def test_libraries_that_can_not_be_asked_say_why(tmp_path: Path, small_mnist: Path) -> None:
-    """The scripted engine has no hyperparameters to tell."""
+@pytest.mark.parametrize("error", [None, FileNotFoundError(2, "No usable temporary directory")])
+async def test_libraries_that_can_not_be_asked_say_why(
+    error: Exception | None, tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scripted engine has no hyperparameters to tell; and what keeps the libraries from being asked is told, too."""
+    if error is not None:
+
+        def tabulate(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr("tui.screens.code.tabulate", tabulate)
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(app.screen.query("#table")))
         await pilot.press("h")
         await until(pilot, lambda: text_of(app, "#table").startswith("n/a: "))
+        assert error is None or "No usable temporary directory" in text_of(app, "#table")
 
 
 def test_rows_that_differ_stand_first_and_are_marked() -> None:

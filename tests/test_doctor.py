@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,10 +23,10 @@ from tui import cli, formatting
 from tui.widgets.engine_panel import GLYPHS
 
 
-def bad(findings: Sequence[Finding]) -> Finding:
-    """The one finding that is red; it says what mends it."""
+def bad(findings: Sequence[Finding], *, mended: bool = True) -> Finding:
+    """The one finding that is red; it says what mends it, where anybody can know that."""
     (found,) = [finding for finding in findings if finding.state == "bad"]
-    assert found.fix
+    assert found.fix or not mended
     return found
 
 
@@ -41,6 +42,7 @@ def test_a_healthy_engine(tmp_path: Path) -> None:
         ("missing", "a_framework_that_nobody_has is not installed"),
         ("break@import", "libscripted.so.1"),
         ("abort@import", "SIGABRT"),
+        ("terminate@import", "std::bad_alloc"),
         ("exit@import", "code 3"),
     ],
 )
@@ -58,6 +60,78 @@ def test_an_import_that_never_ends_is_cut_off(tmp_path: Path, monkeypatch: pytes
     assert "did not answer within 1 s" in found.text
     assert "importtime" in found.fix
     assert time.monotonic() - began < 30
+
+
+def no_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where /tmp and all its substitutes are read-only; not even root may write into /proc."""
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: ["/proc"])
+
+
+def no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a container's limit on processes is reached."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+@pytest.mark.fault(
+    "app", "the doctor, where no temporary folder can be written, or no thread started: red lines, exit 3"
+)
+@pytest.mark.parametrize(
+    ("cause", "said", "fix"),
+    [
+        (no_temporary_folder, "No usable temporary directory found in ['/proc']", "export TMPDIR="),
+        (no_thread, "can't start new thread", "ulimit -u"),
+    ],
+)
+def test_an_engine_that_can_not_be_looked_at_is_red(
+    cause: Callable[[pytest.MonkeyPatch], None],
+    said: str,
+    fix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("tui.options.specs", lambda _: [scripted_spec("pytorch"), scripted_spec("keras")])
+    cause(monkeypatch)
+    assert cli.main(["doctor", "--json"]) == 3
+    out, err = capsys.readouterr()
+    for engine in ENGINES:
+        (red,) = [one for one in json.loads(out) if one["subject"] == engine]
+        assert red["state"] == "bad"
+        assert said in red["text"]
+        assert red["fix"].startswith(fix)
+    assert err == ""
+
+
+def test_whatever_goes_wrong_while_looking_is_red(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("nobody foresaw this")
+
+    for part in ("usable_core_ids", "find_digits", "GpuMonitor", "shutil.disk_usage", "engine_findings"):
+        monkeypatch.setattr(f"engines.doctor.{part}", broken)
+    found = list(diagnose([scripted_spec()], None, tmp_path, tmp_path))
+    red = {finding.subject for finding in found if "ZeroDivisionError: nobody foresaw this" in finding.text}
+    assert red == {"limits", "data", "GPU", "cache folder", "runs folder", "pytorch"}
+    assert {finding.state for finding in found if finding.subject in red} == {"bad"}
+
+
+def test_a_supervisor_that_raises_is_no_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*_: object) -> None:
+        raise ZeroDivisionError("nobody foresaw this")
+
+    monkeypatch.setattr("engines.supervisor.Supervisor._start", start)
+    found = bad(engine_findings(scripted_spec(), tmp_path), mended=False)
+    assert "nobody foresaw this" in found.text
+    assert "did not answer" not in found.text
+
+
+def test_a_folder_that_may_not_even_be_looked_for(tmp_path: Path) -> None:
+    """A name that is too long fails as a folder does that one may not enter, which root always may."""
+    found = list(diagnose([], None, tmp_path / ("x" * 300) / "cache", tmp_path))
+    assert [finding.state for finding in found if finding.subject == "cache folder"] == ["ok"]
 
 
 @pytest.mark.parametrize("content", ["", "#!/bin/sh\nexit 9\n"])

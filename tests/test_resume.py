@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -17,11 +18,11 @@ from engines.events import (
     EpochCompleted,
     EpochStarted,
     EvalCompleted,
-    LogLine,
     ModelSaved,
     RunFailed,
     RunFinished,
     SaveCheckpoint,
+    SaveFailed,
     Stop,
     TrainProgress,
     WorkerExited,
@@ -152,9 +153,8 @@ def test_what_can_not_be_written_is_a_warning(work: Work, small_mnist: Path, tmp
     worker.start(config_of(small_mnist), "run", str(tmp_path / "file" / "run"))
     assert worker.wait_for(RunFinished).outcome == "completed"
     worker.finish()
-    said = [line.text for line in worker.of(LogLine)]
-    assert sum("checkpoint could not be written" in text for text in said) == 3
-    assert any("model could not be saved" in text for text in said)
+    assert [failure.what for failure in worker.of(SaveFailed)] == ["checkpoint"] * 3 + ["model"]
+    assert {failure.reason for failure in worker.of(SaveFailed)} == {os.strerror(errno.ENOTDIR)}
     assert not worker.of(CheckpointSaved)
 
 
@@ -169,7 +169,7 @@ def test_a_full_disk_is_a_warning_and_keeps_the_last_checkpoint(work: Work, smal
     worker.wait_for(CheckpointSaved)
     assert worker.supervisor.pid
     resource.prlimit(worker.supervisor.pid, resource.RLIMIT_FSIZE, (4096, 4096))
-    worker.wait_for(LogLine, until=lambda e: "training goes on" in e.text)
+    assert worker.wait_for(SaveFailed).reason == os.strerror(errno.EFBIG)
     worker.supervisor.send(Stop())
     assert worker.wait_for(RunFinished).outcome == "stopped"
     worker.finish()

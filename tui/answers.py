@@ -210,10 +210,7 @@ def _say_bytes(done: int, total: int, source: str) -> None:
 def runs(runs_dir: str, chosen: Callable[[Listed], bool], *, last: int, json_lines: bool) -> int:
     """List the `last` kept runs that are chosen, newest first; all of them when that is 0."""
     found = (run for run in list_runs(Path(runs_dir)) if chosen(listed(run)))
-    try:
-        kept = list(itertools.islice(found, last or None))
-    except OSError as error:
-        return _refused(error)
+    kept = list(itertools.islice(found, last or None))
     if json_lines:
         print(json.dumps(kept))
         return 0
@@ -240,19 +237,10 @@ def runs(runs_dir: str, chosen: Callable[[Listed], bool], *, last: int, json_lin
     return 0
 
 
-def _refused(error: OSError) -> int:
-    """The file system would not: in a sentence."""
-    print(formatting.plain(f"mnist-tui: {error.filename}: {error.strerror}."), file=sys.stderr)
-    return 1
-
-
 def make_room(runs_dir: str, keep: int | None, *, empty: bool, sure: bool) -> int:
     """Throw runs away, and empty the trash; or say what would be done."""
     place = Path(runs_dir)
-    try:
-        doomed = [] if keep is None else to_prune(list(list_runs(place)), keep)
-    except OSError as error:
-        return _refused(error)
+    doomed = [] if keep is None else to_prune(list(list_runs(place)), keep)
     for run in doomed:
         said = formatting.size(size_bytes(place / run))
         print(formatting.plain(f"{run}  {said}{'' if sure else '  would be thrown away'}"))
@@ -263,15 +251,12 @@ def make_room(runs_dir: str, keep: int | None, *, empty: bool, sure: bool) -> in
             would.append(f"{lying} runs in {place / TRASH} would be deleted for good")
         print(formatting.plain(f"{', '.join(would)}; --yes does it."))
         return 0
-    try:
-        for run in doomed:
-            throw_away(place / run)
-        if keep is not None:
-            print(formatting.plain(f"{len(doomed)} runs are in {place / TRASH}."))
-        if empty:
-            print(f"{empty_trash(place)} runs are deleted.")
-    except OSError as error:
-        return _refused(error)
+    for run in doomed:
+        throw_away(place / run)
+    if keep is not None:
+        print(formatting.plain(f"{len(doomed)} runs are in {place / TRASH}."))
+    if empty:
+        print(f"{empty_trash(place)} runs are deleted.")
     return 0
 
 
@@ -280,10 +265,7 @@ def compare(recordings: Sequence[Path], *, json_lines: bool) -> int:
     from tui import compare as comparison
     from tui.exports import name_of
 
-    try:
-        read = [(path, read_run(path.parent, path.name)[0]) for path in recordings]
-    except OSError as error:
-        return _refused(error)
+    read = [(path, read_run(path.parent, path.name)[0]) for path in recordings]
     names = [name_of(path) for path, _ in read]
     runs = [(name if names.count(name) == 1 else str(path), of) for name, (path, of) in zip(names, read, strict=True)]
     compared = comparison.entries(runs)
@@ -311,9 +293,8 @@ def export(recording: Path, form: str, out: str, *, force: bool) -> int:
         elif out:
             exports.write_text(exports.text(form, recording), Path(out), force=force)
         else:
-            sys.stdout.write(exports.text(form, recording))
-    except (ExportError, OSError) as error:
-        said = f"{error.filename}: {error.strerror}." if isinstance(error, OSError) else str(error)
-        print(formatting.plain(f"mnist-tui: {said}"), file=sys.stderr)
+            print(exports.text(form, recording), end="")
+    except ExportError as error:
+        print(formatting.plain(f"mnist-tui: {error}"), file=sys.stderr)
         return 1
     return 0

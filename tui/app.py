@@ -374,7 +374,8 @@ class MnistApp(Looks):
         try:
             memory.save(self._remember, {**settings, "theme": self.theme})
         except (OSError, ValueError) as error:
-            self.notify(f"The settings could not be remembered in {self._remember}: {error}.", severity="warning")
+            why = api.reason(error)
+            self.notify(f"The settings could not be remembered in {self._remember}: {why}.", severity="warning")
 
 
 _COMMAND_NAMES = frozenset(command.name for command in COMMANDS)

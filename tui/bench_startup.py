@@ -7,7 +7,6 @@ import queue
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -24,6 +23,7 @@ from engines.api import (
     WorkerReady,
     bench,
     from_settings,
+    run_in_thread,
 )
 from tui.bench_terminal import Child, environment
 
@@ -116,7 +116,6 @@ def _ready(spec: EngineSpec, cache_dir: Path, data_dir: str, again: list[float])
     """Seconds until the worker is ready; `again` gets those that its second run takes to its first steps."""
     events: queue.Queue[Event] = queue.Queue()
     worker = Supervisor(spec, events.put, cache_dir=cache_dir)
-    thread = threading.Thread(target=worker.run)
     config = from_settings({"epochs": 1, "limit_train": 256, "limit_test": 16, "data_dir": data_dir})
 
     def wait_for(kind: type[Event]) -> float:
@@ -128,7 +127,7 @@ def _ready(spec: EngineSpec, cache_dir: Path, data_dir: str, again: list[float])
                 return time.perf_counter()
 
     before = time.perf_counter()
-    thread.start()
+    thread = run_in_thread(worker)
     try:
         ready = wait_for(WorkerReady) - before
         with tempfile.TemporaryDirectory() as folder:

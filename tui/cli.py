@@ -37,6 +37,9 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[0].upper()}{message[1:]}. See `{self.prog} --help`.")
 
+    def print_help(self, file: object = None) -> None:
+        print(self.format_help(), end="", flush=True)  # argparse itself would ignore that a disk is full
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 failed, 2 bad usage, 3 doctor found something, 128+n by signal."""
@@ -47,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Where it is ignored, a worker's number would be free before we know of its end.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        return _dispatch(arguments)
+        code = _dispatch(arguments)
+        if sys.stdout is not None:  # a full disk is reported here, and not by Python when it ends
+            sys.stdout.flush()
     except UsageError as error:
         from tui import formatting
 
@@ -55,17 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader went away; leave without a second complaint
-        return 1
     except Exception as error:
-        if "--debug" in arguments:
+        if "--debug" in arguments and not isinstance(error, BrokenPipeError):
             raise
-        from tui import formatting
+        from tui import failures
 
-        said = formatting.plain(f"{type(error).__name__}: {error}")
-        print(f"{PROGRAM}: {said}. Run it again with --debug for the details.", file=sys.stderr)
-        return 1
+        return failures.report(error)
+    return code
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -422,8 +423,7 @@ def _export_options(parser: argparse.ArgumentParser) -> None:
 def _run_export(options: argparse.Namespace) -> int:
     from tui import answers
 
-    path = known.recording(options.run, options)
-    return answers.export(path, options.to, options.out, force=options.force)
+    return answers.export(known.recording(options.run, options), options.to, options.out, force=options.force)
 
 
 def _compare_options(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from engines.api import (
     read_events,
     read_run,
     read_weights,
+    reason,
     write_onnx,
     write_safetensors,
     write_tensorboard,
@@ -73,16 +74,24 @@ def charts(histories: Mapping[str, RunHistory]) -> str:
 
 
 def write_text(content: str, path: Path, *, force: bool) -> None:
-    """Into a file, whole or not at all. Raises ExportError."""
+    """Into a file, whole or not at all, or straight into a device or a pipe. Raises ExportError."""
 
     def write(part: Path) -> None:
         part.write_text(content, encoding="utf-8")
 
-    _whole(path, write, force=force)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # never to be replaced by a file
+        try:
+            write(path)
+        except OSError as error:
+            raise ExportError(f"{path}: {reason(error)}.") from error
+    else:
+        _whole(Path(os.path.realpath(path)), write, force=force)  # a link stays one
 
 
 def write_files(form: str, recording: Path, place: Path, *, force: bool) -> list[Path]:
     """One of FILES, into that folder; says which files or folders were made. Raises ExportError and OSError."""
+    if place.exists() and not place.is_dir():
+        raise ExportError(f"{place} is no folder; name one, or a new one.")
     place.mkdir(parents=True, exist_ok=True)
     run = name_of(recording)
     if form == "tensorboard":
@@ -115,7 +124,7 @@ def write_all(folder: Path) -> tuple[list[str], list[str]]:
             write_text(text(form, folder / "events.jsonl"), path, force=True)
             made.append(path.name)
         except (ExportError, OSError) as error:
-            why.append(f"{form}: {error}")
+            why.append(f"{form}: {error if isinstance(error, ExportError) else reason(error)}")
     return made, why
 
 
@@ -143,7 +152,7 @@ def _whole(target: Path, write: Callable[[Path], None], *, force: bool, folder: 
                 shutil.rmtree(target)
             os.replace(part, target)
     except OSError as error:  # it may name the scratch folder, which nobody has heard of
-        raise ExportError(f"{target}: {error.strerror or error}.") from error
+        raise ExportError(f"{target}: {reason(error)}.") from error
 
 
 def _is_ours(folder: Path) -> bool:

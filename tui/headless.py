@@ -25,6 +25,7 @@ from engines.api import (
     encode,
     from_settings,
     paths,
+    save_failures,
     verdict,
 )
 from tui import formatting
@@ -52,7 +53,8 @@ def train(
 ) -> int:
     """Train to the end, or go on with the run in the folder `resume`.
 
-    Returns 0 when every run ended well, reached its target and was told in full, 1 otherwise, 128 + n when signal n ended it.
+    Returns 0 when every run ended well, reached its target, and was told and kept in full, 1 otherwise, 128 + n when signal n
+    ended it.
     """
     said = {name: value for name, value in settings.items() if name != "framework"}
     out = _OutputLock(sys.stdout)
@@ -107,23 +109,24 @@ def train(
                 view.close()
         for number, handler in handlers.items():
             signal.signal(number, handler)
+    lost = _lost(session)
     if code is None or code >= 128:
         with unheard:
             if not json_lines:
                 for line in closing_lines(session, runs=not session.series.lines() or code is not None):
                     out.line(line)
             with contextlib.suppress(OSError):  # it may go where the output does
-                for problem in filter(None, (session.problem, out.problem)):
+                for problem in filter(None, (*(lost if json_lines else ()), out.problem)):
                     print(formatting.plain(problem), file=sys.stderr, flush=True)
     if code is not None:
         return code
-    if out.problem:
+    if out.problem or lost:
         return 1
     return 0 if session.series.ended and not session.series.missed else 1
 
 
 def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
-    """For people: how every run ended (unless that was said), whether times may be compared, and who is ahead."""
+    """For people: how every run ended (unless that was said), whether times are comparable, who is ahead, what was not kept."""
     histories = {engine: h for engine, h in session.histories.items() if h.requested_t is not None}
     shown = {engine: h for engine, h in histories.items() if runs or h.failure is not None}
     lines = [summary_line(history, session.folder(engine)) for engine, history in shown.items()]
@@ -135,7 +138,13 @@ def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
         lines.append(f"{said.text[0].upper()}{said.text[1:]} ({said.why}).")
     elif len(histories) == 2 and not over_seeds and all(h.finished for h in histories.values()):
         lines.append("No verdict: the two were not trained equally long.")
-    return [formatting.plain(line) for line in lines + over_seeds]
+    return [formatting.plain(line) for line in lines + over_seeds + _lost(session)]
+
+
+def _lost(session: Session) -> list[str]:
+    """Sentences for what could not be kept, and for a record that still waits for room."""
+    waits = [session.problem] if session.problem else []
+    return list(dict.fromkeys(save_failures(session.histories.values()) + waits))
 
 
 def summary_line(history: RunHistory, folder: Path | None = None) -> str:

@@ -35,7 +35,7 @@ class Place:
     @property
     def folder(self) -> str:
         """Where checkpoints go; empty when nothing can be kept."""
-        return str(self.directory.folder) if self.directory and not self.directory.problem else ""
+        return str(self.directory.folder) if self.directory and self.directory.takes_files else ""
 
 
 class Heat(Value, kw_only=False):

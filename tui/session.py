@@ -45,10 +45,8 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS = 3.0
 """Rest before each turn of a time trial, so that clocks, caches and the other's last writes settle."""
-
 KILLED_SECONDS = 0.5
 """How long it may take to see the end of a worker that was killed."""
-
 Launch = Callable[[str, Callable[[], None]], None]
 """Runs a blocking call in a background thread of the given name."""
 
@@ -121,7 +119,7 @@ class Session:
 
     @property
     def problem(self) -> str:
-        """Why the last run is not kept on disk, or not all of it; empty when it is."""
+        """Why the record of the last run is not on disk, or not yet; empty when it is."""
         return next((w.directory.problem for w in self._workers.values() if w.directory and w.directory.problem), "")
 
     def now(self) -> float:
@@ -398,12 +396,14 @@ class Session:
 
     def _pass_on(self, event: Event) -> None:
         """To the run's folder, to the histories, and to whoever listens."""
-        directory = self._workers[event.engine].directory
-        if directory is not None:
-            directory.keep(event)
+        worker = self._workers[event.engine]
+        if worker.directory is not None:
+            worker.directory.keep(event)
         self._inbox.put(event)
         if self._tell is not None:
             self._tell(event)
+        if worker.directory is not None and worker.supervisor is not None:
+            worker.directory.report_failure(event.engine, worker.supervisor.publish)
 
     def _on_sample(self, sample: Sample) -> None:
         """From the sampler's thread; joins the engines' streams, so that a recording shows usage too."""

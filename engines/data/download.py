@@ -17,7 +17,7 @@ from pathlib import Path
 
 from engines.data.digits import DataCancelled, DataError
 from engines.data.sources import PARTS
-from engines.whole import own_part
+from engines.whole import own_part, sync
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 
@@ -107,7 +107,7 @@ def _fetch(
                     said = time.monotonic()
                     on_progress(before + done, total, mirror)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         if done < SIZES[i]:
             raise DataError(f"{name} ended after {done:,} of {SIZES[i]:,} bytes")
         if digest.hexdigest() != MD5[i]:

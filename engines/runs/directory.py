@@ -1,7 +1,7 @@
 """A run's folder: config.json, events.jsonl, summary.json, and whatever the workers put beside them.
 
-Written line by line by the threads that drain the workers, not by the app's event loop. A record that can't be kept is a
-warning, never the end of a run.
+Written line by line by the threads that drain the workers, not by the app's event loop. A record that can't be kept is never the
+end of a run: events wait in memory until there is room again.
 """
 
 from __future__ import annotations
@@ -13,24 +13,29 @@ import json
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from engines.config import ENGINES
-from engines.events import TERMINAL, EpochCompleted, Event, Heartbeat, MachineUsage
+from engines.errors import reason
+from engines.events import TERMINAL, EpochCompleted, Event, Heartbeat, MachineUsage, SaveFailed
 from engines.protocol import ProtocolError, decode_event, encode, to_plain
 from engines.runs.comparison import badge, verdict
 from engines.runs.history import RunHistory
 from engines.runs.keeping import read_about
 from engines.runs.machine import MachineHistory
+from engines.runs.save_failures import save_failure
 from engines.whole import write_whole
 
 SCHEMA = 1
 """Grows when an older reader could no longer understand a run."""
 LOOKS, LOOK_SECONDS = 20, 0.005
 """How often others may be found looking at a new record, and how long one of them looks at most."""
+MAX_WAITING_BYTES = 8 * 2**20
+"""The most that waits for room on the disk: some ten minutes of training."""
 
 
 def new_run_id(seed: int) -> str:
@@ -46,11 +51,17 @@ class RunDirectory:
         """`series` is the id of the first run of several seeds; `resumed` the id of the run that this one goes on from."""
         self.folder = folder
         self.problem = ""
-        """Why nothing (more) is kept; empty when all is well."""
+        """Why nothing (more) is kept, or not yet; empty when all is well."""
+        self._failure: SaveFailed | None = None
+        """What of it is lost for good."""
+        self._reported_to: set[str] = set()
+        """The engines in whose streams it was published."""
         self._lock = threading.Lock()
         self._histories = {engine: RunHistory(engine) for engine in configs}
         self._events: int | None = None
         """The descriptor of events.jsonl, unbuffered: whatever ends the app, what was written is on disk."""
+        self._waiting = bytearray()
+        """Lines, or the rest of one, that could not be written yet."""
         try:
             folder.mkdir(parents=True)
             self._write_whole(
@@ -68,7 +79,12 @@ class RunDirectory:
             )
             _lock(self._events)
         except OSError as error:
-            self._give_up("This run is not kept", error)
+            self._give_up("run", error)
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether checkpoints and models can be put beside the record."""
+        return (self._failure is None or self._failure.what != "run") and self.folder.is_dir()
 
     def keep(self, event: Event) -> None:
         """Append one event; from any thread. The end of the last engine's run closes the recording with its summary."""
@@ -80,13 +96,20 @@ class RunDirectory:
             try:
                 if event.engine in self._histories:
                     self._histories[event.engine].apply(event)
-                _write(self._events, encode(event).encode() + b"\n")
+                self._waiting += encode(event).encode() + b"\n"
+                self._write_waiting()
                 if isinstance(event, (EpochCompleted, MachineUsage, *TERMINAL)):
                     os.stat(self.folder / "events.jsonl")  # writing to a file that was deleted succeeds
                 if isinstance(event, TERMINAL):
                     self._close_at_the_end()
             except Exception as error:  # a mistake of ours, too, ends the record and not the run
-                self._give_up("The record of this run breaks off here", error)
+                self._give_up("record", error)
+
+    def report_failure(self, engine: str, publish: Callable[[Event], None]) -> None:
+        """Publish, once for each engine, what of the recording is lost for good."""
+        if self._failure is not None and engine not in self._reported_to:
+            self._reported_to.add(engine)
+            publish(replace(self._failure, engine=engine, t=time.monotonic()))
 
     def expect_no_more(self, engine: str) -> None:
         """Do not wait for this engine's run: it was not begun, and will not be."""
@@ -95,14 +118,30 @@ class RunDirectory:
             try:
                 self._close_at_the_end()
             except Exception as error:
-                self._give_up("This run has no summary", error)
+                self._give_up("record", error)
+
+    def _write_waiting(self, *, at_last: bool = False) -> None:
+        """Write what waits, as far as there is room. Raises OSError when too much waits, or it is the last moment to do so."""
+        assert self._events is not None
+        try:
+            while self._waiting:
+                del self._waiting[: os.write(self._events, self._waiting)]
+            self.problem = ""
+        except OSError as error:
+            if at_last or len(self._waiting) > MAX_WAITING_BYTES:
+                raise
+            self.problem = f"The record of this run waits: {reason(error)}, in {self.folder}."
 
     def _close_at_the_end(self) -> None:
         if self._events is None or any(history.ended_t is None for history in self._histories.values()):
             return
+        self._write_waiting(at_last=True)
         events, self._events = self._events, None  # also where closing it fails: its number is somebody else's then
         os.close(events)
-        self._write_whole("summary.json", _summaries(self._histories))
+        try:
+            self._write_whole("summary.json", _summaries(self._histories))
+        except Exception as error:
+            self._give_up("summary", error)
 
     def _write_whole(self, name: str, content: Any) -> None:
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
@@ -113,9 +152,11 @@ class RunDirectory:
             with contextlib.suppress(OSError):
                 os.close(self._events)
             self._events = None
-        reason = error.strerror or error if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        # The reason first: where the line is cut off, it is the folder that goes.
-        self.problem = f"{what}: {reason}, in {self.folder}."
+        self._waiting.clear()
+        self._failure = SaveFailed(
+            engine="", run_id=self.folder.name, what=what, path=str(self.folder), reason=reason(error)
+        )
+        self.problem = save_failure(self._failure)
 
 
 def _lock(fd: int) -> None:
@@ -129,11 +170,6 @@ def _lock(fd: int) -> None:
             return
         else:
             return
-
-
-def _write(fd: int, line: bytes) -> None:
-    while line:
-        line = line[os.write(fd, line) :]
 
 
 def _summaries(histories: Mapping[str, RunHistory]) -> dict[str, Any]:

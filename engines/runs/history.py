@@ -23,6 +23,7 @@ from engines.events import (
     Heartbeat,
     LogLine,
     ModelReady,
+    ModelSaved,
     Prediction,
     RunFailed,
     RunFinished,
@@ -30,12 +31,14 @@ from engines.events import (
     RunRequested,
     RunResumed,
     RunStarted,
+    SaveFailed,
     TrainProgress,
     WorkerExited,
     WorkerReady,
     WorkerSpawned,
     WorkerUsage,
 )
+from engines.runs.save_failures import save_failure
 from engines.runs.series import BoundedSeries
 from engines.runs.statistics import wilson
 from engines.values import Value
@@ -101,6 +104,8 @@ class RunHistory:
         self.device_memory_bytes: int | None = None
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self.log_count = 0
+        self.unsaved: dict[tuple[str, str], SaveFailed] = {}
+        """What this run and those before it should have left on disk and did not, by run and kind of file."""
         self.phase = OFF
         self.phase_t = 0.0
         self._forget_run()
@@ -162,8 +167,11 @@ class RunHistory:
             case Prediction():
                 self.prediction = event
             case LogLine():
-                self.log.append(event)
-                self.log_count += 1
+                self._log(event)
+            case SaveFailed():
+                self.unsaved[event.run_id, event.what] = event
+                text = save_failure(event)
+                self._log(LogLine(engine=event.engine, run_id=event.run_id, t=event.t, stream="worker", text=text))
             case RunRequested():
                 self._forget_run()
                 self.run_id, self.config, self.requested_t = event.run_id, event.config, event.t
@@ -208,6 +216,9 @@ class RunHistory:
                 self._enter(self._before_pause, event.t)
             case CheckpointSaved():
                 self.checkpoint, self.checkpoint_epoch = event.path, event.epoch
+                self.unsaved.pop((event.run_id, "checkpoint"), None)
+            case ModelSaved():
+                self.unsaved.pop((event.run_id, "model"), None)
             case Diverged():
                 self.diverged = event
             case RunFinished():
@@ -220,6 +231,10 @@ class RunHistory:
                 self._enter(FAILED, event.t)
             case WorkerExited():
                 self._take_exit(event)
+
+    def _log(self, line: LogLine) -> None:
+        self.log.append(line)
+        self.log_count += 1
 
     def _enter(self, phase: str, t: float) -> None:
         self.phase, self.phase_t = phase, t

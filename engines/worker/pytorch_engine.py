@@ -141,8 +141,9 @@ class Engine:
             torch.cuda.set_rng_state(torch.from_numpy(state["random.cuda"]), self.device)
 
     def save_model(self, path: Path) -> None:
-        """Write the model in PyTorch's own format. Raises OSError and RuntimeError."""
-        torch.save(self.model.state_dict(), path)
+        """Write the model in PyTorch's own format. Raises OSError."""
+        with open(path, "wb") as file:  # PyTorch's own writer hides that a disk is full
+            torch.save(self.model.state_dict(), file)
 
     # The device
 

@@ -30,6 +30,7 @@ import numpy as np
 from engines.causes import says_no_memory
 from engines.config import TrainConfig, for_engine, meets
 from engines.data import DataCancelled, DataError, Digits, load_digits, no_digits
+from engines.errors import reason
 from engines.events import (
     CheckpointSaved,
     DataProgress,
@@ -44,6 +45,7 @@ from engines.events import (
     RunFailed,
     RunFinished,
     RunStarted,
+    SaveFailed,
     Start,
     TrainProgress,
 )
@@ -206,9 +208,7 @@ class _Run:
             raise DeviceError("tf32 needs a CUDA GPU; on a CPU choose fp32 or bf16.")
         self.config = dataclasses.replace(self.config, device=device)
         if self.start.run_dir:
-            with contextlib.suppress(
-                OSError
-            ):  # said when there is something to keep; a folder that goes is not made again
+            with contextlib.suppress(OSError):  # reported by SaveFailed; a folder that was deleted is not made again
                 Path(self.start.run_dir).mkdir(parents=True, exist_ok=True)
         before = time.monotonic()
         self.digits = self.trainer.load(self.config)
@@ -397,7 +397,7 @@ class _Run:
     # Keep
 
     def save(self) -> None:
-        """Write a checkpoint, if there is something to keep and a place for it. What goes wrong is a warning."""
+        """Write a checkpoint, if there is something to keep and a place for it. Training goes on when that fails."""
         self.control.checkpoint_requested = False
         if not self.start.run_dir or self.engine is None or not self.at.global_step or self.diverged:
             return
@@ -405,10 +405,8 @@ class _Run:
         path = Path(self.start.run_dir) / f"{self.control.engine}.npz"
         try:
             checkpoint.save(path, self.at, self.config, self.digits, self.engine)
-        except OSError as error:
-            self.control.warn(
-                f"The checkpoint could not be written, training goes on: {error.strerror or error}: {path}"
-            )
+        except (OSError, MemoryError) as error:
+            self.control.emit(SaveFailed, what="checkpoint", path=str(path), reason=reason(error))
         else:
             self.control.emit(CheckpointSaved, path=str(path), epoch=self.at.epoch, global_step=self.at.global_step)
 
@@ -420,6 +418,6 @@ class _Run:
         try:
             write_whole(path, self.engine.save_model)
         except Exception as error:  # the libraries raise what they like; nothing of the training is lost
-            self.control.warn(f"The model could not be saved: {error}: {path}")
+            self.control.emit(SaveFailed, what="model", path=str(path), reason=reason(error))
         else:
             self.control.emit(ModelSaved, path=str(path))

@@ -19,7 +19,7 @@ import pytest
 
 from engines import setup
 from engines.config import from_settings
-from engines.events import Event, LogLine, RunFinished, Stop, TrainProgress
+from engines.events import Event, RunFinished, SaveFailed, Stop, TrainProgress
 from engines.exports import ExportError
 from engines.runs.directory import RunDirectory, list_runs, read_events
 from engines.runs.keeping import write_about
@@ -135,7 +135,7 @@ def _goes_on(worker: Worked) -> None:
 def test_a_folder_that_goes(work: Work, small_mnist: Path, tmp_path: Path) -> None:
     worker, directory = _recorded(work, small_mnist, tmp_path)
     shutil.rmtree((tmp_path / "run").rename(tmp_path / "gone"))  # at once: a checkpoint may just be written into it
-    worker.wait_for(LogLine, until=lambda line: "checkpoint could not be written" in line.text)
+    assert worker.wait_for(SaveFailed).what == "checkpoint"
     _goes_on(worker)
     assert "breaks off here" in directory.problem
     assert not (tmp_path / "run").exists(), "what somebody deleted is not made again"
@@ -156,17 +156,14 @@ def test_a_mistaken_writer(work: Work, small_mnist: Path, tmp_path: Path, monkey
     assert "breaks off here: TypeError: nobody foresaw this" in directory.problem
 
 
-@pytest.mark.fault("disk", "the disk is full in mid-run: the record breaks off at a whole line, and can be read")
+@pytest.mark.fault("disk", "the disk is full until the end of the run: the record breaks off, and can be read")
 def test_a_full_disk(work: Work, small_mnist: Path, tmp_path: Path) -> None:
     worker, directory = _recorded(work, small_mnist, tmp_path)
     size = (tmp_path / "run" / "events.jsonl").stat().st_size
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 1000, hard))  # of this process, which keeps the record
+    with files_end_at(size + 1000):  # of this process, which keeps the record
         worker.wait_for(TrainProgress, until=lambda _: bool(directory.problem))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    _goes_on(worker)
+        _goes_on(worker)
+    assert "breaks off here" in directory.problem
     assert os.strerror(27) in directory.problem  # EFBIG
     kept = list(read_events(tmp_path / "run" / "events.jsonl"))
     assert kept == worker.events[: len(kept)]
@@ -215,7 +212,7 @@ def test_a_read_only_folder(work: Work, small_mnist: Path) -> None:
 
 
 @contextmanager
-def _files_end_at(size: int) -> Iterator[None]:
+def files_end_at(size: int) -> Iterator[None]:
     """As good as a full disk: no file of this process may grow further."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
@@ -246,7 +243,7 @@ def test_a_file_is_written_whole_or_not_at_all(what: str, tmp_path: Path, monkey
     write("before")
     before = path.read_text()
     assert "before" in before
-    with _files_end_at(100), pytest.raises((OSError, ExportError, setup.SetupError)):
+    with files_end_at(100), pytest.raises((OSError, ExportError, setup.SetupError)):
         write("x" * 200)
     left = {one.name: one.read_text() for one in path.parent.iterdir()}
     assert left == ({} if what == "keras-torch.complete" else {what: before}), "and no half of one is left"
@@ -269,7 +266,7 @@ async def test_results_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
         screen.action_export()
         before = {name: (folder / name).read_text() for name in names}
         assert min(map(len, before.values())) > 1000
-        with _files_end_at(1000):
+        with files_end_at(1000):
             screen.action_export()
         await until(pilot, lambda: any(note.title == "Not written" for note in app._notifications))
     assert {path.name: path.read_text() for path in folder.iterdir() if path.name != "events.jsonl"} == before

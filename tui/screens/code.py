@@ -31,6 +31,7 @@ from engines.api import (
     RunHistory,
     TrainConfig,
     for_backend,
+    reason,
     tabulate,
     titled,
 )
@@ -303,8 +304,8 @@ class CodeScreen(ShownScreen):
         try:
             specs = [for_backend(spec, config.keras_backend) for spec in self._specs]
             rows = tabulate(specs, {config.preset: config}, self._cache_dir)[config.preset]
-        except PresetsError as error:
-            problem = formatting.plain(str(error))
+        except Exception as error:  # whatever it is: else the screen would wait for ever
+            problem = formatting.plain(str(error) if isinstance(error, PresetsError) else reason(error))
         self.app.call_from_thread(self._take_table, config, rows, problem)
 
     def _take_table(self, config: TrainConfig, rows: list[HyperparameterRow], problem: str) -> None:

@@ -28,6 +28,7 @@ from engines.api import (
     TRAINING,
     MachineHistory,
     RunHistory,
+    save_failure,
 )
 from tui import formatting
 from tui.charts.line_chart import Axes, Series
@@ -195,6 +196,12 @@ class EnginePanel(Vertical):
             event = history.diverged
             text = f"Diverged: the loss was {formatting.loss(event.loss)} at step {event.global_step:,}."
             text += "\nA smaller learning rate often helps (e). r tries again." if history.phase == DIVERGED else ""
+        for what in ("checkpoint", "model"):  # the line at the bottom reports the record
+            failure = history.unsaved.get((history.run_id, what))
+            if failure is not None:
+                text += "\n" * bool(text)
+                text += formatting.shorter(formatting.plain(save_failure(failure)), NOTICE_CHARACTERS)
+                text += "\nTraining goes on · w tries again" * (what == "checkpoint" and history.running)
         if text == self._noticed or not self._status.is_attached:
             return
         self._noticed = text
