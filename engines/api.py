@@ -47,6 +47,7 @@ from engines.events import (
     WorkerSpawned,
     WorkerUsage,
 )
+from engines.numerals import parse_float, parse_integer
 from engines.registry import EngineSpec, engine_spec, for_backend
 from engines.runs.comparison import (
     CLEAR_SECONDS,
@@ -291,6 +292,8 @@ __all__ = [
     "p_text",
     "parse",
     "parse_filter",
+    "parse_float",
+    "parse_integer",
     "pasts",
     "paths",
     "plan",

@@ -252,7 +252,7 @@ BENCHES = ("charts", "startup", "workers", "ui", "engines", "growth")
 
 def _bench_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{', '.join(BENCHES)} (all)")
-    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="interleaved repeats (5)")
+    parser.add_argument("--repeats", type=known.integer, default=5, metavar="N", help="interleaved repeats (5)")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which engines (both)")
     parser.add_argument("--data-dir", metavar="DIR", default="")
@@ -294,7 +294,7 @@ def _run_presets(options: argparse.Namespace) -> int:
 
 def _code_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--width", type=int, metavar="N", help="columns of both engines together (the terminal's, or 160)"
+        "--width", type=known.integer, metavar="N", help="columns of both engines together (the terminal's, or 160)"
     )
     parser.add_argument("--no-hyperparameters", action="store_true", help="the code alone, at once")
     parser.add_argument("--json", action="store_true", help="sections and counts as JSON")
@@ -337,10 +337,14 @@ def _run_setup(options: argparse.Namespace) -> int:
 
 
 def _runs_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--last", type=int, default=50, metavar="N", help="how many, the newest first; 0 for all (50)")
+    parser.add_argument(
+        "--last", type=known.integer, default=50, metavar="N", help="how many, the newest first; 0 for all (50)"
+    )
     parser.add_argument("--filter", default="", metavar="WORDS", help='as "preset:best acc>99 state:interrupted"')
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--prune", type=int, metavar="KEEP", help="throw away all but the newest KEEP, and named ones")
+    parser.add_argument(
+        "--prune", type=known.integer, metavar="KEEP", help="throw away all but the newest KEEP, and named ones"
+    )
     parser.add_argument("--empty-trash", action="store_true", help="delete for good what was thrown away")
     parser.add_argument("--yes", action="store_true", help="do it; without this, only say what would be done")
     parser.add_argument("--runs-dir", metavar="DIR")
@@ -371,14 +375,14 @@ def _replay_options(parser: argparse.ArgumentParser) -> None:
 def _run_replay(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from engines.api import read_events
+    from engines.api import parse_float, read_events
     from tui import memory
     from tui.replay import MAX_SPEED
 
     try:
-        speed = MAX_SPEED if options.speed == "max" else float(options.speed)
-    except ValueError:
-        raise UsageError("--speed must be a number or max.") from None
+        speed = MAX_SPEED if options.speed == "max" else min(parse_float(options.speed), MAX_SPEED)
+    except ValueError as error:
+        raise UsageError(f"--speed {options.speed!r} {error}, or max.") from None
     if not speed > 0:
         raise UsageError("--speed must be more than 0.")
     path = known.recording(options.run, options)

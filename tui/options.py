@@ -62,6 +62,16 @@ def value(name: str) -> Callable[[str], Any]:
     return convert
 
 
+def integer(text: str) -> int:
+    """Read a whole number from the command line."""
+    from engines.api import parse_integer
+
+    try:
+        return parse_integer(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+
+
 def app(parser: argparse.ArgumentParser) -> None:
     """What the app takes."""
     training(parser)
@@ -72,7 +82,7 @@ def app(parser: argparse.ArgumentParser) -> None:
 def screen(parser: argparse.ArgumentParser) -> None:
     """How the app is drawn."""
     group = parser.add_argument_group("screen")
-    group.add_argument("--fps", type=int, default=10, metavar="N", help="frames a second (10)")
+    group.add_argument("--fps", type=integer, default=10, metavar="N", help="frames a second (10)")
     group.add_argument("--slow", action="store_true", help="for slow connections: 2 frames a second")
     group.add_argument("--plain", action="store_true", help="lines of text instead of a screen")
     group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from engines.config import ENGINES
+from engines.numerals import parse_float
 from engines.values import Value
 
 STATES = ("completed", "stopped", "failed", "interrupted", "running")
@@ -150,7 +152,9 @@ def _test(term: str) -> Callable[[Listed], bool]:
     if field not in _NUMBERS:
         raise FilterError(f"{term!r} is no filter. Known: {FIELDS}.")
     try:
-        number = float(wanted)
-    except ValueError:
-        raise FilterError(f"{wanted!r} is no number in {term!r}.") from None
+        number = parse_float(wanted)
+    except ValueError as error:
+        raise FilterError(f"{wanted!r} {error}, in {term!r}.") from None
+    if math.isnan(number):
+        raise FilterError(f"{wanted!r} must be a number, in {term!r}.")
     return lambda run: (value := _NUMBERS[field](run)) is not None and _SIGNS[sign](value, number)
