@@ -116,7 +116,8 @@ def test_numbers_are_read_as_they_are_usually_written(name: str, text: str, valu
         ("learning_rate", "0x10", "must be a number"), ("learning_rate", "nan", "must be a finite number"),
         ("epochs", "6,0", "must be a whole number, such as 60000 or 60,000"), ("seed", "0,001", "must be a whole number, such"),
         ("epochs", "1,5", "must be a whole number, such"), ("limit_train", "60,00", "must be a whole number, such"),
-        ("epochs", "1__0", "must be a whole number"), ("epochs", "1e1", "must be a whole number"), ("device", "cuda:٣", "must be auto"),
+        ("epochs", "1__0", "must be a whole number"), ("epochs", "1e1", "must be a whole number"),
+        ("device", "cuda:٣", "must be auto"),
     ],
 )  # fmt: skip
 def test_what_is_not_usually_written_so_is_refused(name: str, text: str, reason: str) -> None:
