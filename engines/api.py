@@ -80,6 +80,7 @@ from engines.runs.history import (
 from engines.runs.machine import MachineHistory
 from engines.runs.series import BoundedSeries
 from engines.runs.statistics import Verdict, p_text
+from engines.user_path import user_path
 from engines.values import Value
 from engines.version import __version__
 
@@ -312,6 +313,7 @@ __all__ = [
     "to_plain",
     "to_prune",
     "usable_core_ids",
+    "user_path",
     "variant",
     "verdict",
     "write_about",

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engines.numerals import parse_float, parse_integer
+from engines.user_path import user_path
 from engines.values import Value
 
 ENGINES = ("pytorch", "keras")
@@ -224,6 +225,8 @@ def parse(name: str, text: str) -> Any:
     kind = type(_DEFAULTS[name])
     try:
         value = _PARSERS[kind](text.strip())
+        if name == "data_dir" and value:
+            value = str(user_path(value))  # a resumed run may begin in another folder
     except ValueError as error:
         raise ConfigError(str(error)) from None
     reason = problem(name, value)

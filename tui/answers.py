@@ -241,8 +241,10 @@ def runs(runs_dir: str, chosen: Callable[[Listed], bool], *, last: int, json_lin
 
 
 def _refused(error: OSError) -> int:
-    """The file system would not: in a sentence."""
-    print(formatting.plain(f"mnist-tui: {error.filename}: {error.strerror}."), file=sys.stderr)
+    """The file system would not: in a sentence, and where it is our usual folder, with the way to another."""
+    ours = str(error.filename).startswith(str(paths.data_dir()))
+    hint = " Set MNIST_TUI_HOME to a folder that you can write to." if ours else ""
+    print(formatting.plain(f"mnist-tui: {error.filename}: {error.strerror}.{hint}"), file=sys.stderr)
     return 1
 
 

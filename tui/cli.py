@@ -46,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="resembling")
     # Where it is ignored, a worker's number would be free before we know of its end.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if os.path.expanduser("~") == "~":
+        os.environ["HOME"] = "/"  # as container engines do: libraries fail where a user has no home at all
     try:
         return _dispatch(arguments)
     except UsageError as error:
@@ -214,7 +216,7 @@ def _doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which to look at (both)")
     known.pythons(parser)
     known.backend(parser)
-    parser.add_argument("--data-dir", metavar="DIR", default="")
+    parser.add_argument("--data-dir", type=known.path, metavar="DIR", default="")
 
 
 def _run_doctor(options: argparse.Namespace) -> int:
@@ -228,7 +230,7 @@ def _parity_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--seed", type=known.value("seed"), default=0, metavar="N")
     parser.add_argument("--dataset", choices=("auto", "mnist", "drawn"), default="auto")
-    parser.add_argument("--data-dir", metavar="DIR", default="")
+    parser.add_argument("--data-dir", type=known.path, metavar="DIR", default="")
     known.pythons(parser)
     known.backend(parser)
 
@@ -255,7 +257,7 @@ def _bench_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=known.integer, default=5, metavar="N", help="interleaved repeats (5)")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which engines (both)")
-    parser.add_argument("--data-dir", metavar="DIR", default="")
+    parser.add_argument("--data-dir", type=known.path, metavar="DIR", default="")
     known.pythons(parser)
     known.backend(parser)
 
@@ -347,7 +349,7 @@ def _runs_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--empty-trash", action="store_true", help="delete for good what was thrown away")
     parser.add_argument("--yes", action="store_true", help="do it; without this, only say what would be done")
-    parser.add_argument("--runs-dir", metavar="DIR")
+    parser.add_argument("--runs-dir", type=known.path, metavar="DIR")
 
 
 def _run_runs(options: argparse.Namespace) -> int:
@@ -368,7 +370,7 @@ def _run_runs(options: argparse.Namespace) -> int:
 def _replay_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help='a kept run, its folder, an events.jsonl, or "demo"')
     parser.add_argument("--speed", default="1", help="1, 10, ... or max (1)")
-    parser.add_argument("--runs-dir", metavar="DIR")
+    parser.add_argument("--runs-dir", type=known.path, metavar="DIR")
     known.screen(parser)
 
 
@@ -417,10 +419,14 @@ def _export_options(parser: argparse.ArgumentParser) -> None:
         "--to", choices=forms, default="csv", help="the form (csv); the last three need mnist-tui[export]"
     )
     parser.add_argument(
-        "--out", default="", metavar="PATH", help="a file, or a folder for the last three (stdout; here)"
+        "--out",
+        type=known.path,
+        default="",
+        metavar="PATH",
+        help="a file, or a folder for the last three (stdout; here)",
     )
     parser.add_argument("--force", action="store_true", help="write over what is there")
-    parser.add_argument("--runs-dir", metavar="DIR")
+    parser.add_argument("--runs-dir", type=known.path, metavar="DIR")
 
 
 def _run_export(options: argparse.Namespace) -> int:
@@ -433,7 +439,7 @@ def _run_export(options: argparse.Namespace) -> int:
 def _compare_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="+", help='kept runs, their folders, events.jsonl files, or "demo"')
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--runs-dir", metavar="DIR")
+    parser.add_argument("--runs-dir", type=known.path, metavar="DIR")
 
 
 def _run_compare(options: argparse.Namespace) -> int:
@@ -445,7 +451,7 @@ def _run_compare(options: argparse.Namespace) -> int:
 def _data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fetch", action="store_true", help="get the digits now, as a run would")
     parser.add_argument("--dataset", choices=("auto", "mnist", "drawn"), default="auto")
-    parser.add_argument("--data-dir", metavar="DIR", default="")
+    parser.add_argument("--data-dir", type=known.path, metavar="DIR", default="")
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 

@@ -43,7 +43,7 @@ def training(parser: argparse.ArgumentParser) -> None:
             metavar=None if choices else placeholder,
         )
     where = parser.add_argument_group("where")
-    where.add_argument("--runs-dir", metavar="DIR", help="where runs are kept")
+    where.add_argument("--runs-dir", type=path, metavar="DIR", help="where runs are kept")
     where.add_argument("--resume", metavar="RUN", help="go on with a run from its last checkpoint, in a new folder")
     pythons(where)
 
@@ -70,6 +70,13 @@ def integer(text: str) -> int:
         return parse_integer(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+
+
+def path(text: str) -> str:
+    """Read a path from the command line: absolute, its ~ expanded also where the shell left it; empty stays empty."""
+    from engines.api import user_path
+
+    return str(user_path(text)) if text else ""
 
 
 def app(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.user_path import user_path
+
 PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 """The four files, in the order of Digits' fields."""
 EXPECTED = f"{', '.join(PARTS)}, each plain or .gz, there or in MNIST/raw; or mnist.npz"
@@ -44,7 +46,7 @@ def find_digits(data_dir: Path | None, cache_dir: Path) -> list[Found]:
     found = []
     for origin, folder in named_places(data_dir):
         found += _in_folder(folder, origin)
-    home = Path(os.path.expanduser("~"))  # unlike Path.home(), of a user without a home, too
+    home = user_path("~")
     for folder in (Path(), Path("data"), home / "data", home / ".cache" / "torch" / "datasets"):
         found += _idx_in(folder / "MNIST" / "raw", "torchvision")
     keras_home = Path(os.environ.get("KERAS_HOME") or home / ".keras")
@@ -56,9 +58,9 @@ def find_digits(data_dir: Path | None, cache_dir: Path) -> list[Found]:
 def named_places(data_dir: Path | None) -> list[tuple[str, Path]]:
     """(origin, folder) of the place that the user named, if any: the option before the environment."""
     if data_dir is not None:
-        return [("--data-dir", _expanded(data_dir))]
+        return [("--data-dir", user_path(data_dir))]
     if os.environ.get("MNIST_TUI_DATA"):
-        return [("MNIST_TUI_DATA", _expanded(os.environ["MNIST_TUI_DATA"]))]
+        return [("MNIST_TUI_DATA", user_path(os.environ["MNIST_TUI_DATA"]))]
     return []
 
 
@@ -78,10 +80,6 @@ def what_is_wrong(place: Path) -> str:
         if len(missing) < len(PARTS):
             return f"which holds no complete MNIST: no {' and no '.join(missing)}"
     return "which holds no complete MNIST"
-
-
-def _expanded(place: str | Path) -> Path:
-    return Path(os.path.expanduser(place))  # unlike Path.expanduser(), of a user who is unknown, too
 
 
 def cache_folder(cache_dir: Path) -> Path:

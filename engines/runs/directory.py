@@ -68,7 +68,7 @@ class RunDirectory:
             )
             _lock(self._events)
         except OSError as error:
-            self._give_up("This run is not kept", error)
+            self._give_up("This run is not kept", error, " Set MNIST_TUI_HOME to a folder that you can write to.")
 
     def keep(self, event: Event) -> None:
         """Append one event; from any thread. The end of the last engine's run closes the recording with its summary."""
@@ -108,14 +108,14 @@ class RunDirectory:
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
         write_whole(self.folder / name, lambda part: part.write_text(text, encoding="utf-8"))
 
-    def _give_up(self, what: str, error: Exception) -> None:
+    def _give_up(self, what: str, error: Exception, hint: str = "") -> None:
         if self._events is not None:
             with contextlib.suppress(OSError):
                 os.close(self._events)
             self._events = None
         reason = error.strerror or error if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         # The reason first: where the line is cut off, it is the folder that goes.
-        self.problem = f"{what}: {reason}, in {self.folder}."
+        self.problem = f"{what}: {reason}, in {self.folder}.{hint}"
 
 
 def _lock(fd: int) -> None:
@@ -190,7 +190,7 @@ def events_file(run: str, runs_dir: Path) -> Path:
 
     Raises FileNotFoundError.
     """
-    path = Path(run)
+    path = Path(os.path.expanduser(run))
     for candidate in (path, path / "events.jsonl"):
         if candidate.is_file():
             return candidate
