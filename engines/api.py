@@ -112,6 +112,7 @@ if TYPE_CHECKING:
         read_events,
         read_filters,
         read_run,
+        run_began,
     )
     from engines.runs.keeping import TRASH, empty_trash, size_bytes, throw_away, to_prune, write_about
     from engines.runs.listing import FIELDS, FilterError, Listed, listed, parse_filter
@@ -166,6 +167,7 @@ _LATER = {
     "read_run": ("engines.runs.directory", "read_run"),
     "read_source": ("engines.source", "read_source"),
     "read_weights": ("engines.exports.models", "read_weights"),
+    "run_began": ("engines.runs.directory", "run_began"),
     "size_bytes": ("engines.runs.keeping", "size_bytes"),
     "split_cores": ("engines.monitors.limits", "split_cores"),
     "tabulate": ("engines.presets", "tabulate"),
@@ -305,6 +307,7 @@ __all__ = [
     "read_run",
     "read_source",
     "read_weights",
+    "run_began",
     "size_bytes",
     "split_cores",
     "tabulate",

@@ -10,6 +10,7 @@ from typing import Any
 
 from engines.config import ENGINES
 from engines.numerals import parse_float
+from engines.runs.run_id import began, local_time
 from engines.values import Value
 
 STATES = ("completed", "stopped", "failed", "interrupted", "running")
@@ -46,6 +47,8 @@ class Listed(Value, kw_only=False):
     resumable: tuple[str, ...]
     backend: str = ""
     """What Keras computed with; empty where it did not train, or the run is older than the choice."""
+    began: float = 0.0
+    """In seconds since 1970; 0 when nothing tells."""
 
     @property
     def best(self) -> float | None:
@@ -62,7 +65,7 @@ def listed(run: Mapping[str, Any]) -> Listed:
     seconds = [s for its in ends.values() if (s := _number(its.get("wall_seconds"))) is not None]
     return Listed(
         id=run["id"],
-        created=_text(run.get("created")),
+        created=local_time(run.get("created")),
         state=_worst(_text(its.get("outcome")) for its in ends.values()),
         dataset=_text(next((its.get("dataset") for its in ends.values() if its.get("dataset")), "")),
         preset=_text(first.get("preset")),
@@ -78,6 +81,7 @@ def listed(run: Mapping[str, Any]) -> Listed:
         baseline=about.get("baseline") is True,
         resumable=tuple(run.get("resumable", ())),
         backend=_text(configs.get("keras", {}).get("keras_backend")),
+        began=began(run["id"], run.get("created")),
     )
 
 
