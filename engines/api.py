@@ -49,6 +49,7 @@ from engines.events import (
     WorkerSpawned,
     WorkerUsage,
 )
+from engines.numerals import parse_float, parse_integer
 from engines.registry import EngineSpec, engine_spec, for_backend
 from engines.runs.comparison import (
     CLEAR_SECONDS,
@@ -82,6 +83,7 @@ from engines.runs.machine import MachineHistory
 from engines.runs.save_failures import save_failure, save_failures
 from engines.runs.series import BoundedSeries
 from engines.runs.statistics import Verdict, p_text
+from engines.user_path import user_path
 from engines.values import Value
 from engines.version import __version__
 
@@ -114,6 +116,7 @@ if TYPE_CHECKING:
         read_events,
         read_filters,
         read_run,
+        run_began,
     )
     from engines.runs.keeping import TRASH, empty_trash, size_bytes, throw_away, to_prune, write_about
     from engines.runs.listing import FIELDS, FilterError, Listed, listed, parse_filter
@@ -168,6 +171,7 @@ _LATER = {
     "read_run": ("engines.runs.directory", "read_run"),
     "read_source": ("engines.source", "read_source"),
     "read_weights": ("engines.exports.models", "read_weights"),
+    "run_began": ("engines.runs.directory", "run_began"),
     "run_in_thread": ("engines.asking", "run_in_thread"),
     "size_bytes": ("engines.runs.keeping", "size_bytes"),
     "split_cores": ("engines.monitors.limits", "split_cores"),
@@ -297,6 +301,8 @@ __all__ = [
     "p_text",
     "parse",
     "parse_filter",
+    "parse_float",
+    "parse_integer",
     "pasts",
     "paths",
     "plan",
@@ -308,6 +314,7 @@ __all__ = [
     "read_source",
     "read_weights",
     "reason",
+    "run_began",
     "run_in_thread",
     "save_failure",
     "save_failures",
@@ -319,6 +326,7 @@ __all__ = [
     "to_plain",
     "to_prune",
     "usable_core_ids",
+    "user_path",
     "variant",
     "verdict",
     "write_about",

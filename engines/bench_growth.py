@@ -6,6 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -24,6 +25,7 @@ STEPS = 3_000
 BATCH = 16
 EVENTS = (10_000, 1_000_000)
 RUNS = (10, 1_000, 10_000)
+FIRST_RUN = datetime(2026, 1, 1)
 SHOWN = 50
 """Runs that `mnist-tui runs` lists."""
 
@@ -66,7 +68,7 @@ def _lists(repeats: int) -> Iterator[Measurement]:
     with tempfile.TemporaryDirectory() as folder:
         for count in RUNS:
             for made in range(len(list(Path(folder).iterdir())), count):
-                run = Path(folder) / f"20260101-{made:06d}-seed0-0000"
+                run = Path(folder) / f"{FIRST_RUN + timedelta(seconds=made):%Y%m%d-%H%M%S}-000Z-seed0-0000"
                 run.mkdir()
                 (run / "config.json").write_text(config)
             found = []

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
+from engines.numerals import parse_float, parse_integer
+from engines.user_path import user_path
 from engines.values import Value
 
 ENGINES = ("pytorch", "keras")
@@ -220,14 +223,12 @@ def problem(name: str, value: Any) -> str | None:
 def parse(name: str, text: str) -> Any:
     """The value that a user typed for the setting `name`. Raises ConfigError with the reason."""
     kind = type(_DEFAULTS[name])
-    text = text.strip()
     try:
-        if kind is bool:
-            value: Any = _SWITCH[text.lower()]
-        else:
-            value = kind(text.replace(",", "").replace("_", "")) if kind in (int, float) else text
-    except (ValueError, KeyError):
-        raise ConfigError(f"must be {_KIND_NAMES[kind]}") from None
+        value = _PARSERS[kind](text.strip())
+        if name == "data_dir" and value:
+            value = str(user_path(value))  # a resumed run may begin in another folder
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     reason = problem(name, value)
     if reason:
         raise ConfigError(reason)
@@ -251,10 +252,17 @@ def is_device(text: str) -> bool:
 def is_gpu(text: str) -> bool:
     """Whether `text` names one CUDA device."""
     kind, _, number = text.partition(":")
-    return kind == "cuda" and number.isdecimal() and len(number) < 4
+    return kind == "cuda" and number.isascii() and number.isdecimal() and len(number) < 4
+
+
+def _parse_switch(text: str) -> bool:
+    if text.lower() not in _SWITCH:
+        raise ValueError(f"must be {_KIND_NAMES[bool]}")
+    return _SWITCH[text.lower()]
 
 
 _KIND_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "on or off"}
 _SWITCH = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
+_PARSERS: dict[type, Callable[[str], Any]] = {int: parse_integer, float: parse_float, str: str, bool: _parse_switch}
 _RULES = {field.name: field.metadata for field in dataclasses.fields(TrainConfig)}
 _DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(TrainConfig)}

@@ -248,11 +248,9 @@ def _digits(data_dir: Path | None, cache_dir: Path) -> Iterator[Finding]:
 
 def _room(what: str, folder: Path) -> Finding:
     """Whether the folder, or the first above it that is there, can be written, and how much room it has."""
-    there = next(
-        place for place in (folder, *folder.parents) if os.path.exists(place)
-    )  # False, too, for what may not be looked at
+    there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
     variable = "MNIST_TUI_CACHE_DIR" if what == "cache" else "MNIST_TUI_HOME"
-    if not there.is_dir() or not os.access(there, os.W_OK):
+    if not os.path.isdir(there) or not os.access(there, os.W_OK):
         fix = f"export {variable}=/a/folder/that/can/be/written"
         return Finding(f"{what} folder", "note", f"{folder} can't be written: nothing is kept there", fix)
     free = shutil.disk_usage(there).free

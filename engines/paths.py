@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
+from engines.user_path import user_path
+
 _APP = "mnist-tui"
+
+OTHER_HOME = "Set MNIST_TUI_HOME to a folder that you can write to."
+"""What to do where the usual folders can't be used."""
 
 
 def cache_dir() -> Path:
     """Downloaded and drawn digits; safe to delete."""
-    return Path(os.environ.get("MNIST_TUI_CACHE_DIR") or platformdirs.user_cache_dir(_APP))
+    return _folder("MNIST_TUI_CACHE_DIR", "cache", platformdirs.user_cache_dir)
 
 
 def data_dir() -> Path:
     """Runs and managed environments."""
-    return Path(os.environ.get("MNIST_TUI_HOME") or platformdirs.user_data_dir(_APP))
+    return user_path(os.environ.get("MNIST_TUI_HOME") or platformdirs.user_data_dir(_APP))
 
 
 def runs_dir() -> Path:
@@ -29,8 +35,21 @@ def runs_dir() -> Path:
 
 def config_file() -> Path:
     """What the user set. The app never writes it."""
-    folder = os.environ.get("MNIST_TUI_CONFIG_DIR") or platformdirs.user_config_dir(_APP)
-    return Path(folder) / "config.toml"
+    return _folder("MNIST_TUI_CONFIG_DIR", "config", platformdirs.user_config_dir) / "config.toml"
+
+
+def _folder(variable: str, name: str, default: Callable[[str], str]) -> Path:
+    """The folder that the variable names, or the system's usual one; below MNIST_TUI_HOME where that can't be made."""
+    if named := os.environ.get(variable):
+        return user_path(named)
+    folder = user_path(default(_APP))
+    return data_dir() / name if os.environ.get("MNIST_TUI_HOME") and not can_exist(folder) else folder
+
+
+def can_exist(folder: Path) -> bool:
+    """Whether the folder is there, or this user can make it."""
+    there = next((place for place in (folder, *folder.parents) if os.path.exists(place)), folder)
+    return there == folder or (os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK))
 
 
 @cache

@@ -64,7 +64,7 @@ def _interpreter(name: str, python: str, backend: str) -> tuple[str, str]:
         return _resolved(configured), str(paths.config_file())
     place = variant(name, backend)
     managed = managed_python(place)
-    if managed.exists() and stamp_of(place).exists():
+    if os.path.exists(managed) and os.path.exists(stamp_of(place)):  # which say no of a home that can't be entered
         return str(managed), "made by mnist-tui setup"
     return sys.executable, "the app's own interpreter"
 

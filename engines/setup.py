@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from engines import paths
 from engines.registry import managed_python, stamp_of
 from engines.whole import write_whole
 
@@ -56,6 +57,8 @@ def build(engine: str, kind: str, say: Callable[[str], None]) -> Path:
     Until its stamp is written, last of all, nobody takes the environment for a whole one; running this again goes on with it.
     """
     stamp = stamp_of(engine)
+    if not paths.can_exist(stamp.parent):
+        raise SetupError(f"{stamp.parent} can't be made. {paths.OTHER_HOME}")
     try:
         stamp.unlink(missing_ok=True)
     except OSError as error:

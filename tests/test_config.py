@@ -91,6 +91,41 @@ def test_parse_gives_a_good_value_or_a_reason(name: str, text: str) -> None:
         assert problem(name, value) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("limit_train", "60,000", 60_000), ("limit_train", "60_000", 60_000), ("eval_every", "1,000,000", 1_000_000),
+        ("epochs", " +1 ", 1), ("learning_rate", "1e-3", 0.001), ("learning_rate", ".5", 0.5), ("learning_rate", "1.", 1.0),
+        ("learning_rate", "1_0.5", 10.5), ("learning_rate", "٣", 3.0),
+    ],
+)  # fmt: skip
+def test_numbers_are_read_as_they_are_usually_written(name: str, text: str, value: float) -> None:
+    assert parse(name, text) == value
+
+
+@pytest.mark.fault(
+    "input", "a decimal comma, commas and underscores out of place: refused, with the number as it is written"
+)
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("learning_rate", "0,001", "has a decimal comma: write 0.001"), ("dropout", "0,5", "has a decimal comma: write 0.5"),
+        ("target_accuracy", "99,5", "has a decimal comma: write 99.5"), ("epsilon", "1,5e-3", "has a decimal comma: write 1.5e-3"),
+        ("learning_rate", "1,000", "has a comma: write 1000 or 1.000"), ("learning_rate", "1,234.5", "has a comma: write 1234.5"),
+        ("learning_rate", "1.234,5", "must be a number"), ("learning_rate", "1__0", "must be a number"),
+        ("learning_rate", "0x10", "must be a number"), ("learning_rate", "nan", "must be a finite number"),
+        ("epochs", "6,0", "must be a whole number, such as 60000 or 60,000"), ("seed", "0,001", "must be a whole number, such"),
+        ("epochs", "1,5", "must be a whole number, such"), ("limit_train", "60,00", "must be a whole number, such"),
+        ("epochs", "1__0", "must be a whole number"), ("epochs", "1e1", "must be a whole number"),
+        ("device", "cuda:٣", "must be auto"),
+    ],
+)  # fmt: skip
+def test_what_is_not_usually_written_so_is_refused(name: str, text: str, reason: str) -> None:
+    with pytest.raises(ConfigError) as said:
+        parse(name, text)
+    assert str(said.value).startswith(reason)
+
+
 def test_each_engine_may_have_its_own_device() -> None:
     config = from_settings({"device": "cpu", "keras_device": "cuda:1"})
     assert for_engine(config, "pytorch").device == "cpu"

@@ -58,7 +58,7 @@ def test_words_choose_runs(words: str, ids: str, runs: Path) -> None:
     assert found(runs, words) == ids
 
 
-@pytest.mark.parametrize("words", ["colour:red", "acc>much", "preset>3"])
+@pytest.mark.parametrize("words", ["colour:red", "acc>much", "acc>99,5", "acc>nan", "preset>3"])
 def test_words_that_choose_nothing_say_what_would(words: str) -> None:
     with pytest.raises(FilterError):
         parse_filter(words)

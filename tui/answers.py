@@ -224,6 +224,7 @@ def runs(runs_dir: str, chosen: Callable[[Listed], bool], *, last: int, json_lin
             name = variant(engine, said.backend or "tensorflow")
             figures.append(f"{name} {outcome} {accuracy} ({said.preset}{goes_on})")
         words = (
+            said.created[:16].replace("T", " "),
             said.dataset,
             said.device,
             formatting.clock(said.seconds),

@@ -49,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="resembling")
     # Where it is ignored, a worker's number would be free before we know of its end.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if os.path.expanduser("~") == "~":
+        os.environ["HOME"] = "/"  # as container engines do: libraries fail where a user has no home at all
     try:
         code = _dispatch(arguments)
         if sys.stdout is not None:  # a full disk is reported here, and not by Python when it ends
@@ -215,7 +217,7 @@ def _doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which to look at (both)")
     known.pythons(parser)
     known.backend(parser)
-    parser.add_argument("--data-dir", metavar="DIR", default="")
+    parser.add_argument("--data-dir", type=known.path, metavar="DIR", default="")
 
 
 def _run_doctor(options: argparse.Namespace) -> int:
@@ -229,7 +231,7 @@ def _parity_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--seed", type=known.value("seed"), default=0, metavar="N")
     parser.add_argument("--dataset", choices=("auto", "mnist", "drawn"), default="auto")
-    parser.add_argument("--data-dir", metavar="DIR", default="")
+    parser.add_argument("--data-dir", type=known.path, metavar="DIR", default="")
     known.pythons(parser)
     known.backend(parser)
 
@@ -253,10 +255,10 @@ BENCHES = ("charts", "startup", "workers", "ui", "engines", "growth")
 
 def _bench_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{', '.join(BENCHES)} (all)")
-    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="interleaved repeats (5)")
+    parser.add_argument("--repeats", type=known.integer, default=5, metavar="N", help="interleaved repeats (5)")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which engines (both)")
-    parser.add_argument("--data-dir", metavar="DIR", default="")
+    parser.add_argument("--data-dir", type=known.path, metavar="DIR", default="")
     known.pythons(parser)
     known.backend(parser)
 
@@ -295,7 +297,7 @@ def _run_presets(options: argparse.Namespace) -> int:
 
 def _code_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--width", type=int, metavar="N", help="columns of both engines together (the terminal's, or 160)"
+        "--width", type=known.integer, metavar="N", help="columns of both engines together (the terminal's, or 160)"
     )
     parser.add_argument("--no-hyperparameters", action="store_true", help="the code alone, at once")
     parser.add_argument("--json", action="store_true", help="sections and counts as JSON")
@@ -338,13 +340,17 @@ def _run_setup(options: argparse.Namespace) -> int:
 
 
 def _runs_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--last", type=int, default=50, metavar="N", help="how many, the newest first; 0 for all (50)")
+    parser.add_argument(
+        "--last", type=known.integer, default=50, metavar="N", help="how many, the newest first; 0 for all (50)"
+    )
     parser.add_argument("--filter", default="", metavar="WORDS", help='as "preset:best acc>99 state:interrupted"')
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--prune", type=int, metavar="KEEP", help="throw away all but the newest KEEP, and named ones")
+    parser.add_argument(
+        "--prune", type=known.integer, metavar="KEEP", help="throw away all but the newest KEEP, and named ones"
+    )
     parser.add_argument("--empty-trash", action="store_true", help="delete for good what was thrown away")
     parser.add_argument("--yes", action="store_true", help="do it; without this, only say what would be done")
-    parser.add_argument("--runs-dir", metavar="DIR")
+    parser.add_argument("--runs-dir", type=known.path, metavar="DIR")
 
 
 def _run_runs(options: argparse.Namespace) -> int:
@@ -365,21 +371,21 @@ def _run_runs(options: argparse.Namespace) -> int:
 def _replay_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help='a kept run, its folder, an events.jsonl, or "demo"')
     parser.add_argument("--speed", default="1", help="1, 10, ... or max (1)")
-    parser.add_argument("--runs-dir", metavar="DIR")
+    parser.add_argument("--runs-dir", type=known.path, metavar="DIR")
     known.screen(parser)
 
 
 def _run_replay(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from engines.api import read_events
+    from engines.api import parse_float, read_events
     from tui import memory
     from tui.replay import MAX_SPEED
 
     try:
-        speed = MAX_SPEED if options.speed == "max" else float(options.speed)
-    except ValueError:
-        raise UsageError("--speed must be a number or max.") from None
+        speed = MAX_SPEED if options.speed == "max" else min(parse_float(options.speed), MAX_SPEED)
+    except ValueError as error:
+        raise UsageError(f"--speed {options.speed!r} {error}, or max.") from None
     if not speed > 0:
         raise UsageError("--speed must be more than 0.")
     path = known.recording(options.run, options)
@@ -414,10 +420,14 @@ def _export_options(parser: argparse.ArgumentParser) -> None:
         "--to", choices=forms, default="csv", help="the form (csv); the last three need mnist-tui[export]"
     )
     parser.add_argument(
-        "--out", default="", metavar="PATH", help="a file, or a folder for the last three (stdout; here)"
+        "--out",
+        type=known.path,
+        default="",
+        metavar="PATH",
+        help="a file, or a folder for the last three (stdout; here)",
     )
     parser.add_argument("--force", action="store_true", help="write over what is there")
-    parser.add_argument("--runs-dir", metavar="DIR")
+    parser.add_argument("--runs-dir", type=known.path, metavar="DIR")
 
 
 def _run_export(options: argparse.Namespace) -> int:
@@ -429,7 +439,7 @@ def _run_export(options: argparse.Namespace) -> int:
 def _compare_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="+", help='kept runs, their folders, events.jsonl files, or "demo"')
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--runs-dir", metavar="DIR")
+    parser.add_argument("--runs-dir", type=known.path, metavar="DIR")
 
 
 def _run_compare(options: argparse.Namespace) -> int:
@@ -441,7 +451,7 @@ def _run_compare(options: argparse.Namespace) -> int:
 def _data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fetch", action="store_true", help="get the digits now, as a run would")
     parser.add_argument("--dataset", choices=("auto", "mnist", "drawn"), default="auto")
-    parser.add_argument("--data-dir", metavar="DIR", default="")
+    parser.add_argument("--data-dir", type=known.path, metavar="DIR", default="")
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 

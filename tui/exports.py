@@ -7,7 +7,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 
 from engines.api import (
@@ -20,6 +19,7 @@ from engines.api import (
     read_run,
     read_weights,
     reason,
+    run_began,
     write_onnx,
     write_safetensors,
     write_tensorboard,
@@ -97,7 +97,7 @@ def write_files(form: str, recording: Path, place: Path, *, force: bool) -> list
     if form == "tensorboard":
         events = list(read_events(recording))
         target = place / f"{run}-tensorboard"
-        _whole(target, lambda part: write_tensorboard(events, _began(run, recording), part), force=force, folder=True)
+        _whole(target, lambda part: write_tensorboard(events, _began(recording), part), force=force, folder=True)
         return [target]
     write, ending = (write_onnx, "onnx") if form == "onnx" else (write_safetensors, "safetensors")
     engines = [engine for engine in TITLES if (recording.parent / f"{engine}.npz").is_file()]
@@ -128,12 +128,11 @@ def write_all(folder: Path) -> tuple[list[str], list[str]]:
     return made, why
 
 
-def _began(run: str, recording: Path) -> float:
-    """When, in seconds since 1970: a run's name begins with it."""
-    try:
-        return datetime.strptime(run[:15], "%Y%m%d-%H%M%S").timestamp()
-    except ValueError:
-        return recording.stat().st_mtime
+def _began(recording: Path) -> float:
+    """When, in seconds since 1970: as the run's name or its record tells, or else its file."""
+    path = Path(os.path.abspath(recording))
+    folder = path.parent if path.name == "events.jsonl" else path.with_suffix("")
+    return run_began(folder) or path.stat().st_mtime
 
 
 def _whole(target: Path, write: Callable[[Path], None], *, force: bool, folder: bool = False) -> None:

@@ -7,7 +7,7 @@ import errno
 import os
 import sys
 
-from engines.api import reason
+from engines.api import paths, reason
 from tui import formatting
 
 _NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
@@ -24,10 +24,12 @@ def report(error: Exception) -> int:
         said = f"{said}. Run it again with --debug for the details"
     elif path := error.filename2 or error.filename:
         said = f"{path}: {said}"
+        if os.fspath(path).startswith(str(paths.data_dir())):
+            said = f"{said}. {paths.OTHER_HOME}"
     elif error.errno in _NO_OUTPUT:
         said = f"The output could not be written: {said}"
     with contextlib.suppress(OSError):  # stderr may go where stdout does
-        print(f"mnist-tui: {formatting.plain(said)}.", file=sys.stderr, flush=True)
+        print(f"mnist-tui: {formatting.plain(said.removesuffix('.'))}.", file=sys.stderr, flush=True)
     return 1
 
 

@@ -43,7 +43,7 @@ def training(parser: argparse.ArgumentParser) -> None:
             metavar=None if choices else placeholder,
         )
     where = parser.add_argument_group("where")
-    where.add_argument("--runs-dir", metavar="DIR", help="where runs are kept")
+    where.add_argument("--runs-dir", type=path, metavar="DIR", help="where runs are kept")
     where.add_argument("--resume", metavar="RUN", help="go on with a run from its last checkpoint, in a new folder")
     pythons(where)
 
@@ -62,6 +62,23 @@ def value(name: str) -> Callable[[str], Any]:
     return convert
 
 
+def integer(text: str) -> int:
+    """Read a whole number from the command line."""
+    from engines.api import parse_integer
+
+    try:
+        return parse_integer(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+
+
+def path(text: str) -> str:
+    """Read a path from the command line: absolute, its ~ expanded also where the shell left it; empty stays empty."""
+    from engines.api import user_path
+
+    return str(user_path(text)) if text else ""
+
+
 def app(parser: argparse.ArgumentParser) -> None:
     """What the app takes."""
     training(parser)
@@ -72,7 +89,7 @@ def app(parser: argparse.ArgumentParser) -> None:
 def screen(parser: argparse.ArgumentParser) -> None:
     """How the app is drawn."""
     group = parser.add_argument_group("screen")
-    group.add_argument("--fps", type=int, default=10, metavar="N", help="frames a second (10)")
+    group.add_argument("--fps", type=integer, default=10, metavar="N", help="frames a second (10)")
     group.add_argument("--slow", action="store_true", help="for slow connections: 2 frames a second")
     group.add_argument("--plain", action="store_true", help="lines of text instead of a screen")
     group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")

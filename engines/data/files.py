@@ -7,6 +7,7 @@ The IDX format: two zero bytes, a type code (8 for unsigned bytes), the number o
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import struct
 import zipfile
@@ -26,6 +27,8 @@ Array = npt.NDArray[np.uint8]
 MAX_COUNT = 1_000_000
 """More digits than this is not MNIST; bounds what a hostile gzip file can make us allocate."""
 
+_GZIP_MAGIC = b"\x1f\x8b"
+_CHUNK = 1 << 16
 _HINT = "Replace the file, or point --data-dir at another copy."
 
 
@@ -45,34 +48,67 @@ def read(found: Found) -> Digits:
 
 
 def _read_folder(found: Found) -> tuple[Array, Array, Array, Array]:
-    arrays = []
-    for part in PARTS:
-        path = found.file_of(part)
-        if path is None:
-            raise DataError(f"{found.path} holds no {part}.", _HINT)
-        arrays.append(read_idx(path, dimensions=3 if "images" in part else 1))
-    return arrays[0], arrays[1], arrays[2], arrays[3]
+    train_images, train_labels, test_images, test_labels = (_read_part(found, part) for part in PARTS)
+    return train_images, train_labels, test_images, test_labels
+
+
+def _read_part(found: Found, part: str) -> Array:
+    """Read the first file of that part that is whole: an interrupted unpacking leaves a cut one beside the .gz."""
+    reasons = []
+    for path in found.files_of(part):
+        try:
+            return read_idx(path, dimensions=3 if "images" in part else 1)
+        except DataError as error:
+            reasons.append(error.message)
+    raise DataError(" ".join(reasons) or f"{found.path} holds no {part}.", _HINT)
 
 
 def read_idx(path: Path, dimensions: int) -> Array:
-    """The unsigned bytes in an IDX file, plain or .gz: shape (n, 28, 28) or (n,). Raises DataError."""
-    opener = gzip.open if path.suffix == ".gz" else open
+    """The unsigned bytes in an IDX file, plain or gzipped whatever its name: shape (n, 28, 28) or (n,). Raises DataError."""
+    header_size = 4 + 4 * dimensions
+    content = bytearray()
     try:
-        with opener(path, "rb") as file:
-            header = file.read(4 + 4 * dimensions)
-            if len(header) < 4 + 4 * dimensions or header[:4] != bytes((0, 0, 8, dimensions)):
-                raise DataError(f"{path} is not an IDX file of MNIST.", _HINT)
-            shape = struct.unpack(f">{dimensions}I", header[4:])
-            if not 0 < shape[0] <= MAX_COUNT or shape[1:] not in ((), (28, 28)):
-                raise DataError(f"{path} has the shape {shape}, which is not MNIST's.", _HINT)
-            size = math.prod(shape)
-            content = file.read(size + 1)  # one more than allowed, to see whether there is more
-    except (OSError, EOFError, zlib.error) as error:
+        with open(path, "rb") as raw:
+            zipped = raw.peek(2)[:2] == _GZIP_MAGIC  # a browser that unpacks a .gz may leave it its name
+            with gzip.GzipFile(fileobj=raw) if zipped else raw as file:
+                _append(file, content, header_size)
+                shape = _shape(bytes(content), dimensions, path)
+                size = header_size + math.prod(shape)
+                ended = _append(file, content, size + 1)  # one more than allowed, to see whether there is more
+    except (OSError, zlib.error) as error:
         raise DataError(f"{path} can't be read: {error}.", _HINT) from error
-    if len(content) != size:
-        what = "is cut short" if len(content) < size else "is longer than it says"
-        raise DataError(f"{path} {what}.", _HINT)
-    return np.frombuffer(bytearray(content), np.uint8).reshape(shape)  # writable, as PyTorch wants it
+    if len(content) < size:
+        holds = "unpacks to" if zipped else "holds"
+        raise DataError(f"{path} is cut short: it {holds} {len(content):,} of {size:,} bytes.", _HINT)
+    if len(content) > size:
+        raise DataError(f"{path} is longer than it says.", _HINT)
+    if not ended:
+        raise DataError(f"{path} is cut short: its checksum is missing.", _HINT)
+    return np.frombuffer(content, np.uint8, offset=header_size).reshape(shape)  # writable, as PyTorch wants it
+
+
+def _shape(header: bytes, dimensions: int, path: Path) -> tuple[int, ...]:
+    """The shape that an IDX file's header declares. Raises DataError when it is not MNIST's."""
+    if not header:
+        raise DataError(f"{path} is empty.", _HINT)
+    if not bytes((0, 0, 8, dimensions)).startswith(header[:4]):
+        raise DataError(f"{path} is not an IDX file of MNIST.", _HINT)
+    if len(header) < 4 + 4 * dimensions:
+        raise DataError(f"{path} is cut short: it ends in its header.", _HINT)
+    shape = struct.unpack(f">{dimensions}I", header[4:])
+    if not 0 < shape[0] <= MAX_COUNT or shape[1:] not in ((), (28, 28)):
+        raise DataError(f"{path} has the shape {shape}, which is not MNIST's.", _HINT)
+    return shape
+
+
+def _append(file: io.BufferedIOBase, content: bytearray, size: int) -> bool:
+    """Read until there are `size` bytes; returns whether the file goes on or ends as it should, not cut as a .gz may be."""
+    try:
+        while len(content) < size and (chunk := file.read1(min(size - len(content), _CHUNK))):
+            content += chunk
+    except EOFError:
+        return False
+    return True
 
 
 def _read_npz(path: Path) -> tuple[Array, Array, Array, Array]:

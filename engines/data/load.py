@@ -8,7 +8,7 @@ from engines.data import files
 from engines.data.digits import DataError, Digits
 from engines.data.download import Cancelled, Progress, download
 from engines.data.drawn import load_drawn
-from engines.data.sources import Found, cache_folder, find_digits, named_places, what_is_wrong
+from engines.data.sources import EXPECTED, Found, cache_folder, find_digits, named_places, what_is_wrong
 
 
 def _silent(done_bytes: int, total_bytes: int, source: str) -> None:
@@ -42,14 +42,19 @@ def load_digits(
         if not any(copy.origin == origin for copy in found):
             raise DataError(
                 f"{origin} names {folder}, {what_is_wrong(folder)}.",
-                "Expected there: the four *-ubyte or *-ubyte.gz files, MNIST/raw with them, or mnist.npz.",
+                f"Expected: {EXPECTED}.",
             )
+    damaged: DataError | None = None
     for copy in found:
+        if damaged is not None and not copy.chosen:
+            break
         try:
             return files.read(copy)
-        except DataError:
+        except DataError as error:
             if copy.chosen:
-                raise
+                damaged = damaged or error  # the place may hold another copy: MNIST/raw, or mnist.npz
+    if damaged is not None:
+        raise damaged
     try:
         download(cache_folder(cache_dir), on_progress, cancelled)
         return files.read(Found("idx", cache_folder(cache_dir), "cache"))

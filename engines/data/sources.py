@@ -8,8 +8,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.user_path import user_path
+
 PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 """The four files, in the order of Digits' fields."""
+EXPECTED = f"{', '.join(PARTS)}, each plain or .gz, there or in MNIST/raw; or mnist.npz"
+"""What a folder with MNIST holds, for people."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,14 @@ class Found:
         """Whether the user named this place, so that nothing else may silently stand in for it."""
         return self.origin in ("--data-dir", "MNIST_TUI_DATA")
 
-    def file_of(self, part: str) -> Path | None:
-        """The file of that part in the folder, plain or gzipped; in our own cache only what we put there."""
-        endings = (".gz",) if self.origin == "cache" else ("", ".gz")
-        names = (os.path.join(self.path, part + ending) for ending in endings)
-        return next((Path(name) for name in names if os.path.isfile(name)), None)
+    def files_of(self, part: str) -> list[Path]:
+        """The files that may hold that part, by their names; in our own cache only what we put there."""
+        names = [f"{part}.gz"]
+        if self.origin != "cache":
+            dotted = part.replace("-idx", ".idx")  # as some mirrors and archives write it
+            names = [part, f"{part}.gz", dotted, f"{dotted}.gz"]
+        paths = (os.path.join(self.path, name) for name in names)
+        return [Path(path) for path in paths if os.path.isfile(path)]
 
 
 def find_digits(data_dir: Path | None, cache_dir: Path) -> list[Found]:
@@ -39,7 +46,7 @@ def find_digits(data_dir: Path | None, cache_dir: Path) -> list[Found]:
     found = []
     for origin, folder in named_places(data_dir):
         found += _in_folder(folder, origin)
-    home = Path(os.path.expanduser("~"))  # unlike Path.home(), of a user without a home, too
+    home = user_path("~")
     for folder in (Path(), Path("data"), home / "data", home / ".cache" / "torch" / "datasets"):
         found += _idx_in(folder / "MNIST" / "raw", "torchvision")
     keras_home = Path(os.environ.get("KERAS_HOME") or home / ".keras")
@@ -51,9 +58,9 @@ def find_digits(data_dir: Path | None, cache_dir: Path) -> list[Found]:
 def named_places(data_dir: Path | None) -> list[tuple[str, Path]]:
     """(origin, folder) of the place that the user named, if any: the option before the environment."""
     if data_dir is not None:
-        return [("--data-dir", _expanded(data_dir))]
+        return [("--data-dir", user_path(data_dir))]
     if os.environ.get("MNIST_TUI_DATA"):
-        return [("MNIST_TUI_DATA", _expanded(os.environ["MNIST_TUI_DATA"]))]
+        return [("MNIST_TUI_DATA", user_path(os.environ["MNIST_TUI_DATA"]))]
     return []
 
 
@@ -67,11 +74,12 @@ def what_is_wrong(place: Path) -> str:
         return f"which can't be read: {error.strerror}"
     except ValueError:  # a zero byte
         return "which is no path"
+    for folder in _idx_folders(place):
+        copy = Found("idx", folder, "")
+        missing = [part for part in PARTS if not copy.files_of(part)]
+        if len(missing) < len(PARTS):
+            return f"which holds no complete MNIST: no {' and no '.join(missing)}"
     return "which holds no complete MNIST"
-
-
-def _expanded(place: str | Path) -> Path:
-    return Path(os.path.expanduser(place))  # unlike Path.expanduser(), of a user who is unknown, too
 
 
 def cache_folder(cache_dir: Path) -> Path:
@@ -80,16 +88,18 @@ def cache_folder(cache_dir: Path) -> Path:
 
 
 def _in_folder(folder: Path, origin: str) -> list[Found]:
-    return (
-        _idx_in(folder, origin)
-        + _idx_in(folder / "MNIST" / "raw", origin)
-        + _npz_in(folder if folder.suffix == ".npz" else folder / "mnist.npz", origin)
-    )
+    idx = [copy for place in _idx_folders(folder) for copy in _idx_in(place, origin)]
+    return idx + _npz_in(folder if folder.suffix == ".npz" else folder / "mnist.npz", origin)
+
+
+def _idx_folders(folder: Path) -> tuple[Path, Path]:
+    """Where the four files may lie in a folder that a user named."""
+    return folder, folder / "MNIST" / "raw"
 
 
 def _idx_in(folder: Path, origin: str) -> list[Found]:
     found = Found("idx", folder, origin)
-    return [found] if all(map(found.file_of, PARTS)) else []
+    return [found] if all(map(found.files_of, PARTS)) else []
 
 
 def _npz_in(path: Path, origin: str) -> list[Found]:

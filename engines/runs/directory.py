@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import glob
+import heapq
+import itertools
 import json
 import os
 import threading
@@ -27,6 +28,7 @@ from engines.runs.comparison import badge, verdict
 from engines.runs.history import RunHistory
 from engines.runs.keeping import read_about
 from engines.runs.machine import MachineHistory
+from engines.runs.run_id import began, is_utc, utc_prefix
 from engines.runs.save_failures import save_failure
 from engines.whole import write_whole
 
@@ -39,9 +41,8 @@ MAX_WAITING_BYTES = 8 * 2**20
 
 
 def new_run_id(seed: int) -> str:
-    """A name that sorts by time, to the millisecond."""
-    now = datetime.now()
-    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-seed{seed}-{os.getpid() % 10_000:04d}"
+    """A name that sorts by time."""
+    return f"{utc_prefix(datetime.now())}seed{seed}-{os.getpid() % 10_000:04d}"
 
 
 class RunDirectory:
@@ -226,15 +227,33 @@ def events_file(run: str, runs_dir: Path) -> Path:
 
     Raises FileNotFoundError.
     """
-    path = Path(run)
+    path = Path(os.path.expanduser(run))
     for candidate in (path, path / "events.jsonl"):
         if candidate.is_file():
             return candidate
     if run and "/" not in run and runs_dir.is_dir():
-        matches = sorted(runs_dir.glob(f"{glob.escape(run)}*/events.jsonl"))
-        if matches:
-            return matches[-1]
+        recordings = (runs_dir / name / "events.jsonl" for name in _newest_first(runs_dir, run))
+        if (newest := next(filter(os.path.isfile, recordings), None)) is not None:
+            return newest
     raise FileNotFoundError(run)
+
+
+def _newest_first(runs_dir: Path, prefix: str = "") -> Iterator[str]:
+    """The names in the folder that begin with `prefix`, by when their runs began. Raises OSError."""
+
+    def key(name: str) -> tuple[float, str]:
+        return run_began(runs_dir / name), name
+
+    names = [name for name in os.listdir(runs_dir) if name.startswith(prefix)]
+    by_name = sorted(filter(is_utc, names), reverse=True)
+    by_record = sorted(itertools.filterfalse(is_utc, names), key=key, reverse=True)
+    return heapq.merge(by_name, by_record, key=key, reverse=True)
+
+
+def run_began(folder: Path) -> float:
+    """When the run of that folder began, in seconds since 1970; 0 when nothing tells."""
+    config = None if is_utc(folder.name) else _read_json(folder / "config.json")
+    return began(folder.name, (config or {}).get("created"))
 
 
 def list_runs(runs_dir: Path) -> Iterator[dict[str, Any]]:
@@ -244,7 +263,7 @@ def list_runs(runs_dir: Path) -> Iterator[dict[str, Any]]:
     Read one by one as they are asked for: of ten thousand runs, few are ever looked at. Raises OSError.
     """
     if runs_dir.is_dir():
-        for name in sorted(os.listdir(runs_dir), reverse=True):
+        for name in _newest_first(runs_dir):
             folder = runs_dir / name
             config = _read_json(folder / "config.json")
             engines = config.get("engines") if config is not None else None
@@ -345,7 +364,7 @@ def read_filters(path: Path) -> tuple[Any, int]:
 def newest_checkpoint(runs_dir: Path | None, engine: str) -> str:
     """The path of the newest run's checkpoint that the engine wrote; empty when there is none."""
     try:
-        names = sorted(os.listdir(runs_dir), reverse=True) if runs_dir is not None else []
+        names = _newest_first(runs_dir) if runs_dir is not None else iter(())
     except OSError:
         return ""
     written = (os.path.join(runs_dir or "", name, f"{engine}.npz") for name in names)

@@ -59,14 +59,15 @@ def size_bytes(folder: Path) -> int:
 
 
 def to_prune(runs: Sequence[Mapping[str, Any]], keep: int) -> list[str]:
-    """The ids of all but the newest `keep` runs; named ones, baselines and what still runs stay, and are not counted."""
+    """The ids of all but the newest `keep` of `runs`, which are in the order of `list_runs`; named ones, baselines and what
+    still runs stay, and are not counted."""
     free = [
         run["id"]
         for run in runs
         if not any((run.get("about") or {}).get(word) for word in ("name", "baseline"))
         and not any(isinstance(its, dict) and its.get("outcome") == "running" for its in run["summary"].values())
     ]
-    return sorted(free, reverse=True)[keep:]
+    return free[keep:]
 
 
 def empty_trash(runs_dir: Path) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from engines.config import ENGINES
+from engines.numerals import parse_float
+from engines.runs.run_id import began, local_time
 from engines.values import Value
 
 STATES = ("completed", "stopped", "failed", "interrupted", "running")
@@ -44,6 +47,8 @@ class Listed(Value, kw_only=False):
     resumable: tuple[str, ...]
     backend: str = ""
     """What Keras computed with; empty where it did not train, or the run is older than the choice."""
+    began: float = 0.0
+    """In seconds since 1970; 0 when nothing tells."""
 
     @property
     def best(self) -> float | None:
@@ -60,7 +65,7 @@ def listed(run: Mapping[str, Any]) -> Listed:
     seconds = [s for its in ends.values() if (s := _number(its.get("wall_seconds"))) is not None]
     return Listed(
         id=run["id"],
-        created=_text(run.get("created")),
+        created=local_time(run.get("created")),
         state=_worst(_text(its.get("outcome")) for its in ends.values()),
         dataset=_text(next((its.get("dataset") for its in ends.values() if its.get("dataset")), "")),
         preset=_text(first.get("preset")),
@@ -76,6 +81,7 @@ def listed(run: Mapping[str, Any]) -> Listed:
         baseline=about.get("baseline") is True,
         resumable=tuple(run.get("resumable", ())),
         backend=_text(configs.get("keras", {}).get("keras_backend")),
+        began=began(run["id"], run.get("created")),
     )
 
 
@@ -150,7 +156,9 @@ def _test(term: str) -> Callable[[Listed], bool]:
     if field not in _NUMBERS:
         raise FilterError(f"{term!r} is no filter. Known: {FIELDS}.")
     try:
-        number = float(wanted)
-    except ValueError:
-        raise FilterError(f"{wanted!r} is no number in {term!r}.") from None
+        number = parse_float(wanted)
+    except ValueError as error:
+        raise FilterError(f"{wanted!r} {error}, in {term!r}.") from None
+    if math.isnan(number):
+        raise FilterError(f"{wanted!r} must be a number, in {term!r}.")
     return lambda run: (value := _NUMBERS[field](run)) is not None and _SIGNS[sign](value, number)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from engines.events import SaveFailed
+from engines.paths import OTHER_HOME
 
 if TYPE_CHECKING:
     from engines.runs.history import RunHistory
@@ -19,7 +20,8 @@ _WHAT = {
 
 def save_failure(event: SaveFailed) -> str:
     """What is not on disk, and why; the reason goes before the path, which may be cut off."""
-    return f"{_WHAT.get(event.what, f'The {event.what} could not be saved')}: {event.reason}, in {event.path}."
+    hint = f" {OTHER_HOME}" if event.what == "run" else ""
+    return f"{_WHAT.get(event.what, f'The {event.what} could not be saved')}: {event.reason}, in {event.path}.{hint}"
 
 
 def save_failures(histories: Iterable[RunHistory]) -> list[str]:

@@ -45,7 +45,7 @@ FILTER_SECONDS = 0.15
 LOADED = 12
 """Runs whose curves are kept in memory."""
 SORTS: dict[str, Callable[[Listed], Any]] = {
-    "time": lambda run: run.id,
+    "time": lambda run: (run.began, run.id),
     "accuracy": lambda run: run.best or -1.0,
     "seconds": lambda run: -(run.seconds if run.seconds is not None else 1e12),
     "name": lambda run: [-ord(letter) for letter in run.name.lower()] or [-0x110000],

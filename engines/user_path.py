@@ -1,0 +1,20 @@
+"""Paths as users write them: a leading ~ is a home folder, and a relative path is taken from where the program was started.
+
+Standard library only: both sides of the pipe read it.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def user_path(text: str | Path) -> Path:
+    """The absolute path that `text` means; the ~ of a user who is unknown stays, as in a shell."""
+    path = Path(text)
+    with suppress(ValueError):  # a zero byte in the name of a user
+        path = Path(os.path.expanduser(text))
+    with suppress(OSError):  # the working directory was deleted
+        path = path.absolute()
+    return path

@@ -1,0 +1,112 @@
+"""MNIST's files as they lie on people's disks: cut, unpacked by a browser, under other names; read by their content."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.api import DataError, load_digits
+from engines.data.sources import PARTS
+from tests.conftest import random_digits, write_idx
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The four files as .gz."""
+    write_idx(tmp_path / "mine", *random_digits(30), "train")
+    write_idx(tmp_path / "mine", *random_digits(10), "t10k")
+    return tmp_path / "mine"
+
+
+def _assert_read(folder: Path, cache: Path) -> None:
+    digits = load_digits("mnist", folder, cache_dir=cache)
+    for images, labels, count in (
+        (digits.train_images, digits.train_labels, 30),
+        (digits.test_images, digits.test_labels, 10),
+    ):
+        assert np.array_equal(images, random_digits(count)[0])
+        assert np.array_equal(labels, random_digits(count)[1])
+
+
+_INTERRUPTED: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "cut": lambda content: content[: len(content) // 2],
+    "cut in its header": lambda content: content[:6],
+    "a web page": lambda content: b"<!doctype html>",
+}
+
+
+@pytest.mark.fault(
+    "data", "an interrupted unpacking: a cut file beside a .gz that is whole, for each of the four; the .gz is read"
+)
+@pytest.mark.parametrize("how", _INTERRUPTED)
+@pytest.mark.parametrize("part", PARTS)
+def test_the_whole_file_of_two_is_read(part: str, how: str, folder: Path, tmp_path: Path) -> None:
+    whole = gzip.decompress((folder / f"{part}.gz").read_bytes())
+    (folder / part).write_bytes(_INTERRUPTED[how](whole))
+    _assert_read(folder, tmp_path / "cache")
+    (folder / part).write_bytes(whole)
+    (folder / f"{part}.gz").write_bytes(_INTERRUPTED[how](gzip.compress(whole)))
+    _assert_read(folder, tmp_path / "cache")
+
+
+@pytest.mark.fault(
+    "data", "torchvision's folder with a cut file beside its .gz: found by itself, and no digits are drawn"
+)
+def test_an_interrupted_torchvision_is_no_reason_to_draw(folder: Path, home: Path, tmp_path: Path) -> None:
+    (folder / PARTS[0]).write_bytes(b"")
+    (home / "data" / "MNIST").mkdir(parents=True)
+    folder.rename(home / "data" / "MNIST" / "raw")
+    assert load_digits("auto", cache_dir=tmp_path / "cache").dataset == "mnist"
+
+
+@pytest.mark.fault("data", "MNIST's files under other names and other forms than theirs: read by their content")
+@pytest.mark.parametrize("form", ["dots", "dots, plain", "unpacked by a browser", "packed under a plain name"])
+def test_files_are_read_by_their_content(form: str, folder: Path, tmp_path: Path) -> None:
+    for part in PARTS:
+        packed = (folder / f"{part}.gz").read_bytes()
+        (folder / f"{part}.gz").unlink()
+        name, content = {
+            "dots": (f"{part.replace('-idx', '.idx')}.gz", packed),
+            "dots, plain": (part.replace("-idx", ".idx"), gzip.decompress(packed)),
+            "unpacked by a browser": (f"{part}.gz", gzip.decompress(packed)),
+            "packed under a plain name": (part, packed),
+        }[form]
+        (folder / name).write_bytes(content)
+    _assert_read(folder, tmp_path / "cache")
+
+
+@pytest.mark.fault("data", "neither the plain file nor the .gz is whole: both are named, and how much of them is there")
+def test_what_is_missing_of_a_cut_file_is_said(folder: Path, tmp_path: Path) -> None:
+    packed = (folder / f"{PARTS[0]}.gz").read_bytes()
+    (folder / PARTS[0]).write_bytes(gzip.decompress(packed)[:1000])
+    (folder / f"{PARTS[0]}.gz").write_bytes(packed[:-4])
+    with pytest.raises(DataError) as caught:
+        load_digits("auto", folder, cache_dir=tmp_path / "cache")
+    assert caught.value.message == (
+        f"{folder / PARTS[0]} is cut short: it holds 1,000 of 23,536 bytes."
+        f" {folder / PARTS[0]}.gz is cut short: its checksum is missing."
+    )
+    (folder / PARTS[0]).unlink()
+    (folder / f"{PARTS[0]}.gz").write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(DataError, match=r"gz is cut short: it unpacks to [\d,]+ of 23,536 bytes"):
+        load_digits("auto", folder, cache_dir=tmp_path / "cache")
+
+
+@pytest.mark.fault("data", "one file of four is missing, or a named place holds a whole copy beside a damaged one")
+def test_a_place_is_asked_for_every_copy_before_it_is_refused(folder: Path, tmp_path: Path) -> None:
+    (folder / f"{PARTS[3]}.gz").rename(folder / "labels-idx1-ubyte.gz")
+    with pytest.raises(DataError) as caught:
+        load_digits("auto", folder, cache_dir=tmp_path / "cache")
+    assert caught.value.message.endswith(f"which holds no complete MNIST: no {PARTS[3]}.")
+    assert "*" not in caught.value.hint, "a pattern may match what is there"
+    (folder / f"{PARTS[3]}.gz").write_bytes(b"")
+    with pytest.raises(DataError, match="is empty"):
+        load_digits("auto", folder, cache_dir=tmp_path / "cache")
+    write_idx(folder / "MNIST" / "raw", *random_digits(30), "train")
+    write_idx(folder / "MNIST" / "raw", *random_digits(10), "t10k")
+    _assert_read(folder, tmp_path / "cache")
