@@ -161,7 +161,8 @@ def test_commands_where_the_home_is_closed(closed: Path, small_mnist: Path, tmp_
     assert codes == [0, 1, 0, 0, 1, 0, 1, 2], done.stderr
     assert "completed: test accuracy" in done.stdout
     assert (tmp_path / "demo.json").is_file()
-    of_runs, of_setup, of_train, _ = done.stderr.splitlines()
+    of_runs, of_setup, _ = done.stderr.splitlines()
+    of_train = next(line for line in done.stdout.splitlines() if line.startswith("This run is not kept"))
     assert all("MNIST_TUI_HOME" in line for line in (of_runs, of_setup, of_train))
     assert of_train.startswith("This run is not kept, nor are its checkpoints and models: Permission denied")
 
