@@ -22,7 +22,7 @@ from engines.worker.recipe import LAYERS, Weights
 OUT_OF_MEMORY = (torch.OutOfMemoryError,)
 TF32_DEFAULT = torch.backends.cudnn.allow_tf32
 MODEL_FILE = "pytorch.pt"
-"""A state_dict, as torch.save writes it."""
+"""A state_dict, as torch.save writes it, for a plain nn.Sequential of the same layers."""
 
 
 class Engine:
@@ -142,7 +142,7 @@ class Engine:
 
     def save_model(self, path: Path) -> None:
         """Write the model in PyTorch's own format. Raises OSError and RuntimeError."""
-        torch.save(self.model.state_dict(), path)
+        torch.save(portable_state_dict(self.model), path)
 
     # The device
 
@@ -221,6 +221,14 @@ def layers(model: nn.Sequential) -> list[tuple[str, nn.Conv2d | nn.Linear]]:
     """The layers that have parameters, by their canonical names."""
     trainable = [layer for layer in model if isinstance(layer, nn.Conv2d | nn.Linear)]
     return list(zip(("conv1", "conv2", "dense1", "dense2"), trainable, strict=True))
+
+
+def portable_state_dict(model: nn.Sequential) -> dict[str, Tensor]:
+    """The parameters as a plain nn.Sequential with nn.Flatten takes them: dense1 in (channel, height, width) order."""
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    (after_flatten,) = [f"{i + 1}.weight" for i, layer in enumerate(model) if isinstance(layer, Flatten)]
+    by_pixel = state[after_flatten].unflatten(1, (12, 12, 64))
+    return state | {after_flatten: by_pixel.permute(0, 3, 1, 2).flatten(1)}
 
 
 def from_canonical(name: str, kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
