@@ -52,10 +52,10 @@ from engines.runs.comparison import (
     CLEAR_SECONDS,
     Series,
     badge,
+    compare_answers,
     device_of,
     energy_joules,
     gpus_of,
-    judge,
     lead,
     verdict,
 )
@@ -78,7 +78,7 @@ from engines.runs.history import (
 )
 from engines.runs.machine import MachineHistory
 from engines.runs.series import BoundedSeries
-from engines.runs.statistics import Verdict, p_text
+from engines.runs.statistics import ONE_RUN_CAVEAT, TIE, Verdict, holm, judge_answers, p_text
 from engines.values import Value
 from engines.version import __version__
 
@@ -115,7 +115,7 @@ if TYPE_CHECKING:
     from engines.runs.listing import FIELDS, FilterError, Listed, listed, parse_filter
     from engines.runs.resume import Past, ResumeError, pasts
     from engines.setup import SetupError, build, plan
-    from engines.source import RULE, Section, read_source
+    from engines.source import RULE, Section, read_source, script_lines
     from engines.supervisor import Supervisor
     from engines.whole import write_whole
 
@@ -164,6 +164,7 @@ _LATER = {
     "read_run": ("engines.runs.directory", "read_run"),
     "read_source": ("engines.source", "read_source"),
     "read_weights": ("engines.exports.models", "read_weights"),
+    "script_lines": ("engines.source", "script_lines"),
     "size_bytes": ("engines.runs.keeping", "size_bytes"),
     "split_cores": ("engines.monitors.limits", "split_cores"),
     "tabulate": ("engines.presets", "tabulate"),
@@ -206,11 +207,13 @@ __all__ = [
     "LOADING",
     "MILESTONES",
     "OFF",
+    "ONE_RUN_CAVEAT",
     "PAUSED",
     "PRESETS",
     "READY",
     "RULE",
     "STOPPED",
+    "TIE",
     "TITLES",
     "TRAINING",
     "TRASH",
@@ -268,6 +271,7 @@ __all__ = [
     "badge",
     "bench",
     "build",
+    "compare_answers",
     "device_of",
     "diagnose",
     "empty_trash",
@@ -279,8 +283,9 @@ __all__ = [
     "for_backend",
     "from_settings",
     "gpus_of",
+    "holm",
     "is_device",
-    "judge",
+    "judge_answers",
     "lead",
     "list_runs",
     "listed",
@@ -301,6 +306,7 @@ __all__ = [
     "read_run",
     "read_source",
     "read_weights",
+    "script_lines",
     "size_bytes",
     "split_cores",
     "tabulate",

@@ -295,6 +295,22 @@ def test_only_what_is_left_runs_again_and_both_are_compared(
     assert said.count("4 epochs") == 2
     assert "McNemar" in said
 
+    (after,) = [folder for folder in (tmp_path / "runs").iterdir() if folder != before]
+    assert read_position(after / "pytorch.npz").epoch == 5, "what the finished engine left came along"
+    assert resumed_run(tmp_path / "runs", after, epochs=6) == 0
+    assert capsys.readouterr().out.count("6 epochs") == 2
+
+
+def test_no_run_is_made_longer_for_one_engine_alone(
+    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two runs of different length could not be compared."""
+    assert scripted_run(tmp_path / "runs", small_mnist) == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    (before / "pytorch.npz").unlink()
+    assert resumed_run(tmp_path / "runs", before, epochs=6) == 2
+    assert "PyTorch has no checkpoint" in capsys.readouterr().err
+
 
 def test_resume_says_what_it_can_not_do(small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert scripted_run(tmp_path / "runs", small_mnist) == 0

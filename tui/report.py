@@ -9,14 +9,16 @@ from html import escape
 
 from engines.api import (
     MILESTONES,
+    ONE_RUN_CAVEAT,
     RULE,
+    TIE,
     TITLES,
     MachineHistory,
     RunHistory,
     badge,
     energy_joules,
-    p_text,
     read_source,
+    script_lines,
     titled,
     verdict,
 )
@@ -96,7 +98,8 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
                 row("peak memory", lambda h: _size(h.peak_rss_bytes, "not sampled")),
                 row("peak GPU memory", _gpu_memory),
                 row("energy", lambda h: _energy(h, machine, runs)),
-                row("lines of code", lambda h: lines_of_code(h)),
+                row("lines of a plain script", lambda h: _script_lines(h.engine)),
+                row("lines of this app's engine", lambda h: lines_of_code(h)),
             ),
         ),
         (
@@ -120,7 +123,7 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
 def _verdict(runs: Mapping[str, RunHistory]) -> tuple[str, str]:
     said = verdict(runs)
     if said is not None:
-        return said.text, f"{said.why} (p {p_text(said.p_value)})" if "p " not in said.why else said.why
+        return said.text, said.why if said.text == TIE else f"{said.why}. {ONE_RUN_CAVEAT}"
     if any(history.running for history in runs.values()):
         return "still training", "who is ahead is decided when both have ended"
     if len(runs) < 2:
@@ -192,8 +195,17 @@ def lines_of_code(history: RunHistory) -> str:
 
 @cache  # to count what does not change would take most of the time of each drawing
 def _lines_of_code(engine: str, backend: str) -> str:
+    return _counted(lambda: sum(section.lines for section in read_source(engine, backend)))
+
+
+@cache
+def _script_lines(engine: str) -> str:
+    return _counted(lambda: script_lines(engine))
+
+
+def _counted(count: Callable[[], int]) -> str:
     try:
-        return str(sum(section.lines for section in read_source(engine, backend)))
+        return str(count())
     except (OSError, SyntaxError) as error:
         return f"n/a: {error}"
 

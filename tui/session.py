@@ -156,6 +156,8 @@ class Session:
             self._workers[engine].directory = place.directory
             if not past.checkpoint:
                 self._tell_again(engine, past, place.run_id)
+                if place.folder and place.directory is not None:
+                    place.directory.copy_results(folder, engine)
         self._begin(heats)
 
     def _begin(self, heats: Sequence[Heat]) -> None:

@@ -11,10 +11,12 @@ import fcntl
 import glob
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,14 @@ class RunDirectory:
                     self._close_at_the_end()
             except Exception as error:  # a mistake of ours, too, ends the record and not the run
                 self._give_up("The record of this run breaks off here", error)
+
+    def copy_results(self, source: Path, engine: str) -> None:
+        """Copy the checkpoint and the model of an engine that had finished, from the run that this one goes on from."""
+        try:
+            for file in source.glob(f"{engine}.*"):
+                write_whole(self.folder / file.name, partial(shutil.copyfile, file))
+        except OSError as error:
+            self.problem = f"{engine}'s model could not be copied: {error.strerror or error}, from {source}."
 
     def expect_no_more(self, engine: str) -> None:
         """Do not wait for this engine's run: it was not begun, and will not be."""

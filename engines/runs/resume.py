@@ -79,9 +79,13 @@ def pasts(folder: Path, changes: Mapping[str, Any], engines: frozenset[str] = fr
             raise ConfigError(f"{name} {reason}.")
         events = _of(engine, folder)
         ended = _finished(config, events)
-        left = (
-            None if ended and _by_its_own_rule(before, config, events) else _unfinished(engine, folder, config, events)
-        )
+        by_rule = ended is not None and _by_its_own_rule(before, config, events)
+        left = None if by_rule else _unfinished(engine, folder, config, events)
+        if ended and not left and not by_rule and config.epochs > before.epochs:
+            raise ResumeError(
+                f"{TITLES.get(engine, engine)} has no checkpoint in {folder.name}, so it can't be trained for more epochs."
+                " Leave --epochs away, or name the run that it was trained in."
+            )
         if past := left or ended:
             found[engine] = past
     if not any(past.checkpoint for past in found.values()):
