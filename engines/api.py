@@ -113,7 +113,7 @@ if TYPE_CHECKING:
     )
     from engines.runs.keeping import TRASH, empty_trash, size_bytes, throw_away, to_prune, write_about
     from engines.runs.listing import FIELDS, FilterError, Listed, listed, parse_filter
-    from engines.runs.resume import Past, ResumeError, pasts
+    from engines.runs.resume import Past, ResumeError, pasts, schedule_warning
     from engines.setup import SetupError, build, plan
     from engines.source import RULE, Section, read_source, script_lines
     from engines.supervisor import Supervisor
@@ -164,6 +164,7 @@ _LATER = {
     "read_run": ("engines.runs.directory", "read_run"),
     "read_source": ("engines.source", "read_source"),
     "read_weights": ("engines.exports.models", "read_weights"),
+    "schedule_warning": ("engines.runs.resume", "schedule_warning"),
     "script_lines": ("engines.source", "script_lines"),
     "size_bytes": ("engines.runs.keeping", "size_bytes"),
     "split_cores": ("engines.monitors.limits", "split_cores"),
@@ -306,6 +307,7 @@ __all__ = [
     "read_run",
     "read_source",
     "read_weights",
+    "schedule_warning",
     "script_lines",
     "size_bytes",
     "split_cores",

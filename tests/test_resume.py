@@ -182,8 +182,14 @@ def test_a_full_disk_is_a_warning_and_keeps_the_last_checkpoint(work: Work, smal
 
 @pytest.mark.parametrize(
     ("changes", "why"),
-    [({"seed": 1}, "seed"), ({"batch_size": 32}, "batch_size"), ({"limit_train": 100}, "train_size"), ({"epochs": 1}, "epochs")],
-)  # fmt: skip
+    [
+        ({"seed": 1}, "seed"),
+        ({"batch_size": 32}, "batch_size"),
+        ({"schedule": "cosine"}, "schedule"),
+        ({"limit_train": 100}, "train_size"),
+        ({"epochs": 1}, "epochs"),
+    ],
+)
 def test_another_experiment_is_refused(
     changes: dict[str, int], why: str, work: Work, small_mnist: Path, tmp_path: Path
 ) -> None:
@@ -332,6 +338,20 @@ def test_a_run_that_a_rule_ended_goes_on_only_without_that_rule(
     assert resumed_run(tmp_path / "runs", before) == 2
     assert "Nothing is left to do" in capsys.readouterr().err
     assert set(pasts(before, {"target_accuracy": 0.0})) == {"pytorch", "keras"}
+
+
+def test_more_epochs_that_change_the_learning_rates_say_so(
+    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cosine is stretched over the whole run; a constant rate is not."""
+    assert scripted_run(tmp_path / "runs", small_mnist, epochs=1, schedule="cosine") == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    assert resumed_run(tmp_path / "runs", before, epochs=2) == 0
+    assert "cosine schedule now spans 2 epochs instead of 1" in capsys.readouterr().err
+    assert scripted_run(tmp_path / "others", small_mnist, epochs=1) == 0
+    (constant,) = (tmp_path / "others").iterdir()
+    assert resumed_run(tmp_path / "others", constant, epochs=2) == 0
+    assert "schedule" not in capsys.readouterr().err
 
 
 def test_positions_count_what_is_better() -> None:

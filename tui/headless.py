@@ -83,7 +83,8 @@ def train(
     try:
         view = None if json_lines else _Bars(session) if bars else _Lines(session, out)
         if resume is not None:
-            session.resume(resume, said)
+            if warning := session.resume(resume, said):
+                print(warning, file=sys.stderr)
         else:
             config = from_settings(said)
             session.start({spec.name: config for spec in specs})

@@ -88,6 +88,8 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
                 row("an epoch", lambda h: formatting.seconds(h.epoch_seconds / h.epochs_done if h.epochs_done else None)),
                 row("img/s", lambda h: _count(h.epoch_samples / h.epoch_seconds if h.epoch_seconds else None)),
                 row("import", lambda h: formatting.seconds(h.introduced.import_seconds if h.introduced else None)),
+                row("loading digits", lambda h: formatting.seconds(h.data.seconds if h.data else None)),
+                row("building", lambda h: formatting.seconds(h.model.seconds if h.model else None)),
                 row("first step", lambda h: formatting.seconds(h.first_step_seconds)),
                 row("an evaluation", lambda h: formatting.seconds(_mean([e.seconds for e in h.evaluations]))),
             ),

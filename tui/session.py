@@ -145,8 +145,11 @@ class Session:
         self._waiting.clear()
         self._begin(heats_of(configs))
 
-    def resume(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> None:
-        """Go on from the checkpoints of a run, in a new folder that begins with its past. Raises ResumeError and ConfigError."""
+    def resume(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> str:
+        """Go on from the checkpoints of a run, in a new folder that begins with its past. Raises ResumeError and ConfigError.
+
+        Returns a warning for the user, or an empty text.
+        """
         found = api.pasts(folder, changes, frozenset(engines) & set(self.histories) or frozenset(self.histories))
         heats = heats_left(found, folder.name)
         place = heats[0].place
@@ -159,6 +162,7 @@ class Session:
                 if place.folder and place.directory is not None:
                     place.directory.copy_results(folder, engine)
         self._begin(heats)
+        return api.schedule_warning(found)
 
     def _begin(self, heats: Sequence[Heat]) -> None:
         """Now; a turn of a time trial only where there is no worker yet, or `drain` begins it when all have come to rest."""

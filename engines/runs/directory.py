@@ -170,6 +170,8 @@ def summary(history: RunHistory) -> dict[str, Any]:
         "train_seconds": finished.train_seconds if finished else history.epoch_seconds,
         "wall_seconds": finished.wall_seconds if finished else None,
         "import_seconds": history.worker.import_seconds if history.worker else None,
+        "data_seconds": history.data.seconds if history.data else None,
+        "build_seconds": history.model.seconds if history.model else None,
         "first_step_seconds": history.first_step_seconds,
         "reached": {
             f"{m.accuracy:.4g}": {
@@ -287,7 +289,7 @@ def _resumable(folder: Path, found: Mapping[str, Any]) -> list[str]:
 
 
 def read_run(folder: Path, recording: str = "events.jsonl") -> tuple[dict[str, RunHistory], MachineHistory]:
-    """A kept run as it was in the end, of the engines that are known here. Raises OSError."""
+    """Read a kept run as it was in the end, its engines in the order in which they are shown. Raises OSError."""
     histories: dict[str, RunHistory] = {}
     machine = MachineHistory()
     for event in read_events(folder / recording):
@@ -295,7 +297,7 @@ def read_run(folder: Path, recording: str = "events.jsonl") -> tuple[dict[str, R
             machine.apply(event)
         elif event.engine in ENGINES:
             histories.setdefault(event.engine, RunHistory(event.engine)).apply(event)
-    return histories, machine
+    return {engine: histories[engine] for engine in ENGINES if engine in histories}, machine
 
 
 def read_filters(path: Path) -> tuple[Any, int]:

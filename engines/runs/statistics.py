@@ -16,9 +16,9 @@ TIE = "statistical tie"
 
 ONE_RUN_CAVEAT = (
     "One run of each says nothing of the frameworks: PyTorch against itself, first weights changed by 1e-7, is called ahead"
-    " in N of 45 pairs of runs. --seeds 6 compares the frameworks."
+    " in 8 of 45 pairs of runs. --seeds 6 compares the frameworks."
 )
-"""Measured with ten runs of one epoch on 12,800 MNIST digits, dropout 0, seed 5: each step makes a difference of rounding larger."""
+"""Measured with ten runs of one epoch on 12,800 MNIST digits, dropout 0, seed 5: each step makes a rounding difference larger."""
 
 
 def wilson(right: int, n: int, z: float = Z_95) -> tuple[float, float]:

@@ -16,11 +16,19 @@ from engines.data import Digits
 from engines.events import Device
 from engines.gpus import known_to_the_driver
 from engines.worker.files import Arrays
-from engines.worker.pytorch_optimizer import build_optimizer
+from engines.worker.pytorch_optimizer import build_optimizer, implementation
 from engines.worker.recipe import LAYERS, Weights
 
 OUT_OF_MEMORY = (torch.OutOfMemoryError,)
-TF32_DEFAULT = torch.backends.cudnn.allow_tf32
+TF32_DEFAULT = " and ".join(
+    name
+    for name, allowed in (
+        ("matrix products", torch.backends.cuda.matmul.allow_tf32),
+        ("convolutions", torch.backends.cudnn.allow_tf32),
+    )
+    if allowed
+)
+"""Which arithmetic PyTorch does in TF32 on CUDA unless told otherwise."""
 MODEL_FILE = "pytorch.pt"
 """A state_dict, as torch.save writes it, for a plain nn.Sequential of the same layers."""
 
@@ -253,6 +261,7 @@ def hyperparameters(config: TrainConfig) -> dict[str, Any]:
     optimizer = build_optimizer(config, model)
     default = type(optimizer)(model.parameters()).defaults  # type: ignore[call-arg]  # each has its own defaults
     values: dict[str, Any] = {"optimizer.class": config.optimizer, "default.tf32": TF32_DEFAULT}
+    values["optimizer.implementation"] = implementation(optimizer)
     values |= {f"optimizer.{name}": value for name, value in optimizer.defaults.items()}
     values |= {f"default.{name}": value for name, value in default.items()}
     for name, layer in zip(LAYERS, [one for one in model if not isinstance(one, nn.ReLU)], strict=True):
