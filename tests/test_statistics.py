@@ -135,17 +135,20 @@ def test_a_corrected_p_value_decides_and_both_are_said() -> None:
 
 def test_one_race_is_a_verdict_on_two_networks() -> None:
     """Whatever McNemar's test says of one seed, "PyTorch ahead" needs several."""
-    data = {
-        "dataset": "mnist",
-        "source": "",
-        "sha256": "0" * 64,
-        "train_size": 60_000,
-        "test_size": 10_000,
-        "seconds": 1.0,
-    }
     histories = {engine: ended(engine, 0, right) for engine, right in (("pytorch", 9900), ("keras", 9800))}
     for engine, history in histories.items():
-        history.apply(DataReady(engine=engine, t=0.5, **data))
+        history.apply(
+            DataReady(
+                engine=engine,
+                t=0.5,
+                dataset="mnist",
+                source="",
+                sha256="0",
+                train_size=60_000,
+                test_size=10_000,
+                seconds=1.0,
+            )
+        )
     said = verdict(histories)
     assert said is not None
     assert said.text == "this PyTorch network is ahead (one seed)"

@@ -17,6 +17,7 @@ from engines.api import (
     RunHistory,
     badge,
     energy_joules,
+    preset_label,
     read_source,
     script_lines,
     titled,
@@ -59,7 +60,7 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
     parts = (
         *(one for one in backends if one not in TITLES.values()),  # "Keras on JAX": the columns are headed by "Keras"
         digits,
-        config.preset,
+        preset_label(config),
         f"seed {config.seed}",
         config.mode,
         f"{config.epochs} epoch{'s' * (config.epochs != 1)}",
@@ -109,6 +110,10 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
             (
                 row("framework", lambda h: h.introduced.version if h.introduced else h.framework or "n/a: not started"),
                 row("device", _device),
+                row("optimizer", lambda h: f"{h.config.optimizer}, learning rate {h.config.learning_rate:g}" if h.config else ""),
+                row("dropout", lambda h: f"{h.config.dropout:g}" if h.config else ""),
+                row("training digits", lambda h: f"{h.data.train_size:,}" if h.data else "n/a: not loaded"),
+                row("test digits", lambda h: f"{h.data.test_size:,}" if h.data else "n/a: not loaded"),
                 row("precision", lambda h: h.started.precision if h.started else "n/a: not started"),
                 row("CPU threads", lambda h: str(h.started.num_threads) if h.started else "n/a: not started"),
                 row("digits SHA-256", lambda h: h.data.sha256[:16] if h.data else "n/a: not loaded"),
