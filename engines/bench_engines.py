@@ -1,9 +1,9 @@
 """How fast the engines are, against other people's scripts of the same model on the same cores.
 
 Ours is what the app runs: a worker that trains with all its events, timed from one event to another. The baselines
-(`engines/worker/*_plain.py`, `*_expert.py`) run as their authors' users run them, without our worker's environment, and once more with
-the two variables of it that glibc's allocator reads. All processes stay alive and take turns, in an order that is reversed from repeat
-to repeat, so that a machine that slows down slows all.
+(`engines/worker/*_plain.py`, `*_expert.py`) run as their authors' users run them, without our worker's environment, and once more
+with the two variables of it that glibc's allocator reads. All processes stay alive and take turns, in an order that is reversed
+from repeat to repeat, so that a machine that slows down slows all.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ from pathlib import Path
 from engines.data import load_digits
 
 
-def main(name: str, train: str, test: str, data_dir: str) -> None:
+def main(name: str, train_size: str, test_size: str, data_dir: str) -> None:
     """Serve until stdin ends."""
     data = load_digits("auto", Path(data_dir) if data_dir else None, cache_dir=Path(os.environ["MNIST_TUI_CACHE_DIR"]))
-    script = importlib.import_module(f"engines.worker.{name}").Script(data.limited(int(train), int(test)))
+    script = importlib.import_module(f"engines.worker.{name}").Script(data.limited(int(train_size), int(test_size)))
     script.warm_up()
     print("ready", flush=True)
     for _ in sys.stdin:
