@@ -19,6 +19,7 @@ from engines.config import (
     from_settings,
     is_device,
     parse,
+    preset_label,
     problem,
     titled,
     variant,
@@ -55,10 +56,10 @@ from engines.runs.comparison import (
     CLEAR_SECONDS,
     Series,
     badge,
+    compare_answers,
     device_of,
     energy_joules,
     gpus_of,
-    judge,
     lead,
     verdict,
 )
@@ -82,7 +83,7 @@ from engines.runs.history import (
 from engines.runs.machine import MachineHistory
 from engines.runs.save_failures import save_failure, save_failures
 from engines.runs.series import BoundedSeries
-from engines.runs.statistics import Verdict, p_text
+from engines.runs.statistics import ONE_RUN_CAVEAT, TIE, Verdict, holm, judge_answers, p_text
 from engines.user_path import user_path
 from engines.values import Value
 from engines.version import __version__
@@ -120,9 +121,9 @@ if TYPE_CHECKING:
     )
     from engines.runs.keeping import TRASH, empty_trash, size_bytes, throw_away, to_prune, write_about
     from engines.runs.listing import FIELDS, FilterError, Listed, listed, parse_filter
-    from engines.runs.resume import Past, ResumeError, pasts
+    from engines.runs.resume import Past, ResumeError, pasts, schedule_warning
     from engines.setup import SetupError, build, plan
-    from engines.source import RULE, Section, read_source
+    from engines.source import RULE, Section, read_source, script_lines
     from engines.supervisor import Supervisor
     from engines.whole import write_whole
 
@@ -173,6 +174,8 @@ _LATER = {
     "read_weights": ("engines.exports.models", "read_weights"),
     "run_began": ("engines.runs.directory", "run_began"),
     "run_in_thread": ("engines.asking", "run_in_thread"),
+    "schedule_warning": ("engines.runs.resume", "schedule_warning"),
+    "script_lines": ("engines.source", "script_lines"),
     "size_bytes": ("engines.runs.keeping", "size_bytes"),
     "split_cores": ("engines.monitors.limits", "split_cores"),
     "tabulate": ("engines.presets", "tabulate"),
@@ -215,11 +218,13 @@ __all__ = [
     "LOADING",
     "MILESTONES",
     "OFF",
+    "ONE_RUN_CAVEAT",
     "PAUSED",
     "PRESETS",
     "READY",
     "RULE",
     "STOPPED",
+    "TIE",
     "TITLES",
     "TRAINING",
     "TRASH",
@@ -278,6 +283,7 @@ __all__ = [
     "badge",
     "bench",
     "build",
+    "compare_answers",
     "device_of",
     "diagnose",
     "empty_trash",
@@ -289,8 +295,9 @@ __all__ = [
     "for_backend",
     "from_settings",
     "gpus_of",
+    "holm",
     "is_device",
-    "judge",
+    "judge_answers",
     "lead",
     "list_runs",
     "listed",
@@ -306,6 +313,7 @@ __all__ = [
     "pasts",
     "paths",
     "plan",
+    "preset_label",
     "problem",
     "prove",
     "read_events",
@@ -318,6 +326,8 @@ __all__ = [
     "run_in_thread",
     "save_failure",
     "save_failures",
+    "schedule_warning",
+    "script_lines",
     "size_bytes",
     "split_cores",
     "tabulate",

@@ -1,26 +1,32 @@
-"""How fast the engines are, against plain scripts of the same model on the same cores.
+"""How fast the engines are, against other people's scripts of the same model on the same cores.
 
-Ours is what the app runs: a worker that trains with all its events, timed from one event to another. The plain scripts
-(`engines/worker/*_plain.py`) run as their authors' users run them, without our worker's environment. All processes stay alive and
-take turns, so that a machine that slows down slows both.
+Ours is what the app runs: a worker that trains with all its events, timed from one event to another. The baselines
+(`engines/worker/*_plain.py`, `*_expert.py`) run as their authors' users run them, without our worker's environment, and once more
+with the two variables of it that glibc's allocator reads. All processes stay alive and take turns, in an order that is reversed
+from repeat to repeat, so that a machine that slows down slows all.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import queue
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from engines.asking import run_in_thread
 from engines.config import from_settings, variant
+from engines.environment import ALLOCATOR
 from engines.events import EvalCompleted, Event, RunFailed, RunFinished, TrainProgress, WorkerExited
 from engines.measurement import BenchError, Measurement
 from engines.monitors.limits import split_cores, usable_core_ids
@@ -32,17 +38,43 @@ TRAIN_DIGITS = 12_800
 TEST_DIGITS = 10_000
 BUDGETS = {"pytorch": "≥ 1.6", "keras": "≥ 1.1"}
 """Of training alone on all cores."""
-MEANING = "times the plain script's speed"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Baseline:
+    """What the engines are measured against."""
+
+    title: str
+    kind: str
+    """The ending of its module's name."""
+    environment: Mapping[str, str]
+
+
+BASELINES = (
+    Baseline("plain script", "plain", {}),
+    Baseline("plain script with our allocator settings", "plain", ALLOCATOR),
+    Baseline("expert's loop", "expert", {}),
+    Baseline("expert's loop with our allocator settings", "expert", ALLOCATOR),
+)
+RACED = BASELINES[:1]
+"""Against these only where both frameworks run at once: more processes than cores would measure the machine."""
 
 _WORKER = Path(__file__).parent / "worker" / "__main__.py"
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
-    """Digits a second."""
+class Cost:
+    """Seconds to train on TRAIN_DIGITS and to evaluate TEST_DIGITS, by the wall's clock and of the processor."""
 
     train: float
     evaluate: float
+    train_cpu: float
+    evaluate_cpu: float
+
+    def times_faster(self, other: Cost) -> Cost:
+        """How often this goes into the other, figure by figure."""
+        pairs = zip(dataclasses.astuple(other), dataclasses.astuple(self), strict=True)
+        return Cost(*(theirs / ours for theirs, ours in pairs))
 
 
 class Ours:
@@ -52,8 +84,16 @@ class Ours:
         self._spec = spec
         self._settings: dict[str, Any] = {"device": "cpu", **({"data_dir": data_dir} if data_dir else {})}
         self._inbox: queue.Queue[Event] = queue.Queue()
-        self._supervisor = Supervisor(spec, self._inbox.put, cache_dir=cache_dir, cores=cores, threads=len(cores))
+        self._cpu: dict[int, float] = {}
+        """Processor seconds of the worker until an event, by the event's number."""
+        self._supervisor = Supervisor(spec, self._receive, cache_dir=cache_dir, cores=cores, threads=len(cores))
         self._thread = run_in_thread(self._supervisor)
+
+    def _receive(self, event: Event) -> None:
+        if isinstance(event, TrainProgress | EvalCompleted) and self._supervisor.pid is not None:
+            times = psutil.Process(self._supervisor.pid).cpu_times()
+            self._cpu[event.seq] = times.user + times.system
+        self._inbox.put(event)
 
     def train(self, **settings: Any) -> list[Event]:
         """The events of a run, from its beginning to its end. Raises BenchError."""
@@ -67,12 +107,16 @@ class Ours:
                 raise BenchError(f"{self._spec.title} ended without an answer.")
         return events
 
-    def measure(self) -> Speed:
+    def measure(self) -> Cost:
         """One epoch, from after its first step, and its evaluation. Raises BenchError."""
+        self._cpu.clear()
         events = self.train(epochs=1, limit_train=TRAIN_DIGITS, limit_test=TEST_DIGITS)
         first, *_, last = [event for event in events if isinstance(event, TrainProgress)]
         (test,) = [event for event in events if isinstance(event, EvalCompleted)]
-        return Speed((last.samples_seen - first.samples_seen) / (last.t - first.t), TEST_DIGITS / test.seconds)
+        share = TRAIN_DIGITS / (last.samples_seen - first.samples_seen)
+        until_first, until_last, until_test = (self._cpu[event.seq] for event in (first, last, test))
+        train, train_cpu = share * (last.t - first.t), share * (until_last - until_first)
+        return Cost(train, test.seconds, train_cpu, until_test - until_last)
 
     def close(self) -> None:
         """End it."""
@@ -80,19 +124,22 @@ class Ours:
         self._thread.join()
 
 
-class Plain:
-    """One plain script, with nothing of ours around it but the cores that it may use."""
+class Script:
+    """One baseline, with nothing of ours around it but the cores that it may use."""
 
-    def __init__(self, spec: EngineSpec, cores: Sequence[int], cache_dir: Path, data_dir: str) -> None:
-        self._spec = spec
+    def __init__(
+        self, spec: EngineSpec, baseline: Baseline, cores: Sequence[int], cache_dir: Path, data_dir: str
+    ) -> None:
+        self._title = f"{baseline.title} of {spec.title}"
         threads = str(len(cores))  # what OpenMP finds by itself where cores can be assigned
         environment = {"MNIST_TUI_CACHE_DIR": str(cache_dir), "KERAS_BACKEND": spec.backend, "OMP_NUM_THREADS": threads}
+        name = f"{spec.name}_{baseline.kind}"
         self._process = subprocess.Popen(
-            [spec.python, str(_WORKER), "--plain", spec.name, str(TRAIN_DIGITS), str(TEST_DIGITS), data_dir],
+            [spec.python, str(_WORKER), "--plain", name, str(TRAIN_DIGITS), str(TEST_DIGITS), data_dir],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, **baseline.environment},
             text=True,
         )
         if hasattr(os, "sched_setaffinity"):
@@ -103,21 +150,20 @@ class Plain:
         assert self._process.stdout
         answer = self._process.stdout.readline()
         if not answer:
-            raise BenchError(f"The plain script of {self._spec.title} failed; run `{self._process.args!r}` to see why.")
+            raise BenchError(f"The {self._title} failed; run `{self._process.args!r}` to see why.")
         return answer
 
     def warm_up(self) -> None:
         """Wait until it is warm. Raises BenchError."""
         self._answer()
 
-    def measure(self) -> Speed:
+    def measure(self) -> Cost:
         """One epoch and one evaluation. Raises BenchError."""
         assert self._process.stdin
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write("\n")
             self._process.stdin.flush()
-        seconds = json.loads(self._answer())
-        return Speed(TRAIN_DIGITS / seconds["train"], TEST_DIGITS / seconds["evaluate"])
+        return Cost(**json.loads(self._answer()))
 
     def close(self) -> None:
         """End it."""
@@ -130,52 +176,68 @@ def engines(specs: Sequence[EngineSpec], repeats: int, cache_dir: Path, data_dir
     cores = usable_core_ids()
     for count in sorted({1, min(2, len(cores)), len(cores)}):
         for spec in specs:
-            alone = ratios([spec], [cores[:count]], repeats, cache_dir, data_dir)[spec.name]
+            baselines = BASELINES if spec.name == "pytorch" or spec.backend == "tensorflow" else RACED
+            alone = ratios([spec], [cores[:count]], baselines, repeats, cache_dir, data_dir)[spec.name]
             budget = BUDGETS.get(variant(spec.name, spec.backend), "") if count == len(cores) else ""
             yield from rows(spec, f"{count} core{'s' * (count > 1)}", alone, budget)
     if len(specs) > 1:
-        raced = ratios(specs, split_cores(cores, len(specs)), repeats, cache_dir, data_dir)
+        raced = ratios(specs, split_cores(cores, len(specs)), RACED, repeats, cache_dir, data_dir)
         for spec in specs:
             yield from rows(spec, "racing", raced[spec.name], "")
 
 
-def rows(spec: EngineSpec, where: str, ratios: Sequence[Speed], budget: str) -> Iterator[Measurement]:
-    """Of one engine under one condition."""
-    trained, evaluated = tuple(one.train for one in ratios), tuple(one.evaluate for one in ratios)
-    yield Measurement(f"{spec.name} training, {where}", MEANING, trained, budget)
-    yield Measurement(f"{spec.name} evaluation, {where}", MEANING, evaluated, "")
+def rows(spec: EngineSpec, where: str, ratios: Mapping[Baseline, Sequence[Cost]], budget: str) -> Iterator[Measurement]:
+    """Of one engine under one condition; `budget` is that of training against the plain script."""
+    for baseline, found in ratios.items():
+        speed, saving = f"times the speed of the {baseline.title}", f"the {baseline.title}'s CPU seconds, of ours"
+        for work in ("train", "evaluate"):
+            name = f"{spec.name} {'training' if work == 'train' else 'evaluation'}, {where}"
+            budgeted = budget if baseline is BASELINES[0] and work == "train" else ""
+            yield Measurement(name, speed, tuple(getattr(one, work) for one in found), budgeted)
+            yield Measurement(f"{name}, CPU", saving, tuple(getattr(one, f"{work}_cpu") for one in found), "")
 
 
 def ratios(
-    specs: Sequence[EngineSpec], shares: Sequence[Sequence[int]], repeats: int, cache_dir: Path, data_dir: str
-) -> dict[str, list[Speed]]:
-    """How often the plain script's speed goes into ours, by engine; several engines run at once. Raises BenchError."""
+    specs: Sequence[EngineSpec],
+    shares: Sequence[Sequence[int]],
+    baselines: Sequence[Baseline],
+    repeats: int,
+    cache_dir: Path,
+    data_dir: str,
+) -> dict[str, dict[Baseline, list[Cost]]]:
+    """How often ours goes into each baseline, by engine; several engines run at once. Raises BenchError."""
     with ExitStack() as stack:
-        ours, plain = [], []
+        scripts: dict[Baseline, list[Script]] = {baseline: [] for baseline in baselines}
+        ours: list[Ours] = []
         for spec, cores in zip(specs, shares, strict=True):
-            plain.append(Plain(spec, cores, cache_dir, data_dir))
-            stack.callback(plain[-1].close)
+            for baseline in baselines:
+                scripts[baseline].append(Script(spec, baseline, cores, cache_dir, data_dir))
+                stack.callback(scripts[baseline][-1].close)
             ours.append(Ours(spec, cores, cache_dir, data_dir))
             stack.callback(ours[-1].close)
-        for script in plain:
+        for script in chain.from_iterable(scripts.values()):
             script.warm_up()
         at_once(ours)
-        found: dict[str, list[Speed]] = {spec.name: [] for spec in specs}
+        found: dict[str, dict[Baseline, list[Cost]]] = {spec.name: {one: [] for one in baselines} for spec in specs}
+        turns: list[Baseline | None] = [None, *baselines]  # None is our own
         for _ in range(repeats):
-            for spec, slow, fast in zip(specs, at_once(plain), at_once(ours), strict=True):
-                found[spec.name].append(Speed(fast.train / slow.train, fast.evaluate / slow.evaluate))
+            costs = {turn: at_once(ours if turn is None else scripts[turn]) for turn in turns}
+            turns.reverse()
+            for i, spec in enumerate(specs):
+                for baseline in baselines:
+                    found[spec.name][baseline].append(costs[None][i].times_faster(costs[baseline][i]))
         return found
 
 
-def at_once(runners: Sequence[Ours | Plain]) -> list[Speed]:
+def at_once(runners: Sequence[Ours | Script]) -> list[Cost]:
     """All measure at the same time. Raises BenchError."""
-    speeds: dict[int, Speed | Exception] = {}
+    costs: dict[int, Cost | Exception] = {}
 
     def measure(i: int) -> None:
         try:
-            speeds[i] = runners[i].measure()
+            costs[i] = runners[i].measure()
         except Exception as error:  # raised below, where somebody catches it
-            speeds[i] = error
+            costs[i] = error
 
     threads = [threading.Thread(target=measure, args=(i,), daemon=True) for i in range(len(runners))]
     for thread in threads:
@@ -184,8 +246,8 @@ def at_once(runners: Sequence[Ours | Plain]) -> list[Speed]:
         thread.join()
     out = []
     for i in range(len(runners)):
-        speed = speeds[i]
-        if isinstance(speed, Exception):
-            raise speed
-        out.append(speed)
+        cost = costs[i]
+        if isinstance(cost, Exception):
+            raise cost
+        out.append(cost)
     return out

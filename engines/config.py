@@ -6,6 +6,7 @@ Standard library only: both sides of the pipe read it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -156,6 +157,30 @@ def from_settings(settings: dict[str, Any]) -> TrainConfig:
     for name, reason in problems(config):
         raise ConfigError(f"{name} {reason}.")
     return config
+
+
+HYPERPARAMETERS = (
+    "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "rho", "momentum", "weight_decay", "epsilon", "dropout",
+    "augment", "precision", "limit_train", "limit_test",
+)  # fmt: skip
+"""The settings by which a run is more, or less, than its preset."""
+
+
+@functools.cache  # the header asks in every frame
+def preset_label(config: TrainConfig) -> str:
+    """Name the preset, and what was changed beside it: "reference, changed: optimizer sgd, dropout 0"."""
+    try:
+        preset = from_settings({"preset": config.preset})
+        before = from_settings({"preset": config.preset, "optimizer": config.optimizer})
+    except ConfigError:  # somebody else's recording
+        return config.preset
+    changes = []
+    for name in HYPERPARAMETERS:
+        value, usual = getattr(config, name), getattr(preset if name == "optimizer" else before, name)
+        if value != usual and config.optimizer in _RULES[name].get("optimizers", (config.optimizer,)):
+            text = f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+            changes.append(f"{name.replace('_', ' ')} {text}")
+    return f"{config.preset}, changed: {', '.join(changes)}" if changes else config.preset
 
 
 def variant(engine: str, backend: str) -> str:

@@ -8,6 +8,9 @@ from pathlib import Path
 from engines.gpus import by_free_memory
 from engines.registry import EngineSpec
 
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
+"""Keep freed activations: glibc otherwise returns them to the kernel and faults them in again at every step."""
+
 
 def worker_environment(spec: EngineSpec, threads: int, cache_dir: Path, scratch: str) -> dict[str, str]:
     """The app's own, and more; `scratch` is a folder that goes with the worker."""
@@ -26,8 +29,6 @@ def worker_environment(spec: EngineSpec, threads: int, cache_dir: Path, scratch:
         CUDA_DEVICE_ORDER="PCI_BUS_ID",  # so that cuda:0 is GPU 0 of the usage pane too
         XLA_PYTHON_CLIENT_PREALLOCATE="false",  # or JAX takes most of a GPU that the other engine trains on, too
         KERAS_BACKEND=spec.backend,
-        # Keep freed activations: glibc otherwise returns them to the kernel and faults them in again at every step.
-        MALLOC_MMAP_THRESHOLD_="33554432",
-        MALLOC_TRIM_THRESHOLD_="1073741824",
+        **ALLOCATOR,
     )
     return environment

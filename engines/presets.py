@@ -27,7 +27,7 @@ _NOT_HYPERPARAMETERS = frozenset({
     "name", "dtype", "trainable", "data_format", "build_config", "in_channels", "in_features", "output_padding", "activation",
     "foreach", "capturable", "differentiable", "fused", "maximize", "inplace", "return_indices", "start_dim", "end_dim",
     "noise_shape", "quantization_config", "seed", "padding_mode", "jit_compile", "loss_scale_factor", "decoupled_weight_decay",
-    "use_amsgrad", "kernel_initializer", "bias_initializer", "pool.dilation",
+    "use_amsgrad", "implementation", "kernel_initializer", "bias_initializer", "pool.dilation",
 })  # fmt: skip
 """How a library computes or stores, not what; in_* follow from the layer before, activations are counted with their layers, the
 initializers are never used and stand as defaults beside what is."""
@@ -77,6 +77,7 @@ def _shared_rows(config: TrainConfig, asked: Mapping[str, Mapping[str, Any]]) ->
     rows: dict[str, Any] = {
         name: getattr(config, name) for name in ("epochs", "batch_size", "schedule", "augment", "seed", "precision")
     }
+    rows |= _only_where_used(config)
     rows |= {
         "loss": "softmax cross-entropy",
         "kernel_initializer": "Glorot uniform, seeded",
@@ -91,10 +92,24 @@ def _shared_rows(config: TrainConfig, asked: Mapping[str, Mapping[str, Any]]) ->
         defaults = {engine: answer.get(hidden.get(name, "")) for engine, answer in asked.items()}
         if name == "precision":
             tf32 = {engine: answer.get("default.tf32") for engine, answer in asked.items()}
-            defaults = {engine: "TF32 on CUDA" if on else None for engine, on in tf32.items()}
+            defaults = {engine: f"TF32 on CUDA in {parts}" if parts else None for engine, parts in tf32.items()}
         known = {engine: default for engine, default in defaults.items() if default is not None}
         out.append(Row(name, dict.fromkeys(asked, value), same=True, defaults=known))
-    return out
+    implementations = {engine: answer.get("optimizer.implementation") for engine, answer in asked.items()}
+    return [*out, Row("optimizer.implementation", implementations, same=True)]
+
+
+def _only_where_used(config: TrainConfig) -> dict[str, Any]:
+    """What recipe.py adds to a schedule that warms up, and to augmentation: the largest change to each side."""
+    from engines.worker.recipe import AFFINE, WARM_UP  # numpy, for whoever asks
+
+    rows: dict[str, Any] = {}
+    if config.schedule == "one-cycle":
+        rows["schedule.warm_up"] = f"{100 * WARM_UP:g} % of the run"
+    if config.augment == "affine":
+        shares = {name: f"±{100 * value:g} %" for name, value in AFFINE._asdict().items() if name != "degrees"}
+        rows |= {f"augment.{name}": value for name, value in {"turn": f"±{AFFINE.degrees:g}°", **shares}.items()}
+    return rows
 
 
 def compare(answers: Mapping[str, Mapping[str, Any]]) -> list[Row]:

@@ -61,6 +61,11 @@ def read_source(engine: str, backend: str = "tensorflow") -> list[Section]:
     return sections
 
 
+def script_lines(engine: str) -> int:
+    """Lines of code, by the rule, of the plain script that the engine is measured against. Raises OSError."""
+    return logical_lines((_WORKER / f"{engine}_plain.py").read_text(encoding="utf-8"))
+
+
 def sections_of(text: str) -> list[Section]:
     """A module's sections; their titles are comments of a few words that stand alone."""
     lines, starts = text.splitlines(), _starts(text)

@@ -113,7 +113,7 @@ def test_what_is_said_twice_is_said_alike() -> None:
     ours, theirs = pieces("keras_shared.py"), pieces("keras_engine.py")
     for name in ("load_weights", "random_variables", "save_model", "build_augment", "build_model", "layers"):
         assert ours[name] == theirs[name]
-    told = ours["hyperparameters_of"].replace("tf32_default: bool", "").replace(", )", ")").replace("_of(", "(")
+    told = ours["hyperparameters_of"].replace("tf32_default: str", "").replace(", )", ")").replace("_of(", "(")
     assert told.replace("tf32_default", "TF32_DEFAULT") == theirs["hyperparameters"]
 
 

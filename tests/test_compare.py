@@ -26,7 +26,7 @@ def test_figures_verdicts_and_what_differs(others: tuple[Path, Path], capsys: py
     said = capsys.readouterr().out
     assert "98.29 %        98.02 to 98.53 %" in said
     assert "1 PyTorch, 2 Keras: statistical tie. McNemar's exact test, p = 1.000" in said
-    assert "1 PyTorch, 5 PyTorch: no verdict, for they were not trained and tested on the same digits" in said
+    assert "1 PyTorch, 5 PyTorch: no verdict, because they were not trained and tested on the same digits" in said
     assert said.splitlines()[-1].split() == ["learning_rate", "1.0", "1.0", "0.5", "0.5", "1.0", "1.0"]
 
 

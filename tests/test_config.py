@@ -16,6 +16,7 @@ from engines.config import (
     from_settings,
     is_device,
     parse,
+    preset_label,
     problem,
 )
 
@@ -133,3 +134,23 @@ def test_each_engine_may_have_its_own_device() -> None:
     assert for_engine(from_settings({}), "keras").device == "auto"
     with pytest.raises(ConfigError):
         from_settings({"pytorch_device": "gpu"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "label"),
+    [
+        ({}, "reference"),
+        ({"seed": 3, "device": "cpu", "threads": 2, "data_dir": "/x", "mode": "time-trial"}, "reference"),
+        ({"optimizer": "sgd", "dropout": 0.0}, "reference, changed: optimizer sgd, dropout 0"),
+        ({"optimizer": "sgd", "learning_rate": 0.1}, "reference, changed: optimizer sgd, learning rate 0.1"),
+        ({"epochs": 1, "limit_train": 12_800}, "reference, changed: epochs 1, limit train 12,800"),
+        ({"momentum": 0.5}, "reference"),
+        ({"preset": "best"}, "best"),
+        ({"preset": "best", "epochs": 20}, "best"),
+        ({"preset": "quick", "augment": "affine"}, "quick, changed: augment affine"),
+        ({"preset": "library-defaults"}, "library-defaults"),
+    ],
+)
+def test_what_was_changed_beside_a_preset_is_named(settings: dict[str, Any], label: str) -> None:
+    """Adadelta has no momentum, and a new optimizer's usual learning rate comes with it."""
+    assert preset_label(from_settings(settings)) == label

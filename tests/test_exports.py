@@ -148,6 +148,17 @@ def test_a_run_without_a_model_says_so(tmp_path: Path, capsys: pytest.CaptureFix
     assert "no checkpoint" in capsys.readouterr().err
 
 
+def test_an_engine_whose_model_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One model of two is not what was asked for."""
+    (tmp_path / "events.jsonl").write_bytes(DEMO.read_bytes())
+    facts = {"schema": SCHEMA, "position": {}}
+    weights = {f"weights.{name}": value for name, value in initial_weights(0).items()}
+    save_arrays({"facts": np.array(json.dumps(facts)), **weights}, tmp_path / "keras.npz")
+    assert cli.main(["export", str(tmp_path), "--to", "onnx", "--out", str(tmp_path / "out")]) == 1
+    assert "no checkpoint of PyTorch" in capsys.readouterr().err
+    assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".onnx"]
+
+
 @pytest.mark.parametrize("change", ["a kernel less", "another shape", "doubles"])
 def test_another_model_is_no_onnx_graph(change: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = initial_weights(0)

@@ -38,6 +38,20 @@ def test_the_table_is_what_the_libraries_say(capsys: pytest.CaptureFixture[str])
         for engine in ("pytorch", "keras"):
             trap = getattr(for_engine(from_settings({"preset": "library-defaults"}), engine), name)
             assert trap == pytest.approx(left_alone[engine]), f"{engine}'s own default of {name} has changed"
+    for preset, row, expected in (
+        ("quick", "schedule.warm_up", "20 % of the run"),
+        ("best", "augment.turn", "±10°"),
+        ("best", "augment.shift", "±7 %"),
+    ):
+        assert set(tables[preset][row]["values"].values()) == {expected}
+        assert row not in tables["reference"]
+    classes = tables["reference"]["optimizer.implementation"]["values"]
+    assert classes == {
+        "pytorch": "torch.optim.Adadelta", "keras": "keras.optimizers.Adadelta, its update replaced"
+    }  # fmt: skip
+    assert tables["reference"]["precision"]["defaults"] == {
+        "pytorch": "TF32 on CUDA in convolutions", "keras": "TF32 on CUDA in matrix products and convolutions"
+    }  # fmt: skip
     assert "Kaiming" in tables["reference"]["kernel_initializer"]["defaults"]["pytorch"]
 
 

@@ -88,6 +88,13 @@ def test_an_engine_of_another_version_is_passed_over(events: list[object], tmp_p
     assert set(read_run(tmp_path)[0]) == {"pytorch", "keras"}
 
 
+def test_a_kept_run_has_its_engines_in_the_order_of_the_screens(events: list[Any], tmp_path: Path) -> None:
+    """Whichever spoke first: cards and exports agree with the app."""
+    keras_first = sorted(events, key=lambda event: event.engine != "keras")
+    (tmp_path / "events.jsonl").write_text("".join(encode(event) + "\n" for event in keras_first), encoding="utf-8")
+    assert list(read_run(tmp_path)[0]) == ["pytorch", "keras"]
+
+
 async def test_a_recording_of_unknown_engines_alone_opens(events: list[object]) -> None:
     app = MnistApp(session=Replay(of_jax(events)))
     async with app.run_test(size=(120, 40)) as pilot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -48,7 +49,7 @@ def test_the_card_says_what_was_recorded(race: tuple[dict[str, RunHistory], Mach
     said = report.report(*race)
     assert said is not None
     assert (said.verdict, said.engines) == ("statistical tie", ("PyTorch", "Keras"))
-    assert "42 digits right in PyTorch alone, 41 in Keras alone" in said.why
+    assert "42 digits right in this PyTorch network alone, 41 in this Keras network alone" in said.why
     assert said.badge == "shared CPU: times not comparable"
     figures = {row.label: row.values for _, rows in said.groups for row in rows}
     assert figures["test accuracy"] == ("98.29 %", "98.28 %")
@@ -57,7 +58,13 @@ def test_the_card_says_what_was_recorded(race: tuple[dict[str, RunHistory], Mach
     assert figures["to 99 %"] == ("not reached", "not reached")
     assert figures["energy"][0] == "n/a: a CPU's energy is not measured"
     assert figures["peak GPU memory"][0] == "n/a: runs on the CPU"
-    assert all(value.isdigit() for value in figures["lines of code"])
+    labels = list(figures)
+    assert labels.index("lines of a plain script") < labels.index("lines of this app's engine")
+    scripts, engines = (
+        list(map(int, figures[f"lines of {whose}"])) for whose in ("a plain script", "this app's engine")
+    )
+    assert scripts[0] > scripts[1], "as written by hand, Keras is the shorter"
+    assert min(engines) > max(scripts)
     assert figures["digits SHA-256"][0] == figures["digits SHA-256"][1]
     assert all(value for values in figures.values() for value in values), "nothing is left empty"
 
@@ -71,7 +78,7 @@ def test_markdown_and_html_hold_every_figure(race: tuple[dict[str, RunHistory], 
     for _, rows in said.groups:
         for row in rows:
             assert f"| {row.label} | {' | '.join(row.values)} |" in as_markdown
-            assert f"<td>{row.label}</td>" in as_html
+            assert f"<td>{html.escape(row.label)}</td>" in as_html
     assert not re.search(r"<(?!/?(!doctype|html|meta|title|style|h1|p|strong|b|table|tr|th|td)\b)", as_html)
     assert "'" not in as_html.partition("<h1>")[2], "a CPU's is escaped"
 
@@ -80,7 +87,8 @@ def test_the_lines_of_code_are_counted_once(
     race: tuple[dict[str, RunHistory], MachineHistory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = report.report(*race)
-    monkeypatch.setattr(report, "read_source", lambda engine: pytest.fail(f"{engine} is counted again"))
+    for name in ("read_source", "script_lines"):
+        monkeypatch.setattr(report, name, lambda engine: pytest.fail(f"{engine} is counted again"))
     assert report.report(*race) == card
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 
 from engines.config import TrainConfig, from_settings
+from engines.data import load_digits
 from engines.events import (
     CheckpointSaved,
     EpochCompleted,
@@ -28,7 +32,7 @@ from engines.events import (
     WorkerExited,
 )
 from engines.grammar import violations
-from engines.runs.directory import read_events
+from engines.runs.directory import RunDirectory, read_events
 from engines.runs.history import RunHistory
 from engines.runs.resume import ResumeError, pasts
 from engines.worker.checkpoint import CheckpointError, Position, read_position
@@ -179,8 +183,14 @@ def test_a_full_disk_is_a_warning_and_keeps_the_last_checkpoint(work: Work, smal
 
 @pytest.mark.parametrize(
     ("changes", "why"),
-    [({"seed": 1}, "seed"), ({"batch_size": 32}, "batch_size"), ({"limit_train": 100}, "train_size"), ({"epochs": 1}, "epochs")],
-)  # fmt: skip
+    [
+        ({"seed": 1}, "seed"),
+        ({"batch_size": 32}, "batch_size"),
+        ({"schedule": "cosine"}, "schedule"),
+        ({"limit_train": 100}, "train_size"),
+        ({"epochs": 1}, "epochs"),
+    ],
+)
 def test_another_experiment_is_refused(
     changes: dict[str, int], why: str, work: Work, small_mnist: Path, tmp_path: Path
 ) -> None:
@@ -204,27 +214,35 @@ def test_a_damaged_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None
 
 
 @pytest.mark.framework
-def test_the_models_load_elsewhere_as_the_readme_says(warm: Work, small_config: TrainConfig, tmp_path: Path) -> None:
-    """Each in a fresh interpreter of its own, by the README's lines."""
-    import subprocess
-    import sys
-
+@pytest.mark.parametrize(("engine", "axis"), [("pytorch", 1), ("keras", 3)])
+def test_a_model_loads_elsewhere_as_the_readme_says(
+    engine: str, axis: int, warm: Work, small_config: TrainConfig, small_mnist: Path, tmp_path: Path
+) -> None:
+    """The README's lines, in a process that can't import a module of ours, answer as well as the engine did."""
+    worker = warm(engine)
+    worker.start(small_config, "run", str(tmp_path / "run"))
+    saved = worker.wait_for(ModelSaved)
+    expected = worker.wait_for(RunFinished).test_accuracy
+    worker.finish()
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    blocks = [block.split("```")[0] for block in readme.split("```python\n")[1:]]
-    for engine in ("pytorch", "keras"):
-        worker = warm(engine)
-        worker.start(small_config, "run", str(tmp_path / "run"))
-        saved = worker.wait_for(ModelSaved)
-        worker.wait_for(RunFinished)
-        worker.finish()
-        (lines,) = [block for block in blocks if Path(saved.path).name in block]
-        assert len(lines.strip().splitlines()) <= 4
-        code = lines.replace("RUN/", f"{tmp_path}/run/") + "\nprint(sum(p.numpy().size for p in parameters))"
-        code = code.replace("p.numpy()", "p.detach().numpy()") if engine == "pytorch" else code
-        parameters = "model.parameters()" if engine == "pytorch" else "model.weights"
-        code = code.replace("in parameters", f"in {parameters}")
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert "1199882" in done.stdout, done.stderr
+    (lines,) = [
+        block for part in readme.split("```python\n")[1:] if Path(saved.path).name in (block := part.split("```")[0])
+    ]
+    digits = load_digits("auto", small_mnist, cache_dir=tmp_path)
+    images = np.expand_dims(digits.test_images / np.float32(255), axis)
+    np.savez(tmp_path / "test.npz", images=images, labels=digits.test_labels)
+    logits = "model.eval()(torch.from_numpy(images)).detach()" if engine == "pytorch" else "model.predict(images)"
+    code = f"""
+import sys
+sys.modules["engines"] = sys.modules["tui"] = None
+{lines.replace("RUN/", f"{tmp_path}/run/")}
+import numpy as np
+images, labels = np.load({str(tmp_path / "test.npz")!r}).values()
+print((np.asarray({logits}).argmax(1) == labels).mean())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) == pytest.approx(expected, abs=1e-9)
 
 
 # The record of a resumed run
@@ -284,6 +302,35 @@ def test_only_what_is_left_runs_again_and_both_are_compared(
     assert said.count("4 epochs") == 2
     assert "McNemar" in said
 
+    (after,) = [folder for folder in (tmp_path / "runs").iterdir() if folder != before]
+    assert read_position(after / "pytorch.npz").epoch == 5, "what the finished engine left came along"
+    assert resumed_run(tmp_path / "runs", after, epochs=6) == 0
+    assert capsys.readouterr().out.count("6 epochs") == 2
+
+
+def test_a_model_that_can_not_be_copied_is_reported(tmp_path: Path) -> None:
+    """The run goes on without it."""
+    (tmp_path / "before").mkdir()
+    (tmp_path / "before" / "keras.npz").write_bytes(b"weights")
+    directory = RunDirectory(tmp_path / "after", {"keras": from_settings({})})
+    assert directory.copy_results(tmp_path / "before", "keras") is None
+    assert (tmp_path / "after" / "keras.npz").read_bytes() == b"weights"
+    shutil.rmtree(tmp_path / "after")
+    failure = directory.copy_results(tmp_path / "before", "keras")
+    assert failure is not None
+    assert (failure.engine, failure.what, failure.reason) == ("keras", "model", "No such file or directory")
+
+
+def test_no_run_is_made_longer_for_one_engine_alone(
+    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two runs of different length could not be compared."""
+    assert scripted_run(tmp_path / "runs", small_mnist) == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    (before / "pytorch.npz").unlink()
+    assert resumed_run(tmp_path / "runs", before, epochs=6) == 2
+    assert "PyTorch has no checkpoint" in capsys.readouterr().err
+
 
 def test_resume_says_what_it_can_not_do(small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert scripted_run(tmp_path / "runs", small_mnist) == 0
@@ -305,6 +352,20 @@ def test_a_run_that_a_rule_ended_goes_on_only_without_that_rule(
     assert resumed_run(tmp_path / "runs", before) == 2
     assert "Nothing is left to do" in capsys.readouterr().err
     assert set(pasts(before, {"target_accuracy": 0.0})) == {"pytorch", "keras"}
+
+
+def test_more_epochs_that_change_the_learning_rates_say_so(
+    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cosine is stretched over the whole run; a constant rate is not."""
+    assert scripted_run(tmp_path / "runs", small_mnist, epochs=1, schedule="cosine") == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    assert resumed_run(tmp_path / "runs", before, epochs=2) == 0
+    assert "cosine schedule now spans 2 epochs instead of 1" in capsys.readouterr().err
+    assert scripted_run(tmp_path / "others", small_mnist, epochs=1) == 0
+    (constant,) = (tmp_path / "others").iterdir()
+    assert resumed_run(tmp_path / "others", constant, epochs=2) == 0
+    assert "schedule" not in capsys.readouterr().err
 
 
 def test_positions_count_what_is_better() -> None:

@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.config import from_settings, meets
-from engines.events import EvalCompleted, RunFinished, RunRequested
-from engines.runs.comparison import Series, time_badge
+from engines.events import DataReady, EvalCompleted, RunFinished, RunRequested
+from engines.runs.comparison import Series, time_badge, verdict
 from engines.runs.history import RunHistory
 from engines.runs.statistics import (
     TIE,
+    PairedAnswers,
+    holm,
     judge_answers,
     judge_seeds,
     mcnemar,
@@ -100,12 +102,57 @@ def test_mean_and_deviation() -> None:
     assert math.isnan(standard_deviation([1.0]))
 
 
+def test_holm_as_r_corrects() -> None:
+    """R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm"); of these four, two stay below 0.05."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+    assert holm([0.7]) == [0.7]
+    assert holm([0.9, 0.8]) == [1.0, 1.0], "a probability is never above 1"
+
+
+def answers(only_first: int, only_second: int) -> PairedAnswers:
+    """Two networks that differ in nothing but these digits."""
+    return PairedAnswers(only_first=only_first, only_second=only_second, differ=only_first + only_second)
+
+
 def test_the_verdicts() -> None:
-    tie = judge_answers(NAMES, (set(range(80)), set(range(5, 84))), 12)
+    """One run of each speaks of two networks, never of two frameworks."""
+    networks = ("this PyTorch network", "this Keras network")
+    tie = judge_answers(networks, answers(4, 5))
     assert (tie.text, tie.p_value) == (TIE, 1.0)
-    assert "12 answered differently" in tie.why
-    assert judge_answers(NAMES, (set(range(30)), set(range(90)))).text == "PyTorch ahead"
-    assert judge_answers(NAMES, (set(range(90)), set(range(30)))).text == "Keras ahead"
+    assert "9 answered differently" in tie.why
+    assert judge_answers(networks, answers(60, 0)).text == "this PyTorch network is ahead (one seed)"
+    assert judge_answers(networks, answers(0, 60)).text == "this Keras network is ahead (one seed)"
+
+
+def test_a_corrected_p_value_decides_and_both_are_said() -> None:
+    alone = judge_answers(NAMES, answers(1, 8), "one run each")
+    assert (alone.text, alone.p_value) == ("Keras is ahead (one run each)", 0.0390625)
+    one_of_two = judge_answers(NAMES, answers(1, 8), "one run each", corrected=2 * 0.0390625)
+    assert (one_of_two.text, one_of_two.p_value) == (TIE, 2 * 0.0390625)
+    assert "p = 0.039 (= 0.078 after Holm's correction)" in one_of_two.why
+
+
+def test_one_race_is_a_verdict_on_two_networks() -> None:
+    """Whatever McNemar's test says of one seed, "PyTorch ahead" needs several."""
+    histories = {engine: ended(engine, 0, right) for engine, right in (("pytorch", 9900), ("keras", 9800))}
+    for engine, history in histories.items():
+        history.apply(
+            DataReady(
+                engine=engine,
+                t=0.5,
+                dataset="mnist",
+                source="",
+                sha256="0",
+                train_size=60_000,
+                test_size=10_000,
+                seconds=1.0,
+            )
+        )
+    said = verdict(histories)
+    assert said is not None
+    assert said.text == "this PyTorch network is ahead (one seed)"
+    assert said.p_value < 0.001
 
 
 def test_few_seeds_can_prove_nothing_and_say_so() -> None:

@@ -288,7 +288,8 @@ class MnistApp(Looks):
         self, folder: Path, changes: Mapping[str, Any] | None = None, engines: Collection[str] = ()
     ) -> None:
         with self._telling("This run can't go on", 15):
-            self.control.resume(folder, changes, engines)
+            if warning := self.control.resume(folder, changes, engines):
+                self.notify(warning, title="Learning rate", severity="warning", timeout=15)
 
     def action_save(self) -> None:
         """A checkpoint, now."""

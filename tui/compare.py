@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engines.api import TITLES, RunHistory, device_of, judge, p_text, to_plain
+from engines.api import TITLES, RunHistory, compare_answers, device_of, holm, judge_answers, to_plain
 from tui import formatting
 
 
@@ -47,16 +47,22 @@ def figures(entry: Entry) -> dict[str, Any]:
 
 
 def verdicts(compared: Sequence[Entry]) -> list[str]:
-    """Of each against the first; where the digits were others, that there is none."""
+    """Each network against the first, corrected for the number of tests; where the digits were others, that there is none."""
+    first = compared[0].history
+    paired = {number: compare_answers(first, entry.history) for number, entry in enumerate(compared[1:], 2)}
+    tested = {number: answers for number, answers in paired.items() if answers is not None}
+    corrected = dict(zip(tested, holm([answers.p_value for answers in tested.values()]), strict=True))
     found = []
-    for number, entry in enumerate(compared[1:], 2):
-        names = (f"1 {compared[0].title}", f"{number} {entry.title}")
-        said = judge(names, compared[0].history, entry.history)
-        if said is None:
-            found.append(f"{names[0]}, {names[1]}: no verdict, for they were not trained and tested on the same digits")
-        else:
-            why = said.why if "p " in said.why else f"{said.why} (p {p_text(said.p_value)})"
-            found.append(f"{names[0]}, {names[1]}: {said.text}. {why}")
+    for number, answers in paired.items():
+        titles = (compared[0].title, compared[number - 1].title)
+        pair = f"1 {titles[0]}, {number} {titles[1]}"
+        if answers is None:
+            found.append(f"{pair}: no verdict, because they were not trained and tested on the same digits")
+            continue
+        names = (f"network 1 ({titles[0]})", f"network {number} ({titles[1]})")
+        p = corrected[number] if len(tested) > 1 else None
+        verdict = judge_answers(names, answers, "one run each", corrected=p)
+        found.append(f"{pair}: {verdict.text}. {verdict.why}")
     return found
 
 

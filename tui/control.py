@@ -149,9 +149,12 @@ class RunControl:
                 folders.setdefault(folder, []).append(history.engine)
         return folders
 
-    def resume(self, folder: Path, changes: Mapping[str, Any] | None = None, engines: Collection[str] = ()) -> None:
-        """Go on with the run in that folder, with some settings changed. Raises ResumeError and ConfigError."""
-        self.session.resume(folder, changes or {}, engines)
+    def resume(self, folder: Path, changes: Mapping[str, Any] | None = None, engines: Collection[str] = ()) -> str:
+        """Go on with the run in that folder, with some settings changed; returns a warning or an empty text.
+
+        Raises ResumeError and ConfigError.
+        """
+        return self.session.resume(folder, changes or {}, engines)
 
     # Recordings
 

@@ -108,6 +108,9 @@ def write_files(form: str, recording: Path, place: Path, *, force: bool) -> list
         weights, target = read_weights(recording.parent, engine), place / f"{run}-{engine}.{ending}"
         _whole(target, lambda part, weights=weights: write(weights, part), force=force)  # type: ignore[misc]  # bound now
         made.append(target)
+    if missing := [TITLES[engine] for engine in read_run(recording.parent, recording.name)[0] if engine not in engines]:
+        written = ", ".join(str(path) for path in made)
+        raise ExportError(f"{run} holds no checkpoint of {' and '.join(missing)}; written was only {written}.")
     return made
 
 

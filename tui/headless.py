@@ -15,6 +15,8 @@ from types import FrameType
 from typing import Any
 
 from engines.api import (
+    ONE_RUN_CAVEAT,
+    TIE,
     ConfigError,
     Diverged,
     EngineSpec,
@@ -83,7 +85,8 @@ def train(
     try:
         view = None if json_lines else _Bars(session) if bars else _Lines(session, out)
         if resume is not None:
-            session.resume(resume, said)
+            if warning := session.resume(resume, said):
+                print(warning, file=sys.stderr)
         else:
             config = from_settings(said)
             session.start({spec.name: config for spec in specs})
@@ -136,6 +139,8 @@ def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
     said = verdict(histories)
     if said is not None and not over_seeds:
         lines.append(f"{said.text[0].upper()}{said.text[1:]} ({said.why}).")
+        if said.text != TIE:
+            lines.append(ONE_RUN_CAVEAT)
     elif len(histories) == 2 and not over_seeds and all(h.finished for h in histories.values()):
         lines.append("No verdict: the two were not trained equally long.")
     return [formatting.plain(line) for line in lines + over_seeds + _lost(session)]

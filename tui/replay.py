@@ -131,8 +131,9 @@ class Replay:
     def start(self, configs: Mapping[str, TrainConfig]) -> None:
         """A recording can't be started."""
 
-    def resume(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> None:
-        """Nor resumed."""
+    def resume(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> str:
+        """Do nothing: a recording can't be continued."""
+        return ""
 
     def predict(self, engine: str, image: Sequence[int], checkpoint: str = "") -> int:
         """Nor asked: no answer will bear this number."""

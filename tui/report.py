@@ -9,14 +9,17 @@ from html import escape
 
 from engines.api import (
     MILESTONES,
+    ONE_RUN_CAVEAT,
     RULE,
+    TIE,
     TITLES,
     MachineHistory,
     RunHistory,
     badge,
     energy_joules,
-    p_text,
+    preset_label,
     read_source,
+    script_lines,
     titled,
     verdict,
 )
@@ -57,7 +60,7 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
     parts = (
         *(one for one in backends if one not in TITLES.values()),  # "Keras on JAX": the columns are headed by "Keras"
         digits,
-        config.preset,
+        preset_label(config),
         f"seed {config.seed}",
         config.mode,
         f"{config.epochs} epoch{'s' * (config.epochs != 1)}",
@@ -86,6 +89,8 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
                 row("an epoch", lambda h: formatting.seconds(h.epoch_seconds / h.epochs_done if h.epochs_done else None)),
                 row("img/s", lambda h: _count(h.epoch_samples / h.epoch_seconds if h.epoch_seconds else None)),
                 row("import", lambda h: formatting.seconds(h.introduced.import_seconds if h.introduced else None)),
+                row("loading digits", lambda h: formatting.seconds(h.data.seconds if h.data else None)),
+                row("building", lambda h: formatting.seconds(h.model.seconds if h.model else None)),
                 row("first step", lambda h: formatting.seconds(h.first_step_seconds)),
                 row("an evaluation", lambda h: formatting.seconds(_mean([e.seconds for e in h.evaluations]))),
             ),
@@ -96,7 +101,8 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
                 row("peak memory", lambda h: _size(h.peak_rss_bytes, "not sampled")),
                 row("peak GPU memory", _gpu_memory),
                 row("energy", lambda h: _energy(h, machine, runs)),
-                row("lines of code", lambda h: lines_of_code(h)),
+                row("lines of a plain script", lambda h: _script_lines(h.engine)),
+                row("lines of this app's engine", lambda h: lines_of_code(h)),
             ),
         ),
         (
@@ -104,6 +110,10 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
             (
                 row("framework", lambda h: h.introduced.version if h.introduced else h.framework or "n/a: not started"),
                 row("device", _device),
+                row("optimizer", lambda h: f"{h.config.optimizer}, learning rate {h.config.learning_rate:g}" if h.config else ""),
+                row("dropout", lambda h: f"{h.config.dropout:g}" if h.config else ""),
+                row("training digits", lambda h: f"{h.data.train_size:,}" if h.data else "n/a: not loaded"),
+                row("test digits", lambda h: f"{h.data.test_size:,}" if h.data else "n/a: not loaded"),
                 row("precision", lambda h: h.started.precision if h.started else "n/a: not started"),
                 row("CPU threads", lambda h: str(h.started.num_threads) if h.started else "n/a: not started"),
                 row("digits SHA-256", lambda h: h.data.sha256[:16] if h.data else "n/a: not loaded"),
@@ -120,7 +130,7 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
 def _verdict(runs: Mapping[str, RunHistory]) -> tuple[str, str]:
     said = verdict(runs)
     if said is not None:
-        return said.text, f"{said.why} (p {p_text(said.p_value)})" if "p " not in said.why else said.why
+        return said.text, said.why if said.text == TIE else f"{said.why}. {ONE_RUN_CAVEAT}"
     if any(history.running for history in runs.values()):
         return "still training", "who is ahead is decided when both have ended"
     if len(runs) < 2:
@@ -192,8 +202,17 @@ def lines_of_code(history: RunHistory) -> str:
 
 @cache  # to count what does not change would take most of the time of each drawing
 def _lines_of_code(engine: str, backend: str) -> str:
+    return _counted(lambda: sum(section.lines for section in read_source(engine, backend)))
+
+
+@cache
+def _script_lines(engine: str) -> str:
+    return _counted(lambda: script_lines(engine))
+
+
+def _counted(count: Callable[[], int]) -> str:
     try:
-        return str(sum(section.lines for section in read_source(engine, backend)))
+        return str(count())
     except (OSError, SyntaxError) as error:
         return f"n/a: {error}"
 

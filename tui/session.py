@@ -37,7 +37,7 @@ from engines.api import (
     WorkerSpawned,
     for_backend,
 )
-from tui.heats import Heat, heats_left, heats_of, without
+from tui.heats import Heat, Place, heats_left, heats_of, without
 from tui.inbox import Inbox
 
 if TYPE_CHECKING:
@@ -143,8 +143,11 @@ class Session:
         self._waiting.clear()
         self._begin(heats_of(configs))
 
-    def resume(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> None:
-        """Go on from the checkpoints of a run, in a new folder that begins with its past. Raises ResumeError and ConfigError."""
+    def resume(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> str:
+        """Go on from the checkpoints of a run, in a new folder that begins with its past. Raises ResumeError and ConfigError.
+
+        Returns a warning for the user, or an empty text.
+        """
         found = api.pasts(folder, changes, frozenset(engines) & set(self.histories) or frozenset(self.histories))
         heats = heats_left(found, folder.name)
         place = heats[0].place
@@ -153,8 +156,9 @@ class Session:
         for engine, past in found.items():
             self._workers[engine].directory = place.directory
             if not past.checkpoint:
-                self._tell_again(engine, past, place.run_id)
+                self._tell_again(engine, past, place, folder)
         self._begin(heats)
+        return api.schedule_warning(found)
 
     def _begin(self, heats: Sequence[Heat]) -> None:
         """Now; a turn of a time trial only where there is no worker yet, or `drain` begins it when all have come to rest."""
@@ -163,12 +167,14 @@ class Session:
         if heats[0].config.mode == "race" or not any(worker.running for worker in self._workers.values()):
             self._next_heat()
 
-    def _tell_again(self, engine: str, past: Past, run_id: str) -> None:
-        """The whole of a run that had ended by itself, beside the one that goes on."""
+    def _tell_again(self, engine: str, past: Past, place: Place, source: Path) -> None:
+        """Repeat the whole of a run that had ended by itself, beside the one that goes on; its files come along."""
         shift = time.monotonic() - past.events[-1].t
         for i, event in enumerate(past.events):
-            told = replace(event, run_id=run_id, t=event.t + shift, seq=i + 1)
+            told = replace(event, run_id=place.run_id, t=event.t + shift, seq=i + 1)
             self._pass_on(replace(told, config=past.config) if isinstance(told, RunRequested) else told)
+        if place.folder and place.directory and (failure := place.directory.copy_results(source, engine)):
+            self._pass_on(replace(failure, seq=len(past.events) + 1))
 
     def _next_heat(self) -> None:
         heat = self._waiting.popleft()

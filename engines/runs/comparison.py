@@ -11,7 +11,7 @@ from engines.events import GpuReading
 from engines.gpus import readings_of
 from engines.runs.history import RunHistory
 from engines.runs.machine import MachineHistory
-from engines.runs.statistics import Verdict, judge_answers, judge_seeds, mean, standard_deviation
+from engines.runs.statistics import PairedAnswers, Verdict, judge_answers, judge_seeds, mean, standard_deviation
 from engines.values import Value
 
 
@@ -68,17 +68,22 @@ def verdict(histories: Mapping[str, RunHistory]) -> Verdict | None:
     a, b = (h.evaluations[-1] for h in pair)
     if a.global_step != b.global_step or pair[0].config.seed != pair[1].config.seed:
         return None
-    first, second = (TITLES.get(h.engine, h.engine) for h in pair)
-    return judge((first, second), *pair)
+    answers = compare_answers(*pair)
+    first, second = (f"this {TITLES.get(h.engine, h.engine)} network" for h in pair)
+    return judge_answers((first, second), answers) if answers is not None else None
 
 
-def judge(names: tuple[str, str], first: RunHistory, second: RunHistory) -> Verdict | None:
-    """Who answered better in the last evaluation; None where the two were not tested on the same digits."""
+def compare_answers(first: RunHistory, second: RunHistory) -> PairedAnswers | None:
+    """Compare the answers of the last evaluations; None where the two were not tested on the same digits."""
     same_digits = first.data and second.data and first.data.sha256 == second.data.sha256
     if not first.evaluations or not second.evaluations or not same_digits:
         return None
     a, b = ({i: predicted for i, _, predicted in h.evaluations[-1].mistakes} for h in (first, second))
-    return judge_answers(names, (a.keys(), b.keys()), sum(a.get(i) != b.get(i) for i in a.keys() | b.keys()))
+    return PairedAnswers(
+        only_first=len(b.keys() - a.keys()),
+        only_second=len(a.keys() - b.keys()),
+        differ=sum(a.get(i) != b.get(i) for i in a.keys() | b.keys()),
+    )
 
 
 def energy_joules(

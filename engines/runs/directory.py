@@ -12,11 +12,13 @@ import heapq
 import itertools
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,22 @@ class RunDirectory:
             self._reported_to.add(engine)
             publish(replace(self._failure, engine=engine, t=time.monotonic()))
 
+    def copy_results(self, source: Path, engine: str) -> SaveFailed | None:
+        """Copy the checkpoint and the model of an engine that had finished, from the run that this one goes on from."""
+        try:
+            for file in source.glob(f"{engine}.*"):
+                write_whole(self.folder / file.name, partial(shutil.copyfile, file))
+        except OSError as error:
+            return SaveFailed(
+                engine=engine,
+                run_id=self.folder.name,
+                t=time.monotonic(),
+                what="model",
+                path=str(self.folder),
+                reason=reason(error),
+            )
+        return None
+
     def expect_no_more(self, engine: str) -> None:
         """Do not wait for this engine's run: it was not begun, and will not be."""
         with self._lock:
@@ -197,6 +215,8 @@ def summary(history: RunHistory) -> dict[str, Any]:
         "train_seconds": finished.train_seconds if finished else history.epoch_seconds,
         "wall_seconds": finished.wall_seconds if finished else None,
         "import_seconds": history.worker.import_seconds if history.worker else None,
+        "data_seconds": history.data.seconds if history.data else None,
+        "build_seconds": history.model.seconds if history.model else None,
         "first_step_seconds": history.first_step_seconds,
         "reached": {
             f"{m.accuracy:.4g}": {
@@ -332,7 +352,7 @@ def _resumable(folder: Path, found: Mapping[str, Any]) -> list[str]:
 
 
 def read_run(folder: Path, recording: str = "events.jsonl") -> tuple[dict[str, RunHistory], MachineHistory]:
-    """A kept run as it was in the end, of the engines that are known here. Raises OSError."""
+    """Read a kept run as it was in the end, its engines in the order in which they are shown. Raises OSError."""
     histories: dict[str, RunHistory] = {}
     machine = MachineHistory()
     for event in read_events(folder / recording):
@@ -340,7 +360,7 @@ def read_run(folder: Path, recording: str = "events.jsonl") -> tuple[dict[str, R
             machine.apply(event)
         elif event.engine in ENGINES:
             histories.setdefault(event.engine, RunHistory(event.engine)).apply(event)
-    return histories, machine
+    return {engine: histories[engine] for engine in ENGINES if engine in histories}, machine
 
 
 def read_filters(path: Path) -> tuple[Any, int]:

@@ -55,6 +55,18 @@ class Past(Value, kw_only=False):
     """RunRequested first; then what is told again."""
 
 
+def schedule_warning(pasts: Mapping[str, Past]) -> str:
+    """Say where more epochs change the learning rates that are still to come; empty where they do not."""
+    for past in pasts.values():
+        before = next((event.config for event in past.events if isinstance(event, RunRequested)), past.config)
+        if past.checkpoint and before.epochs != past.config.epochs and past.config.schedule != "constant":
+            return (
+                f"The {past.config.schedule} schedule now spans {past.config.epochs} epochs instead of {before.epochs}: from here"
+                " on the learning rates are not those of a run that was never cut off."
+            )
+    return ""
+
+
 def pasts(folder: Path, changes: Mapping[str, Any], engines: frozenset[str] = frozenset()) -> dict[str, Past]:
     """What each engine of the run (of those in `engines`, when some are named) can go on from. Raises ResumeError, and
     ConfigError for a setting that can't be used."""
@@ -79,9 +91,13 @@ def pasts(folder: Path, changes: Mapping[str, Any], engines: frozenset[str] = fr
             raise ConfigError(f"{name} {reason}.")
         events = _of(engine, folder)
         ended = _finished(config, events)
-        left = (
-            None if ended and _by_its_own_rule(before, config, events) else _unfinished(engine, folder, config, events)
-        )
+        by_rule = ended is not None and _by_its_own_rule(before, config, events)
+        left = None if by_rule else _unfinished(engine, folder, config, events)
+        if ended and not left and not by_rule and config.epochs > before.epochs:
+            raise ResumeError(
+                f"{TITLES.get(engine, engine)} has no checkpoint in {folder.name}, so it can't be trained for more epochs."
+                " Leave --epochs away, or name the run that it was trained in."
+            )
         if past := left or ended:
             found[engine] = past
     if not any(past.checkpoint for past in found.values()):

@@ -23,7 +23,8 @@ SCHEMA = 2
 """Grows when an older checkpoint would be misread: PyTorch's slots of dense1 were in (channel, height, width) order before 2."""
 
 DECISIVE = (
-    "batch_size", "optimizer", "learning_rate", "rho", "epsilon", "momentum", "weight_decay", "dropout", "augment", "seed",
+    "batch_size", "optimizer", "learning_rate", "schedule", "rho", "epsilon", "momentum", "weight_decay", "dropout", "augment",
+    "seed",
 )  # fmt: skip
 """The settings that must be the same before and after; the epochs, for one, may grow."""
 
@@ -105,7 +106,7 @@ def load(path: Path, config: TrainConfig, digits: Digits) -> tuple[Position, Wei
     now = {"train_size": len(digits.train_labels), "digits_sha256": digits.sha256}
     now |= {name: getattr(config, name) for name in DECISIVE}
     for name, value in now.items():
-        if facts.get(name) != value:
+        if facts.get(name, value if name == "schedule" else None) != value:  # an older checkpoint does not name it
             what = (
                 "the digits are others"
                 if name == "digits_sha256"

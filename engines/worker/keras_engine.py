@@ -16,11 +16,12 @@ from engines.data import Digits
 from engines.events import Device
 from engines.gpus import known_to_the_driver
 from engines.worker.files import Arrays
-from engines.worker.keras_optimizer import build_optimizer
+from engines.worker.keras_optimizer import build_optimizer, implementation
 from engines.worker.recipe import LAYERS, Weights
 
 OUT_OF_MEMORY = (tf.errors.ResourceExhaustedError,)
-TF32_DEFAULT = bool(tf.config.experimental.tensor_float_32_execution_enabled())
+TF32_DEFAULT = "matrix products and convolutions" if tf.config.experimental.tensor_float_32_execution_enabled() else ""
+"""Which arithmetic TensorFlow does in TF32 on CUDA unless told otherwise."""
 MODEL_FILE = "keras.keras"
 """A whole model, as keras.Model.save writes it."""
 
@@ -209,6 +210,7 @@ def hyperparameters(config: TrainConfig) -> dict[str, Any]:
     optimizer = build_optimizer(config)
     default = keras.optimizers.get(config.optimizer).get_config()
     values: dict[str, Any] = {"optimizer.class": config.optimizer, "default.tf32": TF32_DEFAULT}
+    values["optimizer.implementation"] = implementation(optimizer)
     values |= {f"optimizer.{name}": value for name, value in optimizer.get_config().items()}
     values |= {f"default.{name}": value for name, value in default.items()}
     model = build_model(config.dropout)

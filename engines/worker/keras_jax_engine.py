@@ -24,7 +24,8 @@ __all__ = ["MODEL_FILE", "Engine"]
 
 OUT_OF_MEMORY = ()
 """JAX has one error for everything that XLA says; its text tells."""
-TF32_DEFAULT = True
+TF32_DEFAULT = "matrix products and convolutions"
+"""What XLA does in TF32 on CUDA unless told otherwise: JAX's default matmul precision."""
 State = tuple[list[Array], list[Array], list[Array], list[Array]]
 """What a step changes: parameters, dropout's random state, augmentation's, and the optimizer's variables."""
 

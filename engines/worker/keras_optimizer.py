@@ -26,6 +26,13 @@ def build_optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
     return adam
 
 
+def implementation(optimizer: keras.optimizers.Optimizer) -> str:
+    """Name Keras' class, and say where its update is replaced by one of the classes below."""
+    kind = type(optimizer)
+    replaced = "" if kind.__module__.startswith("keras.") else ", its update replaced"
+    return f"keras.optimizers.{kind.__name__}{replaced}"
+
+
 class Adadelta(keras.optimizers.Adadelta):
     """Keras' own as TensorFlow's one fused operation: the same formula in one pass over the weights instead of a dozen."""
 

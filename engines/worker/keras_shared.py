@@ -18,7 +18,7 @@ from keras import ops
 from engines.config import TrainConfig
 from engines.data import Digits
 from engines.worker.files import Arrays
-from engines.worker.keras_optimizer import build_optimizer
+from engines.worker.keras_optimizer import build_optimizer, implementation
 from engines.worker.recipe import LAYERS, Weights
 
 sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]  # Keras would import it to save a model, were it there
@@ -140,7 +140,7 @@ def layers(model: keras.Sequential) -> list[tuple[str, keras.Layer]]:
 # Optimizer
 
 
-def hyperparameters_of(config: TrainConfig, tf32_default: bool) -> dict[str, Any]:
+def hyperparameters_of(config: TrainConfig, tf32_default: str) -> dict[str, Any]:
     """Every value of the layers and of the optimizer in Keras' words, those that nobody gave included.
 
     "default.*" is what the optimizer would have if nothing were given.
@@ -148,6 +148,7 @@ def hyperparameters_of(config: TrainConfig, tf32_default: bool) -> dict[str, Any
     optimizer = build_optimizer(config)
     default = keras.optimizers.get(config.optimizer).get_config()
     values: dict[str, Any] = {"optimizer.class": config.optimizer, "default.tf32": tf32_default}
+    values["optimizer.implementation"] = implementation(optimizer)
     values |= {f"optimizer.{name}": value for name, value in optimizer.get_config().items()}
     values |= {f"default.{name}": value for name, value in default.items()}
     model = build_model(config.dropout)

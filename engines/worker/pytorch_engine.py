@@ -16,13 +16,21 @@ from engines.data import Digits
 from engines.events import Device
 from engines.gpus import known_to_the_driver
 from engines.worker.files import Arrays
-from engines.worker.pytorch_optimizer import build_optimizer
+from engines.worker.pytorch_optimizer import build_optimizer, implementation
 from engines.worker.recipe import LAYERS, Weights
 
 OUT_OF_MEMORY = (torch.OutOfMemoryError,)
-TF32_DEFAULT = torch.backends.cudnn.allow_tf32
+TF32_DEFAULT = " and ".join(
+    name
+    for name, allowed in (
+        ("matrix products", torch.backends.cuda.matmul.allow_tf32),
+        ("convolutions", torch.backends.cudnn.allow_tf32),
+    )
+    if allowed
+)
+"""Which arithmetic PyTorch does in TF32 on CUDA unless told otherwise."""
 MODEL_FILE = "pytorch.pt"
-"""A state_dict, as torch.save writes it."""
+"""A state_dict, as torch.save writes it, for a plain nn.Sequential of the same layers."""
 
 
 class Engine:
@@ -143,7 +151,7 @@ class Engine:
     def save_model(self, path: Path) -> None:
         """Write the model in PyTorch's own format. Raises OSError."""
         with open(path, "wb") as file:  # PyTorch's own writer hides that a disk is full
-            torch.save(self.model.state_dict(), file)
+            torch.save(portable_state_dict(self.model), file)
 
     # The device
 
@@ -224,6 +232,14 @@ def layers(model: nn.Sequential) -> list[tuple[str, nn.Conv2d | nn.Linear]]:
     return list(zip(("conv1", "conv2", "dense1", "dense2"), trainable, strict=True))
 
 
+def portable_state_dict(model: nn.Sequential) -> dict[str, Tensor]:
+    """The parameters as a plain nn.Sequential with nn.Flatten takes them: dense1 in (channel, height, width) order."""
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    (after_flatten,) = [f"{i + 1}.weight" for i, layer in enumerate(model) if isinstance(layer, Flatten)]
+    by_pixel = state[after_flatten].unflatten(1, (12, 12, 64))
+    return state | {after_flatten: by_pixel.permute(0, 3, 1, 2).flatten(1)}
+
+
 def from_canonical(name: str, kernel: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """(height, width, in, out) to (out, in, height, width); (in, out) to (out, in)."""
     return np.ascontiguousarray(kernel.transpose(3, 2, 0, 1) if name.startswith("conv") else kernel.T)
@@ -246,6 +262,7 @@ def hyperparameters(config: TrainConfig) -> dict[str, Any]:
     optimizer = build_optimizer(config, model)
     default = type(optimizer)(model.parameters()).defaults  # type: ignore[call-arg]  # each has its own defaults
     values: dict[str, Any] = {"optimizer.class": config.optimizer, "default.tf32": TF32_DEFAULT}
+    values["optimizer.implementation"] = implementation(optimizer)
     values |= {f"optimizer.{name}": value for name, value in optimizer.defaults.items()}
     values |= {f"default.{name}": value for name, value in default.items()}
     for name, layer in zip(LAYERS, [one for one in model if not isinstance(one, nn.ReLU)], strict=True):

@@ -20,3 +20,8 @@ def build_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimi
     return torch.optim.AdamW(
         parameters, lr=rate, betas=ADAM_BETAS, eps=config.epsilon, weight_decay=config.weight_decay
     )
+
+
+def implementation(optimizer: torch.optim.Optimizer) -> str:
+    """Name PyTorch's class, which is used as it is."""
+    return f"torch.optim.{type(optimizer).__name__}"

@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from engines.api import ONE_RUN_CAVEAT
 from tui import formatting
 from tui.commands import KEY_NAMES, Command
 
@@ -35,6 +36,7 @@ TERMS = (
         "tie",
         "The digits that only one of them got right are too few, or too even, to call one better (McNemar's test).",
     ),
+    ("ahead (one seed)", f"This network answers better than that one. {ONE_RUN_CAVEAT}"),
     ("smoothed", "The bright curve is a moving average; the faint one behind it is every sample. v changes it."),
     ("● ◆ ◈", "Test points of PyTorch, of Keras, and of both in one place."),
     ("lead", "Seconds ago that the leader stood at the step where the other stands now."),

@@ -31,7 +31,7 @@ def card(said: Report, colors: Mapping[str, str]) -> RenderableType:
 def verdict_line(said: Report, colors: Mapping[str, str]) -> Text:
     """Who won, or that neither did, and why; and whether times may be compared."""
     text = Text(said.verdict.capitalize() if said.verdict.islower() else said.verdict, style="bold")
-    winner = next((engine for engine, title in TITLES.items() if said.verdict.startswith(title)), None)
+    winner = next((engine for engine, title in TITLES.items() if title in said.verdict), None)
     if winner is not None:
         text.stylize(colors[f"${winner}"])
     elif "tie" in said.verdict:

@@ -29,6 +29,7 @@ from engines.api import (
     badge,
     lead,
     p_text,
+    preset_label,
     verdict,
 )
 from tui import formatting
@@ -99,7 +100,8 @@ def _facts(told: Told, now: float) -> dict[str, str]:
     if config is not None:
         running = [h for h in told.histories.values() if h.requested_t is not None]
         seeds = f" · one of {config.seeds} seeds" if config.seeds > 1 else ""
-        parts |= {"preset": f" · {config.preset}", "seed": f" · seed {config.seed}{seeds}", "mode": f" · {config.mode}"}
+        preset = config.preset if preset_label(config) == config.preset else f"{config.preset}, changed"
+        parts |= {"preset": f" · {preset}", "seed": f" · seed {config.seed}{seeds}", "mode": f" · {config.mode}"}
         clock = formatting.clock(max((h.wall_seconds(now) for h in running), default=0.0))
         parts["clock"] = f" · {clock}{told.progress}"
     return parts

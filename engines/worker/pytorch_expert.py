@@ -1,0 +1,55 @@
+"""The loop that an expert in PyTorch would write for this one model: all digits resident on the device, no DataLoader.
+
+The same network, batch and optimizer as the engine; no events, no control, no checkpoints. Its twin is keras_expert.py.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from engines.data import Digits
+
+
+class Script:
+    """One model, trained and tested from tensors."""
+
+    def __init__(self, digits: Digits) -> None:
+        self.x, self.test = (
+            torch.from_numpy(images).unsqueeze(1).float().div(255)
+            for images in (digits.train_images, digits.test_images)
+        )
+        self.y, self.test_y = (torch.from_numpy(labels).long() for labels in (digits.train_labels, digits.test_labels))
+        self.model = nn.Sequential(
+            nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
+            nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10),
+        ).to(memory_format=torch.channels_last)  # fmt: skip
+        self.optimizer = torch.optim.Adadelta(self.model.parameters(), lr=1.0, rho=0.95, eps=1e-7)
+
+    def warm_up(self) -> None:
+        """Ten steps."""
+        self._train(1280)
+
+    def train(self) -> None:
+        """One epoch."""
+        self._train(len(self.x))
+
+    def _train(self, count: int) -> None:
+        self.model.train()
+        loss_sum = torch.zeros(())
+        for chosen in torch.randperm(count).split(128):
+            loss = F.cross_entropy(self.model(self.x[chosen]), self.y[chosen])
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            loss_sum += loss.detach() * len(chosen)
+        loss_sum.item()
+
+    @torch.inference_mode()
+    def evaluate(self) -> None:
+        """The test digits."""
+        self.model.eval()
+        logits = torch.cat([self.model(images) for images in self.test.split(1000)])
+        F.cross_entropy(logits, self.test_y).item()
+        (logits.argmax(dim=1) == self.test_y).sum().item()
