@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from engines.events import (
     TERMINAL,
     CheckpointSaved,
+    CommandSent,
     DataProgress,
     DataReady,
     Diverged,
     EpochCompleted,
     EpochStarted,
     EvalCompleted,
+    EvalStarted,
     Event,
     ExamProgress,
     Heartbeat,
@@ -38,8 +40,8 @@ from engines.events import (
 )
 
 _ANYWHERE = (
-    LogLine, Heartbeat, Prediction, ExamProgress, CheckpointSaved, ModelSaved, Diverged, RunPaused, RunResumed, WorkerUsage,
-    MachineUsage,
+    LogLine, Heartbeat, Prediction, ExamProgress, CheckpointSaved, ModelSaved, Diverged, RunPaused, RunResumed, CommandSent,
+    EvalStarted, WorkerUsage, MachineUsage,
 )  # fmt: skip
 
 _MAY_FOLLOW: dict[type[Event] | None, tuple[type[Event], ...]] = {
