@@ -377,7 +377,7 @@ class Shutdown(Value):
 
 Command = Start | Pause | Resume | Stop | SaveCheckpoint | Predict | Shutdown
 
-FOR_A_RUN = (Pause, Resume, Stop)
+RUN_COMMANDS = (Pause, Resume, Stop)
 """The commands that change what a run does, after its current step; an event answers each."""
 
 TERMINAL = (RunFinished, RunFailed)

@@ -27,7 +27,7 @@ from engines.causes import LOADING, RESTART, WAITING, cause, doing
 from engines.config import TrainConfig
 from engines.environment import worker_environment
 from engines.events import (
-    FOR_A_RUN,
+    RUN_COMMANDS,
     TERMINAL,
     Command,
     CommandSent,
@@ -288,7 +288,7 @@ class Supervisor:
             command, past, given = self._commands.popleft()
             if isinstance(command, Start):
                 self._tell_of(command, past, given)
-            elif self._run_id and isinstance(command, FOR_A_RUN):
+            elif self._run_id and isinstance(command, RUN_COMMANDS):
                 self.publish(self._synthesised(CommandSent, command=type(command).__name__))
             self._pending += encode(command).encode() + b"\n"
 

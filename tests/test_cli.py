@@ -167,9 +167,9 @@ def test_signals_end_it_with_their_code_and_leave_nothing(
     assert child.stdout
     pids = begun(child)
     child.send_signal(number)
-    _, said = child.communicate(timeout=10)
+    _, stderr = child.communicate(timeout=10)
     assert child.returncode == code
-    assert said == "mnist-tui: stopping; the workers keep a checkpoint first.\n"
+    assert stderr == "mnist-tui: stopping; the workers keep a checkpoint first.\n"
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

@@ -44,11 +44,11 @@ def test_a_stop_is_known_until_the_run_has_ended() -> None:
     assert not stopping.stopping
 
 
-def test_a_pause_is_known_until_it_is_heeded() -> None:
+def test_a_pause_is_pending_until_the_run_waits() -> None:
     history = in_the_second_epoch(CommandSent(engine="keras", t=22.0, command="Pause"))
-    assert history.commanded == "Pause"
+    assert history.pending_command == "Pause"
     history.apply(RunPaused(engine="keras", t=22.5))
-    assert history.commanded == ""
+    assert history.pending_command == ""
 
 
 @pytest.mark.fault(
@@ -66,7 +66,7 @@ async def test_commands_are_seen_to_be_heard(
         await pilot.press("space")
         await until(pilot, lambda: "pausing after this step" in status())
         await pilot.press("w")
-        await until(pilot, lambda: "a checkpoint is written after this step" in said(app))
+        await until(pilot, lambda: "a checkpoint is written after this step" in newest_notification(app))
         await pilot.press("x")
         await until(pilot, lambda: "stopping  finishing the step, then evaluating" in status())
         assert "ETA" not in status()
@@ -76,7 +76,7 @@ async def test_commands_are_seen_to_be_heard(
         assert "stopping" not in status()
 
 
-def said(app: MnistApp) -> str:
+def newest_notification(app: MnistApp) -> str:
     """The newest notification."""
     return next((one.message for one in reversed([*app._notifications])), "")
 
@@ -119,8 +119,8 @@ async def test_a_copy_may_not_arrive() -> None:
     async with shown(400.0, (120, 40)) as app:
         clipboard.copy(app, "text", "The text", "It is in a file.")
         assert app.clipboard == "text"
-        await until(Pilot(app), lambda: "sent to your terminal's clipboard" in said(app))
-        assert said(app).endswith("It is in a file.")
+        await until(Pilot(app), lambda: "sent to your terminal's clipboard" in newest_notification(app))
+        assert newest_notification(app).endswith("It is in a file.")
 
 
 def test_only_one_function_copies() -> None:
@@ -139,8 +139,8 @@ async def test_the_palette_saves_screenshots(tmp_path: Path, monkeypatch: pytest
     async with shown(400.0, (120, 40)) as app:
         commands = {command.title: command for command in app.get_system_commands(app.screen)}
         commands["Screenshot"].callback()
-        await until(Pilot(app), lambda: said(app).endswith(".svg"))
-        assert said(app) in map(str, saved())
+        await until(Pilot(app), lambda: newest_notification(app).endswith(".svg"))
+        assert newest_notification(app) in map(str, saved())
         monkeypatch.setattr(app, "save_screenshot", no_room)
         commands["Screenshot"].callback()
-        await until(Pilot(app), lambda: "could not be written" in said(app))
+        await until(Pilot(app), lambda: "could not be written" in newest_notification(app))

@@ -15,7 +15,7 @@ from tui.flow_control import FlowControl
 
 QUERY = "\x1b[6n"
 """Asks for the cursor's position (DSR 6): every terminal knows it, and Textual reads the answer as one event, never as keys."""
-_PLAIN = "\x1b[0m\x1b(B\x1b[r"
+_RESET = "\x1b[0m\x1b(B\x1b[r"
 """No colours, the ASCII character set, and the whole screen scrolls: what a stray program may have changed."""
 POLL_SECONDS = 0.01
 
@@ -32,8 +32,8 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Take the terminal."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
-        if self._reads:  # else it is another job's now
-            self._query_first()
+        if self._is_reading:  # else it is another job's now
+            self._probe()
 
     def write(self, data: str) -> None:
         """Write to the terminal."""
@@ -50,14 +50,14 @@ class TerminalDriver(LinuxDriver):
         self.write(QUERY)
         self._unconfirmed = False
 
-    def _query_first(self) -> None:
+    def _probe(self) -> None:
         """Find out whether the terminal answers; were it not the one that is read, the answer would reach whoever reads it."""
         with contextlib.suppress(OSError, ValueError):
             if self.input_tty and self._file and os.path.sameopenfile(self.fileno, self._file.fileno()):
                 self._query()
 
     @property
-    def _reads(self) -> bool:
+    def _is_reading(self) -> bool:
         """Whether the terminal is ours, and not hung up."""
         return self._key_thread is not None and self._key_thread.is_alive()
 
@@ -71,17 +71,17 @@ class TerminalDriver(LinuxDriver):
     def disable_input(self) -> None:
         """Read no more, once an outstanding answer has come: the shell would get it as typed keys."""
         since = time.monotonic()
-        while self._reads and not self.flow.may_leave(since):
+        while self._is_reading and not self.flow.may_leave(since):
             time.sleep(POLL_SECONDS)  # no lock: a signal may have brought us here in the midst of anything
         self.flow = FlowControl()  # nothing is asked any more
         super().disable_input()
 
     def clear(self) -> None:
         """Take the terminal once more and clear it: another program wrote on it, or another terminal is attached."""
-        self.write(f"\x1b[?1049h\x1b[?25l\x1b[?1004h{_PLAIN}\x1b[2J")
+        self.write(f"\x1b[?1049h\x1b[?25l\x1b[?1004h{_RESET}\x1b[2J")
         self._enable_mouse_support()
         self._enable_bracketed_paste()
         self._disable_line_wrap()
         self._in_band_window_resize = False  # until the terminal says so again
         self._query_in_band_window_resize()
-        self._query_first()
+        self._probe()

@@ -22,25 +22,25 @@ class FlowControl:
         self.answers = False
         """Whether the terminal is known to answer."""
         self._clock = clock
-        self._asked_at: float | None = None
+        self._queried_at: float | None = None
         """When the query was sent whose answer has not come yet."""
 
     def may_draw(self) -> bool:
         """Whether the next frame may be sent."""
-        return not (self.answers and self._waits_since(self._asked_at, PATIENCE_SECONDS))
+        return not (self.answers and self._waits_since(self._queried_at, PATIENCE_SECONDS))
 
     def record_query(self) -> None:
         """A query was sent."""
-        self._asked_at = self._clock()
+        self._queried_at = self._clock()
 
     def record_answer(self) -> None:
         """The terminal has shown everything that was sent before the query."""
-        self.answers, self._asked_at = True, None
+        self.answers, self._queried_at = True, None
 
     def may_leave(self, since: float) -> bool:
         """Whether the terminal may be given up, which was to happen at `since`, because no answer is to come any more."""
-        return self._asked_at is None or not self._waits_since(
-            since if self.answers else self._asked_at, LINGER_SECONDS
+        return self._queried_at is None or not self._waits_since(
+            since if self.answers else self._queried_at, LINGER_SECONDS
         )
 
     def _waits_since(self, begin: float | None, seconds: float) -> bool:

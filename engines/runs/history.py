@@ -117,8 +117,8 @@ class RunHistory:
         self.paused_seconds = 0.0
         self.peak_rss_bytes: int | None = None
         self.peak_device_bytes: int | None = None
-        self.commanded = ""
-        """What the run was commanded and has not heeded yet, as in CommandSent; a Stop is heeded when the run has ended."""
+        self.pending_command = ""
+        """What the run was sent and has not acted on yet, as in CommandSent; a Stop is pending until the run has ended."""
         self.data_progress: DataProgress | None = None
         self.data: DataReady | None = None
         self.model: ModelReady | None = None
@@ -208,14 +208,14 @@ class RunHistory:
                 self.epoch_samples += event.train_seconds * (event.samples_per_sec or 0.0)
                 self.first_step_seconds = event.first_step_seconds or self.first_step_seconds
             case CommandSent():
-                if self.commanded != "Stop":
-                    self.commanded = event.command
+                if self.pending_command != "Stop":
+                    self.pending_command = event.command
             case RunPaused():
-                self._heeded("Pause")
+                self._acknowledge("Pause")
                 self._before_pause = self.phase
                 self._enter(PAUSED, event.t)
             case RunResumed():
-                self._heeded("Resume")
+                self._acknowledge("Resume")
                 self.paused_seconds += event.t - self.phase_t
                 self._enter(self._before_pause, event.t)
             case CheckpointSaved():
@@ -223,11 +223,11 @@ class RunHistory:
             case Diverged():
                 self.diverged = event
             case RunFinished():
-                self.commanded = ""
+                self.pending_command = ""
                 self.finished, self.ended_t = event, event.t
                 self._enter(_ENDS.get(event.outcome, FINISHED), event.t)
             case RunFailed():
-                self.commanded = ""
+                self.pending_command = ""
                 self.failure = event
                 if self.ended_t is None:  # else it is of a worker that was started after the run
                     self.ended_t = event.t
@@ -235,9 +235,9 @@ class RunHistory:
             case WorkerExited():
                 self._take_exit(event)
 
-    def _heeded(self, command: str) -> None:
-        if self.commanded == command:
-            self.commanded = ""
+    def _acknowledge(self, command: str) -> None:
+        if self.pending_command == command:
+            self.pending_command = ""
 
     def _enter(self, phase: str, t: float) -> None:
         self.phase, self.phase_t = phase, t
@@ -281,7 +281,7 @@ class RunHistory:
     @property
     def stopping(self) -> bool:
         """Whether the run was told to stop and has not ended."""
-        return self.running and self.commanded == "Stop"
+        return self.running and self.pending_command == "Stop"
 
     @property
     def running(self) -> bool:

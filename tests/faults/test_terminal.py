@@ -16,6 +16,9 @@ from tests.faults.terminal import AnsweringTerminal
 ALL_OF_IT = ("mnist-tui", "╭", "Quit")
 """Words of the first line, the second and the last, which no frame paints again."""
 
+MODES = ("\x1b[?1049h", "\x1b[?1003h", "\x1b[?25l", "\x1b[?2004h", "\x1b[?2048$p")
+"""What a terminal that was just attached has to be told."""
+
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[AnsweringTerminal]:
@@ -82,6 +85,5 @@ def test_ctrl_l_repaints(terminal: AnsweringTerminal) -> None:
         terminal.screen.reset()
         terminal.written = ""
         terminal.send("\x0c")
+        terminal.wait_until(lambda: all(mode in terminal.written for mode in MODES), "taken once more")
         terminal.wait_until(lambda: painted(terminal), "painted")
-    for mode in ("\x1b[?1049h", "\x1b[?1003h", "\x1b[?25l", "\x1b[?2004h", "\x1b[?2048$p"):
-        assert mode in terminal.written, "a terminal that was just attached knows nothing of it"

@@ -157,9 +157,9 @@ class EnginePanel(Vertical):
         """What more there is to say of the state, in the order of its weight."""
         phase = history.phase
         if history.stopping:
-            yield _end_of(history)
-        elif history.running and history.commanded in _HEARD:
-            yield _HEARD[history.commanded]
+            yield _stop_stage(history)
+        elif history.running and history.pending_command in _PENDING:
+            yield _PENDING[history.pending_command]
         if answers and phase in (IMPORTING, LOADING, FIRST_STEP, EVALUATING):
             yield f"{now - history.phase_t:.1f} s"
         if phase == LOADING and history.data_progress is not None:
@@ -210,11 +210,11 @@ class EnginePanel(Vertical):
             self._notice.update(text)
 
 
-_HEARD = {"Pause": "pausing after this step", "Resume": "resuming"}
+_PENDING = {"Pause": "pausing after this step", "Resume": "resuming"}
 _REASONS = {"target-reached": "at its target", "no-progress": "no more progress"}
 
 
-def _end_of(history: RunHistory) -> str:
+def _stop_stage(history: RunHistory) -> str:
     """What a run that is told to stop is doing."""
     if history.phase not in (FIRST_STEP, TRAINING):
         return history.phase
