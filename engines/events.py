@@ -4,14 +4,14 @@ Frozen values of plain numbers, strings and tuples; standard library only. The o
 
     WorkerSpawned WorkerReady
       ( RunRequested DataProgress* DataReady ModelReady RunStarted
-        ( EpochStarted ( TrainProgress | EvalCompleted )* EpochCompleted )*
+        ( EpochStarted ( TrainProgress | EvalStarted EvalCompleted )* EpochCompleted )*
         ( RunFinished | RunFailed ) )*
     WorkerExited
 
 A stop or a failure may cut a run short; exactly one RunFinished or RunFailed ends every requested run. A resumed run begins by
 telling its past again: what was said of its epochs until the checkpoint stands between RunRequested and DataReady, its times moved
-up to the present. LogLine, Heartbeat, Prediction, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused, RunResumed and the
-usage events may stand anywhere. `grammar.py` checks all this.
+up to the present. LogLine, Heartbeat, Prediction, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused, RunResumed,
+CommandSent, EvalStarted and the usage events may stand anywhere. `grammar.py` checks all this.
 
 Times are in seconds, accuracies fractions of 1, memory in bytes. A value that can't be had is None. NaN and Inf are legal.
 """
@@ -73,6 +73,13 @@ class RunRequested(Event):
     config: TrainConfig
     build: str = ""
     """Which mnist-tui: `engines.version.build`. Empty in recordings older than this field."""
+
+
+class CommandSent(Event):
+    """A command was sent that the run heeds after its current step. Synthesised by the supervisor."""
+
+    command: str
+    """"Pause", "Resume" or "Stop"."""
 
 
 class DataProgress(Event):
@@ -138,6 +145,13 @@ class TrainProgress(Event):
     accuracy: float
     samples_per_sec: float
     learning_rate: float
+
+
+class EvalStarted(Event):
+    """An evaluation begins. Recordings older than this event leave it out."""
+
+    epoch: int
+    global_step: int
 
 
 class EvalCompleted(Event):
@@ -372,14 +386,18 @@ class Shutdown(Value):
 
 Command = Start | Pause | Resume | Stop | SaveCheckpoint | Predict | Shutdown
 
+RUN_COMMANDS = (Pause, Resume, Stop)
+"""The commands that change what a run does, after its current step; an event answers each."""
+
 TERMINAL = (RunFinished, RunFailed)
 """The events that end a run."""
 
 EVENTS: dict[str, type[Event]] = {
     kind.__name__: kind
     for kind in (
-        WorkerSpawned, WorkerReady, RunRequested, DataProgress, DataReady, ModelReady, RunStarted, EpochStarted,
-        TrainProgress, EvalCompleted, EpochCompleted, RunPaused, RunResumed, CheckpointSaved, ModelSaved, SaveFailed, Diverged,
+        WorkerSpawned, WorkerReady, RunRequested, CommandSent, DataProgress, DataReady, ModelReady, RunStarted, EpochStarted,
+        TrainProgress, EvalStarted, EvalCompleted, EpochCompleted, RunPaused, RunResumed, CheckpointSaved, ModelSaved, SaveFailed,
+        Diverged,
         Prediction, ExamProgress, LogLine, Heartbeat, RunFinished, RunFailed, WorkerExited, WorkerUsage, MachineUsage,
     )
 }  # fmt: skip

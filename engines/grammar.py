@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from engines.events import (
     TERMINAL,
     CheckpointSaved,
+    CommandSent,
     DataProgress,
     DataReady,
     Diverged,
     EpochCompleted,
     EpochStarted,
     EvalCompleted,
+    EvalStarted,
     Event,
     ExamProgress,
     Heartbeat,
@@ -40,7 +42,7 @@ from engines.events import (
 
 _ANYWHERE = (
     LogLine, Heartbeat, Prediction, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused, RunResumed,
-    WorkerUsage, MachineUsage,
+    CommandSent, EvalStarted, WorkerUsage, MachineUsage,
 )  # fmt: skip
 
 _MAY_FOLLOW: dict[type[Event] | None, tuple[type[Event], ...]] = {

@@ -27,8 +27,10 @@ from engines.causes import LOADING, RESTART, WAITING, cause, doing
 from engines.config import TrainConfig
 from engines.environment import worker_environment
 from engines.events import (
+    RUN_COMMANDS,
     TERMINAL,
     Command,
+    CommandSent,
     Event,
     LogLine,
     RunFailed,
@@ -164,9 +166,8 @@ class Supervisor:
                 process, protocol_r = self._start(ours)
             except OSError as error:
                 self._leave()
-                self._fail(
-                    "missing-interpreter", f"{self.spec.python} could not be started: {error.strerror or error}."
-                )
+                message = f"{self.spec.python} could not be started: {error.strerror or error}."
+                self._fail("missing-interpreter", message)
                 self.publish(self._synthesised(WorkerExited, returncode=None, signal="", log_tail=()))
                 return
             try:
@@ -203,9 +204,8 @@ class Supervisor:
             scratch = tempfile.mkdtemp(prefix="mnist-tui-")
             ours.callback(shutil.rmtree, scratch, ignore_errors=True)
             process = self._spawn(protocol_w, guard_r, scratch)
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe:
-                ours.callback(pipe.close)
+        for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
+            ours.callback(pipe.close)
         return process, protocol_r
 
     def _spawn(self, protocol_w: int, guard_r: int, scratch: str) -> subprocess.Popen[bytes]:
@@ -283,11 +283,13 @@ class Supervisor:
                 self._pending.clear()  # it is gone; its end is about to be said
 
     def _take_commands(self) -> None:
-        """Make ready what is to be sent; a run is told to have been asked for."""
+        """Make ready what is to be sent; what changes a run is published, so that one sees at once that it was heard."""
         while self._commands:
             command, past, given = self._commands.popleft()
             if isinstance(command, Start):
                 self._tell_of(command, past, given)
+            elif self._run_id and isinstance(command, RUN_COMMANDS):
+                self.publish(self._synthesised(CommandSent, command=type(command).__name__))
             self._pending += encode(command).encode() + b"\n"
 
     def _tell_of(self, start: Start, past: Sequence[Event], asked: float) -> None:
@@ -359,9 +361,8 @@ class Supervisor:
         fails_unused = self._unused and bool(returncode) and not self.ending and not self._arguments
         if self._run_id or self._mistake is not None or fails_unused:
             self._fail(*self._cause(returncode or 0, name), error=self._mistake)
-        self.publish(
-            self._synthesised(WorkerExited, returncode=returncode, signal=name, log_tail=tuple(self._printed.tail))
-        )
+        tail = tuple(self._printed.tail)
+        self.publish(self._synthesised(WorkerExited, returncode=returncode, signal=name, log_tail=tail))
 
     def _leave(self) -> None:
         """From here on nothing can be asked for; what was asked until now is told, and its end is for the caller to say."""
@@ -403,9 +404,8 @@ class Supervisor:
 
     def _signal(self, number: int) -> None:
         with self._life, contextlib.suppress(OSError):
-            if (
-                self._process is not None and self._process.returncode is None
-            ):  # not reaped: the number is still its own
+            # Not reaped: the number is still its own.
+            if self._process is not None and self._process.returncode is None:
                 os.killpg(self._process.pid, number)
 
     def _wake(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import gc
 import io
@@ -49,6 +50,18 @@ def test_every_command_has_help(command: str) -> None:
     assert "usage: mnist-tui" in done.stdout
     if not command:
         assert all(name in done.stdout for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_explains_every_option(command: str) -> None:
+    parser = argparse.ArgumentParser(description="it")
+    cli.COMMANDS[command][0](parser)
+    assert [action.dest for action in parser._actions if not action.help] == []
+
+
+def test_a_replay_offers_nothing_that_it_ignores(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["replay", "demo", "--plain"]) == 2
+    assert "--plain" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -154,13 +167,13 @@ def test_signals_end_it_with_their_code_and_leave_nothing(
     number: int, code: int, small_mnist: Path, environment: dict[str, str]
 ) -> None:
     command = script("--json", "--epochs", "9999", "--data-dir", str(small_mnist))
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     assert child.stdout
     pids = begun(child)
     child.send_signal(number)
-    child.stdout.read()
-    child.stdout.close()
-    assert child.wait(10) == code
+    _, stderr = child.communicate(timeout=10)
+    assert child.returncode == code
+    assert stderr == "mnist-tui: stopping; the workers keep a checkpoint first.\n"
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

@@ -15,10 +15,12 @@ from engines.config import TrainConfig, from_settings
 from engines.data.drawn import draw
 from engines.events import (
     CheckpointSaved,
+    CommandSent,
     DataReady,
     EpochCompleted,
     EpochStarted,
     EvalCompleted,
+    EvalStarted,
     Heartbeat,
     LogLine,
     ModelReady,
@@ -79,6 +81,9 @@ def test_a_whole_life(engine: str, work: Work, small_config: TrainConfig, tmp_pa
     stopped = worker.wait_for(RunFinished)
     assert (stopped.run_id, stopped.outcome) == ("second", "stopped")
     assert stopped.test_accuracy is not None
+    assert [event.command for event in worker.of(CommandSent)] == ["Stop"]
+    ended = [event for event in worker.events if isinstance(event, EvalStarted | EvalCompleted | RunFinished)]
+    assert [type(event) for event in ended[-3:]] == [EvalStarted, EvalCompleted, RunFinished]
     assert len(worker.of(WorkerReady)) == 1, "the second run was in the warm worker"
     worker.finish()
     assert worker.of(WorkerExited)[-1].returncode == 0

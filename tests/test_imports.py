@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import resources
+from pathlib import Path
 
 import pytest
+import tomllib
 
 FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras", "jax"}
 
@@ -49,6 +52,13 @@ def test_a_worker_needs_little() -> None:
 def test_version_and_help_are_quick_to_import() -> None:
     loaded = modules_after("import tui.cli\ntui.cli.main(['--version'])")
     assert not loaded & (FRAMEWORKS | {"textual", "rich", "numpy", "psutil", "platformdirs"})
+
+
+def test_every_package_that_claims_to_be_typed_says_so_to_type_checkers() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    assert "Typing :: Typed" in project["project"]["classifiers"]
+    for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
+        assert resources.files(package).joinpath("py.typed").is_file()
 
 
 @pytest.mark.framework

@@ -30,6 +30,7 @@ from tui.replay import Replay
 from tui.screens.make import make
 from tui.screens.train import TrainScreen
 from tui.session import Session
+from tui.widgets import strips
 
 UNUSABLE = "These settings can't be used"
 POOL_THREADS = 64
@@ -92,9 +93,11 @@ class MnistApp(Looks):
         """Show what came of a kept run."""
         from tui.screens.results import ResultsScreen
 
-        self.action_show_screen(list(SCREENS).index("results") + 1)
-        if isinstance(self.screen, ResultsScreen):
-            self.screen.open_run(folder)
+        def open_run() -> None:
+            if isinstance(self.screen, ResultsScreen):
+                self.screen.open_run(folder)
+
+        self.action_show_screen(list(SCREENS).index("results") + 1, open_run)
 
     def play(self, folder: Path) -> None:
         """Give the terminal to a replay of a kept run until that is left; nothing trains meanwhile."""
@@ -126,9 +129,12 @@ class MnistApp(Looks):
             self.call_from_thread(self.notify, said, title="Interrupted", timeout=12)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The palette lists our commands; the form, help and screenshots come with them."""
+        """The palette lists our commands, and what has no key."""
         for command in commands_of(self.current_mode):
             yield SystemCommand(command.title, command.help, partial(self.run_action, command.action))
+        yield SystemCommand(
+            "Screenshot", "Save this screen as an SVG file in the current folder.", self.action_screenshot
+        )
 
     # Life
 
@@ -209,7 +215,10 @@ class MnistApp(Looks):
         if not self.is_running or not self.screen_stack:  # a last tick while the app comes down
             return
         self.fold()
-        self._frames.draw(self._show_frame)
+        # Beneath a dialog, Textual would send the whole screen with each frame.
+        held = not isinstance(self.screen, Shown) or not self.terminal_is_ready
+        if self._frames.draw(self._show_frame, held=held):
+            self.call_after_refresh(self.query_terminal)
         possible = tuple(self.check_action(command.name, ()) for command in COMMANDS if command.target == "app")
         if possible != self._possible:  # the footer is built anew each time, which costs more than a frame
             self._possible = possible
@@ -220,10 +229,9 @@ class MnistApp(Looks):
         self._frames.changed(self.session.drain())
 
     def _show_frame(self, changed: set[str], with_curves: bool) -> None:
-        """The screen at the bottom of the stack; dialogs may lie on it, and the other screens draw nothing."""
-        shown = self.screen_stack[0]
-        if isinstance(shown, Shown):
-            shown.show_frame(changed, with_curves)
+        """The screen that is shown."""
+        if isinstance(self.screen, Shown):
+            self.screen.show_frame(changed, with_curves)
 
     # Commands
 
@@ -240,7 +248,7 @@ class MnistApp(Looks):
         if action in _COMMAND_NAMES and isinstance(self.screen, ModalScreen):
             from tui.screens.dialogs import QuitDialog
 
-            return action == "quit" and not isinstance(self.screen, QuitDialog)
+            return action == "repaint" or (action == "quit" and not isinstance(self.screen, QuitDialog))
         if action == "parity":
             return True if self.specs and not self.session.running else None
         return self.control.can(action)
@@ -293,7 +301,7 @@ class MnistApp(Looks):
 
     def action_save(self) -> None:
         """A checkpoint, now."""
-        self.control.save()
+        self.notify(self.control.save(), timeout=3)
 
     def action_parity(self) -> None:
         """The proof."""
@@ -326,11 +334,22 @@ class MnistApp(Looks):
         """Aim at the next engine, then at both."""
         self.control.aim_at_next()
 
-    def action_show_screen(self, number: int) -> None:
-        """Train, Code, Draw, Results or Runs."""
-        self.switch_mode(list(SCREENS)[number - 1])
-        self._frames.changed(self.session.histories)
-        self.call_after_refresh(self._show_frame, self._frames.stale, True)
+    def action_show_screen(self, number: int, then: Callable[[], None] | None = None) -> None:
+        """Train, Code, Draw, Results or Runs; the first time, the tab lights up before the screen is made, which takes its time."""
+        name = list(SCREENS)[number - 1]
+
+        def switch() -> None:
+            self.switch_mode(name)
+            self._frames.changed(self.session.histories)
+            self.call_after_refresh(self._show_frame, self._frames.stale, True)
+            if then is not None:
+                then()
+
+        if name in self._screen_stacks:
+            switch()
+        else:
+            strips.show_tab(self.screen, self.session, number)
+            self.call_after_refresh(switch)
 
     def action_theme(self) -> None:
         """Dark, light, clear, the terminal's own dark and light."""

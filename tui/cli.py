@@ -217,7 +217,7 @@ def _doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which to look at (both)")
     known.pythons(parser)
     known.backend(parser)
-    parser.add_argument("--data-dir", type=known.path, metavar="DIR", default="")
+    known.data(parser)
 
 
 def _run_doctor(options: argparse.Namespace) -> int:
@@ -229,9 +229,9 @@ def _run_doctor(options: argparse.Namespace) -> int:
 def _parity_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="without the whole epoch")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--seed", type=known.value("seed"), default=0, metavar="N")
-    parser.add_argument("--dataset", choices=("auto", "mnist", "drawn"), default="auto")
-    parser.add_argument("--data-dir", type=known.path, metavar="DIR", default="")
+    parser.add_argument("--seed", type=known.value("seed"), default=0, metavar="N", help="of weights and order (0)")
+    known.dataset(parser)
+    known.data(parser)
     known.pythons(parser)
     known.backend(parser)
 
@@ -257,8 +257,8 @@ def _bench_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{', '.join(BENCHES)} (all)")
     parser.add_argument("--repeats", type=known.integer, default=5, metavar="N", help="interleaved repeats (5)")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="which engines (both)")
-    parser.add_argument("--data-dir", type=known.path, metavar="DIR", default="")
+    parser.add_argument("--framework", choices=("pytorch", "keras", "both"), help="whose workers and engines (both)")
+    known.data(parser)
     known.pythons(parser)
     known.backend(parser)
 
@@ -322,7 +322,7 @@ def _run_code(options: argparse.Namespace) -> int:
 
 
 def _setup_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--framework", choices=("pytorch", "keras", "both"), default="both")
+    parser.add_argument("--framework", choices=("pytorch", "keras", "both"), default="both", help="for which (both)")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--gpu", dest="kind", action="store_const", const="gpu", default="cpu", help="with CUDA for both")
     kind.add_argument("--cpu", dest="kind", action="store_const", const="cpu", help="the standard builds (this)")
@@ -350,7 +350,7 @@ def _runs_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--empty-trash", action="store_true", help="delete for good what was thrown away")
     parser.add_argument("--yes", action="store_true", help="do it; without this, only say what would be done")
-    parser.add_argument("--runs-dir", type=known.path, metavar="DIR")
+    known.runs(parser)
 
 
 def _run_runs(options: argparse.Namespace) -> int:
@@ -370,8 +370,8 @@ def _run_runs(options: argparse.Namespace) -> int:
 
 def _replay_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help='a kept run, its folder, an events.jsonl, or "demo"')
-    parser.add_argument("--speed", default="1", help="1, 10, ... or max (1)")
-    parser.add_argument("--runs-dir", type=known.path, metavar="DIR")
+    parser.add_argument("--speed", default="1", metavar="X", help="1, 10, ... or max (1)")
+    known.runs(parser)
     known.screen(parser)
 
 
@@ -427,7 +427,7 @@ def _export_options(parser: argparse.ArgumentParser) -> None:
         help="a file, or a folder for the last three (stdout; here)",
     )
     parser.add_argument("--force", action="store_true", help="write over what is there")
-    parser.add_argument("--runs-dir", type=known.path, metavar="DIR")
+    known.runs(parser)
 
 
 def _run_export(options: argparse.Namespace) -> int:
@@ -439,7 +439,7 @@ def _run_export(options: argparse.Namespace) -> int:
 def _compare_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="+", help='kept runs, their folders, events.jsonl files, or "demo"')
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--runs-dir", type=known.path, metavar="DIR")
+    known.runs(parser)
 
 
 def _run_compare(options: argparse.Namespace) -> int:
@@ -450,8 +450,8 @@ def _run_compare(options: argparse.Namespace) -> int:
 
 def _data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fetch", action="store_true", help="get the digits now, as a run would")
-    parser.add_argument("--dataset", choices=("auto", "mnist", "drawn"), default="auto")
-    parser.add_argument("--data-dir", type=known.path, metavar="DIR", default="")
+    known.dataset(parser)
+    known.data(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 

@@ -180,6 +180,14 @@ COMMANDS = (
     Command("show_screen", "5", "Runs", "Every run is kept: compare, play, name, continue.", False, (5,)),
     Command("suspend_process", "ctrl+z", "Suspend", "To your shell; fg comes back. Training soon waits.", footer=False),
     Command("quit", "q", "Quit", "Leave; asks first while something trains."),
+    Command(
+        "repaint",
+        "ctrl+l",
+        "Repaint",
+        "Paint the whole screen again, when something else has written on it.",
+        False,
+        priority=True,
+    ),
     # What has priority comes first in the last line, which says the shorter key: q.
     Command("quit", "ctrl+c,ctrl+q", "Quit from here", "The same from a field or a dialog.", priority=True),
 )

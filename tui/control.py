@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from engines.api import FAILED, FRAMEWORKS, PAUSED, ConfigError, RunHistory, TrainConfig, from_settings
+from engines.api import FAILED, FRAMEWORKS, PAUSED, TITLES, ConfigError, RunHistory, TrainConfig, from_settings
 from tui.replay import Replay
 from tui.session import Session
 
@@ -135,10 +135,13 @@ class RunControl:
         for history in self.aimed:
             self.session.kill(history.engine)
 
-    def save(self) -> None:
-        """A checkpoint, now."""
-        for engine in self._running:
+    def save(self) -> str:
+        """A checkpoint, now; returns what is to be said of it."""
+        saved = [engine for engine in self._running if self.session.histories[engine].global_step]
+        for engine in saved:
             self.session.save(engine)
+        names = " and ".join(TITLES.get(engine, engine) for engine in saved)
+        return f"{names}: a checkpoint is written after this step." if saved else "There is no step to save yet."
 
     def to_resume(self) -> dict[Path, list[str]]:
         """The folders of the runs that can go on from their last checkpoint, and the engines that can do so in each."""

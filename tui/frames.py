@@ -45,11 +45,18 @@ class Frames:
         """The curves of these are to be drawn anew."""
         self.stale.update(engines)
 
-    def draw(self, show: Callable[[set[str], bool], None]) -> None:
-        """One frame: `show` is called when figures have their turn, with what is stale and whether curves have theirs."""
+    def draw(self, show: Callable[[set[str], bool], None], *, held: bool = False) -> bool:
+        """One frame: `show` is called when figures have their turn, with what is stale and whether curves have theirs.
+
+        While frames are held, that turn waits. Returns whether `show` was called.
+        """
+        figures = (self._count + 1) % FIGURES_EVERY == 0
+        if figures and held:
+            return False
         self._count += 1
         with_curves = self._count % CURVES_EVERY == 0
-        if self._count % FIGURES_EVERY == 0:
+        if figures:
             show(self.stale, with_curves)
         if with_curves:
             self.stale = set()
+        return figures

@@ -97,6 +97,8 @@ def train(
                 view.show()
     except _Signalled as signalled:
         code = 128 + signalled.number
+        with contextlib.suppress(OSError):  # its terminal may be gone
+            print("mnist-tui: stopping; the workers keep a checkpoint first.", file=sys.stderr, flush=True)
     except (ResumeError, ConfigError) as error:
         print(f"mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
         code = 2

@@ -1,15 +1,19 @@
-"""How the app looks on any screen: themes, what the terminal may be sent, and what is said at the side."""
+"""How the app looks on any screen: themes, what the terminal may be sent and when, and what is said at the side."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from textual.app import App
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.theme import BUILTIN_THEMES, Theme
 
 from tui import themes
+from tui.driver import TerminalDriver
 from tui.escapes import NoEscapes, OnlyAscii
 
 
@@ -49,3 +53,39 @@ class Looks(App[None]):
     ) -> None:
         """Say something at the side; a bracket in a file's name is a bracket, never markup."""
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
+
+    # The terminal
+
+    def get_driver_class(self) -> type[Driver]:
+        """Ours for a terminal, unless another one was asked for."""
+        chosen = super().get_driver_class()
+        return TerminalDriver if chosen is LinuxDriver else chosen
+
+    @property
+    def terminal_is_ready(self) -> bool:
+        """Whether the terminal has shown the last frame, or never says so."""
+        return not isinstance(self._driver, TerminalDriver) or self._driver.flow.may_draw()
+
+    def query_terminal(self) -> None:
+        """Ask the terminal to say when it has shown everything that was sent."""
+        if isinstance(self._driver, TerminalDriver):
+            self._driver.query()
+
+    def action_repaint(self) -> None:
+        """Send the whole screen once more: Textual itself sends only what has changed."""
+        if isinstance(self._driver, TerminalDriver):
+            self._driver.clear()
+        self.refresh()
+
+    def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
+        """Save the screen as SVG, once the palette is gone from it."""
+
+        def save() -> None:
+            try:
+                saved = Path(self.save_screenshot(filename, path)).absolute()
+            except OSError as error:
+                self.notify(f"It could not be written: {error}.", title="Screenshot", severity="error")
+            else:
+                self.notify(str(saved), title="Screenshot", timeout=8)
+
+        self.call_after_refresh(save)

@@ -25,7 +25,9 @@ def training(parser: argparse.ArgumentParser) -> None:
 
     from engines.api import FRAMEWORKS, TrainConfig
 
-    group = parser.add_argument_group("what is trained")
+    group = parser.add_argument_group(
+        "what is trained", "In brackets: the defaults, which are the preset reference; another preset has its own."
+    )
     group.add_argument("--framework", choices=(*FRAMEWORKS,), help="which to train (both)")
     for field in dataclasses.fields(TrainConfig):
         if isinstance(field.default, bool):
@@ -43,7 +45,7 @@ def training(parser: argparse.ArgumentParser) -> None:
             metavar=None if choices else placeholder,
         )
     where = parser.add_argument_group("where")
-    where.add_argument("--runs-dir", type=path, metavar="DIR", help="where runs are kept")
+    runs(where)
     where.add_argument("--resume", metavar="RUN", help="go on with a run from its last checkpoint, in a new folder")
     pythons(where)
 
@@ -81,8 +83,10 @@ def path(text: str) -> str:
 
 def app(parser: argparse.ArgumentParser) -> None:
     """What the app takes."""
+    parser.description = f"{parser.description} Settings that are not given are those of the last time."
     training(parser)
     parser.add_argument("--start", action="store_true", help="begin to train at once")
+    parser.add_argument("--plain", action="store_true", help="train at once, with lines of text instead of a screen")
     screen(parser)
 
 
@@ -90,10 +94,9 @@ def screen(parser: argparse.ArgumentParser) -> None:
     """How the app is drawn."""
     group = parser.add_argument_group("screen")
     group.add_argument("--fps", type=integer, default=10, metavar="N", help="frames a second (10)")
-    group.add_argument("--slow", action="store_true", help="for slow connections: 2 frames a second")
-    group.add_argument("--plain", action="store_true", help="lines of text instead of a screen")
+    group.add_argument("--slow", action="store_true", help="for slow connections: 2 frames a second, 256 colours")
     group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")
-    group.add_argument("--theme", choices=THEMES, help="the looks (mnist-dark)")
+    group.add_argument("--theme", choices=THEMES, help="the looks (the last ones; at first mnist-dark)")
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -159,6 +162,24 @@ def backend(parser: argparse._ActionsContainer) -> None:
     from engines.api import BACKENDS
 
     parser.add_argument("--keras-backend", choices=(*BACKENDS,), help="what Keras computes with (tensorflow)")
+
+
+def runs(parser: argparse._ActionsContainer) -> None:
+    """Where runs are kept."""
+    parser.add_argument("--runs-dir", type=path, metavar="DIR", help="where runs are kept")
+
+
+def dataset(parser: argparse._ActionsContainer) -> None:
+    """Which digits, for the commands that are told nothing else of a run."""
+    choices = ("auto", "mnist", "drawn")
+    parser.add_argument(
+        "--dataset", choices=choices, default="auto", help="which digits: auto, mnist, or drawn offline (auto)"
+    )
+
+
+def data(parser: argparse._ActionsContainer) -> None:
+    """Where MNIST is."""
+    parser.add_argument("--data-dir", type=path, metavar="DIR", default="", help="a folder that holds MNIST")
 
 
 def runs_dir(options: argparse.Namespace) -> str:

@@ -13,7 +13,7 @@ _NEWEST = 0.1
 
 
 class Pace:
-    """Decides at each tick. A stalled connection or a busy machine holds the event loop up, and its ticks come late."""
+    """Decides at each tick. A busy machine holds the event loop up, and its ticks come late."""
 
     def __init__(self, period: float) -> None:
         self.period = period

@@ -12,6 +12,7 @@ from itertools import zip_longest
 from engines.config import TrainConfig, meets
 from engines.events import (
     CheckpointSaved,
+    CommandSent,
     DataProgress,
     DataReady,
     Device,
@@ -19,6 +20,7 @@ from engines.events import (
     EpochCompleted,
     EpochStarted,
     EvalCompleted,
+    EvalStarted,
     Event,
     Heartbeat,
     LogLine,
@@ -120,6 +122,8 @@ class RunHistory:
         self.paused_seconds = 0.0
         self.peak_rss_bytes: int | None = None
         self.peak_device_bytes: int | None = None
+        self.pending_command = ""
+        """What the run was sent and has not acted on yet, as in CommandSent; a Stop is pending until the run has ended."""
         self.data_progress: DataProgress | None = None
         self.data: DataReady | None = None
         self.model: ModelReady | None = None
@@ -201,6 +205,9 @@ class RunHistory:
                 self.epoch = event.epoch
                 if self.phase == EVALUATING:
                     self._enter(TRAINING, event.t)
+            case EvalStarted():
+                if self.phase in (FIRST_STEP, TRAINING):
+                    self._enter(EVALUATING, event.t)
             case EvalCompleted():
                 self._take_evaluation(event)
             case EpochCompleted():
@@ -208,10 +215,15 @@ class RunHistory:
                 self.epoch_seconds += event.train_seconds
                 self.epoch_samples += event.train_seconds * (event.samples_per_sec or 0.0)
                 self.first_step_seconds = event.first_step_seconds or self.first_step_seconds
+            case CommandSent():
+                if self.pending_command != "Stop":
+                    self.pending_command = event.command
             case RunPaused():
+                self._acknowledge("Pause")
                 self._before_pause = self.phase
                 self._enter(PAUSED, event.t)
             case RunResumed():
+                self._acknowledge("Resume")
                 self.paused_seconds += event.t - self.phase_t
                 self._enter(self._before_pause, event.t)
             case CheckpointSaved():
@@ -222,9 +234,11 @@ class RunHistory:
             case Diverged():
                 self.diverged = event
             case RunFinished():
+                self.pending_command = ""
                 self.finished, self.ended_t = event, event.t
                 self._enter(_ENDS.get(event.outcome, FINISHED), event.t)
             case RunFailed():
+                self.pending_command = ""
                 self.failure = event
                 if self.ended_t is None:  # else it is of a worker that was started after the run
                     self.ended_t = event.t
@@ -235,6 +249,10 @@ class RunHistory:
     def _log(self, line: LogLine) -> None:
         self.log.append(line)
         self.log_count += 1
+
+    def _acknowledge(self, command: str) -> None:
+        if self.pending_command == command:
+            self.pending_command = ""
 
     def _enter(self, phase: str, t: float) -> None:
         self.phase, self.phase_t = phase, t
@@ -274,6 +292,11 @@ class RunHistory:
             self._enter(OFF, event.t)
 
     # What the screens ask
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run was told to stop and has not ended."""
+        return self.running and self.pending_command == "Stop"
 
     @property
     def running(self) -> bool:

@@ -40,6 +40,7 @@ from engines.events import (
     EpochCompleted,
     EpochStarted,
     EvalCompleted,
+    EvalStarted,
     ModelReady,
     ModelSaved,
     RunFailed,
@@ -111,9 +112,7 @@ class Trainer:
         except DeviceError as error:
             self._fail("device", str(error), "Choose another device, or look at `mnist-tui doctor`.")
         except CheckpointError as error:
-            self._fail(
-                "checkpoint", str(error), "Start the run anew, or resume another one: `mnist-tui runs` lists them."
-            )
+            self._fail("checkpoint", str(error), "Start over, or resume another run: `mnist-tui runs` lists them.")
         except ReplicaError as error:
             kind = "out-of-memory" if says_no_memory(str(error)) else "crashed"
             self._fail(kind, str(error), "Restart tries again; on one device there is no other replica to lose.")
@@ -362,6 +361,7 @@ class _Run:
 
     def _evaluate(self) -> None:
         labels, seconds, parts = self.digits.test_labels, 0.0, []
+        self.control.emit(EvalStarted, epoch=self.at.epoch, global_step=self.at.global_step)
         for first in range(0, len(labels), EVAL_BATCH):
             self.control.poll()
             before = time.monotonic()

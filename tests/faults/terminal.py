@@ -20,6 +20,7 @@ import pytest
 
 from engines.api import Event, list_runs, read_events
 from tests.conftest import SCRIPTED
+from tui.driver import QUERY
 
 ROOT = SCRIPTED.parents[1]
 
@@ -184,3 +185,28 @@ def is_interrupted(runs: Path) -> bool:
 def environment_of(variables: Mapping[str, str]) -> list[str]:
     """`env NAME=value ...`, for a command that starts with none of ours."""
     return ["env", *(f"{name}={value}" for name, value in variables.items())]
+
+
+class AnsweringTerminal(Terminal):
+    """A pseudo-terminal that says where its cursor is when it is asked, as real ones do; or that is slow to do so."""
+
+    withholds = False
+    """Whether answers wait for `answer`, as behind a slow link."""
+    _answered = 0
+
+    def read(self) -> None:
+        """Also answer what it is asked."""
+        super().read()
+        if not self.withholds:
+            self.answer()
+
+    @property
+    def unanswered(self) -> int:
+        """How many queries wait for an answer."""
+        return self.written.count(QUERY) - self._answered
+
+    def answer(self) -> None:
+        """Every query that waits."""
+        for _ in range(self.unanswered):
+            self._answered += 1
+            self.send("\x1b[1;1R")

@@ -17,6 +17,7 @@ from textual.widgets import ContentSwitcher, Digits, Static
 
 from engines.api import TITLES, DataError, MachineHistory, RunHistory, read_filters, read_run
 from tui import formatting, report
+from tui.clipboard import copy
 from tui.digits import TestDigits
 from tui.replay import Replay
 from tui.screens.asking import AskingScreen
@@ -350,8 +351,8 @@ class ResultsScreen(AskingScreen):
         """To the terminal's clipboard (OSC 52)."""
         said = self.report
         if said is not None:
-            self.app.copy_to_clipboard(report.markdown(said))
-            self.notify("The card is copied, as Markdown.", timeout=2)
+            otherwise = "f writes it to a file." if self._folder() else "This run is not kept."
+            copy(self.app, report.markdown(said), "The card, as Markdown,", otherwise)
 
     def action_export(self) -> None:
         """Into the run's folder."""

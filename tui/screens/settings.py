@@ -18,6 +18,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select
 
 from engines.api import FRAMEWORKS, TITLES, ConfigError, TrainConfig, from_settings, parse, problem
+from tui.clipboard import copy
 
 GROUPS = (
     ("Run", ("preset", "mode", "device", "pytorch_device", "keras_device", "keras_backend", "epochs", "seed", "seeds")),
@@ -221,8 +222,7 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
 
     def action_copy_command(self) -> None:
         """To the terminal's clipboard, over SSH too (OSC 52)."""
-        self.app.copy_to_clipboard(self.command)
-        self.notify(self.command, title="Copied", timeout=3)
+        copy(self.app, self.command, "The command", f"It is: {self.command}")
 
     @property
     def command(self) -> str:

@@ -14,6 +14,7 @@ from engines.api import energy_joules
 from tui import themes
 from tui.charts.line_chart import plot_width
 from tui.charts.view import ZOOM, View
+from tui.clipboard import copy
 from tui.commands import KEYS
 from tui.control import RunControl
 from tui.widgets import strips
@@ -151,8 +152,11 @@ class TrainScreen(Screen[None]):
         """What is shown of the engine that is aimed at, or of all, to the terminal's clipboard, over SSH too (OSC 52)."""
         if self._logs is not None:
             lines = self._logs.lines_of(self.session.histories, self.control.aim)
-            self.app.copy_to_clipboard("\n".join(lines))
-            self.notify(f"{len(lines):,} lines of log copied.", timeout=2)
+            folder = next(filter(None, map(self.session.folder, self.session.histories)), None)
+            otherwise = (
+                f"The run's are in {folder / 'events.jsonl'}." if folder else "Select them with shift and the mouse."
+            )
+            copy(self.app, "\n".join(lines), f"The log ({len(lines):,} lines)", otherwise)
 
     def _palette(self) -> dict[str, str]:
         """The theme's colours that lines are written in; looked up once for each theme."""

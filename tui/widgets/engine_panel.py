@@ -157,6 +157,10 @@ class EnginePanel(Vertical):
     def _details(self, history: RunHistory, now: float, answers: bool) -> Iterator[str]:
         """What more there is to say of the state, in the order of its weight."""
         phase = history.phase
+        if history.stopping:
+            yield _stop_stage(history)
+        elif history.running and history.pending_command in _PENDING:
+            yield _PENDING[history.pending_command]
         if answers and phase in (IMPORTING, LOADING, FIRST_STEP, EVALUATING):
             yield f"{now - history.phase_t:.1f} s"
         if phase == LOADING and history.data_progress is not None:
@@ -213,10 +217,21 @@ class EnginePanel(Vertical):
             self._notice.update(text)
 
 
+_PENDING = {"Pause": "pausing after this step", "Resume": "resuming"}
 _REASONS = {"target-reached": "at its target", "no-progress": "no more progress"}
 
 
+def _stop_stage(history: RunHistory) -> str:
+    """What a run that is told to stop is doing."""
+    if history.phase not in (FIRST_STEP, TRAINING):
+        return history.phase
+    evaluated = bool(history.evaluations) and history.evaluations[-1].global_step == history.global_step
+    return "saving" if evaluated else "finishing the step, then evaluating"
+
+
 def _phase_name(history: RunHistory) -> str:
+    if history.stopping:
+        return "stopping"
     if history.phase == OFF:
         return "no worker"
     if history.phase == IMPORTING:
@@ -240,7 +255,7 @@ def _speed(history: RunHistory, now: float, room: int) -> Text:
         return Text()
     rate = history.samples_per_sec()
     parts = [f"{rate:,.0f} img/s" if rate is not None else "– img/s", formatting.clock(history.wall_seconds(now))]
-    if history.running:
+    if history.running and not history.stopping:
         parts.append(f"ETA {formatting.clock(history.eta_seconds(now))}")
     if history.worker is not None:
         parts.append(f"import {formatting.seconds(history.worker.import_seconds)}")

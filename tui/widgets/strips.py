@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.style import Style
 from rich.text import Text
+from textual.screen import Screen
 
 from engines.api import (
     BUILDING,
@@ -32,8 +33,9 @@ from engines.api import (
     preset_label,
     verdict,
 )
-from tui import formatting
+from tui import formatting, themes
 from tui.charts.spark import bar, spark
+from tui.widgets.line import Line
 
 TABS = ("Train", "Code", "Draw", "Results", "Runs")
 """The screens, by their keys."""
@@ -44,6 +46,9 @@ class Told(Protocol):
 
     histories: dict[str, RunHistory]
     recorded: bool
+
+    def now(self) -> float:
+        """The present on the events' clock."""
 
     @property
     def progress(self) -> str:
@@ -64,6 +69,13 @@ def header(told: Told, now: float, width: int, shown: int, colors: Mapping[str, 
             break
     text.append(_joined(parts))
     return text
+
+
+def show_tab(screen: Screen[Any], told: Told, number: int) -> None:
+    """Show in the screen's header that another one is being opened."""
+    colors = themes.palette(screen.app.theme_variables)
+    for line in screen.query("#header").results(Line):
+        line.say(header(told, told.now(), screen.size.width, number, colors))
 
 
 def _joined(parts: Mapping[str, str]) -> str:
@@ -163,7 +175,7 @@ def _status(history: RunHistory, now: float) -> str:
     """What the lane is doing, with a running clock while nothing moves in it yet."""
     if history.phase in (OFF, READY) and history.requested_t is None:
         return "" if history.phase == OFF else "ready"
-    name = history.phase.removesuffix(" data")
+    name = "stopping" if history.stopping else history.phase.removesuffix(" data")
     return f"{name} {now - history.phase_t:.1f} s" if history.phase in _TIMED else name
 
 
