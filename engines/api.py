@@ -47,6 +47,7 @@ from engines.events import (
     WorkerSpawned,
     WorkerUsage,
 )
+from engines.plural import plural
 from engines.registry import EngineSpec, engine_spec, for_backend
 from engines.runs.comparison import (
     CLEAR_SECONDS,
@@ -67,6 +68,7 @@ from engines.runs.history import (
     FINISHED,
     FIRST_STEP,
     IMPORTING,
+    INTERRUPTED,
     LOADING,
     MILESTONES,
     OFF,
@@ -203,6 +205,7 @@ __all__ = [
     "FIRST_STEP",
     "FRAMEWORKS",
     "IMPORTING",
+    "INTERRUPTED",
     "LOADING",
     "MILESTONES",
     "OFF",
@@ -294,6 +297,7 @@ __all__ = [
     "pasts",
     "paths",
     "plan",
+    "plural",
     "problem",
     "prove",
     "read_events",

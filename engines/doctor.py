@@ -20,6 +20,7 @@ from engines.data.digits import DataError
 from engines.data.sources import find_digits, named_places, what_is_wrong
 from engines.monitors.gpu import GpuMonitor
 from engines.monitors.limits import memory_limit, usable_core_ids
+from engines.plural import plural
 from engines.registry import EngineSpec
 from engines.version import build
 
@@ -156,7 +157,7 @@ def _setup(spec: EngineSpec, kind: str = "") -> str:
 
 def _limits() -> Finding:
     cores, limit = usable_core_ids(), memory_limit()
-    text = f"{len(cores)} of {os.cpu_count()} cores usable ({', '.join(map(str, cores))})"
+    text = f"{len(cores)} of {plural(os.cpu_count() or len(cores), 'core')} usable ({', '.join(map(str, cores))})"
     return Finding("limits", "ok", text + (f", memory {limit / 1e9:.1f} GB" if limit else ", memory not limited"))
 
 

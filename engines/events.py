@@ -68,7 +68,10 @@ class WorkerReady(Event):
 
 
 class RunRequested(Event):
-    """Start was sent: second 0 of the run's wall clock. Synthesised by the supervisor."""
+    """The run was asked for. Its `t` is second 0 of the run's wall clock, wherever wall seconds are stated.
+
+    Synthesised by the supervisor.
+    """
 
     config: TrainConfig
     build: str = ""
@@ -247,6 +250,10 @@ class RunFinished(Event):
     best_epoch: int | None
     train_seconds: float
     wall_seconds: float
+    """Since RunRequested: an import that the run had to wait for, the digits, training, evaluations and pauses included.
+
+    In recordings older than `Start.requested_t` the import is missing; `RunHistory.wall_seconds` knows better.
+    """
 
 
 class RunFailed(Event):
@@ -328,6 +335,8 @@ class Start(Value):
     """Where checkpoints go; empty keeps none."""
     resume: str = ""
     """The checkpoint to go on from; empty begins anew."""
+    requested_t: float = 0.0
+    """The time of the run's RunRequested, filled in by the supervisor."""
 
 
 class Pause(Value):

@@ -121,7 +121,7 @@ class MnistApp(Looks):
     def _offer(self) -> None:
         """The newest run was cut off: say how to go on with it."""
         run = next(map(api.listed, api.list_runs(self.runs_dir)), None)
-        if run is not None and run.state == "interrupted" and run.resumable:
+        if run is not None and run.state == api.INTERRUPTED and run.resumable:
             said = f"The last run ({run.preset}, {run.created[5:16].replace('T', ' ')}) was cut off. 5 lists it, c goes on with it."
             self.call_from_thread(self.notify, said, title="Interrupted", timeout=12)
 

@@ -16,6 +16,7 @@ from engines.api import (
     badge,
     energy_joules,
     p_text,
+    plural,
     read_source,
     titled,
     verdict,
@@ -60,7 +61,7 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
         config.preset,
         f"seed {config.seed}",
         config.mode,
-        f"{config.epochs} epoch{'s' * (config.epochs != 1)}",
+        plural(config.epochs, "epoch"),
     )
     said, why = _verdict({h.engine: h for h in runs})
 
@@ -129,9 +130,7 @@ def _verdict(runs: Mapping[str, RunHistory]) -> tuple[str, str]:
 
 
 def _outcome(history: RunHistory) -> str:
-    if history.finished is None:
-        return ", failed" if history.failure else ""
-    return "" if history.finished.outcome == "completed" else f", {history.finished.outcome.replace('-', ' ')}"
+    return "" if history.outcome in ("", "completed") else f", {history.outcome.replace('-', ' ')}"
 
 
 def _interval(bounds: tuple[float, float] | None) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
+from engines.plural import plural
 from engines.values import Value
 
 ALPHA = 0.05
@@ -85,7 +86,8 @@ def judge_answers(
     """From one run of each, by the test digits that each got wrong. `differ` is on how many the two answered differently."""
     only_first, only_second = len(wrong[1] - wrong[0]), len(wrong[0] - wrong[1])
     p = mcnemar(only_first, only_second)
-    why = f"McNemar's exact test, p {p_text(p)}: {only_first} digits right in {names[0]} alone, {only_second} in {names[1]} alone"
+    why = f"McNemar's exact test, p {p_text(p)}: {plural(only_first, 'digit')} right in {names[0]} alone"
+    why += f", {only_second} in {names[1]} alone"
     if differ is not None:
         why += f", {differ} answered differently"
     return _verdict(names, only_first - only_second, p, why)

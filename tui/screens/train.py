@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.screen import Screen
 
-from engines.api import energy_joules
+from engines.api import energy_joules, plural
 from tui import themes
 from tui.charts.line_chart import plot_width
 from tui.charts.view import ZOOM, View
@@ -152,7 +152,7 @@ class TrainScreen(Screen[None]):
         if self._logs is not None:
             lines = self._logs.lines_of(self.session.histories, self.control.aim)
             self.app.copy_to_clipboard("\n".join(lines))
-            self.notify(f"{len(lines):,} lines of log copied.", timeout=2)
+            self.notify(f"{plural(len(lines), 'line')} of log copied.", timeout=2)
 
     def _palette(self) -> dict[str, str]:
         """The theme's colours that lines are written in; looked up once for each theme."""

@@ -19,6 +19,7 @@ from engines.api import (
     FINISHED,
     FIRST_STEP,
     IMPORTING,
+    INTERRUPTED,
     LOADING,
     OFF,
     PAUSED,
@@ -28,6 +29,7 @@ from engines.api import (
     TRAINING,
     MachineHistory,
     RunHistory,
+    plural,
 )
 from tui import formatting
 from tui.charts.line_chart import Axes, Series
@@ -39,9 +41,11 @@ from tui.widgets.curves import CURVES, place, placeholder, reading
 from tui.widgets.line import Line
 
 GLYPHS = {
-    TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■", DIVERGED: "✗", FAILED: "✗", OFF: "○", READY: "○",
+    TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■", INTERRUPTED: "■", DIVERGED: "✗", FAILED: "✗", OFF: "○", READY: "○",
 }  # fmt: skip
-STYLES = {FAILED: "$error", DIVERGED: "$error", FINISHED: "$success", STOPPED: "$warning", PAUSED: "$warning"}
+STYLES = {
+    FAILED: "$error", DIVERGED: "$error", FINISHED: "$success", STOPPED: "$warning", INTERRUPTED: "$warning", PAUSED: "$warning",
+}  # fmt: skip
 _PATCH = re.compile(r"(\d+\.\d+)\.\d+")
 NOTICE_CHARACTERS = 140
 """Of what happened; what to do about it must have room too, and the log has the rest."""
@@ -185,7 +189,7 @@ class EnginePanel(Vertical):
 
     def _show_notice(self, history: RunHistory) -> None:
         text = ""
-        if history.failure is not None and history.phase == FAILED:
+        if history.failure is not None and history.phase in (FAILED, INTERRUPTED):
             text = formatting.shorter(formatting.plain(history.failure.message), NOTICE_CHARACTERS)
             if history.failure.hint:
                 text += "\n" + formatting.plain(history.failure.hint)
@@ -221,8 +225,7 @@ def _title(history: RunHistory, title: str, room: int) -> str:
     """Framework, device, precision and threads, as much of it as fits."""
     parts = [_PATCH.sub(r"\1", history.framework) if history.framework else title]
     if history.started is not None:
-        threads = history.started.num_threads
-        parts += [history.started.device, history.started.precision, f"{threads} thread{'s' * (threads != 1)}"]
+        parts += [history.started.device, history.started.precision, plural(history.started.num_threads, "thread")]
     while len(parts) > 1 and len(" · ".join(parts)) > room:
         parts.pop()
     return " · ".join(parts)

@@ -29,6 +29,7 @@ from engines.api import (
     badge,
     lead,
     p_text,
+    plural,
     verdict,
 )
 from tui import formatting
@@ -188,7 +189,7 @@ def _leader(runs: list[RunHistory]) -> tuple[str, ...]:
     if first is None or any(h.phase == STOPPED or h.failure for h in runs):
         return ()
     name = TITLES.get(first.engine, first.engine)
-    changes = f" · {first.changes} lead change{'s' * (first.changes != 1)}" if first.changes else ""
+    changes = f" · {plural(first.changes, 'lead change')}" if first.changes else ""
     if all(h.finished for h in runs):
         winner, other = sorted(runs, key=lambda h: h.wall_seconds(0.0))[:2]
         name, gap = (
@@ -199,7 +200,7 @@ def _leader(runs: list[RunHistory]) -> tuple[str, ...]:
     if first.seconds < CLEAR_SECONDS:
         return f"neck and neck{changes}", "neck and neck"
     gap = f"{first.seconds:.1f} s"
-    steps = f" ({first.steps:,} step{'s' * (first.steps != 1)})"
+    steps = f" ({plural(first.steps, 'step')})"
     return f"{name} leads by {gap}{steps}{changes}", f"{name} leads by {gap}", f"{name} +{gap}"
 
 
