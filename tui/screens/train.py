@@ -31,6 +31,15 @@ LAYOUTS = ("beside", "overlaid", "loss", "accuracy")
 """A pane of charts for each engine; both engines in one pair; or one of that pair alone on the screen."""
 
 
+class Panes(Horizontal):
+    """The engines' panes. One above the other they are equally high, so that all of them have room for a chart, or none."""
+
+    def on_resize(self) -> None:
+        """Leave over the row that would make one of them higher."""
+        stacked = self.styles.layout is not None and self.styles.layout.name == "vertical"
+        self.styles.padding = (0, 0, self.outer_size.height % len(self.children) if stacked else 0, 0)
+
+
 class TrainScreen(Screen[None]):
     """Draws the session's histories, and who is aimed at; owns no state of theirs."""
 
@@ -63,7 +72,7 @@ class TrainScreen(Screen[None]):
         ):
             self.add_class(max(one for one in breakpoints if one[0] <= cells)[1], update=False)
         yield self._header
-        yield Horizontal(*self._panels.values(), id="panels")
+        yield Panes(*self._panels.values(), id="panels")
         yield self._lanes
         yield self._machine_line
         yield Keys()

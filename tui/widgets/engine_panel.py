@@ -250,17 +250,15 @@ def _speed(history: RunHistory, now: float, room: int) -> Text:
 def _heading(name: str, history: RunHistory, view: View, room: int, has_chart: bool, ascii_only: bool) -> Text:
     """The figures; where there is no room for the chart, its curve as blocks too."""
     show = formatting.loss if name == "loss" else formatting.percent
-    train, test = reading(history, name, view)
-    values = f" train {show(train)}  test {show(test)} "
-    at = place(view)
-    if at:
-        values = f" {at}: {values.lstrip()}"
+    train, test = map(show, reading(history, name, view))
+    forms = [f"train {train}  test {test}", f"{train} · test {test}", f"test {test}" if history.evaluations else train]
+    if at := place(view):
+        forms = [*(f"{at}: {form}" for form in forms), *forms]
     elif name == "accuracy" and history.ended_t is not None and history.test_interval:
         low, high = history.test_interval
-        with_interval = f"{values.rstrip()} ({100 * low:.2f}–{100 * high:.2f}) "
-        values = with_interval if len(name) + 2 + len(with_interval) <= room else values
-    if len(name) + 1 + len(values) > room:  # the figures come before the words
-        values = f"{values.replace('train ', '').replace('  test', ' · test')}"[: max(room - len(name) - 1, 0)]
+        forms.insert(0, f"{forms[0]} ({100 * low:.2f}–{100 * high:.2f})")
+    # The longest that fits: a figure that is cut off is another figure.
+    values = next((f" {form} " for form in forms if len(name) + len(form) + 3 <= room), "")
     text = Text(no_wrap=True)
     text.append(f"{name} ", style="bold")
     free = max(room - len(name) - 1 - len(values), 0)

@@ -57,7 +57,13 @@ def header(told: Told, now: float, width: int, shown: int, colors: Mapping[str, 
     """
     for short in (False, True):
         text, parts = _tabs(told, width, shown, colors, short=short), _facts(told, now)
-        for least in ("sizes", "mode", "seed", "preset", *(["data"] if short and "clock" in parts else [])):
+        for least in (
+            "sizes",
+            "mode",
+            "seed",
+            "preset",
+            *(("data", "progress", "clock") * (short and "clock" in parts)),
+        ):
             if text.cell_len + len(_joined(parts)) > width:
                 parts.pop(least, None)
         if text.cell_len + len(_joined(parts)) <= width or "clock" not in parts:
@@ -75,7 +81,9 @@ def _tabs(told: Told, width: int, shown: int, colors: Mapping[str, str], *, shor
     if width >= ROOMY:
         text.append(" mnist-tui ", style="bold reverse")
     for number, title in enumerate(TABS, 1):
-        tab = f"[{number} {title}]" if number == shown else f" {number}" if short else f" {number} {title} "
+        tab = f" {number}" if short else f" {number} {title} "
+        if number == shown:
+            tab = f"{' ' * (short and number > 1)}[{number} {title}]"
         click = Style(bold=number == shown, meta={"@click": f"app.show_screen({number})"})
         text.append(tab, style=click)
     text.append(" ")
@@ -102,7 +110,7 @@ def _facts(told: Told, now: float) -> dict[str, str]:
         seeds = f" · one of {config.seeds} seeds" if config.seeds > 1 else ""
         parts |= {"preset": f" · {config.preset}", "seed": f" · seed {config.seed}{seeds}", "mode": f" · {config.mode}"}
         clock = formatting.clock(max((h.wall_seconds(now) for h in running), default=0.0))
-        parts["clock"] = f" · {clock}{told.progress}"
+        parts |= {"clock": f" · {clock}", "progress": told.progress}
     return parts
 
 
@@ -125,6 +133,9 @@ def race(
         lanes = [
             _lane(i, history, now, track, width, colors, ascii_only) for i, history in enumerate(histories.values())
         ]
+    for lane in lanes:
+        if lane.cell_len > width:  # the last milestones go, whole
+            lane.right_crop(len(lane) - max(lane.plain.rfind("  ", 0, width + 1), 0))
     for i, (lane, said) in enumerate(zip(lanes, remarks, strict=False)):
         room = width - lane.cell_len - 2
         remark = next((one for one in said if len(one) <= room), "")
