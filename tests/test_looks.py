@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
 
 from engines.api import read_events
 from tests.recording import shown
 from tests.test_snapshots import text_of
+from tui.charts.line_chart import Axes, Series
+from tui.looks import Looks
 from tui.replay import DEMO, MAX_SPEED, Replay
 from tui.widgets import strips
 from tui.widgets.chart import LineChart
+from tui.widgets.line import Line
+from tui.widgets.pixels import Pixels
 
 
 @pytest.mark.parametrize("height", [17, 18])
@@ -36,3 +43,36 @@ def test_tabs_that_are_numbers_stand_apart(screen: int) -> None:
     replay.drain()
     tabs = strips.header(replay, replay.now(), 80, screen, {"$warning": "red"}).plain.partition("RECORDED")[0].split()
     assert len(tabs) == 6, "four numbers, and the shown one with its name"
+
+
+class Hidden(Looks):
+    """Widgets that repaint only what has changed, in a part of the screen that can be hidden."""
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Line()
+            yield Pixels(4, 4)
+            yield LineChart(ascii_only=True)
+
+
+async def test_what_was_said_while_hidden_is_there_when_shown() -> None:
+    """Textual keeps the rows that it has painted, as they were."""
+    async with Hidden(ascii_only=True).run_test(size=(40, 12)) as pilot:
+        app = pilot.app
+        line, pixels = app.query_one(Line), app.query_one(Pixels)
+        chart, part = app.query_one(LineChart), app.query_one(Vertical)
+        pixels.ascii_only = True
+        chart.head(Text("before"))
+        await pilot.pause()
+        part.display = False
+        await pilot.pause()
+        line.say(Text("a caption"))
+        pixels.show([[255] * 4] * 4)
+        chart.head(Text("after"))
+        chart.show([Series("keras", [0, 1], [0.0, 1.0])], Axes())
+        await pilot.pause()
+        part.display = True
+        await pilot.pause()
+        rows = [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
+    assert rows[:4] == ["a caption", "@@@@", "@@@@", "after"]
+    assert "1+" in rows[4]
