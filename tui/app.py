@@ -108,7 +108,7 @@ class MnistApp(Looks):
 
     def _options(self) -> list[str]:
         """Our own options, for another that is to look alike; a theme of Textual's can't be named there."""
-        theme = ["--theme", self.theme] if self.theme in themes.NAMES else []
+        theme = ["--theme", self.theme] if self.theme in themes.NAMES and self.theme != self.chosen_theme else []
         said = ["--runs-dir", str(self.runs_dir), "--fps", str(self._frames.fps), *theme]
         return [*said, "--ascii"] if self.ascii_only else said
 
@@ -372,7 +372,9 @@ class MnistApp(Looks):
         if self._remember is None:
             return
         try:
-            memory.save(self._remember, {**settings, "theme": self.theme})
+            memory.save(
+                self._remember, {**settings, **({"theme": self.theme} if self.theme != self.chosen_theme else {})}
+            )
         except (OSError, ValueError) as error:
             self.notify(f"The settings could not be remembered in {self._remember}: {error}.", severity="warning")
 

@@ -152,9 +152,11 @@ def _remembered() -> Path:
 
 
 def _theme(options: argparse.Namespace, remembered: dict[str, Any]) -> dict[str, str]:
-    """The looks that were asked for, or else those of the last time."""
+    """The looks that were asked for, or else those of the last time, or else those that suit the terminal."""
+    from tui import themes
+
     theme = options.theme or remembered.get("theme")
-    return {"theme": theme} if isinstance(theme, str) else {}
+    return {"theme": theme if isinstance(theme, str) else themes.AUTO}
 
 
 def _usable(remembered: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ ASCII = {
     **dict.fromkeys("─━╌╍╸╺–—▔−", "-"), **dict.fromkeys("│┃▏▎▕", "|"), **dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼┏┓┗┛", "+"),
     **dict.fromkeys("·•●◆⚑", "*"), **dict.fromkeys("▁▂▃▅▆▇█▄▀▌▐■", "#"), **dict.fromkeys("“”", '"'), **dict.fromkeys("‘’", "'"),
     "▼": "v", "◈": "8", "▲": "^", "←": "<", "→": ">", "↑": "^", "↓": "v", "✓": "+", "✗": "x",
-    "≠": "!", "±": "~", "×": "x", "…": ".", "°": "o", "○": "o", "‖": "=",
+    "≠": "!", "±": "~", "×": "x", "…": ".", "°": "o", "○": "o", "‖": "=", "═": "=",
 }  # fmt: skip
 """What resembles our characters where there is only ASCII, as wide as they are."""
 

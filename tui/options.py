@@ -76,7 +76,7 @@ def screen(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--slow", action="store_true", help="for slow connections: 2 frames a second")
     group.add_argument("--plain", action="store_true", help="lines of text instead of a screen")
     group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")
-    group.add_argument("--theme", choices=THEMES, help="the looks (mnist-dark)")
+    group.add_argument("--theme", choices=THEMES, help="the looks (mnist-dark, or ansi-dark in 16 colours)")
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
