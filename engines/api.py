@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from engines import paths
+from engines.braille import has_braille
 from engines.config import (
     BACKENDS,
     ENGINES,
@@ -282,6 +283,7 @@ __all__ = [
     "for_backend",
     "from_settings",
     "gpus_of",
+    "has_braille",
     "is_device",
     "judge",
     "lead",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.asking import PATIENCE_SECONDS, ask
+from engines.braille import has_braille
 from engines.config import variant
 from engines.data.digits import DataError
 from engines.data.sources import find_digits, named_places, what_is_wrong
@@ -235,6 +236,11 @@ def _terminal(environment: Mapping[str, str]) -> Iterator[Finding]:
         )
     else:
         yield Finding("terminal", "ok", f"TERM={term}, {deep}" + (", NO_COLOR" if environment.get("NO_COLOR") else ""))
+    if has_braille(term) is False:
+        yield Finding("terminal", "ok", f"TERM={term} has no braille: charts are drawn in ASCII")
+    elif has_braille(term) is None:
+        said = f"TERM={term}: its fonts may have no braille, which charts are drawn in"
+        yield Finding("terminal", "note", said, "mnist-tui --ascii")
     words = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "")
     if "utf" not in words.lower():
         said = f"no UTF-8 ({words or 'no locale'}): charts are drawn in ASCII"

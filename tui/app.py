@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -119,8 +120,11 @@ class MnistApp(Looks):
 
     @work(thread=True, exit_on_error=False)
     def _offer(self) -> None:
-        """The newest run was cut off: say how to go on with it."""
+        """The newest run was cut off: say how to go on with it. Before the first run, say what else may go wrong here."""
         run = next(map(api.listed, api.list_runs(self.runs_dir)), None)
+        if run is None and not self.ascii_only and api.has_braille(os.environ.get("TERM", "")) is None:
+            said = "The curves are drawn in braille. If you see boxes or nothing, start mnist-tui with --ascii."
+            self.call_from_thread(self.notify, said, title="Your font", timeout=12)
         if run is not None and run.state == api.INTERRUPTED and run.resumable:
             said = f"The last run ({run.preset}, {run.created[5:16].replace('T', ' ')}) was cut off. 5 lists it, c goes on with it."
             self.call_from_thread(self.notify, said, title="Interrupted", timeout=12)

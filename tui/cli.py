@@ -135,7 +135,7 @@ def _run_app(options: argparse.Namespace) -> int:
         resume=resume,
         fps=2 if options.slow else options.fps,
         runs_dir=Path(known.runs_dir(options)),
-        ascii_only=options.ascii or not _utf8(),
+        ascii_only=_ascii_only(options),
         remember=_remembered(),
     )
     code = app.run_guarded()
@@ -183,6 +183,13 @@ def _say_goodbye(app: Any) -> None:
     with contextlib.suppress(OSError):  # its window was closed
         for line in headless.closing_lines(app.session):
             print(line)
+
+
+def _ascii_only(options: argparse.Namespace) -> bool:
+    """Whether the app is drawn in ASCII: because that was asked for, or because the terminal can show nothing else."""
+    from engines.api import has_braille
+
+    return options.ascii or not _utf8() or has_braille(os.environ.get("TERM", "")) is False
 
 
 def _utf8() -> bool:
@@ -403,7 +410,7 @@ def _run_replay(options: argparse.Namespace) -> int:
         speed=speed,
         runs_dir=Path(known.runs_dir(options)),
         fps=2 if options.slow else options.fps,
-        ascii_only=options.ascii or not _utf8(),
+        ascii_only=_ascii_only(options),
     )
     return app.run_guarded()
 

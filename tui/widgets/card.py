@@ -70,7 +70,7 @@ def _matrix(history: RunHistory, colors: Mapping[str, str]) -> RenderableType:
             elif not count:
                 cells.append(Text(f"{'·':>3}", style="dim"))
             else:
-                cells.append(Text(f"{count:>3}", style=f"bold {colors['$error']}" if 2 * count > most else ""))
+                cells.append(Text(f"{count:>3}", style=f"bold reverse {colors['$error']}" if 2 * count > most else ""))
         share = f"{100 * row[was] / sum(row):5.1f} %" if sum(row) else ""
         table.add_row(Text(f"{was:>8}", style="bold"), *cells, Text(share))
     wrong = len(history.evaluations[-1].mistakes)

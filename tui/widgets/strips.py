@@ -158,9 +158,8 @@ def _lane(
     text.append(rest, style="dim")
     if width < ROOMY and (history.phase == FINISHED or not history.milestones):
         text.append(f" {status if history.phase not in (TRAINING, EVALUATING) else ''}")
-    flag = "^" if ascii_only else "⚑"
     for wall, passed in groupby(history.milestones, lambda milestone: milestone.wall_seconds):  # at one evaluation
-        text.append(f"  {' '.join(f'{100 * one.accuracy:g}' for one in passed)}% {flag} {formatting.clock(wall)}")
+        text.append(f"  {' '.join(f'{100 * one.accuracy:g}' for one in passed)}% @ {formatting.clock(wall)}")
     return text
 
 
