@@ -4,10 +4,9 @@ from __future__ import annotations
 
 
 def has_braille(term: str) -> bool | None:
-    """Whether the terminal that TERM names can show braille; None where that depends on its fonts, and often fails.
+    """Whether the terminal that TERM names can show braille; None where that depends on how its fonts are configured.
 
-    The Linux console has at most 512 characters (console_codes(4)). urxvt and mlterm take no characters from fonts that they were
-    not told of.
+    The Linux console has at most 512 characters (console_codes(4)); urxvt and mlterm use only the fonts in their configuration.
     """
     if term.partition("-")[0] in ("linux", "vt100", "vt220"):
         return False

@@ -252,7 +252,7 @@ class RunFinished(Event):
     wall_seconds: float
     """Since RunRequested: an import that the run had to wait for, the digits, training, evaluations and pauses included.
 
-    In recordings older than `Start.requested_t` the import is missing; `RunHistory.wall_seconds` knows better.
+    Recordings older than `Start.requested_t` leave the import out; `RunHistory.wall_seconds` does not.
     """
 
 

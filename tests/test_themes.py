@@ -76,7 +76,7 @@ def test_sixteen_colours_can_be_read(theme: str, palette: str) -> None:
 
 
 @pytest.mark.parametrize("theme", GROUNDS)
-def test_nobody_has_the_colour_of_errors_and_runs_differ(theme: str) -> None:
+def test_no_engine_has_the_colour_of_errors_and_runs_differ(theme: str) -> None:
     assert len({number_of(theme, name) for name in ("pytorch", "keras", "error")}) == 3
     assert all(
         number_of(theme, a) != number_of(theme, b) for a, b in combinations([f"run-{i}" for i in range(1, 7)], 2)
@@ -90,7 +90,7 @@ def test_bold_is_no_other_colour_on_a_light_ground() -> None:
     assert [segment.style is not None and segment.style.bold for segment in shown] == [False, True, True]
 
 
-def test_on_a_ground_that_nobody_knows_it_is_white_on_black() -> None:
+def test_on_an_unknown_ground_it_is_white_on_black() -> None:
     segments = [
         Segment("x"),
         Segment("x", Style.parse("bold bright_yellow")),

@@ -375,10 +375,11 @@ class MnistApp(Looks):
         """Keep these for the next start, and the theme with them."""
         if self._remember is None:
             return
+        kept = {name: value for name, value in settings.items() if name != "theme"}
+        if self.theme != self.chosen_theme:  # what suits this terminal may not suit the next
+            kept["theme"] = self.theme
         try:
-            memory.save(
-                self._remember, {**settings, **({"theme": self.theme} if self.theme != self.chosen_theme else {})}
-            )
+            memory.save(self._remember, kept)
         except (OSError, ValueError) as error:
             self.notify(f"The settings could not be remembered in {self._remember}: {error}.", severity="warning")
 

@@ -49,7 +49,7 @@ class OnlyAscii(LineFilter):
 
 
 class OnBlack(LineFilter):
-    """White on black where there is no colour: nobody knows whether the ground of this terminal is a dark one."""
+    """Paint white on black what has no colour, because the terminal's own ground may be a light one."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """The segments in colours that do not depend on the terminal's ground."""
@@ -57,7 +57,7 @@ class OnBlack(LineFilter):
 
 
 class NoBrightening(LineFilter):
-    """Coloured text that is not bold: xterm and others show it brighter when it is, too bright for a light ground."""
+    """Take bold from coloured text: xterm and others show it brighter, too bright for a light ground."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """The segments, the first eight colours in their normal weight."""

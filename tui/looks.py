@@ -24,7 +24,7 @@ class Looks(App[None]):
 
     def __init__(self, theme: str = "", *, ascii_only: bool = False) -> None:
         self.chosen_theme = ""
-        """The theme that was chosen for this terminal because nobody asked for one; empty when somebody did."""
+        """The theme that suits this terminal, where no theme was named; else empty."""
         if theme == themes.AUTO:
             theme = self.chosen_theme = themes.suited(Console(color_system=_COLORS, force_terminal=True).color_system)
         # Before Textual begins: a theme that is chosen later has it read all style sheets once more before the first paint.

@@ -120,16 +120,17 @@ OURS = {theme.name: theme for theme in (DARK, LIGHT, CLEAR, ANSI_DARK, ANSI_LIGH
 NAMES = tuple(OURS)
 """In the order in which the key takes them."""
 AUTO = "auto"
-"""Asks for the theme that suits the terminal."""
+"""A theme's name that asks for the one that suits the terminal."""
 
 
 def suited(color_system: str | None) -> str:
-    """The theme for a terminal, by what Rich calls its colours: where it has only 16 or fewer, these."""
+    """Return the theme for a terminal by Rich's name for its colours: "truecolor", "256", or 16 and fewer."""
     return DARK.name if color_system in ("256", "truecolor") else ANSI_DARK.name
 
 
 RUN_COLORS = ("primary", "warning", "success", "error", "accent", "secondary")
 """Of the runs in one chart, in their order, unless the theme names others; a run's engines are told apart by dashes."""
+_RUNS = tuple(f"run-{i}" for i in range(1, len(RUN_COLORS) + 1))
 ROLES = {
     "axis": ("foreground", 0.3, False),
     "label": ("foreground", 0.6, False),
@@ -137,7 +138,7 @@ ROLES = {
     "nan": ("error", 1.0, True),
     **{engine: (engine, 1.0, False) for engine in ("pytorch", "keras", "pytorch-raw", "keras-raw")},
     **{f"{engine}-test": ("foreground", 1.0, True) for engine in ("pytorch", "keras")},
-    **{f"run-{i}": (f"run-{i}", 1.0, False) for i in range(1, len(RUN_COLORS) + 1)},
+    **{run: (run, 1.0, False) for run in _RUNS},
 }
 """What is drawn in a chart: (variable, how much of it and not of the background, bold).
 
@@ -148,15 +149,7 @@ Not component classes: each of them is one more node to style in every chart, an
 def palette(variables: Mapping[str, str]) -> dict[str, str]:
     """The colours that lines are written in, by "$name", as Rich says them; from a theme's variables."""
     variables = _with_runs(variables)
-    names = (
-        "pytorch",
-        "keras",
-        "error",
-        "success",
-        "warning",
-        "accent",
-        *(name for name in _VARIABLES if name[:4] == "run-"),
-    )
+    names = ("pytorch", "keras", "error", "success", "warning", "accent", *_RUNS)
     return {f"${name}": _rich(variables, name) for name in names} | {
         "$detail": _rich(variables, "foreground", 0.8),
         "$heading": _rich(variables, "foreground", 0.85),
@@ -171,7 +164,7 @@ def looks(variables: Mapping[str, str]) -> Mapping[str, Style]:
 
 def _with_runs(variables: Mapping[str, str]) -> Mapping[str, str]:
     """A theme's variables and, where it has none for them, the colours of runs."""
-    return {**{f"run-{i}": variables[name] for i, name in enumerate(RUN_COLORS, 1)}, **variables}
+    return {**{run: variables[name] for run, name in zip(_RUNS, RUN_COLORS, strict=True)}, **variables}
 
 
 _VARIABLES = ("background", *dict.fromkeys(name for name, _, _ in ROLES.values()))

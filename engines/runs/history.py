@@ -62,7 +62,7 @@ STOPPED = "stopped"
 DIVERGED = "diverged"
 FAILED = "failed"
 INTERRUPTED = "interrupted"
-"""Cut off: told to end in mid-run, or its record has no end."""
+"""The run was cut off: its worker was told to end, or its record has no end."""
 
 _ENDS = {"stopped": STOPPED, "diverged": DIVERGED}
 """The phase that a run's outcome leaves; any other outcome is a finish."""

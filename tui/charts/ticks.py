@@ -82,36 +82,36 @@ class _Number(NamedTuple):
 
     @classmethod
     def of(cls, value: float) -> _Number:
-        """The number, without what binary fractions add to it: 3 * 0.1 is 0.3."""
+        """Convert a float, without its error as a binary fraction: 3 * 0.1 is 0.3."""
         mantissa, _, power = f"{abs(value):.14e}".partition("e")
         digits = mantissa.replace(".", "").rstrip("0")
         return cls("-" * (value < 0), digits, int(power) - len(digits) + 1) if digits else cls("", "0", 0)
 
     def plain(self) -> str:
-        """0.0025 or 1200."""
+        """Write the number in full: 0.0025 or 1200."""
         if self.exponent >= 0:
             return f"{self.sign}{self.digits}{'0' * self.exponent}"
         digits = self.digits.zfill(1 - self.exponent)
         return f"{self.sign}{digits[: self.exponent]}.{digits[self.exponent :]}"
 
     def bare(self) -> str:
-        """.0025"""
+        """Write the number without a zero before the point: .0025."""
         plain = self.plain()
         return plain.replace("0.", ".", 1) if plain.lstrip("-").startswith("0.") else plain
 
     def thousands(self) -> str:
-        """1.2k, and 200 for less."""
+        """Write the number in thousands: 1.2k, but 200 for less than one."""
         if len(self.digits) + self.exponent <= 3:
             return self.plain()
         return f"{self._replace(exponent=self.exponent - 3).plain()}k"
 
     def scientific(self) -> str:
-        """2.5e-3"""
+        """Write the number with one digit before the point: 2.5e-3."""
         rest = f".{self.digits[1:]}" if len(self.digits) > 1 else ""
         return (
             f"{self.sign}{self.digits[0]}{rest}e{self.exponent + len(self.digits) - 1}" if self.digits != "0" else "0"
         )
 
     def whole(self) -> str:
-        """25e-4"""
+        """Write the number without a point: 25e-4."""
         return f"{self.sign}{self.digits}e{self.exponent}" if self.digits != "0" else "0"
