@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from engines import paths
+from engines.braille import has_braille
 from engines.config import (
     BACKENDS,
     ENGINES,
@@ -51,6 +52,7 @@ from engines.events import (
     WorkerUsage,
 )
 from engines.numerals import parse_float, parse_integer
+from engines.plural import plural
 from engines.registry import EngineSpec, engine_spec, for_backend
 from engines.runs.comparison import (
     CLEAR_SECONDS,
@@ -71,6 +73,7 @@ from engines.runs.history import (
     FINISHED,
     FIRST_STEP,
     IMPORTING,
+    INTERRUPTED,
     LOADING,
     MILESTONES,
     OFF,
@@ -215,6 +218,7 @@ __all__ = [
     "FIRST_STEP",
     "FRAMEWORKS",
     "IMPORTING",
+    "INTERRUPTED",
     "LOADING",
     "MILESTONES",
     "OFF",
@@ -295,6 +299,7 @@ __all__ = [
     "for_backend",
     "from_settings",
     "gpus_of",
+    "has_braille",
     "holm",
     "is_device",
     "judge_answers",
@@ -313,6 +318,7 @@ __all__ = [
     "pasts",
     "paths",
     "plan",
+    "plural",
     "preset_label",
     "problem",
     "prove",

@@ -30,6 +30,7 @@ from engines.environment import ALLOCATOR
 from engines.events import EvalCompleted, Event, RunFailed, RunFinished, TrainProgress, WorkerExited
 from engines.measurement import BenchError, Measurement
 from engines.monitors.limits import split_cores, usable_core_ids
+from engines.plural import plural
 from engines.registry import EngineSpec
 from engines.supervisor import Supervisor
 
@@ -179,7 +180,7 @@ def engines(specs: Sequence[EngineSpec], repeats: int, cache_dir: Path, data_dir
             baselines = BASELINES if spec.name == "pytorch" or spec.backend == "tensorflow" else RACED
             alone = ratios([spec], [cores[:count]], baselines, repeats, cache_dir, data_dir)[spec.name]
             budget = BUDGETS.get(variant(spec.name, spec.backend), "") if count == len(cores) else ""
-            yield from rows(spec, f"{count} core{'s' * (count > 1)}", alone, budget)
+            yield from rows(spec, plural(count, "core"), alone, budget)
     if len(specs) > 1:
         raced = ratios(specs, split_cores(cores, len(specs)), RACED, repeats, cache_dir, data_dir)
         for spec in specs:

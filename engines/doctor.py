@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from engines.asking import PATIENCE_SECONDS, ask
+from engines.braille import has_braille
 from engines.config import variant
 from engines.data.digits import DataError
 from engines.data.sources import find_digits, named_places, what_is_wrong
 from engines.errors import reason
 from engines.monitors.gpu import GpuMonitor
 from engines.monitors.limits import memory_limit, usable_core_ids
+from engines.plural import plural
 from engines.registry import EngineSpec
 from engines.version import build
 
@@ -191,7 +193,7 @@ def _setup(spec: EngineSpec, kind: str = "") -> str:
 
 def _limits() -> Finding:
     cores, limit = usable_core_ids(), memory_limit()
-    text = f"{len(cores)} of {os.cpu_count()} cores usable ({', '.join(map(str, cores))})"
+    text = f"{len(cores)} of {plural(os.cpu_count() or len(cores), 'core')} usable ({', '.join(map(str, cores))})"
     return Finding("limits", "ok", text + (f", memory {limit / 1e9:.1f} GB" if limit else ", memory not limited"))
 
 
@@ -276,6 +278,11 @@ def _terminal(environment: Mapping[str, str]) -> Iterator[Finding]:
         )
     else:
         yield Finding("terminal", "ok", f"TERM={term}, {deep}" + (", NO_COLOR" if environment.get("NO_COLOR") else ""))
+    if has_braille(term) is False:
+        yield Finding("terminal", "ok", f"TERM={term} has no braille: charts are drawn in ASCII")
+    elif has_braille(term) is None:
+        said = f"TERM={term}: its fonts may have no braille, which charts are drawn in"
+        yield Finding("terminal", "note", said, "mnist-tui --ascii")
     words = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "")
     if "utf" not in words.lower():
         said = f"no UTF-8 ({words or 'no locale'}): charts are drawn in ASCII"

@@ -68,7 +68,10 @@ class WorkerReady(Event):
 
 
 class RunRequested(Event):
-    """Start was sent: second 0 of the run's wall clock. Synthesised by the supervisor."""
+    """The run was asked for. Its `t` is second 0 of the run's wall clock, wherever wall seconds are stated.
+
+    Synthesised by the supervisor.
+    """
 
     config: TrainConfig
     build: str = ""
@@ -270,6 +273,10 @@ class RunFinished(Event):
     best_epoch: int | None
     train_seconds: float
     wall_seconds: float
+    """Since RunRequested: an import that the run had to wait for, the digits, training, evaluations and pauses included.
+
+    Recordings older than `Start.requested_t` leave the import out; `RunHistory.wall_seconds` does not.
+    """
 
 
 class RunFailed(Event):
@@ -351,6 +358,8 @@ class Start(Value):
     """Where checkpoints go; empty keeps none."""
     resume: str = ""
     """The checkpoint to go on from; empty begins anew."""
+    requested_t: float = 0.0
+    """The time of the run's RunRequested, filled in by the supervisor."""
 
 
 class Pause(Value):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from engines.fatal_message import RECENT_LINES, fatal_message
 from engines.lines import Allowance, Lines
+from engines.plural import plural
 
 TAIL_LINES = 20
 MAX_CHARACTERS = 2_000
@@ -72,7 +73,7 @@ class Printed:
         """Say how many lines were not kept, now and then."""
         now = time.monotonic()
         if self._unkept and (at_once or now > self._counted_t + SAVED_SECONDS):
-            self._say("supervisor", f"{self._unkept:,} more lines are not kept: the worker prints too many")
+            self._say("supervisor", f"{plural(self._unkept, 'more line')} not kept: the worker prints too many")
             self._unkept, self._counted_t = 0, now
 
     def _keep(self, line: bytes, stream: str) -> None:

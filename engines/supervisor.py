@@ -42,6 +42,7 @@ from engines.events import (
 )
 from engines.lines import Allowance, Lines
 from engines.monitors.limits import oom_kills
+from engines.plural import plural
 from engines.printed import Printed
 from engines.protocol import MAX_LINE_BYTES, ProtocolError, decode_event, encode
 from engines.registry import EngineSpec
@@ -287,18 +288,20 @@ class Supervisor:
         while self._commands:
             command, past, given = self._commands.popleft()
             if isinstance(command, Start):
-                self._tell_of(command, past, given)
+                command = dataclasses.replace(command, requested_t=self._tell_of(command, past, given))
             elif self._run_id and isinstance(command, RUN_COMMANDS):
                 self.publish(self._synthesised(CommandSent, command=type(command).__name__))
             self._pending += encode(command).encode() + b"\n"
 
-    def _tell_of(self, start: Start, past: Sequence[Event], asked: float) -> None:
+    def _tell_of(self, start: Start, past: Sequence[Event], asked: float) -> float:
+        """Publish RunRequested and the past of a resumed run; returns when the run's wall clock began."""
         self._run_id, self._ended_run, self._unused = start.run_id, "", False
         shift = asked - past[-1].t if past else 0.0
         began = past[0].t + shift if past else asked
         self.publish(self._synthesised(RunRequested, t=began, config=start.config, build=build()))
         for event in past[1:]:
             self.publish(dataclasses.replace(event, run_id=start.run_id, t=event.t + shift))
+        return began
 
     def _climb_ladder(self) -> None:
         if self._ending_since is None:
@@ -338,7 +341,7 @@ class Supervisor:
             return
         lost = event.seq - self._worker_seq - 1
         if lost > 0:
-            self._printed.complain(f"{lost} events of the worker were lost")
+            self._printed.complain(f"the worker's stream has lost {plural(lost, 'event')}")
         self._worker_seq = max(event.seq, self._worker_seq)
         if isinstance(event, TERMINAL):
             self._unused = False

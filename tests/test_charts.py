@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.text import Text
 from textual.geometry import Region, Size
 
 from tests.conftest import line_of
 from tui.charts.line_chart import Axes, Series, draw, value_range
-from tui.charts.ticks import nice_ticks, short_number
+from tui.charts.ticks import labelled_ticks, nice_ticks, tick_labels
 from tui.widgets.line import changed_cells, changed_regions
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
@@ -83,15 +83,60 @@ def test_ticks_are_round() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.0, "0"), (469.0, "469"), (5628.0, "5.63k"), (60000.0, "60k"), (1e-7, "1e-7"), (2.5e6, "2e6")]
-)
-def test_short_numbers(value: float, text: str) -> None:
-    assert short_number(value) == text
+    ("ticks", "labels"),
+    [
+        ([0.0, 0.2, 0.4], ["0", "0.2", "0.4"]),
+        ([0.0, 200.0, 400.0], ["0", "200", "400"]),
+        ([0.0, 500.0, 1000.0, 1500.0], ["0", "500", "1k", "1.5k"]),
+        ([5627.0, 5628.0], ["5627", "5628"]),
+        ([0.0, 20000.0, 40000.0], ["0", "20k", "40k"]),
+        ([0.002, 0.0025, 0.003], [".002", ".0025", ".003"]),
+        ([1e-7, 2e-7], ["1e-7", "2e-7"]),
+        ([2e6, 2.5e6, 3e6], ["2e6", "2.5e6", "3e6"]),
+        ([-0.005, 0.0], ["-.005", "0"]),
+        ([-0.0078125], []),
+    ],
+)  # fmt: skip
+def test_labels_of_an_axis(ticks: list[float], labels: list[str]) -> None:
+    assert tick_labels(ticks, 5) == labels
 
 
-@given(FLOATS)
-def test_numbers_are_short(value: float) -> None:
-    assert len(short_number(value)) <= 7
+def test_percentages_lose_their_sign_before_a_digit() -> None:
+    assert tick_labels([0.9, 0.95, 1.0], 5, percent=True) == ["90%", "95%", "100%"]
+    assert tick_labels([0.9825, 0.985, 0.9875], 5, percent=True) == ["98.25", "98.5", "98.75"]
+    assert tick_labels([0.99925], 5, percent=True) == []
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-9, 1e6), st.integers(1, 60))
+@example(-0.0078125, 0.0078125, 8)
+@example(0.002, 0.001, 40)
+@example(98.205, 0.02, 40)
+def test_labels_are_short_and_true(low: float, span: float, most: int) -> None:
+    told = labelled_ticks(lambda fewer: nice_ticks(low, low + span, fewer), most, 5)
+    for tick, label in told:
+        assert len(label) <= 5
+        assert meaning(label) == pytest.approx(tick, rel=1e-9, abs=1e-9 * span)
+    assert len({label for _, label in told}) == len(told)
+
+
+@given(st.floats(1e-4, 1e3), st.floats(1e-3, 100.0), st.integers(4, 80), st.booleans(), st.booleans())
+@example(0.002, 0.5, 40, False, False)
+@example(1.2, 0.9, 40, True, False)
+@example(0.98, 0.02, 40, False, True)
+def test_a_label_stands_where_its_value_is(low: float, share: float, height: int, log_y: bool, percent: bool) -> None:
+    high = low * (1 + share)
+    axes = Axes((0, 1), (low, high), log_y=log_y, percent=percent and not log_y)
+    rows = line_of(draw([Series("keras", [0, 1], [low, high])], axes, 40, height))[:-1]
+    for i, row in enumerate(rows):
+        if label := row[:5].strip():
+            value = meaning(label) / (100 if axes.percent else 1)
+            part = math.log(high / value) / math.log(high / low) if log_y else (high - value) / (high - low)
+            assert part * (4 * len(rows) - 1) // 4 == pytest.approx(i, abs=1)
+
+
+def meaning(label: str) -> float:
+    """The number that a reader takes it for."""
+    return float(label.rstrip("k%")) * (1000 if label.endswith("k") else 1)
 
 
 @given(st.text("ab─7", max_size=12), st.text("ab─7", max_size=12), st.integers(0, 12), st.booleans())

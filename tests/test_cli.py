@@ -358,7 +358,7 @@ def test_a_run_that_was_left_says_where() -> None:
     history = RunHistory("keras")
     for event in [*life()[:9], RunFailed(engine="keras", t=9.0, kind="interrupted", message="m")]:
         history.apply(event)
-    assert headless.summary_line(history) == "F 1: left in epoch 1, step 2 of 8"
+    assert headless.summary_line(history) == "F 1: interrupted in epoch 1, step 2 of 8"
     history.checkpoint = "/else where/run/keras.npz"
     folder = Path("/else where/run")
     assert headless.summary_line(history, folder).endswith("go on with: mnist-tui train --resume '/else where/run'")

@@ -190,11 +190,11 @@ async def test_both_are_shown_and_scrolled_together(size: tuple[int, int]) -> No
         pilot = Pilot(app)
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_lit(app.screen)))
-        assert [one.split(" · ")[:2] for one in _lit(app.screen)] == [["▶ Train", "PyTorch"], ["▶ Train", "Keras"]]
+        assert [one.split(" · ")[:2] for one in _lit(app.screen)] == [["► Train", "PyTorch"], ["► Train", "Keras"]]
         train = next(pair for pair in app.screen.query(SourcePair) if pair.pair.title == "Train")
         scrolled = app.screen.query_one("#sections")
         await until(pilot, lambda: scrolled.scroll_offset.y == train.virtual_region.y)
-        assert "lines ▶ Train" in text_of(app, "#sums")
+        assert "lines ► Train" in text_of(app, "#sums")
         await app.run_action("screen.show_code('both')")
         await until(pilot, lambda: all(_is_whole(code) for code in app.screen.query(".code").results(Static)))
         for pair in app.screen.query(SourcePair):

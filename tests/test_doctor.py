@@ -229,7 +229,11 @@ def test_folders_that_can_not_be_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "fix"),
-    [("TERM", "dumb", "export TERM=xterm-256color"), ("LC_ALL", "C", "export LC_ALL=C.UTF-8")],
+    [
+        ("TERM", "dumb", "export TERM=xterm-256color"),
+        ("TERM", "rxvt-unicode-256color", "mnist-tui --ascii"),
+        ("LC_ALL", "C", "export LC_ALL=C.UTF-8"),
+    ],
 )
 def test_terminals_that_can_do_less(
     name: str, value: str, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.api import FilterError, Listed, list_runs, listed, parse_filter
+from engines.api import FilterError, Listed, encode, list_runs, listed, parse_filter, plural, read_run
 from engines.config import TrainConfig
-from engines.runs.directory import RunDirectory
+from engines.events import RunFailed, RunFinished
+from engines.runs.directory import RunDirectory, summary
+from engines.runs.history import RunHistory
 from engines.runs.keeping import TRASH, empty_trash, read_about, size_bytes, throw_away, to_prune, write_about
+from tests.test_history import life
 from tui import cli
+from tui.headless import summary_line
+from tui.report import report
 
 
 def keep(runs: Path, run: str, outcome: str = "completed", accuracy: float = 0.99, **config: Any) -> Path:
@@ -135,9 +141,9 @@ def test_the_command_line_lists_and_prunes(runs: Path, capsys: pytest.CaptureFix
         == f"2 runs in {runs / TRASH} would be deleted for good; --yes does it."
     )
     assert cli.main(["runs", "--empty-trash", "--prune", "0", *place]) == 0
-    assert "1 runs would be thrown away, 3 runs in" in capsys.readouterr().out
+    assert "1 run would be thrown away, 3 runs in" in capsys.readouterr().out
     assert cli.main(["runs", "--empty-trash", "--yes", *place]) == 0
-    assert "2 runs are deleted." in capsys.readouterr().out
+    assert "2 runs deleted." in capsys.readouterr().out
 
 
 def test_a_new_run_is_locked_even_while_others_look_at_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,3 +161,43 @@ def test_a_new_run_is_locked_even_while_others_look_at_it(tmp_path: Path, monkey
     assert len(refused) == 3
     (found,) = list_runs(tmp_path)
     assert found["summary"]["keras"]["outcome"] == "running"
+
+
+@pytest.mark.parametrize("end", ["told to end", "no end at all"])
+def test_a_run_that_was_cut_off_is_interrupted_wherever_it_is_shown(end: str, tmp_path: Path) -> None:
+    """In the list, in its history and on its card; as long as somebody writes its record, it is running."""
+    keep(tmp_path, "20260101-000000-a")
+    folder = tmp_path / "20260101-000000-a"
+    (folder / "summary.json").unlink()
+    told = (
+        [RunFailed(engine="keras", t=9.0, run_id="r", kind="interrupted", message="m")] if end == "told to end" else []
+    )
+    with open(folder / "events.jsonl", "w", encoding="utf-8") as record:
+        record.writelines(encode(event) + "\n" for event in [*life()[:9], *told])
+        fcntl.flock(record, fcntl.LOCK_EX)
+        record.flush()
+        if not told:
+            assert read_run(folder)[0]["keras"].running
+    histories, machine = read_run(folder)
+    (found,) = list_runs(tmp_path)
+    card = report(histories, machine)
+    assert card is not None
+    epochs = next(row.values for _, rows in card.groups for row in rows if row.label == "epochs")
+    assert (
+        found["summary"]["keras"]["outcome"] == histories["keras"].phase == histories["keras"].outcome == "interrupted"
+    )
+    assert epochs == ("0 of 2, interrupted",)
+    assert card.verdict != "still training"
+
+
+def test_wall_time_of_a_kept_run_includes_the_import_that_its_old_record_left_out() -> None:
+    history = RunHistory("keras")
+    for event in life():
+        history.apply(replace(event, wall_seconds=7.1) if isinstance(event, RunFinished) else event)
+    assert summary(history)["wall_seconds"] == history.wall_seconds(99.0) == 30.0
+    assert "wall 30.0 s" in summary_line(history)
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs"), (1234, "1,234 runs")])
+def test_a_count_agrees_with_its_noun(count: int, text: str) -> None:
+    assert plural(count, "run") == text

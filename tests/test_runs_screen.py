@@ -63,6 +63,14 @@ async def test_the_list_at_every_size(size: tuple[int, int], runs: Path) -> None
             assert "8 runs" in text
 
 
+async def test_one_run_is_one_run(tmp_path: Path) -> None:
+    keep(tmp_path / "runs", "20260109-000000-run8")
+    async with on_runs(tmp_path / "runs") as (screen, _):
+        text = text_of(screen.app)  # type: ignore[arg-type]
+        assert "1 run " in text
+        assert "1 runs" not in text
+
+
 async def test_no_runs_say_what_to_do(tmp_path: Path) -> None:
     async with on_runs(tmp_path / "none") as (screen, _):
         assert "1 and s train" in text_of(screen.app)  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ import pytest
 
 from engines.config import TrainConfig, from_settings
 from engines.events import (
+    EvalCompleted,
     Event,
     LogLine,
     RunFailed,
@@ -28,6 +29,7 @@ from engines.events import (
 )
 from engines.grammar import violations
 from engines.printed import Printed
+from engines.runs.history import RunHistory
 from engines.supervisor import Supervisor
 from tests.conftest import SCRIPTED, Worked
 
@@ -250,3 +252,15 @@ def test_what_a_worker_left_behind_goes_too(
         getattr(worker.supervisor, how)()
     worker.wait_for(WorkerExited)
     child.wait(timeout=5)
+
+
+def test_wall_seconds_begin_when_the_run_was_asked_for(work: Work, small_config: TrainConfig) -> None:
+    """Also where the worker has to import its framework first: so no milestone is later than the whole run."""
+    worker = work()
+    worker.start(small_config)
+    ended, history = worker.wait_for(RunFinished), RunHistory("pytorch")
+    for event in worker.events:
+        history.apply(event)
+    asked, tested = worker.of(RunRequested)[0], worker.of(EvalCompleted)[-1]
+    assert tested.t - asked.t <= ended.wall_seconds <= ended.t - asked.t
+    assert max((one.wall_seconds for one in history.milestones), default=0.0) <= ended.wall_seconds

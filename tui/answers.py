@@ -31,6 +31,7 @@ from engines.api import (
     listed,
     paths,
     plan,
+    plural,
     prove,
     read_run,
     size_bytes,
@@ -70,7 +71,7 @@ def parity(
     def show(engine: str, step: int, steps: int) -> None:
         if not live:
             return
-        done[engine] = f"{engine} {step:,} of {steps:,} steps"
+        done[engine] = f"{engine} {step:,} of {plural(steps, 'step')}"
         print(clear + "   ".join(done.values()), end="", file=sys.stderr, flush=True)
 
     try:
@@ -246,18 +247,18 @@ def make_room(runs_dir: str, keep: int | None, *, empty: bool, sure: bool) -> in
         said = formatting.size(size_bytes(place / run))
         print(formatting.plain(f"{run}  {said}{'' if sure else '  would be thrown away'}"))
     if not sure:
-        would = [] if keep is None else [f"{len(doomed)} runs would be thrown away"]
+        would = [] if keep is None else [f"{plural(len(doomed), 'run')} would be thrown away"]
         if empty:
-            lying = len(list((place / TRASH).glob("*"))) + len(doomed)
-            would.append(f"{lying} runs in {place / TRASH} would be deleted for good")
+            lying = plural(len(list((place / TRASH).glob("*"))) + len(doomed), "run")
+            would.append(f"{lying} in {place / TRASH} would be deleted for good")
         print(formatting.plain(f"{', '.join(would)}; --yes does it."))
         return 0
     for run in doomed:
         throw_away(place / run)
     if keep is not None:
-        print(formatting.plain(f"{len(doomed)} runs are in {place / TRASH}."))
+        print(formatting.plain(f"{plural(len(doomed), 'run')} moved to {place / TRASH}."))
     if empty:
-        print(f"{empty_trash(place)} runs are deleted.")
+        print(f"{plural(empty_trash(place), 'run')} deleted.")
     return 0
 
 

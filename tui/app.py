@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -111,7 +112,7 @@ class MnistApp(Looks):
 
     def _options(self) -> list[str]:
         """Our own options, for another that is to look alike; a theme of Textual's can't be named there."""
-        theme = ["--theme", self.theme] if self.theme in themes.NAMES else []
+        theme = ["--theme", self.theme] if self.theme in themes.NAMES and self.theme != self.chosen_theme else []
         said = ["--runs-dir", str(self.runs_dir), "--fps", str(self._frames.fps), *theme]
         return [*said, "--ascii"] if self.ascii_only else said
 
@@ -122,9 +123,12 @@ class MnistApp(Looks):
 
     @work(thread=True, exit_on_error=False)
     def _offer(self) -> None:
-        """The newest run was cut off: say how to go on with it."""
+        """The newest run was cut off: say how to go on with it. Before the first run, say what else may go wrong here."""
         run = next(map(api.listed, api.list_runs(self.runs_dir)), None)
-        if run is not None and run.state == "interrupted" and run.resumable:
+        if run is None and not self.ascii_only and api.has_braille(os.environ.get("TERM", "")) is None:
+            said = "The curves are drawn in braille. If you see boxes or nothing, start mnist-tui with --ascii."
+            self.call_from_thread(self.notify, said, title="Your font", timeout=12)
+        if run is not None and run.state == api.INTERRUPTED and run.resumable:
             said = f"The last run ({run.preset}, {run.created[5:16].replace('T', ' ')}) was cut off. 5 lists it, c goes on with it."
             self.call_from_thread(self.notify, said, title="Interrupted", timeout=12)
 
@@ -391,8 +395,11 @@ class MnistApp(Looks):
         """Keep these for the next start, and the theme with them."""
         if self._remember is None:
             return
+        kept = {name: value for name, value in settings.items() if name != "theme"}
+        if self.theme != self.chosen_theme:  # what suits this terminal may not suit the next
+            kept["theme"] = self.theme
         try:
-            memory.save(self._remember, {**settings, "theme": self.theme})
+            memory.save(self._remember, kept)
         except (OSError, ValueError) as error:
             why = api.reason(error)
             self.notify(f"The settings could not be remembered in {self._remember}: {why}.", severity="warning")

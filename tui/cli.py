@@ -138,7 +138,7 @@ def _run_app(options: argparse.Namespace) -> int:
         resume=resume,
         fps=2 if options.slow else options.fps,
         runs_dir=Path(known.runs_dir(options)),
-        ascii_only=options.ascii or not _utf8(),
+        ascii_only=_ascii_only(options),
         remember=_remembered(),
     )
     code = app.run_guarded()
@@ -155,9 +155,11 @@ def _remembered() -> Path:
 
 
 def _theme(options: argparse.Namespace, remembered: dict[str, Any]) -> dict[str, str]:
-    """The looks that were asked for, or else those of the last time."""
+    """The looks that were asked for, or else those of the last time, or else those that suit the terminal."""
+    from tui import themes
+
     theme = options.theme or remembered.get("theme")
-    return {"theme": theme} if isinstance(theme, str) else {}
+    return {"theme": theme if isinstance(theme, str) else themes.AUTO}
 
 
 def _usable(remembered: dict[str, Any]) -> dict[str, Any]:
@@ -184,6 +186,13 @@ def _say_goodbye(app: Any) -> None:
     with contextlib.suppress(OSError):  # its window was closed
         for line in headless.closing_lines(app.session):
             print(line)
+
+
+def _ascii_only(options: argparse.Namespace) -> bool:
+    """Whether the app is drawn in ASCII: because that was asked for, or because the terminal can show nothing else."""
+    from engines.api import has_braille
+
+    return options.ascii or not _utf8() or has_braille(os.environ.get("TERM", "")) is False
 
 
 def _utf8() -> bool:
@@ -408,7 +417,7 @@ def _run_replay(options: argparse.Namespace) -> int:
         speed=speed,
         runs_dir=Path(known.runs_dir(options)),
         fps=2 if options.slow else options.fps,
-        ascii_only=options.ascii or not _utf8(),
+        ascii_only=_ascii_only(options),
     )
     return app.run_guarded()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from engines.api import RULE, Section, read_source, titled
+from engines.api import RULE, Section, plural, read_source, titled
 
 HANGING = 6
 """How far the rest of a line that is too long is moved in, beyond the line itself: further than the body that may follow it."""
@@ -203,10 +203,12 @@ def listing(engines: Sequence[str], aligned: Sequence[Pair], width: int, backend
     def row(cells: Sequence[str]) -> str:
         return " │ ".join(f"{cell:{column}}" for cell in cells).rstrip()
 
-    yield row([f"{titled(engine, backend)}: {total(aligned, i)} lines" for i, engine in enumerate(engines)])
+    yield row([f"{titled(engine, backend)}: {plural(total(aligned, i), 'line')}" for i, engine in enumerate(engines)])
     for pair in aligned:
         yield ""
-        yield row([f"── {pair.title}: {one.lines} lines" if one else f"── {pair.title}" for one in pair.sections])
+        yield row(
+            [f"── {pair.title}: {plural(one.lines, 'line')}" if one else f"── {pair.title}" for one in pair.sections]
+        )
         codes = [one.code if one else "" for one in pair.sections]
         lines = [code.splitlines() for code in codes]
         for n, parts in enumerate(columns(codes, column)):

@@ -8,7 +8,7 @@ from engines.api import Value
 
 KEY_NAMES = {
     "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "slash": "/", "N": "shift+n",
-    "P": "shift+p", "up": "↑", "down": "↓", "left_square_bracket": "[", "right_square_bracket": "]", "backspace": "⌫",
+    "P": "shift+p", "up": "↑", "down": "↓", "left_square_bracket": "[", "right_square_bracket": "]", "backspace": "bksp",
     "comma": ",", "full_stop": ".", "less_than_sign": "<", "greater_than_sign": ">",
     "plus": "+", "equals_sign": "=", "minus": "-", "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
 }  # fmt: skip

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from rich.cells import cell_len
+from rich.color import Color as RichColor
+from rich.color import ColorType
 from rich.segment import Segment
+from rich.style import Style
 from textual.color import Color
 from textual.filter import LineFilter
 
@@ -42,6 +46,39 @@ class OnlyAscii(LineFilter):
             else Segment(_FOREIGN.sub(_in_ascii, segment.text), segment.style, segment.control)
             for segment in segments
         ]
+
+
+class OnBlack(LineFilter):
+    """Paint white on black what has no colour, because the terminal's own ground may be a light one."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """The segments in colours that do not depend on the terminal's ground."""
+        return [Segment(segment.text, _on_black(segment.style), segment.control) for segment in segments]
+
+
+class NoBrightening(LineFilter):
+    """Take bold from coloured text: xterm and others show it brighter, too bright for a light ground."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """The segments, the first eight colours in their normal weight."""
+        return [Segment(segment.text, _not_brightened(segment.style), segment.control) for segment in segments]
+
+
+@lru_cache(maxsize=1024)
+def _on_black(style: Style | None) -> Style:
+    style = style or Style()
+    color, ground = style.color or _DEFAULT, style.bgcolor or _DEFAULT
+    return style + Style(color="white" if color.is_default else color, bgcolor="black" if ground.is_default else ground)
+
+
+@lru_cache(maxsize=1024)
+def _not_brightened(style: Style | None) -> Style | None:
+    if style is None or not style.bold or style.color is None or style.color.type is not ColorType.STANDARD:
+        return style
+    return style + Style(bold=False) if 0 < (style.color.number or 0) < 8 else style
+
+
+_DEFAULT = RichColor.default()
 
 
 def _in_ascii(found: re.Match[str]) -> str:

@@ -14,10 +14,13 @@ _CONTROL = re.compile(
 )
 
 ASCII = {
-    **dict.fromkeys("─━╌╍╸╺–—▔−", "-"), **dict.fromkeys("│┃▏▎▕", "|"), **dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼┏┓┗┛", "+"),
-    **dict.fromkeys("·•●◆⚑", "*"), **dict.fromkeys("▁▂▃▅▆▇█▄▀▌▐■", "#"), **dict.fromkeys("“”", '"'), **dict.fromkeys("‘’", "'"),
-    "▼": "v", "◈": "8", "▲": "^", "←": "<", "→": ">", "↑": "^", "↓": "v", "✓": "+", "✗": "x",
-    "≠": "!", "±": "~", "×": "x", "…": ".", "°": "o", "○": "o", "‖": "=",
+    **dict.fromkeys(map(chr, (*range(0x250C, 0x254C), *range(0x2552, 0x2571))), "+"),  # corners, tees and crosses of boxes
+    **dict.fromkeys("─╌┄┈╴╶–—▔−", "-"), **dict.fromkeys("━╍┅┉╸╺╼╾═‖", "="),
+    **dict.fromkeys("│┃╎╏┆┇┊┋╵╷╹╻╽╿║▏▎▍▕", "|"), "╱": "/", "╲": "\\", "╳": "X",
+    **dict.fromkeys("▁▂▃▅▆▇█▄▀▊▋▉▌▐■░▒▓▖▗▘▙▚▛▜▝▞▟", "#"), **dict.fromkeys("·•●◆", "*"),
+    **dict.fromkeys("“”", '"'), **dict.fromkeys("‘’", "'"), **dict.fromkeys("←◄≤", "<"), **dict.fromkeys("→►▶≥", ">"),
+    **dict.fromkeys("↓▼√", "v"), **dict.fromkeys("↑▲", "^"), "◈": "8", "✓": "+", "✗": "x", "×": "x",
+    "≠": "!", "±": "~", "…": ".", "°": "o", "○": "o",
 }  # fmt: skip
 """What resembles our characters where there is only ASCII, as wide as they are."""
 

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from engines.api import (
+    INTERRUPTED,
     ONE_RUN_CAVEAT,
     TIE,
     ConfigError,
@@ -27,6 +28,7 @@ from engines.api import (
     encode,
     from_settings,
     paths,
+    plural,
     save_failures,
     verdict,
 )
@@ -157,24 +159,23 @@ def _lost(session: Session) -> list[str]:
 def summary_line(history: RunHistory, folder: Path | None = None) -> str:
     """One line for people: how the run ended; `folder` is where it is kept."""
     name = history.framework or history.engine
-    if history.failure is not None and history.failure.kind == "interrupted":
+    if history.outcome == INTERRUPTED:
         where = f"in epoch {history.epoch}, step {history.global_step:,} of {history.total_steps:,}"
         tested = f"; test accuracy so far {formatting.percent(history.test_accuracy)}" if history.evaluations else ""
         run = shlex.quote(str(folder or history.run_id))
         kept = f"; go on with: mnist-tui train --resume {run}" if history.can_continue else ""
-        return f"{name}: left {where if history.started else 'before the first step'}{tested}{kept}"
+        return f"{name}: interrupted {where if history.started else 'before the first step'}{tested}{kept}"
     if history.failure is not None:
         return f"{name}: failed: {formatting.plain(history.failure.message)} {formatting.plain(history.failure.hint)}".rstrip()
     if history.finished is None:
         return f"{name}: not finished"
     ended = history.finished
-    epochs = history.epochs_done
     parts = [
         f"test accuracy {formatting.percent(ended.test_accuracy)}{formatting.interval(history.test_interval)}",
         f"test loss {formatting.loss(ended.test_loss)}",
-        f"{epochs} epoch{'s' * (epochs != 1)}",
+        plural(history.epochs_done, "epoch"),
         f"training {formatting.seconds(ended.train_seconds)}",
-        f"wall {formatting.seconds(ended.wall_seconds)}",
+        f"wall {formatting.seconds(history.wall_seconds(history.last_t))}",
     ]
     parts += [
         f"{100 * m.accuracy:g} % after {formatting.seconds(m.train_seconds)} of training, {formatting.seconds(m.wall_seconds)} wall"

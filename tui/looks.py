@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from rich.console import Console
+from textual import constants
 from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
@@ -14,18 +17,26 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 from tui import themes
 from tui.driver import TerminalDriver
-from tui.escapes import NoEscapes, OnlyAscii
+from tui.escapes import NoBrightening, NoEscapes, OnBlack, OnlyAscii
+
+_COLORS: Any = constants.COLOR_SYSTEM
+"""What TEXTUAL_COLOR_SYSTEM asks for, as Textual gives it to Rich."""
 
 
 class Looks(App[None]):
     """An app in our themes, whose text is never obeyed by the terminal."""
 
     def __init__(self, theme: str = "", *, ascii_only: bool = False) -> None:
+        self.chosen_theme = ""
+        """The theme that suits this terminal, where no theme was named; else empty."""
+        if theme == themes.AUTO:
+            theme = self.chosen_theme = themes.suited(Console(color_system=_COLORS, force_terminal=True).color_system)
         # Before Textual begins: a theme that is chosen later has it read all style sheets once more before the first paint.
         self.set_reactive(App.theme, theme if theme in (*themes.OURS, *BUILTIN_THEMES) else themes.NAMES[0])
         super().__init__()
         self.ascii_only = ascii_only
         self._outermost = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
+        self._on_black, self._no_brightening = OnBlack(), NoBrightening()
 
     @property
     def available_themes(self) -> dict[str, Theme]:
@@ -34,13 +45,16 @@ class Looks(App[None]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The engines' colours for themes that are not ours."""
-        if self.theme.startswith("ansi"):
-            return themes.ENGINE_COLORS_ANSI
         return themes.ENGINE_COLORS_DARK if self.current_theme.dark else themes.ENGINE_COLORS_LIGHT
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Nothing that a worker, a file or an error says is obeyed by the terminal; and ASCII is ASCII, borders too."""
-        return [*super().get_line_filters(), *(one for one in self._outermost if one.enabled)]
+        filters = [*super().get_line_filters(), *(one for one in self._outermost if one.enabled)]
+        if self.theme == themes.ANSI_LIGHT.name:
+            filters.append(self._no_brightening)
+        elif self.theme == themes.ANSI_DARK.name == self.chosen_theme:
+            filters.append(self._on_black)
+        return filters
 
     def notify(
         self,

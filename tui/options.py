@@ -96,7 +96,9 @@ def screen(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--fps", type=integer, default=10, metavar="N", help="frames a second (10)")
     group.add_argument("--slow", action="store_true", help="for slow connections: 2 frames a second, 256 colours")
     group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")
-    group.add_argument("--theme", choices=THEMES, help="the looks (the last ones; at first mnist-dark)")
+    group.add_argument(
+        "--theme", choices=THEMES, help="the looks (the last ones; at first mnist-dark, or ansi-dark in 16 colours)"
+    )
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from engines.api import (
     RunHistory,
     badge,
     energy_joules,
+    plural,
     preset_label,
     read_source,
     script_lines,
@@ -63,7 +64,7 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
         preset_label(config),
         f"seed {config.seed}",
         config.mode,
-        f"{config.epochs} epoch{'s' * (config.epochs != 1)}",
+        plural(config.epochs, "epoch"),
     )
     said, why = _verdict({h.engine: h for h in runs})
 
@@ -139,9 +140,7 @@ def _verdict(runs: Mapping[str, RunHistory]) -> tuple[str, str]:
 
 
 def _outcome(history: RunHistory) -> str:
-    if history.finished is None:
-        return ", failed" if history.failure else ""
-    return "" if history.finished.outcome == "completed" else f", {history.finished.outcome.replace('-', ' ')}"
+    return "" if history.outcome in ("", "completed") else f", {history.outcome.replace('-', ' ')}"
 
 
 def _interval(bounds: tuple[float, float] | None) -> str:

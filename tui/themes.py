@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 from rich.style import Style
 from textual.color import Color
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 ENGINE_COLORS_DARK = {
     "pytorch": "#ee8a4a", "pytorch-raw": "#6a4530", "keras": "#4db8e8", "keras-raw": "#29566e",
@@ -15,10 +16,6 @@ ENGINE_COLORS_DARK = {
 ENGINE_COLORS_LIGHT = {
     "pytorch": "#b8480c", "pytorch-raw": "#dfb399", "keras": "#0a6aa8", "keras-raw": "#9dc0d6",
 }  # fmt: skip
-ENGINE_COLORS_ANSI = {
-    "pytorch": "ansi_yellow", "pytorch-raw": "ansi_bright_black", "keras": "ansi_cyan", "keras-raw": "ansi_bright_black",
-}  # fmt: skip
-"""For themes that leave all colours to the terminal, the 16 of old ones among them."""
 
 DARK = Theme(
     name="mnist-dark",
@@ -26,9 +23,10 @@ DARK = Theme(
     secondary="#6c8ebf",
     accent="#e0c46c",
     foreground="#d8dee9",
-    background="#11151c",
-    surface="#181d26",
-    panel="#222936",
+    # These three are so grey that 256 colours have a grey for them: a little more blue, and the header would be navy.
+    background="#14161a",
+    surface="#1c1f25",
+    panel="#252932",
     success="#7fc58f",
     warning="#e5b567",
     error="#ef6b73",
@@ -41,10 +39,10 @@ LIGHT = Theme(
     primary="#2f5d8a",
     secondary="#4a6f9b",
     accent="#8a6a00",
-    foreground="#1f2630",
+    foreground="#22262d",
     background="#f7f6f2",
-    surface="#efede6",
-    panel="#e4e1d8",
+    surface="#efeeeb",
+    panel="#e2e1dd",
     success="#2c7a44",
     warning="#8f5a00",
     error="#b3261e",
@@ -69,13 +67,70 @@ CLEAR = Theme(
 )
 """For every kind of colour vision and for bad projectors: Okabe & Ito's palette (2008) on black, without red against green."""
 
-OURS = {theme.name: theme for theme in (DARK, LIGHT, CLEAR)}
-NAMES = (*OURS, "ansi-dark", "ansi-light")
-"""In the order in which the key takes them; the last two are the terminal's own colours."""
+ANSI_DARK = replace(
+    BUILTIN_THEMES["ansi-dark"],
+    primary="ansi_white",
+    secondary="ansi_white",
+    accent="ansi_bright_white",
+    success="ansi_bright_green",
+    warning="ansi_bright_magenta",
+    error="ansi_bright_red",
+    variables=BUILTIN_THEMES["ansi-dark"].variables
+    | {
+        "pytorch": "ansi_bright_yellow",
+        "pytorch-raw": "ansi_bright_black",
+        "keras": "ansi_bright_cyan",
+        "keras-raw": "ansi_bright_black",
+        "run-1": "ansi_bright_cyan",
+        "run-2": "ansi_bright_yellow",
+        "run-3": "ansi_bright_magenta",
+        "run-4": "ansi_bright_green",
+        "run-5": "ansi_bright_red",
+        "run-6": "ansi_bright_white",
+    },
+)
+"""The terminal's own colours on a dark ground. The bright ones, because VGA's blue, red and brown are hard to read on black."""
+
+ANSI_LIGHT = replace(
+    BUILTIN_THEMES["ansi-light"],
+    primary="ansi_blue",
+    secondary="ansi_blue",
+    accent="ansi_blue",
+    success="ansi_default",
+    warning="ansi_default",
+    error="ansi_red",
+    variables=BUILTIN_THEMES["ansi-light"].variables
+    | {
+        "pytorch": "ansi_magenta",
+        "pytorch-raw": "ansi_white",
+        "keras": "ansi_blue",
+        "keras-raw": "ansi_white",
+        "run-1": "ansi_blue",
+        "run-2": "ansi_magenta",
+        "run-3": "ansi_red",
+        "run-4": "ansi_default",
+        "run-5": "ansi_bright_black",
+        "run-6": "ansi_bright_red",
+    },
+)
+"""The terminal's own colours on a light ground, where only three of them can be read: blue, magenta and red."""
+
+OURS = {theme.name: theme for theme in (DARK, LIGHT, CLEAR, ANSI_DARK, ANSI_LIGHT)}
+"""The last two are Textual's by name, but not its colours."""
+NAMES = tuple(OURS)
+"""In the order in which the key takes them."""
+AUTO = "auto"
+"""A theme's name that asks for the one that suits the terminal."""
+
+
+def suited(color_system: str | None) -> str:
+    """Return the theme for a terminal by Rich's name for its colours: "truecolor", "256", or 16 and fewer."""
+    return DARK.name if color_system in ("256", "truecolor") else ANSI_DARK.name
 
 
 RUN_COLORS = ("primary", "warning", "success", "error", "accent", "secondary")
-"""Of the runs in one chart, in their order; the engines of a run are told apart by dashes."""
+"""Of the runs in one chart, in their order, unless the theme names others; a run's engines are told apart by dashes."""
+_RUNS = tuple(f"run-{i}" for i in range(1, len(RUN_COLORS) + 1))
 ROLES = {
     "axis": ("foreground", 0.3, False),
     "label": ("foreground", 0.6, False),
@@ -83,7 +138,7 @@ ROLES = {
     "nan": ("error", 1.0, True),
     **{engine: (engine, 1.0, False) for engine in ("pytorch", "keras", "pytorch-raw", "keras-raw")},
     **{f"{engine}-test": ("foreground", 1.0, True) for engine in ("pytorch", "keras")},
-    **{f"run-{i}": (color, 1.0, False) for i, color in enumerate(RUN_COLORS, 1)},
+    **{run: (run, 1.0, False) for run in _RUNS},
 }
 """What is drawn in a chart: (variable, how much of it and not of the background, bold).
 
@@ -93,7 +148,8 @@ Not component classes: each of them is one more node to style in every chart, an
 
 def palette(variables: Mapping[str, str]) -> dict[str, str]:
     """The colours that lines are written in, by "$name", as Rich says them; from a theme's variables."""
-    names = ("pytorch", "keras", "error", "success", "warning", "accent", "primary", "secondary")
+    variables = _with_runs(variables)
+    names = ("pytorch", "keras", "error", "success", "warning", "accent", *_RUNS)
     return {f"${name}": _rich(variables, name) for name in names} | {
         "$detail": _rich(variables, "foreground", 0.8),
         "$heading": _rich(variables, "foreground", 0.85),
@@ -102,7 +158,13 @@ def palette(variables: Mapping[str, str]) -> dict[str, str]:
 
 def looks(variables: Mapping[str, str]) -> Mapping[str, Style]:
     """How each of ROLES is drawn; from a theme's variables."""
+    variables = _with_runs(variables)
     return _looks(*(variables[name] for name in _VARIABLES))
+
+
+def _with_runs(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """A theme's variables and, where it has none for them, the colours of runs."""
+    return {**{run: variables[name] for run, name in zip(_RUNS, RUN_COLORS, strict=True)}, **variables}
 
 
 _VARIABLES = ("background", *dict.fromkeys(name for name, _, _ in ROLES.values()))

@@ -24,10 +24,10 @@ from typing import Any
 
 from engines.config import ENGINES
 from engines.errors import reason
-from engines.events import TERMINAL, EpochCompleted, Event, Heartbeat, MachineUsage, SaveFailed
+from engines.events import TERMINAL, EpochCompleted, Event, Heartbeat, MachineUsage, RunFailed, SaveFailed
 from engines.protocol import ProtocolError, decode_event, encode, to_plain
 from engines.runs.comparison import badge, verdict
-from engines.runs.history import RunHistory
+from engines.runs.history import FAILED, INTERRUPTED, STOPPED, RunHistory
 from engines.runs.keeping import read_about
 from engines.runs.machine import MachineHistory
 from engines.runs.run_id import began, is_utc, utc_prefix
@@ -200,9 +200,8 @@ def _summaries(histories: Mapping[str, RunHistory]) -> dict[str, Any]:
 def summary(history: RunHistory) -> dict[str, Any]:
     """What is worth knowing of a run that ended, as plain JSON values."""
     finished = history.finished
-    failed = history.failure is not None and history.failure.kind != "interrupted"
     plain = {
-        "outcome": finished.outcome if finished else "failed" if failed else "interrupted",
+        "outcome": history.outcome or INTERRUPTED,
         "framework": history.framework,
         "device": history.started.device if history.started else "",
         "dataset": history.data.dataset if history.data else "",
@@ -213,7 +212,7 @@ def summary(history: RunHistory) -> dict[str, Any]:
         "test_interval_95": history.test_interval,
         "global_step": history.global_step,
         "train_seconds": finished.train_seconds if finished else history.epoch_seconds,
-        "wall_seconds": finished.wall_seconds if finished else None,
+        "wall_seconds": history.wall_seconds(history.last_t) if finished else None,
         "import_seconds": history.worker.import_seconds if history.worker else None,
         "data_seconds": history.data.seconds if history.data else None,
         "build_seconds": history.model.seconds if history.model else None,
@@ -341,7 +340,7 @@ def _is_written(folder: Path) -> bool:
 
 def _resumable(folder: Path, found: Mapping[str, Any]) -> list[str]:
     """The engines that ended early and left a checkpoint."""
-    early = ("interrupted", "stopped", "failed")
+    early = (INTERRUPTED, STOPPED, FAILED)
     return [
         engine
         for engine in ENGINES
@@ -352,7 +351,10 @@ def _resumable(folder: Path, found: Mapping[str, Any]) -> list[str]:
 
 
 def read_run(folder: Path, recording: str = "events.jsonl") -> tuple[dict[str, RunHistory], MachineHistory]:
-    """Read a kept run as it was in the end, its engines in the order in which they are shown. Raises OSError."""
+    """Read a kept run as it was in the end, its engines in the order in which they are shown. Raises OSError.
+
+    A run whose record has no end, and that no process writes any more, was interrupted.
+    """
     histories: dict[str, RunHistory] = {}
     machine = MachineHistory()
     for event in read_events(folder / recording):
@@ -360,6 +362,11 @@ def read_run(folder: Path, recording: str = "events.jsonl") -> tuple[dict[str, R
             machine.apply(event)
         elif event.engine in ENGINES:
             histories.setdefault(event.engine, RunHistory(event.engine)).apply(event)
+    open_runs = [history for history in histories.values() if history.running]
+    if open_runs and not _is_written(folder):
+        for history in open_runs:
+            cut_off = "The record of this run breaks off here."
+            history.apply(RunFailed(engine=history.engine, t=history.last_t, kind=INTERRUPTED, message=cut_off))
     return {engine: histories[engine] for engine in ENGINES if engine in histories}, machine
 
 

@@ -66,6 +66,8 @@ FINISHED = "finished"
 STOPPED = "stopped"
 DIVERGED = "diverged"
 FAILED = "failed"
+INTERRUPTED = "interrupted"
+"""The run was cut off: its worker was told to end, or its record has no end."""
 
 _ENDS = {"stopped": STOPPED, "diverged": DIVERGED}
 """The phase that a run's outcome leaves; any other outcome is a finish."""
@@ -76,7 +78,7 @@ class Milestone(Value, kw_only=False):
 
     accuracy: float
     wall_seconds: float
-    """Since the run was asked for: import, data, first step and evaluations included."""
+    """As `RunHistory.wall_seconds` counts them."""
     train_seconds: float
     epoch: int
     global_step: int
@@ -242,7 +244,7 @@ class RunHistory:
                 self.failure = event
                 if self.ended_t is None:  # else it is of a worker that was started after the run
                     self.ended_t = event.t
-                self._enter(FAILED, event.t)
+                self._enter(INTERRUPTED if event.kind == INTERRUPTED else FAILED, event.t)
             case WorkerExited():
                 self._take_exit(event)
 
@@ -288,7 +290,7 @@ class RunHistory:
         self.exited = event
         self.pid = self.worker = self.usage = self.device_memory_bytes = None
         self.cpu_percent.append(None)
-        if self.phase not in (FINISHED, STOPPED, DIVERGED, FAILED):
+        if self.phase not in (FINISHED, STOPPED, DIVERGED, FAILED, INTERRUPTED):
             self._enter(OFF, event.t)
 
     # What the screens ask
@@ -336,7 +338,16 @@ class RunHistory:
     @property
     def can_continue(self) -> bool:
         """Whether the run ended early and left a checkpoint to go on from."""
-        return bool(self.checkpoint) and not self.running and self.phase in (STOPPED, FAILED, OFF)
+        return bool(self.checkpoint) and not self.running and self.phase in (STOPPED, FAILED, INTERRUPTED, OFF)
+
+    @property
+    def outcome(self) -> str:
+        """How the run ended: the outcome of its RunFinished, FAILED or INTERRUPTED; empty while it has not ended."""
+        if self.finished is not None:
+            return self.finished.outcome
+        if self.failure is None or self.ended_t is None:
+            return ""
+        return INTERRUPTED if self.failure.kind == INTERRUPTED else FAILED
 
     @property
     def test_accuracy(self) -> float | None:
@@ -357,7 +368,7 @@ class RunHistory:
         return wilson(n - wrong, n) if n > 0 and wrong <= n else None
 
     def wall_seconds(self, now: float) -> float:
-        """Since the run was asked for, until it ended or `now`."""
+        """Since RunRequested, until the run ended or `now`: the one wall clock of every screen, summary and list."""
         if self.requested_t is None:
             return 0.0
         return max((self.ended_t if self.ended_t is not None else now) - self.requested_t, 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from engines.plural import plural
 from engines.values import Value
 
 ALPHA = 0.05
@@ -120,8 +121,8 @@ def judge_answers(
     p = answers.p_value if corrected is None else corrected
     after = "" if corrected is None else f" ({p_text(corrected)} after Holm's correction)"
     why = (
-        f"McNemar's exact test, p {p_text(answers.p_value)}{after}: {answers.only_first} digits right in {names[0]} alone,"
-        f" {answers.only_second} in {names[1]} alone, {answers.differ} answered differently"
+        f"McNemar's exact test, p {p_text(answers.p_value)}{after}: {plural(answers.only_first, 'digit')} right in"
+        f" {names[0]} alone, {answers.only_second} in {names[1]} alone, {answers.differ} answered differently"
     )
     ahead = names[0] if answers.only_first > answers.only_second else names[1]
     return Verdict(f"{ahead} is ahead ({scope})" if p < ALPHA else TIE, p, why)

@@ -15,6 +15,7 @@ import numpy as np
 
 from engines.config import TrainConfig
 from engines.data import Digits
+from engines.plural import plural
 from engines.protocol import from_plain
 from engines.worker.files import Arrays, load_arrays, save_arrays
 from engines.worker.recipe import Weights
@@ -49,7 +50,6 @@ class Position:
     """The samples that were trained in them."""
     train_seconds: float = 0.0
     """Training seconds in all."""
-    wall_seconds: float = 0.0
     evaluated_step: int = 0
     """The global step of the last evaluation."""
     test_accuracy: float | None = None
@@ -114,7 +114,7 @@ def load(path: Path, config: TrainConfig, digits: Digits) -> tuple[Position, Wei
             )
             raise CheckpointError(f"The run can't go on from its checkpoint: {what}.")
     if position.epoch > config.epochs:
-        raise CheckpointError(f"The run has done its {config.epochs} epochs; resume it with more --epochs.")
+        raise CheckpointError(f"The run has done its {plural(config.epochs, 'epoch')}; resume it with more --epochs.")
     weights = {name.removeprefix("weights."): arrays[name] for name in arrays if name.startswith("weights.")}
     state = {name.removeprefix("state."): arrays[name] for name in arrays if name.startswith("state.")}
     return position, weights, state

@@ -8,7 +8,7 @@ The clocks, the same for both:
 - `first_step_seconds` is the run's first step alone, which traces, compiles and warms up, what the worker's
   rehearsal has not done before; it is not in `train_seconds`.
 - `import_seconds`, and the seconds of DataReady, ModelReady and EvalCompleted, are each their own.
-- Wall time begins when the run is asked for and ends with its last event.
+- `wall_seconds` begin with the run's RunRequested, before an import that the run has to wait for, and end with its last event.
 
 A resumed run carries its clocks on; what passed between the interruption and the resumption is in none of them.
 """
@@ -90,8 +90,7 @@ class Trainer:
 
     def run(self, start: Start) -> None:
         """Train; says exactly one RunFinished or RunFailed, unless the worker is told to end."""
-        began = time.monotonic()
-        run = _Run(self, start, began)
+        run = _Run(self, start)
         try:
             run.go()
         except ShuttingDown:
@@ -105,7 +104,7 @@ class Trainer:
                 test_loss=None,
                 best_epoch=None,
                 train_seconds=0.0,
-                wall_seconds=time.monotonic() - began,
+                wall_seconds=time.monotonic() - start.requested_t,
             )
         except DataError as error:
             self._fail("data", error.message, error.hint)
@@ -163,12 +162,11 @@ class Trainer:
 class _Run:
     """The state of one run."""
 
-    def __init__(self, trainer: Trainer, start: Start, began: float) -> None:
+    def __init__(self, trainer: Trainer, start: Start) -> None:
         self.trainer = trainer
         self.control = trainer._control
         self.module = trainer._module
         self.start = start
-        self.began = began
         self.config = for_engine(start.config, self.control.engine)
         self.engine: Any = None
         self.at = Position()
@@ -196,7 +194,7 @@ class _Run:
             test_loss=self.at.test_loss,
             best_epoch=self.at.best_epoch or None,
             train_seconds=self.at.train_seconds,
-            wall_seconds=time.monotonic() - self.began,
+            wall_seconds=time.monotonic() - self.start.requested_t,
         )
 
     # Before the first step
@@ -227,7 +225,6 @@ class _Run:
         state: Arrays = {}
         if self.start.resume:
             self.at, weights, state = checkpoint.load(Path(self.start.resume), self.config, self.digits)
-            self.began -= self.at.wall_seconds
         self.engine = where.engine_class(self.module, device)(self.config, self.digits, weights)
         if state:
             self.engine.load_state(state)
@@ -401,7 +398,6 @@ class _Run:
         self.control.checkpoint_requested = False
         if not self.start.run_dir or self.engine is None or not self.at.global_step or self.diverged:
             return
-        self.at.wall_seconds = time.monotonic() - self.began
         path = Path(self.start.run_dir) / f"{self.control.engine}.npz"
         try:
             checkpoint.save(path, self.at, self.config, self.digits, self.engine)

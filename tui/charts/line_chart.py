@@ -11,14 +11,18 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tui.charts.ticks import log_ticks, nice_ticks, short_number
+from tui.charts.ticks import labelled_ticks, log_ticks, nice_ticks
 
 Run = tuple[str, str]
 """(text, role): what the text is, for the widget to give it a look."""
 Row = list[Run]
 
-GUTTER = 6
-"""Cells left of the plot: five for a number, one for the axis."""
+LABEL = 5
+"""Cells of a label at the y axis."""
+GUTTER = LABEL + 1
+"""Cells left of the plot: a label, and the axis."""
+X_SPACE, X_LABEL = 12, 9
+"""At the x axis: cells from tick to tick, at least, and of a label, at most."""
 DASH_ON, DASH_PERIOD = 7, 10
 """Dot columns of a dashed line that are drawn, of so many."""
 TURN = 2
@@ -102,12 +106,12 @@ def draw(series: Sequence[Series], axes: Axes, width: int, height: int, *, ascii
     bar, corner, flat = ("|", "+", "-") if ascii_only else ("│", "└", "─")
     tick = "+" if ascii_only else "┤"
     out = [
-        [(f"{labels.get(i, ''):>5.5}", "label"), (tick if i in labels else bar, "axis"), *rows[i]]
+        [(f"{labels.get(i, ''):>{LABEL}}", "label"), (tick if i in labels else bar, "axis"), *rows[i]]
         for i in range(plot_height)
     ]
     out.append(
         [
-            (f"{axes.x_name:>5.5}", "label"),
+            (f"{axes.x_name:>{LABEL}.{LABEL}}", "label"),
             (corner, "axis"),
             *_x_row(x_low, x_high, columns, flat, bool(box or axes.x_range)),
         ]
@@ -296,23 +300,29 @@ def _ascii(code: int) -> str:
 
 
 def _y_labels(axes: Axes, low: float, high: float, height: int) -> dict[int, str]:
-    ticks = (log_ticks if axes.log_y else nice_ticks)(low, high, max(2, height // 2))
+    """The labels by their rows; `low` and `high` are logarithms where the axis is logarithmic."""
+
+    def ticks(most: int) -> list[float]:
+        return (log_ticks if axes.log_y else nice_ticks)(low, high, most)
+
     labels = {}
-    for tick in ticks:
-        row = int((high - tick) / (high - low) * (4 * height - 1) + 0.5) // 4
-        value = 10.0 ** min(tick, 308.0) if axes.log_y else tick  # a float ends there
-        labels[min(max(row, 0), height - 1)] = f"{value * 100:.4g}%" if axes.percent else short_number(value)
+    for tick, label in labelled_ticks(ticks, max(2, height // 2), LABEL, percent=axes.percent):
+        row = int((high - (_log(tick) if axes.log_y else tick)) / (high - low) * (4 * height - 1) + 0.5) // 4
+        labels[min(max(row, 0), height - 1)] = label
     return labels
 
 
 def _x_row(low: float, high: float, width: int, flat: str, known: bool) -> Row:
     characters, roles = [flat] * width, ["axis"] * width
-    for tick in nice_ticks(low, high, max(3, width // 12)) if known else []:
-        text = short_number(tick)
+
+    def ticks(most: int) -> list[float]:
+        return nice_ticks(low, high, most)
+
+    for tick, text in labelled_ticks(ticks, max(3, width // X_SPACE), X_LABEL) if known else []:
         at = int((tick - low) / (high - low) * (2 * width - 1) + 0.5) // 2 - len(text) // 2
         at = min(max(at, 0), max(width - len(text), 0))
         place = range(at, min(at + len(text), width))
-        if all(roles[i] == "axis" for i in place):
+        if len(place) == len(text) and all(roles[i] == "axis" for i in place):
             for i in place:
                 characters[i], roles[i] = text[i - at], "label"
     return _runs(characters, roles)

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from tui.charts.ticks import nice_ticks, short_number
+from tui.charts.ticks import labelled_ticks, nice_ticks
 
 WIDTH, HEIGHT = 640, 260
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 28, 30
+LABEL = 7
+"""Characters of an axis label, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,13 @@ def chart(title: str, x_name: str, lines: Sequence[Line]) -> str:
 
     out = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">']
     out.append(f'<text x="{LEFT}" y="16" class="title">{escape(title)}</text>')
-    for tick in nice_ticks(low_y, high_y, 5):
+    for tick, label in labelled_ticks(lambda most: nice_ticks(low_y, high_y, most), 5, LABEL):
         _, y = at(low_x, tick)
         out.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        out.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{short_number(tick)}</text>')
-    for tick in nice_ticks(low_x, high_x, 8):
+        out.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
+    for tick, label in labelled_ticks(lambda most: nice_ticks(low_x, high_x, most), 8, LABEL):
         x, _ = at(tick, low_y)
-        out.append(f'<text x="{x:.1f}" y="{HEIGHT - 10}" text-anchor="middle">{short_number(tick)}</text>')
+        out.append(f'<text x="{x:.1f}" y="{HEIGHT - 10}" text-anchor="middle">{label}</text>')
     out.append(f'<text x="{WIDTH - RIGHT}" y="16" text-anchor="end">{escape(x_name)} →</text>')
     for line in lines:
         dash = ' stroke-dasharray="5 3"' if line.dashed else ""

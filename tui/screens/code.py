@@ -31,6 +31,7 @@ from engines.api import (
     RunHistory,
     TrainConfig,
     for_backend,
+    plural,
     reason,
     tabulate,
     titled,
@@ -108,7 +109,7 @@ class CodeScreen(ShownScreen):
                 yield Static(id="table")
 
     def _sections(self) -> list[SourcePair]:
-        mark, titles = ">" if self.ascii_only else "▶", [titled(engine, self._backend) for engine in ENGINES]
+        mark, titles = ">" if self.ascii_only else "►", [titled(engine, self._backend) for engine in ENGINES]
         return [SourcePair(pair, ENGINES, mark, titles) for pair in self._pairs]
 
     def _present_backend(self) -> str:
@@ -156,9 +157,9 @@ class CodeScreen(ShownScreen):
 
     def _sums(self, running: Mapping[str, set[str]]) -> Text:
         """Whose code is shown, how long it is, and what of it runs now, in sight or not."""
-        text, mark = Text(), ">" if self.ascii_only else "▶"
+        text, mark = Text(), ">" if self.ascii_only else "►"
         for i, engine in enumerate(ENGINES):
-            said = f"{titled(engine, self._backend)} {total(self._pairs, i)} lines"
+            said = f"{titled(engine, self._backend)} {plural(total(self._pairs, i), 'line')}"
             now = " + ".join(one for one in (pair.title for pair in self._pairs) if one in running.get(engine, ()))
             self._tab(text, engine, f"{said} {mark} {now}" if now else said, self.palette[f"${engine}"])
         self._tab(text, BOTH, "both", "")

@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from engines.api import CANT_MATCH, TITLES, EngineSpec, ParityError, ParityRow, prove
+from engines.api import CANT_MATCH, TITLES, EngineSpec, ParityError, ParityRow, plural, prove
 from tui.charts.spark import bar
 
 BAR_WIDTH = 30
@@ -123,7 +123,7 @@ class ParityScreen(ModalScreen[None]):
             self.query_one("#table", Static).update(_table(rows, self.app.theme_variables))
             self.query_one("#note", Static).update(Text(f"\n{CANT_MATCH}", style="dim"))
         missed = sum(not row.passed for row in rows)
-        verdict = f"{missed} bar{'s' * (missed != 1)} MISSED" if missed else "Every bar is met"
+        verdict = f"{plural(missed, 'bar')} MISSED" if missed else "Every bar is met"
         self._say(
             Text(problem or f"{verdict}.", style="bold"),
             f"{'No proof' if problem else verdict} · esc closes · e whole epoch",

@@ -21,6 +21,7 @@ from engines.api import (
     list_runs,
     listed,
     parse_filter,
+    plural,
     read_run,
     size_bytes,
     throw_away,
@@ -188,7 +189,7 @@ class RunsScreen(ShownScreen):
         elif not self.runs and self._read:
             text = Text("No runs yet: 1 and s train, and every run is kept here.")
         else:
-            count = f"{self._found:,} of {len(self.runs):,} runs" if self._words else f"{len(self.runs):,} runs"
+            count = f"{self._found:,} of " * bool(self._words) + plural(len(self.runs), "run")
             more = f", the first {SHOWN} shown" if self._found > SHOWN else ""
             size = f" · {formatting.size(self._bytes)} on disk" if self._bytes is not None else ""
             text = Text(f"{count}{more} · by {self.sort}{size}" if self._read else "reading …")

@@ -187,7 +187,7 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
             label = self.query_one(f"#reason-{name}", Label)
             label.set_class(bool(wrong), "-wrong")
             unused = f"only for {', '.join(rules['optimizers'])}" if control.disabled else rules["help"]
-            label.update(f"◂ {wrong}" if wrong else unused)
+            label.update(f"← {wrong}" if wrong else unused)
         self.query_one("#command", Label).update(f"$ {self.command}")
 
     def _problem(self, name: str) -> str:

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.screen import Screen
 
-from engines.api import energy_joules
+from engines.api import energy_joules, plural
 from tui import themes
 from tui.charts.line_chart import plot_width
 from tui.charts.view import ZOOM, View
@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 
 LAYOUTS = ("beside", "overlaid", "loss", "accuracy")
 """A pane of charts for each engine; both engines in one pair; or one of that pair alone on the screen."""
+
+
+class Panes(Horizontal):
+    """The engines' panes. One above the other they are equally high, so that all of them have room for a chart, or none."""
+
+    def on_resize(self) -> None:
+        """Leave over the row that would make one of them higher."""
+        stacked = self.styles.layout is not None and self.styles.layout.name == "vertical"
+        self.styles.padding = (0, 0, self.outer_size.height % len(self.children) if stacked else 0, 0)
 
 
 class TrainScreen(Screen[None]):
@@ -64,7 +73,7 @@ class TrainScreen(Screen[None]):
         ):
             self.add_class(max(one for one in breakpoints if one[0] <= cells)[1], update=False)
         yield self._header
-        yield Horizontal(*self._panels.values(), id="panels")
+        yield Panes(*self._panels.values(), id="panels")
         yield self._lanes
         yield self._machine_line
         yield Keys()
@@ -156,7 +165,7 @@ class TrainScreen(Screen[None]):
             otherwise = (
                 f"The run's are in {folder / 'events.jsonl'}." if folder else "Select them with shift and the mouse."
             )
-            copy(self.app, "\n".join(lines), f"The log ({len(lines):,} lines)", otherwise)
+            copy(self.app, "\n".join(lines), f"The log ({plural(len(lines), 'line')})", otherwise)
 
     def _palette(self) -> dict[str, str]:
         """The theme's colours that lines are written in; looked up once for each theme."""

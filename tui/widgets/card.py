@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engines.api import TITLES, RunHistory
+from engines.api import TITLES, RunHistory, plural
 from tui.report import Report
 
 
@@ -70,9 +70,9 @@ def _matrix(history: RunHistory, colors: Mapping[str, str]) -> RenderableType:
             elif not count:
                 cells.append(Text(f"{'·':>3}", style="dim"))
             else:
-                cells.append(Text(f"{count:>3}", style=f"bold {colors['$error']}" if 2 * count > most else ""))
+                cells.append(Text(f"{count:>3}", style=f"bold reverse {colors['$error']}" if 2 * count > most else ""))
         share = f"{100 * row[was] / sum(row):5.1f} %" if sum(row) else ""
         table.add_row(Text(f"{was:>8}", style="bold"), *cells, Text(share))
     wrong = len(history.evaluations[-1].mistakes)
-    title = Text(f"{TITLES.get(history.engine, history.engine)}: {wrong:,} mistakes", style=f"bold {color}")
+    title = Text(f"{TITLES.get(history.engine, history.engine)}: {plural(wrong, 'mistake')}", style=f"bold {color}")
     return Group(title, table)

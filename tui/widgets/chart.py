@@ -89,11 +89,13 @@ class LineChart(Widget):
             self.placeholder = placeholder
             self._redraw()
 
+    def _drawn(self) -> list[Row]:
+        width, height = self.plot_size
+        rows = draw(self._series, self._axes, width, height, ascii_only=self.ascii_only)
+        return rows if any(len(one.xs) for one in self._series) else _with_placeholder(rows, self.placeholder, width)
+
     def _redraw(self) -> None:
-        (width, height), top = self.plot_size, len(self.headings)
-        before, self._rows = self._rows, draw(self._series, self._axes, width, height, ascii_only=self.ascii_only)
-        if not any(len(one.xs) for one in self._series):
-            self._rows = _with_placeholder(self._rows, self.placeholder, width)
+        before, self._rows, top = self._rows, self._drawn(), len(self.headings)
         if len(before) != len(self._rows):
             self.refresh()
             return
@@ -146,6 +148,8 @@ class LineChart(Widget):
         width, plain, row = self.size.width, self._looks[_PLAIN], y - len(self.headings)
         if row < 0:
             return strip_of(self.headings[y], width, self.app.console, plain)
+        if row >= len(self._rows):  # they were drawn while the chart was hidden, and had no room
+            self._rows = self._drawn()
         if row >= len(self._rows):
             return Strip.blank(width, plain)
         return Strip([Segment(text, self._looks.get(role, plain)) for text, role in self._rows[row]], width)

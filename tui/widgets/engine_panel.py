@@ -19,6 +19,7 @@ from engines.api import (
     FINISHED,
     FIRST_STEP,
     IMPORTING,
+    INTERRUPTED,
     LOADING,
     OFF,
     PAUSED,
@@ -28,6 +29,7 @@ from engines.api import (
     TRAINING,
     MachineHistory,
     RunHistory,
+    plural,
     save_failure,
 )
 from tui import formatting
@@ -40,9 +42,11 @@ from tui.widgets.curves import CURVES, place, placeholder, reading
 from tui.widgets.line import Line
 
 GLYPHS = {
-    TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■", DIVERGED: "✗", FAILED: "✗", OFF: "○", READY: "○",
+    TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■", INTERRUPTED: "■", DIVERGED: "✗", FAILED: "✗", OFF: "○", READY: "○",
 }  # fmt: skip
-STYLES = {FAILED: "$error", DIVERGED: "$error", FINISHED: "$success", STOPPED: "$warning", PAUSED: "$warning"}
+STYLES = {
+    FAILED: "$error", DIVERGED: "$error", FINISHED: "$success", STOPPED: "$warning", INTERRUPTED: "$warning", PAUSED: "$warning",
+}  # fmt: skip
 _PATCH = re.compile(r"(\d+\.\d+)\.\d+")
 NOTICE_CHARACTERS = 140
 """Of what happened; what to do about it must have room too, and the log has the rest."""
@@ -190,7 +194,7 @@ class EnginePanel(Vertical):
 
     def _show_notice(self, history: RunHistory) -> None:
         text = ""
-        if history.failure is not None and history.phase == FAILED:
+        if history.failure is not None and history.phase in (FAILED, INTERRUPTED):
             text = formatting.shorter(formatting.plain(history.failure.message), NOTICE_CHARACTERS)
             if history.failure.hint:
                 text += "\n" + formatting.plain(history.failure.hint)
@@ -243,8 +247,7 @@ def _title(history: RunHistory, title: str, room: int) -> str:
     """Framework, device, precision and threads, as much of it as fits."""
     parts = [_PATCH.sub(r"\1", history.framework) if history.framework else title]
     if history.started is not None:
-        threads = history.started.num_threads
-        parts += [history.started.device, history.started.precision, f"{threads} thread{'s' * (threads != 1)}"]
+        parts += [history.started.device, history.started.precision, plural(history.started.num_threads, "thread")]
     while len(parts) > 1 and len(" · ".join(parts)) > room:
         parts.pop()
     return " · ".join(parts)
@@ -269,17 +272,15 @@ def _speed(history: RunHistory, now: float, room: int) -> Text:
 def _heading(name: str, history: RunHistory, view: View, room: int, has_chart: bool, ascii_only: bool) -> Text:
     """The figures; where there is no room for the chart, its curve as blocks too."""
     show = formatting.loss if name == "loss" else formatting.percent
-    train, test = reading(history, name, view)
-    values = f" train {show(train)}  test {show(test)} "
-    at = place(view)
-    if at:
-        values = f" {at}: {values.lstrip()}"
+    train, test = map(show, reading(history, name, view))
+    forms = [f"train {train}  test {test}", f"{train} · test {test}", f"test {test}" if history.evaluations else train]
+    if at := place(view):
+        forms = [*(f"{at}: {form}" for form in forms), *forms]
     elif name == "accuracy" and history.ended_t is not None and history.test_interval:
         low, high = history.test_interval
-        with_interval = f"{values.rstrip()} ({100 * low:.2f}–{100 * high:.2f}) "
-        values = with_interval if len(name) + 2 + len(with_interval) <= room else values
-    if len(name) + 1 + len(values) > room:  # the figures come before the words
-        values = f"{values.replace('train ', '').replace('  test', ' · test')}"[: max(room - len(name) - 1, 0)]
+        forms.insert(0, f"{forms[0]} ({100 * low:.2f}–{100 * high:.2f})")
+    # The longest that fits: a figure that is cut off is another figure.
+    values = next((f" {form} " for form in forms if len(name) + len(form) + 3 <= room), "")
     text = Text(no_wrap=True)
     text.append(f"{name} ", style="bold")
     free = max(room - len(name) - 1 - len(values), 0)

@@ -56,7 +56,8 @@ def strip_of(text: Text, width: int, console: Console, style: Style) -> Strip:
 
 def changed_regions(before: Sequence[Text], after: Sequence[Text], size: Size) -> list[Region]:
     """What is to be painted anew of these rows in a widget of that size."""
-    both = islice(zip_longest(before, after, fillvalue=_NOTHING), max(size.height, 0))
+    # A hidden widget has no size, but Textual keeps its painted rows for when it is shown again: all that changed are stale.
+    both = islice(zip_longest(before, after, fillvalue=_NOTHING), size.height or None)
     return [region for y, (old, new) in enumerate(both) if (region := _changed_region(old, new, size.width, y))]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import RichLog
 
-from engines.api import TITLES, LogLine, RunHistory
+from engines.api import TITLES, LogLine, RunHistory, plural
 from tui import formatting
 
 WITH_CLOCK = 44
@@ -77,9 +77,9 @@ class LogPane(RichLog, can_focus=False):
     def _state(self, history: RunHistory) -> str:
         if not history.log_count:
             return "nothing yet"
-        parts = [f"{history.log_count:,} lines"]
+        parts = [plural(history.log_count, "line")]
         if self._wanted:
-            parts.insert(0, f"{self._found:,} hold “{formatting.plain(self._wanted)}”")
+            parts.insert(0, f"{self._found:,} with “{formatting.plain(self._wanted)}”")
         if not self.is_vertical_scroll_end:
             parts.append("end follows again")
         return " · ".join(parts)

@@ -34,7 +34,7 @@ class RunCharts(Horizontal):
     @staticmethod
     def color(number: int, colors: Mapping[str, str]) -> str:
         """Of the run with that number, counted from 1."""
-        return colors[f"${RUN_COLORS[(number - 1) % MOST]}"]
+        return colors[f"$run-{(number - 1) % MOST + 1}"]
 
     def compose(self) -> ComposeResult:
         """Two boxes."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 from textual.widgets import DataTable
 
-from engines.api import BACKENDS, Listed
+from engines.api import BACKENDS, FAILED, INTERRUPTED, Listed
 from tui import formatting
 from tui.widgets.run_charts import RunCharts
 
@@ -91,7 +91,7 @@ def _mark(number: int, colors: Mapping[str, str]) -> Text:
 
 def _cells(run: Listed, number: int, baseline: float | None, colors: Mapping[str, str]) -> dict[str, Text]:
     """A row's cells by their titles."""
-    state = {"failed": colors["$error"], "interrupted": colors["$warning"], "running": colors["$success"]}
+    state = {FAILED: colors["$error"], INTERRUPTED: colors["$warning"], "running": colors["$success"]}
     against = "base" if run.baseline else "–"
     if baseline is not None and run.best is not None and not run.baseline:
         against = f"{100 * (run.best - baseline):+.2f}"

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.highlight import highlight
 from textual.widgets import Static
 
-from engines.api import Section
+from engines.api import Section, plural
 from tui.code import Pair, Piece, columns
 from tui.widgets.line import Line
 
@@ -59,7 +59,7 @@ class SourcePair(Horizontal):
         for engine, section, cell in zip(self._engines, self.pair.sections, self.query(".cell"), strict=True):
             runs = engine in running
             cell.set_class(runs, "-runs")
-            lines = f"{section.lines} line{'s' * (section.lines != 1)}" if section else "nothing"
+            lines = plural(section.lines, "line") if section else "nothing"
             said = f"{self.pair.title} · {self._titles[engine]} · {lines}"
             cell.query_one(Line).say(Text(f"{self._mark} {said}" if runs else said))
 

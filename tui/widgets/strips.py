@@ -30,6 +30,7 @@ from engines.api import (
     badge,
     lead,
     p_text,
+    plural,
     preset_label,
     verdict,
 )
@@ -62,7 +63,13 @@ def header(told: Told, now: float, width: int, shown: int, colors: Mapping[str, 
     """
     for short in (False, True):
         text, parts = _tabs(told, width, shown, colors, short=short), _facts(told, now)
-        for least in ("sizes", "mode", "seed", "preset", *(["data"] if short and "clock" in parts else [])):
+        for least in (
+            "sizes",
+            "mode",
+            "seed",
+            "preset",
+            *(("data", "progress", "clock") * (short and "clock" in parts)),
+        ):
             if text.cell_len + len(_joined(parts)) > width:
                 parts.pop(least, None)
         if text.cell_len + len(_joined(parts)) <= width or "clock" not in parts:
@@ -87,7 +94,9 @@ def _tabs(told: Told, width: int, shown: int, colors: Mapping[str, str], *, shor
     if width >= ROOMY:
         text.append(" mnist-tui ", style="bold reverse")
     for number, title in enumerate(TABS, 1):
-        tab = f"[{number} {title}]" if number == shown else f" {number}" if short else f" {number} {title} "
+        tab = f" {number}" if short else f" {number} {title} "
+        if number == shown:
+            tab = f"{' ' * (short and number > 1)}[{number} {title}]"
         click = Style(bold=number == shown, meta={"@click": f"app.show_screen({number})"})
         text.append(tab, style=click)
     text.append(" ")
@@ -115,7 +124,7 @@ def _facts(told: Told, now: float) -> dict[str, str]:
         preset = config.preset if preset_label(config) == config.preset else f"{config.preset}, changed"
         parts |= {"preset": f" · {preset}", "seed": f" · seed {config.seed}{seeds}", "mode": f" · {config.mode}"}
         clock = formatting.clock(max((h.wall_seconds(now) for h in running), default=0.0))
-        parts["clock"] = f" · {clock}{told.progress}"
+        parts |= {"clock": f" · {clock}", "progress": told.progress}
     return parts
 
 
@@ -138,6 +147,9 @@ def race(
         lanes = [
             _lane(i, history, now, track, width, colors, ascii_only) for i, history in enumerate(histories.values())
         ]
+    for lane in lanes:
+        if lane.cell_len > width:  # the last milestones go, whole
+            lane.right_crop(len(lane) - max(lane.plain.rfind("  ", 0, width + 1), 0))
     for i, (lane, said) in enumerate(zip(lanes, remarks, strict=False)):
         room = width - lane.cell_len - 2
         remark = next((one for one in said if len(one) <= room), "")
@@ -160,9 +172,8 @@ def _lane(
     text.append(rest, style="dim")
     if width < ROOMY and (history.phase == FINISHED or not history.milestones):
         text.append(f" {status if history.phase not in (TRAINING, EVALUATING) else ''}")
-    flag = "^" if ascii_only else "⚑"
     for wall, passed in groupby(history.milestones, lambda milestone: milestone.wall_seconds):  # at one evaluation
-        text.append(f"  {' '.join(f'{100 * one.accuracy:g}' for one in passed)}% {flag} {formatting.clock(wall)}")
+        text.append(f"  {' '.join(f'{100 * one.accuracy:g}' for one in passed)}% @ {formatting.clock(wall)}")
     return text
 
 
@@ -202,7 +213,7 @@ def _leader(runs: list[RunHistory]) -> tuple[str, ...]:
     if first is None or any(h.phase == STOPPED or h.failure for h in runs):
         return ()
     name = TITLES.get(first.engine, first.engine)
-    changes = f" · {first.changes} lead change{'s' * (first.changes != 1)}" if first.changes else ""
+    changes = f" · {plural(first.changes, 'lead change')}" if first.changes else ""
     if all(h.finished for h in runs):
         winner, other = sorted(runs, key=lambda h: h.wall_seconds(0.0))[:2]
         name, gap = (
@@ -213,7 +224,7 @@ def _leader(runs: list[RunHistory]) -> tuple[str, ...]:
     if first.seconds < CLEAR_SECONDS:
         return f"neck and neck{changes}", "neck and neck"
     gap = f"{first.seconds:.1f} s"
-    steps = f" ({first.steps:,} step{'s' * (first.steps != 1)})"
+    steps = f" ({plural(first.steps, 'step')})"
     return f"{name} leads by {gap}{steps}{changes}", f"{name} leads by {gap}", f"{name} +{gap}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
-from engines.api import MachineHistory, RunHistory, gpus_of
+from engines.api import MachineHistory, RunHistory, gpus_of, plural
 from tui import formatting
 from tui.charts.spark import spark
 
@@ -25,7 +25,7 @@ def cpu(history: RunHistory, room: int, ascii_only: bool) -> Text:
     head = f"CPU {used.cpu_percent:4.0f} % of {100 * used.cores_allowed} "
     tail = f" RSS {formatting.size(used.rss_bytes)}"
     if room >= OS_THREADS_FROM:
-        tail += f" · {used.num_threads} OS threads"
+        tail += f" · {plural(used.num_threads, 'OS thread')}"
     width = min(max(room - len(head) - len(tail), 0), 40)
     graph = spark(history.cpu_percent, width, maximum=100.0 * used.cores_allowed, ascii_only=ascii_only)
     return Text(head + graph + tail, no_wrap=True)

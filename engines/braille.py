@@ -1,0 +1,13 @@
+"""Braille characters, which the curves are drawn in."""
+
+from __future__ import annotations
+
+
+def has_braille(term: str) -> bool | None:
+    """Whether the terminal that TERM names can show braille; None where that depends on how its fonts are configured.
+
+    The Linux console has at most 512 characters (console_codes(4)); urxvt and mlterm use only the fonts in their configuration.
+    """
+    if term.partition("-")[0] in ("linux", "vt100", "vt220"):
+        return False
+    return None if term.startswith(("rxvt", "mlterm")) else True
