@@ -242,7 +242,9 @@ def _digits(data_dir: Path | None, cache_dir: Path) -> Iterator[Finding]:
             yield Finding("data", state, error.message, "mnist-tui data --fetch" if not copy.chosen else error.hint)
             continue
         count = f"{len(digits.train_labels):,} + {len(digits.test_labels):,}"
-        yield Finding("data", "ok", f"{count} digits in {copy.path} ({copy.origin}), SHA-256 {digits.sha256[:16]}")
+        text = f"{count} digits in {copy.path} ({copy.origin}), SHA-256 {digits.sha256[:16]}"
+        custom = digits.dataset == "custom"
+        yield Finding("data", "note" if custom else "ok", text + ": custom digits, not MNIST as published" * custom)
     if not found and not named_places(data_dir):
         text = "no MNIST here: it is downloaded at the first run, or digits are drawn"
         yield Finding("data", "note", text, "mnist-tui data --fetch")

@@ -97,7 +97,7 @@ class DataReady(Event):
     """The digits are in memory."""
 
     dataset: str
-    """"mnist" or "drawn"."""
+    """"mnist" (as published), "custom" (other digits in its format) or "drawn"."""
     source: str
     sha256: str
     train_size: int

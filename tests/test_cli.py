@@ -369,7 +369,8 @@ def test_what_is_not_there_is_listed_where_it_was_looked_for(capsys: pytest.Capt
     assert "`mnist-tui runs --runs-dir '/else where'` lists them." in capsys.readouterr().err
 
 
-def test_summaries_name_drawn_digits() -> None:
+@pytest.mark.parametrize("dataset", ["drawn", "custom"])
+def test_summaries_name_digits_that_are_not_mnist(dataset: str) -> None:
     from engines.api import RunHistory
     from engines.events import DataReady
     from tests.test_history import life
@@ -379,6 +380,6 @@ def test_summaries_name_drawn_digits() -> None:
         history.apply(event)
     assert "completed: test accuracy 99.20 %" in headless.summary_line(history)
     history.apply(
-        DataReady(engine="keras", dataset="drawn", source="", sha256="", train_size=1, test_size=1, seconds=0.0)
+        DataReady(engine="keras", dataset=dataset, source="", sha256="", train_size=1, test_size=1, seconds=0.0)
     )
-    assert "DRAWN" in headless.summary_line(history)
+    assert f"{dataset.upper()} DIGITS, not MNIST" in headless.summary_line(history)

@@ -61,7 +61,7 @@ def test_a_whole_life(engine: str, work: Work, small_config: TrainConfig, tmp_pa
     assert (ended.run_id, ended.outcome) == ("first", "completed")
 
     data, model, started = worker.of(DataReady)[0], worker.of(ModelReady)[0], worker.of(RunStarted)[0]
-    assert (data.train_size, data.test_size, data.dataset) == (640, 200, "mnist")
+    assert (data.train_size, data.test_size, data.dataset) == (640, 200, "custom")
     assert model.parameters == 1_199_882 == sum(count for _, count in model.layers)
     assert (started.steps_per_epoch, started.total_steps, started.device) == (10, 20, "cpu")
     orders = worker.of(EpochStarted)

@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 
 from engines.config import from_settings
-from engines.data import DataCancelled, DataError, download, drawn, find_digits, load_digits
+from engines.data import DataCancelled, DataError, download, drawn, files, find_digits, load_digits
 from engines.data.files import read
 from engines.data.sources import PARTS
 from tests.conftest import REAL_MNIST, random_digits, write_idx
@@ -54,7 +54,7 @@ def cache(tmp_path: Path) -> Path:
 
 def test_a_named_folder_is_read(mnist_folder: Path, cache: Path) -> None:
     digits = load_digits("auto", mnist_folder, cache_dir=cache)
-    assert (digits.dataset, digits.source) == ("mnist", str(mnist_folder))
+    assert (digits.dataset, digits.source) == ("custom", str(mnist_folder)), "drawn digits in the format of MNIST"
     assert digits.train_images.shape == (30, 28, 28)
     assert digits.test_labels.shape == (10,)
     assert np.array_equal(digits.train_images, random_digits(30)[0])
@@ -576,6 +576,19 @@ def test_drawing_needs_no_cache(tmp_path: Path, few_drawn: None) -> None:
     assert load_digits("drawn", cache_dir=tmp_path / "file").dataset == "drawn"
 
 
+def test_digits_with_one_changed_bit_are_custom(
+    mnist_folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if this small folder were what was published."""
+    monkeypatch.setattr(files, "MNIST_SHA256", load_digits("mnist", mnist_folder, cache_dir=cache).sha256)
+    assert load_digits("mnist", mnist_folder, cache_dir=cache).dataset == "mnist"
+    images, labels = random_digits(10)
+    images[3, 14, 14] ^= 1
+    write_idx(mnist_folder, images, labels, "t10k")
+    for dataset in ("auto", "mnist"):
+        assert load_digits(dataset, mnist_folder, cache_dir=cache).dataset == "custom"
+
+
 def test_limits_keep_the_first(mnist_folder: Path, cache: Path) -> None:
     digits = load_digits("mnist", mnist_folder, cache_dir=cache).limited(7, None)
     assert (len(digits.train_labels), len(digits.train_images), len(digits.test_labels)) == (7, 7, 10)
@@ -587,3 +600,4 @@ def test_the_real_files(cache: Path) -> None:
     assert (len(digits.train_labels), len(digits.test_labels)) == (60_000, 10_000)
     assert digits.sha256 == load_digits("mnist", Path(REAL_MNIST), cache_dir=cache).sha256
     assert digits.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
+    assert digits.dataset == "mnist", "bit for bit as published"

@@ -61,7 +61,7 @@ def test_an_interrupted_torchvision_is_no_reason_to_draw(folder: Path, home: Pat
     (folder / PARTS[0]).write_bytes(b"")
     (home / "data" / "MNIST").mkdir(parents=True)
     folder.rename(home / "data" / "MNIST" / "raw")
-    assert load_digits("auto", cache_dir=tmp_path / "cache").dataset == "mnist"
+    assert load_digits("auto", cache_dir=tmp_path / "cache").dataset == "custom"
 
 
 @pytest.mark.fault("data", "MNIST's files under other names and other forms than theirs: read by their content")

@@ -221,6 +221,11 @@ def test_unreadable_data(tmp_path: Path) -> None:
         assert "mine" in found.text
 
 
+def test_digits_that_are_not_mnist_as_published_are_called_custom(small_mnist: Path, tmp_path: Path) -> None:
+    found = [one for one in diagnose([], small_mnist, tmp_path / "cache", tmp_path / "runs") if one.subject == "data"]
+    assert [(one.state, "custom digits, not MNIST" in one.text) for one in found] == [("note", True)]
+
+
 def test_folders_that_can_not_be_written(tmp_path: Path) -> None:
     found = list(diagnose([], None, Path("/proc/cache"), tmp_path / "runs"))
     folder = next(finding for finding in found if finding.subject == "cache folder")

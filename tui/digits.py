@@ -37,7 +37,7 @@ class TestDigits:
         with self._lock:
             if self._kept is None or self._kept[0] != key:
                 place = Path(config.data_dir) if config.data_dir else None
-                if dataset == "mnist" and not find_digits(place, self._cache_dir):
+                if dataset in ("mnist", "custom") and not find_digits(place, self._cache_dir):
                     raise DataError("The run's digits are not on this machine.", "`mnist-tui data --fetch` gets MNIST.")
                 digits = load_digits(dataset or config.dataset, place, cache_dir=self._cache_dir)
                 digits = digits.limited(config.limit_train or None, config.limit_test or None)

@@ -25,6 +25,11 @@ ASCII = {
 """What resembles our characters where there is only ASCII, as wide as they are."""
 
 
+def digits_title(dataset: str) -> str:
+    """Name the digits of a run; whatever is not MNIST as published says so."""
+    return "MNIST" if dataset == "mnist" else f"{dataset.upper()} DIGITS, not MNIST"
+
+
 def clock(seconds: float | None) -> str:
     """01:23, or 1:02:03 from an hour on; --:-- when unknown."""
     if seconds is None or not math.isfinite(seconds):

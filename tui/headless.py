@@ -183,8 +183,8 @@ def summary_line(history: RunHistory, folder: Path | None = None) -> str:
     ]
     if history.diverged is not None:
         parts.append(diverged_text(history.diverged))
-    if history.data is not None and history.data.dataset == "drawn":
-        parts.append("on DRAWN digits, not MNIST")
+    if history.data is not None and history.data.dataset != "mnist":
+        parts.append(f"on {formatting.digits_title(history.data.dataset)}")
     return f"{name}: {ended.outcome.replace('-', ' ')}: " + ", ".join(parts)
 
 

@@ -56,7 +56,7 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
     if not runs or runs[0].config is None:
         return None
     config, data = runs[0].config, next((h.data for h in runs if h.data), None)
-    digits = "" if data is None else "DRAWN DIGITS, not MNIST" if data.dataset == "drawn" else "MNIST"
+    digits = formatting.digits_title(data.dataset) if data else ""
     backends = (titled(h.engine, h.config.keras_backend) for h in runs if h.config)
     parts = (
         *(one for one in backends if one not in TITLES.values()),  # "Keras on JAX": the columns are headed by "Keras"

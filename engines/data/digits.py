@@ -44,7 +44,7 @@ class Digits:
     test_images: npt.NDArray[np.uint8]
     test_labels: npt.NDArray[np.uint8]
     dataset: str
-    """"mnist" or "drawn"."""
+    """"mnist" (as published, bit for bit), "custom" (other digits in its format) or "drawn"."""
     source: str
     """Where they came from, for people."""
 

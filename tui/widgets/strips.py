@@ -103,8 +103,9 @@ def _tabs(told: Told, width: int, shown: int, colors: Mapping[str, str], *, shor
     if told.recorded:
         text.append(" RECORDED ", style=f"bold reverse {colors['$warning']}")
         text.append(" ")
-    if any(h.data and h.data.dataset == "drawn" for h in told.histories.values()):
-        text.append(" DRAWN DIGITS, not MNIST ", style=f"bold reverse {colors['$warning']}")
+    datasets = {h.data.dataset for h in told.histories.values() if h.data}
+    for dataset in sorted(datasets - {"mnist"}):
+        text.append(f" {formatting.digits_title(dataset)} ", style=f"bold reverse {colors['$warning']}")
     return text
 
 
@@ -114,7 +115,7 @@ def _facts(told: Told, now: float) -> dict[str, str]:
     config = next((h.config for h in told.histories.values() if h.config), None)
     parts = {}
     if data is not None:
-        parts["data"] = "" if data.dataset == "drawn" else "MNIST"
+        parts["data"] = "MNIST" if data.dataset == "mnist" else ""
         parts["sizes"] = f" {data.train_size:,} + {data.test_size:,}"
     elif config is None:
         parts["data"] = "PyTorch and Keras train one convnet, side by side · s starts"
