@@ -87,6 +87,7 @@ from engines.version import __version__
 if TYPE_CHECKING:
     from engines import bench
     from engines.bench import Measurement
+    from engines.config_file import ConfigFileError, config_problems, read_toml
     from engines.data import load_digits
     from engines.data.canvas import Canvas
     from engines.data.digits import DataError
@@ -124,6 +125,7 @@ if TYPE_CHECKING:
 
 _LATER = {
     "CANT_MATCH": ("engines.parity", "CANT_MATCH"),
+    "ConfigFileError": ("engines.config_file", "ConfigFileError"),
     "DataError": ("engines.data.digits", "DataError"),
     "ExportError": ("engines.exports", "ExportError"),
     "FIELDS": ("engines.runs.listing", "FIELDS"),
@@ -148,6 +150,7 @@ _LATER = {
     "as_json": ("engines.exports.series", "as_json"),
     "bench": ("engines.bench", ""),
     "build": ("engines.setup", "build"),
+    "config_problems": ("engines.config_file", "config_problems"),
     "diagnose": ("engines.doctor", "diagnose"),
     "empty_trash": ("engines.runs.keeping", "empty_trash"),
     "encode": ("engines.protocol", "encode"),
@@ -166,6 +169,7 @@ _LATER = {
     "read_filters": ("engines.runs.directory", "read_filters"),
     "read_run": ("engines.runs.directory", "read_run"),
     "read_source": ("engines.source", "read_source"),
+    "read_toml": ("engines.config_file", "read_toml"),
     "read_weights": ("engines.exports.models", "read_weights"),
     "run_began": ("engines.runs.directory", "run_began"),
     "size_bytes": ("engines.runs.keeping", "size_bytes"),
@@ -221,6 +225,7 @@ __all__ = [
     "BoundedSeries",
     "Command",
     "ConfigError",
+    "ConfigFileError",
     "DataError",
     "Diverged",
     "EngineSpec",
@@ -272,6 +277,7 @@ __all__ = [
     "badge",
     "bench",
     "build",
+    "config_problems",
     "device_of",
     "diagnose",
     "empty_trash",
@@ -306,6 +312,7 @@ __all__ = [
     "read_filters",
     "read_run",
     "read_source",
+    "read_toml",
     "read_weights",
     "run_began",
     "size_bytes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines import paths
 from engines.asking import PATIENCE_SECONDS, ask
 from engines.config import variant
+from engines.config_file import config_problems
 from engines.data.digits import DataError
 from engines.data.sources import find_digits, named_places, what_is_wrong
 from engines.monitors.gpu import GpuMonitor
@@ -51,6 +54,8 @@ def diagnose(
     """Every finding as it comes; each engine is looked at in its own interpreter, all at once."""
     yield Finding("mnist-tui", "ok", f"{build()}, Python {sys.version.split()[0]} in {sys.executable}")
     yield _limits()
+    for problem in config_problems(paths.config_file()):
+        yield Finding("config.toml", "note", problem, f"${{EDITOR:-vi}} {shlex.quote(str(paths.config_file()))}")
     answers: dict[str, list[Finding]] = {}
 
     def look(spec: EngineSpec) -> None:
