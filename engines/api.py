@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     from engines import bench
     from engines.asking import run_in_thread
     from engines.bench import Measurement
+    from engines.config_file import ConfigFileError, config_problems, read_toml
     from engines.data import load_digits
     from engines.data.canvas import Canvas
     from engines.data.digits import DataError
@@ -132,6 +133,7 @@ if TYPE_CHECKING:
 
 _LATER = {
     "CANT_MATCH": ("engines.parity", "CANT_MATCH"),
+    "ConfigFileError": ("engines.config_file", "ConfigFileError"),
     "DataError": ("engines.data.digits", "DataError"),
     "ExportError": ("engines.exports", "ExportError"),
     "FIELDS": ("engines.runs.listing", "FIELDS"),
@@ -156,6 +158,7 @@ _LATER = {
     "as_json": ("engines.exports.series", "as_json"),
     "bench": ("engines.bench", ""),
     "build": ("engines.setup", "build"),
+    "config_problems": ("engines.config_file", "config_problems"),
     "diagnose": ("engines.doctor", "diagnose"),
     "empty_trash": ("engines.runs.keeping", "empty_trash"),
     "encode": ("engines.protocol", "encode"),
@@ -174,6 +177,7 @@ _LATER = {
     "read_filters": ("engines.runs.directory", "read_filters"),
     "read_run": ("engines.runs.directory", "read_run"),
     "read_source": ("engines.source", "read_source"),
+    "read_toml": ("engines.config_file", "read_toml"),
     "read_weights": ("engines.exports.models", "read_weights"),
     "run_began": ("engines.runs.directory", "run_began"),
     "run_in_thread": ("engines.asking", "run_in_thread"),
@@ -235,6 +239,7 @@ __all__ = [
     "BoundedSeries",
     "Command",
     "ConfigError",
+    "ConfigFileError",
     "DataError",
     "Diverged",
     "EngineSpec",
@@ -288,6 +293,7 @@ __all__ = [
     "bench",
     "build",
     "compare_answers",
+    "config_problems",
     "device_of",
     "diagnose",
     "empty_trash",
@@ -326,6 +332,7 @@ __all__ = [
     "read_filters",
     "read_run",
     "read_source",
+    "read_toml",
     "read_weights",
     "reason",
     "run_began",

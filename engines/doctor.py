@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines import paths
 from engines.asking import PATIENCE_SECONDS, ask
 from engines.braille import has_braille
 from engines.config import variant
+from engines.config_file import config_problems
 from engines.data.digits import DataError
 from engines.data.sources import find_digits, named_places, what_is_wrong
 from engines.errors import reason
@@ -63,6 +66,7 @@ def diagnose(
     """Every finding as it comes; each engine is looked at in its own interpreter, all at once."""
     yield Finding("mnist-tui", "ok", f"{build()}, Python {sys.version.split()[0]} in {sys.executable}")
     yield from _checked("limits", lambda: [_limits()])
+    yield from _checked("config.toml", _config_file)
     answers: dict[str, list[Finding]] = {}
 
     def look(spec: EngineSpec) -> None:
@@ -189,6 +193,12 @@ def _setup(spec: EngineSpec, kind: str = "") -> str:
 
 
 # The machine
+
+
+def _config_file() -> Iterator[Finding]:
+    file = paths.config_file()
+    for problem in config_problems(file):
+        yield Finding("config.toml", "note", problem, f"${{EDITOR:-vi}} {shlex.quote(str(file))}")
 
 
 def _limits() -> Finding:

@@ -10,6 +10,7 @@ from typing import Any
 
 import platformdirs
 
+from engines.config_file import FORMER_TABLE, ConfigFileError, read_toml
 from engines.user_path import user_path
 
 _APP = "mnist-tui"
@@ -54,16 +55,13 @@ def can_exist(folder: Path) -> bool:
 
 @cache
 def settings() -> dict[str, Any]:
-    """The contents of config.toml; empty when it is missing or can't be read.
+    """The contents of config.toml; empty when it is missing or can't be read, which `config_problems` tells.
 
     The app once kept a table `remembered` at its end: what a user added below that was meant for the whole file.
     """
     try:
-        text = config_file().read_text(encoding="utf-8")
-        import tomllib  # for whoever has such a file alone: the first paint waits for it
-
-        found = tomllib.loads(text)
-    except (OSError, ValueError, RecursionError):
+        found = read_toml(config_file())
+    except (OSError, ConfigFileError):
         return {}
-    table = found.get("remembered")
+    table = found.get(FORMER_TABLE)
     return {**table, **found} if isinstance(table, dict) else found

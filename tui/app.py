@@ -34,6 +34,7 @@ from tui.session import Session
 from tui.widgets import strips
 
 UNUSABLE = "These settings can't be used"
+NOTE_SECONDS = 15.0
 POOL_THREADS = 64
 """Enough for many that wait for a slow file system: a thread that is cancelled keeps its place until it comes back."""
 
@@ -62,7 +63,9 @@ class MnistApp(Looks):
         session: Session | Replay | None = None,
         ascii_only: bool = False,
         remember: Path | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
+        """`notes` are said once, when the app has opened."""
         said = dict(settings or {})
         super().__init__(str(said.pop("theme", "")), ascii_only=ascii_only)
         self.specs = tuple(specs)
@@ -82,6 +85,7 @@ class MnistApp(Looks):
         self._resume = resume
         self._frames = Frames(fps)
         self._remember = remember
+        self._notes = notes
         self._left = False
         self._leaving = Leaving(self.session.close)
         self._possible: tuple[bool | None, ...] = ()
@@ -155,6 +159,8 @@ class MnistApp(Looks):
         """Train, when that was asked for, or let the frameworks import while the user reads."""
         opening.painted()
         asyncio.get_running_loop().set_default_executor(futures.ThreadPoolExecutor(POOL_THREADS))
+        for note in self._notes:
+            self.notify(note, severity="warning", timeout=NOTE_SECONDS)
         if self._resume is not None:
             self._go_on_with(self._resume, {n: v for n, v in self.control.settings.items() if n != "framework"})
         elif self._start_at_once:

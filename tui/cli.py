@@ -15,7 +15,6 @@ from tui.options import UsageError
 TYPE_CHECKING = False  # typing's own would take as long as all the rest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
     from typing import Any, NoReturn
 
 PROGRAM = "mnist-tui"
@@ -81,8 +80,8 @@ def _dispatch(arguments: list[str]) -> int:
         os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", "256")  # shorter than true colour; Textual reads it once
     name = arguments[0] if arguments and not arguments[0].startswith("-") else ""
     if name not in COMMANDS:
-        known = ", ".join(command for command in COMMANDS if command)
-        raise UsageError(f"There is no command {name!r}. Known: {known}; without a command the app opens.")
+        commands = ", ".join(command for command in COMMANDS if command)
+        raise UsageError(f"There is no command {name!r}. Known: {commands}; without a command the app opens.")
     build, run, _ = COMMANDS[name]
     parser = _Parser(
         prog=f"{PROGRAM} {name}".strip(),
@@ -96,6 +95,8 @@ def _dispatch(arguments: list[str]) -> int:
         parser.add_argument("--version", action="store_true", help="say the version")
         parser.epilog = "commands:\n" + "\n".join(f"  {n:9} {c[2]}" for n, c in COMMANDS.items() if n)
     options = parser.parse_args(arguments[1:] if name else arguments)
+    if name not in ("", "doctor") and "keras_python" in options:  # those two say it in their own way
+        known.report_config_problems()
     return run(options)
 
 
@@ -110,6 +111,7 @@ def _run_app(options: argparse.Namespace) -> int:
         if options.start or options.plain:
             from tui import headless
 
+            known.report_config_problems()
             return headless.train(
                 known.specs(options),
                 settings,
@@ -128,9 +130,10 @@ def _run_app(options: argparse.Namespace) -> int:
     from tui import memory
     from tui.app import MnistApp
 
-    before = memory.load(_remembered())
+    before = memory.load(memory.default_path())
+    usable, unusable = memory.usable(before)
     resume = known.resumed(options)
-    settings = {**({} if resume else _usable(before)), **settings, **_theme(options, before)}
+    settings = {**({} if resume else usable), **settings, **_theme(options, before)}
     app = MnistApp(
         [engine_spec("pytorch", options.pytorch_python), engine_spec("keras", options.keras_python)],
         settings,
@@ -139,19 +142,12 @@ def _run_app(options: argparse.Namespace) -> int:
         fps=2 if options.slow else options.fps,
         runs_dir=Path(known.runs_dir(options)),
         ascii_only=_ascii_only(options),
-        remember=_remembered(),
+        remember=memory.default_path(),
+        notes=[*known.startup_problems(options), *memory.problems(memory.default_path(), unusable)],
     )
     code = app.run_guarded()
     _say_goodbye(app)
     return code
-
-
-def _remembered() -> Path:
-    """Where what is remembered is kept."""
-    from engines.api import paths
-    from tui import memory
-
-    return paths.config_file().with_name(memory.FILE)
 
 
 def _theme(options: argparse.Namespace, remembered: dict[str, Any]) -> dict[str, str]:
@@ -160,20 +156,6 @@ def _theme(options: argparse.Namespace, remembered: dict[str, Any]) -> dict[str,
 
     theme = options.theme or remembered.get("theme")
     return {"theme": theme if isinstance(theme, str) else themes.AUTO}
-
-
-def _usable(remembered: dict[str, Any]) -> dict[str, Any]:
-    """What is remembered of a run's settings, less what can no longer be used."""
-    from engines.api import ENGINES, ConfigError, from_settings
-
-    settings = {name: value for name, value in remembered.items() if name not in ("theme", "framework")}
-    try:
-        from_settings(settings)
-    except ConfigError:
-        settings = {}
-    if (framework := remembered.get("framework")) in (*ENGINES, "both"):
-        settings["framework"] = framework
-    return settings
 
 
 def _say_goodbye(app: Any) -> None:
@@ -412,7 +394,7 @@ def _run_replay(options: argparse.Namespace) -> int:
     from tui.app import MnistApp
 
     app = MnistApp(
-        settings=_theme(options, memory.load(_remembered())),
+        settings=_theme(options, memory.load(memory.default_path())),
         recording=events,
         speed=speed,
         runs_dir=Path(known.runs_dir(options)),

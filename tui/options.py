@@ -142,6 +142,31 @@ def resumed(options: argparse.Namespace) -> Path | None:
     return recording(options.resume, options).absolute().parent if options.resume else None  # in "." it has a name, too
 
 
+def report_config_problems() -> None:
+    """Say on stderr what in config.toml is not used."""
+    import sys
+
+    from engines.api import config_problems, paths
+    from tui import formatting
+
+    for problem in config_problems(paths.config_file()):
+        print(formatting.plain(f"mnist-tui: {problem}"), file=sys.stderr)
+
+
+def startup_problems(options: argparse.Namespace) -> list[str]:
+    """What the app says when it has opened: what in config.toml is not used, and that no run can be kept."""
+    from pathlib import Path
+
+    from engines.api import config_problems, paths
+
+    problems = config_problems(paths.config_file())
+    if not paths.can_exist(Path(runs_dir(options))):
+        problems.append(
+            f"No run can be kept in {runs_dir(options)}. Set MNIST_TUI_HOME to a folder that you can write to."
+        )
+    return problems
+
+
 def specs(options: argparse.Namespace) -> list[Any]:
     """How to start each chosen engine."""
     from engines.api import FRAMEWORKS, engine_spec

@@ -93,7 +93,7 @@ _TOML = st.binary() | st.lists(
 def test_any_remembered_settings_open_the_app(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / memory.FILE
     path.write_bytes(content.removeprefix(b"[remembered]\n"))
-    usable = cli._usable(memory.load(path))
+    usable, _ = memory.usable(memory.load(path))
     assert usable.pop("framework", "both") in ("pytorch", "keras", "both")
     from_settings(usable)
 
