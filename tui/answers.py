@@ -40,7 +40,7 @@ from engines.api import (
     to_prune,
     variant,
 )
-from tui import formatting
+from tui import display, formatting, streams
 
 
 def doctor(specs: Sequence[EngineSpec], data_dir: str, *, json_lines: bool) -> int:
@@ -63,7 +63,7 @@ def parity(
     specs: Sequence[EngineSpec], *, seed: int, data_dir: str, dataset: str, quick: bool, json_lines: bool
 ) -> int:
     """Prove that both engines are one experiment; 1 when a bar is missed or the proof can't be made."""
-    live = sys.stderr.isatty() and not json_lines
+    live = display.can_rewrite(sys.stderr) and not json_lines
     clear = "\r\x1b[K" if live else ""
     done: dict[str, str] = {}
 
@@ -198,7 +198,7 @@ def data(dataset: str, data_dir: str, *, fetch: bool, json_lines: bool) -> int:
 
 
 def _say_bytes(done: int, total: int, source: str) -> None:
-    if sys.stderr.isatty():
+    if display.can_rewrite(sys.stderr):
         end = "\n" if done >= total else ""
         print(
             f"\r{formatting.size(done)} of {formatting.size(total)} from {formatting.plain(source)}\x1b[K",
@@ -312,8 +312,12 @@ def export(recording: Path, form: str, out: str, *, force: bool) -> int:
             exports.write_text(exports.text(form, recording), Path(out), force=force)
         else:
             sys.stdout.write(exports.text(form, recording))
+    except BrokenPipeError:
+        raise
     except (ExportError, OSError) as error:
-        said = f"{error.filename}: {error.strerror}." if isinstance(error, OSError) else str(error)
+        said = str(error)
+        if isinstance(error, OSError):
+            said = f"{error.filename}: {error.strerror}." if error.filename else streams.breaks_off(error)
         print(formatting.plain(f"mnist-tui: {said}"), file=sys.stderr)
         return 1
     return 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import codecs
-import io
+import contextlib
 import os
 import signal
 import sys
 
+from tui import display, streams
 from tui import options as known
 from tui.options import UsageError
 
@@ -21,18 +21,6 @@ if TYPE_CHECKING:
 PROGRAM = "mnist-tui"
 
 
-def _resembling(error: UnicodeError) -> tuple[str, int]:
-    """What a stream can't say, as it can: "+" for a tick where there is only ASCII, never an exception."""
-    assert isinstance(error, UnicodeEncodeError)
-    wanted = error.object[error.start : error.end]
-    from tui import formatting
-
-    return "".join(formatting.ASCII.get(character, "?") for character in wanted), error.end
-
-
-codecs.register_error("resembling", _resembling)
-
-
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[0].upper()}{message[1:]}. See `{self.prog} --help`.")
@@ -41,31 +29,37 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 failed, 2 bad usage, 3 doctor found something, 128+n by signal."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="resembling")
+    streams.open_missing()
+    streams.accept_any_text()
+    display.ignore_exported_size()
     # Where it is ignored, a worker's number would be free before we know of its end.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    complaint = ""
     try:
-        return _dispatch(arguments)
+        code = _dispatch(arguments)
+    except SystemExit:  # argparse has printed the help
+        code = 0
     except UsageError as error:
-        from tui import formatting
-
-        print(f"{PROGRAM}: {formatting.plain(str(error))}", file=sys.stderr)
-        return 2
+        code, complaint = 2, str(error)
     except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader went away; leave without a second complaint
-        return 1
+        code = 130
+    except BrokenPipeError:  # the reader went away, and misses nothing
+        code = 1
     except Exception as error:
         if "--debug" in arguments:
             raise
+        code, complaint = 1, f"{type(error).__name__}: {error}. Run it again with --debug for the details."
+    unwritten = streams.write_out(sys.stdout)
+    if unwritten is not None and code < 128:
+        code = code or 1
+        complaint = "" if isinstance(unwritten, BrokenPipeError) else streams.breaks_off(unwritten)
+    if complaint:
         from tui import formatting
 
-        said = formatting.plain(f"{type(error).__name__}: {error}")
-        print(f"{PROGRAM}: {said}. Run it again with --debug for the details.", file=sys.stderr)
-        return 1
+        with contextlib.suppress(OSError):
+            print(f"{PROGRAM}: {formatting.plain(complaint)}", file=sys.stderr)
+    streams.write_out(sys.stderr)
+    return code
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -103,7 +97,7 @@ def _run_app(options: argparse.Namespace) -> int:
     if options.version:
         return _dispatch(["--version"])
     settings = known.settings(options)
-    if options.plain or not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("TERM") == "dumb":
+    if options.plain or (lacks := display.missing()):
         if options.start or options.plain:
             from tui import headless
 
@@ -115,7 +109,7 @@ def _run_app(options: argparse.Namespace) -> int:
                 bars=False,
                 resume=known.resumed(options),
             )
-        raise UsageError("The app needs a terminal. Use `mnist-tui train`, or --plain.")
+        raise UsageError(f"The app needs {lacks}. Use `mnist-tui train`, or --plain.")
     from pathlib import Path
 
     from tui import opening
@@ -139,7 +133,8 @@ def _run_app(options: argparse.Namespace) -> int:
         remember=_remembered(),
     )
     code = app.run_guarded()
-    _say_goodbye(app)
+    if not app.is_web:  # a browser has no screen that stays
+        _say_goodbye(app)
     return code
 
 
@@ -173,14 +168,13 @@ def _usable(remembered: dict[str, Any]) -> dict[str, Any]:
 
 def _say_goodbye(app: Any) -> None:
     """A line for each engine that trained, on the screen that stays."""
-    import contextlib
-
     from tui import headless
 
     app.session.drain()
     with contextlib.suppress(OSError):  # its window was closed
         for line in headless.closing_lines(app.session):
             print(line)
+    streams.write_out(sys.stdout)
 
 
 def _utf8() -> bool:
@@ -198,7 +192,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 def _run_train(options: argparse.Namespace) -> int:
     from tui import headless
 
-    bars = sys.stdout.isatty() and not options.plain and os.environ.get("TERM") != "dumb"
+    bars = display.can_rewrite(sys.stdout) and not options.plain
     return headless.train(
         known.specs(options),
         known.settings(options),
@@ -388,8 +382,8 @@ def _run_replay(options: argparse.Namespace) -> int:
         raise UsageError(f"{path} can't be read: {error.strerror}.") from None
     if not events:
         raise UsageError(f"{options.run} holds no events of mnist-tui.")
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("A replay needs a terminal.")
+    if lacks := display.missing():
+        raise UsageError(f"A replay needs {lacks}.")
     from tui import opening
 
     opening.hurry()
