@@ -14,15 +14,17 @@ from typing import Any
 
 from textual import work
 from textual.app import SuspendNotSupported, SystemCommand
+from textual.driver import Driver
 from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
 
 from engines import api
 from engines.api import ConfigError, EngineSpec, Event, for_backend, paths
-from tui import lists, memory, mouse, opening, terminal, themes
+from tui import display, lists, memory, mouse, opening, resizing, terminal, themes
 from tui.commands import COMMANDS, SCREENS, commands_of
 from tui.control import RunControl
 from tui.digits import TestDigits
+from tui.driver import TerminalDriver
 from tui.frames import FPS, Frames, Shown
 from tui.leaving import CLOSE_SECONDS, Leaving
 from tui.looks import Looks
@@ -81,8 +83,18 @@ class MnistApp(Looks):
         self._frames = Frames(fps)
         self._remember = remember
         self._left = False
-        self._leaving = Leaving(self.session.close)
+        self._leaving = Leaving(
+            self.session.close, lambda: isinstance(self._driver, TerminalDriver) and self._driver.shows
+        )
         self._possible: tuple[bool | None, ...] = ()
+
+    def get_driver_class(self) -> type[Driver]:
+        """Draw in a browser where textual-serve started the app, else on the terminal."""
+        if display.in_browser():
+            from tui.browser_driver import BrowserDriver
+
+            return BrowserDriver
+        return TerminalDriver
 
     def get_default_screen(self) -> Screen[Any]:
         """Train. Were it a mode like the others, Textual would read the style sheets once more before the first paint."""
@@ -181,6 +193,7 @@ class MnistApp(Looks):
         self._leaving.own_process()
         mouse.expect_unknown_pixels()
         lists.expect_no_room()
+        resizing.expect_outdated_sizes()
         try:
             self.run()
         finally:
