@@ -159,7 +159,9 @@ def begun(child: subprocess.Popen[str]) -> list[int]:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(SCRIPTED.parents[1])}
+    """Of a process whose stdout is buffered, as it is for a user."""
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**buffered, "PYTHONPATH": str(SCRIPTED.parents[1])}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -217,7 +219,7 @@ def test_output_to_a_full_disk(form: str, small_mnist: Path, tmp_path: Path, env
     command = script(form, "--epochs", "1", "--data-dir", str(small_mnist), "--runs-dir", str(tmp_path))
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, timeout=60)
-    assert (done.returncode, done.stderr) == (1, "The output breaks off here: No space left on device.\n")
+    assert (done.returncode, done.stderr) == (1, "The output could not be written: No space left on device.\n")
     (kept,) = list_runs(tmp_path)
     assert {its["outcome"] for its in kept["summary"].values() if "outcome" in its} == {"completed"}
 
@@ -334,7 +336,7 @@ def test_a_replay_lists_the_runs_beside_its_own(opened: list[MnistApp], tmp_path
     assert opened[0].runs_dir == tmp_path / "elsewhere"
 
 
-def test_the_goodbye_into_a_closed_window_changes_no_code() -> None:
+def test_the_goodbye_into_a_closed_window_changes_no_code(environment: dict[str, str]) -> None:
     ours, theirs = os.openpty()
     os.close(ours)
     script = """
@@ -345,7 +347,8 @@ headless.closing_lines = lambda _: ["left"]
 cli._say_goodbye(SimpleNamespace(session=SimpleNamespace(drain=list)))
 sys.exit(129)
 """
-    done = subprocess.run([sys.executable, "-c", script], stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=60)
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=60, env=environment)
     os.close(theirs)
     assert (done.returncode, done.stderr) == (129, "")
 

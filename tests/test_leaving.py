@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tui import terminal
 from tui.leaving import Leaving
 
 _ROOT = Path(__file__).parents[1]
@@ -83,6 +84,41 @@ threading.Event().wait()
     assert code == 143
     told = [line for line in said.splitlines() if line != "closed within 3.5"]
     assert told == ["leaves with 143", *([] if deaf else ["has it back"]), "closed within 0.0"]
+
+
+def test_what_is_cut_off_takes_no_terminal_back() -> None:
+    """The main thread would come back out of `lend` as soon as the borrower is killed."""
+    child = "import os, signal, time; signal.signal(15, signal.SIG_IGN); os.kill(os.getppid(), 15); time.sleep(60)"
+    script = f"""
+end, back = os._exit, threading.Event()
+os._exit = lambda code: (say("taken back" if back.wait(0.5) else "given back"), end(code))
+its.own_process()
+its.hear(lambda code: None)
+its.lend([sys.executable, "-c", {child!r}])
+back.set()
+threading.Event().wait()
+"""
+    code, said = ends(script)
+    assert (code, said.splitlines()[-1]) == (143, "given back")
+
+
+@pytest.mark.parametrize("shows", [False, True], ids=["another picture", "the app's picture"])
+def test_the_last_word_is_of_whoever_cuts_off(shows: bool) -> None:
+    """The app's own picture is cleared, which an alternate screen may not hide; what else is there stays."""
+    script = f"""
+end = os._exit
+os._exit = lambda code: (os.write(2, b"one more frame"), end(code))
+Leaving(lambda seconds: None, lambda: {shows}).cut_off(143)
+"""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-c", _HEAD + script]
+    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    done = subprocess.run(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, timeout=30)
+    written = os.read(ours, 4096).decode()
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 143
+    assert written == (terminal.CLEAR if shows else "") + terminal._UNDO
 
 
 def test_signals_do_again_what_they_did() -> None:

@@ -41,7 +41,7 @@ from engines.api import (
     to_prune,
     variant,
 )
-from tui import formatting
+from tui import display, formatting
 
 
 def doctor(specs: Sequence[EngineSpec], data_dir: str, *, json_lines: bool) -> int:
@@ -64,7 +64,7 @@ def parity(
     specs: Sequence[EngineSpec], *, seed: int, data_dir: str, dataset: str, quick: bool, json_lines: bool
 ) -> int:
     """Prove that both engines are one experiment; 1 when a bar is missed or the proof can't be made."""
-    live = sys.stderr.isatty() and not json_lines
+    live = display.can_rewrite(sys.stderr) and not json_lines
     clear = "\r\x1b[K" if live else ""
     done: dict[str, str] = {}
 
@@ -199,7 +199,7 @@ def data(dataset: str, data_dir: str, *, fetch: bool, json_lines: bool) -> int:
 
 
 def _say_bytes(done: int, total: int, source: str) -> None:
-    if sys.stderr.isatty():
+    if display.can_rewrite(sys.stderr):
         end = "\n" if done >= total else ""
         print(
             f"\r{formatting.size(done)} of {formatting.size(total)} from {formatting.plain(source)}\x1b[K",

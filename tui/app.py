@@ -20,10 +20,11 @@ from textual.worker import Worker
 
 from engines import api
 from engines.api import ConfigError, EngineSpec, Event, for_backend, paths
-from tui import lists, memory, mouse, opening, terminal, themes
+from tui import lists, memory, mouse, opening, resizing, terminal, themes
 from tui.commands import COMMANDS, SCREENS, commands_of
 from tui.control import RunControl
 from tui.digits import TestDigits
+from tui.driver import TerminalDriver
 from tui.frames import FPS, Frames, Shown
 from tui.leaving import CLOSE_SECONDS, Leaving
 from tui.looks import Looks
@@ -87,7 +88,9 @@ class MnistApp(Looks):
         self._remember = remember
         self._notes = notes
         self._left = False
-        self._leaving = Leaving(self.session.close)
+        self._leaving = Leaving(
+            self.session.close, lambda: isinstance(self._driver, TerminalDriver) and self._driver.shows
+        )
         self._possible: tuple[bool | None, ...] = ()
 
     def get_default_screen(self) -> Screen[Any]:
@@ -197,6 +200,7 @@ class MnistApp(Looks):
         self._leaving.own_process()
         mouse.expect_unknown_pixels()
         lists.expect_no_room()
+        resizing.expect_outdated_sizes()
         try:
             self.run()
         finally:

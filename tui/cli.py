@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import codecs
-import io
+import contextlib
 import os
 import signal
 import sys
 
+from tui import display, streams
 from tui import options as known
 from tui.options import UsageError
 
@@ -18,18 +18,6 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 PROGRAM = "mnist-tui"
-
-
-def _resembling(error: UnicodeError) -> tuple[str, int]:
-    """What a stream can't say, as it can: "+" for a tick where there is only ASCII, never an exception."""
-    assert isinstance(error, UnicodeEncodeError)
-    wanted = error.object[error.start : error.end]
-    from tui import formatting
-
-    return "".join(formatting.ASCII.get(character, "?") for character in wanted), error.end
-
-
-codecs.register_error("resembling", _resembling)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -43,30 +31,40 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 failed, 2 bad usage, 3 doctor found something, 128+n by signal."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="resembling")
+    streams.open_missing()
+    streams.accept_any_text()
+    display.ignore_exported_size()
     # Where it is ignored, a worker's number would be free before we know of its end.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if os.path.expanduser("~") == "~":
         os.environ["HOME"] = "/"  # as container engines do: libraries fail where a user has no home at all
+    complaint = ""
     try:
         code = _dispatch(arguments)
-        if sys.stdout is not None:  # a full disk is reported here, and not by Python when it ends
-            sys.stdout.flush()
+    except SystemExit:  # argparse has printed the help
+        code = 0
     except UsageError as error:
-        from tui import formatting
-
-        print(f"{PROGRAM}: {formatting.plain(str(error))}", file=sys.stderr)
-        return 2
+        code, complaint = 2, str(error)
     except KeyboardInterrupt:
-        return 130
+        code = 130
+    except BrokenPipeError:  # the reader went away, and misses nothing
+        code = 1
     except Exception as error:
-        if "--debug" in arguments and not isinstance(error, BrokenPipeError):
+        if "--debug" in arguments:
             raise
         from tui import failures
 
-        return failures.report(error)
+        code, complaint = 1, failures.describe(error)
+    unwritten = streams.write_out(sys.stdout)
+    if unwritten is not None and code < 128:
+        code = code or 1
+        complaint = "" if isinstance(unwritten, BrokenPipeError) else streams.describe_lost_output(unwritten)
+    if complaint:
+        from tui import formatting
+
+        with contextlib.suppress(OSError):
+            print(f"{PROGRAM}: {formatting.plain(complaint)}", file=sys.stderr)
+    streams.write_out(sys.stderr)
     return code
 
 
@@ -107,7 +105,7 @@ def _run_app(options: argparse.Namespace) -> int:
     if options.version:
         return _dispatch(["--version"])
     settings = known.settings(options)
-    if options.plain or not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("TERM") == "dumb":
+    if options.plain or (lacks := display.missing()):
         if options.start or options.plain:
             from tui import headless
 
@@ -120,7 +118,7 @@ def _run_app(options: argparse.Namespace) -> int:
                 bars=False,
                 resume=known.resumed(options),
             )
-        raise UsageError("The app needs a terminal. Use `mnist-tui train`, or --plain.")
+        raise UsageError(f"The app needs {lacks}. Use `mnist-tui train`, or --plain.")
     from pathlib import Path
 
     from tui import opening
@@ -146,7 +144,8 @@ def _run_app(options: argparse.Namespace) -> int:
         notes=[*known.startup_problems(options), *memory.problems(memory.default_path(), unusable)],
     )
     code = app.run_guarded()
-    _say_goodbye(app)
+    if not app.is_web:  # a browser has no screen that stays
+        _say_goodbye(app)
     return code
 
 
@@ -160,14 +159,13 @@ def _theme(options: argparse.Namespace, remembered: dict[str, Any]) -> dict[str,
 
 def _say_goodbye(app: Any) -> None:
     """A line for each engine that trained, on the screen that stays."""
-    import contextlib
-
     from tui import headless
 
     app.session.drain()
     with contextlib.suppress(OSError):  # its window was closed
         for line in headless.closing_lines(app.session):
             print(line)
+    streams.write_out(sys.stdout)
 
 
 def _ascii_only(options: argparse.Namespace) -> bool:
@@ -192,7 +190,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 def _run_train(options: argparse.Namespace) -> int:
     from tui import headless
 
-    bars = sys.stdout.isatty() and not options.plain and os.environ.get("TERM") != "dumb"
+    bars = display.can_rewrite(sys.stdout) and not options.plain
     return headless.train(
         known.specs(options),
         known.settings(options),
@@ -386,8 +384,8 @@ def _run_replay(options: argparse.Namespace) -> int:
         raise UsageError(f"{path} can't be read: {error.strerror}.") from None
     if not events:
         raise UsageError(f"{options.run} holds no events of mnist-tui.")
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("A replay needs a terminal.")
+    if lacks := display.missing():
+        raise UsageError(f"A replay needs {lacks}.")
     from tui import opening
 
     opening.hurry()

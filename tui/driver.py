@@ -1,4 +1,4 @@
-"""Textual's driver for a terminal, with flow control, and with a way to repaint what something else has written over."""
+"""Textual's driver for a terminal: one size, flow control, a repaint, and no dead picture left behind."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import time
 from typing import Any
 
 from textual import events
+from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
+from tui import display, terminal
 from tui.flow_control import FlowControl
 
 QUERY = "\x1b[6n"
@@ -21,19 +23,38 @@ POLL_SECONDS = 0.01
 
 
 class TerminalDriver(LinuxDriver):
-    """Asks the terminal after each frame whether it has shown it, and keeps the answers from the app and from the shell."""
+    """Draws on the terminal of stderr.
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    It asks the terminal after each frame whether it has shown it, and keeps the answers from the app and from the shell. Textual
+    asks two sources for the size, which disagree where stdout is a file or the terminal has 0 rows; here there is one.
+    """
+
+    def __init__(
+        self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size or display.size())
+        self.shows = False
+        """Whether the app's picture is on the terminal."""
         self.flow = FlowControl()
         self._unconfirmed = False
         """Whether something was written since the last query."""
 
     def start_application_mode(self) -> None:
         """Take the terminal."""
+        self.shows = True
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._is_reading:  # else it is another job's now
             self._probe()
+
+    def stop_application_mode(self) -> None:
+        """Give the terminal back, cleared: GNU screen and mosh have no alternate screen that would hide the picture."""
+        self.disable_input()  # which may take a moment, and comes first so that no empty screen is seen
+        self.write(terminal.CLEAR)
+        super().stop_application_mode()
+        self.shows = False
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        return display.size()
 
     def write(self, data: str) -> None:
         """Write to the terminal."""

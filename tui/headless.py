@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import signal
 import sys
@@ -32,7 +31,7 @@ from engines.api import (
     save_failures,
     verdict,
 )
-from tui import formatting
+from tui import formatting, streams
 from tui.session import Session
 
 LINE_SECONDS = 5.0
@@ -210,12 +209,11 @@ class _OutputLock:
             try:
                 self._stream.write(formatting.plain(text) + "\n")
                 self._stream.flush()
-            except (BrokenPipeError, ValueError):  # nobody reads on
+            except (OSError, ValueError) as error:
                 self._gone = True
-            except OSError as error:
-                self._gone, self.problem = True, f"The output breaks off here: {error.strerror or error}."
-                with contextlib.suppress(OSError, AttributeError), open(os.devnull, "w") as nothing:
-                    os.dup2(nothing.fileno(), self._stream.fileno())  # or Python tries once more when it ends
+                if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):  # else nobody reads on
+                    self.problem = streams.describe_lost_output(error)
+                streams.abandon(self._stream)
 
 
 class _Lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,14 +16,18 @@ CLOSE_SECONDS = 3.5
 """So long the workers have to write what they have, before they are killed."""
 CUT_OFF_SECONDS = 4.5
 """Leaving takes no longer than this, whatever hangs."""
+KILLED_SECONDS = 0.3
+"""A killed process is gone by then, or hangs in the kernel."""
 
 
 class Leaving:
     """Hears the signals that end the app, and ends the process itself when the app does not come to it."""
 
-    def __init__(self, close: Callable[[float], object]) -> None:
+    def __init__(self, close: Callable[[float], object], shows: Callable[[], bool] = lambda: False) -> None:
         self._close = close
         """Ends the workers within so many seconds."""
+        self._shows = shows
+        """Whether the app's picture is on the terminal."""
         self._terminal = terminal.save()
         self._owns_process = False
         self._timer: threading.Timer | None = None
@@ -30,6 +35,8 @@ class Leaving:
         self._before: dict[int, Any] = {}
         """What signals did before we heard them."""
         self._borrower: subprocess.Popen[bytes] | None = None
+        self._ending = threading.Lock()
+        """Held by the thread that ends the process, and never released: the other one waits here until the process is gone."""
 
     def own_process(self) -> None:
         """The process ends with the app, so it may be cut off, and its signals stay ours to the end."""
@@ -75,16 +82,25 @@ class Leaving:
 
     def disarm(self) -> None:
         """The end came in time."""
+        self._ending.acquire()
         if self._timer is not None:
             self._timer.cancel()
 
     def cut_off(self, code: int) -> None:
         """End the process here and now: its workers first, then whoever has the terminal, which is then as it was."""
-        self._close(0.0)
-        if self._borrower is not None:
-            self._borrower.kill()
-        terminal.restore(self._terminal)
-        os._exit(code)
+        self._ending.acquire()
+        try:
+            self._close(0.0)
+            borrower = self._borrower
+            if borrower is not None:
+                borrower.kill()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    borrower.wait(KILLED_SECONDS)
+            if self._terminal is not None:
+                keys, screen = terminal.detach()
+                terminal.restore(self._terminal, keys, screen, clear=borrower is not None or self._shows())
+        finally:
+            os._exit(code)
 
     def lend(self, command: Sequence[str]) -> None:
         """Wait for a program that has the terminal meanwhile; a signal to us ends it first."""
@@ -94,7 +110,8 @@ class Leaving:
                 self._call_back()
             self._borrower.wait()
         finally:
-            self._borrower = None
+            with self._ending:  # once we are cut off, the terminal is not ours to take back
+                self._borrower = None
 
     def _call_back(self) -> None:
         """Ask whoever has the terminal to give it back."""

@@ -15,7 +15,7 @@ from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.theme import BUILTIN_THEMES, Theme
 
-from tui import themes
+from tui import display, themes
 from tui.driver import TerminalDriver
 from tui.escapes import NoBrightening, NoEscapes, OnBlack, OnlyAscii
 
@@ -71,7 +71,11 @@ class Looks(App[None]):
     # The terminal
 
     def get_driver_class(self) -> type[Driver]:
-        """Ours for a terminal, unless another one was asked for."""
+        """Draw in a browser where textual-serve started the app, else on the terminal."""
+        if display.in_browser():
+            from tui.browser_driver import BrowserDriver
+
+            return BrowserDriver
         chosen = super().get_driver_class()
         return TerminalDriver if chosen is LinuxDriver else chosen
 

@@ -10,6 +10,8 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
+CLEAR = "\x1b[0m\x1b[H\x1b[2J"
+"""An empty screen, with the cursor where the shell goes on."""
 _UNDO = (
     "\x1b[?1049l"  # the normal screen
     "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"  # no mouse reports
@@ -28,17 +30,32 @@ def save() -> Saved:
         return None
 
 
-def restore(saved: Saved) -> None:
-    """Give the terminal back, without ever waiting for it."""
+def detach() -> tuple[int, int]:
+    """Let no thread of ours reach the terminal any more: the standard streams lead nowhere from now on.
+
+    Returns descriptors of what stdin and stderr were, for whoever has the last word.
+    """
+    try:
+        keys, screen = os.dup(0), os.dup(2)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+    except OSError:  # there are no descriptors left
+        return 0, 2
+    for number in range(3):
+        os.dup2(nowhere, number)
+    return keys, screen
+
+
+def restore(saved: Saved, keys: int = 0, screen: int = 2, *, clear: bool = False) -> None:
+    """Give the terminal back, without ever waiting for it; `clear` a picture that an alternate screen may not hide."""
     with contextlib.suppress(OSError, ValueError):
-        os.set_blocking(2, False)
+        os.set_blocking(screen, False)
         try:
-            os.write(2, _UNDO.encode())
+            os.write(screen, ((CLEAR if clear else "") + _UNDO).encode())
         finally:  # or the shell that comes after us has it so
-            os.set_blocking(2, True)
+            os.set_blocking(screen, True)
     if saved is not None:
         with contextlib.suppress(termios.error, OSError, ValueError):
-            termios.tcsetattr(0, termios.TCSANOW, saved)
+            termios.tcsetattr(keys, termios.TCSANOW, saved)
 
 
 def take_once(driver: Any, repaint: Callable[[], object]) -> None:

@@ -56,8 +56,6 @@ class Terminal:
         self, command: Sequence[str], folder: Path, size: tuple[int, int] = (120, 40), **environment: str
     ) -> None:
         env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **environment}
-        for name in ("COLUMNS", "LINES"):  # would count for more than the terminal's own size
-            env.pop(name, None)
         columns, rows = size
         self.child = pexpect.spawn(
             command[0], list(command[1:]), dimensions=(rows, columns), env=env, timeout=30, encoding="utf-8"

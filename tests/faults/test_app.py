@@ -175,6 +175,7 @@ def test_ctrl_z(started: str, small_mnist: Path, tmp_path: Path) -> None:
     terminal.send("\x1a")
     terminal.wait_for("in the shell")
     assert terminal.given_back
+    assert not any("╭" in line for line in terminal.screen.display), "pyte has no alternate screen that would hide it"
     terminal.written = ""
     terminal.send("\n")
     comes_back(terminal)

@@ -1,0 +1,70 @@
+"""Real terminals that are not what Textual takes for granted: of no size, of two sizes, without an alternate screen."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from textual import events
+from textual.geometry import Size
+from textual.screen import Screen
+
+from tests.faults.terminal import Terminal
+from tui import resizing
+from tui.app import MnistApp
+from tui.replay import Replay
+
+REPLAY = shlex.join([sys.executable, "-m", "tui", "replay", "demo"])
+
+
+def is_painted(terminal: Terminal) -> bool:
+    """Whether a replay fills the screen that the terminal has now, from its first line to its last and to its right edge."""
+    head, *_, foot = terminal.screen.display
+    corners = terminal.screen.display[1][-1] == "╮" and terminal.screen.display[1][0] == "╭"
+    return "RECORDED" in head and "Quit" in foot and corners
+
+
+def is_left(terminal: Terminal) -> bool:
+    """Whether nothing is left of the picture on a terminal without an alternate screen, as pyte's is."""
+    return "".join(terminal.screen.display).split() in ([], ["u"])  # pyte shows the end of what it does not know
+
+
+@pytest.mark.fault("input", "stdout is a file, or COLUMNS and LINES are another terminal's: the app fills the terminal")
+@pytest.mark.parametrize("how", ["redirected", "exported"])
+def test_the_terminals_own_size(how: str, tmp_path: Path) -> None:
+    command = f"exec {REPLAY} >log" if how == "redirected" else f"COLUMNS=80 LINES=24 exec {REPLAY}"
+    terminal = Terminal(["sh", "-c", command], tmp_path)
+    terminal.wait_until(lambda: is_painted(terminal), "painted at 120x40")
+    terminal.screen.resize(30, 100)
+    terminal.child.setwinsize(30, 100)
+    terminal.wait_until(lambda: is_painted(terminal), "painted at 100x30")
+    terminal.send("q")
+    assert terminal.ended(20) == 0
+    assert terminal.given_back
+    assert is_left(terminal)
+
+
+@pytest.mark.fault("input", "a terminal of 0 rows: 80x24 until it says more")
+def test_a_terminal_without_a_size(tmp_path: Path) -> None:
+    terminal = Terminal(["sh", "-c", f"stty rows 0 cols 0; exec {REPLAY}"], tmp_path, (80, 24))
+    terminal.wait_until(lambda: is_painted(terminal), "painted at 80x24")
+    terminal.screen.resize(40, 120)
+    terminal.child.setwinsize(40, 120)
+    terminal.wait_until(lambda: is_painted(terminal), "painted at 120x40")
+    terminal.send("\x03")
+    assert terminal.ended(20) == 0
+
+
+@pytest.mark.fault("input", "two sizes on their way at once: the app comes to rest at the last")
+async def test_two_sizes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Screen, "_screen_resized", Screen._screen_resized)  # taken back after the test
+    resizing.expect_outdated_sizes()
+    app = MnistApp(session=Replay([]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        for size in (Size(100, 30), Size(90, 20)):
+            app.screen.post_message(events.Resize(size, size))
+            app.screen.call_later(lambda: None)  # or the two would be made one
+        await pilot.pause()
+        assert app.screen.size == app.size
