@@ -52,6 +52,13 @@ def test_what_can_not_be_read_is_nothing(content: bytes, tmp_path: Path) -> None
     assert memory.load(tmp_path / memory.FILE) == {"epochs": 5}
 
 
+def test_what_can_be_used_is_used(tmp_path: Path) -> None:
+    said = {"epochs": 0, "seed": 7, "framework": ["keras"], "theme": 3, "nonsense": True, "data_dir": "~/mnist"}
+    settings, wrong = memory.usable(said)
+    assert settings == {"seed": 7, "data_dir": str(tmp_path / "home" / "mnist")}
+    assert [one.partition(" ")[0] for one in wrong] == ["epochs", "framework", "nonsense"]
+
+
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), st.booleans() | st.integers(0, 9) | st.text()))
 def test_whatever_is_saved_is_loaded(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, object]) -> None:
     path = tmp_path_factory.mktemp("memory") / memory.FILE

@@ -56,7 +56,7 @@ def problem(path: Path) -> str:
 
 def usable(remembered: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The remembered settings of a run that can be used, and what is wrong with each of the others."""
-    from engines.api import FRAMEWORKS, TrainConfig
+    from engines.api import FRAMEWORKS, TrainConfig, user_path
     from engines.api import problem as reason_against
 
     settings, wrong = {}, []
@@ -72,7 +72,7 @@ def usable(remembered: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         if reason:
             wrong.append(f"{name} {reason}")
         else:
-            settings[name] = value
+            settings[name] = str(user_path(value)) if name == "data_dir" and value else value
     return settings, wrong
 
 
