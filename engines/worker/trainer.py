@@ -401,7 +401,7 @@ class _Run:
         path = Path(self.start.run_dir) / f"{self.control.engine}.npz"
         try:
             checkpoint.save(path, self.at, self.config, self.digits, self.engine)
-        except (OSError, MemoryError) as error:
+        except OSError as error:
             self.control.emit(SaveFailed, what="checkpoint", path=str(path), reason=reason(error))
         else:
             self.control.emit(CheckpointSaved, path=str(path), epoch=self.at.epoch, global_step=self.at.global_step)
