@@ -34,6 +34,19 @@ def is_named(named: str, index: int, uuids: Iterable[str]) -> bool:
     return named == str(index) or (named.startswith(("GPU-", "MIG-")) and any(uuid.startswith(named) for uuid in uuids))
 
 
+def first_unknown(visible: str, readings: Sequence[GpuReading]) -> str | None:
+    """The first entry of a CUDA_VISIBLE_DEVICES that names no GPU, as it is written: CUDA sees neither it nor what follows it.
+
+    Without readings, whatever looks like an index or a UUID is taken to name one.
+    """
+    for entry in visible.split(","):
+        name = entry.strip()
+        seen = any(is_named(name, one.index, (one.uuid, *one.slices)) for one in readings)
+        if not (seen if readings else name.isdecimal() or name.startswith(("GPU-", "MIG-"))):
+            return entry
+    return None
+
+
 _asking = threading.Lock()
 
 
@@ -46,12 +59,18 @@ def by_free_memory() -> str:
 @functools.cache
 def _ask() -> str:
     try:
-        told = subprocess.run(ASK, capture_output=True, text=True, timeout=ASK_SECONDS, check=True).stdout
+        done = subprocess.run(ASK, stdin=subprocess.DEVNULL, capture_output=True, timeout=ASK_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):
         return ""
-    lines = [[word.strip() for word in line.split(",")] for line in told.splitlines()]
+    text = done.stdout.decode("ascii", errors="replace")
+    lines = [[word.strip() for word in line.split(",")] for line in text.splitlines() if _fits_a_variable(line)]
     known = [line for line in lines if len(line) == 3 and line[0].isdecimal() and line[2].isdecimal()]  # or "[N/A]"
     return ", ".join(f"{index} {uuid}" for index, uuid, _ in sorted(known, key=lambda line: -int(line[2])))
+
+
+def _fits_a_variable(line: str) -> bool:
+    """Whether it can be in an environment, whatever the locale, and its numbers are numbers."""
+    return line.isascii() and line.isprintable() and len(line) < 200
 
 
 def most_free(devices: Sequence[Device], order: str = "") -> Device:

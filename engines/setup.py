@@ -5,6 +5,8 @@ Today's PyTorch (CUDA 13) and tensorflow[and-cuda] (CUDA 12) overwrite each othe
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,6 +24,9 @@ PACKAGES = {
     "keras-torch": {"cpu": ("torch", "keras", "numpy"), "gpu": ("torch", "keras", "numpy")},
 }
 """By engine, or variant of Keras, and kind."""
+
+_ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH")
+"""What would have pip install into another place, or leave out what lies there already."""
 
 IMPORTS = {
     "pytorch": ("torch", "torchvision"),
@@ -47,7 +52,7 @@ def plan(engine: str, kind: str) -> list[list[str]]:
         ]
     return [
         [sys.executable, "-m", "venv", folder],
-        [str(python), "-m", "pip", "install", "--disable-pip-version-check", *packages],
+        [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-user", *packages],
     ]
 
 
@@ -63,15 +68,17 @@ def build(engine: str, kind: str, say: Callable[[str], None]) -> Path:
         stamp.unlink(missing_ok=True)
     except OSError as error:
         raise SetupError(f"{stamp} could not be removed: {error.strerror}.") from error
+    environment = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
     for command in [*plan(engine, kind), _check(engine)]:
-        say("$ " + " ".join(command))
+        say("$ " + shlex.join(command))
         try:
-            done = subprocess.run(command, check=False)
+            done = subprocess.run(command, env=environment, check=False)
         except OSError as error:
             raise SetupError(f"{command[0]} could not be started: {error.strerror}.") from error
         if done.returncode:
             raise SetupError(
-                f"This failed with code {done.returncode}: {' '.join(command)}. Running setup again goes on."
+                f"This failed with code {done.returncode}: {shlex.join(command)}."
+                " Running setup again goes on, once what it printed above is mended."
             )
     try:
         write_whole(stamp, lambda part: part.write_text(kind + "\n", encoding="utf-8"))
@@ -83,5 +90,5 @@ def build(engine: str, kind: str, say: Callable[[str], None]) -> Path:
 def _check(engine: str) -> list[str]:
     """Whether what was installed imports at all."""
     backend = engine.partition("-")[2] or "tensorflow"
-    code = f"import os; os.environ['KERAS_BACKEND'] = '{backend}'; import {', '.join(IMPORTS[engine])}"
-    return [str(managed_python(engine)), "-c", code]
+    code = f'import os; os.environ["KERAS_BACKEND"] = "{backend}"; import {", ".join(IMPORTS[engine])}'
+    return [str(managed_python(engine)), "-I", "-c", code]  # -I: a folder keras in the current one is not Keras

@@ -20,8 +20,8 @@ def build() -> str:
 
             command = ["git", "-C", str(home), "describe", "--always", "--dirty", "--exclude=*"]
             try:
-                said = subprocess.run(command, capture_output=True, text=True, timeout=2, check=True).stdout.strip()
-                text = f"{__version__} at {said}"
+                said = subprocess.run(command, capture_output=True, timeout=2, check=True).stdout
+                text = f"{__version__} at {said.decode(errors='replace').strip()}"
             except (OSError, subprocess.SubprocessError):
                 pass
         _built.append(text)

@@ -69,6 +69,39 @@ def test_auto_is_the_gpu_with_most_free_memory(tmp_path: Path, monkeypatch: pyte
     assert by_free_memory() == order, "both frameworks get the same one, whoever asks second"
 
 
+@pytest.mark.fault("input", "nvidia-smi prints bytes that are no text, and text that is not ASCII")
+@pytest.mark.parametrize("line", [r"\377\376", r"1, GPU-\303\251, 90000", r"1, GPU-\000, 90000", "1, x, " + 5000 * "9"])
+def test_what_can_not_be_in_an_environment_is_not_told(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it keep a worker from starting."""
+    script = tmp_path / "nvidia-smi"
+    script.write_text(f"#!/bin/sh\nprintf '{line}\\n0, {A}, 20000\\n'\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    gpus_of_this_machine._ask.cache_clear()
+    assert by_free_memory() == f"0 {A}"
+    gpus_of_this_machine._ask.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("visible", "seen", "unknown"),
+    [
+        ("0,1", True, None),
+        (f"{B[:12]}, 0", True, None),
+        ("abc", True, "abc"),
+        ("0,abc,1", True, "abc"),
+        ("0,7", True, "7"),
+        ("0,7", False, None),
+        ("abc", False, "abc"),
+        ("", False, ""),
+    ],
+)
+def test_an_entry_that_names_no_gpu(visible: str, seen: bool, unknown: str | None) -> None:
+    readings = (reading(0, A), reading(1, B)) if seen else ()
+    assert gpus_of_this_machine.first_unknown(visible, readings) == unknown
+
+
 def test_without_nvidia_smi_auto_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     gpus_of_this_machine._ask.cache_clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -35,13 +37,39 @@ def test_each_framework_has_its_own_cuda(capsys: pytest.CaptureFixture[str]) -> 
 def test_keras_on_another_backend_has_an_environment_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["setup", "--framework", "keras", "--keras-backend", "jax", "--gpu", "--dry-run"]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "install" in line]
-    assert "jax[cuda12] keras" in line
+    assert "'jax[cuda12]' keras" in line
     assert "tensorflow" not in line
     managed_python("keras-jax").parent.mkdir(parents=True)
     managed_python("keras-jax").symlink_to(sys.executable)
     stamp_of("keras-jax").write_text("gpu\n")
     assert engine_spec("keras", backend="jax").python == str(managed_python("keras-jax"))
     assert engine_spec("keras").python == engine_spec("keras", backend="torch").python == sys.executable
+
+
+def test_a_shell_reads_the_commands_as_they_are_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_HOME", str(tmp_path / "a folder"))
+    assert cli.main(["setup", "--framework", "keras", "--gpu", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [shlex.split(line) for line in lines] == setup.plan("keras", "gpu")
+
+
+@pytest.mark.fault("input", "PIP_USER=1, and others that have pip install into another place")
+def test_pip_installs_into_the_environment(half_made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PIP_USER", "PIP_TARGET", "PYTHONPATH"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    pip = setup.plan("pytorch", "cpu")[-1]
+    shows = [
+        sys.executable,
+        "-c",
+        "import os; raise SystemExit('PIP_TARGET' in os.environ or 'PYTHONPATH' in os.environ)",
+    ]
+    monkeypatch.setattr(setup, "plan", lambda *_: [shows])
+    monkeypatch.setitem(setup.IMPORTS, "pytorch", ("json",))
+    assert setup.build("pytorch", "cpu", lambda _: None)
+    assert "--no-user" in pip, "also where pip.conf says user = true"
 
 
 def test_a_half_made_environment_is_nobodys(half_made: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -151,7 +152,7 @@ def setup(engines: Sequence[str], kind: str, *, dry_run: bool) -> int:
     """Make an environment for each framework, or print the commands that would."""
     for engine in engines:
         if dry_run:
-            print("\n".join(" ".join(command) for command in plan(engine, kind)))
+            print("\n".join(map(shlex.join, plan(engine, kind))))
             continue
         try:
             python = build(engine, kind, print)

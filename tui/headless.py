@@ -230,11 +230,12 @@ class _Lines:
     def show(self) -> None:
         now = time.monotonic()
         for engine, history in self._session.histories.items():
-            if history.phase != self._phases.get(engine):
-                self._phases[engine] = history.phase
-                extra = ""
+            slow = " takes unusually long" if history.is_slow(now) else ""
+            if history.phase + slow != self._phases.get(engine):
+                self._phases[engine] = history.phase + slow
+                extra = slow
                 if history.phase == "building" and history.data:
-                    extra = f" ({history.data.dataset}: {history.data.source})"
+                    extra += f" ({history.data.dataset}: {history.data.source})"
                 if history.phase not in ("training", "evaluating"):
                     self._out.line(f"{engine:8} {history.phase}{extra}")
             epoch = history.last_epoch
@@ -296,7 +297,7 @@ class _Bars:
 
     def show(self) -> None:
         for engine, history in self._session.histories.items():
-            figures = history.phase
+            figures = history.phase + (" takes unusually long" if history.is_slow(time.monotonic()) else "")
             if history.progress is not None and history.config is not None:
                 figures += f" {history.epoch}/{history.config.epochs}  loss {formatting.loss(history.progress.loss)}"
             if history.test_accuracy is not None:

@@ -49,6 +49,8 @@ LOG_LINES = 2_000
 USAGE_SAMPLES = 240
 HEARTBEAT_LOST_SECONDS = 6.0
 """A worker that was silent for so long is shown as not answering."""
+SLOW_SECONDS = 60.0
+"""What comes before training takes a few seconds; what takes longer than this may have hung."""
 MILESTONES = (0.97, 0.98, 0.99)
 EVALUATIONS = 2_000
 """More than a chart has columns for; a run may have millions, when it evaluates at every step."""
@@ -68,6 +70,8 @@ DIVERGED = "diverged"
 FAILED = "failed"
 INTERRUPTED = "interrupted"
 """The run was cut off: its worker was told to end, or its record has no end."""
+
+BEFORE_TRAINING = (IMPORTING, LOADING, BUILDING, FIRST_STEP)
 
 _ENDS = {"stopped": STOPPED, "diverged": DIVERGED}
 """The phase that a run's outcome leaves; any other outcome is a finish."""
@@ -392,6 +396,11 @@ class RunHistory:
         """How long a living worker has said nothing, when that is longer than its heart should take."""
         silent = now - self.heard_t
         return silent if self.alive and silent > HEARTBEAT_LOST_SECONDS else None
+
+    def is_slow(self, now: float) -> bool:
+        """Whether a living worker is stuck before its training, by the clock alone: its heart may beat on."""
+        moved_t = max(self.phase_t, self.data_progress.t if self.data_progress else 0.0)
+        return self.alive and self.phase in BEFORE_TRAINING and now - moved_t > SLOW_SECONDS
 
 
 def _better_halves(evaluations: list[EvalCompleted]) -> list[EvalCompleted]:

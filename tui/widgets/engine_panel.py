@@ -13,6 +13,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from engines.api import (
+    BUILDING,
     DIVERGED,
     EVALUATING,
     FAILED,
@@ -111,7 +112,7 @@ class EnginePanel(Vertical):
             speed = Text(way_out, no_wrap=True)
         speed.style = colors["$detail"]
         self._status.say(state, self._progress(history, colors), speed)
-        self._show_notice(history)
+        self._show_notice(history, now)
         self._charts["loss"].hold(placeholder([history]))
         for name, chart in self._charts.items():
             has_chart = bool(chart.plot_size[1])
@@ -192,7 +193,7 @@ class EnginePanel(Vertical):
         text.append(f" {100 * history.fraction:3.0f} %")
         return text
 
-    def _show_notice(self, history: RunHistory) -> None:
+    def _show_notice(self, history: RunHistory, now: float) -> None:
         text = ""
         if history.failure is not None and history.phase in (FAILED, INTERRUPTED):
             text = formatting.shorter(formatting.plain(history.failure.message), NOTICE_CHARACTERS)
@@ -204,6 +205,11 @@ class EnginePanel(Vertical):
             event = history.diverged
             text = f"Diverged: the loss was {formatting.loss(event.loss)} at step {event.global_step:,}."
             text += "\nA smaller learning rate often helps (e). r tries again." if history.phase == DIVERGED else ""
+        elif history.is_slow(now):
+            text = f"{_STARTING[history.phase]} takes unusually long: more than a minute so far."
+            if self.ended_by:
+                text += f"\nIt may still end well. {self.ended_by} ends the worker, then r starts a new one;"
+                text += "\nfewer threads often help (e). l shows the log"
         for what in ("checkpoint", "model"):  # the line at the bottom reports the record
             failure = history.unsaved.get((history.run_id, what))
             if failure is not None:
@@ -222,6 +228,9 @@ class EnginePanel(Vertical):
 
 
 _PENDING = {"Pause": "pausing after this step", "Resume": "resuming"}
+_STARTING = {
+    IMPORTING: "The import", LOADING: "Loading the digits", BUILDING: "Building the model", FIRST_STEP: "The first step",
+}  # fmt: skip
 _REASONS = {"target-reached": "at its target", "no-progress": "no more progress"}
 
 
