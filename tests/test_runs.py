@@ -18,6 +18,7 @@ from engines.events import RunFailed, RunFinished
 from engines.runs.directory import RunDirectory, summary
 from engines.runs.history import RunHistory
 from engines.runs.keeping import TRASH, empty_trash, read_about, size_bytes, throw_away, to_prune, write_about
+from engines.runs.machine import MachineHistory
 from tests.test_history import life
 from tui import cli
 from tui.headless import summary_line
@@ -196,6 +197,28 @@ def test_wall_time_of_a_kept_run_includes_the_import_that_its_old_record_left_ou
         history.apply(replace(event, wall_seconds=7.1) if isinstance(event, RunFinished) else event)
     assert summary(history)["wall_seconds"] == history.wall_seconds(99.0) == 30.0
     assert "wall 30.0 s" in summary_line(history)
+
+
+@pytest.mark.parametrize(("import_first", "said", "on_card"), [
+    (False, "wall 30.0 s (import included)", "2.50 s, in the wall time"),
+    (True, "wall 30.0 s (in a warm worker)", "2.50 s, before the run"),
+])  # fmt: skip
+def test_a_cold_start_and_a_warm_one_are_told_apart(import_first: bool, said: str, on_card: str) -> None:
+    """Of two seeds in one series only the first waits for the import."""
+    history, events = RunHistory("keras"), life()
+    if import_first:
+        events[:3] = [
+            replace(event, t=t) for event, t in zip((*events[1:3], events[0]), (-9.0, -8.0, 0.0), strict=True)
+        ]
+    for event in events:
+        history.apply(event)
+    assert said in summary_line(history)
+    assert summary(history)["began_cold"] is not import_first
+    card = report({"keras": history}, MachineHistory())
+    assert card is not None
+    times = {row.label: row.values for _, rows in card.groups for row in rows}
+    assert times["import"] == (on_card,)
+    assert times["wall, since asked for"] == ("30.0 s",)
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs"), (1234, "1,234 runs")])

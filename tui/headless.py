@@ -174,7 +174,8 @@ def summary_line(history: RunHistory, folder: Path | None = None) -> str:
         f"test loss {formatting.loss(ended.test_loss)}",
         plural(history.epochs_done, "epoch"),
         f"training {formatting.seconds(ended.train_seconds)}",
-        f"wall {formatting.seconds(history.wall_seconds(history.last_t))}",
+        f"wall {formatting.seconds(history.wall_seconds(history.last_t))}"
+        f" ({'import included' if history.began_cold else 'in a warm worker'})",
     ]
     parts += [
         f"{100 * m.accuracy:g} % after {formatting.seconds(m.train_seconds)} of training, {formatting.seconds(m.wall_seconds)} wall"

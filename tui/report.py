@@ -89,7 +89,8 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
                 row("training", lambda h: formatting.seconds(_train_seconds(h))),
                 row("an epoch", lambda h: formatting.seconds(h.epoch_seconds / h.epochs_done if h.epochs_done else None)),
                 row("img/s", lambda h: _count(h.epoch_samples / h.epoch_seconds if h.epoch_seconds else None)),
-                row("import", lambda h: formatting.seconds(h.introduced.import_seconds if h.introduced else None)),
+                row("wall, since asked for", lambda h: formatting.seconds(h.wall_seconds(h.last_t))),
+                row("import", _import),
                 row("loading digits", lambda h: formatting.seconds(h.data.seconds if h.data else None)),
                 row("building", lambda h: formatting.seconds(h.model.seconds if h.model else None)),
                 row("first step", lambda h: formatting.seconds(h.first_step_seconds)),
@@ -156,6 +157,11 @@ def _reached(accuracy: float) -> Callable[[RunHistory], str]:
         return "–" if history.running else "not reached"
 
     return form
+
+
+def _import(history: RunHistory) -> str:
+    seconds = formatting.seconds(history.introduced.import_seconds if history.introduced else None)
+    return f"{seconds}, in the wall time" if history.began_cold else f"{seconds}, before the run"
 
 
 def _train_seconds(history: RunHistory) -> float:

@@ -213,6 +213,7 @@ def summary(history: RunHistory) -> dict[str, Any]:
         "global_step": history.global_step,
         "train_seconds": finished.train_seconds if finished else history.epoch_seconds,
         "wall_seconds": history.wall_seconds(history.last_t) if finished else None,
+        "began_cold": history.began_cold,
         "import_seconds": history.worker.import_seconds if history.worker else None,
         "data_seconds": history.data.seconds if history.data else None,
         "build_seconds": history.model.seconds if history.model else None,

@@ -371,6 +371,12 @@ class RunHistory:
         n, wrong = sum(self.evaluations[-1].confusion), len(self.evaluations[-1].mistakes)
         return wilson(n - wrong, n) if n > 0 and wrong <= n else None
 
+    @property
+    def began_cold(self) -> bool:
+        """Whether the run waited for its worker's import, which is then in its wall clock; a warm worker had it behind it."""
+        ready_t = self.introduced.t if self.introduced is not None else None
+        return ready_t is not None and self.requested_t is not None and ready_t > self.requested_t
+
     def wall_seconds(self, now: float) -> float:
         """Since RunRequested, until the run ended or `now`: the one wall clock of every screen, summary and list."""
         if self.requested_t is None:
