@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import queue
+import shlex
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.config import from_settings, variant
+from engines.environment import FOLDER, neutral_environment
 from engines.events import EvalCompleted, Event, RunFailed, RunFinished, TrainProgress, WorkerExited
 from engines.measurement import BenchError, Measurement
 from engines.monitors.limits import split_cores, usable_core_ids
@@ -85,15 +87,17 @@ class Plain:
 
     def __init__(self, spec: EngineSpec, cores: Sequence[int], cache_dir: Path, data_dir: str) -> None:
         self._spec = spec
-        threads = str(len(cores))  # what OpenMP finds by itself where cores can be assigned
-        environment = {"MNIST_TUI_CACHE_DIR": str(cache_dir), "KERAS_BACKEND": spec.backend, "OMP_NUM_THREADS": threads}
+        self._command = [spec.python, str(_WORKER), "--plain", spec.name, str(TRAIN_DIGITS), str(TEST_DIGITS), data_dir]
+        self._environment = neutral_environment(spec, len(cores), cache_dir)
         self._process = subprocess.Popen(
-            [spec.python, str(_WORKER), "--plain", spec.name, str(TRAIN_DIGITS), str(TEST_DIGITS), data_dir],
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **environment},
-            text=True,
+            env=self._environment,
+            cwd=FOLDER,
+            encoding="utf-8",
+            errors="replace",
         )
         if hasattr(os, "sched_setaffinity"):
             with contextlib.suppress(OSError):
@@ -103,7 +107,9 @@ class Plain:
         assert self._process.stdout
         answer = self._process.stdout.readline()
         if not answer:
-            raise BenchError(f"The plain script of {self._spec.title} failed; run `{self._process.args!r}` to see why.")
+            variables = (f"{name}={self._environment[name]}" for name in ("MNIST_TUI_CACHE_DIR", "KERAS_BACKEND"))
+            command = shlex.join(["env", *variables, *self._command])
+            raise BenchError(f"The plain script of {self._spec.title} failed; to see why, run: {command}")
         return answer
 
     def warm_up(self) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 
 from engines.causes import LOADING, RESTART, WAITING, cause, doing
 from engines.config import TrainConfig
-from engines.environment import worker_environment
+from engines.environment import FOLDER, allowed_threads, located, remarks, worker_environment
 from engines.events import (
     TERMINAL,
     Command,
@@ -40,9 +40,10 @@ from engines.events import (
 )
 from engines.lines import Allowance, Lines
 from engines.monitors.limits import oom_kills
+from engines.pipes import open_pipe, read_available, set_watched
 from engines.printed import Printed
 from engines.protocol import MAX_LINE_BYTES, ProtocolError, decode_event, encode
-from engines.registry import EngineSpec
+from engines.registry import EngineSpec, absolute
 from engines.version import build
 
 SHUTDOWN_SECONDS = 2.0
@@ -198,8 +199,8 @@ class Supervisor:
             self._wake_r, self._wake_w = os.pipe()
             os.set_blocking(self._wake_w, False)
         with contextlib.ExitStack() as theirs:
-            protocol_r, protocol_w = _pipe(ours, theirs)
-            guard_r, _ = _pipe(theirs, ours)
+            protocol_r, protocol_w = open_pipe(ours, theirs)
+            guard_r, _ = open_pipe(theirs, ours)
             scratch = tempfile.mkdtemp(prefix="mnist-tui-")
             ours.callback(shutil.rmtree, scratch, ignore_errors=True)
             process = self._spawn(protocol_w, guard_r, scratch)
@@ -209,7 +210,8 @@ class Supervisor:
         return process, protocol_r
 
     def _spawn(self, protocol_w: int, guard_r: int, scratch: str) -> subprocess.Popen[bytes]:
-        arguments = [self.spec.name, "--module", self.spec.module, "--threads", str(self.threads)]
+        module = absolute(self.spec.module) if self.spec.module.endswith(".py") else self.spec.module
+        arguments = [self.spec.name, "--module", module, "--threads", str(allowed_threads(self.threads))]
         arguments += ["--protocol-fd", str(protocol_w), "--guard-fd", str(guard_r)]
         process = subprocess.Popen(
             [self.spec.python, str(_WORKER), *arguments, *self._arguments],
@@ -218,6 +220,7 @@ class Supervisor:
             stderr=subprocess.PIPE,
             pass_fds=[protocol_w, guard_r],
             env=worker_environment(self.spec, self.threads, self._cache_dir, scratch),
+            cwd=FOLDER,
             start_new_session=True,  # the terminal's signals are for the app alone
             bufsize=0,
         )
@@ -247,14 +250,14 @@ class Supervisor:
                 if exited:
                     self._signal(signal.SIGKILL)  # what it left behind must not go on talking
                 listens = protocol_r in unread and (exited or not self._says_too_much())
-                _watch(selector, protocol_r, selectors.EVENT_READ, wanted=listens)
-                _watch(selector, stdin, selectors.EVENT_WRITE, wanted=bool(self._pending) and not exited)
+                set_watched(selector, protocol_r, selectors.EVENT_READ, wanted=listens)
+                set_watched(selector, stdin, selectors.EVENT_WRITE, wanted=bool(self._pending) and not exited)
                 ready = {key.fd for key, _ in selector.select(0.0 if exited else 0.2)}
                 if self._wake_r in ready:
-                    _read(self._wake_r)
+                    read_available(self._wake_r)
                 heard = ready & unread
                 for fd in heard:
-                    data = _read(fd)
+                    data = read_available(fd)
                     if data == b"":
                         selector.unregister(fd)
                         unread.discard(fd)
@@ -288,7 +291,7 @@ class Supervisor:
             command, past, given = self._commands.popleft()
             if isinstance(command, Start):
                 self._tell_of(command, past, given)
-            self._pending += encode(command).encode() + b"\n"
+            self._pending += encode(located(command)).encode() + b"\n"
 
     def _tell_of(self, start: Start, past: Sequence[Event], asked: float) -> None:
         self._run_id, self._ended_run, self._unused = start.run_id, "", False
@@ -297,6 +300,8 @@ class Supervisor:
         self.publish(self._synthesised(RunRequested, t=began, config=start.config, build=build()))
         for event in past[1:]:
             self.publish(dataclasses.replace(event, run_id=start.run_id, t=event.t + shift))
+        for text in remarks():
+            self.publish(self._synthesised(LogLine, t=asked, stream="supervisor", text=text))
 
     def _climb_ladder(self) -> None:
         if self._ending_since is None:
@@ -403,9 +408,7 @@ class Supervisor:
 
     def _signal(self, number: int) -> None:
         with self._life, contextlib.suppress(OSError):
-            if (
-                self._process is not None and self._process.returncode is None
-            ):  # not reaped: the number is still its own
+            if self._process is not None and self._process.returncode is None:  # not reaped: the number is its own
                 os.killpg(self._process.pid, number)
 
     def _wake(self) -> None:
@@ -419,26 +422,3 @@ def _has_exited(process: subprocess.Popen[bytes]) -> bool:
     if not hasattr(os, "waitid"):
         return process.poll() is not None
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:
-    """A pipe, each end of which is closed with those who hold it."""
-    read, write = os.pipe()
-    reader.callback(os.close, read)
-    writer.callback(os.close, write)
-    return read, write
-
-
-def _read(fd: int) -> bytes | None:
-    """What is there now: None when nothing is, b"" at the end."""
-    try:
-        return os.read(fd, 1 << 16)
-    except BlockingIOError:
-        return None
-
-
-def _watch(selector: selectors.BaseSelector, fd: int, what: int, *, wanted: bool) -> None:
-    if wanted and fd not in selector.get_map():
-        selector.register(fd, what)
-    elif not wanted and fd in selector.get_map():
-        selector.unregister(fd)

@@ -11,6 +11,11 @@ from pathlib import Path
 PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 """The four files, in the order of Digits' fields."""
 
+APP_FOLDER = "MNIST_TUI_APP_FOLDER"
+"""The variable that names the app's current folder to its workers, which begin in another one."""
+KERAS_FOLDER = "MNIST_TUI_KERAS_FOLDER"
+"""The variable that names the user's Keras folder to workers whose Keras has another one."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -40,12 +45,16 @@ def find_digits(data_dir: Path | None, cache_dir: Path) -> list[Found]:
     for origin, folder in named_places(data_dir):
         found += _in_folder(folder, origin)
     home = Path(os.path.expanduser("~"))  # unlike Path.home(), of a user without a home, too
-    for folder in (Path(), Path("data"), home / "data", home / ".cache" / "torch" / "datasets"):
+    for folder in (_expanded(""), _expanded("data"), home / "data", home / ".cache" / "torch" / "datasets"):
         found += _idx_in(folder / "MNIST" / "raw", "torchvision")
-    keras_home = Path(os.environ.get("KERAS_HOME") or home / ".keras")
-    found += _npz_in(keras_home / "datasets" / "mnist.npz", "keras")
+    found += _npz_in(keras_folder() / "datasets" / "mnist.npz", "keras")
     found += _idx_in(cache_folder(cache_dir), "cache")
     return found
+
+
+def keras_folder() -> Path:
+    """Where the user's Keras keeps its data sets."""
+    return Path(os.environ.get(KERAS_FOLDER) or os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
 
 
 def named_places(data_dir: Path | None) -> list[tuple[str, Path]]:
@@ -71,7 +80,8 @@ def what_is_wrong(place: Path) -> str:
 
 
 def _expanded(place: str | Path) -> Path:
-    return Path(os.path.expanduser(place))  # unlike Path.expanduser(), of a user who is unknown, too
+    """The place as the app means it, also in a worker."""
+    return Path(os.environ.get(APP_FOLDER, ""), os.path.expanduser(place))  # unlike Path's own, of an unknown user too
 
 
 def cache_folder(cache_dir: Path) -> Path:
