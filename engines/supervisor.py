@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from engines import start_error
 from engines.causes import LOADING, RESTART, WAITING, cause, doing
 from engines.config import TrainConfig
 from engines.environment import FOLDER, allowed_threads, located, remarks, worker_environment
@@ -44,6 +45,7 @@ from engines.pipes import open_pipe, read_available, set_watched
 from engines.printed import Printed
 from engines.protocol import MAX_LINE_BYTES, ProtocolError, decode_event, encode
 from engines.registry import EngineSpec, absolute
+from engines.ulimits import cpu_seconds_of_children, limit_behind, limit_in
 from engines.version import build
 
 SHUTDOWN_SECONDS = 2.0
@@ -105,6 +107,8 @@ class Supervisor:
         self._events = Allowance(EVENTS_PER_SECOND, EVENTS_PER_SECOND * SAVED_SECONDS)
         self._held_back = False
         self._oom_kills: int | None = None
+        self._cpu_seconds = 0.0
+        """That the worker had used when it ended."""
         self._mistake: Exception | None = None
         """Of ours, which ended the worker."""
         self._wake_r = self._wake_w = -1
@@ -165,9 +169,7 @@ class Supervisor:
                 process, protocol_r = self._start(ours)
             except OSError as error:
                 self._leave()
-                self._fail(
-                    "missing-interpreter", f"{self.spec.python} could not be started: {error.strerror or error}."
-                )
+                self._fail(*start_error.explain(self.spec, error))
                 self.publish(self._synthesised(WorkerExited, returncode=None, signal="", log_tail=()))
                 return
             try:
@@ -178,7 +180,9 @@ class Supervisor:
                 self._signal(signal.SIGKILL)  # also what the worker left in its process group
                 with self._life:  # once it is reaped, its number may be anybody's: nobody may signal it any more
                     self._process = None
+                before = cpu_seconds_of_children()
                 process.wait()
+                self._cpu_seconds = cpu_seconds_of_children() - before
         self._say_exit(process.returncode)
 
     def give_up(self, error: Exception) -> None:
@@ -381,18 +385,18 @@ class Supervisor:
     def _cause(self, returncode: int, name: str) -> tuple[str, str, str]:
         if self._mistake is not None:
             said = f"{type(self._mistake).__name__}: {self._mistake}"
-            return "internal", f"The worker was ended because what looks after it failed: {said}", RESTART
+            message = f"The worker was ended because what looks after it failed: {said}"
+            return "internal", message, limit_in(said) or RESTART
         if self._ending_since is not None:
             return "interrupted", "The run was cut off because the worker was told to end.", ""
         if self._killed_on_purpose:
             return "killed", "Killed, as you asked.", "Restart starts a new worker."
         oom_killed = (oom_kills() or 0) > (self._oom_kills or 0)
         was_doing = WAITING if self._doing == LOADING and not self._run_id else self._doing
-        return cause(returncode, name, was_doing, self._printed.last_words, oom_killed=oom_killed)
+        kind, message, hint = cause(returncode, name, was_doing, self._printed.last_words, oom_killed=oom_killed)
+        return kind, message, limit_behind(name, self._cpu_seconds) or limit_in(self._printed.last_words) or hint
 
-    def _fail(
-        self, kind: str, message: str, hint: str = "Look at `mnist-tui doctor`.", *, error: Exception | None = None
-    ) -> None:
+    def _fail(self, kind: str, message: str, hint: str, *, error: Exception | None = None) -> None:
         trace = "".join(traceback.format_exception(error)) if error is not None else ""
         self.publish(self._synthesised(RunFailed, kind=kind, message=message, hint=hint, traceback=trace))
         self._run_id = ""
