@@ -13,6 +13,7 @@ import dataclasses
 import json
 import os
 import queue
+import shlex
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ import psutil
 
 from engines.asking import run_in_thread
 from engines.config import from_settings, variant
-from engines.environment import ALLOCATOR
+from engines.environment import ALLOCATOR, FOLDER, neutral_environment
 from engines.events import EvalCompleted, Event, RunFailed, RunFinished, TrainProgress, WorkerExited
 from engines.measurement import BenchError, Measurement
 from engines.monitors.limits import split_cores, usable_core_ids
@@ -132,16 +133,18 @@ class Script:
         self, spec: EngineSpec, baseline: Baseline, cores: Sequence[int], cache_dir: Path, data_dir: str
     ) -> None:
         self._title = f"{baseline.title} of {spec.title}"
-        threads = str(len(cores))  # what OpenMP finds by itself where cores can be assigned
-        environment = {"MNIST_TUI_CACHE_DIR": str(cache_dir), "KERAS_BACKEND": spec.backend, "OMP_NUM_THREADS": threads}
         name = f"{spec.name}_{baseline.kind}"
+        self._command = [spec.python, str(_WORKER), "--plain", name, str(TRAIN_DIGITS), str(TEST_DIGITS), data_dir]
+        self._environment = {**neutral_environment(spec, len(cores), cache_dir), **baseline.environment}
         self._process = subprocess.Popen(
-            [spec.python, str(_WORKER), "--plain", name, str(TRAIN_DIGITS), str(TEST_DIGITS), data_dir],
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **environment, **baseline.environment},
-            text=True,
+            env=self._environment,
+            cwd=FOLDER,
+            encoding="utf-8",
+            errors="replace",
         )
         if hasattr(os, "sched_setaffinity"):
             with contextlib.suppress(OSError):
@@ -151,7 +154,9 @@ class Script:
         assert self._process.stdout
         answer = self._process.stdout.readline()
         if not answer:
-            raise BenchError(f"The {self._title} failed; run `{self._process.args!r}` to see why.")
+            variables = (f"{name}={self._environment[name]}" for name in ("MNIST_TUI_CACHE_DIR", "KERAS_BACKEND"))
+            command = shlex.join(["env", *variables, *self._command])
+            raise BenchError(f"The {self._title} failed; to see why, run: {command}")
         return answer
 
     def warm_up(self) -> None:

@@ -22,7 +22,9 @@ from engines.config import variant
 from engines.config_file import config_problems
 from engines.data.digits import DataError
 from engines.data.sources import find_digits, named_places, what_is_wrong
+from engines.environment import remarks
 from engines.errors import reason
+from engines.gpus import first_unknown
 from engines.monitors.gpu import GpuMonitor
 from engines.monitors.limits import memory_limit, usable_core_ids
 from engines.plural import plural
@@ -84,6 +86,7 @@ def diagnose(
         yield from _checked(f"{what} folder", lambda what=what, folder=folder: [_room(what, folder)])  # type: ignore[misc]
     yield from _checked("temp folder", lambda: [_temporary_folder()])
     yield from _checked("GPU", lambda: gpu_findings(os.environ))
+    yield from (Finding("environment", "note", text) for text in remarks())
     for spec, thread in zip(specs, threads, strict=True):
         if thread.ident is not None:  # else it was never started
             thread.join()
@@ -174,7 +177,8 @@ def _ask(spec: EngineSpec, cache_dir: Path, xla: str, timeout: float) -> dict[st
         paper = Path(folder) / "look.json"
         answer = ask(spec, ("--look", str(paper), xla), cache_dir=cache_dir, timeout=timeout)
         if answer.exited is None:
-            command = f"{spec.python} -X importtime -c 'import {'torch' if spec.name == 'pytorch' else spec.backend}'"
+            imports = f"import {'torch' if spec.name == 'pytorch' else spec.backend}"
+            command = shlex.join([spec.python, "-X", "importtime", "-c", imports])
             return Finding(spec.title, "bad", f"did not answer within {timeout:.0f} s", command)
         if answer.failure is not None:
             remedy = {"missing-interpreter": _setup(spec), "internal": ""}.get(answer.failure.kind, answer.failure.hint)
@@ -210,14 +214,16 @@ def _limits() -> Finding:
 def gpu_findings(environment: Mapping[str, str], monitor: GpuMonitor | None = None) -> list[Finding]:
     """What the driver says: its version, each GPU's free memory and who holds the rest, and whether GPUs are hidden."""
     found = []
+    monitor = monitor or GpuMonitor()
+    usage, driver = monitor.sample(), monitor.driver_version()
     hidden = environment.get("CUDA_VISIBLE_DEVICES")
-    if hidden is not None and hidden.strip() in ("", "-1", "none", "NoDevFiles"):
-        text = f"CUDA_VISIBLE_DEVICES={hidden!r} hides every GPU from both frameworks"
+    if hidden is not None and (unknown := first_unknown(hidden, usage.readings)) is not None:
+        every = hidden.split(",")[0] == unknown
+        what = "every GPU" if every else f"{unknown!r}, which names no GPU, and all after it"
+        text = f"CUDA_VISIBLE_DEVICES={hidden!r} hides {what} from both frameworks"
         found.append(Finding("GPU", "note", text, "unset CUDA_VISIBLE_DEVICES"))
     elif hidden is not None:
         found.append(Finding("GPU", "ok", f"CUDA_VISIBLE_DEVICES={hidden} chooses among the GPUs below"))
-    monitor = monitor or GpuMonitor()
-    usage, driver = monitor.sample(), monitor.driver_version()
     if driver:
         found.append(Finding("GPU driver", "ok", driver))
     if not usage.readings:
@@ -243,7 +249,12 @@ def _digits(data_dir: Path | None, cache_dir: Path) -> Iterator[Finding]:
     found = find_digits(data_dir, cache_dir)
     for origin, folder in named_places(data_dir):
         if not any(copy.origin == origin for copy in found):
-            yield Finding("data", "bad", f"{origin} names {folder}, {what_is_wrong(folder)}", f"ls -l {folder}")
+            yield Finding(
+                "data",
+                "bad",
+                f"{origin} names {folder}, {what_is_wrong(folder)}",
+                shlex.join(["ls", "-l", str(folder)]),
+            )
     for copy in found:
         try:
             digits = read(copy)
@@ -301,9 +312,8 @@ def _terminal(environment: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("terminal", "note", said, "export LC_ALL=C.UTF-8")
     if environment.get("TMUX"):
         try:
-            version = subprocess.run(
-                ["tmux", "-V"], capture_output=True, text=True, timeout=2, check=False
-            ).stdout.strip()
+            done = subprocess.run(["tmux", "-V"], capture_output=True, timeout=2, check=False)
+            version = done.stdout.decode(errors="replace").strip()
         except (OSError, subprocess.SubprocessError):
             version = "tmux of unknown version"
         fix = "" if deep == "true colour" else "export COLORTERM=truecolor"

@@ -11,6 +11,9 @@ from engines import paths
 from engines.config import TITLES, variant
 from engines.values import Value
 
+OWN = "the app's own interpreter"
+MANAGED = "made by mnist-tui setup"
+
 
 class EngineSpec(Value):
     """How to start one engine's worker."""
@@ -21,7 +24,7 @@ class EngineSpec(Value):
     """The engine's module, or the path of its file."""
     python: str
     """The interpreter."""
-    python_from: str = "the app's own interpreter"
+    python_from: str = OWN
     """Why that interpreter, for people."""
     backend: str = "tensorflow"
     """What Keras computes with; no other engine minds."""
@@ -65,13 +68,13 @@ def _interpreter(name: str, python: str, backend: str) -> tuple[str, str]:
     place = variant(name, backend)
     managed = managed_python(place)
     if os.path.exists(managed) and os.path.exists(stamp_of(place)):  # which say no of a home that can't be entered
-        return str(managed), "made by mnist-tui setup"
-    return sys.executable, "the app's own interpreter"
+        return str(managed), MANAGED
+    return sys.executable, OWN
 
 
 def managed_python(name: str) -> Path:
     """Where `mnist-tui setup` puts the interpreter of that engine, or of that variant of it."""
-    return paths.data_dir() / "envs" / name / "bin" / "python"
+    return Path(absolute(str(paths.data_dir() / "envs" / name / "bin" / "python")))
 
 
 def stamp_of(name: str) -> Path:
@@ -81,4 +84,13 @@ def stamp_of(name: str) -> Path:
 
 def _resolved(python: str) -> str:
     expanded = os.path.expanduser(python)
-    return shutil.which(expanded) or expanded
+    found = shutil.which(expanded) or expanded
+    return absolute(found) if os.sep in found else found
+
+
+def absolute(path: str) -> str:
+    """The same path for a process that begins in another folder; an empty one stays empty."""
+    try:
+        return os.path.abspath(path) if path else ""
+    except OSError:  # the current folder is gone, and with it what a relative path meant
+        return os.path.join(os.sep, path)

@@ -23,9 +23,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from engines import start_error
 from engines.causes import LOADING, RESTART, WAITING, cause, doing
 from engines.config import TrainConfig
-from engines.environment import worker_environment
+from engines.environment import FOLDER, allowed_threads, located, remarks, worker_environment
 from engines.events import (
     RUN_COMMANDS,
     TERMINAL,
@@ -42,10 +43,12 @@ from engines.events import (
 )
 from engines.lines import Allowance, Lines
 from engines.monitors.limits import oom_kills
+from engines.pipes import open_pipe, read_available, set_watched
 from engines.plural import plural
 from engines.printed import Printed
 from engines.protocol import MAX_LINE_BYTES, ProtocolError, decode_event, encode
-from engines.registry import EngineSpec
+from engines.registry import EngineSpec, absolute
+from engines.ulimits import cpu_seconds_of_children, limit_behind, limit_in
 from engines.version import build
 
 SHUTDOWN_SECONDS = 2.0
@@ -107,6 +110,8 @@ class Supervisor:
         self._events = Allowance(EVENTS_PER_SECOND, EVENTS_PER_SECOND * SAVED_SECONDS)
         self._held_back = False
         self._oom_kills: int | None = None
+        self._cpu_seconds = 0.0
+        """That the worker had used when it ended."""
         self._mistake: Exception | None = None
         """Of ours, which ended the worker."""
         self._wake_r = self._wake_w = -1
@@ -167,8 +172,7 @@ class Supervisor:
                 process, protocol_r = self._start(ours)
             except OSError as error:
                 self._leave()
-                message = f"{self.spec.python} could not be started: {error.strerror or error}."
-                self._fail("missing-interpreter", message)
+                self._fail(*start_error.explain(self.spec, error))
                 self.publish(self._synthesised(WorkerExited, returncode=None, signal="", log_tail=()))
                 return
             try:
@@ -179,7 +183,9 @@ class Supervisor:
                 self._signal(signal.SIGKILL)  # also what the worker left in its process group
                 with self._life:  # once it is reaped, its number may be anybody's: nobody may signal it any more
                     self._process = None
+                before = cpu_seconds_of_children()
                 process.wait()
+                self._cpu_seconds = cpu_seconds_of_children() - before
         self._say_exit(process.returncode)
 
     def give_up(self, error: Exception) -> None:
@@ -200,8 +206,8 @@ class Supervisor:
             self._wake_r, self._wake_w = os.pipe()
             os.set_blocking(self._wake_w, False)
         with contextlib.ExitStack() as theirs:
-            protocol_r, protocol_w = _pipe(ours, theirs)
-            guard_r, _ = _pipe(theirs, ours)
+            protocol_r, protocol_w = open_pipe(ours, theirs)
+            guard_r, _ = open_pipe(theirs, ours)
             scratch = tempfile.mkdtemp(prefix="mnist-tui-")
             ours.callback(shutil.rmtree, scratch, ignore_errors=True)
             process = self._spawn(protocol_w, guard_r, scratch)
@@ -210,7 +216,8 @@ class Supervisor:
         return process, protocol_r
 
     def _spawn(self, protocol_w: int, guard_r: int, scratch: str) -> subprocess.Popen[bytes]:
-        arguments = [self.spec.name, "--module", self.spec.module, "--threads", str(self.threads)]
+        module = absolute(self.spec.module) if self.spec.module.endswith(".py") else self.spec.module
+        arguments = [self.spec.name, "--module", module, "--threads", str(allowed_threads(self.threads))]
         arguments += ["--protocol-fd", str(protocol_w), "--guard-fd", str(guard_r)]
         process = subprocess.Popen(
             [self.spec.python, str(_WORKER), *arguments, *self._arguments],
@@ -219,6 +226,7 @@ class Supervisor:
             stderr=subprocess.PIPE,
             pass_fds=[protocol_w, guard_r],
             env=worker_environment(self.spec, self.threads, self._cache_dir, scratch),
+            cwd=FOLDER,
             start_new_session=True,  # the terminal's signals are for the app alone
             bufsize=0,
         )
@@ -248,14 +256,14 @@ class Supervisor:
                 if exited:
                     self._signal(signal.SIGKILL)  # what it left behind must not go on talking
                 listens = protocol_r in unread and (exited or not self._says_too_much())
-                _watch(selector, protocol_r, selectors.EVENT_READ, wanted=listens)
-                _watch(selector, stdin, selectors.EVENT_WRITE, wanted=bool(self._pending) and not exited)
+                set_watched(selector, protocol_r, selectors.EVENT_READ, wanted=listens)
+                set_watched(selector, stdin, selectors.EVENT_WRITE, wanted=bool(self._pending) and not exited)
                 ready = {key.fd for key, _ in selector.select(0.0 if exited else 0.2)}
                 if self._wake_r in ready:
-                    _read(self._wake_r)
+                    read_available(self._wake_r)
                 heard = ready & unread
                 for fd in heard:
-                    data = _read(fd)
+                    data = read_available(fd)
                     if data == b"":
                         selector.unregister(fd)
                         unread.discard(fd)
@@ -291,7 +299,7 @@ class Supervisor:
                 command = dataclasses.replace(command, requested_t=self._tell_of(command, past, given))
             elif self._run_id and isinstance(command, RUN_COMMANDS):
                 self.publish(self._synthesised(CommandSent, command=type(command).__name__))
-            self._pending += encode(command).encode() + b"\n"
+            self._pending += encode(located(command)).encode() + b"\n"
 
     def _tell_of(self, start: Start, past: Sequence[Event], asked: float) -> float:
         """Publish RunRequested and the past of a resumed run; returns when the run's wall clock began."""
@@ -301,6 +309,8 @@ class Supervisor:
         self.publish(self._synthesised(RunRequested, t=began, config=start.config, build=build()))
         for event in past[1:]:
             self.publish(dataclasses.replace(event, run_id=start.run_id, t=event.t + shift))
+        for text in remarks():
+            self.publish(self._synthesised(LogLine, t=asked, stream="supervisor", text=text))
         return began
 
     def _climb_ladder(self) -> None:
@@ -380,18 +390,18 @@ class Supervisor:
     def _cause(self, returncode: int, name: str) -> tuple[str, str, str]:
         if self._mistake is not None:
             said = f"{type(self._mistake).__name__}: {self._mistake}"
-            return "internal", f"The worker was ended because what looks after it failed: {said}", RESTART
+            message = f"The worker was ended because what looks after it failed: {said}"
+            return "internal", message, limit_in(said) or RESTART
         if self._ending_since is not None:
             return "interrupted", "The run was cut off because the worker was told to end.", ""
         if self._killed_on_purpose:
             return "killed", "Killed, as you asked.", "Restart starts a new worker."
         oom_killed = (oom_kills() or 0) > (self._oom_kills or 0)
         was_doing = WAITING if self._doing == LOADING and not self._run_id else self._doing
-        return cause(returncode, name, was_doing, self._printed.last_words, oom_killed=oom_killed)
+        kind, message, hint = cause(returncode, name, was_doing, self._printed.last_words, oom_killed=oom_killed)
+        return kind, message, limit_behind(name, self._cpu_seconds) or limit_in(self._printed.last_words) or hint
 
-    def _fail(
-        self, kind: str, message: str, hint: str = "Look at `mnist-tui doctor`.", *, error: Exception | None = None
-    ) -> None:
+    def _fail(self, kind: str, message: str, hint: str, *, error: Exception | None = None) -> None:
         trace = "".join(traceback.format_exception(error)) if error is not None else ""
         self.publish(self._synthesised(RunFailed, kind=kind, message=message, hint=hint, traceback=trace))
         self._run_id = ""
@@ -407,8 +417,7 @@ class Supervisor:
 
     def _signal(self, number: int) -> None:
         with self._life, contextlib.suppress(OSError):
-            # Not reaped: the number is still its own.
-            if self._process is not None and self._process.returncode is None:
+            if self._process is not None and self._process.returncode is None:  # not reaped: the number is its own
                 os.killpg(self._process.pid, number)
 
     def _wake(self) -> None:
@@ -422,26 +431,3 @@ def _has_exited(process: subprocess.Popen[bytes]) -> bool:
     if not hasattr(os, "waitid"):
         return process.poll() is not None
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:
-    """A pipe, each end of which is closed with those who hold it."""
-    read, write = os.pipe()
-    reader.callback(os.close, read)
-    writer.callback(os.close, write)
-    return read, write
-
-
-def _read(fd: int) -> bytes | None:
-    """What is there now: None when nothing is, b"" at the end."""
-    try:
-        return os.read(fd, 1 << 16)
-    except BlockingIOError:
-        return None
-
-
-def _watch(selector: selectors.BaseSelector, fd: int, what: int, *, wanted: bool) -> None:
-    if wanted and fd not in selector.get_map():
-        selector.register(fd, what)
-    elif not wanted and fd in selector.get_map():
-        selector.unregister(fd)

@@ -9,12 +9,16 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+APP_FOLDER = "MNIST_TUI_APP_FOLDER"
+"""The variable that names the app's current folder to its workers, which begin in another one."""
+
 
 def user_path(text: str | Path) -> Path:
     """The absolute path that `text` means; the ~ of a user who is unknown stays, as in a shell."""
     path = Path(text)
     with suppress(ValueError):  # a zero byte in the name of a user
         path = Path(os.path.expanduser(text))
+    path = Path(os.environ.get(APP_FOLDER, "")) / path
     with suppress(OSError):  # the working directory was deleted
         path = path.absolute()
     return path

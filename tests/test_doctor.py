@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import shlex
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +19,7 @@ from engines.api import ENGINES, FAILED, FINISHED, OFF, PAUSED, STOPPED, TRAININ
 from engines.doctor import Finding, diagnose, engine_findings, gpu_findings, judge
 from engines.monitors.gpu import GpuMonitor
 from engines.registry import EngineSpec
+from engines.worker import needs
 from tests.conftest import scripted_spec
 from tests.test_monitors import FakeNvml
 from tui import cli, formatting
@@ -144,6 +147,23 @@ def test_a_wrong_python(content: str, tmp_path: Path) -> None:
     assert str(python) in bad(engine_findings(spec, tmp_path)).text
 
 
+def test_a_python_that_is_not_there_is_not_mended_by_the_doctor(tmp_path: Path) -> None:
+    spec = engine_spec("keras", "/nope")
+    found = bad(engine_findings(spec, tmp_path))
+    assert "/nope" in found.text
+    assert "--keras-python" in found.fix
+    assert "doctor" not in found.fix
+
+
+def test_commands_can_be_copied_from_a_folder_with_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "my digits"
+    found = bad(list(diagnose([], folder, tmp_path, tmp_path)))
+    assert shlex.split(found.fix) == ["ls", "-l", str(folder)]
+    monkeypatch.setattr(sys, "executable", "/opt/my python/bin/python")
+    hint = needs.failure("keras", ModuleNotFoundError("", name="keras"))["hint"]
+    assert shlex.split(hint)[0] == "/opt/my python/bin/python"
+
+
 def test_two_cudas_in_one_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted as the metadata of packages that pip would have left there."""
     for name, version in (("nvidia_cudnn_cu12", "9.28.0.42"), ("nvidia_cudnn_cu13", "9.26.0.51")):
@@ -168,6 +188,9 @@ def test_hidden_gpus() -> None:
     for value in ("", "-1"):
         found = gpu_findings({"CUDA_VISIBLE_DEVICES": value})
         assert found[0].fix == "unset CUDA_VISIBLE_DEVICES"
+    for value, said in (("abc", "hides every GPU"), ("0,abc", "hides 'abc', which names no GPU, and all after it")):
+        found = gpu_findings({"CUDA_VISIBLE_DEVICES": value})
+        assert (found[0].state, said in found[0].text) == ("note", True), found[0].text
     assert "chooses" in gpu_findings({"CUDA_VISIBLE_DEVICES": "GPU-1234"})[0].text
 
 

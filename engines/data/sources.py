@@ -15,6 +15,9 @@ PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3
 EXPECTED = f"{', '.join(PARTS)}, each plain or .gz, there or in MNIST/raw; or mnist.npz"
 """What a folder with MNIST holds, for people."""
 
+KERAS_FOLDER = "MNIST_TUI_KERAS_FOLDER"
+"""The variable that names the user's Keras folder to workers whose Keras has another one."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -47,12 +50,16 @@ def find_digits(data_dir: Path | None, cache_dir: Path) -> list[Found]:
     for origin, folder in named_places(data_dir):
         found += _in_folder(folder, origin)
     home = user_path("~")
-    for folder in (Path(), Path("data"), home / "data", home / ".cache" / "torch" / "datasets"):
+    for folder in (user_path(""), user_path("data"), home / "data", home / ".cache" / "torch" / "datasets"):
         found += _idx_in(folder / "MNIST" / "raw", "torchvision")
-    keras_home = Path(os.environ.get("KERAS_HOME") or home / ".keras")
-    found += _npz_in(keras_home / "datasets" / "mnist.npz", "keras")
+    found += _npz_in(keras_folder() / "datasets" / "mnist.npz", "keras")
     found += _idx_in(cache_folder(cache_dir), "cache")
     return found
+
+
+def keras_folder() -> Path:
+    """Where the user's Keras keeps its data sets."""
+    return Path(os.environ.get(KERAS_FOLDER) or os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
 
 
 def named_places(data_dir: Path | None) -> list[tuple[str, Path]]:

@@ -11,7 +11,9 @@ import os
 import sys
 
 if not __package__:
-    sys.path.pop(0)
+    _own = {os.path.dirname(os.path.abspath(__file__)), os.path.dirname(os.path.realpath(__file__))}
+    # Where its modules would shadow others; with PYTHONSAFEPATH it is not there, and the first folder is the user's.
+    sys.path[:] = [folder for folder in sys.path if folder not in _own]
     import importlib.util
     from pathlib import Path
 

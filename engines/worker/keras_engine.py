@@ -62,7 +62,7 @@ class Engine:
     def weights(self) -> Weights:
         """The parameters in the canonical layout, which is Keras' own."""
         return {
-            f"{name}.{kind}": np.array(getattr(layer, kind))
+            f"{name}.{kind}": getattr(layer, kind).numpy()
             for name, layer in layers(self.model)
             for kind in ("kernel", "bias")
         }
@@ -122,8 +122,8 @@ class Engine:
 
     def state(self) -> Arrays:
         """What training needs beside the weights to go on: the optimizer's slots and the random state."""
-        state = {f"optimizer.{i}": np.array(variable) for i, variable in enumerate(self.optimizer.variables)}
-        return state | {f"random.{i}": np.array(variable) for i, variable in enumerate(self.random_variables())}
+        state = {f"optimizer.{i}": variable.numpy() for i, variable in enumerate(self.optimizer.variables)}
+        return state | {f"random.{i}": variable.numpy() for i, variable in enumerate(self.random_variables())}
 
     def load_state(self, state: Arrays) -> None:
         """Take what `state` gave."""

@@ -48,7 +48,7 @@ class Shared:
     def weights(self) -> Weights:
         """The parameters in the canonical layout, which is Keras' own."""
         return {
-            f"{name}.{kind}": np.array(ops.convert_to_numpy(getattr(layer, kind)))
+            f"{name}.{kind}": np.array(ops.convert_to_numpy(getattr(layer, kind).value))
             for name, layer in layers(self.model)
             for kind in ("kernel", "bias")
         }
@@ -64,10 +64,11 @@ class Shared:
     def state(self) -> Arrays:
         """What training needs beside the weights to go on: the optimizer's slots and the random state."""
         state = {
-            f"optimizer.{i}": ops.convert_to_numpy(variable) for i, variable in enumerate(self.optimizer.variables)
+            f"optimizer.{i}": ops.convert_to_numpy(variable.value)
+            for i, variable in enumerate(self.optimizer.variables)
         }
         return state | {
-            f"random.{i}": ops.convert_to_numpy(variable) for i, variable in enumerate(self.random_variables())
+            f"random.{i}": ops.convert_to_numpy(variable.value) for i, variable in enumerate(self.random_variables())
         }
 
     def load_state(self, state: Arrays) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
 
 from engines.causes import LESS_MEMORY, says_no_memory
 from engines.config import TITLES, variant
+from engines.ulimits import limit_in
 
 NEEDS = {
     "pytorch": (("torch", "PyTorch", (2, 5)),),  # torch.OutOfMemoryError
@@ -38,13 +40,16 @@ def check(engine: str) -> None:
 def failure(engine: str, error: BaseException) -> dict[str, str]:
     """The fields of RunFailed for a framework that could not be imported."""
     title = TITLES.get(engine, engine)
-    install = f"{sys.executable} -m pip install {INSTALL.get(_variant(engine), engine)}"
+    packages = INSTALL.get(_variant(engine), engine).split()
+    install = shlex.join([sys.executable, "-m", "pip", "install", *packages])
     text = f"{type(error).__name__}: {error}"
     kind, hint = "framework", f"See the log; `mnist-tui doctor` looks closer. To install it anew: {install}"
     if too_old := _too_old(engine):  # also what an old one stumbles over is said best like this
         message, hint = f"{title} can't start: {too_old}.", f"{install} --upgrade"
     elif isinstance(error, ModuleNotFoundError):
         kind, message, hint = "missing-framework", f"{title} can't start: {error.name} is not installed.", install
+    elif limit := limit_in(text):
+        kind, message, hint = "framework", f"{title} could not be imported: {text}", limit
     elif isinstance(error, MemoryError) or says_no_memory(text):
         kind, message, hint = "out-of-memory", f"{title} could not be imported: {text}", LESS_MEMORY
     else:
