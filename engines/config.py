@@ -166,21 +166,27 @@ HYPERPARAMETERS = (
 """The settings by which a run is more, or less, than its preset."""
 
 
-@functools.cache  # the header asks in every frame
-def preset_label(config: TrainConfig) -> str:
-    """Name the preset, and what was changed beside it: "reference, changed: optimizer sgd, dropout 0"."""
+@functools.lru_cache(1024)  # the header asks in every frame
+def preset_changes(config: TrainConfig) -> str:
+    """Name what was changed beside the preset: "optimizer sgd, dropout 0"; empty when nothing was."""
     try:
         preset = from_settings({"preset": config.preset})
         before = from_settings({"preset": config.preset, "optimizer": config.optimizer})
     except ConfigError:  # somebody else's recording
-        return config.preset
+        return ""
     changes = []
     for name in HYPERPARAMETERS:
         value, usual = getattr(config, name), getattr(preset if name == "optimizer" else before, name)
         if value != usual and config.optimizer in _RULES[name].get("optimizers", (config.optimizer,)):
             text = f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
             changes.append(f"{name.replace('_', ' ')} {text}")
-    return f"{config.preset}, changed: {', '.join(changes)}" if changes else config.preset
+    return ", ".join(changes)
+
+
+def preset_label(config: TrainConfig) -> str:
+    """Name the preset, and what was changed beside it: "reference, changed: optimizer sgd, dropout 0"."""
+    changes = preset_changes(config)
+    return f"{config.preset}, changed: {changes}" if changes else config.preset
 
 
 def variant(engine: str, backend: str) -> str:

@@ -147,6 +147,14 @@ def test_the_command_line_lists_and_prunes(runs: Path, capsys: pytest.CaptureFix
     assert "2 runs deleted." in capsys.readouterr().out
 
 
+def test_what_was_changed_beside_the_preset_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keep(tmp_path, "20260102-000000-b", optimizer="sgd", learning_rate=0.05, dropout=0.0)
+    (run,) = map(listed, list_runs(tmp_path))
+    assert (run.preset, run.changes) == ("reference", "optimizer sgd, dropout 0")
+    assert cli.main(["runs", "--filter", "preset:reference", "--runs-dir", str(tmp_path)]) == 0
+    assert "(reference, changed: optimizer sgd, dropout 0)" in capsys.readouterr().out
+
+
 def test_a_new_run_is_locked_even_while_others_look_at_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that is made at that very moment looks who writes the record: the run is "running" for all later ones."""
     honest, refused = fcntl.flock, list[int]()

@@ -220,11 +220,12 @@ def runs(runs_dir: str, chosen: Callable[[Listed], bool], *, last: int, json_lin
         print(formatting.plain(f"No such runs in {runs_dir}."))
     for run in kept:
         figures, said = [], listed(run)
+        changed = f", changed: {said.changes}" if said.changes else ""
         for engine, outcome in said.outcome.items():
             accuracy = formatting.percent(said.accuracy[engine]) + formatting.interval(said.interval[engine])
             goes_on = ", resumable" if engine in said.resumable else ""
             name = variant(engine, said.backend or "tensorflow")
-            figures.append(f"{name} {outcome} {accuracy} ({said.preset}{goes_on})")
+            figures.append(f"{name} {outcome} {accuracy} ({said.preset}{changed}{goes_on})")
         words = (
             said.created[:16].replace("T", " "),
             said.dataset,

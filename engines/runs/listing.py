@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from engines.config import ENGINES
+from engines.config import ENGINES, TrainConfig, preset_changes
 from engines.numerals import parse_float
+from engines.protocol import ProtocolError, from_plain
 from engines.runs.run_id import began, local_time
 from engines.values import Value
 
@@ -47,6 +48,8 @@ class Listed(Value, kw_only=False):
     resumable: tuple[str, ...]
     backend: str = ""
     """What Keras computed with; empty where it did not train, or the run is older than the choice."""
+    changes: str = ""
+    """What was changed beside the preset, as `preset_changes` writes it."""
     began: float = 0.0
     """In seconds since 1970; 0 when nothing tells."""
 
@@ -81,8 +84,16 @@ def listed(run: Mapping[str, Any]) -> Listed:
         baseline=about.get("baseline") is True,
         resumable=tuple(run.get("resumable", ())),
         backend=_text(configs.get("keras", {}).get("keras_backend")),
+        changes=_changes(first),
         began=began(run["id"], run.get("created")),
     )
+
+
+def _changes(config: Mapping[str, Any]) -> str:
+    try:
+        return preset_changes(from_plain(TrainConfig, dict(config)))
+    except (ProtocolError, TypeError):  # somebody else's file
+        return ""
 
 
 def _worst(outcomes: Iterable[str]) -> str:

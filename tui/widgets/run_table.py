@@ -106,7 +106,7 @@ def _cells(run: Listed, number: int, baseline: float | None, colors: Mapping[str
         "digits": run.dataset,
         "device": run.device,
         "seed": "" if run.seed is None else str(run.seed),
-        "name": " · ".join(one for one in (run.name, run.note) if one),
+        "name": " · ".join(filter(None, (run.name, run.note, run.changes and f"changed: {run.changes}"))),
     }
     cells = {title: Text(formatting.plain(text), no_wrap=True, overflow="ellipsis") for title, text in texts.items()}
     cells[MARK] = _mark(number, colors)

@@ -31,7 +31,7 @@ from engines.api import (
     lead,
     p_text,
     plural,
-    preset_label,
+    preset_changes,
     verdict,
 )
 from tui import formatting, themes
@@ -122,7 +122,7 @@ def _facts(told: Told, now: float) -> dict[str, str]:
     if config is not None:
         running = [h for h in told.histories.values() if h.requested_t is not None]
         seeds = f" · one of {config.seeds} seeds" if config.seeds > 1 else ""
-        preset = config.preset if preset_label(config) == config.preset else f"{config.preset}, changed"
+        preset = f"{config.preset}, changed" if preset_changes(config) else config.preset
         parts |= {"preset": f" · {preset}", "seed": f" · seed {config.seed}{seeds}", "mode": f" · {config.mode}"}
         clock = formatting.clock(max((h.wall_seconds(now) for h in running), default=0.0))
         parts |= {"clock": f" · {clock}", "progress": told.progress}
