@@ -21,8 +21,12 @@ from engines.registry import EngineSpec
 
 EXPECTED_PARAMETERS = 1_199_882
 LOGITS_BAR = 1e-5
-WEIGHTS_BAR = 1e-4
-"""Of the largest weight change in the layer."""
+WEIGHTS_BAR = 1e-2
+"""Of the largest weight change in the layer.
+
+Rounding decides which of two almost equal values a pooling window passes on, and with it where that window's gradient goes: on
+a CPU with AVX2, PyTorch in fp32 differs by 4.3e-3 from itself in fp64, elsewhere by 1e-5. Another hyperparameter differs by more.
+"""
 LOSS_BARS = (1e-6, 1e-4, 1e-3)
 """At steps 1, 2 and 3: Adadelta's first steps are huge, so rounding differences grow fast before both converge."""
 EPOCH_LOSS_BAR = 0.02
@@ -30,8 +34,9 @@ EPOCH_LOSS_BAR = 0.02
 
 CANT_MATCH = (
     "What can't match: dropout's random masks and augmentation's draws, which each framework makes itself (off here); and the order"
-    " in which floating-point sums are added up inside a kernel. Those differences start near 1e-7, grow fast over Adadelta's huge"
-    " first steps, and then both runs converge again: so the losses are compared step by step at first, and as a mean at the end."
+    " in which floating-point sums are added up inside a kernel, which also decides between almost equal values of a pooling"
+    " window. Those differences start near 1e-7, grow fast over Adadelta's huge first steps, and then both runs converge again: so"
+    " the losses are compared step by step at first, and as a mean at the end."
 )
 
 

@@ -105,7 +105,8 @@ async def test_start_trains_both_and_shows_it(size: tuple[int, int], tmp_path: P
             chart = app.screen.query_one(f"#panel-{engine} #loss", LineChart)
             drawn = "".join(chart.render_line(y).text for y in range(chart.size.height))
             assert any(0x2800 < ord(c) < 0x2900 for c in drawn), "the loss is drawn"
-        assert ("MNIST 640 + 200" if size[0] >= 110 else "MNIST") in text_of(app, "#header")
+        assert "CUSTOM DIGITS, not MNIST" in text_of(app, "#header")
+        assert ("640 + 200" in text_of(app, "#header")) is (size[0] >= 200)
         (run,) = (tmp_path / "runs").iterdir()
         assert {"config.json", "events.jsonl", "summary.json"} <= {path.name for path in run.iterdir()}
 

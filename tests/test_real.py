@@ -22,13 +22,13 @@ pytestmark = [
 ]
 
 
-def test_half_an_epoch_of_the_reference_in_both(warm: Callable[[str], Worked]) -> None:
-    """30,000 digits once; measured with seeds 0, 1, 2: 96.49 to 96.93 % in PyTorch, 96.68 to 97.13 % in Keras, in one order."""
+def test_a_hundred_steps_of_the_reference_in_both(warm: Callable[[str], Worked]) -> None:
+    """12,800 digits once; measured with seeds 0, 1, 2: 94.79 to 95.30 % in PyTorch, 94.66 to 95.43 % in Keras, in one order."""
     workers = [warm("pytorch"), warm("keras")]
     for worker in workers:
-        worker.start(from_settings({"epochs": 1, "limit_train": 30_000, "data_dir": REAL_MNIST}))
+        worker.start(from_settings({"epochs": 1, "limit_train": 12_800, "data_dir": REAL_MNIST}))
     for worker in workers:
-        assert worker.wait_for(RunFinished, timeout=280).test_accuracy >= 0.955
+        assert worker.wait_for(RunFinished, timeout=280).test_accuracy >= 0.93
         worker.finish()
         assert violations(worker.events) == []
     assert len({worker.of(EpochStarted)[0].order_sha256 for worker in workers}) == 1

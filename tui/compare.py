@@ -48,8 +48,9 @@ def figures(entry: Entry) -> dict[str, Any]:
 
 def verdicts(compared: Sequence[Entry]) -> list[str]:
     """Each network against the first, corrected for the number of tests; where the digits were others, that there is none."""
-    first = compared[0].history
-    paired = {number: compare_answers(first, entry.history) for number, entry in enumerate(compared[1:], 2)}
+    paired = {
+        number: compare_answers(compared[0].history, entry.history) for number, entry in enumerate(compared[1:], 2)
+    }
     tested = {number: answers for number, answers in paired.items() if answers is not None}
     corrected = dict(zip(tested, holm([answers.p_value for answers in tested.values()]), strict=True))
     found = []

@@ -27,7 +27,7 @@ ASCII = {
 
 def digits_title(dataset: str) -> str:
     """Name the digits of a run; whatever is not MNIST as published says so."""
-    return "MNIST" if dataset == "mnist" else f"{dataset.upper()} DIGITS, not MNIST"
+    return {"mnist": "MNIST", "drawn": "DRAWN DIGITS, not MNIST"}.get(dataset, "CUSTOM DIGITS, not MNIST")
 
 
 def clock(seconds: float | None) -> str:

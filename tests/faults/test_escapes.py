@@ -264,7 +264,7 @@ def test_the_screens_obey_no_kept_run(tmp_path: Path) -> None:
     terminal = Terminal([sys.executable, "-c", script], tmp_path)
     terminal.wait_for_the_end()
     terminal.send("5")
-    terminal.wait_for("1 runs")
+    terminal.wait_for("1 run")
     terminal.wait_for("evil")
     terminal.send("e")
     terminal.wait_for(": enter")

@@ -303,7 +303,8 @@ def _y_labels(axes: Axes, low: float, high: float, height: int) -> dict[int, str
     """The labels by their rows; `low` and `high` are logarithms where the axis is logarithmic."""
 
     def ticks(most: int) -> list[float]:
-        return (log_ticks if axes.log_y else nice_ticks)(low, high, most)
+        found = (log_ticks if axes.log_y else nice_ticks)(low, high, most)
+        return [tick for tick in found if math.isfinite(tick)]  # an axis may reach beyond the largest float
 
     labels = {}
     for tick, label in labelled_ticks(ticks, max(2, height // 2), LABEL, percent=axes.percent):

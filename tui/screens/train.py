@@ -38,7 +38,7 @@ class Panes(Horizontal):
     def on_resize(self) -> None:
         """Leave over the row that would make one of them higher."""
         stacked = self.styles.layout is not None and self.styles.layout.name == "vertical"
-        self.styles.padding = (0, 0, self.outer_size.height % len(self.children) if stacked else 0, 0)
+        self.styles.padding = (0, 0, self.outer_size.height % (len(self.children) or 1) if stacked else 0, 0)
 
 
 class TrainScreen(Screen[None]):
