@@ -181,7 +181,7 @@ def _ask(spec: EngineSpec, cache_dir: Path, xla: str, timeout: float) -> dict[st
             command = shlex.join([spec.python, "-X", "importtime", "-c", imports])
             return Finding(spec.title, "bad", f"did not answer within {timeout:.0f} s", command)
         if answer.failure is not None:
-            remedy = {"missing-interpreter": _setup(spec), "internal": ""}.get(answer.failure.kind, answer.failure.hint)
+            remedy = "" if answer.failure.kind == "internal" else answer.failure.hint
             message = answer.failure.message
             return Finding(spec.title, "bad", message, _remedy(message) or remedy)
         try:

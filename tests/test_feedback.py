@@ -73,7 +73,7 @@ async def test_commands_are_seen_to_be_heard(
         assert "stopping" in text_of(app, "#race")
         await pilot.press("K")
         await until(pilot, lambda: phases(app) == ["failed", "failed"])
-        assert "stopping" not in status()
+        await until(pilot, lambda: "stopping" not in status())
 
 
 def newest_notification(app: MnistApp) -> str:

@@ -155,3 +155,29 @@ os.dup2(before, 2)
 say(blocks)
 """
     assert ends(script) == (0, "True\n")
+
+
+def test_a_signal_to_go_on_waits_for_the_loop() -> None:
+    """In the midst of a write it would wait for a lock that its own thread holds."""
+    script = """
+import asyncio
+from types import SimpleNamespace
+from tui import terminal
+writing = threading.Lock()
+def suspend():
+    with writing:
+        say("given back")
+driver = SimpleNamespace(
+    _key_thread=threading.main_thread(), _auto_restart=True, suspend_application_mode=suspend
+)
+signal.signal(signal.SIGCONT, lambda *_: say("taken"))
+async def main():
+    painted = asyncio.Event()
+    terminal.take_once(driver, asyncio.get_running_loop(), painted.set)
+    with writing:
+        os.kill(os.getpid(), signal.SIGCONT)
+        say("written")
+    await painted.wait()
+asyncio.run(main())
+"""
+    assert ends(script) == (0, "written\ngiven back\ntaken\n")

@@ -153,8 +153,9 @@ class MnistApp(Looks):
         """Hear signals and begin to draw; what else begins must not take the processor from the first paint."""
         for name in SCREENS:
             self.add_mode(name, partial(make, name, self))
-        terminal.take_once(self._driver, partial(self.call_later, self.refresh, layout=True))
-        self._leaving.hear(partial(self._leave_soon, asyncio.get_running_loop()))
+        loop = asyncio.get_running_loop()
+        terminal.take_once(self._driver, loop, partial(self.call_later, self.refresh, layout=True))
+        self._leaving.hear(partial(self._leave_soon, loop))
         self.set_interval(self._frames.period, self.tick)
         self.call_after_refresh(self.call_later, self._begin)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -58,31 +59,27 @@ def restore(saved: Saved, keys: int = 0, screen: int = 2, *, clear: bool = False
             termios.tcsetattr(keys, termios.TCSANOW, saved)
 
 
-def take_once(driver: Any, repaint: Callable[[], object]) -> None:
+def take_once(driver: Any, loop: asyncio.AbstractEventLoop, repaint: Callable[[], object]) -> None:
     """After a SIGSTOP too, or a SIGCONT for no reason, the terminal is given back before it is taken again, and is painted whole.
 
     Textual takes it at every SIGCONT. Where nothing had given it back, two threads read the keys from then on, the older for ever,
-    and what is given back in the end is the terminal as we had it.
+    and what is given back in the end is the terminal as we had it. All that is done by the loop: a signal may interrupt the main
+    thread while it holds the lock of the driver's queue, which it would wait for without end.
     """
     take = signal.getsignal(signal.SIGCONT)
     if not callable(take):  # no terminal is taken
         return
 
-    taking = False
+    def go_on() -> None:
+        reader = getattr(driver, "_key_thread", None)
+        if reader is not None and reader.is_alive() and driver._auto_restart:
+            driver.suspend_application_mode()
+        take(signal.SIGCONT, None)
+        repaint()
 
-    def continued(*signalled: Any) -> None:
-        nonlocal taking
-        if taking:  # one more, in the midst of it
-            return
-        taking = True
-        try:
-            reader = getattr(driver, "_key_thread", None)
-            if reader is not None and reader.is_alive() and driver._auto_restart:
-                driver.suspend_application_mode()
-            take(*signalled)
-            repaint()
-        finally:
-            taking = False
+    def continued(*_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: so does the app, already
+            loop.call_soon_threadsafe(go_on)
 
     signal.signal(signal.SIGCONT, continued)
 

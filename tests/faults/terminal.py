@@ -88,8 +88,8 @@ class Terminal:
         self.wait_until(lambda: any(text in line for line in self.screen.display), f"on the screen: {text!r}", timeout)
 
     def wait_for_the_end(self) -> None:
-        """Until both lanes of the race have finished: before that, leaving asks first."""
-        self.wait_until(lambda: sum("finished" in line for line in self.screen.display) >= 2, "both finished")
+        """Until both panes and both lanes of the race say so: before that, leaving asks first."""
+        self.wait_until(lambda: "".join(self.screen.display).count("finished") >= 4, "both finished")
 
     def wait_for_checkpoints(self) -> None:
         """Until both engines have one to go on from."""
