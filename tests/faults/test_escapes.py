@@ -114,7 +114,7 @@ def test_a_recording_obeys_nobody(tmp_path: Path) -> None:
     terminal = Terminal(
         [sys.executable, "-c", script, "replay", str(tmp_path / "events.jsonl"), "--speed", "max"], tmp_path
     )
-    terminal.wait_for_the_end()
+    terminal.wait_for_the_end(engines=1)
     terminal.send("l")
     terminal.wait_for("evil")
     terminal.send("q")
