@@ -193,7 +193,7 @@ def engines(specs: Sequence[EngineSpec], repeats: int, cache_dir: Path, data_dir
 
 
 def rows(spec: EngineSpec, where: str, ratios: Mapping[Baseline, Sequence[Cost]], budget: str) -> Iterator[Measurement]:
-    """Of one engine under one condition; `budget` is that of training against the plain script."""
+    """Tabulate one engine under one condition; `budget` is that of training against the plain script."""
     for baseline, found in ratios.items():
         speed, saving = f"times the speed of the {baseline.title}", f"the {baseline.title}'s CPU seconds, of ours"
         for work in ("train", "evaluate"):
