@@ -629,24 +629,28 @@ async def test_charts_by_keys(tmp_path: Path, small_mnist: Path) -> None:
         assert app.train_screen.view.cursor is None
 
 
+async def hover_until(
+    pilot: Pilot[None], where: Widget | str, offset: tuple[int, int], condition: Callable[[], bool]
+) -> None:
+    """Move the mouse over a widget until the condition holds: a layout that still settles may send a leave in between."""
+    async with asyncio.timeout(30):
+        while not condition():
+            await pilot.hover(where, offset=offset)
+
+
 async def test_charts_by_mouse(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await pilot.pause(0.5)
         chart = app.screen.query_one("#panel-keras #loss", LineChart)
-        await pilot.hover(chart, offset=(20, 3))
-        await until(pilot, lambda: "┊" in drawn(app, "#panel-pytorch #loss"))
+        await hover_until(pilot, chart, (20, 3), lambda: "┊" in drawn(app, "#panel-pytorch #loss"))
         chart.post_message(
             MouseScrollUp(chart, 20, 3, 0, -1, 0, shift=False, meta=False, ctrl=False, screen_x=20, screen_y=3)
         )
         await until(pilot, lambda: app.train_screen.view.stretch is not None)
         for elsewhere, offset in (("#panel-keras #loss", (20, 0)), ("#header", (0, 0))):  # a heading is not its chart
-            app.train_screen.look(app.train_screen.view._replace(cursor=10.0))
-            await pilot.hover(elsewhere, offset=offset)
-            await until(pilot, lambda: app.train_screen.view.cursor is None)
-            await pilot.hover(chart, offset=(20, 3))
-            await until(pilot, lambda: app.train_screen.view.cursor is not None)
+            await hover_until(pilot, elsewhere, offset, lambda: app.train_screen.view.cursor is None)
+            await hover_until(pilot, chart, (20, 3), lambda: app.train_screen.view.cursor is not None)
 
 
 @pytest.mark.parametrize("size", [*SIZES, (50, 12)])
