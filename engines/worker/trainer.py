@@ -62,8 +62,8 @@ EVENT_SECONDS = 0.05
 """At most 20 progress events a second."""
 CALL_SECONDS = 0.1
 """Of training between two looks at the commands: entering a traced function costs Keras 4 % of a step."""
-EVAL_BATCH = 500
-"""Test digits between two looks at the commands."""
+EVAL_BATCH = 200
+"""Test digits in one call: a quarter faster than 500 on a CPU in both frameworks, because the activations stay in its cache."""
 MAX_STEPS_PER_CALL = 512
 JUDGED_SAMPLES = 6_400
 """So many losses together say whether training is lost: 50 steps of the reference."""
