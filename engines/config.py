@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from engines.numerals import parse_float, parse_integer
+from engines.record import Value
 from engines.user_path import user_path
-from engines.values import Value
 
 ENGINES = ("pytorch", "keras")
 """The engines that ship, in the order in which they are shown."""

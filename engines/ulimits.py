@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import resource
 
-from engines.causes import says_no_memory
+from engines.out_of_memory import says_no_memory
 
 _NO_PROCESS = re.compile(
     r"can't start new thread|RLIMIT_NPROC|(^|(thread|fork|process|what\(\):).*)Resource temporarily unavailable",

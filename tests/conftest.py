@@ -20,8 +20,17 @@ from hypothesis import strategies as st
 
 from engines import paths
 from engines.api import EngineSpec, Event, Supervisor, TrainConfig, engine_spec, for_backend, from_settings
-from engines.data.drawn import draw
-from engines.events import TERMINAL, Device, GpuReading, Predict, Prediction, RunRequested, WorkerReady, WorkerSpawned
+from engines.data.synthetic import draw
+from engines.messages.events import (
+    TERMINAL,
+    Device,
+    GpuReading,
+    Predict,
+    Prediction,
+    RunRequested,
+    WorkerReady,
+    WorkerSpawned,
+)
 
 hypothesis.settings.register_profile(  # a machine that is busy with something else is slow, and nothing is wrong with that
     "unhurried", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -40,7 +49,7 @@ INTS = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 12)
 """All that cross the pipe, and more often those that counts are."""
 st.register_type_strategy(int, INTS)
 
-SCRIPTED = Path(__file__).with_name("scripted_engine.py")
+SCRIPTED = Path(__file__).with_name("support") / "scripted_engine.py"
 JAX_PYTHON = os.environ.get("MNIST_TUI_JAX_PYTHON", "")
 """An interpreter that has Keras and JAX, where the tests' own has no JAX."""
 REAL_MNIST = os.environ.get("MNIST_TUI_DATA", "")

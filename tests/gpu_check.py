@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.config import TITLES, from_settings
-from engines.events import (
+from engines.messages.events import (
     DataReady,
     EpochCompleted,
     EvalCompleted,
@@ -25,10 +25,10 @@ from engines.events import (
     TrainProgress,
     WorkerReady,
 )
-from engines.grammar import violations
+from engines.messages.grammar import violations
 from engines.monitors.gpu import GpuMonitor
-from engines.registry import EngineSpec
-from engines.supervisor import Supervisor
+from engines.supervision.registry import EngineSpec
+from engines.supervision.supervisor import Supervisor
 
 Row = tuple[str, str, str]
 
@@ -41,9 +41,7 @@ class Check:
     """One engine's worker and what it says."""
 
     def __init__(self, engine: str, cache: Path) -> None:
-        spec = EngineSpec(
-            name=engine, title=TITLES[engine], module=f"engines.worker.{engine}_engine", python=sys.executable
-        )
+        spec = EngineSpec(name=engine, title=TITLES[engine], module=f"engines.{engine}.engine", python=sys.executable)
         self.events: list[Event] = []
         self._inbox: queue.Queue[Event] = queue.Queue()
         self.supervisor = Supervisor(spec, self._hear, cache_dir=cache, threads=2)

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from engines.api import FINISHED, engine_spec
-from tests.keystrokes import keys_of
-from tests.recording import shown
+from tests.support.keystrokes import keys_of
+from tests.support.recording import shown
 from tui.app import MnistApp
 
 DOCS = Path(__file__).parents[1] / "docs"

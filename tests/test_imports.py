@@ -22,7 +22,7 @@ def modules_after(code: str) -> set[str]:
 
 
 def test_the_app_loads_no_framework_and_no_numpy_before_its_first_paint() -> None:
-    loaded = modules_after("import tui.app, tui.screens.train, tui.screens.settings, tui.headless, tui.answers")
+    loaded = modules_after("import tui.app, tui.screens.train, tui.screens.settings, tui.cli.train, tui.cli.output")
     assert not loaded & (FRAMEWORKS | {"numpy", "psutil", "pynvml"})
 
 
@@ -32,7 +32,7 @@ import sys
 from engines.api import engine_spec
 from tui.app import MnistApp
 MnistApp([engine_spec("pytorch")])
-late = {"json", "tomllib", "psutil", "engines.supervisor", "engines.monitors", "engines.runs.directory"}
+late = {"json", "tomllib", "psutil", "engines.supervision.supervisor", "engines.monitors", "engines.runs.directory"}
 sys.exit(" ".join(late & sys.modules.keys()))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
@@ -40,17 +40,19 @@ sys.exit(" ".join(late & sys.modules.keys()))
 
 
 def test_the_engines_know_no_screen() -> None:
-    loaded = modules_after("import engines.api, engines.doctor, engines.supervisor, engines.worker.control")
+    loaded = modules_after(
+        "import engines.api, engines.tools.doctor, engines.supervision.supervisor, engines.worker.channel"
+    )
     assert not loaded & (FRAMEWORKS | {"tui", "textual", "rich"})
 
 
 def test_a_worker_needs_little() -> None:
-    loaded = modules_after("import engines.worker.control, engines.worker.trainer")
+    loaded = modules_after("import engines.worker.channel, engines.worker.trainer")
     assert not loaded & (FRAMEWORKS | {"tui", "textual", "rich", "psutil", "platformdirs", "pynvml"})
 
 
 def test_version_and_help_are_quick_to_import() -> None:
-    loaded = modules_after("import tui.cli\ntui.cli.main(['--version'])")
+    loaded = modules_after("import tui.cli.main\ntui.cli.main(['--version'])")
     assert not loaded & (FRAMEWORKS | {"textual", "rich", "numpy", "psutil", "platformdirs"})
 
 
@@ -64,5 +66,5 @@ def test_every_package_that_claims_to_be_typed_says_so_to_type_checkers() -> Non
 @pytest.mark.framework
 @pytest.mark.parametrize(("engine", "own"), [("pytorch", {"torch"}), ("keras", {"tensorflow", "keras"})])
 def test_each_engine_imports_its_own_framework_alone(engine: str, own: set[str]) -> None:
-    loaded = modules_after(f"import engines.worker.{engine}_engine")
+    loaded = modules_after(f"import engines.{engine}.engine")
     assert loaded & FRAMEWORKS == own

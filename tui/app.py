@@ -1,4 +1,4 @@
-"""The Textual app: its screens, its life, and a method for each command; what a command does to the runs is in `tui.control`."""
+"""The Textual app: its screens, and a method for each command. `run_controller` has the rules of what a command does to the runs."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
 
 from engines import api
-from engines.api import ConfigError, EngineSpec, Event, for_backend, paths
-from tui import lists, memory, mouse, opening, resizing, terminal, themes
+from engines.api import ConfigError, EngineSpec, Event, Replay, Session, for_backend, paths
+from tui import lists, preferences, resizing, themes
+from tui.base_app import Looks
 from tui.commands import COMMANDS, SCREENS, commands_of
-from tui.control import RunControl
-from tui.digits import TestDigits
-from tui.driver import TerminalDriver
-from tui.frames import FPS, Frames, Shown
-from tui.leaving import CLOSE_SECONDS, Leaving
-from tui.looks import Looks
-from tui.replay import Replay
+from tui.digit_cache import TestDigits
+from tui.frame_clock import FPS, Frames, Shown
+from tui.run_controller import RunControl
 from tui.screens.make import make
 from tui.screens.train import TrainScreen
-from tui.session import Session
-from tui.widgets import strips
+from tui.terminal import startup_gc, textual_patches, tty_state
+from tui.terminal.driver import TerminalDriver
+from tui.terminal.shutdown import CLOSE_SECONDS, Leaving
+from tui.widgets import race
 
 UNUSABLE = "These settings can't be used"
 NOTE_SECONDS = 15.0
@@ -154,14 +153,14 @@ class MnistApp(Looks):
         for name in SCREENS:
             self.add_mode(name, partial(make, name, self))
         loop = asyncio.get_running_loop()
-        terminal.take_once(self._driver, loop, partial(self.call_later, self.refresh, layout=True))
+        tty_state.take_once(self._driver, loop, partial(self.call_later, self.refresh, layout=True))
         self._leaving.hear(partial(self._leave_soon, loop))
         self.set_interval(self._frames.period, self.tick)
         self.call_after_refresh(self.call_later, self._begin)
 
     def _begin(self) -> None:
         """Train, when that was asked for, or let the frameworks import while the user reads."""
-        opening.painted()
+        startup_gc.painted()
         asyncio.get_running_loop().set_default_executor(futures.ThreadPoolExecutor(POOL_THREADS))
         for note in self._notes:
             self.notify(note, severity="warning", timeout=NOTE_SECONDS)
@@ -197,9 +196,9 @@ class MnistApp(Looks):
 
     def run_guarded(self) -> int:
         """Run, and leave in time even when the terminal is gone, which can hold Textual's writer for ever."""
-        opening.hurry()
+        startup_gc.hurry()
         self._leaving.own_process()
-        mouse.expect_unknown_pixels()
+        textual_patches.expect_unknown_pixels()
         lists.expect_no_room()
         resizing.expect_outdated_sizes()
         try:
@@ -363,7 +362,7 @@ class MnistApp(Looks):
         if name in self._screen_stacks:
             switch()
         else:
-            strips.show_tab(self.screen, self.session, number)
+            race.show_tab(self.screen, self.session, number)
             self.call_after_refresh(switch)
 
     def action_theme(self) -> None:
@@ -373,7 +372,7 @@ class MnistApp(Looks):
         self.notify(self.theme, title="Theme", timeout=1.5)
         self._frames.changed(self.session.histories)
         if self._remember is not None:
-            self._remember_now(memory.load(self._remember))
+            self._remember_now(preferences.load(self._remember))
 
     def action_help(self) -> None:
         """Keys and words."""
@@ -383,8 +382,8 @@ class MnistApp(Looks):
 
     def action_suspend_process(self) -> None:
         """To the shell, until it says `fg`."""
-        if self._driver is not None and self._driver.can_suspend and terminal.has_a_shell():
-            terminal.to_the_shell(self._driver)
+        if self._driver is not None and self._driver.can_suspend and tty_state.has_a_shell():
+            tty_state.to_the_shell(self._driver)
         else:
             self.notify("There is no shell to go back to.", severity="warning", timeout=3)
 
@@ -410,7 +409,7 @@ class MnistApp(Looks):
         if self.theme != self.chosen_theme:  # what suits this terminal may not suit the next
             kept["theme"] = self.theme
         try:
-            memory.save(self._remember, kept)
+            preferences.save(self._remember, kept)
         except (OSError, ValueError) as error:
             why = api.reason(error)
             self.notify(f"The settings could not be remembered in {self._remember}: {why}.", severity="warning")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engines.data.digits import DataCancelled, DataError, Digits, no_digits
+from engines.data.dataset import DataCancelled, DataError, Digits, no_digits
 from engines.data.sources import Found, find_digits
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import urllib.request
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
-from engines.data.digits import DataCancelled, DataError
+from engines.atomic_file import own_part, sync
+from engines.data.dataset import DataCancelled, DataError
 from engines.data.sources import PARTS
-from engines.whole import own_part, sync
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engines.data import files
-from engines.data.digits import DataError, Digits
+from engines.data import readers
+from engines.data.dataset import DataError, Digits
 from engines.data.download import Cancelled, Progress, download
-from engines.data.drawn import load_drawn
 from engines.data.sources import EXPECTED, Found, cache_folder, find_digits, named_places, what_is_wrong
+from engines.data.synthetic import load_drawn
 
 
 def _silent(done_bytes: int, total_bytes: int, source: str) -> None:
@@ -49,7 +49,7 @@ def load_digits(
         if damaged is not None and not copy.chosen:
             break
         try:
-            return files.read(copy)
+            return readers.read(copy)
         except DataError as error:
             if copy.chosen:
                 damaged = damaged or error  # the place may hold another copy: MNIST/raw, or mnist.npz
@@ -57,7 +57,7 @@ def load_digits(
         raise damaged
     try:
         download(cache_folder(cache_dir), on_progress, cancelled)
-        return files.read(Found("idx", cache_folder(cache_dir), "cache"))
+        return readers.read(Found("idx", cache_folder(cache_dir), "cache"))
     except (DataError, OSError) as error:
         if dataset == "auto":
             return load_drawn(cache_dir, on_progress, cancelled)

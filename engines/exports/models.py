@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from engines.experiment import checkpoint
+from engines.experiment.checkpoint import CheckpointError
+from engines.experiment.recipe import Weights, initial_weights
 from engines.exports import ExportError, missing
-from engines.worker import checkpoint
-from engines.worker.checkpoint import CheckpointError
-from engines.worker.recipe import Weights, initial_weights
 
 OPSET = 17
 IR_VERSION = 8

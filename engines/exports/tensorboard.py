@@ -8,8 +8,8 @@ from pathlib import Path
 from types import ModuleType
 
 from engines.config import ENGINES
-from engines.events import EvalCompleted, Event, TrainProgress
 from engines.exports import missing
+from engines.messages.events import EvalCompleted, Event, TrainProgress
 
 FIGURES = ("loss", "accuracy", "samples_per_sec", "learning_rate")
 """Of those, each event's own."""

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from engines.events import GpuReading
+from engines.messages.events import GpuReading
 from engines.monitors.amd import Amd
-from engines.values import Value
+from engines.record import Value
 
 __all__ = ["GpuMonitor", "GpuReading", "GpuUsage"]
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engines.monitors import limits
-from engines.values import Value
+from engines.monitors import cgroups
+from engines.record import Value
 
 if TYPE_CHECKING:
     import psutil
@@ -111,7 +111,7 @@ class ProcessMonitor:
 class HostMonitor:
     """Watches the machine as far as this process may use it; samples come from one thread."""
 
-    def __init__(self, root: Path = limits.ROOT, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, root: Path = cgroups.ROOT, clock: Callable[[], float] = time.monotonic) -> None:
         self._root = root
         self._clock = clock
         self._cores: tuple[tuple[float, float], ...] = ()
@@ -140,10 +140,10 @@ class HostMonitor:
 
     def _percent_of_quota(self, core_count: int) -> float | None:
         """How much of its CPU quota the container used; None without a quota that binds."""
-        quota, before = limits.cpu_quota(self._root), self._group
+        quota, before = cgroups.cpu_quota(self._root), self._group
         if quota is None or quota >= core_count:
             return None
-        spent = limits.cpu_seconds(self._root)
+        spent = cgroups.cpu_seconds(self._root)
         self._group = None if spent is None else (self._clock(), spent)
         if self._group is None or before is None:
             return None
@@ -153,7 +153,7 @@ class HostMonitor:
         """(used, total) in bytes, of the container where it is limited."""
         import psutil
 
-        limit, used = limits.memory_limit(self._root), limits.memory_used(self._root)
+        limit, used = cgroups.memory_limit(self._root), cgroups.memory_used(self._root)
         try:
             memory = psutil.virtual_memory()
         except (psutil.Error, OSError, ValueError, LookupError, RuntimeError):
@@ -175,7 +175,7 @@ def _core_times() -> tuple[tuple[float, float], ...]:
         times = psutil.cpu_times(percpu=True)
     except (psutil.Error, OSError, ValueError, LookupError, RuntimeError):
         return ()
-    ids = limits.affinity_ids()
+    ids = cgroups.affinity_ids()
     if max(ids) < len(times):
         times = [times[core] for core in ids]
     pairs = []

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TypeVar
 
-from engines.events import MachineUsage, WorkerUsage
+from engines.messages.events import MachineUsage, WorkerUsage
 from engines.monitors.gpu import GpuMonitor, GpuUsage
 from engines.monitors.host import HostMonitor, HostUsage, ProcessMonitor, ProcessUsage
-from engines.values import Value
+from engines.record import Value
 
 T = TypeVar("T")
 

@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from engines.config import TITLES, for_engine, meets
-from engines.events import GpuReading
-from engines.gpus import readings_of
+from engines.gpu_selection import readings_of
+from engines.messages.events import GpuReading
+from engines.record import Value
 from engines.runs.history import RunHistory
-from engines.runs.machine import MachineHistory
+from engines.runs.machine_history import MachineHistory
 from engines.runs.statistics import PairedAnswers, Verdict, judge_answers, judge_seeds, mean, standard_deviation
-from engines.values import Value
 
 
 def time_badge(mode: str, devices: Mapping[str, str]) -> str:

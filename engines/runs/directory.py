@@ -22,17 +22,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from engines.atomic_file import write_whole
 from engines.config import ENGINES
 from engines.errors import reason
-from engines.events import TERMINAL, EpochCompleted, Event, Heartbeat, MachineUsage, RunFailed, SaveFailed
-from engines.protocol import ProtocolError, decode_event, encode, to_plain
+from engines.messages.codec import ProtocolError, decode_event, encode, to_plain
+from engines.messages.events import TERMINAL, EpochCompleted, Event, Heartbeat, MachineUsage, RunFailed, SaveFailed
+from engines.runs.annotations import read_about
 from engines.runs.comparison import badge, verdict
 from engines.runs.history import FAILED, INTERRUPTED, STOPPED, RunHistory
-from engines.runs.keeping import read_about
-from engines.runs.machine import MachineHistory
+from engines.runs.machine_history import MachineHistory
 from engines.runs.run_id import began, is_utc, utc_prefix
 from engines.runs.save_failures import save_failure
-from engines.whole import write_whole
 
 SCHEMA = 1
 """Grows when an older reader could no longer understand a run."""

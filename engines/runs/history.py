@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import zip_longest
 
 from engines.config import TrainConfig, meets
-from engines.events import (
+from engines.messages.events import (
     CheckpointSaved,
     CommandSent,
     DataProgress,
@@ -40,10 +40,10 @@ from engines.events import (
     WorkerSpawned,
     WorkerUsage,
 )
+from engines.record import Value
+from engines.runs.bounded_series import BoundedSeries
 from engines.runs.save_failures import save_failure
-from engines.runs.series import BoundedSeries
 from engines.runs.statistics import wilson
-from engines.values import Value
 
 LOG_LINES = 2_000
 USAGE_SAMPLES = 240

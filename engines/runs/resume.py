@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.config import ENGINES, TITLES, ConfigError, TrainConfig, problems
-from engines.events import (
+from engines.messages.codec import ProtocolError, from_plain
+from engines.messages.events import (
     DataReady,
     Diverged,
     EpochCompleted,
@@ -27,12 +28,11 @@ from engines.events import (
     WorkerReady,
     WorkerSpawned,
 )
-from engines.protocol import ProtocolError, from_plain
+from engines.record import Value
 from engines.runs.directory import read_events
-from engines.values import Value
 
 if TYPE_CHECKING:
-    from engines.worker.checkpoint import Position
+    from engines.experiment.checkpoint import Position
 
 MAY_CHANGE = frozenset({
     "device", "pytorch_device", "keras_device",
@@ -125,7 +125,7 @@ def _unfinished(engine: str, folder: Path, config: TrainConfig, events: list[Eve
     path = folder / f"{engine}.npz"
     if not os.path.isfile(path):
         return None
-    from engines.worker.checkpoint import CheckpointError, read_position  # numpy, for whoever resumes
+    from engines.experiment.checkpoint import CheckpointError, read_position  # numpy, for whoever resumes
 
     try:
         position = read_position(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from engines.events import SaveFailed
+from engines.messages.events import SaveFailed
 from engines.paths import OTHER_HOME
 
 if TYPE_CHECKING:

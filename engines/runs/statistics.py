@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from engines.plural import plural
-from engines.values import Value
+from engines.record import Value
 
 ALPHA = 0.05
 """Below this p-value a difference counts as one."""

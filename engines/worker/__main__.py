@@ -26,13 +26,13 @@ if not __package__:
     sys.modules["engines"] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(sys.modules["engines"])
 
-from engines.worker.control import leave, main
+from engines.worker.channel import leave, main
 
 if __name__ == "__main__":
     if sys.argv[1] == "--plain":
-        from engines.worker import plain
+        from engines.worker import baseline
 
-        plain.main(*sys.argv[2:])
+        baseline.main(*sys.argv[2:])
         os._exit(0)
     if sys.argv[1] == "--replica":
         importlib.import_module(sys.argv[2]).serve(*sys.argv[3:])

@@ -27,11 +27,14 @@ from typing import Any
 
 import numpy as np
 
-from engines.causes import says_no_memory
+from engines.atomic_file import write_whole
 from engines.config import TrainConfig, for_engine, meets
 from engines.data import DataCancelled, DataError, Digits, load_digits, no_digits
 from engines.errors import reason
-from engines.events import (
+from engines.experiment import checkpoint, recipe
+from engines.experiment.arrays import Arrays
+from engines.experiment.checkpoint import CheckpointError, Position
+from engines.messages.events import (
     CheckpointSaved,
     DataProgress,
     DataReady,
@@ -50,13 +53,11 @@ from engines.events import (
     Start,
     TrainProgress,
 )
-from engines.whole import write_whole
-from engines.worker import checkpoint, recipe, where
-from engines.worker.checkpoint import CheckpointError, Position
-from engines.worker.control import Control, ShuttingDown
-from engines.worker.files import Arrays
+from engines.out_of_memory import says_no_memory
+from engines.worker import placement
+from engines.worker.channel import Control, ShuttingDown
+from engines.worker.placement import DeviceError
 from engines.worker.replicas import ReplicaError
-from engines.worker.where import DeviceError
 
 EVENT_SECONDS = 0.05
 """At most 20 progress events a second."""
@@ -153,7 +154,7 @@ class Trainer:
     def recall(self, path: Path) -> None:
         """Let the model that a checkpoint holds answer questions. Raises CheckpointError, and what the framework raises."""
         position, weights, config = checkpoint.load_model(path)
-        config = dataclasses.replace(config, device=where.resolve("auto", self._devices))
+        config = dataclasses.replace(config, device=placement.resolve("auto", self._devices))
         self._control.model = self._module.Engine(config, no_digits(), weights)
         done = position.epoch if position.step else position.epoch - 1
         self._control.position, self._control.recalled = (done, position.global_step), str(path)
@@ -200,7 +201,7 @@ class _Run:
     # Before the first step
 
     def _prepare(self) -> None:
-        device = where.resolve(self.config.device, self.trainer._devices)
+        device = placement.resolve(self.config.device, self.trainer._devices)
         if self.config.precision == "tf32" and device.startswith("cpu"):
             raise DeviceError("tf32 needs a CUDA GPU; on a CPU choose fp32 or bf16.")
         self.config = dataclasses.replace(self.config, device=device)
@@ -225,7 +226,7 @@ class _Run:
         state: Arrays = {}
         if self.start.resume:
             self.at, weights, state = checkpoint.load(Path(self.start.resume), self.config, self.digits)
-        self.engine = where.engine_class(self.module, device)(self.config, self.digits, weights)
+        self.engine = placement.engine_class(self.module, device)(self.config, self.digits, weights)
         if state:
             self.engine.load_state(state)
             self.save()  # so that the new run, too, can be resumed from its beginning

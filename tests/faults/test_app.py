@@ -17,13 +17,13 @@ import psutil
 import pytest
 
 from engines.api import list_runs, pasts, read_events, read_run
-from engines.events import Event, TrainProgress
-from engines.grammar import violations
-from tests.faults.terminal import TAKEN, UNDONE, Terminal, app, gone, is_interrupted, without_reading
-from tests.test_runs import keep
-from tui import cli
-from tui.replay import DEMO
-from tui.terminal import CLEAR
+from engines.messages.events import Event, TrainProgress
+from engines.messages.grammar import violations
+from engines.session.replay import DEMO
+from tests.engines.runs.test_runs import keep
+from tests.support.terminal import TAKEN, UNDONE, Terminal, app, gone, is_interrupted, without_reading
+from tui.cli import main
+from tui.terminal.tty_state import CLEAR
 
 
 @pytest.fixture(autouse=True)
@@ -276,8 +276,8 @@ def test_an_exception_gives_the_terminal_back(where: str, small_mnist: Path, tmp
 def test_an_exception_at_the_start(where: str, small_mnist: Path, tmp_path: Path) -> None:
     broken = {
         "compose": "from tui.screens.train import TrainScreen; TrainScreen.compose = lambda _: 1 / 0",
-        "on_mount": "from tui.widgets.keys import Keys; Keys.on_mount = lambda _: 1 / 0",
-        "render": "from tui.widgets.line import Line; Line.render_line = lambda *_: 1 / 0",
+        "on_mount": "from tui.widgets.key_bar import Keys; Keys.on_mount = lambda _: 1 / 0",
+        "render": "from tui.widgets.text_line import Line; Line.render_line = lambda *_: 1 / 0",
     }
     terminal = Terminal(app(small_mnist, tmp_path, broken[where]), tmp_path)
     assert terminal.ended(30.0) == 1
@@ -400,7 +400,7 @@ def test_nothing_that_a_worker_prints_reaches_the_screen(
     assert all(sequence in terminal.written for sequence in UNDONE)
 
 
-_REPLAY = "import sys; from tui.cli import main; sys.exit(main(sys.argv[1:]))"
+_REPLAY = "import sys; from tui.cli.main import main; sys.exit(main(sys.argv[1:]))"
 MOMENTS: dict[str, Callable[[Terminal], bool]] = {
     "before the first event": lambda terminal: bool(list(terminal.runs.glob("*/config.json"))),
     "in the first epoch": lambda terminal: any(isinstance(event, TrainProgress) for event in recorded(terminal)),
@@ -431,8 +431,8 @@ def test_a_run_outlives_its_app(
     assert {its["outcome"] for its in run["summary"].values() if "outcome" in its} == {"interrupted"}
     read_run(terminal.runs / run["id"])
     place = ["--runs-dir", str(terminal.runs)]
-    assert cli.main(["runs", *place]) == 0
-    assert cli.main(["export", run["id"], "--to", "html", *place]) == (0 if recorded(terminal) else 1)
+    assert main.main(["runs", *place]) == 0
+    assert main.main(["export", run["id"], "--to", "html", *place]) == (0 if recorded(terminal) else 1)
     if recorded(terminal):
         shown = Terminal([sys.executable, "-c", _REPLAY, "replay", run["id"], "--speed", "max", *place], tmp_path)
         shown.wait_for("RECORDED")

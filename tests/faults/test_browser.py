@@ -14,8 +14,8 @@ import psutil
 import pyte
 import pytest
 
-from tests.faults.terminal import ROOT, app, gone, is_interrupted, without_reading
-from tui.display import WEB_DRIVER
+from tests.support.terminal import ROOT, app, gone, is_interrupted, without_reading
+from tui.terminal.display import WEB_DRIVER
 
 
 class Server:

@@ -17,20 +17,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines import setup
+from engines.atomic_file import ABANDONED_SECONDS, write_whole
 from engines.config import from_settings
-from engines.events import Event, Heartbeat, RunFinished, SaveFailed, Stop, TrainProgress
+from engines.experiment.arrays import load_arrays, save_arrays
 from engines.exports import ExportError
+from engines.messages.events import Event, Heartbeat, RunFinished, SaveFailed, Stop, TrainProgress
+from engines.runs.annotations import write_about
 from engines.runs.directory import RunDirectory, list_runs, read_events
-from engines.runs.keeping import write_about
-from engines.whole import ABANDONED_SECONDS, write_whole
-from engines.worker.files import load_arrays, save_arrays
+from engines.session.replay import DEMO, Replay
+from engines.tools import setup
 from tests.conftest import Worked
-from tests.faults.terminal import Terminal, app, gone
-from tests.test_app import until
-from tui import exports, memory
+from tests.support.terminal import Terminal, app, gone
+from tests.tui.test_app import until
+from tui import preferences
 from tui.app import MnistApp
-from tui.replay import DEMO, Replay
+from tui.reports import export
 from tui.screens.results import ResultsScreen
 
 Work = Callable[..., Worked]
@@ -76,7 +77,7 @@ def test_a_checkpoint_cut_short(tmp_path: Path) -> None:
 _WRITER = """
 import sys, time
 from pathlib import Path
-from engines.whole import write_whole
+from engines.atomic_file import write_whole
 path, letter, end = Path(sys.argv[1]), sys.argv[2], time.monotonic() + 0.5
 while time.monotonic() < end:
     write_whole(path, lambda part: part.write_text(letter * 100_000))
@@ -231,13 +232,13 @@ _FULL = "the disk is full while the app writes a file: the one that was there be
 def test_a_file_is_written_whole_or_not_at_all(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "folder" / what
     if what == "keras-torch.complete":
-        monkeypatch.setattr("engines.setup.stamp_of", lambda _: path)
-        monkeypatch.setattr("engines.setup.plan", lambda *_: [])
-        monkeypatch.setattr("engines.setup._check", lambda _: [sys.executable, "-c", ""])
+        monkeypatch.setattr("engines.tools.setup.stamp_of", lambda _: path)
+        monkeypatch.setattr("engines.tools.setup.plan", lambda *_: [])
+        monkeypatch.setattr("engines.tools.setup._check", lambda _: [sys.executable, "-c", ""])
     write: Callable[[str], object] = {
-        "remembered.toml": lambda word: memory.save(path, {"theme": word}),
+        "remembered.toml": lambda word: preferences.save(path, {"theme": word}),
         "about.json": lambda word: write_about(path.parent, {"note": word}),
-        "results.csv": lambda word: exports.write_text(word, path, force=True),
+        "results.csv": lambda word: export.write_text(word, path, force=True),
         "keras-torch.complete": lambda word: setup.build("keras-torch", word, lambda _: None),
     }[what]
     path.parent.mkdir()

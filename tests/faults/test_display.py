@@ -11,10 +11,10 @@ from textual import events
 from textual.geometry import Size
 from textual.screen import Screen
 
-from tests.faults.terminal import Terminal
+from engines.session.replay import Replay
+from tests.support.terminal import Terminal
 from tui import resizing
 from tui.app import MnistApp
-from tui.replay import Replay
 
 REPLAY = shlex.join([sys.executable, "-m", "tui", "replay", "demo"])
 

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from engines.api import EngineSpec, encode
-from engines.events import Device, LogLine, RunFailed, RunFinished
+from engines.messages.events import Device, LogLine, RunFailed, RunFinished
 from tests.conftest import SCRIPTED
-from tests.faults.terminal import Terminal
-from tests.test_history import life
-from tui import cli, exports, formatting, options
+from tests.engines.runs.test_history import life
+from tests.support.terminal import Terminal
+from tui import formatting
+from tui.cli import arguments, main
+from tui.reports import export
 
 EVIL = "\x1b]2;owned\x07\x1b[31337hevil\x9b31337h\x1bPowned\x1b\\\x85\x1b[2J"
 """A title, two private modes (of seven and of eight bits), a device control string, a cleared screen, and the word "evil"."""
@@ -28,8 +29,8 @@ OBEYED = re.compile(r"\x1b\]2;|\x1b\[31337|\x9b|\x1bP|\x85")
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 _ENGINE = """
-from tests.scripted_engine import *
-from tests.scripted_engine import Engine as Honest
+from tests.support.scripted_engine import *
+from tests.support.scripted_engine import Engine as Honest
 
 class Engine(Honest):
     def train_steps(self, first, last):
@@ -69,7 +70,7 @@ import sys
 from pathlib import Path
 from engines.api import EngineSpec
 from tui.app import MnistApp
-from tui.cli import _say_goodbye
+from tui.cli.main import _say_goodbye
 spec = EngineSpec(name="pytorch", title="pytorch", module={module!r}, python=sys.executable)
 app = MnistApp([spec], {{"epochs": 9, "batch_size": 64, "data_dir": {data!r}}}, start=True, cache_dir=Path({folder!r}),
     runs_dir=Path({folder!r}) / {evil!r})
@@ -110,7 +111,7 @@ def test_a_recording_obeys_nobody(tmp_path: Path) -> None:
     lines: list[Any] = [replace(event, **_evil_words(event)) for event in life()]
     lines += [LogLine(engine="keras", seq=90, t=29.0, stream="stdout", text=EVIL)]
     (tmp_path / "events.jsonl").write_text("".join(encode(event) + "\n" for event in lines))
-    script = "import sys; from tui.cli import main; sys.exit(main(sys.argv[1:]))"
+    script = "import sys; from tui.cli.main import main; sys.exit(main(sys.argv[1:]))"
     terminal = Terminal(
         [sys.executable, "-c", script, "replay", str(tmp_path / "events.jsonl"), "--speed", "max"], tmp_path
     )
@@ -135,18 +136,18 @@ def test_lines_obey_nobody(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(options, "specs", lambda _: [evil])
+    monkeypatch.setattr(arguments, "specs", lambda _: [evil])
     runs = tmp_path / EVIL.replace("/", "")
     train = ["train", "--epochs", "9", "--batch-size", "64", "--data-dir", str(small_mnist), "--runs-dir", str(runs)]
-    assert cli.main([*train]) == 1
-    assert cli.main([*train, "--seeds", "2"]) == 1
-    assert cli.main(["doctor", "--data-dir", str(small_mnist)]) == 0
+    assert main.main([*train]) == 1
+    assert main.main([*train, "--seeds", "2"]) == 1
+    assert main.main(["doctor", "--data-dir", str(small_mnist)]) == 0
     for folder in list(runs.iterdir()):
         folder.rename(runs / (folder.name + EVIL))
-    assert cli.main(["runs", "--runs-dir", str(runs)]) == 0
+    assert main.main(["runs", "--runs-dir", str(runs)]) == 0
     for folder in runs.iterdir():
-        assert cli.main(["export", str(folder)]) == 0
-    assert cli.main(["replay", "none" + EVIL]) == 2
+        assert main.main(["export", str(folder)]) == 0
+    assert main.main(["replay", "none" + EVIL]) == 2
     out, err = capsys.readouterr()
     for said in (out, err):
         assert "evil" in said
@@ -155,8 +156,8 @@ def test_lines_obey_nobody(
 
 @pytest.mark.fault("lines", "escape sequences in the summary on leaving")
 def test_the_summary_obeys_nobody() -> None:
-    from tui.headless import closing_lines
-    from tui.replay import Replay
+    from engines.session.replay import Replay
+    from tui.cli.train import closing_lines
 
     for end in (
         RunFailed(engine="keras", seq=99, t=31.0, kind="crashed", message=EVIL, hint=EVIL),
@@ -228,17 +229,17 @@ def test_a_kept_run_obeys_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[s
     for command in (
         ["runs", *place], ["runs", "--json", *place], ["runs", "--prune", "0", *place],
         ["compare", str(folder), str(other)], ["compare", str(folder), str(other), "--json"],
-        *(["export", str(folder), "--to", form] for form in exports.TEXTS),
+        *(["export", str(folder), "--to", form] for form in export.TEXTS),
         ["export", str(folder), "--to", "tensorboard", "--out", str(tmp_path / "files")],
     ):  # fmt: skip
-        assert cli.main(command) == 0
+        assert main.main(command) == 0
         said[" ".join(command[:1] + command[2:])] = "".join(capsys.readouterr())
-    assert cli.main(["export", str(folder), "--to", "onnx", "--out", str(tmp_path / "files")]) == 1
+    assert main.main(["export", str(folder), "--to", "onnx", "--out", str(tmp_path / "files")]) == 1
     said["onnx"] = "".join(capsys.readouterr())
     assert {what: _obeyed(text) for what, text in said.items() if _obeyed(text)} == {}
     assert all("evil" in said[what] for what in said if "csv" in what or "markdown" in what or "html" in what)
-    exports.write_all(folder)
-    texts = {path.name: path.read_text() for path in (folder / exports.FOLDER).glob("results.*")}
+    export.write_all(folder)
+    texts = {path.name: path.read_text() for path in (folder / export.FOLDER).glob("results.*")}
     assert {name: _obeyed(text) for name, text in texts.items()} == {
         f"results.{end}": [] for end in ("csv", "html", "json", "md")
     }
@@ -249,7 +250,7 @@ import sys
 from pathlib import Path
 from engines.api import read_events
 from tui.app import MnistApp
-from tui.replay import Replay
+from engines.session.replay import Replay
 app = MnistApp(session=Replay(list(read_events(Path({recording!r}))), speed=1e9), runs_dir=Path({runs!r}))
 sys.exit(app.run_guarded())
 """

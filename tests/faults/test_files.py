@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from engines.data import DataError, Digits
-from engines.data.files import read, read_idx
+from engines.data.readers import read, read_idx
 from engines.data.sources import PARTS, Found
 from tests.conftest import random_digits, write_idx
 

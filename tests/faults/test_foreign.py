@@ -15,34 +15,34 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from textual.pilot import Pilot
 
-from engines import setup
 from engines.api import Prediction, ResumeError, RunHistory, list_runs, listed, parse_filter, pasts, read_source
-from engines.events import CheckpointSaved, EvalCompleted, RunRequested, RunStarted, TrainProgress
-from engines.protocol import encode
-from engines.registry import stamp_of
+from engines.experiment.arrays import save_arrays
+from engines.experiment.checkpoint import CheckpointError, Position, read_position
+from engines.messages.codec import encode
+from engines.messages.events import CheckpointSaved, EvalCompleted, RunRequested, RunStarted, TrainProgress
+from engines.runs.annotations import to_prune, write_about
 from engines.runs.directory import newest_checkpoint, read_filters
-from engines.runs.keeping import to_prune, write_about
-from engines.worker.checkpoint import CheckpointError, Position, read_position
-from engines.worker.files import save_arrays
+from engines.session.predictions import Questions
+from engines.session.replay import Replay
+from engines.supervision.registry import stamp_of
+from engines.tools import setup
 from tests.conftest import scripted_spec
+from tests.engines.runs.test_history import CONFIG, EVAL
+from tests.engines.runs.test_runs import keep
 from tests.faults.test_input import EVENT
-from tests.recording import shown
-from tests.test_app import text_of, until
-from tests.test_history import CONFIG, EVAL
-from tests.test_runs import keep
-from tests.test_runs_screen import on_runs
-from tui import cli, exports, options
-from tui.charts.view import View
-from tui.questions import Questions
-from tui.replay import Replay
+from tests.support.recording import shown
+from tests.tui.screens.test_runs import on_runs
+from tests.tui.test_app import text_of, until
+from tui.charts.viewport import View
+from tui.cli import arguments, main
+from tui.reports import export
 from tui.screens.draw import DrawScreen
 from tui.screens.runs import SORTS
 from tui.widgets.curves import whole
-from tui.widgets.gallery import mistakes
+from tui.widgets.mistake_gallery import mistakes
 from tui.widgets.run_table import _cells
 
 DEEP = 100_000 * '{"a":'
@@ -97,7 +97,7 @@ def test_any_files_of_a_run_are_listed(
         assert _cells(said, 0, 0.9, defaultdict(lambda: "red"))
         assert isinstance(to_prune([run], 0), list)
         for form in ([], ["--json"]):
-            assert cli.main(["runs", *form, "--runs-dir", place]) == 0
+            assert main.main(["runs", *form, "--runs-dir", place]) == 0
             assert "a-run" in capsys.readouterr().out
         write_about(folder, {"name": "mine"})
         assert listed(next(list_runs(Path(place)))).name == "mine"
@@ -143,7 +143,7 @@ async def test_runs_that_can_not_be_read(
 
     monkeypatch.setattr(os, "listdir", refuse)  # the tests may be root's, who may read everything
     for more in ([], ["--prune", "0", "--yes"]):
-        assert cli.main(["runs", *more, "--runs-dir", str(runs)]) == 1
+        assert main.main(["runs", *more, "--runs-dir", str(runs)]) == 1
         assert capsys.readouterr().err == f"mnist-tui: {runs}: Permission denied.\n"
     assert newest_checkpoint(runs, "keras") == ""
     async with on_runs(runs) as (screen, _):
@@ -202,10 +202,10 @@ def _is_told(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs, place = path.parents[1], path.parents[2] / "made"
     place.mkdir()
     commands = [["runs"], ["runs", "--json"], ["compare", "a-run"]]
-    commands += [["export", "a-run", "--to", form] for form in exports.TEXTS]
-    commands += [["export", "a-run", "--to", form, "--out", str(place)] for form in exports.FILES]
+    commands += [["export", "a-run", "--to", form] for form in export.TEXTS]
+    commands += [["export", "a-run", "--to", form, "--out", str(place)] for form in export.FILES]
     for command in commands:
-        code = cli.main([*command, "--runs-dir", str(runs)])
+        code = main.main([*command, "--runs-dir", str(runs)])
         out, err = capsys.readouterr()
         assert (code, "--debug" in err) in ((0, False), (1, False)), (command, err)
         assert bool(err) == (code == 1), (command, out)
@@ -240,7 +240,7 @@ def test_an_engine_leads_nowhere(engine: str, tmp_path: Path) -> None:
     path = _recorded(tmp_path / "runs", encode(_STEP).replace('"engine":"keras"', f'"engine":"{engine}"'))
     place = tmp_path / "deep" / "er"
     place.mkdir(parents=True)
-    assert cli.main(["export", str(path), "--to", "tensorboard", "--out", str(place)]) in (0, 1)
+    assert main.main(["export", str(path), "--to", "tensorboard", "--out", str(place)]) in (0, 1)
     assert not list(tmp_path.rglob("*evil*"))
 
 
@@ -341,9 +341,9 @@ async def test_a_checkpoint_that_is_nowhere() -> None:
 def test_a_bad_setting_of_a_kept_run_is_bad_usage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(options, "specs", lambda _: [scripted_spec("keras")])
+    monkeypatch.setattr(arguments, "specs", lambda _: [scripted_spec("keras")])
     run = keep(tmp_path / "runs", "a-run", outcome="interrupted", epochs=-1)
-    assert cli.main(["train", "--plain", "--resume", "a-run", "--runs-dir", str(run.parent)]) == 2
+    assert main.main(["train", "--plain", "--resume", "a-run", "--runs-dir", str(run.parent)]) == 2
     assert capsys.readouterr().err == "mnist-tui: epochs must be at least 1.\n"
 
 
@@ -352,7 +352,7 @@ def test_a_stamp_that_stays(capsys: pytest.CaptureFixture[str]) -> None:
     stamp_of("pytorch").mkdir(parents=True)
     with pytest.raises(setup.SetupError, match="could not be removed"):
         setup.build("pytorch", "cpu", lambda _: None)
-    assert cli.main(["setup", "--framework", "pytorch"]) == 1
+    assert main.main(["setup", "--framework", "pytorch"]) == 1
     assert "could not be removed" in capsys.readouterr().err
 
 
@@ -360,9 +360,9 @@ def test_a_stamp_that_stays(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_run_in_the_folder_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(keep(tmp_path, "a-run"))
     for path in ("events.jsonl", "./events.jsonl", "../a-run/events.jsonl"):
-        assert exports.name_of(Path(path)) == "a-run"
+        assert export.name_of(Path(path)) == "a-run"
     for run in (".", "events.jsonl"):
-        folder = options.resumed(argparse.Namespace(resume=run, runs_dir=None))
+        folder = arguments.resumed(argparse.Namespace(resume=run, runs_dir=None))
         assert folder is not None
         assert folder.name == "a-run"
-    assert exports.name_of(Path("other.jsonl")) == "other"
+    assert export.name_of(Path("other.jsonl")) == "other"

@@ -20,29 +20,29 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from rich.cells import cell_len
 from textual.widgets import OptionList, Select
 
 from engines.api import ConfigError, MachineHistory, RunHistory, TrainConfig, from_settings, parse, problem, read_events
-from engines.events import EVENTS, EvalCompleted
-from engines.lines import Lines
-from engines.protocol import ProtocolError, decode_command, decode_event, encode
+from engines.messages.codec import ProtocolError, decode_command, decode_event, encode
+from engines.messages.events import EVENTS, EvalCompleted
 from engines.runs.comparison import Series as Seeds
 from engines.runs.directory import summary
+from engines.session.replay import DEMO, FAR, Replay
+from engines.supervision.streams import Lines
 from tests.conftest import INTS
-from tests.faults.terminal import ROOT, PixelTerminal, Terminal, app, gone
-from tests.test_history import life
-from tui import answers, cli, exports, headless, lists, memory, report
-from tui import compare as comparison
+from tests.engines.runs.test_history import life
+from tests.support.terminal import ROOT, PixelTerminal, Terminal, app, gone
+from tui import lists, preferences
 from tui.app import MnistApp
-from tui.charts.line_chart import Axes, Series, draw
-from tui.charts.spark import bar, spark
-from tui.charts.view import View
-from tui.replay import DEMO, FAR, Replay
-from tui.widgets.card import card, confusions
+from tui.charts.braille import Axes, Series, draw
+from tui.charts.sparkline import bar, spark
+from tui.charts.viewport import View
+from tui.cli import main, output, train as headless
+from tui.reports import card as report_card, comparison as comparison, export
 from tui.widgets.curves import whole
+from tui.widgets.results_card import card, confusions
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 FIELDS = sorted(field.name for field in dataclasses.fields(TrainConfig))
@@ -91,9 +91,9 @@ _TOML = st.binary() | st.lists(
 @example(b"remembered = " + 5_000 * b"[")
 @given(_TOML)
 def test_any_remembered_settings_open_the_app(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    path = tmp_path_factory.getbasetemp() / memory.FILE
+    path = tmp_path_factory.getbasetemp() / preferences.FILE
     path.write_bytes(content.removeprefix(b"[remembered]\n"))
-    usable, _ = memory.usable(memory.load(path))
+    usable, _ = preferences.usable(preferences.load(path))
     assert usable.pop("framework", "both") in ("pytorch", "keras", "both")
     from_settings(usable)
 
@@ -115,14 +115,14 @@ _CONTENT = st.sampled_from(
 def test_what_is_kept_again_is_loaded_again(
     tmp_path_factory: pytest.TempPathFactory, before: bool, lines: dict[str, str]
 ) -> None:
-    path = tmp_path_factory.getbasetemp() / "kept" / memory.FILE
+    path = tmp_path_factory.getbasetemp() / "kept" / preferences.FILE
     path.parent.mkdir(exist_ok=True)
     path.unlink(missing_ok=True)
     content = "\n".join(f"{name} = {value}" for name, value in lines.items())
     (path.with_name("config.toml") if before else path).write_text(f"[remembered]\n{content}" if before else content)
-    loaded = memory.load(path)
-    memory.save(path, loaded)
-    again = memory.load(path)
+    loaded = preferences.load(path)
+    preferences.save(path, loaded)
+    again = preferences.load(path)
     assert again == {name: value for name, value in loaded.items() if name in again}
     assert set(again) == {name for name in lines if name.isidentifier() and lines[name] in _KEPT}
 
@@ -184,10 +184,10 @@ def _any(field: str, hint: Any) -> st.SearchStrategy[Any]:
 
 def _is_said(histories: Mapping[str, RunHistory], machine: MachineHistory) -> None:
     """Everywhere else than on the panes: the card and its charts, comparisons, the summary, and what several seeds came to."""
-    told, colors = report.report(histories, machine), defaultdict[str, str](lambda: "red")
+    told, colors = report_card.report(histories, machine), defaultdict[str, str](lambda: "red")
     if told is not None:
-        assert report.markdown(told)
-        assert report.html(told, exports.charts(histories))
+        assert report_card.markdown(told)
+        assert report_card.html(told, export.charts(histories))
         assert card(told, colors)
     assert confusions(list(histories.values()), colors, beside=True)
     assert comparison.lines(comparison.entries([("a run", histories)]))
@@ -264,7 +264,7 @@ def test_a_run_of_any_figures_is_told(one: float, other: float, counts: tuple[in
         assert whole(histories.values(), View(x_axis=axis))
     shown = Replay(events)
     shown.drain()
-    assert shown.progress
+    assert shown.playback
     assert abs(shown.now()) < FAR
     assert all(headless.closing_lines(shown))  # type: ignore[arg-type]  # a recording has all that is asked
 
@@ -310,7 +310,7 @@ def test_bars_have_their_width(fraction: float, width: int, ascii_only: bool) ->
 _WORDS = st.one_of(
     st.sampled_from(
         [
-            *cli.COMMANDS,
+            *main.COMMANDS,
             "--help",
             "--version",
             "--json",
@@ -335,12 +335,12 @@ _WORDS = st.one_of(
 @pytest.fixture
 def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is good on the command line is not done."""
-    from tui import bench
+    from tui.bench import suite
 
     for module, names in (
         (headless, ("train",)),
-        (answers, ("parity", "doctor", "presets", "code", "setup", "data", "export")),
-        (bench, ("measure",)),
+        (output, ("parity", "doctor", "presets", "code", "setup", "data", "export")),
+        (suite, ("measure",)),
     ):
         for name in names:
             monkeypatch.setattr(module, name, lambda *_, **__: 0)
@@ -350,10 +350,10 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("nothing_runs")
 def test_any_words_are_obeyed_or_refused_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     @settings(max_examples=300, deadline=None)
-    @given(st.sampled_from(list(cli.COMMANDS)), st.lists(_WORDS, max_size=5))
+    @given(st.sampled_from(list(main.COMMANDS)), st.lists(_WORDS, max_size=5))
     def any_words(command: str, words: list[str]) -> None:
         try:
-            code = cli.main([*([command] if command else []), *(word for word in words if word != "--debug")])
+            code = main.main([*([command] if command else []), *(word for word in words if word != "--debug")])
         except SystemExit as end:
             code = int(end.code or 0)
         out, err = capsys.readouterr()

@@ -16,19 +16,21 @@ import psutil
 import pytest
 
 from engines.config import TrainConfig
-from engines.data import drawn
-from engines.events import RunFinished, TrainProgress, WorkerReady
+from engines.data import synthetic
+from engines.experiment.arrays import load_arrays, save_arrays
+from engines.experiment.checkpoint import CheckpointError, read_position
+from engines.experiment.recipe import initial_weights
+from engines.messages.events import RunFinished, TrainProgress, WorkerReady
+from engines.runs.annotations import TRASH, throw_away, write_about
 from engines.runs.directory import events_file, list_runs
-from engines.runs.keeping import TRASH, throw_away, write_about
-from engines.worker.checkpoint import CheckpointError, read_position
-from engines.worker.files import load_arrays, save_arrays
-from engines.worker.recipe import initial_weights
 from tests.conftest import Worked, scripted_spec
-from tests.faults.terminal import ROOT, Terminal, app
-from tests.test_app import until
-from tests.test_runs import keep
-from tests.test_runs_screen import on_runs
-from tui import cli, exports, memory, options
+from tests.engines.runs.test_runs import keep
+from tests.support.terminal import ROOT, Terminal, app
+from tests.tui.screens.test_runs import on_runs
+from tests.tui.test_app import until
+from tui import preferences
+from tui.cli import arguments, main
+from tui.reports import export
 from tui.screens.dialogs import Question
 
 
@@ -152,7 +154,7 @@ def test_a_run_that_is_not_there(
     command: list[str], name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = _outside(tmp_path)
-    assert cli.main([*command, name, "--runs-dir", str(runs)]) == 2
+    assert main.main([*command, name, "--runs-dir", str(runs)]) == 2
     said = capsys.readouterr().err
     assert "mnist-tui runs" in said
     assert name in said
@@ -175,7 +177,7 @@ def test_a_run_is_called_as_its_folder_is(name: str, tmp_path: Path) -> None:
     _called(runs / "run", name)
     (run,) = list_runs(runs)
     assert (run["id"], run["about"], run["resumable"]) == ("run", {}, ["keras"])
-    assert cli.main(["runs", "--prune", "0", "--yes", "--runs-dir", str(runs)]) == 0
+    assert main.main(["runs", "--prune", "0", "--yes", "--runs-dir", str(runs)]) == 0
     assert sorted(path.name for path in runs.iterdir()) == [TRASH, "a"]
     assert (runs / TRASH / "run" / "config.json").is_file()
     assert (runs.parent / "outside" / "config.json").is_file()
@@ -200,26 +202,26 @@ def test_files_have_the_umask(umask: int, tmp_path: Path, small_mnist: Path, mon
     """Whatever a run leaves, what is said of it, what is exported, and what is kept for the next one; and the folders of these."""
     place = tmp_path / "place"
     monkeypatch.setenv("MNIST_TUI_CACHE_DIR", str(place / "cache"))
-    monkeypatch.setattr(options, "specs", lambda _: [scripted_spec()])
-    monkeypatch.setattr(drawn, "TRAIN_SIZE", 80)
-    monkeypatch.setattr(drawn, "TEST_SIZE", 20)
+    monkeypatch.setattr(arguments, "specs", lambda _: [scripted_spec()])
+    monkeypatch.setattr(synthetic, "TRAIN_SIZE", 80)
+    monkeypatch.setattr(synthetic, "TEST_SIZE", 20)
     before = os.umask(umask)
     try:
         train = ["train", "--epochs", "1", "--batch-size", "64", "--data-dir", str(small_mnist)]
-        assert cli.main([*train, "--runs-dir", str(place / "runs")]) == 0
+        assert main.main([*train, "--runs-dir", str(place / "runs")]) == 0
         (run,) = (place / "runs").iterdir()
         write_about(run, {"name": "kept"})
-        memory.save(place / "config" / memory.FILE, {"epochs": 1})
-        drawn.load_drawn(place / "cache", lambda *_: None, lambda: False)
-        for form in exports.TEXTS:
-            exports.write_text(exports.text(form, run / "events.jsonl"), place / f"run.{form}", force=False)
+        preferences.save(place / "config" / preferences.FILE, {"epochs": 1})
+        synthetic.load_drawn(place / "cache", lambda *_: None, lambda: False)
+        for form in export.TEXTS:
+            export.write_text(export.text(form, run / "events.jsonl"), place / f"run.{form}", force=False)
         for form in ("tensorboard", "safetensors"):
-            exports.write_files(form, run / "events.jsonl", place / "files", force=False)
+            export.write_files(form, run / "events.jsonl", place / "files", force=False)
         copy = shutil.copytree(run, place / "runs" / "copy", copy_function=shutil.copyfile)
         kept = {"facts": load_arrays(run / "pytorch.npz")["facts"]}
         convnet = {f"weights.{name}": value for name, value in initial_weights(0).items()}
         save_arrays(kept | convnet, copy / "pytorch.npz")
-        exports.write_files("onnx", copy / "events.jsonl", place / "files", force=False)
+        export.write_files("onnx", copy / "events.jsonl", place / "files", force=False)
         throw_away(copy)
     finally:
         os.umask(before)
@@ -232,9 +234,9 @@ def test_files_have_the_umask(umask: int, tmp_path: Path, small_mnist: Path, mon
         "about.json",
         "pytorch.npz",
         "scripted.npy",
-        memory.FILE,
+        preferences.FILE,
     }
-    assert names >= {f"run.{form}" for form in exports.TEXTS}
+    assert names >= {f"run.{form}" for form in export.TEXTS}
     assert {path.suffix for path in (place / "files").iterdir()} >= {".safetensors", ".onnx"}
     assert list((place / "cache" / "drawn").glob("*.npz"))
     assert list(place.rglob("*tfevents*"))

@@ -30,10 +30,10 @@ import psutil
 import pytest
 
 from engines.api import Event, RunHistory, TrainConfig
-from engines.events import EpochCompleted, EpochStarted, EvalCompleted, RunRequested, RunStarted, TrainProgress
+from engines.messages.events import EpochCompleted, EpochStarted, EvalCompleted, RunRequested, RunStarted, TrainProgress
 from tests.conftest import REAL_MNIST, SCRIPTED
-from tui.charts.line_chart import draw
-from tui.charts.view import View
+from tui.charts.braille import draw
+from tui.charts.viewport import View
 from tui.widgets.curves import axes, curves, whole
 
 SECONDS = float(os.environ.get("MNIST_TUI_SOAK_SECONDS", "3600"))

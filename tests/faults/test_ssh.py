@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.faults.terminal import ROOT, Terminal, app, environment_of, gone, is_interrupted
+from tests.support.terminal import ROOT, Terminal, app, environment_of, gone, is_interrupted
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 PRIVILEGE_SEPARATION = Path("/run/sshd")

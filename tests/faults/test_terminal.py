@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.faults.terminal import AnsweringTerminal
+from tests.support.terminal import AnsweringTerminal
 
 ALL_OF_IT = ("mnist-tui", "╭", "Quit")
 """Words of the first line, the second and the last, which no frame paints again."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from engines.config import TrainConfig, from_settings
-from engines.events import (
+from engines.messages.events import (
     DataProgress,
     DataReady,
     EpochCompleted,
@@ -30,7 +30,7 @@ from engines.events import (
     WorkerReady,
     WorkerSpawned,
 )
-from engines.grammar import violations
+from engines.messages.grammar import violations
 from engines.runs.history import FAILED, HEARTBEAT_LOST_SECONDS, LOADING, RunHistory
 from tests.conftest import Worked
 

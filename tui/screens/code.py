@@ -28,7 +28,9 @@ from engines.api import (
     EngineSpec,
     HyperparameterRow,
     PresetsError,
+    Replay,
     RunHistory,
+    Session,
     TrainConfig,
     for_backend,
     plural,
@@ -37,12 +39,10 @@ from engines.api import (
     titled,
 )
 from tui import formatting
-from tui.code import read_pairs, total
-from tui.replay import Replay
-from tui.screens.shown import ShownScreen
-from tui.session import Session
-from tui.widgets.line import Line
-from tui.widgets.source import SourcePair
+from tui.reports.source_columns import read_pairs, total
+from tui.screens.base import ShownScreen
+from tui.widgets.source_view import SourcePair
+from tui.widgets.text_line import Line
 
 RUNS_IN = {
     IMPORTING: "Setup", LOADING: "Data", BUILDING: "Model", FIRST_STEP: "Train", TRAINING: "Train", EVALUATING: "Evaluate",

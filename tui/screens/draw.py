@@ -12,16 +12,14 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import Digits, Static
 
-from engines.api import TITLES, DataError, TrainConfig
-from tui.digits import TestDigits
-from tui.replay import Replay
-from tui.screens.asking import AskingScreen
-from tui.screens.shown import WIDE
-from tui.session import Session
-from tui.widgets.answer import Answer, best_of
-from tui.widgets.line import Line
-from tui.widgets.pixels import Pixels
-from tui.widgets.sheet import SIZE, Sheet
+from engines.api import TITLES, DataError, Replay, Session, TrainConfig
+from tui.digit_cache import TestDigits
+from tui.screens.base import WIDE
+from tui.screens.prediction_base import AskingScreen
+from tui.widgets.drawing_pad import SIZE, Sheet
+from tui.widgets.pixel_image import Pixels
+from tui.widgets.prediction_bars import Answer, best_of
+from tui.widgets.text_line import Line
 
 DISAGREE = "✗ DISAGREE: "
 HOW = "Drag, or space and arrows"

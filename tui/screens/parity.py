@@ -17,7 +17,7 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from engines.api import CANT_MATCH, TITLES, EngineSpec, ParityError, ParityRow, plural, prove
-from tui.charts.spark import bar
+from tui.charts.sparkline import bar
 
 BAR_WIDTH = 30
 

@@ -15,19 +15,18 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, VerticalScroll
 from textual.widgets import ContentSwitcher, Digits, Static
 
-from engines.api import TITLES, DataError, MachineHistory, RunHistory, read_filters, read_run
-from tui import formatting, report
-from tui.clipboard import copy
-from tui.digits import TestDigits
-from tui.replay import Replay
-from tui.screens.asking import AskingScreen
-from tui.session import Session
-from tui.widgets.answer import Answer
-from tui.widgets.card import card, confusions, verdict_line
-from tui.widgets.filters import Filters
-from tui.widgets.gallery import Gallery, mistakes
-from tui.widgets.line import Line
-from tui.widgets.pixels import Pixels
+from engines.api import TITLES, DataError, MachineHistory, Replay, RunHistory, Session, read_filters, read_run
+from tui import formatting
+from tui.digit_cache import TestDigits
+from tui.reports import card as report_card
+from tui.screens.prediction_base import AskingScreen
+from tui.terminal.clipboard import copy
+from tui.widgets.kernel_tiles import Filters
+from tui.widgets.mistake_gallery import Gallery, mistakes
+from tui.widgets.pixel_image import Pixels
+from tui.widgets.prediction_bars import Answer
+from tui.widgets.results_card import card, confusions, verdict_line
+from tui.widgets.text_line import Line
 
 VIEWS = ("card", "confusion", "mistakes", "filters")
 NOTHING_YET = "No digit is tested yet: the first evaluation comes after an epoch."
@@ -124,9 +123,9 @@ class ResultsScreen(AskingScreen):
         return self.session.histories if self._kept is None else self._kept[1]
 
     @property
-    def report(self) -> report.Report | None:
+    def report(self) -> report_card.Report | None:
         """The card of the run that is shown."""
-        return report.report(self.histories, self.session.machine if self._kept is None else self._kept[2])
+        return report_card.report(self.histories, self.session.machine if self._kept is None else self._kept[2])
 
     # Show
 
@@ -352,20 +351,20 @@ class ResultsScreen(AskingScreen):
         said = self.report
         if said is not None:
             otherwise = "f writes it to a file." if self._folder() else "This run is not kept."
-            copy(self.app, report.markdown(said), "The card, as Markdown,", otherwise)
+            copy(self.app, report_card.markdown(said), "The card, as Markdown,", otherwise)
 
     def action_export(self) -> None:
         """Into the run's folder."""
         from engines.api import write_whole
-        from tui.exports import charts
+        from tui.reports.export import charts
 
         said, folder = self.report, self._folder()
         if said is None or folder is None:
             self.notify("This run is not kept anywhere, so there is no folder for its files.", severity="warning")
             return
         files = {
-            "results.md": report.markdown(said),
-            "results.html": report.html(said, charts(self.histories)),
+            "results.md": report_card.markdown(said),
+            "results.html": report_card.html(said, charts(self.histories)),
             "results.svg": self.app.export_screenshot(title="mnist-tui"),
         }
         try:

@@ -17,7 +17,9 @@ from textual.widgets import DataTable, Input
 from engines.api import (
     FilterError,
     Listed,
+    Replay,
     RunHistory,
+    Session,
     list_runs,
     listed,
     parse_filter,
@@ -28,14 +30,12 @@ from engines.api import (
     write_about,
 )
 from tui import formatting
-from tui.charts.view import View
-from tui.replay import Replay
+from tui.charts.viewport import View
+from tui.screens.base import ShownScreen
 from tui.screens.dialogs import NameDialog, Question
-from tui.screens.shown import ShownScreen
-from tui.session import Session
-from tui.widgets.line import Line
 from tui.widgets.run_charts import MOST, RunCharts
 from tui.widgets.run_table import RunTable, when
+from tui.widgets.text_line import Line
 
 SHOWN = 500
 """Rows of the table; a filter finds the others."""
@@ -389,10 +389,10 @@ class RunsScreen(ShownScreen):
         at = self._table.at
         if at is None:
             return
-        from tui import exports
+        from tui.reports import export
 
-        made, missing = exports.write_all(self._runs_dir / at.id)
-        told = [f"{', '.join(made)} are in {self._runs_dir / at.id / exports.FOLDER}."] if made else []
+        made, missing = export.write_all(self._runs_dir / at.id)
+        told = [f"{', '.join(made)} are in {self._runs_dir / at.id / export.FOLDER}."] if made else []
         title, severity = ("Written", "information") if made else ("Nothing is written", "error")
         said = " ".join([*told, *missing])
         self.deliver(self.notify, said, title=title, severity=severity, timeout=10)

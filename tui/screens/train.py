@@ -12,21 +12,21 @@ from textual.screen import Screen
 
 from engines.api import energy_joules, plural
 from tui import themes
-from tui.charts.line_chart import plot_width
-from tui.charts.view import ZOOM, View
-from tui.clipboard import copy
+from tui.charts.braille import plot_width
+from tui.charts.viewport import ZOOM, View
 from tui.commands import KEYS
-from tui.control import RunControl
-from tui.widgets import strips
+from tui.run_controller import RunControl
+from tui.terminal.clipboard import copy
+from tui.widgets import race
 from tui.widgets.chart import LineChart
 from tui.widgets.curves import CURVES, axes, curves, whole
 from tui.widgets.engine_panel import EnginePanel
-from tui.widgets.keys import Keys
-from tui.widgets.line import Line
+from tui.widgets.key_bar import Keys
 from tui.widgets.overlay import Overlay
+from tui.widgets.text_line import Line
 
 if TYPE_CHECKING:
-    from tui.widgets.logs import Logs
+    from tui.widgets.log_panel import Logs
 
 LAYOUTS = ("beside", "overlaid", "loss", "accuracy")
 """A pane of charts for each engine; both engines in one pair; or one of that pair alone on the screen."""
@@ -99,7 +99,7 @@ class TrainScreen(Screen[None]):
         session, now, palette = self.session, self.session.now(), self._palette()
         width = self.size.width
         with self.app.batch_update():
-            self._header.say(strips.header(session, now, width, 1, palette))
+            self._header.say(race.header(session, now, width, 1, palette))
             for engine, panel in self._panels.items():
                 panel.set_class(engine == self.control.aim, "-aimed")
                 panel.turn_of = session.turn_of(engine)
@@ -109,7 +109,7 @@ class TrainScreen(Screen[None]):
                 energy = energy_joules(history, session.machine, session.histories.values(), now)
                 panel.show_state(history, now, session.machine, energy, self.view, palette)
             self._show_charts(with_curves and bool(changed & set(session.histories)), palette)
-            lanes = strips.race(session.histories, now, session.series, width, palette, self.ascii_only)
+            lanes = race.race(session.histories, now, session.series, width, palette, self.ascii_only)
             self._lanes.say(*lanes)
             self._machine_line.say(
                 Text(f" {session.problem}", style="bold") if session.problem else self._machine(width)
@@ -130,7 +130,7 @@ class TrainScreen(Screen[None]):
     def action_log(self) -> None:
         """Show or hide the logs."""
         if self._logs is None:
-            from tui.widgets.logs import Logs
+            from tui.widgets.log_panel import Logs
 
             self._logs = Logs(list(self.session.histories))
             self.mount(self._logs, after="#panels")
@@ -174,7 +174,7 @@ class TrainScreen(Screen[None]):
         return self._colors
 
     def _machine(self, width: int) -> Text:
-        return strips.machine(self.session.machine, width, self.ascii_only)
+        return race.machine(self.session.machine, width, self.ascii_only)
 
     # Charts
 

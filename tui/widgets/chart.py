@@ -14,9 +14,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui import themes
+from tui.charts.braille import Axes, Row, Series, draw, x_of
 from tui.charts.cells import equal_start
-from tui.charts.line_chart import Axes, Row, Series, draw, x_of
-from tui.widgets.line import changed_regions, strip_of
+from tui.widgets.text_line import changed_regions, strip_of
 
 _PLAIN = ""
 """The role of what has no look of its own."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from engines.api import RunHistory
-from tui.charts.line_chart import Axes, Series, value_range
-from tui.charts.view import View, smoothed, value_at
+from tui.charts.braille import Axes, Series, value_range
+from tui.charts.viewport import View, smoothed, value_at
 
 CURVES = ("loss", "accuracy")
 """What the charts show, top to bottom."""

@@ -34,13 +34,13 @@ from engines.api import (
     save_failure,
 )
 from tui import formatting
-from tui.charts.line_chart import Axes, Series
-from tui.charts.spark import bar, spark
-from tui.charts.view import View
-from tui.widgets import usage
+from tui.charts.braille import Axes, Series
+from tui.charts.sparkline import bar, spark
+from tui.charts.viewport import View
+from tui.widgets import resource_usage
 from tui.widgets.chart import LineChart
 from tui.widgets.curves import CURVES, place, placeholder, reading
-from tui.widgets.line import Line
+from tui.widgets.text_line import Line
 
 GLYPHS = {
     TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■", INTERRUPTED: "■", DIVERGED: "✗", FAILED: "✗", OFF: "○", READY: "○",
@@ -120,8 +120,8 @@ class EnginePanel(Vertical):
             heading.style = colors["$heading"]
             chart.head(heading)
         self._usage.say(
-            usage.cpu(history, self._room, self.ascii_only),
-            usage.gpu(history, machine, energy, self._room, self.ascii_only),
+            resource_usage.cpu(history, self._room, self.ascii_only),
+            resource_usage.gpu(history, machine, energy, self._room, self.ascii_only),
         )
 
     def show_curves(self, name: str, series: Sequence[Series], axes: Axes) -> None:

@@ -10,8 +10,8 @@ from textual.containers import Horizontal, Vertical
 
 from engines.api import TITLES, RunHistory
 from tui import formatting
-from tui.charts.line_chart import Axes, Series
-from tui.charts.view import View
+from tui.charts.braille import Axes, Series
+from tui.charts.viewport import View
 from tui.widgets.chart import LineChart
 from tui.widgets.curves import CURVES, DASHED, MARKERS, place, placeholder, reading
 

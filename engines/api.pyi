@@ -1,0 +1,187 @@
+"""Every name that the front ends use of the engines, once; api.py reads this file and imports a name when it is first used."""
+
+from engines import paths as paths
+from engines.atomic_file import write_whole as write_whole
+from engines.bench.engines import measure_engines as measure_engines
+from engines.bench.growth import measure_growth as measure_growth
+from engines.bench.measurement import BenchError as BenchError, Measurement as Measurement
+from engines.braille import has_braille as has_braille
+from engines.config import (
+    BACKENDS as BACKENDS,
+    ENGINES as ENGINES,
+    FRAMEWORKS as FRAMEWORKS,
+    PRESETS as PRESETS,
+    TITLES as TITLES,
+    ConfigError as ConfigError,
+    TrainConfig as TrainConfig,
+    from_settings as from_settings,
+    is_device as is_device,
+    parse as parse,
+    preset_changes as preset_changes,
+    preset_label as preset_label,
+    problem as problem,
+    titled as titled,
+    variant as variant,
+)
+from engines.config_file import (
+    ConfigFileError as ConfigFileError,
+    config_problems as config_problems,
+    read_toml as read_toml,
+)
+from engines.data import load_digits as load_digits
+from engines.data.canvas import Canvas as Canvas
+from engines.data.dataset import DataError as DataError
+from engines.data.sources import find_digits as find_digits
+from engines.errors import reason as reason
+from engines.exports import ExportError as ExportError
+from engines.exports.models import (
+    read_weights as read_weights,
+    write_onnx as write_onnx,
+    write_safetensors as write_safetensors,
+)
+from engines.exports.tables import as_csv as as_csv, as_json as as_json
+from engines.exports.tensorboard import write_tensorboard as write_tensorboard
+from engines.messages.codec import encode as encode, to_plain as to_plain
+from engines.messages.events import (
+    Command as Command,
+    Diverged as Diverged,
+    EpochStarted as EpochStarted,
+    Event as Event,
+    GpuReading as GpuReading,
+    Heartbeat as Heartbeat,
+    LogLine as LogLine,
+    MachineUsage as MachineUsage,
+    Pause as Pause,
+    Predict as Predict,
+    Prediction as Prediction,
+    Resume as Resume,
+    RunFailed as RunFailed,
+    RunFinished as RunFinished,
+    RunRequested as RunRequested,
+    SaveCheckpoint as SaveCheckpoint,
+    SaveFailed as SaveFailed,
+    Stop as Stop,
+    TrainProgress as TrainProgress,
+    WorkerExited as WorkerExited,
+    WorkerReady as WorkerReady,
+    WorkerSpawned as WorkerSpawned,
+    WorkerUsage as WorkerUsage,
+)
+from engines.monitors.cgroups import split_cores as split_cores, usable_core_ids as usable_core_ids
+from engines.monitors.sampler import Sample as Sample, Sampler as Sampler
+from engines.numerals import parse_float as parse_float, parse_integer as parse_integer
+from engines.plural import plural as plural
+from engines.record import Value as Value
+from engines.runs.annotations import (
+    TRASH as TRASH,
+    empty_trash as empty_trash,
+    size_bytes as size_bytes,
+    throw_away as throw_away,
+    to_prune as to_prune,
+    write_about as write_about,
+)
+from engines.runs.bounded_series import BoundedSeries as BoundedSeries
+from engines.runs.comparison import (
+    CLEAR_SECONDS as CLEAR_SECONDS,
+    Series as Series,
+    badge as badge,
+    compare_answers as compare_answers,
+    device_of as device_of,
+    energy_joules as energy_joules,
+    gpus_of as gpus_of,
+    lead as lead,
+    verdict as verdict,
+)
+from engines.runs.directory import (
+    RunDirectory as RunDirectory,
+    events_file as events_file,
+    list_runs as list_runs,
+    new_run_id as new_run_id,
+    newest_checkpoint as newest_checkpoint,
+    read_events as read_events,
+    read_filters as read_filters,
+    read_run as read_run,
+    run_began as run_began,
+)
+from engines.runs.history import (
+    BUILDING as BUILDING,
+    DIVERGED as DIVERGED,
+    EVALUATING as EVALUATING,
+    FAILED as FAILED,
+    FINISHED as FINISHED,
+    FIRST_STEP as FIRST_STEP,
+    IMPORTING as IMPORTING,
+    INTERRUPTED as INTERRUPTED,
+    LOADING as LOADING,
+    MILESTONES as MILESTONES,
+    OFF as OFF,
+    PAUSED as PAUSED,
+    READY as READY,
+    STOPPED as STOPPED,
+    TRAINING as TRAINING,
+    RunHistory as RunHistory,
+)
+from engines.runs.machine_history import MachineHistory as MachineHistory
+from engines.runs.resume import (
+    Past as Past,
+    ResumeError as ResumeError,
+    pasts as pasts,
+    schedule_warning as schedule_warning,
+)
+from engines.runs.run_list import (
+    FIELDS as FIELDS,
+    FilterError as FilterError,
+    Listed as Listed,
+    listed as listed,
+    parse_filter as parse_filter,
+)
+from engines.runs.save_failures import save_failure as save_failure, save_failures as save_failures
+from engines.runs.statistics import (
+    ONE_RUN_CAVEAT as ONE_RUN_CAVEAT,
+    TIE as TIE,
+    Verdict as Verdict,
+    holm as holm,
+    judge_answers as judge_answers,
+    p_text as p_text,
+)
+from engines.session.inbox import Inbox as Inbox
+from engines.session.predictions import Questions as Questions
+from engines.session.replay import (
+    DEMO as DEMO,
+    MAX_SPEED as MAX_SPEED,
+    SPEEDS as SPEEDS,
+    Replay as Replay,
+)
+from engines.session.session import Session as Session
+from engines.supervision.one_shot import run_in_thread as run_in_thread
+from engines.supervision.registry import (
+    EngineSpec as EngineSpec,
+    engine_spec as engine_spec,
+    for_backend as for_backend,
+)
+from engines.supervision.supervisor import Supervisor as Supervisor
+from engines.tools.doctor import diagnose as diagnose
+from engines.tools.hyperparameters import (
+    HyperparameterRow as HyperparameterRow,
+    PresetsError as PresetsError,
+    tabulate as tabulate,
+)
+from engines.tools.parity import (
+    CANT_MATCH as CANT_MATCH,
+    ParityError as ParityError,
+    ParityRow as ParityRow,
+    prove as prove,
+)
+from engines.tools.setup import (
+    SetupError as SetupError,
+    build as build,
+    plan as plan,
+)
+from engines.tools.source import (
+    RULE as RULE,
+    Section as Section,
+    read_source as read_source,
+    script_lines as script_lines,
+)
+from engines.user_path import user_path as user_path
+from engines.version import __version__ as __version__

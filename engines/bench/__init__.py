@@ -1,0 +1,1 @@
+"""Measurements of the engines, each a ratio to something plain."""

@@ -1,0 +1,1 @@
+"""What makes all engines one experiment. numpy and the standard library only."""

@@ -1,0 +1,53 @@
+"""Every training and test figure of a run, as CSV and as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from engines.config import ENGINES
+from engines.messages.codec import to_plain
+from engines.messages.events import EvalCompleted, Event, TrainProgress
+from engines.runs.comparison import badge
+from engines.runs.history import RunHistory
+
+COLUMNS = (
+    "engine", "split", "t", "epoch", "global_step", "loss", "accuracy", "samples_per_sec", "learning_rate", "train_seconds",
+    "dataset", "times",
+)  # fmt: skip
+"""`t` is in seconds since the run was asked for; `times` says whether times may be compared."""
+
+
+def rows(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """One for each TrainProgress and each EvalCompleted of a known engine; a figure that an event does not have is None."""
+    events = [event for event in events if event.engine in ENGINES]
+    histories = {engine: RunHistory(engine) for engine in dict.fromkeys(event.engine for event in events)}
+    for event in events:
+        histories[event.engine].apply(event)
+    digits = next((h.data.dataset for h in histories.values() if h.data), "")
+    about = {"dataset": digits, "times": badge(histories) or "comparable"}
+    found = []
+    for event in events:
+        if isinstance(event, TrainProgress | EvalCompleted):
+            plain = to_plain(event)
+            plain["t"] = round(event.t - (histories[event.engine].requested_t or 0.0), 6)
+            plain["split"] = plain.get("split", "train")
+            found.append({name: plain.get(name) for name in COLUMNS} | about)
+    return found
+
+
+def as_json(events: Sequence[Event]) -> str:
+    """A list of objects."""
+    return json.dumps(rows(events)) + "\n"
+
+
+def as_csv(events: Sequence[Event]) -> str:
+    """A header, and a line each."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows(events))
+    return text.getvalue()

@@ -1,0 +1,1 @@
+"""The reference convnet in Keras on JAX; what Keras' backends share is in engines/keras."""

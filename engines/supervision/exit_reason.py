@@ -1,0 +1,72 @@
+"""Why a worker ended, as far as its parent can know: what it was doing, how it ended, its last words, and what to do now.
+
+Pure: no process, no clock, no files.
+"""
+
+from __future__ import annotations
+
+from engines.messages.events import (
+    CheckpointSaved,
+    DataReady,
+    EpochCompleted,
+    EpochStarted,
+    EvalCompleted,
+    Event,
+    ModelReady,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    TrainProgress,
+    WorkerReady,
+)
+from engines.out_of_memory import LESS_MEMORY, says_no_memory
+
+LOADING = "while loading the digits"
+WAITING = "while it waited for a run"
+RESTART = "Restart starts a new worker."
+
+
+_SIGNALS = {
+    "SIGILL": "It needs instructions that this CPU lacks: install a build of the framework for an older CPU.",
+    "SIGXCPU": "It used up the CPU time that this system allows (ulimit -t).",
+    "SIGXFSZ": "It wrote a file larger than this system allows (ulimit -f).",
+}
+
+
+def doing(said: Event) -> str:
+    """What a worker that said this is doing from then on, as far as one can tell; empty when it does not tell."""
+    match said:
+        case TrainProgress():
+            return f"in epoch {said.epoch}, after step {said.global_step:,}"
+        case EvalCompleted():
+            return f"after the evaluation at step {said.global_step:,}"
+        case EpochCompleted():
+            return f"after epoch {said.epoch}"
+        case EpochStarted() if said.epoch > 1:
+            return f"at the beginning of epoch {said.epoch}"
+        case CheckpointSaved():
+            return f"after the checkpoint at step {said.global_step:,}"
+        case RunStarted():
+            return "in the first step"
+        case DataReady() | ModelReady():
+            return "while building the model"
+        case WorkerReady() | RunFinished() | RunFailed():
+            return LOADING
+        case _:
+            return ""
+
+
+def cause(
+    returncode: int, signal: str, was_doing: str, last_words: str, *, oom_killed: bool = False
+) -> tuple[str, str, str]:
+    """(kind, message, hint) of a run whose worker ended in the midst of it, unasked."""
+    how = f"was ended by {signal}" if signal else f"exited with code {returncode}"
+    last = f" Its last words: {last_words}" if last_words and signal != "SIGKILL" else ""  # which nobody sees coming
+    message = f"The worker {how} {was_doing}.{last}"
+    if oom_killed and signal == "SIGKILL":
+        return "out-of-memory", f"The system ran out of memory and ended the worker {was_doing}.", LESS_MEMORY
+    if says_no_memory(last_words):
+        return "out-of-memory", message, LESS_MEMORY
+    if signal == "SIGKILL":
+        return "crashed", message, f"If nobody did that, the system ran out of memory. {RESTART}"
+    return "crashed", message, f"{_SIGNALS.get(signal, 'The log has the details.')} {RESTART}"

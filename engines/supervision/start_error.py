@@ -1,0 +1,21 @@
+"""Why a worker could not be started, and what to do about it."""
+
+from __future__ import annotations
+
+from engines.supervision.registry import MANAGED, OWN, EngineSpec
+from engines.ulimits import limit_in
+
+
+def explain(spec: EngineSpec, error: OSError) -> tuple[str, str, str]:
+    """(kind, message, hint) for people."""
+    reason = error.strerror or str(error)
+    if error.filename != spec.python:  # something else that a start needs: pipes, a process, a temporary folder
+        message = f"The worker of {spec.title} could not be started: {reason}."
+        return "internal", message, limit_in(reason) or "Restart tries again."
+    if spec.python_from == MANAGED:
+        hint = "`mnist-tui setup` makes it again."
+    elif spec.python_from == OWN:
+        hint = "Python was moved or updated meanwhile: start mnist-tui again."
+    else:
+        hint = f"{spec.python_from} names it: name a Python that has {spec.title}, or leave it out."
+    return "missing-interpreter", f"{spec.python} could not be started: {reason}.", hint

@@ -1,0 +1,1 @@
+"""Commands that need no screen: doctor, parity, setup, source, hyperparameters."""

@@ -1,0 +1,94 @@
+"""An environment of its own for each framework, so that both can have their own CUDA libraries.
+
+Today's PyTorch (CUDA 13) and tensorflow[and-cuda] (CUDA 12) overwrite each other's cuDNN and NCCL files in one environment.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from engines import paths
+from engines.atomic_file import write_whole
+from engines.supervision.registry import managed_python, stamp_of
+
+PACKAGES = {
+    "pytorch": {"cpu": ("torch", "torchvision", "numpy"), "gpu": ("torch", "torchvision", "numpy")},
+    "keras": {"cpu": ("tensorflow", "keras", "numpy"), "gpu": ("tensorflow[and-cuda]", "keras", "numpy")},
+    "keras-jax": {"cpu": ("jax", "keras", "numpy"), "gpu": ("jax[cuda12]", "keras", "numpy")},
+    "keras-torch": {"cpu": ("torch", "keras", "numpy"), "gpu": ("torch", "keras", "numpy")},
+}
+"""By engine, or variant of Keras, and kind."""
+
+_ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH")
+"""What would have pip install into another place, or leave out what lies there already."""
+
+IMPORTS = {
+    "pytorch": ("torch", "torchvision"),
+    "keras": ("tensorflow", "keras"),
+    "keras-jax": ("jax", "keras"),
+    "keras-torch": ("torch", "keras"),
+}
+
+
+class SetupError(Exception):
+    """An environment could not be made; the message says which command failed."""
+
+
+def plan(engine: str, kind: str) -> list[list[str]]:
+    """The commands that make the environment of an engine, or of a variant such as "keras-jax"; `kind` is "cpu" or "gpu"."""
+    python = managed_python(engine)
+    folder, packages = str(python.parents[1]), PACKAGES[engine][kind]
+    uv = shutil.which("uv")
+    if uv:
+        return [
+            [uv, "venv", "--allow-existing", "--python", sys.executable, folder],
+            [uv, "pip", "install", "--python", str(python), *packages],
+        ]
+    return [
+        [sys.executable, "-m", "venv", folder],
+        [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-user", *packages],
+    ]
+
+
+def build(engine: str, kind: str, say: Callable[[str], None]) -> Path:
+    """Make or complete the engine's environment; returns its interpreter. Raises SetupError.
+
+    Until its stamp is written, last of all, nobody takes the environment for a whole one; running this again goes on with it.
+    """
+    stamp = stamp_of(engine)
+    if not paths.can_exist(stamp.parent):
+        raise SetupError(f"{stamp.parent} can't be made. {paths.OTHER_HOME}")
+    try:
+        stamp.unlink(missing_ok=True)
+    except OSError as error:
+        raise SetupError(f"{stamp} could not be removed: {error.strerror}.") from error
+    environment = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+    for command in [*plan(engine, kind), _check(engine)]:
+        say("$ " + shlex.join(command))
+        try:
+            done = subprocess.run(command, env=environment, check=False)
+        except OSError as error:
+            raise SetupError(f"{command[0]} could not be started: {error.strerror}.") from error
+        if done.returncode:
+            raise SetupError(
+                f"This failed with code {done.returncode}: {shlex.join(command)}."
+                " Running setup again goes on, once what it printed above is mended."
+            )
+    try:
+        write_whole(stamp, lambda part: part.write_text(kind + "\n", encoding="utf-8"))
+    except OSError as error:
+        raise SetupError(f"{stamp} could not be written: {error.strerror}.") from error
+    return managed_python(engine)
+
+
+def _check(engine: str) -> list[str]:
+    """Whether what was installed imports at all."""
+    backend = engine.partition("-")[2] or "tensorflow"
+    code = f'import os; os.environ["KERAS_BACKEND"] = "{backend}"; import {", ".join(IMPORTS[engine])}'
+    return [str(managed_python(engine)), "-I", "-c", code]  # -I: a folder keras in the current one is not Keras

@@ -1,0 +1,61 @@
+"""What `bench engines` compares, and in which order, with runners that only pretend to work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engines.bench import engines
+from engines.bench.engines import BASELINES, Baseline, Cost, ratios, rows
+from engines.supervision.registry import EngineSpec
+from tests.conftest import scripted_spec
+
+OURS = Cost(train=1.0, evaluate=0.5, train_cpu=2.0, evaluate_cpu=1.0)
+
+
+def test_costs_are_compared_figure_by_figure() -> None:
+    other = Cost(train=3.0, evaluate=0.25, train_cpu=2.0, evaluate_cpu=4.0)
+    assert OURS.times_faster(other) == Cost(train=3.0, evaluate=0.5, train_cpu=1.0, evaluate_cpu=4.0)
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Who measured, in order; a baseline takes as many times our cost as its title has letters."""
+    taken: list[str] = []
+
+    class FakeOurs:
+        def __init__(self, spec: EngineSpec, cores: Sequence[int], *places: Any) -> None:
+            self.title, self.factor = "ours", 1
+
+        def warm_up(self) -> None:
+            pass
+
+        def measure(self) -> Cost:
+            taken.append(self.title)
+            return Cost(*(self.factor * one for one in (OURS.train, OURS.evaluate, OURS.train_cpu, OURS.evaluate_cpu)))
+
+        def close(self) -> None:
+            pass
+
+    class FakeScript(FakeOurs):
+        def __init__(self, spec: EngineSpec, baseline: Baseline, *more: Any) -> None:
+            self.title, self.factor = baseline.title, len(baseline.title)
+
+    monkeypatch.setattr(engines, "Ours", FakeOurs)
+    monkeypatch.setattr(engines, "Script", FakeScript)
+    return taken
+
+
+def test_who_goes_first_changes_and_every_baseline_has_its_ratio(turns: list[str], tmp_path: Path) -> None:
+    spec = scripted_spec()
+    found = ratios([spec], [(0,)], BASELINES, 2, tmp_path, "")[spec.name]
+    titles = ["ours", *(baseline.title for baseline in BASELINES)]
+    assert turns == ["ours", *titles, *titles[::-1]], "the first is the warm-up"
+    for baseline, costs in found.items():
+        assert costs == [Cost(*[len(baseline.title)] * 4)] * 2
+    table = list(rows(spec, "1 core", found, "≥ 1.6"))
+    assert [row.budget for row in table if row.budget] == ["≥ 1.6"], "of training against the plain script alone"
+    assert len({(row.name, row.meaning) for row in table}) == 4 * len(BASELINES)

@@ -1,0 +1,117 @@
+"""Events and commands cross the pipe unchanged, and nothing else gets through."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import given, strategies as st
+
+from engines.messages.codec import ProtocolError, decode_command, decode_event, encode
+from engines.messages.events import COMMANDS, EVENTS, Heartbeat, TrainProgress
+from engines.record import Value
+
+
+def _values(hint: Any) -> st.SearchStrategy[Any]:
+    if hint is float:
+        return st.floats()
+    return st.from_type(hint)
+
+
+def _instances(kinds: dict[str, Any]) -> st.SearchStrategy[Any]:
+    return st.sampled_from(sorted(kinds)).flatmap(
+        lambda name: st.builds(kinds[name], **{f: _values(h) for f, h in get_type_hints(kinds[name]).items()})
+    )
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return a == b or (math.isnan(a) and math.isnan(b))
+    if dataclasses.is_dataclass(a):
+        return type(a) is type(b) and all(_same(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a))
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+@given(_instances(EVENTS))
+def test_every_event_survives_the_pipe(event: Any) -> None:
+    line = encode(event)
+    assert "\n" not in line
+    json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert _same(decode_event(line), event)
+
+
+@given(_instances(COMMANDS))
+def test_every_command_survives_the_pipe(command: Any) -> None:
+    assert _same(decode_command(encode(command)), command)
+
+
+@given(st.one_of(st.binary(), st.text()))
+def test_anything_else_is_a_protocol_error(line: str | bytes) -> None:
+    with pytest.raises(ProtocolError):
+        decode_event(line)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
+    )
+)
+def test_wrong_fields_are_a_protocol_error(value: Any) -> None:
+    line = json.dumps({"type": "TrainProgress", "engine": value, "epoch": value})
+    with pytest.raises(ProtocolError):
+        decode_event(line)
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**400], ids=["63", "-63", "400"])
+def test_a_number_beyond_any_count_is_a_protocol_error(number: int) -> None:
+    with pytest.raises(ProtocolError, match="64 bits"):
+        decode_event(json.dumps({"type": "Heartbeat", "engine": "keras", "seq": number}))
+
+
+def test_unknown_fields_are_ignored() -> None:
+    line = encode(Heartbeat(engine="keras", seq=3))[:-1] + ',"from_the_future":[1]}'
+    assert decode_event(line) == Heartbeat(engine="keras", seq=3)
+
+
+def test_nan_is_legal_and_travels_as_text() -> None:
+    event = TrainProgress(
+        engine="keras", epoch=1, step=1, global_step=1, samples_seen=1, loss=math.nan, accuracy=0.0,
+        samples_per_sec=math.inf, learning_rate=1.0,
+    )  # fmt: skip
+    fields = json.loads(encode(event))
+    assert (fields["loss"], fields["samples_per_sec"]) == ("NaN", "Infinity")
+
+
+def test_messages_are_frozen_values() -> None:
+    one, same = (Heartbeat(engine="pytorch", device_memory_bytes=1) for _ in range(2))
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != dataclasses.replace(one, seq=1)
+    assert repr(one) == "Heartbeat(engine='pytorch', run_id='', seq=0, t=0.0, device_memory_bytes=1)"
+    wrongs: tuple[dict[str, Any], ...] = ({}, {"engine": "pytorch", "colour": "red"})
+    for wrong in wrongs:
+        with pytest.raises(TypeError):
+            Heartbeat(**wrong)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.seq = 2  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        del one.seq
+
+
+def test_a_value_takes_its_fields_in_order_where_its_class_allows_that() -> None:
+    class Place(Value, kw_only=False):
+        row: int
+        column: int = 0
+
+    assert Place(1, 2) == Place(row=1, column=2) != Place(1)
+    assert dataclasses.replace(Place(1, 2), row=3) == Place(3, 2)
+    for in_order, named in (((1, 2, 3), {}), ((1,), {"row": 1}), ((), {"column": 1})):
+        with pytest.raises(TypeError):
+            Place(*in_order, **named)
+    with pytest.raises(TypeError):
+        Heartbeat("pytorch")  # type: ignore[call-arg]

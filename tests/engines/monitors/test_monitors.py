@@ -1,0 +1,247 @@
+"""Figures of the machine: real processes, fake cgroups, and a fake NVML that says so in its name."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+
+from engines.monitors.cgroups import cpu_quota, memory_limit, split_cores, usable_core_ids, usable_cores
+from engines.monitors.gpu import GpuMonitor
+from engines.monitors.host import HostMonitor, ProcessMonitor
+from engines.monitors.sampler import Sample, Sampler
+
+
+def tree(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_no_cgroup_is_no_limit(tmp_path: Path) -> None:
+    assert (cpu_quota(tmp_path), memory_limit(tmp_path)) == (None, None)
+    assert usable_cores(tmp_path, [0, 1, 2]) == 3
+
+
+def test_the_tightest_of_a_cgroup_and_its_ancestors_counts(tmp_path: Path) -> None:
+    root = tree(
+        tmp_path,
+        {
+            "proc/self/cgroup": "0::/slice/job\n",
+            "sys/fs/cgroup/slice/job/cpu.max": "max 100000\n",
+            "sys/fs/cgroup/slice/cpu.max": "150000 100000\n",
+            "sys/fs/cgroup/slice/job/memory.max": "2000000000\n",
+            "sys/fs/cgroup/slice/memory.max": "max\n",
+        },
+    )
+    assert cpu_quota(root) == 1.5
+    assert usable_cores(root, range(8)) == 2
+    assert len(usable_core_ids(root, range(8))) == 2
+    assert memory_limit(root) == 2_000_000_000
+
+
+def test_version_1(tmp_path: Path) -> None:
+    root = tree(
+        tmp_path,
+        {
+            "proc/self/cgroup": "4:cpu,cpuacct:/box\n5:memory:/box\n",
+            "sys/fs/cgroup/cpu/box/cpu.cfs_quota_us": "50000",
+            "sys/fs/cgroup/cpu/box/cpu.cfs_period_us": "100000",
+            "sys/fs/cgroup/memory/box/memory.limit_in_bytes": "9223372036854771712",
+        },
+    )
+    assert usable_cores(root, range(8)) == 1
+    assert memory_limit(root) is None
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "shares"),
+    [
+        ([0, 1], 2, ((0,), (1,))),
+        ([0, 1, 2, 3], 2, ((0, 1), (2, 3))),
+        ([0, 1, 2], 2, ((0,), (1,))),
+        ([5], 2, ((5,), (5,))),
+        ([0, 1, 2], 1, ((0, 1, 2),)),
+    ],
+)
+def test_a_race_is_fair(cores: list[int], workers: int, shares: tuple[tuple[int, ...], ...]) -> None:
+    assert split_cores(cores, workers) == shares
+
+
+_BUSY = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "print('up', flush=True)\\nwhile True: pass"], stdout=subprocess.PIPE)
+child.stdout.readline()
+print("up", flush=True)
+child.wait()
+"""
+
+
+def test_a_process_tree_is_measured() -> None:
+    """The work is a grandchild's; the figures count it."""
+    parent = subprocess.Popen([sys.executable, "-c", _BUSY], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    parent.stdout.readline()
+    try:
+        began = time.monotonic()
+        monitor = ProcessMonitor(parent.pid, cores_allowed=2)
+        assert monitor.sample() is None, "a first sample has nothing to compare with"
+        (child,) = psutil.Process(parent.pid).children()
+        before = child.cpu_times().user
+        while child.cpu_times().user - before < 0.3:
+            pass
+        usage = monitor.sample()
+        assert usage is not None
+        least = 0.2 / (time.monotonic() - began)  # a busy machine gives it less than a whole core
+        assert 100 * least < usage.cpu_percent < 250
+        assert usage.rss_bytes > 5_000_000
+        assert usage.num_threads >= 2
+    finally:
+        for process in (*psutil.Process(parent.pid).children(), psutil.Process(parent.pid)):
+            process.kill()
+        parent.wait()
+        parent.stdout.close()
+    assert monitor.sample() is None, "a process that is gone has no figures"
+
+
+def test_the_host_has_figures() -> None:
+    monitor = HostMonitor()
+    monitor.sample()
+    before = sum(psutil.cpu_times()[:4])
+    while sum(psutil.cpu_times()[:4]) - before < 0.2:
+        pass
+    usage = monitor.sample()
+    assert usage is not None
+    assert 0 <= usage.cpu_percent <= 100
+    assert 0 < usage.memory_used_bytes <= usage.memory_total_bytes
+
+
+def test_every_machine_has_readings_or_a_reason() -> None:
+    monitor = GpuMonitor()
+    usage = monitor.sample()
+    monitor.close()
+    assert bool(usage.readings) != bool(usage.reason)
+
+
+class NVMLError(Exception):
+    """As in pynvml."""
+
+
+class NVMLError_NotSupported(NVMLError):  # pynvml's name
+    """As in pynvml."""
+
+
+class NVMLError_LibraryNotFound(NVMLError):
+    """As in pynvml."""
+
+
+class FakeNvml:
+    """A fake NVML with one GPU; what is set on it goes wrong."""
+
+    NVMLError = NVMLError
+
+    def __init__(self, **wrong: Any) -> None:
+        self.wrong = wrong
+        self.count = 1
+
+    def _do(self, name: str, value: Any) -> Any:
+        todo = self.wrong.get(name, value)
+        if isinstance(todo, Exception):
+            raise todo
+        return todo() if callable(todo) else todo
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("nvml"):
+            raise AttributeError(name)
+        values = {
+            "nvmlDeviceGetCount": self.count,
+            "nvmlDeviceGetName": b"Fake GPU",
+            "nvmlDeviceGetUUID": "GPU-0",
+            "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=61),
+            "nvmlDeviceGetClockInfo": 1980,
+            "nvmlDeviceGetCurrentClocksEventReasons": 0x01,
+            "nvmlDeviceGetMemoryInfo": SimpleNamespace(used=3 * 10**9, total=80 * 10**9),
+            "nvmlDeviceGetTemperature": 55,
+            "nvmlDeviceGetPowerUsage": 212_000,
+            "nvmlDeviceGetEnforcedPowerLimit": 700_000,
+            "nvmlDeviceGetTotalEnergyConsumption": 5_000,
+            "nvmlDeviceGetMigMode": (0, 0),
+        }
+        return lambda *a, **k: self._do(name, values.get(name))
+
+
+def test_a_fake_gpu_is_read() -> None:
+    usage = GpuMonitor(FakeNvml()).sample()
+    (gpu,) = usage.readings
+    assert (gpu.name, gpu.utilization_percent, gpu.power_watts, gpu.missing) == ("Fake GPU", 61.0, 212.0, ())
+
+
+def test_why_a_fake_gpu_is_slow() -> None:
+    (gpu,) = GpuMonitor(FakeNvml()).sample().readings
+    assert (gpu.sm_clock_mhz, gpu.throttled) == (1980.0, "")  # "GPU idle" is no throttle
+    (gpu,) = GpuMonitor(FakeNvml(nvmlDeviceGetCurrentClocksEventReasons=0x64)).sample().readings
+    assert gpu.throttled == "power limit, heat"
+    older = FakeNvml(
+        nvmlDeviceGetCurrentClocksEventReasons=AttributeError("older"), nvmlDeviceGetCurrentClocksThrottleReasons=0x08
+    )
+    assert GpuMonitor(older).sample().readings[0].throttled == "hardware"
+
+
+def test_what_a_fake_gpu_does_not_tell_has_a_reason() -> None:
+    fake = FakeNvml(nvmlDeviceGetPowerUsage=NVMLError_NotSupported(), nvmlDeviceGetMigMode=(1, 1))
+    (gpu,) = GpuMonitor(fake).sample().readings
+    reasons = dict(gpu.missing)
+    assert (gpu.power_watts, gpu.utilization_percent) == (None, None)
+    assert reasons["power_watts"] == "not supported by this GPU"
+    assert "MIG" in reasons["utilization_percent"]
+
+
+def test_no_driver_and_a_driver_that_comes_back() -> None:
+    now = 0.0
+    fake = FakeNvml(nvmlInit=NVMLError_LibraryNotFound())
+    monitor = GpuMonitor(fake, clock=lambda: now)
+    assert monitor.sample().reason == "no NVIDIA driver"
+    fake.wrong.clear()
+    assert monitor.sample().reason == "no NVIDIA driver", "a driver that failed is left alone for a while"
+    now = 11.0
+    assert monitor.sample().readings
+
+
+def test_the_sampler_goes_on_while_a_fake_driver_hangs() -> None:
+    release, samples = threading.Event(), queue.Queue[Sample]()
+    fake = FakeNvml(nvmlDeviceGetCount=release.wait)
+    sampler = Sampler(samples.put, 0.02, gpu=GpuMonitor(fake))
+    sampler.watch("me", psutil.Process().pid, 1)
+    sampler.start()
+    try:
+        with_me = [sample for sample in (samples.get(timeout=10) for _ in range(5)) if sample.processes]
+        assert with_me
+        assert not with_me[-1].gpus.readings
+        assert with_me[-1].gpus.reason
+    finally:
+        release.set()
+        assert sampler.stop()
+
+
+def test_a_callback_that_fails_does_not_end_the_sampling() -> None:
+    seen = queue.Queue[int]()
+
+    def fail(sample: Sample) -> None:
+        seen.put(1)
+        raise RuntimeError("no")
+
+    sampler = Sampler(fail, 0.02, gpu=GpuMonitor(FakeNvml()))
+    sampler.start()
+    for _ in range(3):
+        seen.get(timeout=10)
+    assert sampler.stop()

@@ -1,0 +1,190 @@
+"""The machine's fold: histories of a GPU, and the energy of a run, from a fake GPU's readings."""
+
+from __future__ import annotations
+
+import pytest
+
+from engines.api import RunHistory, TrainConfig, energy_joules
+from engines.messages.events import GpuReading, Heartbeat, MachineUsage, RunRequested, RunStarted, WorkerUsage
+from engines.runs.machine_history import LONGEST_GAP_SECONDS, MachineHistory
+from tui.widgets import resource_usage
+from tui.widgets.race import machine as machine_line
+
+
+def fake_gpu(watts: float | None = 200.0, joules: float | None = None, index: int = 0) -> GpuReading:
+    """A GPU that nobody has."""
+    return GpuReading(
+        index=index,
+        name="Fake GPU",
+        uuid="GPU-0",
+        utilization_percent=61.0,
+        memory_used_bytes=3 * 10**9,
+        memory_total_bytes=80 * 10**9,
+        temperature_celsius=55.0,
+        power_watts=watts,
+        power_limit_watts=700.0,
+        energy_joules=joules,
+    )
+
+
+def seen(t: float, *gpus: GpuReading) -> MachineUsage:
+    return MachineUsage(
+        engine="machine",
+        t=t,
+        cpu_percent=50.0,
+        per_core=(50.0,),
+        memory_used_bytes=1,
+        memory_total_bytes=2,
+        gpus=gpus,
+        gpu_reason="" if gpus else "no NVIDIA driver",
+    )
+
+
+def test_the_energy_of_a_fake_gpu_is_the_drivers_counter_where_it_counts() -> None:
+    machine = MachineHistory()
+    for t in range(11):
+        machine.apply(seen(float(t), fake_gpu(watts=999.0, joules=5_000.0 + 300.0 * t)))
+    assert machine.gpus[0].energy_joules(2.0, 6.0) == pytest.approx(1_200.0)
+    assert machine.gpus[0].energy_joules(2.5, 100.0) == pytest.approx(2_250.0), "as far as it was measured"
+
+
+def test_else_it_is_power_over_time_and_a_gap_is_not_made_up() -> None:
+    machine = MachineHistory()
+    for t, watts in ((0.0, 100.0), (1.0, 300.0), (2.0, 300.0), (2.0 + 2 * LONGEST_GAP_SECONDS, 300.0)):
+        machine.apply(seen(t, fake_gpu(watts=watts)))
+    assert machine.gpus[0].energy_joules(0.0, 1.0) == pytest.approx(200.0)
+    assert machine.gpus[0].energy_joules(0.0, 1_000.0) == pytest.approx(500.0)
+
+
+def test_energy_that_nobody_measures_is_unknown() -> None:
+    machine = MachineHistory()
+    for t in range(5):
+        machine.apply(seen(float(t), fake_gpu(watts=None)))
+    assert machine.gpus[0].energy_joules(0.0, 4.0) is None
+    assert list(machine.gpus[0].power_watts) == [None] * 5
+
+
+def test_a_counter_that_begins_anew_takes_nothing_back() -> None:
+    machine = MachineHistory()
+    for t, joules in ((0.0, 1_000.0), (1.0, 1_300.0), (2.0, 50.0), (3.0, 350.0)):
+        machine.apply(seen(t, fake_gpu(joules=joules)))
+    assert machine.gpus[0].energy_joules(0.0, 3.0) == pytest.approx(600.0)
+
+
+def on_a_fake_gpu(seconds: int, device: str = "cuda:0") -> tuple[RunHistory, MachineHistory]:
+    """A run that began at second 0."""
+    history, machine = RunHistory("pytorch"), MachineHistory()
+    config = TrainConfig(device="cuda:0")
+    history.apply(RunRequested(engine="pytorch", t=0.0, config=config))
+    history.apply(
+        RunStarted(
+            engine="pytorch",
+            t=0.0,
+            config=config,
+            device=device,
+            precision="fp32",
+            num_threads=1,
+            steps_per_epoch=469,
+            total_steps=5628,
+        )
+    )
+    history.apply(Heartbeat(engine="pytorch", t=1.0, device_memory_bytes=912_000_000))
+    for t in range(seconds):
+        machine.apply(seen(float(t), fake_gpu(watts=200.0)))
+    return history, machine
+
+
+@pytest.mark.parametrize("room", [12, 30, 36, 55, 95])
+def test_the_line_of_a_fake_gpu_says_what_fits(room: int) -> None:
+    history, machine = on_a_fake_gpu(60)
+    line = resource_usage.gpu(history, machine, energy_joules(history, machine, [history], 59.0), room, False).plain
+    assert len(line) <= max(room, len("GPU 0   61 %"))
+    assert line.startswith("GPU 0   61 %")
+    if room >= 55:
+        assert "912 MB" in line
+        assert "200 W" in line
+        assert "11.8 kJ" in line
+    if room >= 95:
+        assert "▅" in line
+        assert "61 % in all" in line
+        assert "912 MB allocated" in line
+
+
+def test_what_a_framework_takes_of_a_fake_gpu_is_told_from_what_all_take() -> None:
+    history, machine = on_a_fake_gpu(60)
+    history.pid = 7
+    history.apply(
+        WorkerUsage(
+            engine="pytorch",
+            t=2.0,
+            cpu_percent=1.0,
+            cores_allowed=1,
+            rss_bytes=1,
+            num_threads=1,
+            gpu_memory_bytes=1_400_000_000,
+            gpu_percent=34.0,
+        )
+    )
+    line = resource_usage.gpu(history, machine, (None, ""), 95, False).plain
+    assert line.startswith("GPU 0  34 of 61 %")
+    assert "1.4 GB" in line
+
+
+def test_two_fake_gpus_are_told_as_one() -> None:
+    """Mean utilisation, the sum of power and energy; memory as the framework says, or else the sum."""
+    history, machine = on_a_fake_gpu(0, "cuda:0,cuda:1")
+    for t in range(60):
+        machine.apply(seen(float(t), fake_gpu(watts=200.0), fake_gpu(watts=300.0, index=1)))
+    energy = energy_joules(history, machine, [history], 59.0)
+    line = resource_usage.gpu(history, machine, energy, 95, False).plain
+    for said in ("GPU 0+1   61 %", "912 MB", "500 W", "55 °C", "29.5 kJ"):
+        assert said in line
+    history.device_memory_bytes = None
+    assert "6.0 GB in all" in resource_usage.gpu(history, machine, energy, 95, False).plain
+    machine.apply(seen(60.0, fake_gpu()))
+    assert resource_usage.gpu(history, machine, energy, 95, False).plain == "GPU n/a: the driver lists no cuda:0,cuda:1"
+
+
+def test_what_is_missing_says_why() -> None:
+    history, machine = on_a_fake_gpu(0)
+    assert resource_usage.gpu(history, machine, (None, ""), 60, False).plain == "GPU n/a: not sampled yet"
+    machine.apply(seen(1.0))
+    assert resource_usage.gpu(history, machine, (None, ""), 60, False).plain == "GPU n/a: no NVIDIA driver"
+    assert resource_usage.cpu(history, 60, False).plain == "CPU n/a: no worker"
+
+
+@pytest.mark.parametrize("device", ["cpu", "mps", "cuda:", "cuda:x", "\x1b[2J", ""])
+def test_a_device_that_is_no_cuda_gpu_has_no_energy(device: str) -> None:
+    history, machine = on_a_fake_gpu(60, device)
+    assert energy_joules(history, machine, [history], 59.0)[0] is None
+    said = "GPU not used: runs on the CPU" if device == "cpu" else f"GPU n/a: the driver lists no {device}"
+    assert resource_usage.gpu(history, machine, (None, ""), 60, False).plain == said
+
+
+def test_a_run_on_the_cpu_of_a_machine_with_a_fake_gpu_claims_nothing() -> None:
+    machine = MachineHistory()
+    machine.apply(seen(0.0, fake_gpu()))
+    assert (
+        resource_usage.gpu(RunHistory("keras"), machine, (None, ""), 60, False).plain == "GPU not used: runs on the CPU"
+    )
+
+
+def test_the_energy_of_a_shared_fake_gpu_is_nobodys_alone() -> None:
+    history, machine = on_a_fake_gpu(60)
+    other, _ = on_a_fake_gpu(0)
+    energy = energy_joules(history, machine, [history, other], 59.0)
+    assert energy == (None, "the GPU was shared")
+    line = resource_usage.gpu(history, machine, energy, 95, False).plain
+    assert "energy n/a: the GPU was shared" in line
+    assert "kJ" not in line
+
+
+@pytest.mark.parametrize("width", [12, 40, 80, 120, 200])
+def test_the_machines_line_says_a_figure_whole_or_not_at_all(width: int) -> None:
+    machine = MachineHistory()
+    machine.apply(seen(0.0))
+    line = machine_line(machine, width, False).plain
+    assert line.startswith(" machine  CPU  50 %")
+    assert line.endswith(("no NVIDIA driver", " GB", "cores ▄", "▅", "▄"))
+    assert len(line) <= max(width, 32), "the processor always has its place"
+    assert ("no NVIDIA driver" in line) == (width >= 120)

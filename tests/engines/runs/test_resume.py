@@ -1,0 +1,379 @@
+"""Checkpoints: what is interrupted goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.config import TrainConfig, from_settings
+from engines.data import load_digits
+from engines.experiment.checkpoint import CheckpointError, Position, read_position
+from engines.messages.events import (
+    CheckpointSaved,
+    EpochCompleted,
+    EpochStarted,
+    EvalCompleted,
+    ModelSaved,
+    RunFailed,
+    RunFinished,
+    SaveCheckpoint,
+    SaveFailed,
+    Stop,
+    TrainProgress,
+    WorkerExited,
+)
+from engines.messages.grammar import violations
+from engines.runs.directory import RunDirectory, read_events
+from engines.runs.history import RunHistory
+from engines.runs.resume import ResumeError, pasts
+from tests.conftest import Worked, scripted_spec
+from tui.cli.train import train
+
+ENGINES = [
+    "scripted",
+    pytest.param("pytorch", marks=pytest.mark.framework),
+    pytest.param("keras", marks=pytest.mark.framework),
+]
+Work = Callable[[str], Worked]
+
+
+@pytest.fixture(autouse=True)
+def slow(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripted engine takes its time, so that it can be interrupted."""
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
+
+
+NAME = {"scripted": "pytorch"}
+"""Under whose name the scripted engine goes."""
+
+
+def config_of(small_mnist: Path, **settings: object) -> TrainConfig:
+    """Three epochs, slow enough to be interrupted."""
+    return from_settings({"epochs": 3, "batch_size": 16, "data_dir": str(small_mnist), **settings})
+
+
+def whole(worker: Worked, run: str) -> list[tuple[float, float]]:
+    """(train loss, test loss) of each epoch that the run completed."""
+    epochs = [e for e in worker.of(EpochCompleted) if e.run_id == run]
+    tests = {e.global_step: e.loss for e in worker.of(EvalCompleted) if e.run_id == run}
+    return [(one.train_loss, tests[one.epoch * 40]) for one in epochs]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_interrupted_and_uninterrupted_end_alike(
+    engine: str, warm: Work, work: Work, small_mnist: Path, tmp_path: Path
+) -> None:
+    """Stopped in mid-epoch, then resumed in a new worker: the same order, and the same losses to 1e-6, dropout's masks included."""
+    config = config_of(small_mnist, dropout=0.25, schedule="cosine")
+    worker = warm(engine)
+    worker.start(config, "whole")
+    worker.wait_for(RunFinished)
+    worker.start(config, "cut", str(tmp_path / "cut"))
+    worker.wait_for(TrainProgress, until=lambda e: e.run_id == "cut" and e.epoch == 2 and e.step > 3)
+    worker.supervisor.send(Stop())
+    assert worker.wait_for(RunFinished).outcome == "stopped"
+    worker.finish()
+    path = tmp_path / "cut" / f"{NAME.get(engine, engine)}.npz"
+    position = read_position(path)
+    assert position.epoch == 2
+    assert 0 < position.step < 40
+
+    again = work(engine)
+    again.start(config, "rest", str(tmp_path / "rest"), resume=str(path))
+    assert again.wait_for(RunFinished).outcome == "completed"
+    again.finish()
+    assert np.array(whole(again, "rest")) == pytest.approx(np.array(whole(worker, "whole")[1:]), abs=1e-6)
+    orders = {e.epoch: e.order_sha256 for e in worker.of(EpochStarted) if e.run_id == "whole"}
+    assert {e.epoch: e.order_sha256 for e in again.of(EpochStarted)} == {2: orders[2], 3: orders[3]}
+    first = next(e for e in again.of(TrainProgress))
+    assert first.global_step == position.global_step + 1
+    ended = again.of(RunFinished)[0]
+    assert ended.test_accuracy == worker.of(RunFinished)[0].test_accuracy
+    assert ended.train_seconds > position.train_seconds
+    assert violations(again.events) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_kill_in_mid_epoch_loses_at_most_that_epoch(
+    engine: str, warm: Work, work: Work, small_mnist: Path, tmp_path: Path
+) -> None:
+    config = config_of(small_mnist, dropout=0.0)
+    worker = work(engine)
+    worker.start(config, "whole")
+    worker.wait_for(RunFinished)
+    worker.start(config, "cut", str(tmp_path / "cut"))
+    worker.wait_for(TrainProgress, until=lambda e: e.run_id == "cut" and e.epoch == 2)
+    assert worker.supervisor.pid
+    os.kill(worker.supervisor.pid, signal.SIGKILL)
+    assert worker.wait_for(RunFailed).kind == "crashed"
+    worker.thread.join(10)
+    path = tmp_path / "cut" / f"{NAME.get(engine, engine)}.npz"
+    assert (read_position(path).epoch, read_position(path).step) == (2, 0)
+    again = warm(engine)
+    again.start(config, "rest", str(tmp_path / "rest"), resume=str(path))
+    again.wait_for(RunFinished)
+    again.finish()
+    assert np.array(whole(again, "rest")) == pytest.approx(np.array(whole(worker, "whole")[1:]), abs=1e-6)
+
+
+@pytest.mark.parametrize("how", ["end", "term", "save"])
+def test_a_checkpoint_is_written_when_asked_and_when_told_to_end(
+    how: str, work: Work, small_mnist: Path, tmp_path: Path
+) -> None:
+    """Leaving the app, SIGTERM, and the command: none of them waits for the end of the epoch."""
+    worker = work("scripted")
+    worker.start(config_of(small_mnist, epochs=1000), "run", str(tmp_path / "run"))
+    worker.wait_for(TrainProgress, until=lambda e: e.epoch == 2)
+    if how == "save":
+        before = len(worker.of(CheckpointSaved))
+        worker.supervisor.send(SaveCheckpoint())
+        worker.wait_for(CheckpointSaved, until=lambda _: len(worker.of(CheckpointSaved)) > before)
+        worker.supervisor.kill()
+    elif how == "term":
+        assert worker.supervisor.pid
+        os.kill(worker.supervisor.pid, signal.SIGTERM)
+    else:
+        worker.supervisor.end()
+    worker.wait_for(WorkerExited)
+    position = read_position(tmp_path / "run" / "pytorch.npz")
+    assert position.global_step >= max(e.global_step for e in worker.of(TrainProgress) if e.epoch == 2)
+
+
+@pytest.mark.fault("disk", "a folder for checkpoints that is a file")
+def test_what_can_not_be_written_is_a_warning(work: Work, small_mnist: Path, tmp_path: Path) -> None:
+    """A folder that is a file: training goes on to its end."""
+    (tmp_path / "file").write_text("in the way")
+    worker = work("scripted")
+    worker.start(config_of(small_mnist), "run", str(tmp_path / "file" / "run"))
+    assert worker.wait_for(RunFinished).outcome == "completed"
+    worker.finish()
+    assert [failure.what for failure in worker.of(SaveFailed)] == ["checkpoint"] * 3 + ["model"]
+    assert {failure.reason for failure in worker.of(SaveFailed)} == {os.strerror(errno.ENOTDIR)}
+    assert not worker.of(CheckpointSaved)
+
+
+@pytest.mark.fault("disk", "a full disk in mid-run: the last checkpoint stays")
+def test_a_full_disk_is_a_warning_and_keeps_the_last_checkpoint(work: Work, small_mnist: Path, tmp_path: Path) -> None:
+    """A limit on the size of files, set on the worker in mid-run, is as good as a full disk."""
+    resource = pytest.importorskip("resource")
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("no usable prlimit here")
+    worker = work("scripted")
+    worker.start(config_of(small_mnist, epochs=1000), "run", str(tmp_path / "run"))
+    worker.wait_for(CheckpointSaved)
+    assert worker.supervisor.pid
+    resource.prlimit(worker.supervisor.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+    assert worker.wait_for(SaveFailed).reason == os.strerror(errno.EFBIG)
+    worker.supervisor.send(Stop())
+    assert worker.wait_for(RunFinished).outcome == "stopped"
+    worker.finish()
+    assert read_position(tmp_path / "run" / "pytorch.npz").epoch >= 2
+    assert not list((tmp_path / "run").glob(".*part*"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"batch_size": 32}, "batch_size"),
+        ({"schedule": "cosine"}, "schedule"),
+        ({"limit_train": 100}, "train_size"),
+        ({"epochs": 1}, "epochs"),
+    ],
+)
+def test_another_experiment_is_refused(
+    changes: dict[str, int], why: str, work: Work, small_mnist: Path, tmp_path: Path
+) -> None:
+    worker = work("scripted")
+    worker.start(config_of(small_mnist, epochs=2), "run", str(tmp_path / "run"))
+    worker.wait_for(RunFinished)
+    worker.start(config_of(small_mnist, **changes), "other", resume=str(tmp_path / "run" / "pytorch.npz"))
+    failed = worker.wait_for(RunFailed)
+    assert failed.kind == "checkpoint"
+    assert why in failed.message
+    worker.finish()
+    assert violations(worker.events) == []
+
+
+@pytest.mark.fault("disk", "a damaged checkpoint")
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04" + b"\0" * 300])
+def test_a_damaged_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(CheckpointError, match="can't be read"):
+        read_position(tmp_path / "x.npz")
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize(("engine", "axis"), [("pytorch", 1), ("keras", 3)])
+def test_a_model_loads_elsewhere_as_the_readme_says(
+    engine: str, axis: int, warm: Work, small_config: TrainConfig, small_mnist: Path, tmp_path: Path
+) -> None:
+    """The README's lines, in a process that can't import a module of ours, answer as well as the engine did."""
+    worker = warm(engine)
+    worker.start(small_config, "run", str(tmp_path / "run"))
+    saved = worker.wait_for(ModelSaved)
+    expected = worker.wait_for(RunFinished).test_accuracy
+    worker.finish()
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    (lines,) = [
+        block for part in readme.split("```python\n")[1:] if Path(saved.path).name in (block := part.split("```")[0])
+    ]
+    digits = load_digits("auto", small_mnist, cache_dir=tmp_path)
+    images = np.expand_dims(digits.test_images / np.float32(255), axis)
+    np.savez(tmp_path / "test.npz", images=images, labels=digits.test_labels)
+    logits = "model.eval()(torch.from_numpy(images)).detach()" if engine == "pytorch" else "model.predict(images)"
+    code = f"""
+import sys
+sys.modules["engines"] = sys.modules["tui"] = None
+{lines.replace("RUN/", f"{tmp_path}/run/")}
+import numpy as np
+images, labels = np.load({str(tmp_path / "test.npz")!r}).values()
+print((np.asarray({logits}).argmax(1) == labels).mean())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) == pytest.approx(expected, abs=1e-9)
+
+
+# The record of a resumed run
+
+
+def scripted_run(folder: Path, small_mnist: Path, **settings: object) -> int:
+    """Both engines scripted, headless."""
+    said = {"epochs": 4, "batch_size": 16, "data_dir": str(small_mnist), **settings}
+    specs = [scripted_spec("pytorch"), scripted_spec("keras")]
+    return train(specs, said, str(folder), json_lines=False, bars=False)
+
+
+def resumed_run(folder: Path, run: Path, **changes: object) -> int:
+    """Go on with it."""
+    specs = [scripted_spec("pytorch"), scripted_spec("keras")]
+    return train(specs, changes, str(folder), json_lines=False, bars=False, resume=run)
+
+
+def test_a_resumed_run_tells_its_past(small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The new folder holds the whole run: every epoch, every step, the milestones' clocks, by the grammar."""
+    assert scripted_run(tmp_path / "runs", small_mnist) == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    assert resumed_run(tmp_path / "runs", before, epochs=6) == 0
+    (after,) = [folder for folder in (tmp_path / "runs").iterdir() if folder != before]
+    assert json.loads((after / "config.json").read_text())["resumed"] == before.name
+    events = [event for event in read_events(after / "events.jsonl") if event.engine == "keras"]
+    assert violations(events) == []
+    assert [event.epoch for event in events if isinstance(event, EpochCompleted)] == [1, 2, 3, 4, 5, 6]
+    history = RunHistory("keras")
+    for event in events:
+        history.apply(event)
+    assert history.finished is not None
+    assert history.finished.outcome == "completed"
+    assert history.train_loss.xs[0] == 1
+    times = [event.t for event in events if isinstance(event, TrainProgress)]
+    assert times == sorted(times)
+    assert "6 epochs" in capsys.readouterr().out
+
+
+def test_only_what_is_left_runs_again_and_both_are_compared(
+    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One engine had ended by itself, the other was cut off: it goes on, and the verdict is on both."""
+    assert scripted_run(tmp_path / "runs", small_mnist) == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    from engines.experiment.arrays import load_arrays, save_arrays
+
+    arrays = load_arrays(before / "keras.npz")
+    facts = json.loads(str(arrays["facts"]))
+    facts["position"] = {**facts["position"], "epoch": 4, "global_step": 120, "evaluated_step": 120}
+    save_arrays({**arrays, "facts": np.array(json.dumps(facts))}, before / "keras.npz")
+    capsys.readouterr()
+    assert resumed_run(tmp_path / "runs", before) == 0
+    said = capsys.readouterr().out
+    assert "pytorch  importing" not in said, "it has nothing left to do"
+    assert "keras    importing" in said
+    assert said.count("4 epochs") == 2
+    assert "McNemar" in said
+
+    (after,) = [folder for folder in (tmp_path / "runs").iterdir() if folder != before]
+    assert read_position(after / "pytorch.npz").epoch == 5, "what the finished engine left came along"
+    assert resumed_run(tmp_path / "runs", after, epochs=6) == 0
+    assert capsys.readouterr().out.count("6 epochs") == 2
+
+
+def test_a_model_that_can_not_be_copied_is_reported(tmp_path: Path) -> None:
+    """The run goes on without it."""
+    (tmp_path / "before").mkdir()
+    (tmp_path / "before" / "keras.npz").write_bytes(b"weights")
+    directory = RunDirectory(tmp_path / "after", {"keras": from_settings({})})
+    assert directory.copy_results(tmp_path / "before", "keras") is None
+    assert (tmp_path / "after" / "keras.npz").read_bytes() == b"weights"
+    shutil.rmtree(tmp_path / "after")
+    failure = directory.copy_results(tmp_path / "before", "keras")
+    assert failure is not None
+    assert (failure.engine, failure.what, failure.reason) == ("keras", "model", "No such file or directory")
+
+
+def test_no_run_is_made_longer_for_one_engine_alone(
+    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two runs of different length could not be compared."""
+    assert scripted_run(tmp_path / "runs", small_mnist) == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    (before / "pytorch.npz").unlink()
+    assert resumed_run(tmp_path / "runs", before, epochs=6) == 2
+    assert "PyTorch has no checkpoint" in capsys.readouterr().err
+
+
+def test_resume_says_what_it_can_not_do(small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert scripted_run(tmp_path / "runs", small_mnist) == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    assert resumed_run(tmp_path / "runs", before) == 2
+    assert "Nothing is left to do" in capsys.readouterr().err
+    assert resumed_run(tmp_path / "runs", before, seed=3) == 2
+    assert "keeps its seed" in capsys.readouterr().err
+    with pytest.raises(ResumeError, match="holds no run"):
+        pasts(tmp_path, {})
+    assert len(list((tmp_path / "runs").iterdir())) == 1, "a refusal leaves nothing behind"
+
+
+def test_a_run_that_a_rule_ended_goes_on_only_without_that_rule(
+    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scripted_run(tmp_path / "runs", small_mnist, epochs=3, target_accuracy=15.0) == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    assert resumed_run(tmp_path / "runs", before) == 2
+    assert "Nothing is left to do" in capsys.readouterr().err
+    assert set(pasts(before, {"target_accuracy": 0.0})) == {"pytorch", "keras"}
+
+
+def test_more_epochs_that_change_the_learning_rates_say_so(
+    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cosine is stretched over the whole run; a constant rate is not."""
+    assert scripted_run(tmp_path / "runs", small_mnist, epochs=1, schedule="cosine") == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    assert resumed_run(tmp_path / "runs", before, epochs=2) == 0
+    assert "cosine schedule now spans 2 epochs instead of 1" in capsys.readouterr().err
+    assert scripted_run(tmp_path / "others", small_mnist, epochs=1) == 0
+    (constant,) = (tmp_path / "others").iterdir()
+    assert resumed_run(tmp_path / "others", constant, epochs=2) == 0
+    assert "schedule" not in capsys.readouterr().err
+
+
+def test_positions_count_what_is_better() -> None:
+    position = Position()
+    position.took(10, 20.0, 60.0, 1.5, 640)
+    assert (position.global_step, position.train_seconds) == (10, 1.5)
+    assert position.judge(0.9, 0.3)
+    assert not position.judge(0.8, 0.4)
+    assert (position.without_better, position.best_epoch, position.test_accuracy) == (1, 1, 0.8)
+    position.next_epoch()
+    assert (position.epoch, position.step, position.global_step, position.epoch_seconds) == (2, 0, 10, 0.0)

@@ -1,0 +1,109 @@
+"""When a run began: the same order and the same moment in every time zone, in the autumn hour, and for older names."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from engines.api import events_file, list_runs, listed, new_run_id, newest_checkpoint, run_began, to_prune
+from engines.runs.run_id import began, is_utc, local_time
+from tests.engines.runs.test_runs import keep
+from tests.tui.screens.test_runs import on_runs
+from tui.cli import main
+from tui.screens.runs import SORTS
+from tui.widgets.run_table import when
+
+
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Move this process to another time zone."""
+
+    def move(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield move
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Runs from the oldest, a, to the newest, d; the names of b and c are in the local time of their makers."""
+    for name, created in {
+        "20261025-001500-000Z-a": "2026-10-25T02:15:00+02:00",
+        "20261025-023000-000-b": "2026-10-25T02:30:00+02:00",
+        "20261025-021000-000-c": "2026-10-25T02:10:00+01:00",
+        "20261025-012000-000Z-d": "2026-10-24T18:20:00-07:00",
+    }.items():
+        folder = keep(tmp_path / "runs", name)
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "created": created}))
+        (folder / "keras.npz").write_text("")
+    return tmp_path / "runs"
+
+
+@pytest.mark.fault(
+    "disk", "runs made in several time zones, and in the hour that autumn has twice: in the order they were made"
+)
+async def test_runs_are_in_the_order_in_which_they_were_made(
+    runs: Path, zone: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    zone("Asia/Tokyo")
+    kept = list(list_runs(runs))
+    assert [run["id"][-1] for run in kept] == ["d", "c", "b", "a"]
+    assert "".join(run.id[-1] for run in sorted(map(listed, kept), key=SORTS["time"], reverse=True)) == "dcba"
+    assert newest_checkpoint(runs, "keras") == str(runs / "20261025-012000-000Z-d" / "keras.npz")
+    assert events_file("20261025-02", runs).parent.name[-1] == "c"
+    assert [run[-1] for run in to_prune(kept, 1)] == ["c", "b", "a"]
+    assert main.main(["runs", "--prune", "3", "--runs-dir", str(runs)]) == 0
+    assert capsys.readouterr().out.startswith("20261025-001500-000Z-a")
+    async with on_runs(runs) as (screen, _):
+        assert [run.id[-1] for run in screen._table.runs] == ["d", "c", "b", "a"]
+
+
+def test_a_list_shows_local_time(runs: Path, zone: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> None:
+    zone("Asia/Tokyo")
+    assert [when(listed(run)) for run in list_runs(runs)] == [
+        "10-25 10:20",
+        "10-25 10:10",
+        "10-25 09:30",
+        "10-25 09:15",
+    ]
+    assert main.main(["runs", "--last", "1", "--runs-dir", str(runs)]) == 0
+    assert "2026-10-25 10:20" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("place", ["UTC", "Pacific/Kiritimati", "Pacific/Niue"])
+def test_a_new_name_tells_its_moment_wherever_it_is_made(place: str, zone: Callable[[str], None]) -> None:
+    zone(place)
+    before = time.time()
+    run = new_run_id(7)
+    zone("America/New_York")
+    assert is_utc(run)
+    assert int(before * 1000) / 1000 <= began(run, None) <= time.time()
+
+
+def test_what_tells_when_an_older_run_began(tmp_path: Path, zone: Callable[[str], None]) -> None:
+    zone("Asia/Tokyo")
+    noon = 1_767_236_400.0
+    assert began("20260101-120000-000-seed0-1", "2026-01-01T12:00:00") == noon, "its maker's zone is taken for ours"
+    assert began("20260101-120000-000-seed0-1", "2026-01-01T03:00:00Z") == noon
+    assert began("20250101-120000-000-seed0-1", "2026-01-01T04:00:00+01:00") == noon, "its record"
+    assert began("20260101-030000-000Z-seed0-1", "2025-01-01T12:00:00+09:00") == noon, "its name"
+    assert run_began(tmp_path / "20260101-120000-run") == noon
+    assert run_began(tmp_path / "a-run") == 0
+
+
+@given(
+    st.text() | st.from_regex(r"\A\d{8}-\d{6}(-\d{3}Z?-)?"),
+    st.text() | st.none() | st.integers() | st.datetimes(timezones=st.none() | st.timezones()).map(str),
+)
+def test_any_name_and_any_record_have_a_moment(run: str, created: object) -> None:
+    assert isinstance(began(run, created), float)
+    assert isinstance(local_time(created), str)

@@ -1,0 +1,204 @@
+"""A recording that is wound, held and hurried: what it shows depends on the place alone; and the demo needs no framework."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from engines.api import encode, read_events, read_run
+from engines.messages.events import LogLine
+from engines.session.replay import DEMO, Replay
+from tests.support.terminal import Terminal
+from tests.tui.test_app import opened, phases, until
+from tests.tui.test_snapshots import text_of
+from tui import formatting
+from tui.app import MnistApp
+from tui.frame_clock import CURVES_EVERY
+from tui.widgets.log_pane import LogPane
+
+
+class Clock:
+    """Stands until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture(scope="module")
+def events() -> list[object]:
+    return list(read_events(DEMO))
+
+
+def test_a_player_plays_pauses_and_hurries(events: list[object]) -> None:
+    clock = Clock()
+    replay = Replay(events, clock=clock)  # type: ignore[arg-type]  # events, of a fixture
+    begin = replay.now()
+    clock.seconds = 10
+    assert replay.now() == begin + 10
+    replay.toggle()
+    clock.seconds = 50
+    assert replay.now() == begin + 10
+    assert (formatting.clock(replay.length_seconds), replay.playback) == ("02:07", "paused")
+    replay.toggle()
+    replay.hurry(1)
+    clock.seconds = 51
+    assert replay.now() == begin + 12
+    replay.hurry(99)
+    assert replay.pace == "100x"
+    replay.hurry(-99)
+    assert replay.pace == "1x"
+    replay.seek(-1000)
+    assert replay.now() == begin
+    replay.seek(1e9)
+    assert replay.playback == "end"
+    replay.toggle()
+    assert replay.now() == begin
+    replay.seek_epoch(1)
+    first = replay.now()
+    replay.seek_epoch(1)
+    assert begin < first < replay.now()
+    replay.seek_epoch(-1)
+    assert replay.now() == first
+
+
+def test_an_empty_recording_can_be_wound() -> None:
+    replay = Replay([], clock=Clock())
+    for press in (replay.toggle, lambda: replay.seek(5), lambda: replay.seek_epoch(1), lambda: replay.seek_epoch(-1)):
+        press()
+        assert replay.drain() == set()
+
+
+def of_jax(events: list[Any]) -> list[Any]:
+    """The same, said by an engine that is not known here."""
+    return [replace(event, engine="jax") for event in events]
+
+
+def test_an_engine_of_another_version_is_passed_over(events: list[object], tmp_path: Path) -> None:
+    later = [*events, *of_jax(events)]
+    assert list(Replay(later).histories) == ["pytorch", "keras"]
+    path = tmp_path / "events.jsonl"
+    path.write_text("".join(encode(event) + "\n" for event in later), encoding="utf-8")
+    assert set(read_run(tmp_path)[0]) == {"pytorch", "keras"}
+
+
+def test_a_kept_run_has_its_engines_in_the_order_of_the_screens(events: list[Any], tmp_path: Path) -> None:
+    """Whichever spoke first: cards and exports agree with the app."""
+    keras_first = sorted(events, key=lambda event: event.engine != "keras")
+    (tmp_path / "events.jsonl").write_text("".join(encode(event) + "\n" for event in keras_first), encoding="utf-8")
+    assert list(read_run(tmp_path)[0]) == ["pytorch", "keras"]
+
+
+async def test_a_recording_of_unknown_engines_alone_opens(events: list[object]) -> None:
+    app = MnistApp(session=Replay(of_jax(events)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        for screen in "2341":
+            await pilot.press(screen)
+        app.draw_frame()
+
+
+async def screen_after(events: list[object], moves: list[float]) -> str:
+    """The screen after those seeks, with a frame after each."""
+    app = MnistApp(session=Replay(events, clock=Clock()))  # type: ignore[arg-type]  # events, of a fixture
+    async with app.run_test(size=(120, 40)) as pilot:
+        for seconds in moves:
+            app.action_seek(seconds)
+            for _ in range(CURVES_EVERY):
+                app.draw_frame()
+                await pilot.pause()
+        app.train_screen.show_frame(set(app.session.histories), True)
+        await pilot.pause()
+        return text_of(app)
+
+
+async def test_what_is_shown_depends_on_the_place_alone(events: list[object]) -> None:
+    direct = await screen_after(events, [90.0])
+    assert await screen_after(events, [40.0, 50.0]) == direct
+    assert await screen_after(events, [120.0, -30.0]) == direct
+    assert await screen_after(events, [1000.0, -1000.0, 90.0]) == direct
+
+
+async def test_the_player_by_keys(events: list[object]) -> None:
+    app = MnistApp(session=Replay(events, clock=Clock()))  # type: ignore[arg-type]  # events, of a fixture
+    async with app.run_test(size=(120, 40)) as pilot:
+        assert isinstance(app.session, Replay)
+        begin = app.session.now()
+        await pilot.press("space", "full_stop", "full_stop", "comma")
+        assert (app.session.paused, app.session.now()) == (True, begin + 5)
+        await pilot.press("greater_than_sign")
+        assert app.session.pace == "2x"
+        await pilot.press("right_square_bracket")
+        assert app.session.now() > begin + 5
+        footer = text_of(app).splitlines()[-1]
+        assert "Faster" in footer
+        for screen in "2341":
+            await pilot.press(screen)
+
+
+async def test_logs_that_are_wound_back_hold_each_line_once(events: list[Any]) -> None:
+    begin = Replay(events, clock=Clock()).now()
+    printed = [LogLine(engine="keras", seq=0, t=begin + i, stream="stdout", text=f"line {i}") for i in range(100)]
+    app = MnistApp(session=Replay([*events, *printed], clock=Clock()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("l")
+        await pilot.pause()
+        pane = app.screen.query_one("#log-keras", LogPane)
+
+        def after(seconds: float) -> list[str]:
+            app.action_seek(seconds)
+            app.fold()
+            pane.show_log(app.session.histories["keras"])
+            return [strip.text.split()[-1] for strip in pane.lines]
+
+        assert after(50.5) == [str(i) for i in range(51)]
+        assert after(-30) == [str(i) for i in range(21)]
+        assert "21 lines" in str(pane.border_subtitle)
+        assert after(10) == [str(i) for i in range(31)]
+
+
+_BARE = """
+import sys
+for name in ("torch", "torchvision", "tensorflow", "keras"):
+    sys.modules[name] = None
+from tui.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_the_demo_needs_no_framework(tmp_path: Path) -> None:
+    terminal = Terminal([sys.executable, "-c", _BARE, "replay", "demo", "--speed", "max"], tmp_path)
+    terminal.wait_for_the_end()
+    assert any("RECORDED" in line and "MNIST" in line for line in terminal.screen.display)
+    terminal.send("4")
+    terminal.wait_for("Statistical tie")
+    terminal.send("q")
+    assert terminal.ended() == 0
+
+
+async def test_a_recording_looks_as_the_run_did(tmp_path: Path, small_mnist: Path) -> None:
+    """Cell by cell, but for the badge, the keys, and what is measured of workers that live on after their run."""
+
+    async def settled(app: MnistApp, pilot: Pilot[None]) -> list[str]:
+        for _ in range(CURVES_EVERY):
+            app.draw_frame()
+            await pilot.pause()
+        app.train_screen.show_frame(set(app.session.histories), True)
+        await pilot.pause()
+        lines = text_of(app).splitlines()[1:-1]
+        return [line for line in lines if not any(word in line for word in ("CPU", "GPU", "race", "machine"))]
+
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        live = await settled(app, pilot)
+    (path,) = (tmp_path / "runs").glob("*/events.jsonl")
+    played = MnistApp(session=Replay(list(read_events(path)), speed=1e9))
+    async with played.run_test(size=(120, 40)) as pilot:
+        assert await settled(played, pilot) == live

@@ -1,0 +1,208 @@
+"""Which GPU is which, and which has room: with a fake nvidia-smi and a fake amdsmi, which say so in their names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engines import gpu_selection as gpus_of_this_machine
+from engines.gpu_selection import by_free_memory, is_named, known_to_the_driver, most_free, readings_of
+from engines.messages.events import Device, GpuReading
+from engines.monitors.amd import Amd
+from engines.monitors.gpu import FIGURES, GpuMonitor
+from engines.monitors.host import ProcessUsage
+from engines.monitors.sampler import gpu_share
+from tests.engines.monitors.test_monitors import FakeNvml
+
+A, B = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-1b2c5f0a-0000-4106-c12f-20bd9faed9f6"
+
+
+@pytest.mark.parametrize(
+    ("visible", "names"),
+    [
+        (None, ["0", "1", "2"]),
+        ("2,0", ["2", "0", ""]),
+        (f" {B} , 0", [B, "0", ""]),
+        ("GPU-1b2c", ["GPU-1b2c", "", ""]),
+        ("MIG-7c0d", ["MIG-7c0d", "", ""]),
+        ("", ["", "", ""]),
+    ],
+)
+def test_cuda_visible_devices_chooses_and_orders(visible: str | None, names: list[str]) -> None:
+    environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    assert [known_to_the_driver(i, environment) for i in range(3)] == names
+
+
+def test_a_uuid_may_be_cut_short_and_nothing_names_nothing() -> None:
+    assert is_named("GPU-8932f9", 5, (A,))
+    assert is_named("MIG-7c0d", 5, (A, "MIG-7c0d1111"))
+    assert not is_named("GPU-8932f9", 5, (B,))
+    assert not is_named("", 0, (A,))
+    assert not is_named("1", 0, (A,))
+
+
+def gpus(*names: str) -> tuple[Device, ...]:
+    return tuple(Device(id=f"cuda:{i}", name="Fake GPU", gpu=name) for i, name in enumerate(names))
+
+
+def fake_nvidia_smi(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    script = folder / "nvidia-smi"
+    script.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(lines) + "\nEND\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_auto_is_the_gpu_with_most_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_nvidia_smi(tmp_path, monkeypatch, f"0, {A}, 20000", f"1, {B}, 79000", "2, [N/A], [N/A]", "nonsense")
+    gpus_of_this_machine._ask.cache_clear()
+    order = by_free_memory()
+    assert order == f"1 {B}, 0 {A}"
+    assert most_free(gpus("0", "1", "2"), order).id == "cuda:1"
+    assert most_free(gpus(B[:12], A[:12]), order).id == "cuda:0"
+    assert most_free(gpus("2", "0"), order).id == "cuda:1"
+    assert most_free(gpus("2", "3"), order).id == "cuda:0", "nothing is known of either: the first"
+    fake_nvidia_smi(tmp_path, monkeypatch, f"0, {A}, 20000", f"1, {B}, 1000")
+    assert by_free_memory() == order, "both frameworks get the same one, whoever asks second"
+
+
+@pytest.mark.fault("input", "nvidia-smi prints bytes that are no text, and text that is not ASCII")
+@pytest.mark.parametrize("line", [r"\377\376", r"1, GPU-\303\251, 90000", r"1, GPU-\000, 90000", "1, x, " + 5000 * "9"])
+def test_what_can_not_be_in_an_environment_is_not_told(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it keep a worker from starting."""
+    script = tmp_path / "nvidia-smi"
+    script.write_text(f"#!/bin/sh\nprintf '{line}\\n0, {A}, 20000\\n'\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    gpus_of_this_machine._ask.cache_clear()
+    assert by_free_memory() == f"0 {A}"
+    gpus_of_this_machine._ask.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("visible", "seen", "unknown"),
+    [
+        ("0,1", True, None),
+        (f"{B[:12]}, 0", True, None),
+        ("abc", True, "abc"),
+        ("0,abc,1", True, "abc"),
+        ("0,7", True, "7"),
+        ("0,7", False, None),
+        ("abc", False, "abc"),
+        ("", False, ""),
+    ],
+)
+def test_an_entry_that_names_no_gpu(visible: str, seen: bool, unknown: str | None) -> None:
+    readings = (reading(0, A), reading(1, B)) if seen else ()
+    assert gpus_of_this_machine.first_unknown(visible, readings) == unknown
+
+
+def test_without_nvidia_smi_auto_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    gpus_of_this_machine._ask.cache_clear()
+    assert by_free_memory() == ""
+    assert most_free(gpus("1", "0")).id == "cuda:0"
+
+
+def reading(index: int, uuid: str, *slices: str) -> GpuReading:
+    fields: dict[str, Any] = dict.fromkeys(FIGURES)
+    return GpuReading(index=index, name="Fake GPU", uuid=uuid, slices=slices, **fields)
+
+
+def test_a_frameworks_gpu_is_found_among_the_drivers() -> None:
+    seen = (reading(0, A, "MIG-7c0d1111"), reading(1, B))
+    assert [one.index for one in readings_of("cuda:0", gpus("1"), seen)] == [1]
+    assert [one.index for one in readings_of("cuda:1", gpus("1", "MIG-7c0d"), seen)] == [0]
+    assert [one.index for one in readings_of("cuda:0,cuda:1", gpus(B[:9], "0"), seen)] == [1, 0]
+    assert readings_of("cpu", (Device(id="cpu", name="CPU"),), seen) == []
+    assert readings_of("cuda:3", (), seen) == []
+    old = (Device(id="cuda:1", name="of a record that knows no names"),)
+    assert [one.index for one in readings_of("cuda:1", old, seen)] == [1]
+
+
+def test_a_fake_gpu_cut_into_slices() -> None:
+    uuids = iter((A, "MIG-7c0d", "MIG-11aa"))
+    fake = FakeNvml(
+        nvmlDeviceGetMigMode=(1, 1), nvmlDeviceGetMaxMigDeviceCount=2, nvmlDeviceGetUUID=lambda: next(uuids)
+    )
+    (gpu,) = GpuMonitor(fake).sample().readings
+    assert (gpu.slices, gpu.utilization_percent) == (("MIG-7c0d", "MIG-11aa"), None)
+
+
+def test_what_each_framework_takes_of_a_fake_gpu() -> None:
+    """As on a machine where the driver knows these processes by their own numbers; 9 is somebody else's."""
+    running = [SimpleNamespace(pid=pid, usedGpuMemory=size) for pid, size in ((7, 3 << 30), (8, None), (9, 1 << 30))]
+    counted = [SimpleNamespace(pid=7, smUtil=use, timeStamp=t) for use, t in ((60, 200), (20, 100))]
+    asked = []
+
+    def utilization(_: Any, since: int) -> list[Any]:
+        asked.append(since)
+        return counted
+
+    fake = FakeNvml(nvmlDeviceGetComputeRunningProcesses=lambda: running)
+    vars(fake)["nvmlDeviceGetProcessUtilization"] = utilization
+    monitor = GpuMonitor(fake)
+    monitor.sample()
+    gpus = monitor.sample()
+    assert asked == [0, 200]
+
+    def tree(*pids: int) -> ProcessUsage:
+        return ProcessUsage(cpu_percent=100.0, cores_allowed=1, rss_bytes=1, num_threads=1, pids=pids)
+
+    assert gpu_share(tree(6, 7), gpus) == (3 << 30, 60.0)
+    assert gpu_share(tree(8), gpus) == (None, None), "it does not tell how much"
+    assert gpu_share(tree(1, 2), gpus) == (None, None), "a container's numbers"
+
+
+class FakeAmdSmi:
+    """A fake amdsmi 7.0 with one GPU that, like an Instinct, has no sensor at its edge and knows only its mean power."""
+
+    AmdSmiTemperatureType = SimpleNamespace(EDGE="edge", HOTSPOT="hotspot")
+    AmdSmiTemperatureMetric = SimpleNamespace(CURRENT="current")
+    AmdSmiClkType = SimpleNamespace(GFX="gfx")
+
+    def amdsmi_init(self) -> None:
+        """As amdsmi's."""
+
+    def amdsmi_shut_down(self) -> None:
+        """As amdsmi's."""
+
+    def amdsmi_get_processor_handles(self) -> list[str]:
+        return ["handle"]
+
+    def amdsmi_get_temp_metric(self, handle: str, kind: str, _: str) -> int:
+        assert handle == "handle"
+        if kind == "edge":
+            raise RuntimeError("AMDSMI_STATUS_NOT_SUPPORTED")
+        return 48
+
+    def __getattr__(self, name: str) -> Any:
+        told = {
+            "amdsmi_get_gpu_asic_info": {"market_name": "Fake Instinct"},
+            "amdsmi_get_gpu_device_uuid": "3eff74a1-0000-1000-8023-ffffffffffff",
+            "amdsmi_get_gpu_activity": {"gfx_activity": 73, "umc_activity": "N/A"},
+            "amdsmi_get_gpu_vram_usage": {"vram_total": 196_592, "vram_used": 283},
+            "amdsmi_get_power_info": {"current_socket_power": "N/A", "average_socket_power": 310},
+            "amdsmi_get_clock_info": {"clk": "N/A"},
+        }
+        return lambda *_: told[name]
+
+
+def test_a_fake_amd_gpu_is_read_like_any_other() -> None:
+    monitor = GpuMonitor(Amd(FakeAmdSmi()))
+    (gpu,) = monitor.sample().readings
+    assert (gpu.name, gpu.utilization_percent, gpu.temperature_celsius, gpu.power_watts) == (
+        "Fake Instinct",
+        73,
+        48,
+        310,
+    )
+    assert (gpu.memory_used_bytes, gpu.memory_total_bytes) == (283 << 20, 196_592 << 20)
+    missing = dict(gpu.missing)
+    assert missing["sm_clock_mhz"] == missing["energy_joules"] == "not supported by this GPU"
+    monitor.close()

@@ -1,0 +1,122 @@
+"""Limits of the shell are named where an error or an end tells of them, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from engines import ulimits
+from engines.config import TrainConfig
+from engines.messages.events import RunFailed, TrainProgress
+from engines.supervision import start_error
+from engines.supervision.registry import EngineSpec
+from engines.ulimits import limit_behind, limit_in
+from engines.worker import requirements
+from tests.conftest import Worked, scripted_spec
+
+AGAIN = "raise that limit, then start mnist-tui again."
+NO_MEMORY = "libtorch_cpu.so: failed to map segment from shared object"
+NO_PROCESS = "Resource temporarily unavailable"
+
+
+@pytest.fixture
+def limited(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Limits as a shell would have set them; all others are none."""
+
+    def limit(**limits: int) -> None:
+        set_here = {getattr(resource, f"RLIMIT_{name}"): value for name, value in limits.items()}
+        monkeypatch.setattr(ulimits, "_limit", set_here.get)
+
+    limit()
+    return limit
+
+
+@pytest.mark.parametrize(
+    ("limits", "text", "said"),
+    [
+        (
+            {"AS": 3_000_000_000},
+            NO_MEMORY,
+            f"A process may have no more than 3.0 GB of memory here (ulimit -v): {AGAIN}",
+        ),
+        ({"DATA": 1_000_000_000}, "MemoryError: no more", "(ulimit -d)"),
+        ({}, NO_MEMORY, ""),
+        ({}, "MemoryError", ""),
+        ({"NPROC": 30}, f"libgomp: Thread creation failed: {NO_PROCESS}", "30 processes and threads here (ulimit -u)"),
+        ({"NPROC": 30}, "RuntimeError: can't start new thread", "(ulimit -u)"),
+        ({}, NO_PROCESS, "The system or its container allows no more processes and threads"),
+        ({"NPROC": 30}, f"terminate called: what():  {NO_PROCESS}", "(ulimit -u)"),
+        ({"NPROC": 30}, f"gloo: connect: {NO_PROCESS}", ""),
+        ({"AS": 1, "NPROC": 1}, "No such file or directory", ""),
+    ],
+)
+def test_the_limit_in_an_error(limits: dict[str, int], text: str, said: str, limited: Callable[..., None]) -> None:
+    limited(**limits)
+    hint = limit_in(text)
+    assert said in hint
+    assert bool(said) == bool(hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds", "said"),
+    [
+        ("SIGKILL", 4.2, True),
+        ("SIGXCPU", 5.0, True),
+        ("SIGKILL", 1.0, False),
+        ("SIGSEGV", 5.0, False),
+        ("", 5.0, False),
+    ],
+)
+def test_the_limit_behind_an_end(name: str, seconds: float, said: bool, limited: Callable[..., None]) -> None:
+    assert limit_behind(name, seconds) == "", "there is none"
+    limited(CPU=5)
+    assert bool(limit_behind(name, seconds)) == said
+    assert not said or "5 s here (ulimit -t)" in limit_behind(name, seconds)
+
+
+@pytest.mark.fault("workers", "the shell's limit of CPU time (ulimit -t) ends it: it is named, and memory is not")
+def test_a_worker_that_used_up_its_time(
+    work: Callable[[], Worked], small_config: TrainConfig, limited: Callable[..., None]
+) -> None:
+    limited(CPU=1)
+    worker = work()
+    worker.start(small_config)
+    worker.wait_for(TrainProgress)
+    os.kill(worker.supervisor.pid or 0, signal.SIGKILL)
+    failed = worker.wait_for(RunFailed)
+    assert "ulimit -t" in failed.hint
+    assert "memory" not in failed.hint
+
+
+def test_an_import_that_a_limit_ended_is_not_mended_by_pip(limited: Callable[..., None]) -> None:
+    limited(AS=1_000_000_000)
+    fields = requirements.failure("pytorch", ImportError(NO_MEMORY))
+    assert "ulimit -v" in fields["hint"]
+    assert "pip" not in fields["hint"]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("--keras-python", "--keras-python names it"),
+        ("MNIST_TUI_KERAS_PYTHON", "MNIST_TUI_KERAS_PYTHON names it"),
+        ("made by mnist-tui setup", "`mnist-tui setup` makes it again"),
+        ("the app's own interpreter", "start mnist-tui again"),
+    ],
+)
+def test_an_interpreter_that_does_not_start_is_mended_where_it_is_named(source: str, said: str) -> None:
+    spec = EngineSpec(name="keras", title="Keras", module="m", python="/nope", python_from=source)
+    kind, message, hint = start_error.explain(spec, FileNotFoundError(2, "No such file or directory", "/nope"))
+    assert (kind, said in hint) == ("missing-interpreter", True)
+    assert message == "/nope could not be started: No such file or directory."
+
+
+def test_what_else_a_start_needs_is_no_matter_of_the_interpreter(limited: Callable[..., None]) -> None:
+    limited(NPROC=30)
+    kind, message, hint = start_error.explain(scripted_spec(), BlockingIOError(11, NO_PROCESS))
+    assert (kind, "ulimit -u" in hint) == ("internal", True)
+    assert "python" not in message

@@ -1,0 +1,116 @@
+"""Environments of their own: planned, made, gone on with, and taken only when they are whole."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from engines.supervision.registry import engine_spec, managed_python, stamp_of
+from engines.tools import setup
+from tui.cli import main
+
+
+@pytest.fixture
+def half_made() -> Path:
+    """An environment whose interpreter is there, and nothing else: that of the tests under another name."""
+    python = managed_python("pytorch")
+    python.parent.mkdir(parents=True)
+    python.symlink_to(sys.executable)
+    return python
+
+
+def test_each_framework_has_its_own_cuda(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["setup", "--gpu", "--dry-run"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "install" in line]
+    assert len(lines) == 2
+    assert "torch" in lines[0]
+    assert "tensorflow" not in lines[0]
+    assert "tensorflow[and-cuda]" in lines[1]
+    assert " torch" not in lines[1]
+    assert len({line.split("envs/")[1].split("/")[0] for line in lines}) == 2
+
+
+def test_keras_on_another_backend_has_an_environment_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["setup", "--framework", "keras", "--keras-backend", "jax", "--gpu", "--dry-run"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "install" in line]
+    assert "'jax[cuda12]' keras" in line
+    assert "tensorflow" not in line
+    managed_python("keras-jax").parent.mkdir(parents=True)
+    managed_python("keras-jax").symlink_to(sys.executable)
+    stamp_of("keras-jax").write_text("gpu\n")
+    assert engine_spec("keras", backend="jax").python == str(managed_python("keras-jax"))
+    assert engine_spec("keras").python == engine_spec("keras", backend="torch").python == sys.executable
+
+
+def test_a_shell_reads_the_commands_as_they_are_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_HOME", str(tmp_path / "a folder"))
+    assert main.main(["setup", "--framework", "keras", "--gpu", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [shlex.split(line) for line in lines] == setup.plan("keras", "gpu")
+
+
+@pytest.mark.fault("input", "PIP_USER=1, and others that have pip install into another place")
+def test_pip_installs_into_the_environment(half_made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PIP_USER", "PIP_TARGET", "PYTHONPATH"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    pip = setup.plan("pytorch", "cpu")[-1]
+    shows = [
+        sys.executable,
+        "-c",
+        "import os; raise SystemExit('PIP_TARGET' in os.environ or 'PYTHONPATH' in os.environ)",
+    ]
+    monkeypatch.setattr(setup, "plan", lambda *_: [shows])
+    monkeypatch.setitem(setup.IMPORTS, "pytorch", ("json",))
+    assert setup.build("pytorch", "cpu", lambda _: None)
+    assert "--no-user" in pip, "also where pip.conf says user = true"
+
+
+def test_a_half_made_environment_is_nobodys(half_made: Path) -> None:
+    assert engine_spec("pytorch").python == sys.executable
+    stamp_of("pytorch").write_text("cpu\n")
+    assert engine_spec("pytorch").python == str(half_made)
+    assert engine_spec("pytorch").python_from == "made by mnist-tui setup"
+
+
+@pytest.mark.parametrize(
+    ("commands", "imports", "said"),
+    [
+        ([["false"]], ("json",), "failed with code 1: false. Running setup again goes on"),
+        ([["/nowhere/uv"]], ("json",), "/nowhere/uv could not be started"),
+        ([["true"]], ("no_such_module",), "import no_such_module"),
+    ],
+)
+def test_what_fails_is_named_and_leaves_no_stamp(
+    commands: list[list[str]], imports: tuple[str, ...], said: str, half_made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stamp_of("pytorch").write_text("cpu\n")
+    monkeypatch.setattr(setup, "plan", lambda *_: commands)
+    monkeypatch.setitem(setup.IMPORTS, "pytorch", imports)
+    with pytest.raises(setup.SetupError, match=said.replace("/", ".")):
+        setup.build("pytorch", "cpu", lambda _: None)
+    assert engine_spec("pytorch").python == sys.executable
+
+
+def test_going_on_makes_it_whole(half_made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "plan", lambda *_: [["true"]])
+    monkeypatch.setitem(setup.IMPORTS, "pytorch", ("json",))
+    said: list[str] = []
+    assert setup.build("pytorch", "cpu", said.append) == half_made
+    assert said[0] == "$ true"
+    assert engine_spec("pytorch").python == str(half_made)
+
+
+def test_ctrl_c_leaves_no_stamp(half_made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(setup.subprocess, "run", interrupted)  # type: ignore[attr-defined]  # as setup sees it
+    assert main.main(["setup", "--framework", "pytorch"]) == 130
+    assert not stamp_of("pytorch").exists()

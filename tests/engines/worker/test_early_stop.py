@@ -1,0 +1,119 @@
+"""Runs that end by a rule of their config, and evaluations inside an epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engines.config import from_settings
+from engines.experiment.recipe import has_diverged
+from engines.messages.events import Diverged, EpochCompleted, EvalCompleted, RunFinished, TrainProgress
+from engines.messages.grammar import violations
+from engines.runs.comparison import reached
+from engines.runs.history import DIVERGED, FINISHED, RunHistory
+from tests.conftest import Worked
+
+ENGINES = [
+    "scripted",
+    pytest.param("pytorch", marks=pytest.mark.framework),
+    pytest.param("keras", marks=pytest.mark.framework),
+]
+Work = Callable[[str], Worked]
+
+
+def run(worker: Worked, small_mnist: Path, **settings: object) -> RunFinished:
+    """One run to its end, by the grammar."""
+    worker.start(from_settings({"batch_size": 64, "data_dir": str(small_mnist), **settings}))
+    finished: RunFinished = worker.wait_for(RunFinished)
+    worker.finish()
+    assert violations(worker.events) == []
+    return finished
+
+
+def told(worker: Worked) -> RunHistory:
+    """What a screen knows of it."""
+    history = RunHistory("pytorch")
+    for event in worker.events:
+        history.apply(event)
+    return history
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_evaluations_inside_an_epoch(engine: str, warm: Work, small_mnist: Path) -> None:
+    """Ten steps an epoch, every fourth step and at the end: training is as it would be without."""
+    worker = warm(engine)
+    run(worker, small_mnist, epochs=2, eval_every=4, dropout=0.0)
+    looked = worker.of(EvalCompleted)
+    assert [event.global_step for event in looked] == [4, 8, 10, 12, 16, 20]
+    seconds = [event.train_seconds for event in looked]
+    assert seconds == sorted(seconds)
+    assert seconds[0] > 0
+    epochs = worker.of(EpochCompleted)
+    assert sum(event.train_seconds for event in epochs) == pytest.approx(seconds[-1])
+    plain = warm(engine)
+    run(plain, small_mnist, epochs=2, dropout=0.0)
+    losses = [[event.train_loss for event in one] for one in (epochs, plain.of(EpochCompleted))]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+
+
+def test_a_target_ends_the_run_in_mid_epoch(work: Work, small_mnist: Path) -> None:
+    worker = work("scripted")
+    finished = run(worker, small_mnist, epochs=100, eval_every=5, target_accuracy=40.0)
+    assert finished.outcome == "target-reached"
+    history = told(worker)
+    assert history.phase == FINISHED
+    assert reached(history)
+    (milestone,) = history.milestones
+    assert milestone.accuracy == 0.4
+    assert milestone.global_step % 5 == 0
+    assert milestone.train_seconds <= milestone.wall_seconds
+
+
+def test_a_target_that_is_missed_is_missed(work: Work, small_mnist: Path) -> None:
+    worker = work("scripted")
+    assert run(worker, small_mnist, epochs=1, target_accuracy=99.9).outcome == "completed"
+    assert not reached(told(worker))
+
+
+def test_patience(work: Work, small_mnist: Path) -> None:
+    """A learning rate of nothing: the first evaluation is the best, and two more end the run."""
+    worker = work("scripted")
+    finished = run(worker, small_mnist, epochs=50, learning_rate=0.0, patience=2)
+    assert (finished.outcome, len(worker.of(EvalCompleted)), finished.best_epoch) == ("no-progress", 3, 1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_loss_that_is_no_number_raises_the_alarm_and_ends_the_run(
+    engine: str, warm: Work, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the real engines by a real divergence: SGD with a step of a thousand."""
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "nan@5")
+    worker = warm(engine)
+    finished = run(worker, small_mnist, epochs=3, optimizer="sgd", learning_rate=1000.0)
+    assert finished.outcome == "diverged"
+    (alarm,) = worker.of(Diverged)
+    assert has_diverged(alarm.loss)
+    assert alarm.global_step <= 10
+    assert worker.of(TrainProgress)[-1].global_step == alarm.global_step
+    assert told(worker).phase == DIVERGED
+    assert not reached(told(worker))
+
+
+def test_the_alarm_alone_lets_it_go_on(
+    work: Work, small_mnist: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "nan@5")
+    worker = work("scripted")
+    assert run(worker, small_mnist, epochs=2, stop_on_nan=False).outcome == "completed"
+    assert len(worker.of(Diverged)) == 1
+    assert math.isnan(worker.of(TrainProgress)[-1].loss)
+
+
+def test_what_counts_as_diverged() -> None:
+    assert has_diverged(math.nan)
+    assert has_diverged(math.inf)
+    assert has_diverged(24.0)
+    assert not has_diverged(math.log(10))

@@ -1,0 +1,40 @@
+"""The ten digits of `data/digits.txt`: what keys draw them, and the canvas that they leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engines.data.canvas import Canvas
+
+KEYS = {
+    "r": "right", "l": "left", "u": "up", "d": "down", "ur": "pageup", "ul": "home", "dr": "pagedown", "dl": "end",
+}  # fmt: skip
+_LINES = (Path(__file__).parents[1] / "data" / "digits.txt").read_text(encoding="utf-8").splitlines()
+STROKES = {int(line[0]): line[2:].split() for line in _LINES if not line.startswith("#")}
+
+
+def keys_of(digit: int) -> list[str]:
+    """The keys that draw it, from the middle of a cleared sheet."""
+    keys: list[str] = []
+    for word in STROKES[digit]:
+        way = word.rstrip("0123456789")
+        keys += ["space"] if word == "_" else [KEYS[way]] * int(word.removeprefix(way))
+    return keys
+
+
+def drawn(digit: int) -> Canvas:
+    """The canvas after those keys, drawn as the Draw screen draws."""
+    canvas, x, y, down = Canvas(), 14, 14, False
+    for key in keys_of(digit):
+        if key == "space":
+            down = not down
+            if down:
+                canvas.begin()
+                canvas.line(x + 0.5, y + 0.5, x + 0.5, y + 0.5)
+            continue
+        to_x = x + (key in ("right", "pageup", "pagedown")) - (key in ("left", "home", "end"))
+        to_y = y + (key in ("down", "end", "pagedown")) - (key in ("up", "home", "pageup"))
+        if down:
+            canvas.line(x + 0.5, y + 0.5, to_x + 0.5, to_y + 0.5)
+        x, y = to_x, to_y
+    return canvas

@@ -1,0 +1,129 @@
+"""What a command can't write, or the system refuses, is one plain sentence and exit code 1; never a number, never a traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from engines.api import DataError
+from engines.atomic_file import write_whole
+from engines.config import TrainConfig
+from engines.errors import reason
+from engines.runs.directory import RunDirectory
+from tui.cli import failures, main
+from tui.reports import export
+
+FULL = "mnist-tui: The output could not be written: No space left on device.\n"
+
+
+@pytest.mark.fault("disk", "the output of a command goes to a full disk: one sentence, exit code 1")
+@pytest.mark.parametrize(
+    ("command", "buffered"),
+    [
+        *((command, True) for command in (
+            "--help", "--version", "train --help", "runs", "runs --json", "data", "data --json", "code --no-hyperparameters",
+            "code --json --no-hyperparameters", "doctor", "doctor --json", "compare demo", "compare demo --json", "export demo",
+            "export demo --to markdown", "setup --dry-run",
+        )),
+        ("runs", False),
+        ("--help", False),
+    ],
+)  # fmt: skip
+def test_output_to_a_full_disk(
+    command: str, buffered: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tui.cli.arguments.specs", lambda _: [])
+    with open("/dev/full", "w") as full:
+        if not buffered:
+            full.reconfigure(write_through=True)
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main.main(command.split()) == 1
+    assert capsys.readouterr().err == FULL
+
+
+@pytest.mark.fault("disk", "a full disk, as a shell sees it: Python adds nothing when it ends")
+def test_python_adds_no_complaint() -> None:
+    code = "import sys; from tui.cli.main import main; sys.exit(main(['runs']))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, FULL)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/runs"), "/runs: Permission denied."),
+        (OSError(errno.EBUSY, "Device or resource busy", "/a/.b.part-1", None, "/a/b"), "/a/b: Device or resource busy."),
+        (OSError(errno.ENOSPC, "No space left on device"), "The output could not be written: No space left on device."),
+        (FileNotFoundError(errno.ENOENT, "No usable temporary directory"), "No usable temporary directory."),
+        (OSError("3 requested and 2 written"), "3 requested and 2 written."),
+        (RuntimeError("one\ntwo"), "RuntimeError: one. Run it again with --debug for the details."),
+    ],
+)  # fmt: skip
+def test_exceptions_in_plain_words(error: Exception, said: str) -> None:
+    assert failures.describe(error) == said
+
+
+def test_reasons() -> None:
+    assert reason(OSError(errno.ENOSPC, "No space left on device", "/x")) == "No space left on device"
+    assert reason(MemoryError()) == "MemoryError"
+    assert reason(DataError("too long " * 100, "")).startswith("DataError: too long")
+    assert len(reason(DataError("too long " * 100, ""))) < 400
+
+
+@pytest.mark.fault("disk", "an export into /dev/full: one sentence, exit code 1")
+def test_an_export_into_a_device_that_is_full(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["export", "demo", "--out", "/dev/full"]) == 1
+    assert capsys.readouterr().err == "mnist-tui: /dev/full: No space left on device.\n"
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+def test_an_export_into_a_pipe_is_written_and_the_pipe_stays(tmp_path: Path) -> None:
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    export.write_text("content", pipe, force=True)
+    assert pipe.is_fifo()
+    reader.join(10)
+    assert read == ["content"]
+
+
+def test_an_export_into_a_link_is_written_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "link.csv").symlink_to(tmp_path / "file.csv")
+    export.write_text("content", tmp_path / "link.csv", force=False)
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "file.csv").read_text() == "content"
+
+
+def test_an_export_of_files_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["export", "demo", "--to", "tensorboard", "--out", "/dev/full"]) == 1
+    assert capsys.readouterr().err == "mnist-tui: /dev/full is no folder; name one, or a new one.\n"
+
+
+@pytest.mark.fault(
+    "disk", "a file system that knows no fsync (FUSE, 9p): the run is kept; one that fails in it: it is not"
+)
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EIO])
+def test_a_file_system_without_fsync(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    directory = RunDirectory(tmp_path / "run", {"pytorch": TrainConfig()})
+    if number == errno.EIO:
+        assert os.strerror(number) in directory.problem
+        with pytest.raises(OSError, match="error"):
+            write_whole(tmp_path / "file", lambda part: part.write_text("content"))
+        assert not (tmp_path / "file").exists()
+    else:
+        assert directory.problem == ""
+        write_whole(tmp_path / "file", lambda part: part.write_text("content"))
+        assert (tmp_path / "file").read_text() == "content"

@@ -1,0 +1,391 @@
+"""The Draw screen: the canvas alone, by keys and mouse with scripted engines, and ten drawn digits read by both frameworks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from textual._xterm_parser import XTermParser
+from textual.pilot import Pilot
+
+from engines.api import TrainConfig, from_settings
+from engines.data.canvas import BOX, SIZE, Canvas, normalise
+from engines.messages.events import Predict, Prediction, RunFinished
+from tests.conftest import REAL_MNIST, Worked
+from tests.support.keystrokes import STROKES, drawn, keys_of
+from tests.tui.test_app import SIZES, opened, phases, text_of, until
+from tui.app import MnistApp
+from tui.screens.draw import DrawScreen
+from tui.screens.results import ResultsScreen
+from tui.screens.train import TrainScreen
+from tui.widgets.drawing_pad import Sheet
+from tui.widgets.pixel_image import Pixels
+from tui.widgets.text_line import Line
+
+# The canvas
+
+
+def _centre_of_mass(image: np.ndarray) -> tuple[float, float]:
+    mass = image / image.sum()
+    along = np.arange(SIZE) + 0.5
+    return float((mass.sum(axis=0) * along).sum()), float((mass.sum(axis=1) * along).sum())
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_what_is_seen_is_made_as_mnist_was(digit: int) -> None:
+    """The longer side fills 20 pixels, the aspect stays, and the centre of mass is the centre, to half a pixel."""
+    canvas = drawn(digit)
+    ink, seen = canvas.pixels(), canvas.seen()
+
+    def sides(image: np.ndarray) -> tuple[int, int]:
+        rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+        return int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
+
+    height, width = sides(seen)
+    assert max(height, width) == BOX
+    before = sides(ink)
+    assert height / width == pytest.approx(before[0] / before[1], rel=0.12)
+    assert _centre_of_mass(seen) == pytest.approx((SIZE / 2, SIZE / 2), abs=0.55)
+    assert seen.max() > 200
+    assert len(np.unique(seen)) > 8, "its edges are grey"
+
+
+def test_where_it_was_drawn_does_not_matter() -> None:
+    seen = []
+    for dx, dy in ((0, 0), (5, 0), (-4, 3)):
+        canvas = Canvas()
+        canvas.begin()
+        canvas.line(12 + dx, 8 + dy, 12 + dx, 20 + dy)
+        canvas.line(12 + dx, 8 + dy, 16 + dx, 9 + dy)
+        seen.append(canvas.seen())
+    assert np.array_equal(seen[0], seen[1])
+    assert np.array_equal(seen[0], seen[2])
+
+
+def test_nothing_leaves_the_sheet_and_blank_is_blank() -> None:
+    canvas = Canvas()
+    assert canvas.blank
+    assert not canvas.seen().any()
+    canvas.begin()
+    canvas.line(-50, -50, 90, 90)
+    canvas.line(-50, 5, -40, 5)
+    assert not canvas.blank
+    assert canvas.seen().shape == (SIZE, SIZE)
+    assert not normalise(np.zeros((4, 4), np.float32)).any()
+
+
+def test_undo_takes_back_strokes_clearing_and_given_digits() -> None:
+    canvas, states = Canvas(), []
+    for x in (5.0, 12.0):
+        states.append(canvas.pixels())
+        canvas.begin()
+        canvas.line(x, 5, x + 4, 9)
+    states.append(canvas.pixels())
+    canvas.clear()
+    states.append(canvas.pixels())
+    canvas.give(np.full((28, 28), 7, np.uint8))
+    assert np.array_equal(canvas.seen(), np.full((28, 28), 7)), "a given digit is seen as it is"
+    for before in reversed(states):
+        canvas.undo()
+        assert np.array_equal(canvas.pixels(), before)
+    canvas.undo()
+    assert canvas.blank
+
+
+def test_the_eraser_erases() -> None:
+    canvas = drawn(1)
+    canvas.begin()
+    canvas.line(0, 14, 28, 14, erase=True)
+    assert not canvas.pixels()[13:15].any()
+    canvas.undo()
+    assert np.array_equal(canvas.pixels(), drawn(1).pixels())
+
+
+# By keys and mouse
+
+
+async def _opened_screen(app: MnistApp, pilot: Pilot[None]) -> DrawScreen:
+    await until(pilot, lambda: phases(app) == ["ready", "ready"])
+    await pilot.press("3")
+    await until(pilot, lambda: isinstance(app.screen, DrawScreen))
+    assert isinstance(app.screen, DrawScreen)
+    return app.screen
+
+
+async def test_a_seven_by_keys_is_read_by_both_while_they_learn(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await until(pilot, lambda: "no model yet" in text_of(app, "#answer-keras #source"))
+        await pilot.press(*keys_of(7))
+        assert np.array_equal(screen.query_one(Sheet).canvas.pixels(), drawn(7).pixels())
+        assert screen.query_one("#seen", Pixels).image == drawn(7).seen().tolist()
+        await pilot.press("s")
+        await until(pilot, lambda: "reads" in text_of(app, "#answer-pytorch #reads"))
+        await until(pilot, lambda: "reads" in text_of(app, "#answer-keras #reads"))
+        await until(pilot, lambda: "AGREE" in text_of(app, "#verdict"))
+        before = [history.prediction for history in app.session.histories.values()]
+        assert all(before)
+        await until(
+            pilot,
+            lambda: all(
+                now.prediction and was and now.prediction.global_step > was.global_step
+                for now, was in zip(app.session.histories.values(), before, strict=True)
+            ),
+        )
+        assert "step" in text_of(app, "#answer-pytorch #source"), "and it says with which weights"
+
+
+async def test_the_mouse_draws_erases_and_undo_takes_back(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, (200, 60)) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        sheet = screen.query_one(Sheet)
+        await pilot.mouse_down(sheet, offset=(10, 5))
+        await pilot.hover(sheet, offset=(40, 5))
+        await pilot.mouse_up(sheet, offset=(40, 5))
+        await pilot.hover(sheet, offset=(40, 20))
+        drawn_by_mouse = sheet.canvas.pixels()
+        row = round(2 * 5.5 / sheet.scale)
+        assert (drawn_by_mouse[row - 1 : row + 1, 10 // sheet.scale + 1 : 40 // sheet.scale].max(axis=0) > 200).all()
+        assert not drawn_by_mouse[row + 4 :].any(), "the button was up again"
+        await pilot.press("e")
+        await pilot.mouse_down(sheet, offset=(10, 5))
+        await pilot.hover(sheet, offset=(44, 5))
+        await pilot.mouse_up(sheet, offset=(44, 5))
+        assert sheet.canvas.blank
+        await pilot.press("u")
+        assert np.array_equal(sheet.canvas.pixels(), drawn_by_mouse)
+        await pilot.press("backspace")
+        assert sheet.canvas.blank
+
+
+async def test_a_terminal_that_tells_pixels_draws_finer_than_cells(tmp_path: Path, small_mnist: Path) -> None:
+    """What kitty, foot or Ghostty write: in-band size (mode 2048) with pixels, then the mouse in pixels (mode 1016)."""
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        sheet, parser, driver = screen.query_one(Sheet), XTermParser(), app._driver
+        assert driver is not None
+
+        async def says(sequence: str) -> None:
+            for message in parser.feed(sequence):
+                driver.process_message(message)
+            await pilot.pause()
+
+        def at(x: int, y: int) -> str:
+            """Pixels from the corner of the sheet's cell (14, 7), as the terminal counts them; a cell has 10 by 20."""
+            return f"{10 * (sheet.region.x + 14) + x + 1};{20 * (sheet.region.y + 7) + y + 1}"
+
+        await says("\x1b[48;24;80;480;800t")
+        drags = {(2, 3): (2, 3), (1, 2): (7, 2), (5, 10): (5, 18)}
+        for begin, end in drags.items():
+            await pilot.press("backspace")
+            expected = Canvas()
+            points = [(14 + x / 10, 14 + 2 * y / 20) for x, y in (begin, end)]
+            expected.line(*points[0], *points[0])
+            await says(f"\x1b[<0;{at(*begin)}M")
+            assert np.array_equal(sheet.canvas.pixels(), expected.pixels())
+            expected.line(*points[0], *points[1])
+            await says(f"\x1b[<32;{at(*end)}M\x1b[<0;{at(*end)}m")
+            assert np.array_equal(sheet.canvas.pixels(), expected.pixels()), "a drag inside of one cell"
+        await pilot.press("backspace")
+        await says(f"\x1b[<0;{at(0, 0)}M\x1b[<0;{at(0, 0)}m")
+        expected = Canvas()
+        expected.line(14, 14, 14, 14)
+        assert np.array_equal(sheet.canvas.pixels(), expected.pixels()), "a cell's corner is no cell's middle"
+
+
+async def test_test_digits_and_mistakes_come_by_keys(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press("n")
+        await until(pilot, lambda: "read" in text_of(app, "#label"))
+        history = app.session.histories["pytorch"]
+        index, label, predicted = history.evaluations[-1].mistakes[0]
+        assert text_of(app, "#label").startswith(
+            f"Test digit {index:,}: a {label}; at the last evaluation PyTorch read"
+        )
+        await until(pilot, lambda: f"PyTorch reads {predicted}" in text_of(app, "#answer-pytorch #reads"))
+        first = screen.query_one(Sheet).canvas.seen()
+        await pilot.press("n")
+        await until(pilot, lambda: not np.array_equal(screen.query_one(Sheet).canvas.seen(), first))
+        await pilot.press("d")
+        await until(pilot, lambda: "evaluation" not in text_of(app, "#label"))
+        await pilot.press("space")
+        assert text_of(app, "#label") == "", "once drawn upon, it is no test digit any more"
+
+
+async def test_two_that_agree_on_a_wrong_digit_are_not_praised(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        both = [dict((i, p) for i, _, p in h.evaluations[-1].mistakes) for h in app.session.histories.values()]
+        index = next(i for i, read in both[0].items() if both[1].get(i) == read)
+        screen._give(index)
+        await until(pilot, lambda: screen._label is not None)
+        said = f"✗ BOTH WRONG: {both[0][index]}, not {screen._label}"
+        await until(pilot, lambda: text_of(app, "#verdict") == said)
+        await pilot.press("space")
+        await until(pilot, lambda: text_of(app, "#verdict") != said)
+
+
+async def test_one_test_digit_at_a_time(tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often d is pressed while the digits are being read: that is said, once."""
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        loads: list[TrainConfig] = []
+        go, load = threading.Event(), app.test_digits.load
+
+        def slowly(config: TrainConfig) -> tuple[Any, Any, str]:
+            loads.append(config)
+            assert go.wait(30)
+            return load(config)
+
+        monkeypatch.setattr(app.test_digits, "load", slowly)
+        await pilot.press("d", "d", "d")
+        await until(pilot, lambda: bool(loads))
+        go.set()
+        await until(pilot, lambda: "Test digit" in text_of(app, "#label"))
+        assert len(loads) == 1
+        assert [note.message for note in app._notifications if "Reading" in note.message] == [
+            "Reading the test digits…"
+        ]
+        await pilot.press("d")
+        await until(pilot, lambda: len(loads) == 2 and not screen._giving)
+        assert len([note for note in app._notifications if "Reading" in note.message]) == 1, "they are at hand"
+
+
+async def test_a_fresh_app_reads_with_the_kept_model(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await _opened_screen(app, pilot)
+        await pilot.press("space", "right")
+        await until(pilot, lambda: "kept model" in text_of(app, "#answer-pytorch #source"))
+        assert "PyTorch reads" in text_of(app, "#answer-pytorch #reads")
+
+
+async def test_each_screen_shows_answers_about_its_own_digit(tmp_path: Path, small_mnist: Path) -> None:
+    """The gallery asks the same models about other digits; when nothing is learnt any more, nobody asks again by himself."""
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press(*keys_of(7))
+        await until(pilot, lambda: not screen.questions.waiting)
+        drawn_bars = [screen.questions.shares(history) for history in app.session.histories.values()]
+        assert text_of(app, "#sure-keras").endswith("sure")
+        await pilot.press("4", "tab", "tab")
+        gallery = app.screen
+        assert isinstance(gallery, ResultsScreen)
+        await until(pilot, lambda: "the same model" in text_of(app, "#answer-keras #source"))
+        await until(pilot, lambda: not gallery.questions.waiting)
+        told = [gallery.questions.shares(history, exact=True) for history in app.session.histories.values()]
+        assert all(told)
+        assert told != drawn_bars
+        await pilot.press("3")
+        await pilot.pause(0.3)
+        assert [screen.questions.shares(history) for history in app.session.histories.values()] == drawn_bars
+        await pilot.press("space", "up")
+        await until(pilot, lambda: not screen.questions.waiting)
+        await pilot.press("4")
+        await pilot.pause(0.3)
+        assert [gallery.questions.shares(history, exact=True) for history in app.session.histories.values()] == told
+
+
+def _looks(screen: DrawScreen) -> bool:
+    """Whether it looks for answers between frames."""
+    assert screen._looking is not None
+    return screen._looking._active.is_set()
+
+
+async def test_nobody_looks_for_the_answer_of_an_engine_that_has_none(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "missing")
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["failed", "failed"])
+        await pilot.press("3")
+        await until(pilot, lambda: isinstance(app.screen, DrawScreen) and app.screen._ready)
+        screen = app.screen
+        assert isinstance(screen, DrawScreen)
+        await until(pilot, lambda: not _looks(screen))
+        assert not screen.questions.waiting
+
+
+async def test_nobody_looks_for_answers_that_nobody_sees(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await until(pilot, lambda: not _looks(screen))
+        monkeypatch.setattr(app.session, "predict", lambda *_: 10_000)  # and no answer comes
+        await pilot.press("space")
+        assert _looks(screen)
+        await pilot.press("1")
+        await until(pilot, lambda: not _looks(screen))
+        await pilot.press("3")
+        await until(pilot, lambda: _looks(screen))
+
+
+async def test_a_short_screen_says_who_answers_and_how_to_draw(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await until(pilot, lambda: "Keras: no model yet: s trains one" in text_of(app, "#label"))
+        assert text_of(app, "#verdict").startswith("Drag")
+        assert "space puts it down" in text_of(app, "#hint")
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press("space", "n")
+        await until(pilot, lambda: "at the last evaluation" in text_of(app, "#label"))
+        await until(pilot, lambda: "Keras: epoch 2, step 20" in text_of(app, "#label"))
+        await until(pilot, lambda: text_of(app, "#verdict") != "")
+        for name in ("#verdict", "#label"):
+            assert screen.region.contains_region(screen.query_one(name).region)
+        assert "…" not in text_of(app, "#verdict")
+
+
+@pytest.mark.parametrize("size", [*SIZES, (60, 15), (30, 8), (300, 90)])
+async def test_it_fits(size: tuple[int, int], tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, size) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await pilot.press("space", "down", "?", "escape")
+        await pilot.pause()
+        assert all(line.region.right <= size[0] for line in screen.query(Line))
+        if size in SIZES:
+            for widget in (
+                screen.query_one(Sheet),
+                screen.query_one("#seen"),
+                screen.query_one("#answer-keras #bar-9"),
+            ):
+                assert screen.region.contains_region(widget.region)
+                assert widget.region.height
+        await pilot.press("1")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+
+
+# What it is for
+
+
+@pytest.mark.slow
+@pytest.mark.framework
+@pytest.mark.skipif(not REAL_MNIST, reason="MNIST_TUI_DATA names no copy of MNIST")
+@pytest.mark.parametrize("engine", ["pytorch", "keras"])
+def test_ten_drawn_digits_are_read(engine: str, work: Callable[[str], Worked]) -> None:
+    """After one epoch of real MNIST, at least nine of the ten that are shipped, drawn by keyboard strokes."""
+    worker = work(engine)
+    worker.start(from_settings({"epochs": 1, "data_dir": REAL_MNIST}))
+    worker.wait_for(RunFinished, timeout=280)
+    read = []
+    for digit in STROKES:
+        image = tuple(int(grey) for grey in drawn(digit).seen().ravel())
+        worker.supervisor.send(Predict(request_id=digit + 1, image=image))
+        read.append(int(np.argmax(worker.wait_for(Prediction).probabilities)))
+    assert sum(a == b for a, b in zip(STROKES, read, strict=True)) >= 9, read

@@ -1,0 +1,388 @@
+"""The Results screen: the report as a pure function, and the screen by keys, on the recording and with scripted engines."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+
+from engines.api import MachineHistory, energy_joules, from_settings, read_events, read_filters, read_run
+from engines.experiment.arrays import save_arrays
+from engines.messages.events import GpuReading, MachineUsage, RunFinished, RunStarted
+from engines.runs.history import RunHistory
+from engines.session.replay import DEMO
+from tests.support.recording import shown
+from tests.tui.test_app import SIZES, opened, phases, text_of, until
+from tui.reports import card as report_card
+from tui.screens.results import ResultsScreen
+from tui.widgets.kernel_tiles import best_grid, tiled
+from tui.widgets.mistake_gallery import mistakes
+from tui.widgets.pixel_image import Pixels
+from tui.widgets.text_line import Line
+
+
+@pytest.fixture(scope="module")
+def race() -> tuple[dict[str, RunHistory], MachineHistory]:
+    """The recorded run, at its end."""
+    histories = {engine: RunHistory(engine) for engine in ("pytorch", "keras")}
+    machine = MachineHistory()
+    for event in read_events(DEMO):
+        (histories.get(event.engine) or machine).apply(event)
+    return histories, machine
+
+
+# The report
+
+
+def test_the_card_says_what_was_recorded(race: tuple[dict[str, RunHistory], MachineHistory]) -> None:
+    said = report_card.report(*race)
+    assert said is not None
+    assert (said.verdict, said.engines) == ("statistical tie", ("PyTorch", "Keras"))
+    assert "42 digits right in this PyTorch network alone, 41 in this Keras network alone" in said.why
+    assert said.badge == "shared CPU: times not comparable"
+    figures = {row.label: row.values for _, rows in said.groups for row in rows}
+    assert figures["test accuracy"] == ("98.29 %", "98.28 %")
+    assert figures["its 95 % interval"] == ("98.02 to 98.53 %", "98.01 to 98.52 %")
+    assert figures["to 97 %"][0].startswith("01:05")
+    assert figures["to 99 %"] == ("not reached", "not reached")
+    assert figures["energy"][0] == "n/a: a CPU's energy is not measured"
+    assert figures["peak GPU memory"][0] == "n/a: runs on the CPU"
+    labels = list(figures)
+    assert labels.index("lines of a plain script") < labels.index("lines of this app's engine")
+    scripts, engines = (
+        list(map(int, figures[f"lines of {whose}"])) for whose in ("a plain script", "this app's engine")
+    )
+    assert scripts[0] > scripts[1], "as written by hand, Keras is the shorter"
+    assert min(engines) > max(scripts)
+    assert figures["digits SHA-256"][0] == figures["digits SHA-256"][1]
+    assert all(value for values in figures.values() for value in values), "nothing is left empty"
+
+
+def test_markdown_and_html_hold_every_figure(race: tuple[dict[str, RunHistory], MachineHistory]) -> None:
+    said = report_card.report(*race)
+    assert said is not None
+    as_markdown, as_html = report_card.markdown(said), report_card.html(said)
+    table = [line for line in as_markdown.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in table} == {4}
+    for _, rows in said.groups:
+        for row in rows:
+            assert f"| {row.label} | {' | '.join(row.values)} |" in as_markdown
+            assert f"<td>{html.escape(row.label)}</td>" in as_html
+    assert not re.search(r"<(?!/?(!doctype|html|meta|title|style|h1|p|strong|b|table|tr|th|td)\b)", as_html)
+    assert "'" not in as_html.partition("<h1>")[2], "a CPU's is escaped"
+
+
+def test_the_lines_of_code_are_counted_once(
+    race: tuple[dict[str, RunHistory], MachineHistory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = report_card.report(*race)
+    for name in ("read_source", "script_lines"):
+        monkeypatch.setattr(report_card, name, lambda engine: pytest.fail(f"{engine} is counted again"))
+    assert report_card.report(*race) == report
+
+
+def test_there_is_no_card_before_a_run_and_none_is_made_up() -> None:
+    assert report_card.report({"pytorch": RunHistory("pytorch")}, MachineHistory()) is None
+
+
+def _gpu(watts: float | None) -> GpuReading:
+    return GpuReading(
+        index=0,
+        name="Fake GPU",
+        uuid="fake",
+        utilization_percent=90.0,
+        memory_used_bytes=1,
+        memory_total_bytes=2,
+        temperature_celsius=50.0,
+        power_watts=watts,
+        power_limit_watts=300.0,
+    )
+
+
+def _trained(engine: str, device: str, began: float, ended: float) -> RunHistory:
+    history = RunHistory(engine)
+    config = from_settings({"device": device})
+    history.apply(
+        RunStarted(
+            engine=engine,
+            t=began,
+            config=config,
+            device=device,
+            precision="fp32",
+            num_threads=1,
+            steps_per_epoch=1,
+            total_steps=1,
+        )
+    )
+    history.apply(
+        RunFinished(
+            engine=engine,
+            t=ended,
+            outcome="completed",
+            test_accuracy=None,
+            test_loss=None,
+            best_epoch=None,
+            train_seconds=1.0,
+            wall_seconds=1.0,
+        )
+    )
+    return history
+
+
+def test_energy_is_power_times_time_of_an_unshared_gpu() -> None:
+    """100 W for ten seconds, then 300 W: from second 5 to 15 that is 500 J, 200 J on the way up, and 1,200 J."""
+    machine = MachineHistory()
+    for second in range(31):
+        gpu = _gpu(100.0 if second <= 10 else 300.0)
+        machine.apply(
+            MachineUsage(
+                engine="machine",
+                t=float(second),
+                cpu_percent=1.0,
+                per_core=(1.0,),
+                memory_used_bytes=1,
+                memory_total_bytes=2,
+                gpus=(gpu,),
+                gpu_reason="",
+            )
+        )
+    first, second_run = _trained("pytorch", "cuda:0", 5.0, 15.0), _trained("keras", "cuda:0", 20.0, 25.0)
+    joules, reason = energy_joules(first, machine, [first, second_run])
+    assert joules == pytest.approx(1900.0)
+    assert reason == ""
+    beside = _trained("keras", "cuda:0", 14.0, 25.0)
+    assert energy_joules(first, machine, [first, beside]) == (None, "the GPU was shared")
+    assert energy_joules(first, MachineHistory(), [first]) == (None, "the GPU's power is not known")
+    on_cpu = _trained("pytorch", "cpu", 5.0, 15.0)
+    assert energy_joules(on_cpu, machine, [on_cpu])[0] is None
+
+
+def test_mistakes_are_counted_once(race: tuple[dict[str, RunHistory], MachineHistory]) -> None:
+    histories, _ = race
+    lists = mistakes(histories)
+    wrong = {engine: {index for index, _, _ in h.evaluations[-1].mistakes} for engine, h in histories.items()}
+    assert {one.index for one in lists["both"]} == wrong["pytorch"] & wrong["keras"]
+    assert {one.index for one in lists["pytorch"]} == wrong["pytorch"] - wrong["keras"]
+    assert len(lists["keras"]) == 42
+    assert all(read != one.label for its in lists.values() for one in its for read in one.read.values())
+
+
+# Filters
+
+
+def test_filters_are_read_and_tiled(tmp_path: Path) -> None:
+    kernel = np.linspace(-1, 1, 3 * 3 * 32, dtype=np.float32).reshape(3, 3, 1, 32)
+    facts = np.array(json.dumps({"position": {"global_step": 938}}))
+    save_arrays({"facts": facts, "weights.conv1.kernel": kernel}, tmp_path / "pytorch.npz")
+    read, steps = read_filters(tmp_path / "pytorch.npz")
+    assert steps == 938
+    image = tiled(read, 8)
+    assert image.shape == (15, 31)
+    assert not image[3::4].any()
+    assert not image[:, 3::4].any()
+    assert image[14, 30] == 255
+
+
+@pytest.mark.parametrize(("width", "half_rows"), [(36, 36), (58, 66), (98, 110), (20, 10)])
+def test_tiles_fit(width: int, half_rows: int) -> None:
+    per_row, scale = best_grid(32, width, half_rows)
+    assert scale == 1 or ((4 * per_row - 1) * scale <= width and (4 * -(-32 // per_row) - 1) * scale <= half_rows)
+
+
+# The screen
+
+
+@pytest.mark.parametrize("size", [*SIZES, (50, 12)])
+async def test_a_recording_shows_its_results(size: tuple[int, int]) -> None:
+    async with shown(400.0, size) as app:
+        pilot = Pilot(app)
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.screen.query("#verdict")) and "tie" in text_of(app, "#verdict"))
+        for view in ("card", "confusion", "mistakes", "filters"):
+            assert f"[{view.capitalize()}]" in text_of(app, "#views")
+            assert all(line.region.right <= size[0] for line in app.screen.query(Line) if line.region)
+            await pilot.press("tab")
+            await pilot.pause()
+        await pilot.press("shift+tab")
+        await until(pilot, lambda: "no checkpoint" in text_of(app, "#filters-keras #heading"))
+        await pilot.press("y")
+        assert app.clipboard.startswith("## statistical tie")
+        assert "98.29 %" in app.clipboard
+
+
+async def test_the_gallery_asks_the_living_models(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press("4", "tab", "tab")
+        lists = mistakes(app.session.histories)
+        whose = next(name for name, its in lists.items() if its)
+        while f"[{'both' if whose == 'both' else 'only'}" not in text_of(app, "#lists"):
+            await pilot.press("g")
+        await until(pilot, lambda: "test digit" in text_of(app, "#caption"))
+        first = lists[whose][0]
+        assert text_of(app, "#caption") == f"test digit {first.index:,}: a {first.label}"
+
+        def said(selector: str, text: str) -> bool:
+            return text_of(app, selector) == text
+
+        for engine, title in (("pytorch", "PyTorch"), ("keras", "Keras")):
+            read = first.read.get(engine, first.label)
+            right = "✗" if engine in first.read else "✓"
+            assert text_of(app, f"#tested-{engine}") == f"{title} read {read} {right}"
+            assert text_of(app, f"#when-{engine}") == "when tested, epoch 2"
+            await until(pilot, partial(said, f"#answer-{engine} #reads", f"now reads {read} {right}"))
+            assert text_of(app, f"#answer-{engine} #source") == "the same model"
+        image = app.screen.query_one("#picture", Pixels).image
+        await pilot.press("right")
+        await until(pilot, lambda: app.screen.query_one("#picture", Pixels).image != image)
+
+
+async def test_then_and_now_are_told_apart_and_the_digit_stays(tmp_path: Path, small_mnist: Path) -> None:
+    """While both train, the next evaluation has other mistakes: the digit in hand is not pulled away."""
+    async with opened(tmp_path, small_mnist, (80, 24), epochs=10_000) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        histories = app.session.histories
+        await until(pilot, lambda: all(mistakes(histories).values()))
+        await pilot.press("4", "tab", "tab")
+        await until(pilot, lambda: text_of(app, "#answer-keras #reads").startswith("now reads"))
+        assert text_of(app, "#when-keras").startswith("when tested, epoch ")
+        await until(pilot, lambda: text_of(app, "#answer-keras #source").startswith("epoch "))
+        await pilot.press("space")
+        await until(pilot, lambda: phases(app) == ["paused", "paused"])
+        await pilot.press("right", "right")
+        caption, lists = text_of(app, "#caption"), mistakes(histories)
+        place = int(text_of(app, "#place").split()[0])  # the digit was held through evaluations before the pause, too
+        assert place >= 3
+        assert f"{lists['both'][place - 1].index:,}:" in caption
+        earlier = lists["both"][0].index
+        evaluations = histories["keras"].evaluations
+        left = tuple(one for one in evaluations[-1].mistakes if one[0] != earlier)
+        evaluations[-1] = replace(evaluations[-1], mistakes=left)
+        evaluations.append(evaluations[-1])
+        await until(pilot, lambda: text_of(app, "#place").startswith(f"{place - 1} of "))
+        assert text_of(app, "#caption") == caption
+
+
+async def test_the_next_digits_come_where_there_is_room_for_them(tmp_path: Path, small_mnist: Path) -> None:
+    """Also when the terminal grows while the gallery is open."""
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press("4", "tab", "tab")
+        await until(pilot, lambda: text_of(app, "#place").startswith("1 of "))
+        assert not app.screen.query_one("#next").display
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: app.screen.query_one("#next").display)
+
+
+def _kept(folder: Path, runs: int) -> bool:
+    return len(list(folder.glob("*/summary.json"))) == runs
+
+
+async def test_files_are_written_and_older_runs_opened(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        for runs in (1, 2):
+            await pilot.press("s")
+            await until(pilot, partial(_kept, tmp_path / "runs", runs))
+            await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        older, newer = sorted((tmp_path / "runs").iterdir())
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.screen.query("#verdict")) and text_of(app, "#verdict") != "")
+        await pilot.press("f")
+        assert {"results.md", "results.html", "results.svg"} <= {path.name for path in newer.iterdir()}
+        assert newer.name in (newer / "results.md").read_text(encoding="utf-8")
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: older.name in text_of(app, "#views"))
+        await pilot.press("f")
+        await until(pilot, lambda: (older / "results.md").exists())
+        assert older.name in (older / "results.md").read_text(encoding="utf-8")
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: older.name not in text_of(app, "#views"))
+        histories, _ = read_run(older)
+        assert [history.phase for history in histories.values()] == ["finished", "finished"]
+
+
+async def test_a_fresh_app_opens_the_newest_kept_run(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+    (run,) = (tmp_path / "runs").iterdir()
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.screen.query("#views")) and run.name in text_of(app, "#views"))
+        await pilot.press("tab", "tab")
+        await until(pilot, lambda: any("reads" in text_of(app, f"#answer-{e} #reads") for e in ("pytorch", "keras")))
+        assert "the same model" in [text_of(app, f"#answer-{engine} #source") for engine in ("pytorch", "keras")]
+
+
+async def test_a_new_run_takes_the_place_of_the_kept_one(tmp_path: Path, small_mnist: Path) -> None:
+    old = tmp_path / "runs" / "20260101-000000-old1"
+    old.mkdir(parents=True)
+    shutil.copy(DEMO, old / "events.jsonl")
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.screen.query("#views")) and old.name in text_of(app, "#views"))
+        await pilot.press("1", "s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press("4")
+        await until(pilot, lambda: "kept run" not in text_of(app, "#views") and text_of(app, "#verdict") != "")
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: old.name in text_of(app, "#views"))
+
+
+async def test_of_two_runs_the_one_that_was_asked_for_last_is_shown(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first takes longer to read: it is not shown after the second."""
+    slow, quick = (tmp_path / "runs" / name for name in ("20260101-000000-slow", "20260102-000000-quick"))
+    for folder in (slow, quick):
+        folder.mkdir(parents=True)
+        shutil.copy(DEMO, folder / "events.jsonl")
+    reading, go = threading.Event(), threading.Event()
+
+    def read(folder: Path) -> tuple[dict[str, RunHistory], MachineHistory]:
+        if folder == slow:
+            reading.set()
+            assert go.wait(30)
+        return read_run(folder)
+
+    monkeypatch.setattr("tui.screens.results.read_run", read)
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.screen.query("#views")) and quick.name in text_of(app, "#views"))
+        screen = app.screen
+        assert isinstance(screen, ResultsScreen)
+        delivered, deliver = [], screen.deliver
+
+        def heard(call: Callable[..., object], *args: Any) -> None:
+            deliver(call, *args)
+            delivered.append(args[0][0])
+
+        monkeypatch.setattr(screen, "deliver", heard)
+        screen.open_run(slow)
+        await until(pilot, reading.is_set)
+        screen.open_run(quick)
+        await until(pilot, lambda: delivered == [quick])
+        go.set()
+        await until(pilot, lambda: delivered == [quick, slow])
+        assert screen._kept is not None
+        assert screen._kept[0] == quick

@@ -1,0 +1,336 @@
+"""The Runs screen by keys: the list, its curves, and what can be done with a run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.coordinate import Coordinate
+from textual.pilot import Pilot
+from textual.widgets import DataTable, Input
+
+from engines.api import Listed, MachineHistory, RunHistory, list_runs, listed, read_events, read_run
+from engines.session.replay import DEMO, Replay
+from tests.conftest import scripted_spec
+from tests.engines.runs.test_runs import keep
+from tests.tui.test_app import SIZES, opened, phases, until
+from tests.tui.test_snapshots import text_of
+from tui.app import MnistApp
+from tui.screens.results import ResultsScreen
+from tui.screens.runs import RunsScreen
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    for number in range(8):
+        folder = keep(tmp_path / "runs", f"2026010{number + 1}-000000-run{number}", accuracy=0.98 + number / 1000)
+        shutil.copy(DEMO, folder / "events.jsonl")
+    return tmp_path / "runs"
+
+
+@asynccontextmanager
+async def on_runs(runs: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterator[tuple[RunsScreen, Pilot[None]]]:
+    """The app with the Runs screen open and read."""
+    app = MnistApp([scripted_spec("pytorch"), scripted_spec("keras")], cache_dir=runs.parent / "cache", runs_dir=runs)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen._bytes is not None)
+        assert isinstance(app.screen, RunsScreen)
+        yield app.screen, pilot
+
+
+def at(screen: RunsScreen) -> str:
+    found = screen._table.at
+    return "" if found is None else found.id[-4:]
+
+
+@pytest.mark.parametrize("size", [*SIZES, (40, 10)])
+async def test_the_list_at_every_size(size: tuple[int, int], runs: Path) -> None:
+    async with on_runs(runs, size) as (screen, pilot):
+        await pilot.press("down")
+        await pilot.pause()
+        text = text_of(screen.app)  # type: ignore[arg-type]  # MnistApp, as made above
+        assert "01-01 12:00" in text
+        if size[0] >= 80:
+            assert "98.70 %" in text
+            assert "8 runs" in text
+
+
+async def test_one_run_is_one_run(tmp_path: Path) -> None:
+    keep(tmp_path / "runs", "20260109-000000-run8")
+    async with on_runs(tmp_path / "runs") as (screen, _):
+        text = text_of(screen.app)  # type: ignore[arg-type]
+        assert "1 run " in text
+        assert "1 runs" not in text
+
+
+async def test_no_runs_say_what_to_do(tmp_path: Path) -> None:
+    async with on_runs(tmp_path / "none") as (screen, _):
+        assert "1 and s train" in text_of(screen.app)  # type: ignore[arg-type]
+
+
+async def test_the_newest_is_first_and_sorting_keeps_the_cursor(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        assert at(screen) == "run7"
+        await pilot.press("down", "down")
+        assert at(screen) == "run5"
+        await pilot.press("tab")
+        assert (screen.sort, at(screen)) == ("accuracy", "run5")
+
+
+async def test_another_theme_colours_the_table_anew(runs: Path) -> None:
+    keep(runs, "20260109-000000-run8", outcome="interrupted")
+    async with on_runs(runs) as (screen, pilot):
+
+        def drawn_in_warning() -> bool:
+            state = screen.query_one(DataTable).get_cell_at(Coordinate(0, 2))
+            return state.plain == "interrupted" and str(state.spans[0].style) == screen.palette["$warning"]
+
+        await until(pilot, drawn_in_warning)
+        before = screen.palette["$warning"]
+        await pilot.press("t")
+        await until(pilot, drawn_in_warning)
+        assert screen.palette["$warning"] != before
+
+
+async def test_words_choose_and_escape_shows_all(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("slash", *"acc<98.15")
+        await until(pilot, lambda: screen.query_one(DataTable).row_count == 2)
+        await pilot.press(*" colour:red")
+        await until(pilot, lambda: "is no filter" in text_of(screen.app))  # type: ignore[arg-type]
+        await pilot.press("enter", "escape")
+        await until(pilot, lambda: screen.query_one(DataTable).row_count == 8)
+
+
+async def test_the_list_waits_until_nothing_more_is_typed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or enter is pressed: each list costs a tenth of a second where there are hundreds of runs."""
+    monkeypatch.setattr("tui.screens.runs.FILTER_SECONDS", 1e6)
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("slash", *"acc<98.15")
+        await until(pilot, lambda: screen._words == "acc<98.15")
+        assert screen.query_one(DataTable).row_count == 8
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.query_one(DataTable).row_count == 2)
+
+
+async def test_a_mark_lays_out_nothing_anew(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        table = screen.query_one(DataTable)
+
+        def marks() -> list[str]:
+            return [table.get_cell_at(Coordinate(row, 0)).plain for row in range(3)]
+
+        monkeypatch.setattr(table, "clear", lambda **_: pytest.fail("the table is laid out anew"))
+        await pilot.press("space", "down", "space", "down", "space")
+        assert marks() == ["1", "2", "3"]
+        await pilot.press("up", "space")
+        assert marks() == ["1", "", "2"], "those after it move up"
+
+
+async def test_curves_of_marked_runs(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        await until(pilot, lambda: len(screen._curves) == 1)
+        for _ in range(7):
+            await pilot.press("space", "down")
+        assert len(screen.marked) == 6, "the seventh was refused"
+        await until(pilot, lambda: set(screen.marked) <= set(screen._curves))
+        await pilot.pause()
+        assert "⠉" in text_of(screen.app) or "⡇" in text_of(screen.app)  # type: ignore[arg-type]
+        await pilot.press("o")
+        assert not screen.query_one("#curves").display
+
+
+async def test_a_name_a_note_and_a_baseline(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("e", *"first", "tab", *"light", "enter")
+        await until(pilot, lambda: any(run.name == "first" and run.note == "light" for run in screen.runs))
+        await pilot.press("b")
+        await until(pilot, lambda: screen.runs[0].baseline)
+        await pilot.press("down", "b")
+        await until(pilot, lambda: screen.runs[1].baseline and not screen.runs[0].baseline)
+        await until(pilot, lambda: "+0.10" in text_of(screen.app))  # type: ignore[arg-type]
+        await pilot.press("e", *"xyz", "escape")
+        assert screen.runs[1].name == ""
+
+
+async def test_deleting_asks_first(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("d", "n")
+        assert len(list(list_runs(runs))) == 8
+        await pilot.press("d", "y")
+        await until(pilot, lambda: len(screen.runs) == 7)
+        assert [path.name[-4:] for path in (runs / ".trash").iterdir()] == ["run7"]
+
+
+async def test_a_list_that_was_read_before_does_not_come_back(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is thrown away while the first reading still counts bytes."""
+    counting, go = threading.Event(), threading.Event()
+
+    def count(folder: Path) -> int:
+        if not counting.is_set():
+            counting.set()
+            assert go.wait(30)
+            return 1
+        return 2
+
+    async with on_runs(runs) as (screen, pilot):
+        monkeypatch.setattr("tui.screens.runs.size_bytes", count)
+        delivered, deliver = [], screen.deliver
+
+        def heard(call: Callable[..., object], *args: Any) -> None:
+            deliver(call, *args)
+            delivered.append(args[0])
+
+        monkeypatch.setattr(screen, "deliver", heard)
+        screen._load()
+        await until(pilot, counting.is_set)
+        await pilot.press("d", "y")
+        await until(pilot, lambda: screen._bytes == 2)
+        go.set()
+        await until(pilot, lambda: 1 in delivered)
+        assert (len(screen.runs), screen._bytes) == (7, 2)
+
+
+async def test_curves_are_read_once(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often they are asked for meanwhile."""
+    read: list[str] = []
+    go = threading.Event()
+
+    def slowly(folder: Path) -> tuple[dict[str, RunHistory], MachineHistory]:
+        read.append(folder.name[-4:])
+        assert go.wait(30)
+        return read_run(folder)
+
+    monkeypatch.setattr("tui.screens.runs.read_run", slowly)
+    async with on_runs(runs) as (screen, pilot):
+        await until(pilot, lambda: bool(read))
+        await pilot.press("space", "down", "space", "down", "space")
+        go.set()
+        await until(pilot, lambda: len(screen._curves) == 3)
+        assert read == ["run7", "run6", "run5"]
+
+
+async def test_curves_of_a_run_that_runs_are_read_anew(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the list is, and once more when the run has ended since."""
+    states = iter(("running", "completed", "completed"))
+    read: list[str] = []
+
+    def listing(run: Any) -> Listed:
+        return replace(listed(run), state=next(states) if run["id"].endswith("run7") else "completed")
+
+    def reading(folder: Path) -> tuple[dict[str, RunHistory], MachineHistory]:
+        read.append(folder.name[-4:])
+        return read_run(folder)
+
+    monkeypatch.setattr("tui.screens.runs.listed", listing)
+    monkeypatch.setattr("tui.screens.runs.read_run", reading)
+    async with on_runs(runs) as (screen, pilot):
+        await until(pilot, lambda: bool(screen._curves))
+        assert screen.runs[0].state == "running"
+        for _ in range(2):
+            screen._bytes = None
+            screen._load()
+            await until(pilot, lambda: screen._bytes is not None and bool(screen._curves))
+        assert read == ["run7", "run7"]
+
+
+async def test_enter_opens_its_results(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: isinstance(screen.app.screen, ResultsScreen))
+        results = screen.app.screen
+        assert isinstance(results, ResultsScreen)
+        await until(pilot, lambda: results._kept is not None)
+        assert results._kept is not None
+        assert results._kept[0].name.endswith("run6")
+        await until(pilot, lambda: "98.29 %" in text_of(screen.app))  # type: ignore[arg-type]
+
+
+async def test_every_form_is_written_into_its_folder(runs: Path) -> None:
+    async with on_runs(runs) as (_, pilot):
+        await pilot.press("f")
+        folder = runs / "20260108-000000-run7" / "export"
+        await until(pilot, lambda: (folder / "20260108-000000-run7-tensorboard").is_dir())
+        assert {path.name for path in folder.iterdir()} >= {"results.csv", "results.json", "results.md", "results.html"}
+
+
+async def test_where_nothing_can_be_written_that_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.reports.export.write_all", lambda _: ([], ["csv: no room."]))
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("f")
+        await until(pilot, lambda: any("no room" in note.message for note in screen.app._notifications))
+        (note,) = (note for note in screen.app._notifications if "no room" in note.message)
+        assert (note.title, note.severity, note.message) == ("Nothing is written", "error", "csv: no room.")
+
+
+async def test_what_nobody_foresaw_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        monkeypatch.setattr("tui.screens.runs.list_runs", lambda _: 1 / 0)
+        screen._load()
+        await until(pilot, lambda: any("ZeroDivisionError" in note.message for note in screen.app._notifications))
+        assert [run.id[-4:] for run in screen.runs][:1] == ["run7"]
+
+
+async def test_what_was_cut_off_is_offered_and_goes_on(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: len(list((tmp_path / "runs").glob("*/*.npz"))) == 2)
+    (run,) = list_runs(tmp_path / "runs")
+    assert run["resumable"] == ["pytorch", "keras"]
+    async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
+        await until(pilot, lambda: any("cut off" in note.message for note in app._notifications))
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.runs))
+        await pilot.press("c")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        assert app.screen is app.train_screen
+        assert json.loads(next((tmp_path / "runs").glob("*/config.json")).read_text())
+
+
+async def test_a_grey_key_is_no_command_of_the_apps(tmp_path: Path, small_mnist: Path) -> None:
+    """With no run at the cursor, p does not open the proof, nor e the settings, nor does space pause what trains unseen."""
+    async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.runs))
+        await pilot.press("slash", *"nothing", "enter")
+        await until(pilot, lambda: app.screen.query_one(DataTable).row_count == 0)
+        runs = app.screen
+        await pilot.press("space", "x")
+        await until(pilot, lambda: phases(app) == ["stopped", "stopped"])
+        await pilot.press("p", "e", "c")
+        await pilot.pause()
+        assert app.screen is runs
+        assert phases(app) == ["stopped", "stopped"], "the session's own run would have gone on"
+
+
+async def test_a_replay_continues_no_run(tmp_path: Path) -> None:
+    folder = keep(tmp_path / "runs", "20260109-000000-run8", outcome="interrupted")
+    (folder / "keras.npz").write_text("")
+    app = MnistApp(session=Replay(list(read_events(DEMO))), runs_dir=tmp_path / "runs")
+    async with app.run_test() as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.runs))
+        runs = app.screen
+        assert isinstance(runs, RunsScreen)
+        assert runs.runs[0].resumable
+        assert runs.check_action("go_on_with", ()) is None
+        await pilot.press("c")
+        await pilot.pause()
+        assert app.screen is runs
+
+
+async def test_the_filter_box_takes_letters_not_commands(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("slash", "q", "d", "5")
+        assert screen.query_one(Input).value == "qd5"
+        assert screen.app.is_running

@@ -1,0 +1,65 @@
+"""What there is to draw on: a terminal, how large it is and whether it can do more than lines, or a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+from tui.cli.arguments import UsageError
+
+TYPE_CHECKING = False  # as in tui.cli.main
+if TYPE_CHECKING:
+    from typing import TextIO
+
+TERMINAL_DRIVER = "textual.drivers.linux_driver:LinuxDriver"
+WEB_DRIVER = "textual.drivers.web_driver:WebDriver"
+"""Named in TEXTUAL_DRIVER by textual-serve, which speaks to it through pipes."""
+
+
+def size() -> tuple[int, int]:
+    """Return the columns and rows of the terminal that the app draws on.
+
+    Serial consoles and pseudo-terminals that nobody has sized report 0: then COLUMNS and LINES count, or else 80 by 24.
+    """
+    import shutil
+
+    columns = rows = 0
+    for descriptor in (2, 0, 1):
+        with contextlib.suppress(OSError):
+            columns, rows = os.get_terminal_size(descriptor)
+            break
+    fallback = shutil.get_terminal_size()
+    return columns or fallback.columns, rows or fallback.lines
+
+
+def ignore_exported_size() -> None:
+    """Forget COLUMNS and LINES where stdout is a terminal that knows its own size: docker, watch or an old shell exports others."""
+    with contextlib.suppress(OSError):
+        if all(os.get_terminal_size(1)):
+            os.environ.pop("COLUMNS", None)
+            os.environ.pop("LINES", None)
+
+
+def can_rewrite(stream: TextIO) -> bool:
+    """Return whether the stream is a terminal on which a line can be written over; rich goes by the same two names."""
+    return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
+def in_browser() -> bool:
+    """Return whether the app is drawn by textual-serve."""
+    return os.environ.get("TEXTUAL_DRIVER") == WEB_DRIVER
+
+
+def missing() -> str:
+    """Return what the app lacks to draw a screen, or nothing; raises UsageError where another driver is asked for."""
+    if in_browser():
+        return ""
+    driver = os.environ.get("TEXTUAL_DRIVER", TERMINAL_DRIVER)
+    if driver != TERMINAL_DRIVER:
+        raise UsageError(f"TEXTUAL_DRIVER={driver} names no driver that mnist-tui can use. Unset it.")
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return "a terminal"
+    if not can_rewrite(sys.stderr):
+        return f"a terminal that can do more than TERM={os.environ['TERM']} says"
+    return ""
