@@ -14,11 +14,8 @@ from engines.config import (
     TITLES as TITLES,
     ConfigError as ConfigError,
     TrainConfig as TrainConfig,
-    from_settings as from_settings,
     is_device as is_device,
     parse as parse,
-    preset_changes as preset_changes,
-    preset_label as preset_label,
     problem as problem,
     titled as titled,
     variant as variant,
@@ -33,6 +30,7 @@ from engines.data.canvas import Canvas as Canvas
 from engines.data.dataset import DataError as DataError
 from engines.data.sources import find_digits as find_digits
 from engines.errors import reason as reason
+from engines.experiment.checkpoint import read_filters as read_filters
 from engines.exports import ExportError as ExportError
 from engines.exports.models import (
     read_weights as read_weights,
@@ -42,8 +40,15 @@ from engines.exports.models import (
 from engines.exports.tables import as_csv as as_csv, as_json as as_json
 from engines.exports.tensorboard import write_tensorboard as write_tensorboard
 from engines.messages.codec import encode as encode, to_plain as to_plain
-from engines.messages.events import (
+from engines.messages.commands import (
     Command as Command,
+    Pause as Pause,
+    Predict as Predict,
+    Resume as Resume,
+    SaveCheckpoint as SaveCheckpoint,
+    Stop as Stop,
+)
+from engines.messages.events import (
     Diverged as Diverged,
     EpochStarted as EpochStarted,
     Event as Event,
@@ -51,16 +56,11 @@ from engines.messages.events import (
     Heartbeat as Heartbeat,
     LogLine as LogLine,
     MachineUsage as MachineUsage,
-    Pause as Pause,
-    Predict as Predict,
     Prediction as Prediction,
-    Resume as Resume,
     RunFailed as RunFailed,
     RunFinished as RunFinished,
     RunRequested as RunRequested,
-    SaveCheckpoint as SaveCheckpoint,
     SaveFailed as SaveFailed,
-    Stop as Stop,
     TrainProgress as TrainProgress,
     WorkerExited as WorkerExited,
     WorkerReady as WorkerReady,
@@ -71,6 +71,11 @@ from engines.monitors.cgroups import split_cores as split_cores, usable_core_ids
 from engines.monitors.sampler import Sample as Sample, Sampler as Sampler
 from engines.numerals import parse_float as parse_float, parse_integer as parse_integer
 from engines.plural import plural as plural
+from engines.preset_configs import (
+    from_settings as from_settings,
+    preset_changes as preset_changes,
+    preset_label as preset_label,
+)
 from engines.record import Value as Value
 from engines.runs.annotations import (
     TRASH as TRASH,
@@ -82,27 +87,13 @@ from engines.runs.annotations import (
 )
 from engines.runs.bounded_series import BoundedSeries as BoundedSeries
 from engines.runs.comparison import (
-    CLEAR_SECONDS as CLEAR_SECONDS,
-    Series as Series,
     badge as badge,
     compare_answers as compare_answers,
     device_of as device_of,
-    energy_joules as energy_joules,
-    gpus_of as gpus_of,
-    lead as lead,
     verdict as verdict,
 )
-from engines.runs.directory import (
-    RunDirectory as RunDirectory,
-    events_file as events_file,
-    list_runs as list_runs,
-    new_run_id as new_run_id,
-    newest_checkpoint as newest_checkpoint,
-    read_events as read_events,
-    read_filters as read_filters,
-    read_run as read_run,
-    run_began as run_began,
-)
+from engines.runs.directory import RunDirectory as RunDirectory, new_run_id as new_run_id
+from engines.runs.energy import energy_joules as energy_joules, gpus_of as gpus_of
 from engines.runs.history import (
     BUILDING as BUILDING,
     DIVERGED as DIVERGED,
@@ -122,6 +113,15 @@ from engines.runs.history import (
     RunHistory as RunHistory,
 )
 from engines.runs.machine_history import MachineHistory as MachineHistory
+from engines.runs.race import CLEAR_SECONDS as CLEAR_SECONDS, lead as lead
+from engines.runs.reader import (
+    events_file as events_file,
+    list_runs as list_runs,
+    newest_checkpoint as newest_checkpoint,
+    read_events as read_events,
+    read_run as read_run,
+    run_began as run_began,
+)
 from engines.runs.resume import (
     Past as Past,
     ResumeError as ResumeError,
@@ -136,6 +136,7 @@ from engines.runs.run_list import (
     parse_filter as parse_filter,
 )
 from engines.runs.save_failures import save_failure as save_failure, save_failures as save_failures
+from engines.runs.seeds import Series as Series
 from engines.runs.statistics import (
     ONE_RUN_CAVEAT as ONE_RUN_CAVEAT,
     TIE as TIE,

@@ -21,16 +21,8 @@ from hypothesis import strategies as st
 from engines import paths
 from engines.api import EngineSpec, Event, Supervisor, TrainConfig, engine_spec, for_backend, from_settings
 from engines.data.synthetic import draw
-from engines.messages.events import (
-    TERMINAL,
-    Device,
-    GpuReading,
-    Predict,
-    Prediction,
-    RunRequested,
-    WorkerReady,
-    WorkerSpawned,
-)
+from engines.messages.commands import Predict
+from engines.messages.events import TERMINAL, Device, GpuReading, Prediction, RunRequested, WorkerReady, WorkerSpawned
 
 hypothesis.settings.register_profile(  # a machine that is busy with something else is slow, and nothing is wrong with that
     "unhurried", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

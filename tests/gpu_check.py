@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from engines.config import TITLES, from_settings
+from engines.config import TITLES
 from engines.messages.events import (
     DataReady,
     EpochCompleted,
@@ -27,6 +27,7 @@ from engines.messages.events import (
 )
 from engines.messages.grammar import violations
 from engines.monitors.gpu import GpuMonitor
+from engines.preset_configs import from_settings
 from engines.supervision.registry import EngineSpec
 from engines.supervision.supervisor import Supervisor
 

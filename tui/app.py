@@ -1,4 +1,4 @@
-"""The Textual app: its screens, and a method for each command. `run_controller` has the rules of what a command does to the runs."""
+"""The Textual app: its screens, and a method for each command. The rules of what a command does to the runs are in run_controller."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ from textual.worker import Worker
 
 from engines import api
 from engines.api import ConfigError, EngineSpec, Event, Replay, Session, for_backend, paths
-from tui import lists, preferences, resizing, themes
+from tui import preferences, themes
 from tui.base_app import Looks
 from tui.commands import COMMANDS, SCREENS, commands_of
 from tui.digit_cache import TestDigits
 from tui.frame_clock import FPS, Frames, Shown
 from tui.run_controller import RunControl
-from tui.screens.make import make
 from tui.screens.train import TrainScreen
 from tui.terminal import startup_gc, textual_patches, tty_state
 from tui.terminal.driver import TerminalDriver
 from tui.terminal.shutdown import CLOSE_SECONDS, Leaving
-from tui.widgets import race
+from tui.widgets import header
 
 UNUSABLE = "These settings can't be used"
 NOTE_SECONDS = 15.0
@@ -151,7 +150,7 @@ class MnistApp(Looks):
     def on_mount(self) -> None:
         """Hear signals and begin to draw; what else begins must not take the processor from the first paint."""
         for name in SCREENS:
-            self.add_mode(name, partial(make, name, self))
+            self.add_mode(name, partial(make_screen, name, self))
         loop = asyncio.get_running_loop()
         tty_state.take_once(self._driver, loop, partial(self.call_later, self.refresh, layout=True))
         self._leaving.hear(partial(self._leave_soon, loop))
@@ -199,8 +198,8 @@ class MnistApp(Looks):
         startup_gc.hurry()
         self._leaving.own_process()
         textual_patches.expect_unknown_pixels()
-        lists.expect_no_room()
-        resizing.expect_outdated_sizes()
+        textual_patches.expect_no_room()
+        textual_patches.expect_outdated_sizes()
         try:
             self.run()
         finally:
@@ -362,7 +361,7 @@ class MnistApp(Looks):
         if name in self._screen_stacks:
             switch()
         else:
-            race.show_tab(self.screen, self.session, number)
+            header.show_tab(self.screen, self.session, number)
             self.call_after_refresh(switch)
 
     def action_theme(self) -> None:
@@ -416,3 +415,32 @@ class MnistApp(Looks):
 
 
 _COMMAND_NAMES = frozenset(command.name for command in COMMANDS)
+
+
+def make_screen(name: str, app: MnistApp) -> Screen[Any]:
+    """Make the screen of that name in `SCREENS` when it is first opened; none of them is imported before."""
+    plain = app.ascii_only
+    if name == "code":
+        from tui.screens.code import CodeScreen
+
+        return CodeScreen(app.session, app.specs, app.cache_dir, app.control.present_config, ascii_only=plain)
+    if name == "draw":
+        from tui.screens.draw import DrawScreen
+
+        return DrawScreen(app.session, app.test_digits, app.control.present_config, app.fold, ascii_only=plain)
+    if name == "results":
+        from tui.screens.results import ResultsScreen
+
+        return ResultsScreen(app.session, app.test_digits, app.fold, app.runs_dir, ascii_only=plain)
+    if name == "runs":
+        from tui.screens.runs import RunsScreen
+
+        return RunsScreen(
+            app.session,
+            app.runs_dir,
+            open_results=app.open_results,
+            play=app.play,
+            go_on=app.go_on_with,
+            ascii_only=plain,
+        )
+    return app.train_screen

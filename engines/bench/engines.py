@@ -26,10 +26,11 @@ from typing import Any
 import psutil
 
 from engines.bench.measurement import BenchError, Measurement
-from engines.config import from_settings, variant
+from engines.config import variant
 from engines.messages.events import EvalCompleted, Event, RunFailed, RunFinished, TrainProgress, WorkerExited
 from engines.monitors.cgroups import split_cores, usable_core_ids
 from engines.plural import plural
+from engines.preset_configs import from_settings
 from engines.supervision.environment import ALLOCATOR, FOLDER, neutral_environment
 from engines.supervision.one_shot import run_in_thread
 from engines.supervision.registry import EngineSpec

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from engines.bench.engines import Ours
 from engines.bench.measurement import Measurement
-from engines.config import from_settings
 from engines.messages.codec import to_plain
 from engines.messages.events import Event, TrainProgress
 from engines.monitors.cgroups import usable_core_ids
-from engines.runs.directory import list_runs
+from engines.preset_configs import from_settings
 from engines.runs.history import RunHistory
+from engines.runs.reader import list_runs
 from engines.supervision.registry import EngineSpec
 
 STEPS = 3_000

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from engines.config import TrainConfig
 from engines.data import Digits
 from engines.experiment.arrays import Arrays, load_arrays, save_arrays
+from engines.experiment.progress import Position
 from engines.experiment.recipe import Weights
 from engines.messages.codec import from_plain
 from engines.plural import plural
@@ -32,58 +32,6 @@ DECISIVE = (
 
 class CheckpointError(Exception):
     """A checkpoint that can't be resumed from; the message says why."""
-
-
-@dataclass(slots=True)
-class Position:
-    """How far a run is: the epoch under way and what it has summed up so far."""
-
-    epoch: int = 1
-    step: int = 0
-    """Steps done in this epoch."""
-    global_step: int = 0
-    loss_sum: float = 0.0
-    correct: float = 0.0
-    epoch_seconds: float = 0.0
-    """Training seconds in this epoch."""
-    timed_samples: int = 0
-    """The samples that were trained in them."""
-    train_seconds: float = 0.0
-    """Training seconds in all."""
-    evaluated_step: int = 0
-    """The global step of the last evaluation."""
-    test_accuracy: float | None = None
-    """At the last evaluation, as the next."""
-    test_loss: float | None = None
-    best_accuracy: float = -1.0
-    best_epoch: int = 0
-    without_better: int = 0
-    """Evaluations since the best one."""
-
-    def took(self, step: int, loss_sum: float, correct: float, seconds: float = 0.0, timed_samples: int = 0) -> None:
-        """Training went on to that step; a step that is not timed gives no seconds."""
-        self.global_step += step - self.step
-        self.step = step
-        self.loss_sum += loss_sum
-        self.correct += correct
-        self.epoch_seconds += seconds
-        self.train_seconds += seconds
-        self.timed_samples += timed_samples
-
-    def next_epoch(self) -> None:
-        """The epoch is over."""
-        self.epoch, self.step = self.epoch + 1, 0
-        self.loss_sum = self.correct = self.epoch_seconds = 0.0
-        self.timed_samples = 0
-
-    def judge(self, accuracy: float, loss: float) -> bool:
-        """Take an evaluation into account; whether it is the best so far."""
-        self.evaluated_step, self.test_accuracy, self.test_loss = self.global_step, accuracy, loss
-        if accuracy > self.best_accuracy:
-            self.best_accuracy, self.best_epoch, self.without_better = accuracy, self.epoch, 0
-            return True
-        self.without_better += 1
-        return False
 
 
 def save(path: Path, position: Position, config: TrainConfig, digits: Digits, engine: Any) -> None:
@@ -141,3 +89,21 @@ def _read(path: Path) -> tuple[Arrays, dict[str, Any], Position]:
         return arrays, facts, from_plain(Position, {**facts["position"]})
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"the checkpoint {path} can't be read: {error}.") from error
+
+
+def read_filters(path: Path) -> tuple[Any, int]:
+    """The first layer's kernels (3, 3, 1, n) in a checkpoint, and after how many steps. Raises OSError, and ValueError when
+    it is none."""
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:  # reads no more than these two
+            steps = int(json.loads(str(archive["facts"]))["position"]["global_step"])
+            kernel = np.asarray(archive["weights.conv1.kernel"], np.float32)
+    except OSError:
+        raise
+    except Exception as error:  # zipfile's and zlib's own errors say that it is damaged, in many ways
+        raise ValueError("it is damaged, or no checkpoint of mnist-tui") from error
+    if kernel.shape[:3] != (3, 3, 1) or kernel.ndim != 4 or not kernel.size or not np.isfinite(kernel).all():
+        raise ValueError("its first layer is another one, or holds what is no number")
+    return kernel, steps

@@ -15,7 +15,8 @@ from collections.abc import Hashable
 from functools import cache
 from typing import Any
 
-from engines.messages.events import COMMANDS, EVENTS, Command, Event
+from engines.messages.commands import COMMANDS, Command
+from engines.messages.events import EVENTS, Event
 
 MAX_LINE_BYTES = 8 * 2**20
 """A longer line is not ours."""

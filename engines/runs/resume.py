@@ -29,10 +29,10 @@ from engines.messages.events import (
     WorkerSpawned,
 )
 from engines.record import Value
-from engines.runs.directory import read_events
+from engines.runs.reader import read_events
 
 if TYPE_CHECKING:
-    from engines.experiment.checkpoint import Position
+    from engines.experiment.progress import Position
 
 MAY_CHANGE = frozenset({
     "device", "pytorch_device", "keras_device",

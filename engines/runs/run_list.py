@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from engines.config import ENGINES, TrainConfig, preset_changes
+from engines.config import ENGINES, TrainConfig
 from engines.messages.codec import ProtocolError, from_plain
 from engines.numerals import parse_float
+from engines.preset_configs import preset_changes
 from engines.record import Value
 from engines.runs.run_id import began, local_time
 

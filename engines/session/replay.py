@@ -8,9 +8,9 @@ from pathlib import Path
 
 from engines.config import ENGINES, TrainConfig
 from engines.messages.events import EpochStarted, Event, RunRequested
-from engines.runs.comparison import Series
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
+from engines.runs.seeds import Series
 
 DEMO = Path(__file__).parent / "recordings" / "demo.jsonl"
 """Two epochs of the reference on real MNIST, both frameworks at once on two CPU cores, as `mnist-tui --epochs 2` kept them."""

@@ -15,25 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.config import TrainConfig
+from engines.messages.commands import Command, Pause, Predict, Resume, SaveCheckpoint, Stop
 from engines.messages.events import (
-    Command,
     Event,
-    Pause,
-    Predict,
-    Resume,
     RunFailed,
     RunFinished,
     RunRequested,
-    SaveCheckpoint,
-    Stop,
     WorkerExited,
     WorkerReady,
     WorkerSpawned,
 )
 from engines.record import Value
-from engines.runs.comparison import Series
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
+from engines.runs.seeds import Series
 from engines.session.inbox import Inbox
 from engines.session.schedule import Heat, Place, heats_left, heats_of, without
 from engines.supervision.registry import EngineSpec, for_backend
@@ -230,7 +225,7 @@ class Session:
             self.warm({engine: history.config or TrainConfig(keras_backend=worker.spec.backend)})
         known = history.running or (history.prediction is not None and history.prediction.probabilities)
         if not checkpoint and not known:
-            from engines.runs.directory import newest_checkpoint
+            from engines.runs.reader import newest_checkpoint
 
             checkpoint = newest_checkpoint(self._runs_dir, engine)
         self._questions += 1

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from engines.data.sources import KERAS_FOLDER, keras_folder
 from engines.gpu_selection import by_free_memory
-from engines.messages.events import Command, Predict, Start
+from engines.messages.commands import Command, Predict, Start
 from engines.supervision.registry import EngineSpec, absolute
 from engines.user_path import APP_FOLDER
 

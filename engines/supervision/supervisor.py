@@ -25,17 +25,14 @@ from typing import Any
 
 from engines.config import TrainConfig
 from engines.messages.codec import MAX_LINE_BYTES, ProtocolError, decode_event, encode
+from engines.messages.commands import RUN_COMMANDS, Command, Shutdown, Start
 from engines.messages.events import (
-    RUN_COMMANDS,
     TERMINAL,
-    Command,
     CommandSent,
     Event,
     LogLine,
     RunFailed,
     RunRequested,
-    Shutdown,
-    Start,
     WorkerExited,
     WorkerSpawned,
 )

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engines.config import TrainConfig, for_engine
+from engines.config import TrainConfig
 from engines.messages.codec import to_plain
+from engines.preset_configs import for_engine
 from engines.supervision.one_shot import PATIENCE_SECONDS, ask
 from engines.supervision.registry import EngineSpec
 

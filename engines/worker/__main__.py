@@ -26,7 +26,7 @@ if not __package__:
     sys.modules["engines"] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(sys.modules["engines"])
 
-from engines.worker.channel import leave, main
+from engines.worker.main import leave, main
 
 if __name__ == "__main__":
     if sys.argv[1] == "--plain":

@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import importlib
-import importlib.util
 import os
 import queue
-import shutil
 import signal
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 from engines.messages.codec import ProtocolError, decode_command, encode
+from engines.messages.commands import Command, Pause, Predict, Resume, SaveCheckpoint, Shutdown, Start, Stop
 from engines.messages.events import (
-    Command,
     Event,
-    ExamProgress,
     Heartbeat,
     LogLine,
-    Pause,
-    Predict,
     Prediction,
-    Resume,
-    RunFailed,
     RunPaused,
     RunResumed,
-    SaveCheckpoint,
-    Shutdown,
-    Start,
-    Stop,
-    WorkerReady,
 )
-from engines.worker import requirements, watchdog
+from engines.worker.main import leave
 
 HEARTBEAT_SECONDS = 1.0
 LAST_WORD_SECONDS = 1.5
@@ -209,102 +192,3 @@ class Control:
                 with contextlib.suppress(Exception):  # a figure that can't be had must not stop the heart
                     memory = self.model.device_memory_bytes()
             self.emit(Heartbeat, device_memory_bytes=memory)
-
-
-def leave(code: int = 0) -> NoReturn:
-    """End now, and take along what is in the scratch folder: a framework may take seconds to come down, or crash."""
-    if scratch := os.environ.get("MNIST_TUI_SCRATCH"):
-        shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(code)
-
-
-def main(argv: list[str]) -> int:
-    """Serve one engine until told to end; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="engines.worker")
-    parser.add_argument("engine")
-    parser.add_argument("--protocol-fd", type=int, default=1)
-    parser.add_argument("--guard-fd", type=int, help="ends when the app does")
-    parser.add_argument("--module", required=True, help="the engine's module, or the path of its file")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--exam", nargs=5, metavar=("FILE", "SEED", "DATA_DIR", "DATASET", "WHOLE_EPOCH"))
-    parser.add_argument("--describe", nargs=2, metavar=("FILE", "CONFIGS"))
-    parser.add_argument("--look", nargs=2, metavar=("FILE", "XLA"))
-    options = parser.parse_args(argv)
-
-    protocol_fd, command_fd = os.dup(options.protocol_fd), os.dup(0)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)  # a framework that reads stdin must not eat commands
-    if options.protocol_fd > 2:
-        os.close(options.protocol_fd)
-    if options.guard_fd is not None:
-        watchdog.stand(options.guard_fd)
-    control = Control(options.engine, protocol_fd, command_fd)
-    control.start()
-    try:
-        module, seconds = _load(options.module)
-        requirements.check(options.engine)
-        framework = module.framework()
-        module.set_threads(options.threads)
-        devices = module.devices()
-        from engines.worker.trainer import Trainer
-    except (Exception, SystemExit) as error:
-        control.emit(RunFailed, **requirements.failure(options.engine, error))
-        return 1
-    if options.exam or options.describe or options.look:
-        return _answer_once(module, options, control, seconds)
-    control.emit(
-        WorkerReady,
-        pid=os.getpid(),
-        framework=framework,
-        version=module.version(),
-        devices=devices,
-        num_threads=options.threads,
-        import_seconds=seconds,
-    )
-    trainer = Trainer(module, devices, options.threads, control)
-    if control.idle:  # while the user still reads; a run that waits is its own rehearsal
-        trainer.rehearse()
-    while (start := control.wait_for_start()) is not None:
-        trainer.run(start)
-        control.run_id = ""
-    return 0
-
-
-def _answer_once(module: ModuleType, options: argparse.Namespace, control: Control, seconds: float) -> int:
-    """Sit the parity proof's exam, say every hyperparameter, or look closely, instead of serving."""
-    from engines.worker import parity_probe, selftest
-
-    try:
-        if options.look:
-            selftest.look(module, seconds, Path(options.look[0]), xla=options.look[1] == "yes")
-        elif options.describe:
-            parity_probe.describe(module, Path(options.describe[0]), options.describe[1])
-        else:
-            answers, seed, data_dir, dataset, whole_epoch = options.exam
-            whole = whole_epoch == "yes"
-
-            def tell(done: int, total: int) -> None:
-                control.emit(ExamProgress, done=done, total=total)
-
-            parity_probe.sit(
-                module, Path(answers), tell, seed=int(seed), data_dir=data_dir, dataset=dataset, whole_epoch=whole
-            )
-    except Exception as error:
-        hint = str(getattr(error, "hint", ""))
-        control.emit(RunFailed, kind="exam", message=str(error), hint=hint, traceback=traceback.format_exc())
-        return 1
-    return 0
-
-
-def _load(module: str) -> tuple[ModuleType, float]:
-    before = time.perf_counter()
-    if module.endswith(".py"):
-        spec = importlib.util.spec_from_file_location(Path(module).stem, module)
-        assert spec is not None
-        assert spec.loader is not None
-        loaded = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = loaded
-        spec.loader.exec_module(loaded)
-    else:
-        loaded = importlib.import_module(module)
-    return loaded, time.perf_counter() - before

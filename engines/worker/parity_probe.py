@@ -6,7 +6,6 @@ the seeded weights, in the seeded order.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -16,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from engines.config import TrainConfig, from_settings
 from engines.data import load_digits
 from engines.experiment import recipe
 from engines.experiment.arrays import save_arrays
-from engines.messages.codec import from_plain
+from engines.preset_configs import from_settings
 
 LOGITS = 512
 """Test digits whose logits are compared before any step."""
@@ -78,9 +76,3 @@ def sit(
         parts = [engine.evaluate(i, min(i + 500, len(labels))) for i in range(0, len(labels), 500)]
         written |= {"epoch_loss": total / len(order), "answers": np.concatenate(parts).argmax(axis=1), "labels": labels}
     save_arrays(written, answers)
-
-
-def describe(module: ModuleType, answer: Path, configs: str) -> None:
-    """Write every hyperparameter of the named configs (JSON), in the library's own words, as JSON."""
-    said = {name: module.hyperparameters(from_plain(TrainConfig, plain)) for name, plain in json.loads(configs).items()}
-    answer.write_text(json.dumps(said, default=str), encoding="utf-8")

@@ -7,17 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from engines.config import (
-    PRESETS,
-    ConfigError,
-    TrainConfig,
-    for_engine,
-    from_settings,
-    is_device,
-    parse,
-    preset_label,
-    problem,
-)
+from engines.config import PRESETS, ConfigError, TrainConfig, is_device, parse, problem
+from engines.preset_configs import for_engine, from_settings, preset_label
 
 
 def test_the_defaults_are_the_reference() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engines.config import from_settings
 from engines.messages.events import Heartbeat, RunFinished, RunStarted, WorkerReady
+from engines.preset_configs import from_settings
 from tests.conftest import Worked
 
 

@@ -121,13 +121,13 @@ def _lose_privileges() -> None:
 
 _WALK = """
 import json, pwd, sys
-from tui import cli
+from tui.cli import main as cli
 if not (home := sys.argv[1]):
     pwd.getpwuid = {}.__getitem__
 else:
     from engines.api import engine_spec
     from tests.conftest import scripted_spec
-    from tui import options
+    from tui.cli import arguments as options
     options.specs = lambda _: [engine_spec("pytorch") and scripted_spec("pytorch")]
 for command in json.loads(sys.argv[2]):
     print("code", cli.main(command), flush=True)

@@ -18,12 +18,14 @@ import numpy as np
 import pytest
 
 from engines.atomic_file import ABANDONED_SECONDS, write_whole
-from engines.config import from_settings
 from engines.experiment.arrays import load_arrays, save_arrays
 from engines.exports import ExportError
-from engines.messages.events import Event, Heartbeat, RunFinished, SaveFailed, Stop, TrainProgress
+from engines.messages.commands import Stop
+from engines.messages.events import Event, Heartbeat, RunFinished, SaveFailed, TrainProgress
+from engines.preset_configs import from_settings
 from engines.runs.annotations import write_about
-from engines.runs.directory import RunDirectory, list_runs, read_events
+from engines.runs.directory import RunDirectory
+from engines.runs.reader import list_runs, read_events
 from engines.session.replay import DEMO, Replay
 from engines.tools import setup
 from tests.conftest import Worked
@@ -40,8 +42,8 @@ _CUT = """
 import os, resource, signal, sys
 from pathlib import Path
 import numpy as np
-from engines import whole
-from engines.worker import files
+from engines import atomic_file as whole
+from engines.experiment import arrays as files
 if sys.argv[2] == "rename":
     whole.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # between the last byte and the new name
 else:

@@ -20,11 +20,12 @@ from textual.pilot import Pilot
 
 from engines.api import Prediction, ResumeError, RunHistory, list_runs, listed, parse_filter, pasts, read_source
 from engines.experiment.arrays import save_arrays
-from engines.experiment.checkpoint import CheckpointError, Position, read_position
+from engines.experiment.checkpoint import CheckpointError, read_filters, read_position
+from engines.experiment.progress import Position
 from engines.messages.codec import encode
 from engines.messages.events import CheckpointSaved, EvalCompleted, RunRequested, RunStarted, TrainProgress
 from engines.runs.annotations import to_prune, write_about
-from engines.runs.directory import newest_checkpoint, read_filters
+from engines.runs.reader import newest_checkpoint
 from engines.session.predictions import Questions
 from engines.session.replay import Replay
 from engines.supervision.registry import stamp_of

@@ -27,20 +27,21 @@ from textual.widgets import OptionList, Select
 from engines.api import ConfigError, MachineHistory, RunHistory, TrainConfig, from_settings, parse, problem, read_events
 from engines.messages.codec import ProtocolError, decode_command, decode_event, encode
 from engines.messages.events import EVENTS, EvalCompleted
-from engines.runs.comparison import Series as Seeds
-from engines.runs.directory import summary
+from engines.runs.seeds import Series as Seeds
+from engines.runs.summary import summary
 from engines.session.replay import DEMO, FAR, Replay
 from engines.supervision.streams import Lines
 from tests.conftest import INTS
 from tests.engines.runs.test_history import life
 from tests.support.terminal import ROOT, PixelTerminal, Terminal, app, gone
-from tui import lists, preferences
+from tui import preferences
 from tui.app import MnistApp
 from tui.charts.braille import Axes, Series, draw
 from tui.charts.sparkline import bar, spark
 from tui.charts.viewport import View
 from tui.cli import main, output, train as headless
 from tui.reports import card as report_card, comparison as comparison, export
+from tui.terminal import textual_patches
 from tui.widgets.curves import whole
 from tui.widgets.results_card import card, confusions
 
@@ -404,7 +405,7 @@ def test_mashed_keys(seconds: int, small_mnist: Path, tmp_path: Path) -> None:
 @pytest.mark.fault("input", "a page down in an open select of a terminal of one cell")
 async def test_a_list_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OptionList, "_move_page", OptionList._move_page)  # taken back after the test
-    lists.expect_no_room()
+    textual_patches.expect_no_room()
     shown = MnistApp(session=Replay([]))
     async with shown.run_test(size=(80, 24)) as pilot:
         select = Select([(str(i), i) for i in range(9)], value=3, allow_blank=False)
@@ -447,7 +448,7 @@ async def test_every_size() -> None:
 _CLI = """
 import sys
 from tests.conftest import scripted_spec
-from tui import cli, options
+from tui.cli import arguments as options, main as cli
 import engines.api
 options.specs = lambda said: [scripted_spec(name) for name in engines.api.FRAMEWORKS[said.framework or "both"]]
 engines.api.engine_spec = lambda name, python="": scripted_spec(name)

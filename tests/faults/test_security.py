@@ -22,7 +22,7 @@ from engines.experiment.checkpoint import CheckpointError, read_position
 from engines.experiment.recipe import initial_weights
 from engines.messages.events import RunFinished, TrainProgress, WorkerReady
 from engines.runs.annotations import TRASH, throw_away, write_about
-from engines.runs.directory import events_file, list_runs
+from engines.runs.reader import events_file, list_runs
 from tests.conftest import Worked, scripted_spec
 from tests.engines.runs.test_runs import keep
 from tests.support.terminal import ROOT, Terminal, app

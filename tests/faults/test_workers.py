@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from engines.config import TrainConfig, from_settings
+from engines.config import TrainConfig
+from engines.messages.commands import Stop
 from engines.messages.events import (
     DataProgress,
     DataReady,
@@ -24,13 +25,13 @@ from engines.messages.events import (
     LogLine,
     RunFailed,
     RunFinished,
-    Stop,
     TrainProgress,
     WorkerExited,
     WorkerReady,
     WorkerSpawned,
 )
 from engines.messages.grammar import violations
+from engines.preset_configs import from_settings
 from engines.runs.history import FAILED, HEARTBEAT_LOST_SECONDS, LOADING, RunHistory
 from tests.conftest import Worked
 

@@ -27,7 +27,7 @@ from engines.api import TrainConfig, engine_spec
 from engines.messages.events import WorkerExited
 from engines.messages.grammar import violations
 from engines.monitors.sampler import Sampler
-from engines.runs.directory import read_events
+from engines.runs.reader import read_events
 from engines.session import session as sessions
 from engines.session.replay import Replay
 from engines.supervision.supervisor import Supervisor

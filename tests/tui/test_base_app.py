@@ -26,7 +26,7 @@ from tui.charts.braille import Axes, Series
 from tui.charts.sparkline import bar, spark
 from tui.cli import main
 from tui.screens.dialogs import NameDialog, Question
-from tui.widgets import race
+from tui.widgets import header
 from tui.widgets.chart import LineChart
 from tui.widgets.engine_panel import GLYPHS
 from tui.widgets.pixel_image import HALVES, Pixels
@@ -56,7 +56,7 @@ async def test_no_figure_is_cut_off(width: int) -> None:
 def test_tabs_that_are_numbers_stand_apart(screen: int) -> None:
     replay = Replay(list(read_events(DEMO)), MAX_SPEED)
     replay.drain()
-    tabs = race.header(replay, replay.now(), 80, screen, {"$warning": "red"}).plain.partition("RECORDED")[0].split()
+    tabs = header.header(replay, replay.now(), 80, screen, {"$warning": "red"}).plain.partition("RECORDED")[0].split()
     assert len(tabs) == 6, "four numbers, and the shown one with its name"
 
 

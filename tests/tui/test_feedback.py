@@ -18,7 +18,7 @@ from tests.tui.test_app import opened, phases, text_of, until
 from tui import app as apps
 from tui.app import MnistApp
 from tui.screens.code import CodeScreen
-from tui.screens.make import make
+from tui.app import make_screen
 from tui.terminal import clipboard
 
 
@@ -86,9 +86,9 @@ async def test_the_tab_lights_up_before_its_screen_is_made(monkeypatch: pytest.M
 
     def slow_to_make(name: str, app: MnistApp) -> Screen[Any]:
         before.append(app.export_screenshot().replace("&#160;", " "))
-        return make(name, app)
+        return make_screen(name, app)
 
-    monkeypatch.setattr(apps, "make", slow_to_make)
+    monkeypatch.setattr(apps, "make_screen", slow_to_make)
     async with shown(400.0, (120, 40)) as app:
         pilot = Pilot(app)
         await pilot.press("2")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.pace import RECOVERY_TICKS, SLOWEST, Pace
+from tui.frame_clock import RECOVERY_TICKS, SLOWEST, Pace
 
 
 def frames(pace: Pace, start: float, step: float, ticks: int) -> int:

@@ -37,7 +37,7 @@ app.call_later(app.call_after_refresh, painted)
 run()
 """
 _OURS = """
-from tui import opening
+from tui.terminal import startup_gc as opening
 opening.hurry()
 from engines.api import engine_spec
 from tui.app import MnistApp

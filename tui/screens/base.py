@@ -14,7 +14,7 @@ from textual.worker import Worker, WorkerState, get_current_worker
 from engines.api import Replay, Session
 from tui import themes
 from tui.commands import SCREENS
-from tui.widgets import race
+from tui.widgets import header
 from tui.widgets.key_bar import Keys
 from tui.widgets.text_line import Line
 
@@ -86,7 +86,7 @@ class ShownScreen(Screen[None]):
             return
         number = list(SCREENS).index(self.NAME) + 1
         with self.app.batch_update():
-            said = race.header(self.session, self.session.now(), self.size.width, number, self.palette)
+            said = header.header(self.session, self.session.now(), self.size.width, number, self.palette)
             self.query_one("#header", Line).say(said)
             self.show(changed)
 

@@ -17,7 +17,7 @@ from tui.charts.viewport import ZOOM, View
 from tui.commands import KEYS
 from tui.run_controller import RunControl
 from tui.terminal.clipboard import copy
-from tui.widgets import race
+from tui.widgets import header, machine, race
 from tui.widgets.chart import LineChart
 from tui.widgets.curves import CURVES, axes, curves, whole
 from tui.widgets.engine_panel import EnginePanel
@@ -99,7 +99,7 @@ class TrainScreen(Screen[None]):
         session, now, palette = self.session, self.session.now(), self._palette()
         width = self.size.width
         with self.app.batch_update():
-            self._header.say(race.header(session, now, width, 1, palette))
+            self._header.say(header.header(session, now, width, 1, palette))
             for engine, panel in self._panels.items():
                 panel.set_class(engine == self.control.aim, "-aimed")
                 panel.turn_of = session.turn_of(engine)
@@ -174,7 +174,7 @@ class TrainScreen(Screen[None]):
         return self._colors
 
     def _machine(self, width: int) -> Text:
-        return race.machine(self.session.machine, width, self.ascii_only)
+        return machine.machine(self.session.machine, width, self.ascii_only)
 
     # Charts
 

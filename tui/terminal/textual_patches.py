@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from textual._xterm_parser import XTermParser
+from textual.geometry import Size
 from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import OptionList
 
 
 def expect_unknown_pixels() -> None:
@@ -19,3 +24,28 @@ def expect_unknown_pixels() -> None:
         return parse(self, code)
 
     setattr(XTermParser, "parse_mouse_code", parse_mouse_code)  # noqa: B010  # mypy forbids to assign to a method
+
+
+def expect_no_room() -> None:
+    """Let a page up or down do nothing where the list has no line: Textual 8.2 looks one up and ends the app by a KeyError."""
+    move = OptionList._move_page
+
+    def _move_page(self: OptionList, direction: Literal[-1, 1]) -> None:
+        if self._lines:
+            move(self, direction)
+
+    setattr(OptionList, "_move_page", _move_page)  # noqa: B010  # mypy forbids to assign to a method
+
+
+def expect_outdated_sizes() -> None:
+    """Lay a screen out at the app's present size, whatever size a message names.
+
+    Textual answers each new layout with a message that names its size. Two sizes that are on their way at once would follow each
+    other for ever: the app draws without end, and hears no key.
+    """
+    resized = Screen._screen_resized
+
+    def _screen_resized(self: Screen[object], size: Size) -> None:
+        resized(self, self.app.size)
+
+    setattr(Screen, "_screen_resized", _screen_resized)  # noqa: B010  # mypy forbids to assign to a method

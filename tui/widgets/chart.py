@@ -15,8 +15,7 @@ from textual.widget import Widget
 
 from tui import themes
 from tui.charts.braille import Axes, Row, Series, draw, x_of
-from tui.charts.cells import equal_start
-from tui.widgets.text_line import changed_regions, strip_of
+from tui.widgets.text_line import changed_regions, equal_start, strip_of
 
 _PLAIN = ""
 """The role of what has no look of its own."""

@@ -12,8 +12,6 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.charts.cells import equal_start
-
 
 class Line(Widget):
     """A line of text, or some below one another, that repaint only what they say anew: every cell costs bytes over SSH."""
@@ -82,3 +80,11 @@ def changed_cells(before: Text, after: Text) -> tuple[int, int]:
         return start, length
     same_end = equal_start(old[::-1], new[::-1])
     return start, max([len(new) - same_end, *(span.end for span in other)])
+
+
+def equal_start(before: str, after: str) -> int:
+    """How many characters at the beginning are equal."""
+    for i, (old, new) in enumerate(zip(before, after, strict=False)):
+        if old != new:
+            return i
+    return min(len(before), len(after))

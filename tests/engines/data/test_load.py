@@ -24,10 +24,10 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from engines.config import from_settings
 from engines.data import DataCancelled, DataError, download, find_digits, load_digits, readers, synthetic
 from engines.data.readers import read
 from engines.data.sources import PARTS
+from engines.preset_configs import from_settings
 from tests.conftest import REAL_MNIST, random_digits, write_idx
 from tui.digit_cache import TestDigits
 
@@ -524,7 +524,7 @@ def test_two_at_once_without_locks(mirror: tuple[str, list[str]], cache: Path, m
 _DRAWING_CHILD = """
 import sys
 from pathlib import Path
-from engines.data import drawn, load_digits
+from engines.data import load_digits, synthetic as drawn
 drawn.TRAIN_SIZE, drawn.TEST_SIZE = 2000, 20
 print(load_digits("drawn", cache_dir=Path(sys.argv[1])).sha256)
 """

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.config import TrainConfig, from_settings
+from engines.config import TrainConfig
 from engines.data.synthetic import draw
+from engines.messages.commands import Pause, Predict, Resume, Stop
 from engines.messages.events import (
     CheckpointSaved,
     CommandSent,
@@ -24,21 +25,18 @@ from engines.messages.events import (
     Heartbeat,
     LogLine,
     ModelReady,
-    Pause,
-    Predict,
     Prediction,
-    Resume,
     RunFailed,
     RunFinished,
     RunPaused,
     RunResumed,
     RunStarted,
-    Stop,
     TrainProgress,
     WorkerExited,
     WorkerReady,
 )
 from engines.messages.grammar import violations
+from engines.preset_configs import from_settings
 from tests.conftest import Worked, write_idx
 
 ENGINES = [

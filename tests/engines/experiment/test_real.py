@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from engines.config import from_settings
 from engines.data.readers import read_idx
 from engines.data.sources import PARTS, find_digits
 from engines.data.synthetic import SEED, TRAIN_SIZE, draw
 from engines.messages.events import EpochStarted, RunFinished
 from engines.messages.grammar import violations
+from engines.preset_configs import from_settings
 from tests.conftest import REAL_MNIST, Worked, write_idx
 
 pytestmark = [

@@ -18,7 +18,8 @@ from engines.config import TrainConfig
 from engines.experiment.arrays import load_arrays, save_arrays
 from engines.experiment.checkpoint import SCHEMA
 from engines.experiment.recipe import initial_weights
-from engines.messages.events import EvalCompleted, Predict, Prediction, RunFinished, TrainProgress
+from engines.messages.commands import Predict
+from engines.messages.events import EvalCompleted, Prediction, RunFinished, TrainProgress
 from engines.session.replay import DEMO
 from tests.conftest import Worked
 from tui.charts import svg

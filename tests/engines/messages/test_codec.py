@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from engines.messages.codec import ProtocolError, decode_command, decode_event, encode
-from engines.messages.events import COMMANDS, EVENTS, Heartbeat, TrainProgress
+from engines.messages.commands import COMMANDS
+from engines.messages.events import EVENTS, Heartbeat, TrainProgress
 from engines.record import Value
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engines.messages.events import DataReady, Event, RunFinished, RunRequested
-from engines.runs.directory import read_events
+from engines.runs.reader import read_events
 from engines.session import session as sessions
 from tests.conftest import scripted_spec
 from tui.cli.train import train

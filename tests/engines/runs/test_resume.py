@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.config import TrainConfig, from_settings
+from engines.config import TrainConfig
 from engines.data import load_digits
-from engines.experiment.checkpoint import CheckpointError, Position, read_position
+from engines.experiment.checkpoint import CheckpointError, read_position
+from engines.experiment.progress import Position
+from engines.messages.commands import SaveCheckpoint, Stop
 from engines.messages.events import (
     CheckpointSaved,
     EpochCompleted,
@@ -26,15 +28,15 @@ from engines.messages.events import (
     ModelSaved,
     RunFailed,
     RunFinished,
-    SaveCheckpoint,
     SaveFailed,
-    Stop,
     TrainProgress,
     WorkerExited,
 )
 from engines.messages.grammar import violations
-from engines.runs.directory import RunDirectory, read_events
+from engines.preset_configs import from_settings
+from engines.runs.directory import RunDirectory
 from engines.runs.history import RunHistory
+from engines.runs.reader import read_events
 from engines.runs.resume import ResumeError, pasts
 from tests.conftest import Worked, scripted_spec
 from tui.cli.train import train

@@ -15,9 +15,10 @@ from engines.api import FilterError, Listed, encode, list_runs, listed, parse_fi
 from engines.config import TrainConfig
 from engines.messages.events import RunFailed, RunFinished
 from engines.runs.annotations import TRASH, empty_trash, read_about, size_bytes, throw_away, to_prune, write_about
-from engines.runs.directory import RunDirectory, summary
+from engines.runs.directory import RunDirectory
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
+from engines.runs.summary import summary
 from tests.engines.runs.test_history import life
 from tui.cli import main
 from tui.cli.train import summary_line

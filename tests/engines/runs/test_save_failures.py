@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from engines.config import TrainConfig, from_settings
+from engines.config import TrainConfig
 from engines.messages.codec import decode_event
+from engines.messages.commands import Stop
 from engines.messages.events import (
     CheckpointSaved,
     Event,
@@ -21,14 +22,15 @@ from engines.messages.events import (
     RunFinished,
     RunRequested,
     SaveFailed,
-    Stop,
     TrainProgress,
     WorkerReady,
     WorkerSpawned,
 )
 from engines.messages.grammar import violations
-from engines.runs.directory import MAX_WAITING_BYTES, RunDirectory, list_runs, read_events
+from engines.preset_configs import from_settings
+from engines.runs.directory import MAX_WAITING_BYTES, RunDirectory
 from engines.runs.history import RunHistory
+from engines.runs.reader import list_runs, read_events
 from engines.runs.save_failures import save_failures
 from engines.session.replay import Replay
 from tests.conftest import SCRIPTED, Worked, scripted_spec

@@ -7,10 +7,12 @@ import math
 import pytest
 from hypothesis import given, strategies as st
 
-from engines.config import from_settings, meets
+from engines.config import meets
 from engines.messages.events import DataReady, EvalCompleted, RunFinished, RunRequested
-from engines.runs.comparison import Series, time_badge, verdict
+from engines.preset_configs import from_settings
+from engines.runs.comparison import time_badge, verdict
 from engines.runs.history import RunHistory
+from engines.runs.seeds import Series
 from engines.runs.statistics import (
     TIE,
     PairedAnswers,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.config import TrainConfig, from_settings
+from engines.config import TrainConfig
 from engines.data.sources import KERAS_FOLDER, find_digits
 from engines.messages.events import (
     CheckpointSaved,
@@ -25,6 +25,7 @@ from engines.messages.events import (
     RunStarted,
     WorkerReady,
 )
+from engines.preset_configs import from_settings
 from engines.supervision import environment
 from engines.supervision.environment import DECLARED, OVERRULED, allowed_threads, remarks, worker_environment
 from engines.supervision.registry import engine_spec

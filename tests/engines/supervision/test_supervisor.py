@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engines.config import TrainConfig, from_settings
+from engines.config import TrainConfig
 from engines.messages.events import (
     EvalCompleted,
     Event,
@@ -28,6 +28,7 @@ from engines.messages.events import (
     WorkerSpawned,
 )
 from engines.messages.grammar import violations
+from engines.preset_configs import from_settings
 from engines.runs.history import RunHistory
 from engines.supervision.output import Printed
 from engines.supervision.supervisor import Supervisor

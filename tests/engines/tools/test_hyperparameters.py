@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from engines.config import PRESETS, for_engine, from_settings
+from engines.config import PRESETS
+from engines.preset_configs import for_engine, from_settings
 from engines.tools.hyperparameters import PresetsError, compare, tabulate
 from tests.conftest import scripted_spec
 from tui.cli import arguments, main

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from engines.config import from_settings
 from engines.experiment.recipe import has_diverged
 from engines.messages.events import Diverged, EpochCompleted, EvalCompleted, RunFinished, TrainProgress
 from engines.messages.grammar import violations
-from engines.runs.comparison import reached
+from engines.preset_configs import from_settings
 from engines.runs.history import DIVERGED, FINISHED, RunHistory
+from engines.runs.seeds import reached
 from tests.conftest import Worked
 
 ENGINES = [

@@ -11,8 +11,9 @@ import numpy as np
 import psutil
 import pytest
 
-from engines.config import TrainConfig, from_settings
+from engines.config import TrainConfig
 from engines.experiment.checkpoint import read_position
+from engines.messages.commands import Stop
 from engines.messages.events import (
     EpochCompleted,
     EvalCompleted,
@@ -20,12 +21,12 @@ from engines.messages.events import (
     RunFailed,
     RunFinished,
     RunStarted,
-    Stop,
     TrainProgress,
     WorkerExited,
     WorkerReady,
 )
 from engines.messages.grammar import violations
+from engines.preset_configs import from_settings
 from tests.conftest import Worked, spec_of
 
 pytestmark = pytest.mark.framework

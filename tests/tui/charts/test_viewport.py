@@ -17,8 +17,9 @@ from tests.conftest import line_of
 from tui.charts.braille import Axes, Series, draw, x_of
 from tui.charts.viewport import View, smoothed, value_at
 from tui.widgets.curves import along, axes, curves, place, reading, whole
+from tui.widgets.machine import machine
 from tui.widgets.overlay import _legend
-from tui.widgets.race import machine, race
+from tui.widgets.race import race
 from tui.widgets.run_charts import _rows
 
 WHOLE = (0.0, 1000.0)

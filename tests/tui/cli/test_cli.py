@@ -21,7 +21,7 @@ from engines.api import list_runs
 from engines.messages.codec import decode_event
 from engines.messages.events import RunFinished
 from engines.messages.grammar import violations
-from engines.runs.directory import read_events
+from engines.runs.reader import read_events
 from engines.session.replay import DEMO
 from engines.session.session import Session
 from tests.conftest import SCRIPTED, scripted_spec
@@ -138,7 +138,7 @@ def script(*arguments: str) -> list[str]:
     said = f"""
 import sys
 from tests.conftest import scripted_spec
-from tui import cli, options
+from tui.cli import arguments as options, main as cli
 options.specs = lambda _: [scripted_spec("pytorch"), scripted_spec("keras")]
 sys.exit(cli.main({["train", *arguments]!r}))
 """
@@ -343,7 +343,7 @@ def test_the_goodbye_into_a_closed_window_changes_no_code(environment: dict[str,
     script = """
 import sys
 from types import SimpleNamespace
-from tui import cli, headless
+from tui.cli import main as cli, train as headless
 headless.closing_lines = lambda _: ["left"]
 cli._say_goodbye(SimpleNamespace(session=SimpleNamespace(drain=list)))
 sys.exit(129)

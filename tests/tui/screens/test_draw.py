@@ -14,7 +14,8 @@ from textual.pilot import Pilot
 
 from engines.api import TrainConfig, from_settings
 from engines.data.canvas import BOX, SIZE, Canvas, normalise
-from engines.messages.events import Predict, Prediction, RunFinished
+from engines.messages.commands import Predict
+from engines.messages.events import Prediction, RunFinished
 from tests.conftest import REAL_MNIST, Worked
 from tests.support.keystrokes import STROKES, drawn, keys_of
 from tests.tui.test_app import SIZES, opened, phases, text_of, until

@@ -16,7 +16,7 @@ from tui.terminal.shutdown import Leaving
 _ROOT = Path(__file__).parents[3]
 _HEAD = """
 import os, signal, sys, threading
-from tui import leaving
+from tui.terminal import shutdown as leaving
 from tui.terminal.shutdown import Leaving
 leaving.CUT_OFF_SECONDS = 1.0
 def say(*words):
@@ -139,7 +139,7 @@ def test_signals_do_again_what_they_did() -> None:
 def test_a_full_terminal_is_left_as_one_that_blocks() -> None:
     """Or the shell that comes after us could not write to it."""
     script = """
-from tui import terminal
+from tui.terminal import tty_state as terminal
 read, write = os.pipe()
 before = os.dup(2)
 os.dup2(write, 2)
@@ -162,7 +162,7 @@ def test_a_signal_to_go_on_waits_for_the_loop() -> None:
     script = """
 import asyncio
 from types import SimpleNamespace
-from tui import terminal
+from tui.terminal import tty_state as terminal
 writing = threading.Lock()
 def suspend():
     with writing:

@@ -18,7 +18,7 @@ from tui.cli import main
 _TRAIN = """
 import sys
 from tests.conftest import scripted_spec
-from tui import cli, options
+from tui.cli import arguments as options, main as cli
 options.specs = lambda _: [scripted_spec("pytorch"), scripted_spec("keras")]
 sys.exit(cli.main(sys.argv[1:]))
 """
@@ -74,7 +74,7 @@ def test_training_without_descriptors(small_mnist: Path, tmp_path: Path) -> None
 def test_missing_descriptors_are_filled() -> None:
     script = """
 import os, sys
-from tui import streams
+from tui.terminal import streams
 streams.open_missing()
 print(min(os.pipe()), [os.get_inheritable(n) for n in range(3)], repr(sys.stdin.read()), file=sys.stdout)
 """
@@ -109,7 +109,7 @@ def test_a_closed_window_changes_no_code() -> None:
     os.close(ours)
     script = """
 import os, sys
-from tui import cli
+from tui.cli import main as cli
 def dispatch(_):
     print("left")
     sys.stderr.write("left")

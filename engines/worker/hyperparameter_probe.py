@@ -1,0 +1,16 @@
+"""Write every hyperparameter of this framework as JSON, for the hyperparameter table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+
+from engines.config import TrainConfig
+from engines.messages.codec import from_plain
+
+
+def describe(module: ModuleType, answer: Path, configs: str) -> None:
+    """Write every hyperparameter of the named configs (JSON), in the library's own words, as JSON."""
+    said = {name: module.hyperparameters(from_plain(TrainConfig, plain)) for name, plain in json.loads(configs).items()}
+    answer.write_text(json.dumps(said, default=str), encoding="utf-8")
