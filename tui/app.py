@@ -1,4 +1,4 @@
-"""The Textual app: its screens, and a method for each command. The rules of what a command does to the runs are in run_controller."""
+"""The Textual app: its screens, and a method for each command. What a command does to the runs is decided in run_controller."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 from engines import paths
 from engines.api import config_problems, engine_spec
 from engines.tools import doctor
-from tests.tui.test_app import until
+from tests.support.pilot import until
 from tui import preferences
 from tui.app import MnistApp
 from tui.cli import arguments, main

@@ -9,7 +9,7 @@ import pytest
 
 from engines.messages.events import Heartbeat, RunFinished, RunStarted, WorkerReady
 from engines.preset_configs import from_settings
-from tests.conftest import Worked
+from tests.support.engines import Worked
 
 
 @pytest.mark.gpu

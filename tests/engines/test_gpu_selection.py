@@ -16,7 +16,7 @@ from engines.monitors.amd import Amd
 from engines.monitors.gpu import FIGURES, GpuMonitor
 from engines.monitors.host import ProcessUsage
 from engines.monitors.sampler import gpu_share
-from tests.engines.monitors.test_monitors import FakeNvml
+from tests.support.fake_nvml import FakeNvml
 
 A, B = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-1b2c5f0a-0000-4106-c12f-20bd9faed9f6"
 

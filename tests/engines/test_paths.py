@@ -15,8 +15,8 @@ import pytest
 from engines import paths
 from engines.api import engine_spec, events_file, find_digits, parse, user_path
 from engines.tools.setup import SetupError, build
-from tests.conftest import SCRIPTED
-from tests.engines.runs.test_runs import keep
+from tests.support.engines import SCRIPTED
+from tests.support.run_folders import keep
 from tui.cli import arguments, main
 
 # As users write them
@@ -126,7 +126,7 @@ if not (home := sys.argv[1]):
     pwd.getpwuid = {}.__getitem__
 else:
     from engines.api import engine_spec
-    from tests.conftest import scripted_spec
+    from tests.support.engines import scripted_spec
     from tui.cli import arguments as options
     options.specs = lambda _: [engine_spec("pytorch") and scripted_spec("pytorch")]
 for command in json.loads(sys.argv[2]):

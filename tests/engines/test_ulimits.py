@@ -16,7 +16,7 @@ from engines.supervision import start_error
 from engines.supervision.registry import EngineSpec
 from engines.ulimits import limit_behind, limit_in
 from engines.worker import requirements
-from tests.conftest import Worked, scripted_spec
+from tests.support.engines import Worked, scripted_spec
 
 AGAIN = "raise that limit, then start mnist-tui again."
 NO_MEMORY = "libtorch_cpu.so: failed to map segment from shared object"

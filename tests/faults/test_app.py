@@ -20,7 +20,7 @@ from engines.api import list_runs, pasts, read_events, read_run
 from engines.messages.events import Event, TrainProgress
 from engines.messages.grammar import violations
 from engines.session.replay import DEMO
-from tests.engines.runs.test_runs import keep
+from tests.support.run_folders import keep
 from tests.support.terminal import TAKEN, UNDONE, Terminal, app, gone, is_interrupted, without_reading
 from tui.cli import main
 from tui.terminal.tty_state import CLEAR

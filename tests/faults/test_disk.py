@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -11,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +26,10 @@ from engines.runs.directory import RunDirectory
 from engines.runs.reader import list_runs, read_events
 from engines.session.replay import DEMO, Replay
 from engines.tools import setup
-from tests.conftest import Worked
+from tests.support.engines import Worked
+from tests.support.full_disk import files_end_at
+from tests.support.pilot import until
 from tests.support.terminal import Terminal, app, gone
-from tests.tui.test_app import until
 from tui import preferences
 from tui.app import MnistApp
 from tui.reports import export
@@ -213,17 +212,6 @@ def test_a_read_only_folder(work: Work, small_mnist: Path) -> None:
     worker, directory = _recorded(work, small_mnist, Path("/proc/runs"))
     _goes_on(worker)
     assert "not kept" in directory.problem
-
-
-@contextmanager
-def files_end_at(size: int) -> Iterator[None]:
-    """As good as a full disk: no file of this process may grow further."""
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
 _FULL = "the disk is full while the app writes a file: the one that was there before stays"

@@ -15,8 +15,8 @@ from hypothesis import given, strategies as st
 
 from engines.api import EngineSpec, encode
 from engines.messages.events import Device, LogLine, RunFailed, RunFinished
-from tests.conftest import SCRIPTED
-from tests.engines.runs.test_history import life
+from tests.support.engines import SCRIPTED
+from tests.support.life import life
 from tests.support.terminal import Terminal
 from tui import formatting
 from tui.cli import arguments, main

@@ -14,7 +14,7 @@ import pytest
 from engines.data import DataError, Digits
 from engines.data.readers import read, read_idx
 from engines.data.sources import PARTS, Found
-from tests.conftest import random_digits, write_idx
+from tests.support.digits import random_digits, write_idx
 
 
 def _npz(path: Path, **other: Any) -> Found:

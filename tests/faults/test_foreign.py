@@ -30,13 +30,12 @@ from engines.session.predictions import Questions
 from engines.session.replay import Replay
 from engines.supervision.registry import stamp_of
 from engines.tools import setup
-from tests.conftest import scripted_spec
-from tests.engines.runs.test_history import CONFIG, EVAL
-from tests.engines.runs.test_runs import keep
 from tests.faults.test_input import EVENT
+from tests.support.engines import scripted_spec
+from tests.support.life import CONFIG, EVAL
+from tests.support.pilot import on_runs, text_of, until
 from tests.support.recording import shown
-from tests.tui.screens.test_runs import on_runs
-from tests.tui.test_app import text_of, until
+from tests.support.run_folders import keep
 from tui.charts.viewport import View
 from tui.cli import arguments, main
 from tui.reports import export

@@ -32,7 +32,7 @@ from engines.runs.summary import summary
 from engines.session.replay import DEMO, FAR, Replay
 from engines.supervision.streams import Lines
 from tests.conftest import INTS
-from tests.engines.runs.test_history import life
+from tests.support.life import life
 from tests.support.terminal import ROOT, PixelTerminal, Terminal, app, gone
 from tui import preferences
 from tui.app import MnistApp
@@ -447,7 +447,7 @@ async def test_every_size() -> None:
 
 _CLI = """
 import sys
-from tests.conftest import scripted_spec
+from tests.support.engines import scripted_spec
 from tui.cli import arguments as options, main as cli
 import engines.api
 options.specs = lambda said: [scripted_spec(name) for name in engines.api.FRAMEWORKS[said.framework or "both"]]

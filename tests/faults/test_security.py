@@ -23,11 +23,10 @@ from engines.experiment.recipe import initial_weights
 from engines.messages.events import RunFinished, TrainProgress, WorkerReady
 from engines.runs.annotations import TRASH, throw_away, write_about
 from engines.runs.reader import events_file, list_runs
-from tests.conftest import Worked, scripted_spec
-from tests.engines.runs.test_runs import keep
+from tests.support.engines import Worked, scripted_spec
+from tests.support.pilot import on_runs, until
+from tests.support.run_folders import keep
 from tests.support.terminal import ROOT, Terminal, app
-from tests.tui.screens.test_runs import on_runs
-from tests.tui.test_app import until
 from tui import preferences
 from tui.cli import arguments, main
 from tui.reports import export

@@ -31,7 +31,8 @@ import pytest
 
 from engines.api import Event, RunHistory, TrainConfig
 from engines.messages.events import EpochCompleted, EpochStarted, EvalCompleted, RunRequested, RunStarted, TrainProgress
-from tests.conftest import REAL_MNIST, SCRIPTED
+from tests.support.digits import REAL_MNIST
+from tests.support.engines import SCRIPTED
 from tui.charts.braille import draw
 from tui.charts.viewport import View
 from tui.widgets.curves import axes, curves, whole
@@ -53,7 +54,7 @@ from engines.api import engine_spec
 from tui.app import MnistApp
 settings, folder, lags, scripted = json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4] == "scripted"
 if scripted:
-    from tests.conftest import scripted_spec as engine_spec
+    from tests.support.engines import scripted_spec as engine_spec
 
 async def watch_the_loop():
     while True:

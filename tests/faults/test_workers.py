@@ -33,7 +33,7 @@ from engines.messages.events import (
 from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
 from engines.runs.history import FAILED, HEARTBEAT_LOST_SECONDS, LOADING, RunHistory
-from tests.conftest import Worked
+from tests.support.engines import Worked
 
 Work = Callable[..., Worked]
 

@@ -19,7 +19,7 @@ import pyte
 import pytest
 
 from engines.api import Event, list_runs, read_events
-from tests.conftest import SCRIPTED
+from tests.support.engines import SCRIPTED
 from tui.terminal.driver import QUERY
 
 ROOT = SCRIPTED.parents[1]
@@ -27,7 +27,7 @@ ROOT = SCRIPTED.parents[1]
 _APP = """
 import sys
 from pathlib import Path
-from tests.conftest import scripted_spec
+from tests.support.engines import scripted_spec
 from tui.app import MnistApp
 app = MnistApp(
     [scripted_spec("pytorch"), scripted_spec("keras")],

@@ -9,9 +9,8 @@ import json
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent import futures
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,6 @@ import psutil
 import pytest
 from textual.containers import Vertical
 from textual.events import MouseScrollUp
-from textual.pilot import Pilot
-from textual.widget import Widget
 from textual.widgets import Input, Select, Static
 
 from engines.api import TrainConfig, engine_spec
@@ -31,7 +28,7 @@ from engines.runs.reader import read_events
 from engines.session import session as sessions
 from engines.session.replay import Replay
 from engines.supervision.supervisor import Supervisor
-from tests.conftest import scripted_spec
+from tests.support.pilot import SIZES, drawn, heading, hover_until, log_of, opened, phases, text_of, until
 from tui import preferences, themes
 from tui.app import POOL_THREADS, MnistApp
 from tui.cli import arguments
@@ -46,49 +43,6 @@ from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.key_bar import Keys
 from tui.widgets.log_pane import LogPane
 from tui.widgets.text_line import Line
-
-SIZES = [(80, 24), (120, 40), (200, 60)]
-
-
-@asynccontextmanager
-async def opened(
-    tmp_path: Path, small_mnist: Path, size: tuple[int, int] = (120, 40), **settings: Any
-) -> AsyncIterator[tuple[MnistApp, Pilot[None]]]:
-    """The app with two scripted engines; when it is left, no process of it is."""
-    app = MnistApp(
-        [scripted_spec("pytorch"), scripted_spec("keras")],
-        {"epochs": 2, "batch_size": 64, "data_dir": str(small_mnist), **settings},
-        cache_dir=tmp_path / "cache",
-        runs_dir=tmp_path / "runs",
-        remember=tmp_path / preferences.FILE,
-    )
-    if settings.get("epochs", 0) > 100:
-        os.environ["MNIST_TUI_SCRIPT"] = "slow"  # taken back by the fixture `home`
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
-    async with app.run_test(size=size) as pilot:
-        yield app, pilot
-    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
-    assert not left, "the app left processes behind"
-
-
-async def until(pilot: Pilot[None], condition: Callable[[], bool], timeout: float = 30.0) -> None:
-    """Wait for something to become true, frame by frame."""
-    try:
-        async with asyncio.timeout(timeout):
-            while not condition():
-                await pilot.pause(0.02)
-    except TimeoutError:
-        app = pilot.app
-        assert isinstance(app, MnistApp)
-        pytest.fail(f"still {phases(app)} after {timeout} s; aim {app.control.aim}, screen {app.screen}")
-
-
-def phases(app: MnistApp) -> list[str]:
-    return [history.phase for history in app.session.histories.values()]
-
-
-def text_of(app: MnistApp, selector: str) -> str:
-    return str(app.screen.query_one(selector, Widget).render())
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -527,10 +481,6 @@ async def test_logs_show_what_the_worker_printed(
         assert "\x1b" not in screen
 
 
-def log_of(app: MnistApp, engine: str) -> str:
-    return "\n".join(strip.text for strip in app.screen.query_one(f"#log-{engine}", LogPane).lines)
-
-
 async def test_logs_are_searched_scrolled_and_copied(
     tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -588,15 +538,6 @@ async def test_themes_and_scales(tmp_path: Path, small_mnist: Path) -> None:
             assert preferences.load(tmp_path / preferences.FILE)["theme"] == name
 
 
-def drawn(app: MnistApp, selector: str) -> str:
-    chart = app.screen.query_one(selector, LineChart)
-    return "\n".join(chart.render_line(y).text for y in range(len(chart.headings), chart.size.height))
-
-
-def heading(app: MnistApp, selector: str) -> str:
-    return "\n".join(map(str, app.screen.query_one(selector, LineChart).headings))
-
-
 async def test_charts_by_keys(tmp_path: Path, small_mnist: Path) -> None:
     """Axis, scale, smoothing, cursor, zoom, pan, all again: each is seen in the chart or in its heading."""
     async with opened(tmp_path, small_mnist) as (app, pilot):
@@ -629,15 +570,6 @@ async def test_charts_by_keys(tmp_path: Path, small_mnist: Path) -> None:
         await pilot.press("minus", "minus", "escape")
         assert app.train_screen.view.stretch is None
         assert app.train_screen.view.cursor is None
-
-
-async def hover_until(
-    pilot: Pilot[None], where: Widget | str, offset: tuple[int, int], condition: Callable[[], bool]
-) -> None:
-    """Move the mouse over a widget until the condition holds: a layout that still settles may send a leave in between."""
-    async with asyncio.timeout(30):
-        while not condition():
-            await pilot.hover(where, offset=offset)
 
 
 async def test_charts_by_mouse(tmp_path: Path, small_mnist: Path) -> None:

@@ -16,9 +16,9 @@ from textual.renderables.digits import DIGITS3X3, DIGITS3X3_BOLD
 
 from engines.api import RunHistory, has_braille, read_events
 from engines.session.replay import DEMO, MAX_SPEED, Replay
+from tests.support.pilot import screen_text, until
 from tests.support.recording import shown
-from tests.tui.test_app import until
-from tests.tui.test_snapshots import SNAPSHOTS, text_of
+from tests.tui.test_snapshots import SNAPSHOTS
 from tui import formatting
 from tui.app import MnistApp
 from tui.base_app import Looks
@@ -45,7 +45,7 @@ async def test_panes_above_each_other_have_charts_both_or_none(height: int) -> N
 async def test_no_figure_is_cut_off(width: int) -> None:
     """What has no room is not there at all."""
     async with shown(400.0, (width, 20)) as app:
-        lines = text_of(app).splitlines()
+        lines = screen_text(app).splitlines()
     headings = [line for line in lines if line.startswith(("│ loss", "│ accuracy"))]
     assert len(headings) == 4
     assert all("test 0.05" in one or one.rstrip(" │").endswith(("%", ")")) for one in headings)
@@ -152,7 +152,7 @@ async def test_in_ascii_nothing_is_a_question_mark_that_was_none() -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("4")
         await pilot.pause()
-        text = text_of(app)
+        text = screen_text(app)
     assert text.isascii()
     assert text.replace("? Help", "").count("?") == 0
 

@@ -12,13 +12,12 @@ from textual.screen import Screen
 
 from engines.messages.events import CommandSent, EvalStarted, Event, RunFinished, RunPaused
 from engines.runs.history import RunHistory
-from tests.engines.runs.test_history import life
+from tests.support.life import life
+from tests.support.pilot import opened, phases, text_of, until
 from tests.support.recording import shown
-from tests.tui.test_app import opened, phases, text_of, until
 from tui import app as apps
-from tui.app import MnistApp
+from tui.app import MnistApp, make_screen
 from tui.screens.code import CodeScreen
-from tui.app import make_screen
 from tui.terminal import clipboard
 
 

@@ -9,7 +9,7 @@ import pytest
 from engines.api import ConfigError, RunHistory, read_events
 from engines.session.replay import DEMO, Replay
 from engines.session.session import Session
-from tests.conftest import scripted_spec
+from tests.support.engines import scripted_spec
 from tui.frame_clock import CURVES_EVERY, FIGURES_EVERY, Frames
 from tui.run_controller import RunControl
 

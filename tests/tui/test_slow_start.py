@@ -17,8 +17,8 @@ from engines.messages.events import (
 )
 from engines.runs import history
 from engines.runs.history import SLOW_SECONDS, RunHistory
-from tests.engines.runs.test_history import CONFIG, life
-from tests.tui.test_app import SIZES, opened, phases, text_of, until
+from tests.support.life import CONFIG, life
+from tests.support.pilot import SIZES, opened, phases, text_of, until
 
 
 def test_only_what_comes_before_training_is_slow() -> None:

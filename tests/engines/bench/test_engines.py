@@ -11,7 +11,7 @@ import pytest
 from engines.bench import engines
 from engines.bench.engines import BASELINES, Baseline, Cost, ratios, rows
 from engines.supervision.registry import EngineSpec
-from tests.conftest import scripted_spec
+from tests.support.engines import scripted_spec
 
 OURS = Cost(train=1.0, evaluate=0.5, train_cpu=2.0, evaluate_cpu=1.0)
 

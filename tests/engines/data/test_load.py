@@ -28,7 +28,7 @@ from engines.data import DataCancelled, DataError, download, find_digits, load_d
 from engines.data.readers import read
 from engines.data.sources import PARTS
 from engines.preset_configs import from_settings
-from tests.conftest import REAL_MNIST, random_digits, write_idx
+from tests.support.digits import REAL_MNIST, random_digits, write_idx
 from tui.digit_cache import TestDigits
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from engines.api import DataError, load_digits
 from engines.data.sources import PARTS
-from tests.conftest import random_digits, write_idx
+from tests.support.digits import random_digits, write_idx
 
 
 @pytest.fixture

@@ -37,7 +37,8 @@ from engines.messages.events import (
 )
 from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
-from tests.conftest import Worked, write_idx
+from tests.support.digits import write_idx
+from tests.support.engines import Worked
 
 ENGINES = [
     "scripted",

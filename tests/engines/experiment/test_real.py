@@ -13,7 +13,8 @@ from engines.data.synthetic import SEED, TRAIN_SIZE, draw
 from engines.messages.events import EpochStarted, RunFinished
 from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
-from tests.conftest import REAL_MNIST, Worked, write_idx
+from tests.support.digits import REAL_MNIST, write_idx
+from tests.support.engines import Worked
 
 pytestmark = [
     pytest.mark.framework,

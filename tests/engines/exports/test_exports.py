@@ -21,7 +21,7 @@ from engines.experiment.recipe import initial_weights
 from engines.messages.commands import Predict
 from engines.messages.events import EvalCompleted, Prediction, RunFinished, TrainProgress
 from engines.session.replay import DEMO
-from tests.conftest import Worked
+from tests.support.engines import Worked
 from tui.charts import svg
 from tui.cli import main
 from tui.reports import export

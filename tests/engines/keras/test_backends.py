@@ -27,8 +27,9 @@ from engines.runs.run_list import listed, parse_filter
 from engines.session import session
 from engines.session.session import Session
 from engines.tools.doctor import engine_findings
-from tests.conftest import JAX_PYTHON, Worked, scripted_spec, spec_of, write_idx
 from tests.engines.experiment.test_contract import test_a_whole_life as a_whole_life
+from tests.support.digits import write_idx
+from tests.support.engines import JAX_PYTHON, Worked, scripted_spec, spec_of
 from tui.cli import main
 
 HERE = ["keras-torch", *(["keras-jax"] if JAX_PYTHON or importlib.util.find_spec("jax") else [])]

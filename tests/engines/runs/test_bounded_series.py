@@ -11,7 +11,7 @@ import pytest
 from engines.messages.events import DataReady, Event, RunFinished, RunRequested
 from engines.runs.reader import read_events
 from engines.session import session as sessions
-from tests.conftest import scripted_spec
+from tests.support.engines import scripted_spec
 from tui.cli.train import train
 
 

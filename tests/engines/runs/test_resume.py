@@ -38,7 +38,7 @@ from engines.runs.directory import RunDirectory
 from engines.runs.history import RunHistory
 from engines.runs.reader import read_events
 from engines.runs.resume import ResumeError, pasts
-from tests.conftest import Worked, scripted_spec
+from tests.support.engines import Worked, scripted_spec
 from tui.cli.train import train
 
 ENGINES = [

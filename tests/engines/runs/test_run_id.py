@@ -12,8 +12,8 @@ from hypothesis import given, strategies as st
 
 from engines.api import events_file, list_runs, listed, new_run_id, newest_checkpoint, run_began, to_prune
 from engines.runs.run_id import began, is_utc, local_time
-from tests.engines.runs.test_runs import keep
-from tests.tui.screens.test_runs import on_runs
+from tests.support.pilot import on_runs
+from tests.support.run_folders import keep
 from tui.cli import main
 from tui.screens.runs import SORTS
 from tui.widgets.run_table import when

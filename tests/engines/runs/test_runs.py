@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,24 +18,11 @@ from engines.runs.directory import RunDirectory
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 from engines.runs.summary import summary
-from tests.engines.runs.test_history import life
+from tests.support.life import life
+from tests.support.run_folders import keep
 from tui.cli import main
 from tui.cli.train import summary_line
 from tui.reports.card import report
-
-
-def keep(runs: Path, run: str, outcome: str = "completed", accuracy: float = 0.99, **config: Any) -> Path:
-    """A run as it lies on disk, its summary written."""
-    folder = runs / run
-    folder.mkdir(parents=True)
-    engines = {engine: {"preset": "reference", "seed": 0, "epochs": 12, **config} for engine in ("pytorch", "keras")}
-    (folder / "config.json").write_text(json.dumps({"schema": 1, "created": "2026-01-01T12:00:00", "engines": engines}))
-    its = {"outcome": outcome, "test_accuracy": accuracy, "wall_seconds": 100.0, "device": "cpu", "dataset": "mnist"}
-    (folder / "summary.json").write_text(
-        json.dumps({"pytorch": its, "keras": {**its, "test_accuracy": accuracy - 0.001}})
-    )
-    (folder / "events.jsonl").write_text("")
-    return folder
 
 
 @pytest.fixture

@@ -33,10 +33,9 @@ from engines.runs.history import RunHistory
 from engines.runs.reader import list_runs, read_events
 from engines.runs.save_failures import save_failures
 from engines.session.replay import Replay
-from tests.conftest import SCRIPTED, Worked, scripted_spec
-from tests.faults.test_disk import files_end_at
-from tests.tui.cli.test_cli import script
-from tests.tui.test_app import text_of
+from tests.support.engines import SCRIPTED, Worked, scripted_spec
+from tests.support.full_disk import files_end_at
+from tests.support.pilot import script, text_of
 from tui.app import MnistApp
 from tui.cli.train import closing_lines, train
 

@@ -13,9 +13,8 @@ from textual.pilot import Pilot
 from engines.api import encode, read_events, read_run
 from engines.messages.events import LogLine
 from engines.session.replay import DEMO, Replay
+from tests.support.pilot import opened, phases, screen_text, until
 from tests.support.terminal import Terminal
-from tests.tui.test_app import opened, phases, until
-from tests.tui.test_snapshots import text_of
 from tui import formatting
 from tui.app import MnistApp
 from tui.frame_clock import CURVES_EVERY
@@ -115,7 +114,7 @@ async def screen_after(events: list[object], moves: list[float]) -> str:
                 await pilot.pause()
         app.train_screen.show_frame(set(app.session.histories), True)
         await pilot.pause()
-        return text_of(app)
+        return screen_text(app)
 
 
 async def test_what_is_shown_depends_on_the_place_alone(events: list[object]) -> None:
@@ -136,7 +135,7 @@ async def test_the_player_by_keys(events: list[object]) -> None:
         assert app.session.pace == "2x"
         await pilot.press("right_square_bracket")
         assert app.session.now() > begin + 5
-        footer = text_of(app).splitlines()[-1]
+        footer = screen_text(app).splitlines()[-1]
         assert "Faster" in footer
         for screen in "2341":
             await pilot.press(screen)
@@ -191,7 +190,7 @@ async def test_a_recording_looks_as_the_run_did(tmp_path: Path, small_mnist: Pat
             await pilot.pause()
         app.train_screen.show_frame(set(app.session.histories), True)
         await pilot.pause()
-        lines = text_of(app).splitlines()[1:-1]
+        lines = screen_text(app).splitlines()[1:-1]
         return [line for line in lines if not any(word in line for word in ("CPU", "GPU", "race", "machine"))]
 
     async with opened(tmp_path, small_mnist) as (app, pilot):

@@ -30,7 +30,7 @@ from engines.supervision import environment
 from engines.supervision.environment import DECLARED, OVERRULED, allowed_threads, remarks, worker_environment
 from engines.supervision.registry import engine_spec
 from engines.user_path import APP_FOLDER
-from tests.conftest import Worked, scripted_spec
+from tests.support.engines import Worked, scripted_spec
 
 Work = Callable[..., Worked]
 

@@ -10,7 +10,7 @@ from engines.config import TrainConfig
 from engines.messages.events import RunFailed
 from engines.out_of_memory import says_no_memory
 from engines.supervision.fatal_message import fatal_message
-from tests.conftest import Worked
+from tests.support.engines import Worked
 
 FAULTHANDLER = """Fatal Python error: Aborted
 

@@ -32,7 +32,7 @@ from engines.preset_configs import from_settings
 from engines.runs.history import RunHistory
 from engines.supervision.output import Printed
 from engines.supervision.supervisor import Supervisor
-from tests.conftest import SCRIPTED, Worked
+from tests.support.engines import SCRIPTED, Worked
 
 Work = Callable[[], Worked]
 

@@ -20,8 +20,8 @@ from engines.monitors.gpu import GpuMonitor
 from engines.supervision.registry import EngineSpec
 from engines.tools.doctor import Finding, diagnose, engine_findings, gpu_findings, judge
 from engines.worker import requirements
-from tests.conftest import scripted_spec
-from tests.engines.monitors.test_monitors import FakeNvml
+from tests.support.engines import scripted_spec
+from tests.support.fake_nvml import FakeNvml
 from tui import formatting
 from tui.cli import main
 from tui.widgets.engine_panel import GLYPHS

@@ -11,7 +11,7 @@ import pytest
 from engines.config import PRESETS
 from engines.preset_configs import for_engine, from_settings
 from engines.tools.hyperparameters import PresetsError, compare, tabulate
-from tests.conftest import scripted_spec
+from tests.support.engines import scripted_spec
 from tui.cli import arguments, main
 
 

@@ -15,7 +15,8 @@ from engines.config import TITLES
 from engines.experiment import recipe
 from engines.tools.parity import ParityError, compare, prove
 from engines.tools.setup import plan
-from tests.conftest import REAL_MNIST, scripted_spec
+from tests.support.digits import REAL_MNIST
+from tests.support.engines import scripted_spec
 from tui.cli import arguments, main
 
 

@@ -14,7 +14,7 @@ from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
 from engines.runs.history import DIVERGED, FINISHED, RunHistory
 from engines.runs.seeds import reached
-from tests.conftest import Worked
+from tests.support.engines import Worked
 
 ENGINES = [
     "scripted",

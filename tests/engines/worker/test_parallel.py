@@ -27,7 +27,7 @@ from engines.messages.events import (
 )
 from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
-from tests.conftest import Worked, spec_of
+from tests.support.engines import Worked, spec_of
 
 pytestmark = pytest.mark.framework
 

@@ -9,7 +9,7 @@ from hypothesis import example, given, strategies as st
 from rich.text import Text
 from textual.geometry import Region, Size
 
-from tests.conftest import line_of
+from tests.support.chart_text import line_of
 from tui.charts.braille import Axes, Series, draw, value_range
 from tui.charts.ticks import labelled_ticks, nice_ticks, tick_labels
 from tui.widgets.text_line import changed_cells, changed_regions

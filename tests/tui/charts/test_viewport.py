@@ -13,7 +13,7 @@ from engines.api import Series as SeedSeries, TrainConfig, lead
 from engines.messages.events import GpuReading, MachineUsage, RunFinished, RunRequested, RunStarted, TrainProgress
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
-from tests.conftest import line_of
+from tests.support.chart_text import line_of
 from tui.charts.braille import Axes, Series, draw, x_of
 from tui.charts.viewport import View, smoothed, value_at
 from tui.widgets.curves import along, axes, curves, place, reading, whole

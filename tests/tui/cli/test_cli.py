@@ -24,7 +24,8 @@ from engines.messages.grammar import violations
 from engines.runs.reader import read_events
 from engines.session.replay import DEMO
 from engines.session.session import Session
-from tests.conftest import SCRIPTED, scripted_spec
+from tests.support.engines import SCRIPTED, scripted_spec
+from tests.support.pilot import script
 from tui import preferences
 from tui.app import MnistApp
 from tui.cli import arguments, main, train
@@ -131,18 +132,6 @@ def test_a_missed_target_is_1(scripted: None, small_mnist: Path) -> None:
 def test_a_failed_run_is_1(scripted: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["train", "--data-dir", str(tmp_path / "nowhere")]) == 1
     assert "nowhere" in capsys.readouterr().out
-
-
-def script(*arguments: str) -> list[str]:
-    """The command with two scripted engines, in a process of its own."""
-    said = f"""
-import sys
-from tests.conftest import scripted_spec
-from tui.cli import arguments as options, main as cli
-options.specs = lambda _: [scripted_spec("pytorch"), scripted_spec("keras")]
-sys.exit(cli.main({["train", *arguments]!r}))
-"""
-    return [sys.executable, "-c", said]
 
 
 def begun(child: subprocess.Popen[str]) -> list[int]:
@@ -357,7 +346,7 @@ sys.exit(129)
 def test_a_run_that_was_left_says_where() -> None:
     from engines.api import RunHistory
     from engines.messages.events import RunFailed
-    from tests.engines.runs.test_history import life
+    from tests.support.life import life
 
     history = RunHistory("keras")
     for event in [*life()[:9], RunFailed(engine="keras", t=9.0, kind="interrupted", message="m")]:
@@ -377,7 +366,7 @@ def test_what_is_not_there_is_listed_where_it_was_looked_for(capsys: pytest.Capt
 def test_summaries_name_digits_that_are_not_mnist(dataset: str) -> None:
     from engines.api import RunHistory
     from engines.messages.events import DataReady
-    from tests.engines.runs.test_history import life
+    from tests.support.life import life
 
     history = RunHistory("keras")
     for event in life():

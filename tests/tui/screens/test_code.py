@@ -14,8 +14,8 @@ from textual.widgets import Static
 from engines.api import ENGINES, EVALUATING, IMPORTING, TRAINING, HyperparameterRow, RunHistory, read_source
 from engines.messages.events import Prediction
 from engines.tools.source import ORDER, SETUP, logical_lines, sections_of
+from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tests.support.recording import shown
-from tests.tui.test_app import SIZES, opened, phases, text_of, until
 from tui.cli import main
 from tui.reports.source_columns import aligned_blocks, blocks, breaks, columns, indent_of, pairs, read_pairs, total
 from tui.screens.code import CodeScreen, hyperparameters, sections_now

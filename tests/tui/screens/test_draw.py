@@ -16,9 +16,10 @@ from engines.api import TrainConfig, from_settings
 from engines.data.canvas import BOX, SIZE, Canvas, normalise
 from engines.messages.commands import Predict
 from engines.messages.events import Prediction, RunFinished
-from tests.conftest import REAL_MNIST, Worked
+from tests.support.digits import REAL_MNIST
+from tests.support.engines import Worked
 from tests.support.keystrokes import STROKES, drawn, keys_of
-from tests.tui.test_app import SIZES, opened, phases, text_of, until
+from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tui.app import MnistApp
 from tui.screens.draw import DrawScreen
 from tui.screens.results import ResultsScreen

@@ -22,8 +22,8 @@ from engines.experiment.arrays import save_arrays
 from engines.messages.events import GpuReading, MachineUsage, RunFinished, RunStarted
 from engines.runs.history import RunHistory
 from engines.session.replay import DEMO
+from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tests.support.recording import shown
-from tests.tui.test_app import SIZES, opened, phases, text_of, until
 from tui.reports import card as report_card
 from tui.screens.results import ResultsScreen
 from tui.widgets.kernel_tiles import best_grid, tiled

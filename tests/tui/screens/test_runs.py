@@ -5,23 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.coordinate import Coordinate
-from textual.pilot import Pilot
 from textual.widgets import DataTable, Input
 
 from engines.api import Listed, MachineHistory, RunHistory, list_runs, listed, read_events, read_run
 from engines.session.replay import DEMO, Replay
-from tests.conftest import scripted_spec
-from tests.engines.runs.test_runs import keep
-from tests.tui.test_app import SIZES, opened, phases, until
-from tests.tui.test_snapshots import text_of
+from tests.support.pilot import SIZES, on_runs, opened, phases, screen_text, until
+from tests.support.run_folders import keep
 from tui.app import MnistApp
 from tui.screens.results import ResultsScreen
 from tui.screens.runs import RunsScreen
@@ -35,17 +31,6 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-@asynccontextmanager
-async def on_runs(runs: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterator[tuple[RunsScreen, Pilot[None]]]:
-    """The app with the Runs screen open and read."""
-    app = MnistApp([scripted_spec("pytorch"), scripted_spec("keras")], cache_dir=runs.parent / "cache", runs_dir=runs)
-    async with app.run_test(size=size) as pilot:
-        await pilot.press("5")
-        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen._bytes is not None)
-        assert isinstance(app.screen, RunsScreen)
-        yield app.screen, pilot
-
-
 def at(screen: RunsScreen) -> str:
     found = screen._table.at
     return "" if found is None else found.id[-4:]
@@ -56,7 +41,7 @@ async def test_the_list_at_every_size(size: tuple[int, int], runs: Path) -> None
     async with on_runs(runs, size) as (screen, pilot):
         await pilot.press("down")
         await pilot.pause()
-        text = text_of(screen.app)  # type: ignore[arg-type]  # MnistApp, as made above
+        text = screen_text(screen.app)  # type: ignore[arg-type]  # MnistApp, as made above
         assert "01-01 12:00" in text
         if size[0] >= 80:
             assert "98.70 %" in text
@@ -66,14 +51,14 @@ async def test_the_list_at_every_size(size: tuple[int, int], runs: Path) -> None
 async def test_one_run_is_one_run(tmp_path: Path) -> None:
     keep(tmp_path / "runs", "20260109-000000-run8")
     async with on_runs(tmp_path / "runs") as (screen, _):
-        text = text_of(screen.app)  # type: ignore[arg-type]
+        text = screen_text(screen.app)  # type: ignore[arg-type]
         assert "1 run " in text
         assert "1 runs" not in text
 
 
 async def test_no_runs_say_what_to_do(tmp_path: Path) -> None:
     async with on_runs(tmp_path / "none") as (screen, _):
-        assert "1 and s train" in text_of(screen.app)  # type: ignore[arg-type]
+        assert "1 and s train" in screen_text(screen.app)  # type: ignore[arg-type]
 
 
 async def test_the_newest_is_first_and_sorting_keeps_the_cursor(runs: Path) -> None:
@@ -105,7 +90,7 @@ async def test_words_choose_and_escape_shows_all(runs: Path) -> None:
         await pilot.press("slash", *"acc<98.15")
         await until(pilot, lambda: screen.query_one(DataTable).row_count == 2)
         await pilot.press(*" colour:red")
-        await until(pilot, lambda: "is no filter" in text_of(screen.app))  # type: ignore[arg-type]
+        await until(pilot, lambda: "is no filter" in screen_text(screen.app))  # type: ignore[arg-type]
         await pilot.press("enter", "escape")
         await until(pilot, lambda: screen.query_one(DataTable).row_count == 8)
 
@@ -143,7 +128,7 @@ async def test_curves_of_marked_runs(runs: Path) -> None:
         assert len(screen.marked) == 6, "the seventh was refused"
         await until(pilot, lambda: set(screen.marked) <= set(screen._curves))
         await pilot.pause()
-        assert "⠉" in text_of(screen.app) or "⡇" in text_of(screen.app)  # type: ignore[arg-type]
+        assert "⠉" in screen_text(screen.app) or "⡇" in screen_text(screen.app)  # type: ignore[arg-type]
         await pilot.press("o")
         assert not screen.query_one("#curves").display
 
@@ -156,7 +141,7 @@ async def test_a_name_a_note_and_a_baseline(runs: Path) -> None:
         await until(pilot, lambda: screen.runs[0].baseline)
         await pilot.press("down", "b")
         await until(pilot, lambda: screen.runs[1].baseline and not screen.runs[0].baseline)
-        await until(pilot, lambda: "+0.10" in text_of(screen.app))  # type: ignore[arg-type]
+        await until(pilot, lambda: "+0.10" in screen_text(screen.app))  # type: ignore[arg-type]
         await pilot.press("e", *"xyz", "escape")
         assert screen.runs[1].name == ""
 
@@ -251,7 +236,7 @@ async def test_enter_opens_its_results(runs: Path) -> None:
         await until(pilot, lambda: results._kept is not None)
         assert results._kept is not None
         assert results._kept[0].name.endswith("run6")
-        await until(pilot, lambda: "98.29 %" in text_of(screen.app))  # type: ignore[arg-type]
+        await until(pilot, lambda: "98.29 %" in screen_text(screen.app))  # type: ignore[arg-type]
 
 
 async def test_every_form_is_written_into_its_folder(runs: Path) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from engines.api import list_runs
-from tests.conftest import SCRIPTED
+from tests.support.engines import SCRIPTED
 from tui.cli import main
 
 _TRAIN = """
 import sys
-from tests.conftest import scripted_spec
+from tests.support.engines import scripted_spec
 from tui.cli import arguments as options, main as cli
 options.specs = lambda _: [scripted_spec("pytorch"), scripted_spec("keras")]
 sys.exit(cli.main(sys.argv[1:]))

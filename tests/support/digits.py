@@ -1,0 +1,30 @@
+"""Digits for tests: files in MNIST's formats, and random images."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REAL_MNIST = os.environ.get("MNIST_TUI_DATA", "")
+
+
+def write_idx(folder: Path, images: Any, labels: Any, part: str, *, zipped: bool = True) -> None:
+    """Write one half of a data set as MNIST's files are written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
+        content = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+        if zipped:
+            (folder / f"{name}.gz").write_bytes(gzip.compress(content, 1))
+        else:
+            (folder / name).write_bytes(content)
+
+
+def random_digits(count: int) -> tuple[Any, Any]:
+    """Images and labels without meaning."""
+    random = np.random.default_rng(0)
+    return random.integers(0, 256, (count, 28, 28), np.uint8), random.integers(0, 10, count).astype(np.uint8)

@@ -1,0 +1,99 @@
+"""Engines for tests: how each is started, and a supervised worker with everything that it published."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engines.api import EngineSpec, Event, Supervisor, TrainConfig, engine_spec, for_backend
+from engines.messages.commands import Predict
+from engines.messages.events import TERMINAL, Prediction, RunRequested, WorkerReady, WorkerSpawned
+
+SCRIPTED = Path(__file__).with_name("scripted_engine.py")
+
+JAX_PYTHON = os.environ.get("MNIST_TUI_JAX_PYTHON", "")
+"""An interpreter that has Keras and JAX, where the tests' own has no JAX."""
+
+
+def scripted_spec(name: str = "pytorch") -> EngineSpec:
+    """The scripted engine under the name of a real one."""
+    return EngineSpec(name=name, title=name, module=str(SCRIPTED), python=sys.executable)
+
+
+def spec_of(engine: str) -> EngineSpec:
+    """A real engine, "keras-jax" or "keras-torch", or the scripted one."""
+    if engine == "scripted":
+        return scripted_spec()
+    name, _, backend = engine.partition("-")
+    return for_backend(engine_spec(name, JAX_PYTHON if backend == "jax" else ""), backend or "tensorflow")
+
+
+class Worked:
+    """A worker under supervision, its events as they come."""
+
+    def __init__(self, spec: EngineSpec, cache: Path) -> None:
+        self.events: list[Event] = []
+        self.inbox: queue.Queue[Event] = queue.Queue()
+        self.supervisor = Supervisor(spec, self._hear, cache_dir=cache, threads=1)
+        self.thread = threading.Thread(target=self.supervisor.run, daemon=True)
+
+    def _hear(self, event: Event) -> None:
+        self.events.append(event)
+        self.inbox.put(event)
+
+    def start(
+        self, config: TrainConfig | None = None, run_id: str = "run", run_dir: str = "", resume: str = ""
+    ) -> None:
+        """Start the worker, with a run to do if there is a config."""
+        if config is not None:
+            self.supervisor.start_run(run_id, config, run_dir, resume=resume)
+        if not self.thread.is_alive():
+            self.thread.start()
+
+    def wait_for(
+        self,
+        kind: type[Event] | tuple[type[Event], ...],
+        timeout: float = 120.0,
+        until: Callable[[Any], bool] = lambda _: True,
+    ) -> Any:
+        """The next event of that kind."""
+        while True:
+            event = self.inbox.get(timeout=timeout)
+            if isinstance(event, kind) and until(event):
+                return event
+
+    def of(self, kind: type[Event]) -> list[Any]:
+        """All events of that kind so far."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def finish(self) -> None:
+        """End the worker and wait for its thread."""
+        self.supervisor.end()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+
+class Warm(Worked):
+    """A worker that one test after the other trains with, as a user does who starts one run after the other."""
+
+    def hand_over(self) -> None:
+        """Begin as if it had just become ready: what it was still saying to the last test is nobody's any more."""
+        self.supervisor.send(Predict(request_id=-1, image=()))
+        self.wait_for(Prediction, until=lambda answer: answer.request_id == -1)
+        self.events[:] = [*self.of(WorkerSpawned)[:1], *self.of(WorkerReady)[:1]]
+        self.supervisor._ended_run = ""  # tests name their runs alike
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is there, and every run that it was asked for has ended."""
+        ended = [isinstance(event, TERMINAL) for event in self.events if isinstance(event, (RunRequested, *TERMINAL))]
+        return self.thread.is_alive() and (not ended or ended[-1])
+
+    def finish(self) -> None:
+        """It goes on to the next test."""
+        assert self.idle

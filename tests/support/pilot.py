@@ -1,0 +1,117 @@
+"""The app under Pilot: open it with scripted engines, wait for it, read what it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from textual.pilot import Pilot
+from textual.widget import Widget
+
+from tests.support.engines import scripted_spec
+from tui import preferences
+from tui.app import MnistApp
+from tui.screens.runs import RunsScreen
+from tui.widgets.chart import LineChart
+from tui.widgets.log_pane import LogPane
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+
+
+@asynccontextmanager
+async def opened(
+    tmp_path: Path, small_mnist: Path, size: tuple[int, int] = (120, 40), **settings: Any
+) -> AsyncIterator[tuple[MnistApp, Pilot[None]]]:
+    """The app with two scripted engines; when it is left, no process of it is."""
+    app = MnistApp(
+        [scripted_spec("pytorch"), scripted_spec("keras")],
+        {"epochs": 2, "batch_size": 64, "data_dir": str(small_mnist), **settings},
+        cache_dir=tmp_path / "cache",
+        runs_dir=tmp_path / "runs",
+        remember=tmp_path / preferences.FILE,
+    )
+    if settings.get("epochs", 0) > 100:
+        os.environ["MNIST_TUI_SCRIPT"] = "slow"  # taken back by the fixture `home`
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    async with app.run_test(size=size) as pilot:
+        yield app, pilot
+    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    assert not left, "the app left processes behind"
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], bool], timeout: float = 30.0) -> None:
+    """Wait for something to become true, frame by frame."""
+    try:
+        async with asyncio.timeout(timeout):
+            while not condition():
+                await pilot.pause(0.02)
+    except TimeoutError:
+        app = pilot.app
+        assert isinstance(app, MnistApp)
+        pytest.fail(f"still {phases(app)} after {timeout} s; aim {app.control.aim}, screen {app.screen}")
+
+
+def phases(app: MnistApp) -> list[str]:
+    return [history.phase for history in app.session.histories.values()]
+
+
+def text_of(app: MnistApp, selector: str) -> str:
+    return str(app.screen.query_one(selector, Widget).render())
+
+
+def log_of(app: MnistApp, engine: str) -> str:
+    return "\n".join(strip.text for strip in app.screen.query_one(f"#log-{engine}", LogPane).lines)
+
+
+def drawn(app: MnistApp, selector: str) -> str:
+    chart = app.screen.query_one(selector, LineChart)
+    return "\n".join(chart.render_line(y).text for y in range(len(chart.headings), chart.size.height))
+
+
+def heading(app: MnistApp, selector: str) -> str:
+    return "\n".join(map(str, app.screen.query_one(selector, LineChart).headings))
+
+
+async def hover_until(
+    pilot: Pilot[None], where: Widget | str, offset: tuple[int, int], condition: Callable[[], bool]
+) -> None:
+    """Move the mouse over a widget until the condition holds: a layout that still settles may send a leave in between."""
+    async with asyncio.timeout(30):
+        while not condition():
+            await pilot.hover(where, offset=offset)
+
+
+@asynccontextmanager
+async def on_runs(runs: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterator[tuple[RunsScreen, Pilot[None]]]:
+    """The app with the Runs screen open and read."""
+    app = MnistApp([scripted_spec("pytorch"), scripted_spec("keras")], cache_dir=runs.parent / "cache", runs_dir=runs)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen._bytes is not None)
+        assert isinstance(app.screen, RunsScreen)
+        yield app.screen, pilot
+
+
+def script(*arguments: str) -> list[str]:
+    """The command with two scripted engines, in a process of its own."""
+    said = f"""
+import sys
+from tests.support.engines import scripted_spec
+from tui.cli import arguments as options, main as cli
+options.specs = lambda _: [scripted_spec("pytorch"), scripted_spec("keras")]
+sys.exit(cli.main({["train", *arguments]!r}))
+"""
+    return [sys.executable, "-c", said]
+
+
+def screen_text(app: MnistApp) -> str:
+    """Every cell of the screen."""
+    strips = app.screen._compositor.render_strips()  # what export_screenshot draws, without the drawing
+    return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
