@@ -1,7 +1,7 @@
 """Every name that the front ends use of the engines, once; api.py reads this file and imports a name when it is first used."""
 
 from engines import paths as paths
-from engines.atomic_file import write_whole as write_whole
+from engines.atomic_file import write_atomically as write_atomically
 from engines.bench.engines import measure_engines as measure_engines
 from engines.bench.growth import measure_growth as measure_growth
 from engines.bench.measurement import BenchError as BenchError, Measurement as Measurement
@@ -9,16 +9,16 @@ from engines.braille import has_braille as has_braille
 from engines.config import (
     BACKENDS as BACKENDS,
     ENGINES as ENGINES,
-    FRAMEWORKS as FRAMEWORKS,
+    FRAMEWORK_CHOICES as FRAMEWORK_CHOICES,
     PRESETS as PRESETS,
     TITLES as TITLES,
     ConfigError as ConfigError,
     TrainConfig as TrainConfig,
+    display_name as display_name,
+    engine_id as engine_id,
     is_device as is_device,
     parse as parse,
     problem as problem,
-    titled as titled,
-    variant as variant,
 )
 from engines.config_file import (
     ConfigFileError as ConfigFileError,
@@ -76,20 +76,20 @@ from engines.preset_configs import (
     preset_changes as preset_changes,
     preset_label as preset_label,
 )
-from engines.record import Value as Value
+from engines.record import Record as Record
 from engines.runs.annotations import (
     TRASH as TRASH,
     empty_trash as empty_trash,
+    move_to_trash as move_to_trash,
     size_bytes as size_bytes,
-    throw_away as throw_away,
     to_prune as to_prune,
     write_about as write_about,
 )
 from engines.runs.bounded_series import BoundedSeries as BoundedSeries
 from engines.runs.comparison import (
-    badge as badge,
     compare_answers as compare_answers,
     device_of as device_of,
+    time_caveat as time_caveat,
     verdict as verdict,
 )
 from engines.runs.directory import RunDirectory as RunDirectory, new_run_id as new_run_id
@@ -123,20 +123,20 @@ from engines.runs.reader import (
     run_began as run_began,
 )
 from engines.runs.resume import (
-    Past as Past,
     ResumeError as ResumeError,
-    pasts as pasts,
+    ResumePoint as ResumePoint,
+    find_resume_points as find_resume_points,
     schedule_warning as schedule_warning,
 )
 from engines.runs.run_list import (
     FIELDS as FIELDS,
     FilterError as FilterError,
-    Listed as Listed,
-    listed as listed,
+    RunSummary as RunSummary,
     parse_filter as parse_filter,
+    summarize as summarize,
 )
 from engines.runs.save_failures import save_failure as save_failure, save_failures as save_failures
-from engines.runs.seeds import Series as Series
+from engines.runs.seeds import SeedResults as SeedResults
 from engines.runs.statistics import (
     ONE_RUN_CAVEAT as ONE_RUN_CAVEAT,
     TIE as TIE,
@@ -146,7 +146,7 @@ from engines.runs.statistics import (
     p_text as p_text,
 )
 from engines.session.inbox import Inbox as Inbox
-from engines.session.predictions import Questions as Questions
+from engines.session.predictions import PredictionRequests as PredictionRequests
 from engines.session.replay import (
     DEMO as DEMO,
     MAX_SPEED as MAX_SPEED,
@@ -168,7 +168,7 @@ from engines.tools.hyperparameters import (
     tabulate as tabulate,
 )
 from engines.tools.parity import (
-    CANT_MATCH as CANT_MATCH,
+    KNOWN_DIFFERENCES as KNOWN_DIFFERENCES,
     ParityError as ParityError,
     ParityRow as ParityRow,
     prove as prove,

@@ -15,12 +15,12 @@ _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """The errors of file systems without fsync (FUSE, 9p, shared folders of virtual machines); the file is written all the same."""
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file beside `path`, with the same ending, then put it in its place; the last of several writers wins.
 
     The folder must be there. Raises OSError and whatever `write` raises; the file that was there before stays then.
     """
-    part = own_part(path)
+    part = unique_temp_path(path)
     try:
         write(part)
         with open(part, "rb") as file:
@@ -39,7 +39,7 @@ def sync(descriptor: int) -> None:
             raise
 
 
-def own_part(path: Path) -> Path:
+def unique_temp_path(path: Path) -> Path:
     """A hidden name beside `path`, with the same ending, that no other writer has; what killed ones left long ago is removed."""
     begin, end = f".{path.stem}.part-", path.suffix
     with contextlib.suppress(OSError):

@@ -12,7 +12,7 @@ from typing import Any
 
 from engines.numerals import parse_float, parse_integer
 from engines.preset_configs import DEVICES
-from engines.record import Value
+from engines.record import Record
 from engines.user_path import user_path
 
 ENGINES = ("pytorch", "keras")
@@ -24,7 +24,7 @@ TITLES = {"pytorch": "PyTorch", "keras": "Keras"}
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 """What Keras can compute with, and how that is written on a screen."""
 
-FRAMEWORKS = {"both": ENGINES, **{name: (name,) for name in ENGINES}}
+FRAMEWORK_CHOICES = {"both": ENGINES, **{name: (name,) for name in ENGINES}}
 """What one can choose to train, and which engines that means."""
 
 PRESETS = ("reference", "quick", "best", "library-defaults")
@@ -38,7 +38,7 @@ def _setting(default: Any, help_text: str, **rules: Any) -> Any:
     return dataclasses.field(default=default, metadata={"help": help_text, **rules})
 
 
-class TrainConfig(Value):
+class TrainConfig(Record):
     """Everything that decides what one engine trains. The defaults are the Keras reference `mnist_convnet`."""
 
     preset: str = _setting("reference", "a named set of hyperparameters", choices=PRESETS)
@@ -106,18 +106,18 @@ class ConfigError(ValueError):
     """A setting that can't be used; the message is one sentence for the user."""
 
 
-def variant(engine: str, backend: str) -> str:
+def engine_id(engine: str, backend: str) -> str:
     """The engine's own name, or "keras-jax" for Keras on another backend than TensorFlow: in files, folders and tables."""
     return engine if engine != "keras" or backend == "tensorflow" else f"{engine}-{backend}"
 
 
-def titled(engine: str, backend: str) -> str:
+def display_name(engine: str, backend: str) -> str:
     """The engine as it is written on a screen where its backend must not be left open: "Keras on JAX"."""
     title = TITLES.get(engine, engine)
-    return title if variant(engine, backend) == engine else f"{title} on {BACKENDS.get(backend, backend)}"
+    return title if engine_id(engine, backend) == engine else f"{title} on {BACKENDS.get(backend, backend)}"
 
 
-def meets(accuracy: float, percent: float) -> bool:
+def reaches(accuracy: float, percent: float) -> bool:
     """Whether an accuracy, a fraction of 1, is that many percent; 0.994 is 99.4 %, whatever floats make of the product."""
     return round(100 * accuracy, 6) >= percent
 

@@ -13,11 +13,11 @@ from engines.messages.events import Device, GpuReading
 ASK = ("nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits")
 """The driver's own tool: to ask CUDA for free memory costs some 500 MB on every GPU that is asked."""
 ASK_SECONDS = 5.0
-ORDER = "MNIST_TUI_GPUS"
+GPU_ORDER_ENV = "MNIST_TUI_GPUS"
 """The variable in which the app tells its workers `by_free_memory`, so that "auto" is the same GPU for both."""
 
 
-def known_to_the_driver(ordinal: int, environment: Mapping[str, str] = os.environ) -> str:
+def driver_id(ordinal: int, environment: Mapping[str, str] = os.environ) -> str:
     """What the driver calls cuda:`ordinal`: an index in PCI order, or the UUID of a GPU or a MIG slice; empty when nobody can tell.
 
     CUDA_VISIBLE_DEVICES chooses and orders the GPUs, and may cut UUIDs short: CUDA C++ Programming Guide, "Environment Variables".
@@ -50,7 +50,7 @@ def first_unknown(visible: str, readings: Sequence[GpuReading]) -> str | None:
 _asking = threading.Lock()
 
 
-def by_free_memory() -> str:
+def gpus_by_free_memory() -> str:
     """The GPUs as "INDEX UUID, INDEX UUID", the one with most free memory first, as it was when first asked; empty without any."""
     with _asking:  # both engines ask at once, and are to be told the same
         return _ask()
@@ -75,7 +75,7 @@ def _fits_a_variable(line: str) -> bool:
 
 def most_free(devices: Sequence[Device], order: str = "") -> Device:
     """The first of these GPUs in that order, or in the one that the app told; the first of all where none is known."""
-    for one in (order or os.environ.get(ORDER, "")).split(", "):
+    for one in (order or os.environ.get(GPU_ORDER_ENV, "")).split(", "):
         index, _, uuid = one.partition(" ")
         for device in devices:
             if index.isdecimal() and is_named(device.gpu, int(index), (uuid,)):

@@ -22,7 +22,7 @@ _NO_MEMORY = (
 """How C++, libc, NumPy, PyTorch, CUDA, cuBLAS, TensorFlow, XLA, Rust and Python say that memory ran out."""
 
 
-def says_no_memory(text: str) -> bool:
+def is_out_of_memory(text: str) -> bool:
     """Whether an error's text says that memory ran out."""
     lowered = text.lower()
     return any(phrase in lowered for phrase in _NO_MEMORY)

@@ -18,7 +18,7 @@ else:
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
-class Value:
+class Record:
     """Its subclasses are dataclasses, as if by `@dataclass(frozen=True, kw_only=True)`; defaults must be immutable.
 
     `class Place(Value, kw_only=False)` takes its fields in their order, too.
@@ -66,5 +66,5 @@ class Value:
         raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
 
 
-def _content(value: Value) -> tuple[object, ...]:
+def _content(value: Record) -> tuple[object, ...]:
     return tuple(getattr(value, name) for name in value.__dataclass_fields__)

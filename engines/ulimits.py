@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import resource
 
-from engines.out_of_memory import says_no_memory
+from engines.out_of_memory import is_out_of_memory
 
 _NO_PROCESS = re.compile(
     r"can't start new thread|RLIMIT_NPROC|(^|(thread|fork|process|what\(\):).*)Resource temporarily unavailable",
@@ -27,7 +27,7 @@ def limit_in(text: str) -> str:
         if most is None:
             return "The system or its container allows no more processes and threads: end others, or use fewer threads."
         return f"You may have no more than {most:,} processes and threads here (ulimit -u): end others, or {_AGAIN}"
-    if _NO_ADDRESSES in text or says_no_memory(text):
+    if _NO_ADDRESSES in text or is_out_of_memory(text):
         for kind, flag in ((resource.RLIMIT_AS, "-v"), (resource.RLIMIT_DATA, "-d")):
             if (most := _limit(kind)) is not None:
                 return f"A process may have no more than {most / 1e9:.1f} GB of memory here (ulimit {flag}): {_AGAIN}"

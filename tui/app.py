@@ -21,15 +21,15 @@ from textual.worker import Worker
 from engines import api
 from engines.api import ConfigError, EngineSpec, Event, Replay, Session, for_backend, paths
 from tui import preferences, themes
-from tui.base_app import Looks
+from tui.base_app import BaseApp
 from tui.commands import COMMANDS, SCREENS, commands_of
-from tui.digit_cache import TestDigits
-from tui.frame_clock import FPS, Frames, Shown
-from tui.run_controller import RunControl
+from tui.digit_cache import DigitCache
+from tui.frame_clock import FPS, FrameClock, FrameReceiver
+from tui.run_controller import RunController
 from tui.screens.train import TrainScreen
 from tui.terminal import startup_gc, textual_patches, tty_state
 from tui.terminal.driver import TerminalDriver
-from tui.terminal.shutdown import CLOSE_SECONDS, Leaving
+from tui.terminal.shutdown import CLOSE_SECONDS, Shutdown
 from tui.widgets import header
 
 UNUSABLE = "These settings can't be used"
@@ -38,7 +38,7 @@ POOL_THREADS = 64
 """Enough for many that wait for a slow file system: a thread that is cancelled keeps its place until it comes back."""
 
 
-class MnistApp(Looks):
+class MnistApp(BaseApp):
     """Train the MNIST convnet in PyTorch and Keras, live and side by side."""
 
     TITLE = "mnist-tui"
@@ -77,16 +77,16 @@ class MnistApp(Looks):
             self.session = Replay(recording, speed)
         else:
             self.session = Session(specs, self.launch, cache_dir=self.cache_dir, runs_dir=self.runs_dir)
-        self.control = RunControl(self.session, said)
+        self.control = RunController(self.session, said)
         self.train_screen = TrainScreen(self.control, ascii_only=ascii_only)
-        self.test_digits = TestDigits(self.cache_dir)
+        self.test_digits = DigitCache(self.cache_dir)
         self._start_at_once = start
         self._resume = resume
-        self._frames = Frames(fps)
+        self._frames = FrameClock(fps)
         self._remember = remember
         self._notes = notes
         self._left = False
-        self._leaving = Leaving(
+        self._leaving = Shutdown(
             self.session.close, lambda: isinstance(self._driver, TerminalDriver) and self._driver.shows
         )
         self._possible: tuple[bool | None, ...] = ()
@@ -109,7 +109,7 @@ class MnistApp(Looks):
         """Give the terminal to a replay of a kept run until that is left; nothing trains meanwhile."""
         try:
             with self.suspend():
-                self._leaving.lend([sys.executable, "-m", "tui", "replay", str(folder), *self._options()])
+                self._leaving.run_foreground([sys.executable, "-m", "tui", "replay", str(folder), *self._options()])
         except SuspendNotSupported:
             self.notify(f"Here it can't be played; `mnist-tui replay {folder}` does it.", severity="warning")
         except OSError as error:
@@ -129,7 +129,7 @@ class MnistApp(Looks):
     @work(thread=True, exit_on_error=False)
     def _offer(self) -> None:
         """The newest run was cut off: say how to go on with it. Before the first run, say what else may go wrong here."""
-        run = next(map(api.listed, api.list_runs(self.runs_dir)), None)
+        run = next(map(api.summarize, api.list_runs(self.runs_dir)), None)
         if run is None and not self.ascii_only and api.has_braille(os.environ.get("TERM", "")) is None:
             said = "The curves are drawn in braille. If you see boxes or nothing, start mnist-tui with --ascii."
             self.call_from_thread(self.notify, said, title="Your font", timeout=12)
@@ -152,14 +152,14 @@ class MnistApp(Looks):
         for name in SCREENS:
             self.add_mode(name, partial(make_screen, name, self))
         loop = asyncio.get_running_loop()
-        tty_state.take_once(self._driver, loop, partial(self.call_later, self.refresh, layout=True))
-        self._leaving.hear(partial(self._leave_soon, loop))
+        tty_state.install_sigcont(self._driver, loop, partial(self.call_later, self.refresh, layout=True))
+        self._leaving.install_handlers(partial(self._leave_soon, loop))
         self.set_interval(self._frames.period, self.tick)
         self.call_after_refresh(self.call_later, self._begin)
 
     def _begin(self) -> None:
         """Train, when that was asked for, or let the frameworks import while the user reads."""
-        startup_gc.painted()
+        startup_gc.resume_gc()
         asyncio.get_running_loop().set_default_executor(futures.ThreadPoolExecutor(POOL_THREADS))
         for note in self._notes:
             self.notify(note, severity="warning", timeout=NOTE_SECONDS)
@@ -179,7 +179,7 @@ class MnistApp(Looks):
 
     async def on_unmount(self) -> None:
         """Leave no process behind; also after an exception, in time."""
-        self._leaving.arm(self.return_code or 0)
+        self._leaving.start_deadline(self.return_code or 0)
         self._leaving.unhear()
         # In the pool it could wait for a slow file system, until the workers are killed.
         own = futures.ThreadPoolExecutor(1)
@@ -190,16 +190,16 @@ class MnistApp(Looks):
         if self._left:
             return
         self._left = True
-        self._leaving.arm(return_code)
+        self._leaving.start_deadline(return_code)
         self.exit(return_code=return_code)
 
     def run_guarded(self) -> int:
         """Run, and leave in time even when the terminal is gone, which can hold Textual's writer for ever."""
-        startup_gc.hurry()
+        startup_gc.pause_gc()
         self._leaving.own_process()
-        textual_patches.expect_unknown_pixels()
-        textual_patches.expect_no_room()
-        textual_patches.expect_outdated_sizes()
+        textual_patches.fix_zero_pixel_size()
+        textual_patches.fix_empty_option_list()
+        textual_patches.fix_outdated_sizes()
         try:
             self.run()
         finally:
@@ -214,7 +214,7 @@ class MnistApp(Looks):
         """Such a thread may not be had."""
         engine, error = event.worker.group, event.worker.error
         if isinstance(error, Exception) and isinstance(self.session, Session) and engine in self.session.histories:
-            self.session.abandon(engine, error)
+            self.session.fail_to_start(engine, error)
 
     # Frames
 
@@ -229,7 +229,7 @@ class MnistApp(Looks):
             return
         self.fold()
         # Beneath a dialog, Textual would send the whole screen with each frame.
-        held = not isinstance(self.screen, Shown) or not self.terminal_is_ready
+        held = not isinstance(self.screen, FrameReceiver) or not self.terminal_is_ready
         if self._frames.draw(self._show_frame, held=held):
             self.call_after_refresh(self.query_terminal)
         possible = tuple(self.check_action(command.name, ()) for command in COMMANDS if command.target == "app")
@@ -243,7 +243,7 @@ class MnistApp(Looks):
 
     def _show_frame(self, changed: set[str], with_curves: bool) -> None:
         """The screen that is shown."""
-        if isinstance(self.screen, Shown):
+        if isinstance(self.screen, FrameReceiver):
             self.screen.show_frame(changed, with_curves)
 
     # Commands
@@ -382,7 +382,7 @@ class MnistApp(Looks):
     def action_suspend_process(self) -> None:
         """To the shell, until it says `fg`."""
         if self._driver is not None and self._driver.can_suspend and tty_state.has_a_shell():
-            tty_state.to_the_shell(self._driver)
+            tty_state.suspend_to_shell(self._driver)
         else:
             self.notify("There is no shell to go back to.", severity="warning", timeout=3)
 

@@ -24,7 +24,7 @@ _COLORS: Any = constants.COLOR_SYSTEM
 """What TEXTUAL_COLOR_SYSTEM asks for, as Textual gives it to Rich."""
 
 
-class Looks(App[None]):
+class BaseApp(App[None]):
     """An app in our themes, whose text is never obeyed by the terminal."""
 
     def __init__(self, theme: str = "", *, ascii_only: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.binding import Binding
 
-from engines.api import Value
+from engines.api import Record
 
 KEY_NAMES = {
     "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "slash": "/", "N": "shift+n",
@@ -15,7 +15,7 @@ KEY_NAMES = {
 """Keys that are called something else than Textual calls them."""
 
 
-class Command(Value, kw_only=False):
+class Command(Record, kw_only=False):
     """Something the user can ask for; `action_<name>` of its target does it."""
 
     name: str

@@ -9,7 +9,7 @@ from typing import Any
 from engines.api import TrainConfig
 
 
-class TestDigits:
+class DigitCache:
     """Loads the digits that a run tests on, and keeps those of the last run asked for. Called in threads."""
 
     __test__ = False

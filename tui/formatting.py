@@ -86,16 +86,16 @@ def energy(joules: float | None) -> str:
     return f"{joules / 1000:.1f} kJ" if joules >= 1000 else f"{joules:.0f} J"
 
 
-def shorter(text: str, most: int) -> str:
+def truncate(text: str, most: int) -> str:
     """The text, cut off with an ellipsis where it is longer."""
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
-def safe(text: str) -> str:
+def strip_control(text: str) -> str:
     """The text without anything that a terminal would obey; colours (SGR) stay for the log pane to read."""
     return _CONTROL.sub(lambda match: "" if match.group(1) else match.group(0), text.expandtabs(4))
 
 
-def plain(text: str) -> str:
+def to_plain_text(text: str) -> str:
     """The text without anything that a terminal would obey, colours included."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", safe(text)).replace("\n", " ")
+    return re.sub(r"\x1b\[[0-9;]*m", "", strip_control(text)).replace("\n", " ")

@@ -13,14 +13,14 @@ CURVES_EVERY = 6
 
 
 @runtime_checkable
-class Shown(Protocol):
+class FrameReceiver(Protocol):
     """A screen that draws the session's histories."""
 
     def show_frame(self, changed: set[str], with_curves: bool) -> None:
         """One frame: what changed, and curves when it is their turn."""
 
 
-class Frames:
+class FrameClock:
     """Counts the frames, and knows which histories have changed since their curves were drawn."""
 
     def __init__(self, fps: int = FPS) -> None:

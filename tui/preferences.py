@@ -56,12 +56,12 @@ def problem(path: Path) -> str:
 
 def usable(remembered: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The remembered settings of a run that can be used, and what is wrong with each of the others."""
-    from engines.api import FRAMEWORKS, TrainConfig, problem as reason_against, user_path
+    from engines.api import FRAMEWORK_CHOICES, TrainConfig, problem as reason_against, user_path
 
     settings, wrong = {}, []
     for name, value in remembered.items():
         if name == "framework":
-            reason = None if value in (*FRAMEWORKS,) else f"must be one of {', '.join(FRAMEWORKS)}"
+            reason = None if value in (*FRAMEWORK_CHOICES,) else f"must be one of {', '.join(FRAMEWORK_CHOICES)}"
         elif name in TrainConfig.__dataclass_fields__:
             reason = reason_against(name, value)
         elif name != "theme":
@@ -84,12 +84,12 @@ def save(path: Path, settings: Mapping[str, Any]) -> None:
         name: value for name, value in settings.items() if name.isascii() and name.isidentifier() and _is_plain(value)
     }
     lines = "".join(f"{name} = {_toml(value)}\n" for name, value in kept.items())
-    from engines.api import write_whole  # the first paint waits for what is imported above
+    from engines.api import write_atomically  # the first paint waits for what is imported above
 
     path.parent.mkdir(parents=True, exist_ok=True)
     if problem(path):
         os.replace(path, path.with_name(DAMAGED))
-    write_whole(path, lambda part: part.write_text(_HEAD + lines, encoding="utf-8"))
+    write_atomically(path, lambda part: part.write_text(_HEAD + lines, encoding="utf-8"))
 
 
 def _as_it_was_kept_before(config: Path) -> dict[str, Any]:

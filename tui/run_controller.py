@@ -8,7 +8,7 @@ from typing import Any
 
 from engines.api import (
     FAILED,
-    FRAMEWORKS,
+    FRAMEWORK_CHOICES,
     PAUSED,
     TITLES,
     ConfigError,
@@ -20,7 +20,7 @@ from engines.api import (
 )
 
 
-class RunControl:
+class RunController:
     """Obeys for the engine that is aimed at, or for all."""
 
     def __init__(self, session: Session | Replay, settings: Mapping[str, Any]) -> None:
@@ -35,7 +35,7 @@ class RunControl:
     def configs(self) -> dict[str, TrainConfig]:
         """The config of each chosen engine. Raises ConfigError."""
         settings = dict(self.settings)
-        engines = FRAMEWORKS.get(str(settings.pop("framework", "both")), ())
+        engines = FRAMEWORK_CHOICES.get(str(settings.pop("framework", "both")), ())
         config = from_settings(settings)
         return {engine: config for engine in engines if engine in self.session.histories}
 
@@ -86,7 +86,7 @@ class RunControl:
             return recorded
         if name == "pause" and recorded:
             return True
-        if name == "stop" and any(self.session.turn_of(history.engine) for history in self.aimed):
+        if name == "stop" and any(self.session.waiting_for(history.engine) for history in self.aimed):
             return True
         if name in ("pause", "stop", "save"):
             return True if self._running and not recorded else None
@@ -108,7 +108,7 @@ class RunControl:
         try:
             configs = self.configs()
         finally:
-            self.session.warm(configs)
+            self.session.start_workers(configs)
 
     def start(self) -> None:
         """Train. Raises ConfigError."""
@@ -131,12 +131,12 @@ class RunControl:
         running = self._running
         all_paused = all(self.session.histories[engine].phase == PAUSED for engine in running)
         for engine in running:
-            (self.session.go_on if all_paused else self.session.pause)(engine)
+            (self.session.resume if all_paused else self.session.pause)(engine)
 
     def stop(self) -> None:
         """Finish the step, evaluate, keep; turns that are still to come are dropped."""
         for history in self.aimed:
-            if history.running or self.session.turn_of(history.engine):
+            if history.running or self.session.waiting_for(history.engine):
                 self.session.stop(history.engine)
 
     def kill(self) -> None:
@@ -166,7 +166,7 @@ class RunControl:
 
         Raises ResumeError and ConfigError.
         """
-        return self.session.resume(folder, changes or {}, engines)
+        return self.session.resume_run(folder, changes or {}, engines)
 
     # Recordings
 
@@ -183,4 +183,4 @@ class RunControl:
     def hurry(self, steps: int) -> None:
         """Play it faster, or slower."""
         if isinstance(self.session, Replay):
-            self.session.hurry(steps)
+            self.session.change_speed(steps)

@@ -26,7 +26,7 @@ from typing import Any
 import psutil
 
 from engines.bench.measurement import BenchError, Measurement
-from engines.config import variant
+from engines.config import engine_id
 from engines.messages.events import EvalCompleted, Event, RunFailed, RunFinished, TrainProgress, WorkerExited
 from engines.monitors.cgroups import split_cores, usable_core_ids
 from engines.plural import plural
@@ -80,7 +80,7 @@ class Cost:
         return Cost(*(theirs / ours for theirs, ours in pairs))
 
 
-class Ours:
+class WorkerRunner:
     """One of our workers, as the app starts it."""
 
     def __init__(self, spec: EngineSpec, cores: Sequence[int], cache_dir: Path, data_dir: str) -> None:
@@ -127,7 +127,7 @@ class Ours:
         self._thread.join()
 
 
-class Script:
+class BaselineRunner:
     """One baseline, with nothing of ours around it but the cores that it may use."""
 
     def __init__(
@@ -185,7 +185,7 @@ def measure_engines(specs: Sequence[EngineSpec], repeats: int, cache_dir: Path, 
         for spec in specs:
             baselines = BASELINES if spec.name == "pytorch" or spec.backend == "tensorflow" else RACED
             alone = ratios([spec], [cores[:count]], baselines, repeats, cache_dir, data_dir)[spec.name]
-            budget = BUDGETS.get(variant(spec.name, spec.backend), "") if count == len(cores) else ""
+            budget = BUDGETS.get(engine_id(spec.name, spec.backend), "") if count == len(cores) else ""
             yield from rows(spec, plural(count, "core"), alone, budget)
     if len(specs) > 1:
         raced = ratios(specs, split_cores(cores, len(specs)), RACED, repeats, cache_dir, data_dir)
@@ -214,21 +214,21 @@ def ratios(
 ) -> dict[str, dict[Baseline, list[Cost]]]:
     """How often ours goes into each baseline, by engine; several engines run at once. Raises BenchError."""
     with ExitStack() as stack:
-        scripts: dict[Baseline, list[Script]] = {baseline: [] for baseline in baselines}
-        ours: list[Ours] = []
+        scripts: dict[Baseline, list[BaselineRunner]] = {baseline: [] for baseline in baselines}
+        ours: list[WorkerRunner] = []
         for spec, cores in zip(specs, shares, strict=True):
             for baseline in baselines:
-                scripts[baseline].append(Script(spec, baseline, cores, cache_dir, data_dir))
+                scripts[baseline].append(BaselineRunner(spec, baseline, cores, cache_dir, data_dir))
                 stack.callback(scripts[baseline][-1].close)
-            ours.append(Ours(spec, cores, cache_dir, data_dir))
+            ours.append(WorkerRunner(spec, cores, cache_dir, data_dir))
             stack.callback(ours[-1].close)
         for script in chain.from_iterable(scripts.values()):
             script.warm_up()
-        at_once(ours)
+        measure_concurrently(ours)
         found: dict[str, dict[Baseline, list[Cost]]] = {spec.name: {one: [] for one in baselines} for spec in specs}
         turns: list[Baseline | None] = [None, *baselines]  # None is our own
         for _ in range(repeats):
-            costs = {turn: at_once(ours if turn is None else scripts[turn]) for turn in turns}
+            costs = {turn: measure_concurrently(ours if turn is None else scripts[turn]) for turn in turns}
             turns.reverse()
             for i, spec in enumerate(specs):
                 for baseline in baselines:
@@ -236,7 +236,7 @@ def ratios(
         return found
 
 
-def at_once(runners: Sequence[Ours | Script]) -> list[Cost]:
+def measure_concurrently(runners: Sequence[WorkerRunner | BaselineRunner]) -> list[Cost]:
     """All measure at the same time. Raises BenchError."""
     costs: dict[int, Cost | Exception] = {}
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
-from engines.bench.engines import Ours
+from engines.bench.engines import WorkerRunner
 from engines.bench.measurement import Measurement
 from engines.messages.codec import to_plain
 from engines.messages.events import Event, TrainProgress
@@ -80,7 +80,7 @@ def _lists(repeats: int) -> Iterator[Measurement]:
 
 
 def _steps(spec: EngineSpec, repeats: int, cache_dir: Path, data_dir: str) -> Measurement:
-    worker = Ours(spec, usable_core_ids(), cache_dir, data_dir)
+    worker = WorkerRunner(spec, usable_core_ids(), cache_dir, data_dir)
     found = []
     try:
         for _ in range(repeats):

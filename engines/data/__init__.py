@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engines.data.dataset import DataCancelled, DataError, Digits, no_digits
-from engines.data.sources import Found, find_digits
+from engines.data.dataset import DataCancelled, DataError, Digits, placeholder_dataset
+from engines.data.sources import DatasetCopy, find_digits
 
 if TYPE_CHECKING:
     from engines.data.load import load_digits
 
-__all__ = ["DataCancelled", "DataError", "Digits", "Found", "find_digits", "load_digits", "no_digits"]
+__all__ = ["DataCancelled", "DataError", "DatasetCopy", "Digits", "find_digits", "load_digits", "placeholder_dataset"]
 
 
 def __getattr__(name: str) -> Any:

@@ -34,7 +34,7 @@ class Canvas:
         """Whether there is no ink on it."""
         return not bool((self._ink > INK).any())
 
-    def begin(self) -> None:
+    def begin_stroke(self) -> None:
         """Put the pen down: what follows, until the next time, is undone as one."""
         self._past.append((self._ink.copy(), self._given))
 
@@ -55,13 +55,13 @@ class Canvas:
 
     def clear(self) -> None:
         """A blank sheet; can be undone."""
-        self.begin()
+        self.begin_stroke()
         self._ink[:] = 0
         self._given = None
 
-    def give(self, image: npt.NDArray[np.uint8]) -> None:
+    def set_image(self, image: npt.NDArray[np.uint8]) -> None:
         """Lay an image (28, 28) of grey values on the sheet, which is seen as it is until it is drawn upon; can be undone."""
-        self.begin()
+        self.begin_stroke()
         self._ink = np.kron(image / 255, np.ones((FINE, FINE))).astype(np.float32)
         self._given = image
 
@@ -74,7 +74,7 @@ class Canvas:
         """The sheet as grey values (28, 28)."""
         return _grey(self._ink.reshape(SIZE, FINE, SIZE, FINE).mean(axis=(1, 3)))
 
-    def seen(self) -> npt.NDArray[np.uint8]:
+    def normalised(self) -> npt.NDArray[np.uint8]:
         """What a network is shown: grey values (28, 28), normalised as MNIST's digits were."""
         return self._given if self._given is not None else normalise(self._ink)
 

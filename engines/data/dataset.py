@@ -25,7 +25,7 @@ class DataCancelled(Exception):
     """The user stopped while digits were being fetched."""
 
 
-def no_digits() -> Digits:
+def placeholder_dataset() -> Digits:
     """One blank training and one blank test digit, for an engine that only answers questions."""
     import numpy as np
 

@@ -15,9 +15,9 @@ import urllib.request
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
-from engines.atomic_file import own_part, sync
+from engines.atomic_file import sync, unique_temp_path
 from engines.data.dataset import DataCancelled, DataError
-from engines.data.sources import PARTS
+from engines.data.sources import IDX_FILES
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 
@@ -54,7 +54,7 @@ def download(folder: Path, on_progress: Progress, cancelled: Cancelled) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock", cancelled):
-        missing = [i for i in range(len(PARTS)) if not _is_whole(folder / f"{PARTS[i]}.gz", MD5[i])]
+        missing = [i for i in range(len(IDX_FILES)) if not _is_whole(folder / f"{IDX_FILES[i]}.gz", MD5[i])]
         total = sum(SIZES[i] for i in missing)
         reasons: list[str] = []
         for mirror in mirrors():
@@ -86,8 +86,8 @@ def mirrors() -> tuple[str, ...]:
 def _fetch(
     mirror: str, i: int, folder: Path, before: int, total: int, on_progress: Progress, cancelled: Cancelled
 ) -> None:
-    name = f"{PARTS[i]}.gz"
-    part = own_part(folder / name)  # where there are no locks, another process may be fetching it, too
+    name = f"{IDX_FILES[i]}.gz"
+    part = unique_temp_path(folder / name)  # where there are no locks, another process may be fetching it, too
     digest, done, said = hashlib.md5(usedforsecurity=False), 0, 0.0
     began = time.monotonic()
     try:
@@ -153,7 +153,7 @@ def _chunks(url: str) -> Generator[bytes, None, None]:
 
 def is_published(folder: Path) -> bool:
     """Whether the folder holds the four files as they were published: 30 ms of reading."""
-    return all(_is_whole(folder / f"{part}.gz", md5) for part, md5 in zip(PARTS, MD5, strict=True))
+    return all(_is_whole(folder / f"{part}.gz", md5) for part, md5 in zip(IDX_FILES, MD5, strict=True))
 
 
 def _is_whole(path: Path, md5: str) -> bool:

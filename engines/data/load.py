@@ -7,7 +7,7 @@ from pathlib import Path
 from engines.data import readers
 from engines.data.dataset import DataError, Digits
 from engines.data.download import Cancelled, Progress, download
-from engines.data.sources import EXPECTED, Found, cache_folder, find_digits, named_places, what_is_wrong
+from engines.data.sources import EXPECTED, DatasetCopy, cache_folder, find_digits, named_places, what_is_wrong
 from engines.data.synthetic import load_drawn
 
 
@@ -57,7 +57,7 @@ def load_digits(
         raise damaged
     try:
         download(cache_folder(cache_dir), on_progress, cancelled)
-        return readers.read(Found("idx", cache_folder(cache_dir), "cache"))
+        return readers.read(DatasetCopy("idx", cache_folder(cache_dir), "cache"))
     except (DataError, OSError) as error:
         if dataset == "auto":
             return load_drawn(cache_dir, on_progress, cancelled)

@@ -21,7 +21,7 @@ from numpy.lib import format as npy
 
 from engines.data.dataset import DataError, Digits
 from engines.data.download import is_published
-from engines.data.sources import PARTS, Found
+from engines.data.sources import IDX_FILES, DatasetCopy
 
 Array = npt.NDArray[np.uint8]
 
@@ -36,7 +36,7 @@ _CHUNK = 1 << 16
 _HINT = "Replace the file, or point --data-dir at another copy."
 
 
-def read(found: Found) -> Digits:
+def read(found: DatasetCopy) -> Digits:
     """The digits of a copy that was found; our own must be what was published. Raises DataError naming the file."""
     if found.origin == "cache" and not is_published(found.path):
         raise DataError(f"{found.path} does not hold the published files.", _HINT)
@@ -53,12 +53,12 @@ def read(found: Found) -> Digits:
     return digits if published else replace(digits, dataset="custom")
 
 
-def _read_folder(found: Found) -> tuple[Array, Array, Array, Array]:
-    train_images, train_labels, test_images, test_labels = (_read_part(found, part) for part in PARTS)
+def _read_folder(found: DatasetCopy) -> tuple[Array, Array, Array, Array]:
+    train_images, train_labels, test_images, test_labels = (_read_part(found, part) for part in IDX_FILES)
     return train_images, train_labels, test_images, test_labels
 
 
-def _read_part(found: Found, part: str) -> Array:
+def _read_part(found: DatasetCopy, part: str) -> Array:
     """Read the first file of that part that is whole: an interrupted unpacking leaves a cut one beside the .gz."""
     reasons = []
     for path in found.files_of(part):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from engines.user_path import user_path
 
-PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 """The four files, in the order of Digits' fields."""
-EXPECTED = f"{', '.join(PARTS)}, each plain or .gz, there or in MNIST/raw; or mnist.npz"
+EXPECTED = f"{', '.join(IDX_FILES)}, each plain or .gz, there or in MNIST/raw; or mnist.npz"
 """What a folder with MNIST holds, for people."""
 
 KERAS_FOLDER = "MNIST_TUI_KERAS_FOLDER"
@@ -20,7 +20,7 @@ KERAS_FOLDER = "MNIST_TUI_KERAS_FOLDER"
 
 
 @dataclass(frozen=True)
-class Found:
+class DatasetCopy:
     """A complete-looking copy of MNIST."""
 
     kind: str
@@ -44,7 +44,7 @@ class Found:
         return [Path(path) for path in paths if os.path.isfile(path)]
 
 
-def find_digits(data_dir: Path | None, cache_dir: Path) -> list[Found]:
+def find_digits(data_dir: Path | None, cache_dir: Path) -> list[DatasetCopy]:
     """Every copy that is there, the first to be used first."""
     found = []
     for origin, folder in named_places(data_dir):
@@ -82,9 +82,9 @@ def what_is_wrong(place: Path) -> str:
     except ValueError:  # a zero byte
         return "which is no path"
     for folder in _idx_folders(place):
-        copy = Found("idx", folder, "")
-        missing = [part for part in PARTS if not copy.files_of(part)]
-        if len(missing) < len(PARTS):
+        copy = DatasetCopy("idx", folder, "")
+        missing = [part for part in IDX_FILES if not copy.files_of(part)]
+        if len(missing) < len(IDX_FILES):
             return f"which holds no complete MNIST: no {' and no '.join(missing)}"
     return "which holds no complete MNIST"
 
@@ -94,7 +94,7 @@ def cache_folder(cache_dir: Path) -> Path:
     return cache_dir / "mnist"
 
 
-def _in_folder(folder: Path, origin: str) -> list[Found]:
+def _in_folder(folder: Path, origin: str) -> list[DatasetCopy]:
     idx = [copy for place in _idx_folders(folder) for copy in _idx_in(place, origin)]
     return idx + _npz_in(folder if folder.suffix == ".npz" else folder / "mnist.npz", origin)
 
@@ -104,10 +104,10 @@ def _idx_folders(folder: Path) -> tuple[Path, Path]:
     return folder, folder / "MNIST" / "raw"
 
 
-def _idx_in(folder: Path, origin: str) -> list[Found]:
-    found = Found("idx", folder, origin)
-    return [found] if all(map(found.files_of, PARTS)) else []
+def _idx_in(folder: Path, origin: str) -> list[DatasetCopy]:
+    found = DatasetCopy("idx", folder, origin)
+    return [found] if all(map(found.files_of, IDX_FILES)) else []
 
 
-def _npz_in(path: Path, origin: str) -> list[Found]:
-    return [Found("npz", path, origin)] if os.path.isfile(path) else []
+def _npz_in(path: Path, origin: str) -> list[DatasetCopy]:
+    return [DatasetCopy("npz", path, origin)] if os.path.isfile(path) else []

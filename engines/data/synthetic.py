@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engines.atomic_file import write_whole
+from engines.atomic_file import write_atomically
 from engines.data.dataset import DataCancelled, Digits
 from engines.data.download import Cancelled, Progress, locked
 
@@ -154,7 +154,7 @@ def _keep(digits: Digits, path: Path) -> None:
         "x_test": digits.test_images,
         "y_test": digits.test_labels,
     }
-    write_whole(path, lambda part: np.savez(part, **arrays))
+    write_atomically(path, lambda part: np.savez(part, **arrays))
 
 
 def draw(

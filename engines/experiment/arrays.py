@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.atomic_file import write_whole
+from engines.atomic_file import write_atomically
 
 Arrays = dict[str, Any]
 """numpy arrays, and scalars that numpy can make into arrays, by name."""
@@ -21,7 +21,7 @@ def save_arrays(arrays: Mapping[str, Any], path: Path) -> None:
         with open(part, "wb") as file:
             np.savez(file, **arrays)
 
-    write_whole(path, write)
+    write_atomically(path, write)
 
 
 def load_arrays(path: Path) -> Arrays:

@@ -23,7 +23,7 @@ from engines.plural import plural
 SCHEMA = 2
 """Grows when an older checkpoint would be misread: PyTorch's slots of dense1 were in (channel, height, width) order before 2."""
 
-DECISIVE = (
+MUST_MATCH_ON_RESUME = (
     "batch_size", "optimizer", "learning_rate", "schedule", "rho", "epsilon", "momentum", "weight_decay", "dropout", "augment",
     "seed",
 )  # fmt: skip
@@ -41,7 +41,7 @@ def save(path: Path, position: Position, config: TrainConfig, digits: Digits, en
         "position": dataclasses.asdict(position),
         "digits_sha256": digits.sha256,
         "train_size": len(digits.train_labels),
-        **{name: getattr(config, name) for name in DECISIVE},
+        **{name: getattr(config, name) for name in MUST_MATCH_ON_RESUME},
     }
     weights = {f"weights.{name}": value for name, value in engine.weights().items()}
     state = {f"state.{name}": value for name, value in engine.state().items()}
@@ -52,7 +52,7 @@ def load(path: Path, config: TrainConfig, digits: Digits) -> tuple[Position, Wei
     """The position, the weights and the engine's state. Raises CheckpointError when the run can't go on from there."""
     arrays, facts, position = _read(path)
     now = {"train_size": len(digits.train_labels), "digits_sha256": digits.sha256}
-    now |= {name: getattr(config, name) for name in DECISIVE}
+    now |= {name: getattr(config, name) for name in MUST_MATCH_ON_RESUME}
     for name, value in now.items():
         if facts.get(name, value if name == "schedule" else None) != value:  # an older checkpoint does not name it
             what = (
@@ -72,7 +72,7 @@ def load_model(path: Path) -> tuple[Position, Weights, TrainConfig]:
     """What is needed to answer with the model: its position, weights and settings. Raises CheckpointError."""
     arrays, facts, position = _read(path)
     weights = {name.removeprefix("weights."): arrays[name] for name in arrays if name.startswith("weights.")}
-    return position, weights, TrainConfig(**{name: facts[name] for name in DECISIVE if name in facts})
+    return position, weights, TrainConfig(**{name: facts[name] for name in MUST_MATCH_ON_RESUME if name in facts})
 
 
 def read_position(path: Path) -> Position:

@@ -1,7 +1,8 @@
 """What the worker asks of a framework: the seam between the training loop and an engine.
 
-A framework's package offers a module (`EngineModule`) with a class (`Engine`). The worker counts, times and reports; the engine does
-the arithmetic. To add a framework, write a module that satisfies both Protocols; `tests/support/scripted_engine.py` is the smallest.
+A framework's package offers a module (`EngineModule`) with a class (`Engine`). The worker counts, times and reports; the engine
+does the arithmetic. To add a framework, write a module that satisfies both Protocols; the smallest is
+`tests/support/scripted_engine.py`.
 """
 
 from __future__ import annotations

@@ -28,10 +28,10 @@ class Position:
     test_loss: float | None = None
     best_accuracy: float = -1.0
     best_epoch: int = 0
-    without_better: int = 0
+    evaluations_since_best: int = 0
     """Evaluations since the best one."""
 
-    def took(self, step: int, loss_sum: float, correct: float, seconds: float = 0.0, timed_samples: int = 0) -> None:
+    def advance(self, step: int, loss_sum: float, correct: float, seconds: float = 0.0, timed_samples: int = 0) -> None:
         """Training went on to that step; a step that is not timed gives no seconds."""
         self.global_step += step - self.step
         self.step = step
@@ -47,11 +47,11 @@ class Position:
         self.loss_sum = self.correct = self.epoch_seconds = 0.0
         self.timed_samples = 0
 
-    def judge(self, accuracy: float, loss: float) -> bool:
+    def record_evaluation(self, accuracy: float, loss: float) -> bool:
         """Take an evaluation into account; whether it is the best so far."""
         self.evaluated_step, self.test_accuracy, self.test_loss = self.global_step, accuracy, loss
         if accuracy > self.best_accuracy:
-            self.best_accuracy, self.best_epoch, self.without_better = accuracy, self.epoch, 0
+            self.best_accuracy, self.best_epoch, self.evaluations_since_best = accuracy, self.epoch, 0
             return True
-        self.without_better += 1
+        self.evaluations_since_best += 1
         return False

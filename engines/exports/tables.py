@@ -11,7 +11,7 @@ from typing import Any
 from engines.config import ENGINES
 from engines.messages.codec import to_plain
 from engines.messages.events import EvalCompleted, Event, TrainProgress
-from engines.runs.comparison import badge
+from engines.runs.comparison import time_caveat
 from engines.runs.history import RunHistory
 
 COLUMNS = (
@@ -28,7 +28,7 @@ def rows(events: Sequence[Event]) -> list[dict[str, Any]]:
     for event in events:
         histories[event.engine].apply(event)
     digits = next((h.data.dataset for h in histories.values() if h.data), "")
-    about = {"dataset": digits, "times": badge(histories) or "comparable"}
+    about = {"dataset": digits, "times": time_caveat(histories) or "comparable"}
     found = []
     for event in events:
         if isinstance(event, TrainProgress | EvalCompleted):

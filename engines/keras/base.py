@@ -26,7 +26,7 @@ MODEL_FILE = "keras.keras"
 """A whole model, as keras.Model.save writes it."""
 
 
-class Shared:
+class KerasEngineBase:
     """An engine but for its training steps, which need the backend's own gradients."""
 
     def __init__(self, config: TrainConfig, digits: Digits, weights: Weights, device: str) -> None:
@@ -166,7 +166,7 @@ def hyperparameters_of(config: TrainConfig, tf32_default: str) -> dict[str, Any]
 # Train
 
 
-def measure(logits: Any, labels: Any) -> tuple[Any, Any]:
+def loss_and_correct(logits: Any, labels: Any) -> tuple[Any, Any]:
     """The cross-entropy of each digit, shape (n,), and how many were right, of logits (n, 10) and labels (n,)."""
     losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     right = ops.sum(ops.cast(ops.equal(ops.argmax(logits, axis=1), labels), "float32"))

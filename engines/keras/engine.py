@@ -15,7 +15,7 @@ from engines.config import MOST_CPU_REPLICAS, TrainConfig
 from engines.data import Digits
 from engines.experiment.arrays import Arrays
 from engines.experiment.recipe import LAYERS, Weights
-from engines.gpu_selection import known_to_the_driver
+from engines.gpu_selection import driver_id
 from engines.keras.optimizer import build_optimizer, implementation
 from engines.messages.events import Device
 
@@ -271,4 +271,4 @@ def devices() -> tuple[Device, ...]:
     for gpu in found:
         tf.config.experimental.set_memory_growth(gpu, True)  # or the first worker takes all of the memory
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in found]
-    return cpu, *(Device(id=f"cuda:{i}", name=name, gpu=known_to_the_driver(i)) for i, name in enumerate(names))
+    return cpu, *(Device(id=f"cuda:{i}", name=name, gpu=driver_id(i)) for i, name in enumerate(names))

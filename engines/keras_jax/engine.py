@@ -15,8 +15,8 @@ from jax import Array, numpy as jnp
 from engines.config import TrainConfig
 from engines.data import Digits
 from engines.experiment.recipe import Weights
-from engines.gpu_selection import known_to_the_driver
-from engines.keras.base import MODEL_FILE, Shared, hyperparameters_of, measure, scale
+from engines.gpu_selection import driver_id
+from engines.keras.base import MODEL_FILE, KerasEngineBase, hyperparameters_of, loss_and_correct, scale
 from engines.messages.events import Device
 
 __all__ = ["MODEL_FILE", "Engine"]
@@ -29,7 +29,7 @@ State = tuple[list[Array], list[Array], list[Array], list[Array]]
 """What a step changes: parameters, dropout's random state, augmentation's, and the optimizer's variables."""
 
 
-class Engine(Shared):
+class Engine(KerasEngineBase):
     """Trains and answers on one device. The caller counts, times and tells; this class does the arithmetic."""
 
     def __init__(self, config: TrainConfig, digits: Digits, weights: Weights) -> None:
@@ -92,7 +92,7 @@ class Engine(Shared):
 
         def loss(parameters: list[Array]) -> tuple[Array, tuple[Array, Array, list[Array]]]:
             logits, after = self.model.stateless_call(parameters, masks, augmented, training=True)
-            losses, right = measure(logits.astype(jnp.float32), labels[chosen])
+            losses, right = loss_and_correct(logits.astype(jnp.float32), labels[chosen])
             return jnp.mean(losses), (jnp.sum(losses), right, after)
 
         gradients, (loss_sum, right, masks) = jax.grad(loss, has_aux=True)(parameters)
@@ -182,6 +182,4 @@ def devices() -> tuple[Device, ...]:
     except RuntimeError:
         reason = "this JAX finds no GPU: it may be built without CUDA, or lack the driver"
         return cpu, Device(id="cuda:0", name="GPU", usable=False, reason=reason)
-    return cpu, *(
-        Device(id=f"cuda:{i}", name=gpu.device_kind, gpu=known_to_the_driver(i)) for i, gpu in enumerate(found)
-    )
+    return cpu, *(Device(id=f"cuda:{i}", name=gpu.device_kind, gpu=driver_id(i)) for i, gpu in enumerate(found))

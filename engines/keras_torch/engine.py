@@ -14,14 +14,14 @@ from engines.config import TrainConfig
 from engines.data import Digits
 from engines.experiment.arrays import Arrays
 from engines.experiment.recipe import Weights
-from engines.keras.base import MODEL_FILE, Shared, hyperparameters_of, measure, scale
+from engines.keras.base import MODEL_FILE, KerasEngineBase, hyperparameters_of, loss_and_correct, scale
 from engines.pytorch import engine
 from engines.pytorch.engine import OUT_OF_MEMORY, TF32_DEFAULT, devices, set_threads
 
 __all__ = ["MODEL_FILE", "OUT_OF_MEMORY", "TF32_DEFAULT", "Engine", "devices", "set_threads"]
 
 
-class Engine(Shared):
+class Engine(KerasEngineBase):
     """Trains and answers on one device. The caller counts, times and tells; this class does the arithmetic."""
 
     def __init__(self, config: TrainConfig, digits: Digits, weights: Weights) -> None:
@@ -50,7 +50,7 @@ class Engine(Shared):
             for step in range(first, last):
                 images, labels = self.batch(step)
                 logits = self.model(self.augment(images, training=True), training=True).float()
-                losses, right = measure(logits, labels)
+                losses, right = loss_and_correct(logits, labels)
                 self.model.zero_grad()
                 losses.mean().backward()
                 gradients = [variable.value.grad for variable in self.model.trainable_variables]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from engines.config import TrainConfig
-from engines.record import Value
+from engines.record import Record
 
 
-class Start(Value):
+class Start(Record):
     """Train; answered by one RunFinished or RunFailed."""
 
     run_id: str
@@ -19,23 +19,23 @@ class Start(Value):
     """The time of the run's RunRequested, filled in by the supervisor."""
 
 
-class Pause(Value):
+class Pause(Record):
     """Wait after the current step."""
 
 
-class Resume(Value):
+class Resume(Record):
     """Go on after Pause."""
 
 
-class Stop(Value):
+class Stop(Record):
     """Finish the step, evaluate, keep the results."""
 
 
-class SaveCheckpoint(Value):
+class SaveCheckpoint(Record):
     """Write the weights now."""
 
 
-class Predict(Value):
+class Predict(Record):
     """Answer one digit; a newer question makes an older one that still waits pointless, and it is dropped."""
 
     request_id: int
@@ -46,7 +46,7 @@ class Predict(Value):
     """Whose weights answer when the worker has trained no model itself and no run is under way."""
 
 
-class Shutdown(Value):
+class Shutdown(Record):
     """End the worker, abandoning any run."""
 
 

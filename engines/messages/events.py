@@ -19,10 +19,10 @@ Times are in seconds, accuracies fractions of 1, memory in bytes. A value that c
 from __future__ import annotations
 
 from engines.config import TrainConfig
-from engines.record import Value
+from engines.record import Record
 
 
-class Event(Value):
+class Event(Record):
     """What every event carries."""
 
     engine: str
@@ -35,7 +35,7 @@ class Event(Value):
     """Seconds on the machine's monotonic clock."""
 
 
-class Device(Value):
+class Device(Record):
     """A device that a framework knows, or would know if it could."""
 
     id: str
@@ -313,7 +313,7 @@ class WorkerUsage(Event):
     """Of the time of a GPU's cores, the mean over those that it computes on; None as above."""
 
 
-class GpuReading(Value):
+class GpuReading(Record):
     """One GPU at one moment."""
 
     index: int

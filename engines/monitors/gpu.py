@@ -14,7 +14,7 @@ from typing import Any
 
 from engines.messages.events import GpuReading
 from engines.monitors.amd import Amd
-from engines.record import Value
+from engines.record import Record
 
 __all__ = ["GpuMonitor", "GpuReading", "GpuUsage"]
 
@@ -49,7 +49,7 @@ _THROTTLES = {0x04: "power limit", 0x08: "hardware", 0x20: "heat", 0x40: "heat",
 """NVML's nvmlClocksEventReason bits: SwPowerCap, HwSlowdown, SwThermal, HwThermal, HwPowerBrake."""
 
 
-class GpuProcess(Value):
+class GpuProcess(Record):
     """What one process takes of one GPU."""
 
     pid: int
@@ -59,7 +59,7 @@ class GpuProcess(Value):
     """Of the time of the GPU's cores, lately; None where the driver does not count it."""
 
 
-class GpuUsage(Value):
+class GpuUsage(Record):
     """All GPUs at one moment."""
 
     readings: tuple[GpuReading, ...] = ()

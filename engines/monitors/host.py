@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.monitors import cgroups
-from engines.record import Value
+from engines.record import Record
 
 if TYPE_CHECKING:
     import psutil
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CHILDREN_REFRESH_SECONDS = 2.0
 
 
-class ProcessUsage(Value):
+class ProcessUsage(Record):
     """What a process and all its descendants take."""
 
     cpu_percent: float
@@ -32,7 +32,7 @@ class ProcessUsage(Value):
     pids: tuple[int, ...]
 
 
-class HostUsage(Value):
+class HostUsage(Record):
     """What everything on this machine, or in this container, takes."""
 
     cpu_percent: float
@@ -44,7 +44,7 @@ class HostUsage(Value):
     """The cgroup's limit, where it is tighter than the machine."""
 
 
-class _Reading(Value, kw_only=False):
+class _Reading(Record, kw_only=False):
     cpu_seconds: float
     rss_bytes: int
     num_threads: int

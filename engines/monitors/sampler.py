@@ -11,7 +11,7 @@ from typing import TypeVar
 from engines.messages.events import MachineUsage, WorkerUsage
 from engines.monitors.gpu import GpuMonitor, GpuUsage
 from engines.monitors.host import HostMonitor, HostUsage, ProcessMonitor, ProcessUsage
-from engines.record import Value
+from engines.record import Record
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ NOT_ASKED_YET = "asking NVML"
 NOT_ANSWERING = "NVML not answering"
 
 
-class Sample(Value):
+class Sample(Record):
     """The machine at one moment."""
 
     t: float

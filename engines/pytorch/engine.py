@@ -15,7 +15,7 @@ from engines.config import TrainConfig
 from engines.data import Digits
 from engines.experiment.arrays import Arrays
 from engines.experiment.recipe import LAYERS, Weights
-from engines.gpu_selection import known_to_the_driver
+from engines.gpu_selection import driver_id
 from engines.messages.events import Device
 from engines.pytorch.optimizer import build_optimizer, implementation
 
@@ -311,4 +311,4 @@ def devices() -> tuple[Device, ...]:
     if not torch.cuda.is_available():
         return cpu, Device(id="cuda:0", name="GPU", usable=False, reason="PyTorch finds no usable driver or GPU")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return cpu, *(Device(id=f"cuda:{i}", name=name, gpu=known_to_the_driver(i)) for i, name in enumerate(names))
+    return cpu, *(Device(id=f"cuda:{i}", name=name, gpu=driver_id(i)) for i, name in enumerate(names))

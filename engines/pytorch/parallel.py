@@ -28,7 +28,7 @@ from engines.data import Digits, no_digits
 from engines.experiment.arrays import Arrays, load_arrays, save_arrays
 from engines.experiment.recipe import Weights
 from engines.pytorch.engine import Engine, scale, set_threads
-from engines.worker.replicas import Replica, blaming, obey
+from engines.worker.replicas import Replica, attribute_failures, serve_commands
 
 LONGEST_WAIT = timedelta(minutes=2)
 """For another replica's part of a step."""
@@ -136,7 +136,7 @@ class ParallelEngine(ReplicaEngine):
             for other in self.others:
                 other.wait_until_ready()
             torch.set_num_threads(share)
-            with blaming(self.others):
+            with attribute_failures(self.others):
                 super().__init__(config, digits, weights, 0, self.path("rendezvous"))
         except BaseException:
             self.close()
@@ -153,26 +153,26 @@ class ParallelEngine(ReplicaEngine):
 
     def start_epoch(self, order: npt.NDArray[np.int64], rates: npt.NDArray[np.float32]) -> None:
         """As on one device."""
-        with blaming(self.others):
+        with attribute_failures(self.others):
             self.tell("start_epoch", order.tolist(), rates.tolist())
         super().start_epoch(order, rates)
 
     def train_steps(self, first: int, last: int) -> tuple[float, float]:
         """As on one device. Raises ReplicaError when another replica is gone."""
-        with blaming(self.others):
+        with attribute_failures(self.others):
             self.tell("train_steps", first, last)
             return super().train_steps(first, last)
 
     def state(self) -> Arrays:
         """As on one device, and the random state of the other replicas."""
-        with blaming(self.others):
+        with attribute_failures(self.others):
             self.tell("state")
             return super().state()
 
     def load_state(self, state: Arrays) -> None:
         """Take what `state` gave."""
         save_arrays(state, self.path("state.npz"))
-        with blaming(self.others):
+        with attribute_failures(self.others):
             self.tell("load_state", str(self.path("state.npz")))
         super().load_state(state)
 
@@ -207,4 +207,4 @@ def serve(rank: str, threads: str, folder: str) -> None:
             "load_state": lambda path: engine.load_state(load_arrays(Path(path))),
         }
 
-    obey(build)
+    serve_commands(build)

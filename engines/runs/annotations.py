@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engines.atomic_file import write_whole
+from engines.atomic_file import write_atomically
 
 TRASH = ".trash"
 """In the folder of runs: what was thrown away, until it is emptied by hand."""
@@ -33,10 +33,10 @@ def read_about(folder: Path) -> dict[str, Any]:
 def write_about(folder: Path, said: Mapping[str, Any]) -> None:
     """Change what is said of a run. Raises OSError."""
     content = {**read_about(folder), **{k: v[:LONGEST] if isinstance(v, str) else v for k, v in said.items()}}
-    write_whole(folder / ABOUT, lambda part: part.write_text(json.dumps(content) + "\n", encoding="utf-8"))
+    write_atomically(folder / ABOUT, lambda part: part.write_text(json.dumps(content) + "\n", encoding="utf-8"))
 
 
-def throw_away(folder: Path) -> Path:
+def move_to_trash(folder: Path) -> Path:
     """Move a run into the trash beside it; says where it lies now. Raises OSError."""
     trash = folder.parent / TRASH
     trash.mkdir(exist_ok=True)

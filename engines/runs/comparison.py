@@ -37,7 +37,7 @@ def _kind(device: str) -> str:
     return "CPU" if device == "cpu" else "GPU"
 
 
-def badge(histories: Mapping[str, RunHistory]) -> str:
+def time_caveat(histories: Mapping[str, RunHistory]) -> str:
     """`time_badge` of what runs, or ran last."""
     runs = {engine: h for engine, h in histories.items() if h.config is not None}
     mode = next((h.config.mode for h in runs.values() if h.config), "race")

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engines.atomic_file import write_whole
+from engines.atomic_file import write_atomically
 from engines.errors import reason
 from engines.messages.codec import encode, to_plain
 from engines.messages.events import TERMINAL, EpochCompleted, Event, Heartbeat, MachineUsage, SaveFailed
@@ -84,7 +84,7 @@ class RunDirectory:
         """Whether checkpoints and models can be put beside the record."""
         return (self._failure is None or self._failure.what != "run") and self.folder.is_dir()
 
-    def keep(self, event: Event) -> None:
+    def append(self, event: Event) -> None:
         """Append one event; from any thread. The end of the last engine's run closes the recording with its summary."""
         if isinstance(event, Heartbeat):
             return
@@ -113,7 +113,7 @@ class RunDirectory:
         """Copy the checkpoint and the model of an engine that had finished, from the run that this one goes on from."""
         try:
             for file in source.glob(f"{engine}.*"):
-                write_whole(self.folder / file.name, partial(shutil.copyfile, file))
+                write_atomically(self.folder / file.name, partial(shutil.copyfile, file))
         except OSError as error:
             return SaveFailed(
                 engine=engine,
@@ -125,7 +125,7 @@ class RunDirectory:
             )
         return None
 
-    def expect_no_more(self, engine: str) -> None:
+    def drop_engine(self, engine: str) -> None:
         """Do not wait for this engine's run: it was not begun, and will not be."""
         with self._lock:
             self._histories.pop(engine, None)
@@ -159,7 +159,7 @@ class RunDirectory:
 
     def _write_whole(self, name: str, content: Any) -> None:
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-        write_whole(self.folder / name, lambda part: part.write_text(text, encoding="utf-8"))
+        write_atomically(self.folder / name, lambda part: part.write_text(text, encoding="utf-8"))
 
     def _give_up(self, what: str, error: Exception) -> None:
         if self._events is not None:

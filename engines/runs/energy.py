@@ -38,5 +38,5 @@ def gpus_of(history: RunHistory, machine: MachineHistory) -> list[GpuReading]:
     """Those that it trains on, as the driver read them last; none on a CPU, and where the driver knows nothing of them."""
     if history.started is None or machine.usage is None:
         return []
-    known = history.introduced.devices if history.introduced else ()
+    known = history.last_worker_ready.devices if history.last_worker_ready else ()
     return readings_of(history.started.device, known, machine.usage.gpus)

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import replace
 from itertools import zip_longest
 
-from engines.config import TrainConfig, meets
+from engines.config import TrainConfig, reaches
 from engines.messages.events import (
     CheckpointSaved,
     CommandSent,
@@ -40,7 +40,7 @@ from engines.messages.events import (
     WorkerSpawned,
     WorkerUsage,
 )
-from engines.record import Value
+from engines.record import Record
 from engines.runs.bounded_series import BoundedSeries
 from engines.runs.save_failures import save_failure
 from engines.runs.statistics import wilson
@@ -77,7 +77,7 @@ _ENDS = {"stopped": STOPPED, "diverged": DIVERGED}
 """The phase that a run's outcome leaves; any other outcome is a finish."""
 
 
-class Milestone(Value, kw_only=False):
+class Milestone(Record, kw_only=False):
     """When a test accuracy was first reached: at an evaluation, interpolated by no one."""
 
     accuracy: float
@@ -99,7 +99,7 @@ class RunHistory:
         self.pid: int | None = None
         self.spawned_t = 0.0
         self.worker: WorkerReady | None = None
-        self.introduced: WorkerReady | None = None
+        self.last_worker_ready: WorkerReady | None = None
         """What the present or the last worker said of itself."""
         self.framework = ""
         """Of the present or the last worker, for people."""
@@ -116,9 +116,9 @@ class RunHistory:
         """What this run and those before it should have left on disk and did not, by run and kind of file."""
         self.phase = OFF
         self.phase_t = 0.0
-        self._forget_run()
+        self._reset_run()
 
-    def _forget_run(self) -> None:
+    def _reset_run(self) -> None:
         self.run_id = ""
         self.config: TrainConfig | None = None
         self.build = ""
@@ -183,7 +183,7 @@ class RunHistory:
                 text = save_failure(event)
                 self._log(LogLine(engine=event.engine, run_id=event.run_id, t=event.t, stream="worker", text=text))
             case RunRequested():
-                self._forget_run()
+                self._reset_run()
                 self.run_id, self.config, self.requested_t = event.run_id, event.config, event.t
                 self.build = event.build
                 self.failure = None
@@ -193,7 +193,7 @@ class RunHistory:
                 self.worker = self.exited = self.prediction = None
                 self._enter(IMPORTING, event.t)
             case WorkerReady():
-                self.worker = self.introduced = event
+                self.worker = self.last_worker_ready = event
                 self.framework = event.framework
                 self._enter(READY if self.requested_t is None or self.ended_t is not None else LOADING, event.t)
             case DataProgress():
@@ -286,7 +286,7 @@ class RunHistory:
             self._enter(TRAINING, event.t)
         reached = {milestone.accuracy for milestone in self.milestones}
         for accuracy in sorted({*MILESTONES, self.target or MILESTONES[0]}):
-            if meets(event.accuracy, 100 * accuracy) and accuracy not in reached:
+            if reaches(event.accuracy, 100 * accuracy) and accuracy not in reached:
                 wall = self.wall_seconds(event.t)
                 self.milestones.append(Milestone(accuracy, wall, event.train_seconds, event.epoch, event.global_step))
 
@@ -374,7 +374,7 @@ class RunHistory:
     @property
     def began_cold(self) -> bool:
         """Whether the run waited for its worker's import, which is then in its wall clock; a warm worker had it behind it."""
-        ready_t = self.introduced.t if self.introduced is not None else None
+        ready_t = self.last_worker_ready.t if self.last_worker_ready is not None else None
         return ready_t is not None and self.requested_t is not None and ready_t > self.requested_t
 
     def wall_seconds(self, now: float) -> float:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from engines.record import Value
+from engines.record import Record
 from engines.runs.history import RunHistory
 
 
-class Lead(Value, kw_only=False):
+class RaceLead(Record, kw_only=False):
     """Who is ahead in a race. Places are compared by steps, gaps in seconds since each was asked for."""
 
     engine: str
@@ -21,7 +21,7 @@ CLEAR_SECONDS = 0.2
 """A lead shorter than this has not changed hands: both report only some twenty times a second."""
 
 
-def lead(a: RunHistory, b: RunHistory) -> Lead | None:
+def lead(a: RunHistory, b: RunHistory) -> RaceLead | None:
     """None before both have made a step."""
     import numpy as np
 
@@ -38,4 +38,4 @@ def lead(a: RunHistory, b: RunHistory) -> Lead | None:
     first, second = sorted((a, b), key=lambda h: (-h.global_step, h.step_seconds.last or (0.0, 0.0)))
     was_there = float(np.interp(second.global_step, first.step_seconds.xs, first.step_seconds.ys))
     last = second.step_seconds.last or (0.0, 0.0)
-    return Lead(first.engine, first.global_step - second.global_step, max(last[1] - was_there, 0.0), changes)
+    return RaceLead(first.engine, first.global_step - second.global_step, max(last[1] - was_there, 0.0), changes)

@@ -28,13 +28,13 @@ from engines.messages.events import (
     WorkerReady,
     WorkerSpawned,
 )
-from engines.record import Value
+from engines.record import Record
 from engines.runs.reader import read_events
 
 if TYPE_CHECKING:
     from engines.experiment.progress import Position
 
-MAY_CHANGE = frozenset({
+CHANGEABLE_ON_RESUME = frozenset({
     "device", "pytorch_device", "keras_device",
     "epochs", "eval_every", "target_accuracy", "patience", "stop_on_nan", "precision", "threads", "data_dir", "mode",
 })  # fmt: skip
@@ -45,7 +45,7 @@ class ResumeError(Exception):
     """A run that can't go on; the message says why and what to do."""
 
 
-class Past(Value, kw_only=False):
+class ResumePoint(Record, kw_only=False):
     """One engine's run until its checkpoint."""
 
     config: TrainConfig
@@ -55,7 +55,7 @@ class Past(Value, kw_only=False):
     """RunRequested first; then what is told again."""
 
 
-def schedule_warning(pasts: Mapping[str, Past]) -> str:
+def schedule_warning(pasts: Mapping[str, ResumePoint]) -> str:
     """Say where more epochs change the learning rates that are still to come; empty where they do not."""
     for past in pasts.values():
         before = next((event.config for event in past.events if isinstance(event, RunRequested)), past.config)
@@ -67,11 +67,13 @@ def schedule_warning(pasts: Mapping[str, Past]) -> str:
     return ""
 
 
-def pasts(folder: Path, changes: Mapping[str, Any], engines: frozenset[str] = frozenset()) -> dict[str, Past]:
+def find_resume_points(
+    folder: Path, changes: Mapping[str, Any], engines: frozenset[str] = frozenset()
+) -> dict[str, ResumePoint]:
     """What each engine of the run (of those in `engines`, when some are named) can go on from. Raises ResumeError, and
     ConfigError for a setting that can't be used."""
     for name in changes:
-        if name not in MAY_CHANGE:
+        if name not in CHANGEABLE_ON_RESUME:
             raise ResumeError(
                 f"A resumed run keeps its {name.replace('_', ' ')}; leave --{name.replace('_', '-')} away."
             )
@@ -121,7 +123,7 @@ def _of(engine: str, folder: Path) -> list[Event]:
     return [events[starts[-1]], *worker, *events[starts[-1] + 1 :]]
 
 
-def _unfinished(engine: str, folder: Path, config: TrainConfig, events: list[Event]) -> Past | None:
+def _unfinished(engine: str, folder: Path, config: TrainConfig, events: list[Event]) -> ResumePoint | None:
     path = folder / f"{engine}.npz"
     if not os.path.isfile(path):
         return None
@@ -133,7 +135,7 @@ def _unfinished(engine: str, folder: Path, config: TrainConfig, events: list[Eve
         raise ResumeError(f"{TITLES.get(engine, engine)} can't go on: {error}") from error
     if position.epoch > config.epochs:
         return None
-    return Past(config, str(path), tuple(event for event in events if _is_before(event, position)))
+    return ResumePoint(config, str(path), tuple(event for event in events if _is_before(event, position)))
 
 
 def _is_before(event: Event, position: Position) -> bool:
@@ -146,12 +148,12 @@ def _is_before(event: Event, position: Position) -> bool:
     return isinstance(event, RunRequested)
 
 
-def _finished(config: TrainConfig, events: list[Event]) -> Past | None:
+def _finished(config: TrainConfig, events: list[Event]) -> ResumePoint | None:
     told = [event for event in events if isinstance(event, _OF_A_RUN)]
     if not isinstance(told[-1] if told else None, RunFinished):
         return None
     gone = WorkerExited(engine=told[-1].engine, t=told[-1].t, returncode=0, signal="", log_tail=())
-    return Past(config, "", (*told, gone))
+    return ResumePoint(config, "", (*told, gone))
 
 
 def _by_its_own_rule(before: TrainConfig, now: TrainConfig, events: list[Event]) -> bool:

@@ -12,7 +12,7 @@ from engines.config import ENGINES, TrainConfig
 from engines.messages.codec import ProtocolError, from_plain
 from engines.numerals import parse_float
 from engines.preset_configs import preset_changes
-from engines.record import Value
+from engines.record import Record
 from engines.runs.run_id import began, local_time
 
 STATES = ("completed", "stopped", "failed", "interrupted", "running")
@@ -22,7 +22,7 @@ class FilterError(ValueError):
     """Words that choose no runs: one sentence, with what would."""
 
 
-class Listed(Value, kw_only=False):
+class RunSummary(Record, kw_only=False):
     """What a list says of a run, taken from its small files alone."""
 
     id: str
@@ -60,14 +60,14 @@ class Listed(Value, kw_only=False):
         return max((a for a in self.accuracy.values() if a is not None), default=None)
 
 
-def listed(run: Mapping[str, Any]) -> Listed:
+def summarize(run: Mapping[str, Any]) -> RunSummary:
     """The facts of one of `list_runs`; whatever a file lacks, or has in another form, is empty."""
     configs = {engine: config for engine, config in run["engines"].items() if engine in ENGINES}
     first: Mapping[str, Any] = next(iter(configs.values()), {})
     ends = {engine: its for engine in configs if isinstance(its := run["summary"].get(engine), dict)}
     about = run.get("about") or {}
     seconds = [s for its in ends.values() if (s := _number(its.get("wall_seconds"))) is not None]
-    return Listed(
+    return RunSummary(
         id=run["id"],
         created=local_time(run.get("created")),
         state=_worst(_text(its.get("outcome")) for its in ends.values()),
@@ -126,7 +126,7 @@ def _whole(value: Any) -> int | None:
 
 # Filters
 
-_WORDS: dict[str, Callable[[Listed], str]] = {
+_WORDS: dict[str, Callable[[RunSummary], str]] = {
     "state": lambda run: run.state + (" resumable" if run.resumable else ""),
     "preset": lambda run: run.preset,
     "dataset": lambda run: run.dataset,
@@ -137,7 +137,7 @@ _WORDS: dict[str, Callable[[Listed], str]] = {
     "note": lambda run: run.note,
     "id": lambda run: run.id,
 }
-_NUMBERS: dict[str, Callable[[Listed], float | None]] = {
+_NUMBERS: dict[str, Callable[[RunSummary], float | None]] = {
     "acc": lambda run: None if run.best is None else 100 * run.best,
     "seconds": lambda run: run.seconds,
     "seed": lambda run: run.seed,
@@ -149,7 +149,7 @@ FIELDS = f"{', '.join(f'{name}:' for name in _WORDS)} and {', '.join(f'{name}>' 
 """For people."""
 
 
-def parse_filter(text: str) -> Callable[[Listed], bool]:
+def parse_filter(text: str) -> Callable[[RunSummary], bool]:
     """Whether a run is meant by words such as "preset:best acc>99 state:interrupted demo": all of them must hold.
 
     A word of its own is looked for in every text; accuracies are in percent. Raises FilterError.
@@ -158,7 +158,7 @@ def parse_filter(text: str) -> Callable[[Listed], bool]:
     return lambda run: all(test(run) for test in tests)
 
 
-def _test(term: str) -> Callable[[Listed], bool]:
+def _test(term: str) -> Callable[[RunSummary], bool]:
     parts = _TERM.fullmatch(term)
     if parts is None:
         return lambda run: any(term in of(run).lower() for of in _WORDS.values())

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engines.config import TITLES, meets
-from engines.record import Value
+from engines.config import TITLES, reaches
+from engines.record import Record
 from engines.runs.history import RunHistory
 from engines.runs.statistics import Verdict, judge_seeds, mean, standard_deviation
 
 
-def reached(history: RunHistory) -> bool:
+def reached_target(history: RunHistory) -> bool:
     """Whether the run ended by itself, and well enough for its target."""
     ended = history.finished is not None and history.finished.outcome not in ("stopped", "diverged")
     best = max((one.accuracy for one in history.evaluations), default=0.0)
-    return ended and meets(best, 100 * (history.target or 0.0))
+    return ended and reaches(best, 100 * (history.target or 0.0))
 
 
-class Result(Value, kw_only=False):
+class Result(Record, kw_only=False):
     """How one engine's run of one seed ended."""
 
     seed: int
@@ -29,7 +29,7 @@ class Result(Value, kw_only=False):
 
 
 @dataclass(slots=True)
-class Series:
+class SeedResults:
     """The results of several seeds, engine by engine."""
 
     results: dict[str, list[Result]] = field(default_factory=dict)
@@ -37,10 +37,10 @@ class Series:
     missed: int = 0
     """Runs that failed, were stopped, or did not reach their target."""
 
-    def take(self, history: RunHistory) -> None:
+    def add(self, history: RunHistory) -> None:
         """Count a run that ended; one that was stopped or diverged says nothing of its engine's other seeds."""
         self.ended += 1
-        self.missed += not reached(history)
+        self.missed += not reached_target(history)
         ended = history.finished
         if (
             ended is None

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from engines.plural import plural
-from engines.record import Value
+from engines.record import Record
 
 ALPHA = 0.05
 """Below this p-value a difference counts as one."""
@@ -85,7 +85,7 @@ def standard_deviation(values: Sequence[float]) -> float:
     return math.sqrt(sum((one - middle) * (one - middle) for one in values) / (len(values) - 1))
 
 
-class Verdict(Value, kw_only=False):
+class Verdict(Record, kw_only=False):
     """What a comparison says."""
 
     text: str
@@ -96,7 +96,7 @@ class Verdict(Value, kw_only=False):
     """The figures behind it, for people."""
 
 
-class PairedAnswers(Value):
+class PairedAnswers(Record):
     """How two networks answered the same test digits."""
 
     only_first: int

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from engines.messages.codec import to_plain
-from engines.runs.comparison import badge, verdict
+from engines.runs.comparison import time_caveat, verdict
 from engines.runs.history import INTERRUPTED, RunHistory
 
 
 def _summaries(histories: Mapping[str, RunHistory]) -> dict[str, Any]:
     said = verdict(histories)
-    shared = {"times": badge(histories) or "comparable", "verdict": to_plain(said) if said else None}
+    shared = {"times": time_caveat(histories) or "comparable", "verdict": to_plain(said) if said else None}
     return {**{engine: summary(h) for engine, h in histories.items()}, "comparison": shared}
 
 

@@ -22,7 +22,7 @@ BEFORE = (IMPORTING, LOADING, BUILDING, FIRST_STEP)
 """The phases in which nobody can answer yet."""
 
 
-class Questions:
+class PredictionRequests:
     """What one screen has asked."""
 
     def __init__(self, session: Session | Replay, clock: Callable[[], float] = time.monotonic) -> None:
@@ -97,7 +97,7 @@ class Questions:
         answer = self.answer(history)
         return answer is None or answer.request_id < self._asked[history.engine][0]
 
-    def shares(self, history: RunHistory, *, exact: bool = False) -> tuple[float, ...]:
+    def probabilities(self, history: RunHistory, *, exact: bool = False) -> tuple[float, ...]:
         """The probabilities that the engine answered last; with `exact`, only those for the present digit."""
         answer = self.answer(history)
         if (

@@ -10,7 +10,7 @@ from engines.config import ENGINES, TrainConfig
 from engines.messages.events import EpochStarted, Event, RunRequested
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
-from engines.runs.seeds import Series
+from engines.runs.seeds import SeedResults
 
 DEMO = Path(__file__).parent / "recordings" / "demo.jsonl"
 """Two epochs of the reference on real MNIST, both frameworks at once on two CPU cores, as `mnist-tui --epochs 2` kept them."""
@@ -36,7 +36,7 @@ class Replay:
         spoke = {event.engine for event in known}  # in no order: which is the first to is chance
         self.histories = {engine: RunHistory(engine) for engine in ENGINES if engine in spoke}
         self.machine = MachineHistory()
-        self.series = Series()
+        self.series = SeedResults()
         self.recorded = True
         self.problem = ""
         self.running = False
@@ -83,7 +83,7 @@ class Replay:
         self._from = (self._clock(), now)
         self.paused = not self.paused
 
-    def hurry(self, steps: int) -> None:
+    def change_speed(self, steps: int) -> None:
         """So many speeds faster, or slower."""
         now = self.now()
         at = max((i for i, speed in enumerate(SPEEDS) if speed <= self.speed), default=0)
@@ -131,13 +131,13 @@ class Replay:
                 self.machine.apply(event)
         return changed
 
-    def warm(self, configs: Mapping[str, TrainConfig]) -> None:
+    def start_workers(self, configs: Mapping[str, TrainConfig]) -> None:
         """A recording needs no workers."""
 
     def start(self, configs: Mapping[str, TrainConfig]) -> None:
         """A recording can't be started."""
 
-    def resume(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> str:
+    def resume_run(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> str:
         """Do nothing: a recording can't be continued."""
         return ""
 
@@ -148,7 +148,7 @@ class Replay:
     def folder(self, engine: str) -> Path | None:
         """Nor is it kept anywhere else."""
 
-    def turn_of(self, engine: str) -> str:
+    def waiting_for(self, engine: str) -> str:
         """Nothing waits."""
         return ""
 
@@ -159,7 +159,7 @@ class Replay:
     def stop(self, engine: str) -> None:
         """Nor stopped."""
 
-    pause = go_on = kill = save = stop
+    pause = resume = kill = save = stop
 
     def close(self, timeout: float = 0.0) -> bool:
         """Nothing is left."""

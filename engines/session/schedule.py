@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.config import TrainConfig
-from engines.record import Value
+from engines.record import Record
 
 if TYPE_CHECKING:
     from engines.runs.directory import RunDirectory
-    from engines.runs.resume import Past
+    from engines.runs.resume import ResumePoint
 
 
-class Place:
+class RunFolder:
     """Where the runs of one seed are kept: one folder for all engines, made when the first of them begins."""
 
     def __init__(self, configs: Mapping[str, TrainConfig], resumed: str = "") -> None:
@@ -41,12 +41,12 @@ class Place:
         return str(self.directory.folder) if self.directory and self.directory.takes_files else ""
 
 
-class Heat(Value, kw_only=False):
+class Round(Record, kw_only=False):
     """The runs that begin together: of both engines in a race, of one in a time trial."""
 
     configs: Mapping[str, TrainConfig]
-    place: Place
-    pasts: Mapping[str, Past]
+    place: RunFolder
+    pasts: Mapping[str, ResumePoint]
     """Of those that go on from a checkpoint."""
 
     @property
@@ -55,36 +55,36 @@ class Heat(Value, kw_only=False):
         return next(iter(self.configs.values()))
 
 
-def heats_of(configs: Mapping[str, TrainConfig]) -> list[Heat]:
+def rounds_of(configs: Mapping[str, TrainConfig]) -> list[Round]:
     """For each seed all engines at once, or one after the other, as their mode says."""
     first = next(iter(configs.values()))
     heats = []
     for i in range(first.seeds):
         seeded = {engine: replace(config, seed=(config.seed + i) % 2**32) for engine, config in configs.items()}
-        place = Place(seeded)
+        place = RunFolder(seeded)
         if first.mode == "race":
-            heats.append(Heat(seeded, place, {}))
+            heats.append(Round(seeded, place, {}))
         else:  # who goes first changes with each seed, so that neither always has the warmer machine
             turns = list(seeded.items())[:: 1 if i % 2 == 0 else -1]
-            heats += [Heat({engine: config}, place, {}) for engine, config in turns]
+            heats += [Round({engine: config}, place, {}) for engine, config in turns]
     return heats
 
 
-def heats_left(pasts: Mapping[str, Past], resumed: str) -> list[Heat]:
+def resumed_rounds(pasts: Mapping[str, ResumePoint], resumed: str) -> list[Round]:
     """What is left of a run that was cut off, in the place that goes on from it."""
     configs = {engine: past.config for engine, past in pasts.items()}
-    place = Place(configs, resumed)
+    place = RunFolder(configs, resumed)
     left = {engine: past for engine, past in pasts.items() if past.checkpoint}
     turns = [left] if next(iter(configs.values())).mode == "race" else [{engine: left[engine]} for engine in left]
-    return [Heat({engine: past.config for engine, past in turn.items()}, place, turn) for turn in turns]
+    return [Round({engine: past.config for engine, past in turn.items()}, place, turn) for turn in turns]
 
 
-def without(heats: Iterable[Heat], engine: str) -> list[Heat]:
+def drop_engine(heats: Iterable[Round], engine: str) -> list[Round]:
     """No turns of that engine; a record in which its turn was still to come is whole without that."""
     rest = []
     for heat in heats:
         if engine in heat.configs and heat.place.directory is not None:
-            heat.place.directory.expect_no_more(engine)
+            heat.place.directory.drop_engine(engine)
         others = {name: config for name, config in heat.configs.items() if name != engine}
         if others:
             rest.append(replace(heat, configs=others))

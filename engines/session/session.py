@@ -25,18 +25,18 @@ from engines.messages.events import (
     WorkerReady,
     WorkerSpawned,
 )
-from engines.record import Value
+from engines.record import Record
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
-from engines.runs.seeds import Series
+from engines.runs.seeds import SeedResults
 from engines.session.inbox import Inbox
-from engines.session.schedule import Heat, Place, heats_left, heats_of, without
+from engines.session.schedule import Round, RunFolder, drop_engine, resumed_rounds, rounds_of
 from engines.supervision.registry import EngineSpec, for_backend
 
 if TYPE_CHECKING:
     from engines.monitors.sampler import Sample, Sampler
     from engines.runs.directory import RunDirectory
-    from engines.runs.resume import Past
+    from engines.runs.resume import ResumePoint
     from engines.supervision.supervisor import Supervisor
 
 IDLE_SECONDS = 3.0
@@ -47,7 +47,7 @@ Launch = Callable[[str, Callable[[], None]], None]
 """Runs a blocking call in a background thread of the given name."""
 
 
-class _Wish(Value, kw_only=False):
+class _PendingRun(Record, kw_only=False):
     """A run that was asked for, and the worker that it needs."""
 
     run_id: str
@@ -57,7 +57,7 @@ class _Wish(Value, kw_only=False):
     threads: int
     cores: tuple[int, ...]
     spec: EngineSpec
-    past: Past | None = None
+    past: ResumePoint | None = None
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class _Worker:
     supervisor: Supervisor | None = None
     running: bool = False
     """Whether the thread that owns the supervisor is still in it."""
-    wish: _Wish | None = None
+    wish: _PendingRun | None = None
     open_run: str = ""
     """The run that was sent and whose end was not folded yet."""
     introduction: list[Event] = field(default_factory=list)
@@ -90,7 +90,7 @@ class Session:
     ) -> None:
         self.histories = {spec.name: RunHistory(spec.name) for spec in specs}
         self.machine = MachineHistory()
-        self.series = Series()
+        self.series = SeedResults()
         """What the seeds of a series gave so far."""
         self.recorded = False
         self.length_seconds = 0.0
@@ -102,7 +102,7 @@ class Session:
         self._runs_dir = runs_dir
         self._tell = on_event
         self._inbox = Inbox()
-        self._waiting: deque[Heat] = deque()
+        self._waiting: deque[Round] = deque()
         self._series_id = ""
         self._quiet_since: float | None = None
         self._closing = False
@@ -127,7 +127,7 @@ class Session:
 
     # What the user asks for
 
-    def warm(self, configs: Mapping[str, TrainConfig]) -> None:
+    def start_workers(self, configs: Mapping[str, TrainConfig]) -> None:
         """Watch the machine, and start the workers, so that their frameworks are imported when a run is asked for."""
         self._sampler.start()
         for engine, (threads, cores) in self._shares(configs).items():
@@ -138,44 +138,46 @@ class Session:
 
     def start(self, configs: Mapping[str, TrainConfig]) -> None:
         """Run each engine by its config: all at once or one after the other, as its mode says, for each of its seeds."""
-        self.series, self._series_id = Series(), ""
+        self.series, self._series_id = SeedResults(), ""
         self._waiting.clear()
-        self._begin(heats_of(configs))
+        self._begin(rounds_of(configs))
 
-    def resume(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> str:
+    def resume_run(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> str:
         """Go on from the checkpoints of a run, in a new folder that begins with its past. Raises ResumeError and ConfigError.
 
         Returns a warning for the user, or an empty text.
         """
-        from engines.runs.resume import pasts, schedule_warning
+        from engines.runs.resume import find_resume_points, schedule_warning
 
-        found = pasts(folder, changes, frozenset(engines) & set(self.histories) or frozenset(self.histories))
-        heats = heats_left(found, folder.name)
+        found = find_resume_points(
+            folder, changes, frozenset(engines) & set(self.histories) or frozenset(self.histories)
+        )
+        heats = resumed_rounds(found, folder.name)
         place = heats[0].place
-        self.series, self._series_id = Series(), ""
+        self.series, self._series_id = SeedResults(), ""
         place.open(self._runs_dir, "")
         for engine, past in found.items():
             self._workers[engine].directory = place.directory
             if not past.checkpoint:
-                self._tell_again(engine, past, place, folder)
+                self._replay_past(engine, past, place, folder)
         self._begin(heats)
         return schedule_warning(found)
 
-    def _begin(self, heats: Sequence[Heat]) -> None:
+    def _begin(self, heats: Sequence[Round]) -> None:
         """Now; a turn of a time trial only where there is no worker yet, or `drain` begins it when all have come to rest."""
         self._sampler.start()
         self._waiting.extendleft(reversed(heats))
         if heats[0].config.mode == "race" or not any(worker.running for worker in self._workers.values()):
             self._next_heat()
 
-    def _tell_again(self, engine: str, past: Past, place: Place, source: Path) -> None:
+    def _replay_past(self, engine: str, past: ResumePoint, place: RunFolder, source: Path) -> None:
         """Repeat the whole of a run that had ended by itself, beside the one that goes on; its files come along."""
         shift = time.monotonic() - past.events[-1].t
         for i, event in enumerate(past.events):
             told = replace(event, run_id=place.run_id, t=event.t + shift, seq=i + 1)
-            self._pass_on(replace(told, config=past.config) if isinstance(told, RunRequested) else told)
+            self._route(replace(told, config=past.config) if isinstance(told, RunRequested) else told)
         if place.folder and place.directory and (failure := place.directory.copy_results(source, engine)):
-            self._pass_on(replace(failure, seq=len(past.events) + 1))
+            self._route(replace(failure, seq=len(past.events) + 1))
 
     def _next_heat(self) -> None:
         heat = self._waiting.popleft()
@@ -187,7 +189,7 @@ class Session:
             worker, place = self._workers[engine], heat.place
             config, past = heat.configs[engine], heat.pasts.get(engine)
             spec = for_backend(worker.spec, config.keras_backend)
-            worker.wish = _Wish(place.run_id, config, place.folder, place.directory, threads, cores, spec, past)
+            worker.wish = _PendingRun(place.run_id, config, place.folder, place.directory, threads, cores, spec, past)
             if not worker.running:
                 self._spawn(engine, threads, cores)
             elif worker.supervisor is not None and not worker.supervisor.ending:
@@ -201,13 +203,13 @@ class Session:
         """Wait after the current step."""
         self._command(engine, Pause())
 
-    def go_on(self, engine: str) -> None:
+    def resume(self, engine: str) -> None:
         """End the pause."""
         self._command(engine, Resume())
 
     def stop(self, engine: str) -> None:
         """Finish the step, evaluate, keep the results."""
-        self._waiting = deque(without(self._waiting, engine))
+        self._waiting = deque(drop_engine(self._waiting, engine))
         self._command(engine, Stop())
 
     def save(self, engine: str) -> None:
@@ -222,7 +224,7 @@ class Session:
         """
         history, worker = self.histories[engine], self._workers[engine]
         if not worker.running and history.failure is None and not self._closing:
-            self.warm({engine: history.config or TrainConfig(keras_backend=worker.spec.backend)})
+            self.start_workers({engine: history.config or TrainConfig(keras_backend=worker.spec.backend)})
         known = history.running or (history.prediction is not None and history.prediction.probabilities)
         if not checkpoint and not known:
             from engines.runs.reader import newest_checkpoint
@@ -239,19 +241,19 @@ class Session:
 
     def kill(self, engine: str) -> None:
         """End the worker now, whatever it is doing."""
-        self._waiting = deque(without(self._waiting, engine))
+        self._waiting = deque(drop_engine(self._waiting, engine))
         worker = self._workers[engine]
         if worker.wish is not None and worker.wish.directory is not None:
-            worker.wish.directory.expect_no_more(engine)
+            worker.wish.directory.drop_engine(engine)
         worker.wish = None
         if worker.supervisor is not None:
             worker.supervisor.kill()
 
-    def abandon(self, engine: str, error: Exception) -> None:
+    def fail_to_start(self, engine: str, error: Exception) -> None:
         """The thread that was to own its worker could not be started."""
         worker = self._workers[engine]
         if worker.running and worker.supervisor is not None:
-            worker.supervisor.give_up(error)
+            worker.supervisor.abort(error)
             worker.running = False
 
     def close(self, timeout: float = 4.5) -> bool:
@@ -293,7 +295,7 @@ class Session:
                 ended = isinstance(event, RunFinished | RunFailed) and event.run_id in ("", worker.open_run)
                 if worker.open_run and ended:
                     worker.open_run = ""
-                    self.series.take(self.histories[event.engine])
+                    self.series.add(self.histories[event.engine])
             else:
                 self.machine.apply(event)
         for engine, worker in self._workers.items():
@@ -305,7 +307,7 @@ class Session:
                 self._next_heat()
         return changed
 
-    def turn_of(self, engine: str) -> str:
+    def waiting_for(self, engine: str) -> str:
         """What an engine waits for while a series is under way; empty when it waits for nothing."""
         if not self._waiting or self._workers[engine].wish or self._workers[engine].open_run:
             return ""
@@ -364,7 +366,7 @@ class Session:
             try:
                 supervisor.run()
             except Exception as error:  # nobody would hear it, and wait for the end of a run that has none
-                supervisor.give_up(error)
+                supervisor.abort(error)
             finally:
                 if worker.supervisor is supervisor:  # it was not given up, and followed by another
                     self._sampler.unwatch(engine)
@@ -373,7 +375,7 @@ class Session:
         try:
             self._launch(engine, live)
         except RuntimeError as error:
-            self.abandon(engine, error)
+            self.fail_to_start(engine, error)
         if self._closing:  # meanwhile, in another thread, which has passed this worker by
             supervisor.end()
 
@@ -384,7 +386,7 @@ class Session:
         worker.directory = wish.directory
         if worker.directory is not None:
             for event in worker.introduction:
-                worker.directory.keep(event)
+                worker.directory.append(event)
         resume, past = (wish.past.checkpoint, wish.past.events) if wish.past else ("", ())
         if worker.supervisor.start_run(wish.run_id, wish.config, wish.run_dir, resume=resume, past=past):
             worker.open_run, worker.wish = wish.run_id, None
@@ -403,15 +405,15 @@ class Session:
             self._sampler.watch(event.engine, event.pid, len(worker.supervisor.cores) or 1)
         elif isinstance(event, WorkerReady):
             worker.introduction.append(event)
-        self._pass_on(event)
+        self._route(event)
         if isinstance(event, WorkerExited):
             worker.introduction = []
 
-    def _pass_on(self, event: Event) -> None:
+    def _route(self, event: Event) -> None:
         """To the run's folder, to the histories, and to whoever listens."""
         worker = self._workers[event.engine]
         if worker.directory is not None:
-            worker.directory.keep(event)
+            worker.directory.append(event)
         self._inbox.put(event)
         if self._tell is not None:
             self._tell(event)
@@ -429,7 +431,7 @@ class Session:
             return
         self._machine_seq += 1
         for directory in {id(w.directory): w.directory for w in self._workers.values() if w.directory}.values():
-            directory.keep(machine)
+            directory.append(machine)
         self._inbox.put(machine)
         if self._tell is not None:
             self._tell(machine)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from engines.data.sources import KERAS_FOLDER, keras_folder
-from engines.gpu_selection import by_free_memory
+from engines.gpu_selection import gpus_by_free_memory
 from engines.messages.commands import Command, Predict, Start
 from engines.supervision.registry import EngineSpec, absolute
 from engines.user_path import APP_FOLDER
@@ -95,7 +95,7 @@ def worker_environment(spec: EngineSpec, threads: int, cache_dir: Path, scratch:
         PYTHONFAULTHANDLER="1",
         TF_CPP_MIN_LOG_LEVEL=environment.get("TF_CPP_MIN_LOG_LEVEL", "2"),
         TF_FORCE_GPU_ALLOW_GROWTH="true",
-        MNIST_TUI_GPUS=by_free_memory(),
+        MNIST_TUI_GPUS=gpus_by_free_memory(),
         CUDA_DEVICE_ORDER="PCI_BUS_ID",  # so that cuda:0 is GPU 0 of the usage pane too
         XLA_PYTHON_CLIENT_PREALLOCATE="false",  # or JAX takes most of a GPU that the other engine trains on, too
         **ALLOCATOR,

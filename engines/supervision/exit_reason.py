@@ -19,7 +19,7 @@ from engines.messages.events import (
     TrainProgress,
     WorkerReady,
 )
-from engines.out_of_memory import LESS_MEMORY, says_no_memory
+from engines.out_of_memory import LESS_MEMORY, is_out_of_memory
 
 LOADING = "while loading the digits"
 WAITING = "while it waited for a run"
@@ -33,7 +33,7 @@ _SIGNALS = {
 }
 
 
-def doing(said: Event) -> str:
+def activity_after(said: Event) -> str:
     """What a worker that said this is doing from then on, as far as one can tell; empty when it does not tell."""
     match said:
         case TrainProgress():
@@ -56,7 +56,7 @@ def doing(said: Event) -> str:
             return ""
 
 
-def cause(
+def explain_exit(
     returncode: int, signal: str, was_doing: str, last_words: str, *, oom_killed: bool = False
 ) -> tuple[str, str, str]:
     """(kind, message, hint) of a run whose worker ended in the midst of it, unasked."""
@@ -65,7 +65,7 @@ def cause(
     message = f"The worker {how} {was_doing}.{last}"
     if oom_killed and signal == "SIGKILL":
         return "out-of-memory", f"The system ran out of memory and ended the worker {was_doing}.", LESS_MEMORY
-    if says_no_memory(last_words):
+    if is_out_of_memory(last_words):
         return "out-of-memory", message, LESS_MEMORY
     if signal == "SIGKILL":
         return "crashed", message, f"If nobody did that, the system ran out of memory. {RESTART}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from engines.out_of_memory import says_no_memory
+from engines.out_of_memory import is_out_of_memory
 
 RECENT_LINES = 400
 """How many lines to search: a crash of a process with many threads prints a stack of each of them after its message."""
@@ -54,9 +54,9 @@ def fatal_message(lines: Sequence[str]) -> str:
     end = next((i for i, text in enumerate(texts) if text.startswith(_SIGNALLED)), len(texts))
     before, signalled = texts[:end], texts[end : end + 1]
     fatal = next((_joined(texts[i : i + 2]) for i, text in enumerate(texts) if _FATAL.match(text)), "")
-    if fatal and says_no_memory(fatal):
+    if fatal and is_out_of_memory(fatal):
         return fatal
-    no_memory = [text for text in before if says_no_memory(text) and "not a failure" not in text]
+    no_memory = [text for text in before if is_out_of_memory(text) and "not a failure" not in text]
     other = [text for text in before if not (_REMARK.match(text) or _STACK.match(text))]
     return next(filter(None, (*no_memory[-1:], fatal, *other[-1:], *signalled)), "")
 

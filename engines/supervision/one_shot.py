@@ -44,7 +44,7 @@ class Answer:
         return f"its worker ended by {how} without an answer{last}"
 
 
-def ask(
+def run_once(
     spec: EngineSpec,
     arguments: Sequence[str],
     *,
@@ -77,7 +77,7 @@ def ask(
     try:
         thread = run_in_thread(supervisor)
     except RuntimeError as error:  # no more threads can be started
-        supervisor.give_up(error)
+        supervisor.abort(error)
         return Answer(failures[0], exits[0])
     try:
         while thread.is_alive() and not cancelled() and time.monotonic() < deadline:
@@ -99,7 +99,7 @@ def run_in_thread(supervisor: Supervisor) -> threading.Thread:
         try:
             supervisor.run()
         except Exception as error:  # a thread's exception reaches no caller, who would wait for an end that never comes
-            supervisor.give_up(error)
+            supervisor.abort(error)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from engines.plural import plural
 from engines.supervision.fatal_message import RECENT_LINES, fatal_message
-from engines.supervision.streams import Allowance, Lines
+from engines.supervision.streams import LineSplitter, TokenBucket
 
 TAIL_LINES = 20
 MAX_CHARACTERS = 2_000
@@ -25,7 +25,7 @@ SAVED_SECONDS = 5
 """After silence, so many seconds' lines may come at once; the lines not kept are counted as often as that."""
 
 
-class Printed:
+class OutputCapture:
     """One worker's stdout and stderr."""
 
     def __init__(self, say: Callable[[str, str], None]) -> None:
@@ -34,8 +34,8 @@ class Printed:
         self._recent: deque[tuple[float, str]] = deque(maxlen=RECENT_LINES)
         """The last lines, and when each was read."""
         self._say = say
-        self._lines = {"stdout": Lines(MAX_BYTES), "stderr": Lines(MAX_BYTES)}
-        self._allowance = Allowance(PER_SECOND, PER_SECOND * SAVED_SECONDS)
+        self._lines = {"stdout": LineSplitter(MAX_BYTES), "stderr": LineSplitter(MAX_BYTES)}
+        self._allowance = TokenBucket(PER_SECOND, PER_SECOND * SAVED_SECONDS)
         self._unkept = 0
         self._counted_t = time.monotonic()
 
@@ -45,19 +45,19 @@ class Printed:
         now = time.monotonic()
         return fatal_message([text for read_t, text in self._recent if now - read_t < LAST_SECONDS])
 
-    def take(self, data: bytes, stream: str) -> None:
+    def feed(self, data: bytes, stream: str) -> None:
         """Read on."""
         lines = self._lines[stream].feed(data)
-        room = max(int(self._allowance.left(time.monotonic())), 0)
+        room = max(int(self._allowance.available(time.monotonic())), 0)
         for line in lines[:room]:
             self._keep(line, stream)
         self._unkept += len(lines[room:])
         for line in lines[room:][-RECENT_LINES:]:
             self._read(line)
 
-    def complain(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         """The parent's own remark on what the worker does."""
-        if self._allowance.left(time.monotonic()) >= 1:
+        if self._allowance.available(time.monotonic()) >= 1:
             self._allowance.take()
             self._say("supervisor", text)
         else:
@@ -66,10 +66,10 @@ class Printed:
     def finish(self) -> None:
         """The worker has ended."""
         for stream, lines in self._lines.items():
-            self._keep(lines.rest(), stream)
-        self.count(at_once=True)
+            self._keep(lines.remainder(), stream)
+        self.report_dropped(at_once=True)
 
-    def count(self, *, at_once: bool = False) -> None:
+    def report_dropped(self, *, at_once: bool = False) -> None:
         """Say how many lines were not kept, now and then."""
         now = time.monotonic()
         if self._unkept and (at_once or now > self._counted_t + SAVED_SECONDS):

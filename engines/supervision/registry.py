@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 
 from engines import paths
-from engines.config import TITLES, variant
-from engines.record import Value
+from engines.config import TITLES, engine_id
+from engines.record import Record
 
 OWN = "the app's own interpreter"
 MANAGED = "made by mnist-tui setup"
 
 
-class EngineSpec(Value):
+class EngineSpec(Record):
     """How to start one engine's worker."""
 
     name: str
@@ -24,7 +24,7 @@ class EngineSpec(Value):
     """The engine's module, or the path of its file."""
     python: str
     """The interpreter."""
-    python_from: str = OWN
+    python_source: str = OWN
     """Why that interpreter, for people."""
     backend: str = "tensorflow"
     """What Keras computes with; no other engine minds."""
@@ -36,9 +36,9 @@ def engine_spec(name: str, python: str = "", backend: str = "tensorflow") -> Eng
     return EngineSpec(
         name=name,
         title=TITLES[name],
-        module=f"engines.{variant(name, backend).replace('-', '_')}.engine",
+        module=f"engines.{engine_id(name, backend).replace('-', '_')}.engine",
         python=chosen,
-        python_from=source,
+        python_source=source,
         backend=backend,
     )
 
@@ -47,7 +47,7 @@ def for_backend(spec: EngineSpec, backend: str) -> EngineSpec:
     """The same engine where Keras is to compute with `backend`; an interpreter that the command line names stays."""
     if spec.name != "keras" or spec.backend == backend:
         return spec
-    named = spec.python if spec.python_from == _flag(spec.name) else ""
+    named = spec.python if spec.python_source == _flag(spec.name) else ""
     return engine_spec(spec.name, named, backend)
 
 
@@ -65,9 +65,11 @@ def _interpreter(name: str, python: str, backend: str) -> tuple[str, str]:
     configured = paths.settings().get(f"{name}_python")
     if isinstance(configured, str) and configured:
         return _resolved(configured), str(paths.config_file())
-    place = variant(name, backend)
+    place = engine_id(name, backend)
     managed = managed_python(place)
-    if os.path.exists(managed) and os.path.exists(stamp_of(place)):  # which say no of a home that can't be entered
+    if os.path.exists(managed) and os.path.exists(
+        completion_marker(place)
+    ):  # which say no of a home that can't be entered
         return str(managed), MANAGED
     return sys.executable, OWN
 
@@ -77,7 +79,7 @@ def managed_python(name: str) -> Path:
     return Path(absolute(str(paths.data_dir() / "envs" / name / "bin" / "python")))
 
 
-def stamp_of(name: str) -> Path:
+def completion_marker(name: str) -> Path:
     """The file that says that this environment is whole."""
     return managed_python(name).parents[1] / ".whole"
 

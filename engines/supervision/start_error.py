@@ -12,10 +12,10 @@ def explain(spec: EngineSpec, error: OSError) -> tuple[str, str, str]:
     if error.filename != spec.python:  # something else that a start needs: pipes, a process, a temporary folder
         message = f"The worker of {spec.title} could not be started: {reason}."
         return "internal", message, limit_in(reason) or "Restart tries again."
-    if spec.python_from == MANAGED:
+    if spec.python_source == MANAGED:
         hint = "`mnist-tui setup` makes it again."
-    elif spec.python_from == OWN:
+    elif spec.python_source == OWN:
         hint = "Python was moved or updated meanwhile: start mnist-tui again."
     else:
-        hint = f"{spec.python_from} names it: name a Python that has {spec.title}, or leave it out."
+        hint = f"{spec.python_source} names it: name a Python that has {spec.title}, or leave it out."
     return "missing-interpreter", f"{spec.python} could not be started: {reason}.", hint

@@ -6,7 +6,7 @@ Standard library only; no clock of its own.
 from __future__ import annotations
 
 
-class Lines:
+class LineSplitter:
     """Cuts bytes into lines. Of a line longer than `longest` bytes the beginning is given, once, and the rest passed over."""
 
     def __init__(self, longest: int) -> None:
@@ -26,7 +26,7 @@ class Lines:
         self._passing_over = False
         return [*done, *(line[: self.longest] for line in ends[1:]), *self._go_on(begins)]
 
-    def rest(self) -> bytes:
+    def remainder(self) -> bytes:
         """What was begun and never ended."""
         return bytes(self._begun)
 
@@ -42,7 +42,7 @@ class Lines:
         return [cut]
 
 
-class Allowance:
+class TokenBucket:
     """So many a second, and as many again as were saved up, to `most`."""
 
     def __init__(self, per_second: float, most: float) -> None:
@@ -51,7 +51,7 @@ class Allowance:
         self._left = most
         self._t: float | None = None
 
-    def left(self, now: float) -> float:
+    def available(self, now: float) -> float:
         """How many there may be now; below 0 for what was taken ahead of time."""
         if self._t is not None:
             self._left = min(self._left + (now - self._t) * self.per_second, self.most)

@@ -40,11 +40,11 @@ from engines.monitors.cgroups import oom_kills
 from engines.plural import plural
 from engines.supervision import start_error
 from engines.supervision.environment import FOLDER, allowed_threads, located, remarks, worker_environment
-from engines.supervision.exit_reason import LOADING, RESTART, WAITING, cause, doing
-from engines.supervision.output import Printed
+from engines.supervision.exit_reason import LOADING, RESTART, WAITING, activity_after, explain_exit
+from engines.supervision.output import OutputCapture
 from engines.supervision.pipes import open_pipe, read_available, set_watched
 from engines.supervision.registry import EngineSpec, absolute
-from engines.supervision.streams import Allowance, Lines
+from engines.supervision.streams import LineSplitter, TokenBucket
 from engines.ulimits import cpu_seconds_of_children, limit_behind, limit_in
 from engines.version import build
 
@@ -83,7 +83,7 @@ class Supervisor:
         self._on_event = on_event
         self._cache_dir = cache_dir
         self._lock = threading.RLock()
-        self._life = threading.Lock()
+        self._process_lock = threading.Lock()
         """Of the process and of what wakes its thread; never held while an event is told, which may wait for a disk."""
         self._commands: deque[tuple[Command, Sequence[Event], float]] = deque()
         """To send: (command, its run's past, when it was given)."""
@@ -103,13 +103,15 @@ class Supervisor:
         """Whether no run was asked for and no failure was said so far."""
         self._doing = f"while importing {spec.title}"
         """What the worker was doing when it was last heard."""
-        self._printed = Printed(lambda stream, text: self.publish(self._synthesised(LogLine, stream=stream, text=text)))
-        self._events = Allowance(EVENTS_PER_SECOND, EVENTS_PER_SECOND * SAVED_SECONDS)
+        self._printed = OutputCapture(
+            lambda stream, text: self.publish(self._synthesised(LogLine, stream=stream, text=text))
+        )
+        self._events = TokenBucket(EVENTS_PER_SECOND, EVENTS_PER_SECOND * SAVED_SECONDS)
         self._held_back = False
         self._oom_kills: int | None = None
         self._cpu_seconds = 0.0
         """That the worker had used when it ended."""
-        self._mistake: Exception | None = None
+        self._supervisor_error: Exception | None = None
         """Of ours, which ended the worker."""
         self._wake_r = self._wake_w = -1
         """Opened by `run`: there, what fails ends in an event."""
@@ -124,7 +126,7 @@ class Supervisor:
         A run that goes on from the checkpoint `resume` first tells its past again, as if it had just happened.
         """
         start = Start(run_id=run_id, config=config, run_dir=run_dir, resume=resume)
-        with self._life:
+        with self._process_lock:
             if self._gone:
                 return False
             self._commands.append((start, past, time.monotonic()))
@@ -168,30 +170,32 @@ class Supervisor:
             try:
                 process, protocol_r = self._start(ours)
             except OSError as error:
-                self._leave()
+                self._close_commands()
                 self._fail(*start_error.explain(self.spec, error))
                 self.publish(self._synthesised(WorkerExited, returncode=None, signal="", log_tail=()))
                 return
             try:
                 self._pump(process, protocol_r)
             except Exception as error:  # so that the run's end says what it was, and not SIGKILL
-                self._mistake = error
+                self._supervisor_error = error
             finally:
                 self._signal(signal.SIGKILL)  # also what the worker left in its process group
-                with self._life:  # once it is reaped, its number may be anybody's: nobody may signal it any more
+                with (
+                    self._process_lock
+                ):  # once it is reaped, its number may be anybody's: nobody may signal it any more
                     self._process = None
                 before = cpu_seconds_of_children()
                 process.wait()
                 self._cpu_seconds = cpu_seconds_of_children() - before
         self._say_exit(process.returncode)
 
-    def give_up(self, error: Exception) -> None:
+    def abort(self, error: Exception) -> None:
         """`run` raised this, which nobody foresaw, or could not be begun: end the worker, if there is one, and say so."""
-        self._mistake = error
+        self._supervisor_error = error
         self._signal(signal.SIGKILL)
         process = self._process
         if process is not None:
-            with self._life:
+            with self._process_lock:
                 self._process = None
             process.wait()
         if not self._gone:
@@ -199,7 +203,7 @@ class Supervisor:
 
     def _start(self, ours: contextlib.ExitStack) -> tuple[subprocess.Popen[bytes], int]:
         """The worker, and where it says its events; `ours` is closed when it has ended. Raises OSError."""
-        with self._life:
+        with self._process_lock:
             self._wake_r, self._wake_w = os.pipe()
             os.set_blocking(self._wake_w, False)
         with contextlib.ExitStack() as theirs:
@@ -241,7 +245,7 @@ class Supervisor:
         assert process.stdout
         assert process.stderr
         stdin, stdout, stderr = process.stdin.fileno(), process.stdout.fileno(), process.stderr.fileno()
-        said = Lines(MAX_LINE_BYTES)
+        said = LineSplitter(MAX_LINE_BYTES)
         unread = {protocol_r, stdout, stderr}
         with selectors.DefaultSelector() as selector:
             for fd in (stdout, stderr, protocol_r, self._wake_r):
@@ -268,14 +272,14 @@ class Supervisor:
                         for line in said.feed(data or b""):
                             self._hear(line)
                     else:
-                        self._printed.take(data or b"", "stdout" if fd == stdout else "stderr")
+                        self._printed.feed(data or b"", "stdout" if fd == stdout else "stderr")
                 if exited and not heard:
                     break
                 self._write(stdin)
-                self._printed.count()
-                self._climb_ladder()
-        if said.rest().strip():
-            self._printed.complain("the worker ended in the middle of an event, which is lost")
+                self._printed.report_dropped()
+                self._escalate_shutdown()
+        if said.remainder().strip():
+            self._printed.warn("the worker ended in the middle of an event, which is lost")
         self._printed.finish()
 
     def _write(self, stdin: int) -> None:
@@ -293,12 +297,12 @@ class Supervisor:
         while self._commands:
             command, past, given = self._commands.popleft()
             if isinstance(command, Start):
-                command = dataclasses.replace(command, requested_t=self._tell_of(command, past, given))
+                command = dataclasses.replace(command, requested_t=self._publish_requested(command, past, given))
             elif self._run_id and isinstance(command, RUN_COMMANDS):
                 self.publish(self._synthesised(CommandSent, command=type(command).__name__))
             self._pending += encode(located(command)).encode() + b"\n"
 
-    def _tell_of(self, start: Start, past: Sequence[Event], asked: float) -> float:
+    def _publish_requested(self, start: Start, past: Sequence[Event], asked: float) -> float:
         """Publish RunRequested and the past of a resumed run; returns when the run's wall clock began."""
         self._run_id, self._ended_run, self._unused = start.run_id, "", False
         shift = asked - past[-1].t if past else 0.0
@@ -310,7 +314,7 @@ class Supervisor:
             self.publish(self._synthesised(LogLine, t=asked, stream="supervisor", text=text))
         return began
 
-    def _climb_ladder(self) -> None:
+    def _escalate_shutdown(self) -> None:
         if self._ending_since is None:
             return
         waited = time.monotonic() - self._ending_since
@@ -324,11 +328,11 @@ class Supervisor:
 
     def _says_too_much(self) -> bool:
         """Whether the worker's events must wait in the pipe, and so the worker with them."""
-        if self._events.left(time.monotonic()) > 0:
+        if self._events.available(time.monotonic()) > 0:
             return False
         if not self._held_back:
             self._held_back = True
-            self._printed.complain(f"the worker says more than {EVENTS_PER_SECOND:,} events a second, and has to wait")
+            self._printed.warn(f"the worker says more than {EVENTS_PER_SECOND:,} events a second, and has to wait")
         return True
 
     def _hear(self, line: bytes) -> None:
@@ -336,47 +340,47 @@ class Supervisor:
             return
         self._events.take(1 + len(line) // BYTES_PER_EVENT)
         if len(line) >= MAX_LINE_BYTES:
-            self._printed.complain(f"a line of more than {MAX_LINE_BYTES:,} bytes from the worker was dropped")
+            self._printed.warn(f"a line of more than {MAX_LINE_BYTES:,} bytes from the worker was dropped")
             return
         try:
             event = decode_event(line)
         except ProtocolError as error:
-            self._printed.complain(f"unreadable line from the worker ({error}): {line[:200].decode(errors='replace')}")
+            self._printed.warn(f"unreadable line from the worker ({error}): {line[:200].decode(errors='replace')}")
             return
         if event.engine != self.spec.name:
-            self._printed.complain(f"an event of {event.engine!r} from the worker of {self.spec.name!r} was dropped")
+            self._printed.warn(f"an event of {event.engine!r} from the worker of {self.spec.name!r} was dropped")
             return
         lost = event.seq - self._worker_seq - 1
         if lost > 0:
-            self._printed.complain(f"the worker's stream has lost {plural(lost, 'event')}")
+            self._printed.warn(f"the worker's stream has lost {plural(lost, 'event')}")
         self._worker_seq = max(event.seq, self._worker_seq)
         if isinstance(event, TERMINAL):
             self._unused = False
             event = dataclasses.replace(event, run_id=event.run_id or self._run_id)
             if event.run_id and event.run_id == self._ended_run:
-                self._printed.complain(f"run {event.run_id} had ended already: {type(event).__name__} was dropped")
+                self._printed.warn(f"run {event.run_id} had ended already: {type(event).__name__} was dropped")
                 return
             self._ended_run = event.run_id
             if event.run_id == self._run_id:
                 self._run_id = ""
-        self._doing = doing(event) or self._doing
+        self._doing = activity_after(event) or self._doing
         self.publish(event)
 
     def _say_exit(self, returncode: int | None) -> None:
-        self._leave()
+        self._close_commands()
         name = ""
         if returncode is not None and returncode < 0:
             with contextlib.suppress(ValueError):
                 name = signal.Signals(-returncode).name
         fails_unused = self._unused and bool(returncode) and not self.ending and not self._arguments
-        if self._run_id or self._mistake is not None or fails_unused:
-            self._fail(*self._cause(returncode or 0, name), error=self._mistake)
+        if self._run_id or self._supervisor_error is not None or fails_unused:
+            self._fail(*self._cause(returncode or 0, name), error=self._supervisor_error)
         tail = tuple(self._printed.tail)
         self.publish(self._synthesised(WorkerExited, returncode=returncode, signal=name, log_tail=tail))
 
-    def _leave(self) -> None:
+    def _close_commands(self) -> None:
         """From here on nothing can be asked for; what was asked until now is told, and its end is for the caller to say."""
-        with self._life:
+        with self._process_lock:
             self._gone = True
             for fd in (self._wake_r, self._wake_w):
                 if fd >= 0:
@@ -385,8 +389,8 @@ class Supervisor:
         self._take_commands()
 
     def _cause(self, returncode: int, name: str) -> tuple[str, str, str]:
-        if self._mistake is not None:
-            said = f"{type(self._mistake).__name__}: {self._mistake}"
+        if self._supervisor_error is not None:
+            said = f"{type(self._supervisor_error).__name__}: {self._supervisor_error}"
             message = f"The worker was ended because what looks after it failed: {said}"
             return "internal", message, limit_in(said) or RESTART
         if self._ending_since is not None:
@@ -395,7 +399,7 @@ class Supervisor:
             return "killed", "Killed, as you asked.", "Restart starts a new worker."
         oom_killed = (oom_kills() or 0) > (self._oom_kills or 0)
         was_doing = WAITING if self._doing == LOADING and not self._run_id else self._doing
-        kind, message, hint = cause(returncode, name, was_doing, self._printed.last_words, oom_killed=oom_killed)
+        kind, message, hint = explain_exit(returncode, name, was_doing, self._printed.last_words, oom_killed=oom_killed)
         return kind, message, limit_behind(name, self._cpu_seconds) or limit_in(self._printed.last_words) or hint
 
     def _fail(self, kind: str, message: str, hint: str, *, error: Exception | None = None) -> None:
@@ -413,12 +417,12 @@ class Supervisor:
             self._on_event(dataclasses.replace(event, seq=self._seq))
 
     def _signal(self, number: int) -> None:
-        with self._life, contextlib.suppress(OSError):
+        with self._process_lock, contextlib.suppress(OSError):
             if self._process is not None and self._process.returncode is None:  # not reaped: the number is its own
                 os.killpg(self._process.pid, number)
 
     def _wake(self) -> None:
-        with self._life, contextlib.suppress(OSError):
+        with self._process_lock, contextlib.suppress(OSError):
             if self._wake_w >= 0:
                 os.write(self._wake_w, b"!")
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from engines import paths
 from engines.braille import has_braille
-from engines.config import variant
+from engines.config import engine_id
 from engines.config_file import config_problems
 from engines.data.dataset import DataError
 from engines.data.sources import find_digits, named_places, what_is_wrong
@@ -27,7 +27,7 @@ from engines.monitors.cgroups import memory_limit, usable_core_ids
 from engines.monitors.gpu import GpuMonitor
 from engines.plural import plural
 from engines.supervision.environment import remarks
-from engines.supervision.one_shot import PATIENCE_SECONDS, ask
+from engines.supervision.one_shot import PATIENCE_SECONDS, run_once
 from engines.supervision.registry import EngineSpec
 from engines.version import build
 
@@ -115,7 +115,7 @@ def _remedy(text: str) -> str:
 
 def engine_findings(spec: EngineSpec, cache_dir: Path, timeout: float = PATIENCE_SECONDS) -> list[Finding]:
     """Import the engine in a worker, train one step on each of its devices, and try XLA in a process that may be lost."""
-    where = f"in {spec.python} ({spec.python_from})"
+    where = f"in {spec.python} ({spec.python_source})"
     said = _ask(spec, cache_dir, "no", timeout)
     if isinstance(said, Finding):
         return [Finding(said.subject, said.state, f"{said.text} {where}", said.fix)]
@@ -175,7 +175,7 @@ def _ask(spec: EngineSpec, cache_dir: Path, xla: str, timeout: float) -> dict[st
     """What the engine's own interpreter says, or why it says nothing."""
     with tempfile.TemporaryDirectory() as folder:
         paper = Path(folder) / "look.json"
-        answer = ask(spec, ("--look", str(paper), xla), cache_dir=cache_dir, timeout=timeout)
+        answer = run_once(spec, ("--look", str(paper), xla), cache_dir=cache_dir, timeout=timeout)
         if answer.exited is None:
             imports = f"import {'torch' if spec.name == 'pytorch' else spec.backend}"
             command = shlex.join([spec.python, "-X", "importtime", "-c", imports])
@@ -192,7 +192,7 @@ def _ask(spec: EngineSpec, cache_dir: Path, xla: str, timeout: float) -> dict[st
 
 def _setup(spec: EngineSpec, kind: str = "") -> str:
     """The command that makes this engine an environment."""
-    backend = f"--keras-backend {spec.backend}" if variant(spec.name, spec.backend) != spec.name else ""
+    backend = f"--keras-backend {spec.backend}" if engine_id(spec.name, spec.backend) != spec.name else ""
     return " ".join(filter(None, ("mnist-tui setup", kind, f"--framework {spec.name}", backend)))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from engines.messages.events import Event, ExamProgress
 from engines.monitors.cgroups import split_cores, usable_core_ids
-from engines.supervision.one_shot import Answer, ask
+from engines.supervision.one_shot import Answer, run_once
 from engines.supervision.registry import EngineSpec
 
 EXPECTED_PARAMETERS = 1_199_882
@@ -32,7 +32,7 @@ LOSS_BARS = (1e-6, 1e-4, 1e-3)
 EPOCH_LOSS_BAR = 0.02
 """Relative."""
 
-CANT_MATCH = (
+KNOWN_DIFFERENCES = (
     "What can't match: dropout's random masks and augmentation's draws, which each framework makes itself (off here); and the order"
     " in which floating-point sums are added up inside a kernel, which also decides between almost equal values of a pooling"
     " window. Those differences start near 1e-7, grow fast over Adadelta's huge first steps, and then both runs converge again: so"
@@ -83,7 +83,7 @@ def prove(
         papers = [Path(folder) / f"{spec.name}.npz" for spec in specs]
 
         def sit(spec: EngineSpec, cores: Sequence[int], paper: Path) -> Answer:
-            answer = ask(
+            answer = run_once(
                 spec,
                 ["--exam", str(paper), *wishes],
                 cache_dir=cache_dir,

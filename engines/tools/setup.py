@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engines import paths
-from engines.atomic_file import write_whole
-from engines.supervision.registry import managed_python, stamp_of
+from engines.atomic_file import write_atomically
+from engines.supervision.registry import completion_marker, managed_python
 
 PACKAGES = {
     "pytorch": {"cpu": ("torch", "torchvision", "numpy"), "gpu": ("torch", "torchvision", "numpy")},
@@ -61,7 +61,7 @@ def build(engine: str, kind: str, say: Callable[[str], None]) -> Path:
 
     Until its stamp is written, last of all, nobody takes the environment for a whole one; running this again goes on with it.
     """
-    stamp = stamp_of(engine)
+    stamp = completion_marker(engine)
     if not paths.can_exist(stamp.parent):
         raise SetupError(f"{stamp.parent} can't be made. {paths.OTHER_HOME}")
     try:
@@ -81,7 +81,7 @@ def build(engine: str, kind: str, say: Callable[[str], None]) -> Path:
                 " Running setup again goes on, once what it printed above is mended."
             )
     try:
-        write_whole(stamp, lambda part: part.write_text(kind + "\n", encoding="utf-8"))
+        write_atomically(stamp, lambda part: part.write_text(kind + "\n", encoding="utf-8"))
     except OSError as error:
         raise SetupError(f"{stamp} could not be written: {error.strerror}.") from error
     return managed_python(engine)

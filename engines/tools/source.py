@@ -13,7 +13,7 @@ import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
-from engines.config import BACKENDS, variant
+from engines.config import BACKENDS, engine_id
 
 RULE = "logical lines, without blank lines, comments and docstrings"
 SETUP = "Setup"
@@ -42,7 +42,7 @@ def read_source(engine: str, backend: str = "tensorflow") -> list[Section]:
     """The sections of the file that the engine's worker runs, with what it alone imports from beside it. Raises OSError."""
     if backend not in BACKENDS:  # a recording may be anybody's, and this names a file
         raise FileNotFoundError(f"there is no backend {backend!r}")
-    name = variant(engine, backend)
+    name = engine_id(engine, backend)
     sections = sections_of((_ENGINES / name.replace("-", "_") / "engine.py").read_text(encoding="utf-8"))
     if name in SHARED:
         shared = {one.title: one for one in sections_of((_ENGINES / SHARED[name]).read_text(encoding="utf-8"))}

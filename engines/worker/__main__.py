@@ -26,7 +26,7 @@ if not __package__:
     sys.modules["engines"] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(sys.modules["engines"])
 
-from engines.worker.main import leave, main
+from engines.worker.main import exit_now, main
 
 if __name__ == "__main__":
     if sys.argv[1] == "--plain":
@@ -36,4 +36,4 @@ if __name__ == "__main__":
         os._exit(0)
     if sys.argv[1] == "--replica":
         importlib.import_module(sys.argv[2]).serve(*sys.argv[3:])
-    leave(main(sys.argv[1:]))
+    exit_now(main(sys.argv[1:]))

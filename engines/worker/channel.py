@@ -22,10 +22,10 @@ from engines.messages.events import (
     RunPaused,
     RunResumed,
 )
-from engines.worker.main import leave
+from engines.worker.main import exit_now
 
 HEARTBEAT_SECONDS = 1.0
-LAST_WORD_SECONDS = 1.5
+SHUTDOWN_GRACE_SECONDS = 1.5
 """How long a worker whose app is gone, or that was told to end, may take before it is cut off."""
 
 
@@ -33,7 +33,7 @@ class ShuttingDown(Exception):
     """Raised at the next step once the worker was told to end."""
 
 
-class Control:
+class Channel:
     """What the run loop needs of the world outside: `emit`, and `poll` at every step."""
 
     def __init__(self, engine: str, protocol_fd: int, command_fd: int) -> None:
@@ -45,9 +45,9 @@ class Control:
         """The engine object that answers Predict, once there is one."""
         self.position = (0, 0)
         """(epoch, global_step) of the model's weights."""
-        self.recall: Callable[[Path], None] | None = None
+        self.load_model: Callable[[Path], None] | None = None
         """Makes the model that a checkpoint holds `model`, and says so in `recalled`; raises what it likes."""
-        self.recalled = ""
+        self.loaded_from = ""
         """The checkpoint that `model` is from; empty when it was trained here."""
         self._newest_question = 0
         self._protocol_fd = protocol_fd
@@ -60,8 +60,8 @@ class Control:
 
     def start(self) -> None:
         """Start hearing and beating."""
-        threading.Thread(target=self._hear, name="commands", daemon=True).start()
-        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        threading.Thread(target=self._read_commands, name="commands", daemon=True).start()
+        threading.Thread(target=self._heartbeat, name="heartbeat", daemon=True).start()
         signal.signal(signal.SIGTERM, lambda *_: self._end())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -75,7 +75,7 @@ class Control:
                 while line:
                     line = line[os.write(self._protocol_fd, line) :]
             except OSError:
-                leave()
+                exit_now()
 
     def warn(self, text: str) -> None:
         """Say something for people that is no failure."""
@@ -116,10 +116,10 @@ class Control:
         elif isinstance(command, SaveCheckpoint):
             self.checkpoint_requested = True
         elif self.run_id:
-            self._obey(command)
+            self._apply(command)
         return command
 
-    def _obey(self, command: Command) -> None:
+    def _apply(self, command: Command) -> None:
         if isinstance(command, Stop):
             self.stop_requested = True
             if self._paused:
@@ -138,9 +138,9 @@ class Control:
         probabilities: tuple[float, ...] = ()
         problem = ""
         try:
-            other = question.checkpoint not in ("", self.recalled) and (self.model is None or self.recalled)
-            if other and self.recall is not None and not self.run_id:
-                self.recall(Path(question.checkpoint))
+            other = question.checkpoint not in ("", self.loaded_from) and (self.model is None or self.loaded_from)
+            if other and self.load_model is not None and not self.run_id:
+                self.load_model(Path(question.checkpoint))
             if self.model is None:
                 problem = "no model yet"
             elif len(question.image) != 784:
@@ -159,11 +159,11 @@ class Control:
             probabilities=probabilities,
             epoch=epoch,
             global_step=global_step,
-            checkpoint=self.recalled,
+            checkpoint=self.loaded_from,
             problem=problem,
         )
 
-    def _hear(self) -> None:
+    def _read_commands(self) -> None:
         with contextlib.suppress(OSError), os.fdopen(self._command_fd, "rb") as commands:
             for line in commands:
                 try:
@@ -181,11 +181,11 @@ class Control:
     def _end(self) -> None:
         self._shutdown.set()
         self._inbox.put(Shutdown())
-        timer = threading.Timer(LAST_WORD_SECONDS, leave)
+        timer = threading.Timer(SHUTDOWN_GRACE_SECONDS, exit_now)
         timer.daemon = True
         timer.start()
 
-    def _beat(self) -> None:
+    def _heartbeat(self) -> None:
         while not self._shutdown.wait(HEARTBEAT_SECONDS):
             memory = None
             if self.model is not None:

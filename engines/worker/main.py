@@ -20,10 +20,10 @@ from engines.messages.events import (
     WorkerReady,
 )
 from engines.worker import requirements, watchdog
-from engines.worker.channel import Control
+from engines.worker.channel import Channel
 
 
-def leave(code: int = 0) -> NoReturn:
+def exit_now(code: int = 0) -> NoReturn:
     """End now, and take along what is in the scratch folder: a framework may take seconds to come down, or crash."""
     if scratch := os.environ.get("MNIST_TUI_SCRATCH"):
         shutil.rmtree(scratch, ignore_errors=True)
@@ -49,8 +49,8 @@ def main(argv: list[str]) -> int:
     if options.protocol_fd > 2:
         os.close(options.protocol_fd)
     if options.guard_fd is not None:
-        watchdog.stand(options.guard_fd)
-    control = Control(options.engine, protocol_fd, command_fd)
+        watchdog.start(options.guard_fd)
+    control = Channel(options.engine, protocol_fd, command_fd)
     control.start()
     try:
         module, seconds = _load(options.module)
@@ -75,14 +75,14 @@ def main(argv: list[str]) -> int:
     )
     trainer = Trainer(module, devices, options.threads, control)
     if control.idle:  # while the user still reads; a run that waits is its own rehearsal
-        trainer.rehearse()
+        trainer.warm_up()
     while (start := control.wait_for_start()) is not None:
         trainer.run(start)
         control.run_id = ""
     return 0
 
 
-def _answer_once(module: ModuleType, options: argparse.Namespace, control: Control, seconds: float) -> int:
+def _answer_once(module: ModuleType, options: argparse.Namespace, control: Channel, seconds: float) -> int:
     """Sit the parity proof's exam, say every hyperparameter, or look closely, instead of serving."""
     from engines.worker import hyperparameter_probe, parity_probe, selftest
 
@@ -98,7 +98,7 @@ def _answer_once(module: ModuleType, options: argparse.Namespace, control: Contr
             def tell(done: int, total: int) -> None:
                 control.emit(ExamProgress, done=done, total=total)
 
-            parity_probe.sit(
+            parity_probe.run(
                 module, Path(answers), tell, seed=int(seed), data_dir=data_dir, dataset=dataset, whole_epoch=whole
             )
     except Exception as error:

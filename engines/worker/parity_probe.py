@@ -27,7 +27,7 @@ STEPS = 3
 TELL_SECONDS = 0.2
 
 
-def sit(
+def run(
     module: ModuleType,
     answers: Path,
     tell: Callable[[int, int], None],

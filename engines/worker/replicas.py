@@ -100,7 +100,7 @@ class Replica:
 
 
 @contextlib.contextmanager
-def blaming(replicas: Sequence[Replica]) -> Iterator[None]:
+def attribute_failures(replicas: Sequence[Replica]) -> Iterator[None]:
     """What fails in here because a replica is gone raises ReplicaError, and says so."""
     try:
         yield
@@ -111,7 +111,7 @@ def blaming(replicas: Sequence[Replica]) -> Iterator[None]:
         raise ReplicaError(min(gone, key=lambda replica: replica.was_cut_off).obituary) from error
 
 
-def obey(build: Callable[[], Mapping[str, Callable[..., Any]]]) -> NoReturn:
+def serve_commands(build: Callable[[], Mapping[str, Callable[..., Any]]]) -> NoReturn:
     """Be a replica: say that it is ready, build what can be commanded, by name, and obey until stdin ends."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the worker's, which may still write a checkpoint
         signal.signal(number, signal.SIG_IGN)

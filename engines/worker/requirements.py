@@ -7,8 +7,8 @@ import shlex
 import sys
 import traceback
 
-from engines.config import TITLES, variant
-from engines.out_of_memory import LESS_MEMORY, says_no_memory
+from engines.config import TITLES, engine_id
+from engines.out_of_memory import LESS_MEMORY, is_out_of_memory
 from engines.ulimits import limit_in
 
 NEEDS = {
@@ -50,7 +50,7 @@ def failure(engine: str, error: BaseException) -> dict[str, str]:
         kind, message, hint = "missing-framework", f"{title} can't start: {error.name} is not installed.", install
     elif limit := limit_in(text):
         kind, message, hint = "framework", f"{title} could not be imported: {text}", limit
-    elif isinstance(error, MemoryError) or says_no_memory(text):
+    elif isinstance(error, MemoryError) or is_out_of_memory(text):
         kind, message, hint = "out-of-memory", f"{title} could not be imported: {text}", LESS_MEMORY
     else:
         message = f"{title} is installed but does not import: {text}"
@@ -58,7 +58,7 @@ def failure(engine: str, error: BaseException) -> dict[str, str]:
 
 
 def _variant(engine: str) -> str:
-    return variant(engine, os.environ.get("KERAS_BACKEND", "tensorflow"))
+    return engine_id(engine, os.environ.get("KERAS_BACKEND", "tensorflow"))
 
 
 def _too_old(engine: str) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from engines.atomic_file import write_whole
-from engines.config import meets
+from engines.atomic_file import write_atomically
+from engines.config import reaches
 from engines.errors import reason
 from engines.experiment import checkpoint, recipe
 from engines.experiment.arrays import Arrays
@@ -53,7 +53,7 @@ JUDGED_SAMPLES = 6_400
 """So many losses together say whether training is lost: 50 steps of the reference."""
 
 
-class _Run:
+class Run:
     """The state of one run."""
 
     def __init__(self, trainer: Trainer, start: Start) -> None:
@@ -63,7 +63,7 @@ class _Run:
         self.start = start
         self.config = for_engine(start.config, self.control.engine)
         self.engine: Any = None
-        self.at = Position()
+        self.position = Position()
         self.first_step_seconds: float | None = None
         """Of this process, resumed or not."""
         self.epochs_done = 0
@@ -75,19 +75,19 @@ class _Run:
         """Why the run ends before its last epoch; empty while it goes on."""
         self.steps_per_call = 1
 
-    def go(self) -> None:
+    def run(self) -> None:
         """The whole run."""
         self._prepare()
-        while self.at.epoch <= self.config.epochs and not self.outcome:
+        while self.position.epoch <= self.config.epochs and not self.outcome:
             self._epoch()
         self._save_model()
         self.control.emit(
             RunFinished,
             outcome=self.outcome or "completed",
-            test_accuracy=self.at.test_accuracy,
-            test_loss=self.at.test_loss,
-            best_epoch=self.at.best_epoch or None,
-            train_seconds=self.at.train_seconds,
+            test_accuracy=self.position.test_accuracy,
+            test_loss=self.position.test_loss,
+            best_epoch=self.position.best_epoch or None,
+            train_seconds=self.position.train_seconds,
             wall_seconds=time.monotonic() - self.start.requested_t,
         )
 
@@ -114,16 +114,16 @@ class _Run:
         )
         self.steps = -(-len(self.digits.train_labels) // self.config.batch_size)
         before = time.monotonic()
-        self.control.model, self.control.recalled = None, ""  # free the last run's memory first
+        self.control.model, self.control.loaded_from = None, ""  # free the last run's memory first
         weights = recipe.initial_weights(self.config.seed)
         state: Arrays = {}
         if self.start.resume:
-            self.at, weights, state = checkpoint.load(Path(self.start.resume), self.config, self.digits)
+            self.position, weights, state = checkpoint.load(Path(self.start.resume), self.config, self.digits)
         self.engine = placement.engine_class(self.module, device)(self.config, self.digits, weights)
         if state:
             self.engine.load_state(state)
             self.save()  # so that the new run, too, can be resumed from its beginning
-        self.control.model, self.control.position = self.engine, (self.at.epoch, self.at.global_step)
+        self.control.model, self.control.position = self.engine, (self.position.epoch, self.position.global_step)
         layers = recipe.layer_parameters()
         self.control.emit(
             ModelReady,
@@ -139,14 +139,14 @@ class _Run:
             num_threads=self.trainer._threads,
             steps_per_epoch=self.steps,
             total_steps=self.steps * self.config.epochs,
-            global_step=self.at.global_step,
+            global_step=self.position.global_step,
         )
 
     # Train
 
     def _epoch(self) -> None:
         """One pass, or what a checkpoint left of it, and its evaluation."""
-        at, config = self.at, self.config
+        at, config = self.position, self.config
         order = recipe.epoch_order(config.seed, at.epoch, len(self.digits.train_labels))
         self.rates = recipe.learning_rates(config, at.epoch, self.steps)
         self.control.emit(EpochStarted, epoch=at.epoch, order_sha256=recipe.order_sha256(order))
@@ -154,7 +154,7 @@ class _Run:
         self._train()
         if self.outcome == "diverged":
             return
-        if at.step and self.at.global_step != at.evaluated_step:
+        if at.step and self.position.global_step != at.evaluated_step:
             self._evaluate()
         if at.step == self.steps:
             self.control.emit(
@@ -172,7 +172,7 @@ class _Run:
 
     def _train(self) -> None:
         """The steps of the epoch, until its end or a reason to stop."""
-        at = self.at
+        at = self.position
         loss_sum = correct = seconds = 0.0
         samples, said = 0, time.monotonic()
         while at.step < self.steps:
@@ -189,17 +189,17 @@ class _Run:
             very_first = self.first_step_seconds is None
             if very_first:
                 self.first_step_seconds = elapsed
-                at.took(last, losses, right)
+                at.advance(last, losses, right)
             else:
-                at.took(last, losses, right, elapsed, count)
-                self._adapt(elapsed)
-            self.control.position = (at.epoch, self.at.global_step)
-            evaluates = self.config.eval_every and self.at.global_step % self.config.eval_every == 0
+                at.advance(last, losses, right, elapsed, count)
+                self._tune_call_size(elapsed)
+            self.control.position = (at.epoch, self.position.global_step)
+            evaluates = self.config.eval_every and self.position.global_step % self.config.eval_every == 0
             if time.monotonic() - said >= EVENT_SECONDS or at.step == self.steps or very_first or evaluates:
                 self._progress(loss_sum / samples, correct / samples, samples / seconds if seconds else 0.0)
                 loss_sum = correct = seconds = 0.0
                 samples, said = 0, time.monotonic()
-            self._judge(losses, count)
+            self._check_divergence(losses, count)
             if evaluates and at.step < self.steps and not self.outcome:
                 self._evaluate()
             if self.control.checkpoint_requested:
@@ -209,26 +209,28 @@ class _Run:
 
     def _next_step(self) -> int:
         """Up to which step the next call goes: not beyond the epoch, nor beyond an evaluation."""
-        last = min(self.at.step + self.steps_per_call, self.steps)
+        last = min(self.position.step + self.steps_per_call, self.steps)
         if self.config.eval_every:
-            last = min(last, self.at.step + self.config.eval_every - self.at.global_step % self.config.eval_every)
+            last = min(
+                last, self.position.step + self.config.eval_every - self.position.global_step % self.config.eval_every
+            )
         return last
 
     def _samples(self, first: int, last: int) -> int:
         return min(last * self.config.batch_size, len(self.digits.train_labels)) - first * self.config.batch_size
 
-    def _adapt(self, elapsed: float) -> None:
+    def _tune_call_size(self, elapsed: float) -> None:
         """As many steps a call as fit between two looks: a few on a CPU, many on a GPU, never a sync a step."""
         wanted = int(self.steps_per_call * CALL_SECONDS / max(elapsed, 1e-6))
         self.steps_per_call = max(1, min(wanted, 2 * self.steps_per_call, MAX_STEPS_PER_CALL))
 
     def _progress(self, loss: float, accuracy: float, samples_per_sec: float) -> None:
-        at = self.at
+        at = self.position
         self.control.emit(
             TrainProgress,
             epoch=at.epoch,
             step=at.step,
-            global_step=self.at.global_step,
+            global_step=self.position.global_step,
             samples_seen=(at.epoch - 1) * len(self.digits.train_labels) + self._samples(0, at.step),
             loss=loss,
             accuracy=accuracy,
@@ -236,15 +238,17 @@ class _Run:
             learning_rate=float(self.rates[at.step - 1]),
         )
 
-    def _judge(self, losses: float, samples: int) -> None:
+    def _check_divergence(self, losses: float, samples: int) -> None:
         """Whether training is lost, by as many samples on every machine; one loss that is no number is enough."""
         loss_sum, count = self.judged = self.judged[0] + losses, self.judged[1] + samples
-        if count < JUDGED_SAMPLES and self.at.step < self.steps and math.isfinite(losses):
+        if count < JUDGED_SAMPLES and self.position.step < self.steps and math.isfinite(losses):
             return
         self.judged = 0.0, 0
         if recipe.has_diverged(loss_sum / count) and not self.diverged:
             self.diverged = True
-            self.control.emit(Diverged, epoch=self.at.epoch, global_step=self.at.global_step, loss=loss_sum / count)
+            self.control.emit(
+                Diverged, epoch=self.position.epoch, global_step=self.position.global_step, loss=loss_sum / count
+            )
         if self.diverged and self.config.stop_on_nan:
             self.outcome = "diverged"
 
@@ -252,7 +256,7 @@ class _Run:
 
     def _evaluate(self) -> None:
         labels, seconds, parts = self.digits.test_labels, 0.0, []
-        self.control.emit(EvalStarted, epoch=self.at.epoch, global_step=self.at.global_step)
+        self.control.emit(EvalStarted, epoch=self.position.epoch, global_step=self.position.global_step)
         for first in range(0, len(labels), EVAL_BATCH):
             self.control.poll()
             before = time.monotonic()
@@ -262,22 +266,22 @@ class _Run:
         predicted = logits.argmax(axis=1)
         wrong = np.flatnonzero(predicted != labels)
         loss, accuracy = recipe.mean_cross_entropy(logits, labels), 1.0 - len(wrong) / len(labels)
-        better = self.at.judge(accuracy, loss)
+        better = self.position.record_evaluation(accuracy, loss)
         self.control.emit(
             EvalCompleted,
-            epoch=self.at.epoch,
-            global_step=self.at.global_step,
+            epoch=self.position.epoch,
+            global_step=self.position.global_step,
             split="test",
             loss=loss,
             accuracy=accuracy,
             seconds=seconds,
-            train_seconds=self.at.train_seconds,
+            train_seconds=self.position.train_seconds,
             confusion=recipe.confusion(labels, predicted),
             mistakes=tuple((int(i), int(labels[i]), int(predicted[i])) for i in wrong),
         )
-        if self.config.target_accuracy and meets(accuracy, self.config.target_accuracy):
+        if self.config.target_accuracy and reaches(accuracy, self.config.target_accuracy):
             self.outcome = self.outcome or "target-reached"
-        elif self.config.patience and not better and self.at.without_better >= self.config.patience:
+        elif self.config.patience and not better and self.position.evaluations_since_best >= self.config.patience:
             self.outcome = self.outcome or "no-progress"
 
     def close(self) -> None:
@@ -290,23 +294,25 @@ class _Run:
     def save(self) -> None:
         """Write a checkpoint, if there is something to keep and a place for it. Training goes on when that fails."""
         self.control.checkpoint_requested = False
-        if not self.start.run_dir or self.engine is None or not self.at.global_step or self.diverged:
+        if not self.start.run_dir or self.engine is None or not self.position.global_step or self.diverged:
             return
         path = Path(self.start.run_dir) / f"{self.control.engine}.npz"
         try:
-            checkpoint.save(path, self.at, self.config, self.digits, self.engine)
+            checkpoint.save(path, self.position, self.config, self.digits, self.engine)
         except OSError as error:
             self.control.emit(SaveFailed, what="checkpoint", path=str(path), reason=reason(error))
         else:
-            self.control.emit(CheckpointSaved, path=str(path), epoch=self.at.epoch, global_step=self.at.global_step)
+            self.control.emit(
+                CheckpointSaved, path=str(path), epoch=self.position.epoch, global_step=self.position.global_step
+            )
 
     def _save_model(self) -> None:
         """In the library's own format, for other programs."""
-        if not self.start.run_dir or not self.at.global_step:
+        if not self.start.run_dir or not self.position.global_step:
             return
         path = Path(self.start.run_dir) / self.module.MODEL_FILE
         try:
-            write_whole(path, self.engine.save_model)
+            write_atomically(path, self.engine.save_model)
         except Exception as error:  # the libraries raise what they like; nothing of the training is lost
             self.control.emit(SaveFailed, what="model", path=str(path), reason=reason(error))
         else:

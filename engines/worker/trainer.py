@@ -36,26 +36,26 @@ from engines.messages.events import (
     RunFailed,
     RunFinished,
 )
-from engines.out_of_memory import says_no_memory
+from engines.out_of_memory import is_out_of_memory
 from engines.worker import placement
-from engines.worker.channel import Control, ShuttingDown
+from engines.worker.channel import Channel, ShuttingDown
 from engines.worker.placement import DeviceError
 from engines.worker.replicas import ReplicaError
-from engines.worker.run import _Run
+from engines.worker.run import Run
 
 
 class Trainer:
     """Runs what Start asks for and says how it goes; keeps the digits and the last model warm."""
 
-    def __init__(self, module: ModuleType, devices: tuple[Device, ...], threads: int, control: Control) -> None:
+    def __init__(self, module: ModuleType, devices: tuple[Device, ...], threads: int, control: Channel) -> None:
         self._module = module
         self._devices = devices
         self._threads = threads
         self._control = control
         self._digits: tuple[tuple[str, str], Digits] | None = None
-        control.recall = self.recall
+        control.load_model = self.load_model
 
-    def rehearse(self) -> None:
+    def warm_up(self) -> None:
         """One step on one blank digit, forgotten at once: the imports and traces that a framework puts off until then are done."""
         config = TrainConfig(device="cpu")
         with contextlib.suppress(Exception):  # what fails here fails again in the run, and is told there
@@ -65,9 +65,9 @@ class Trainer:
 
     def run(self, start: Start) -> None:
         """Train; says exactly one RunFinished or RunFailed, unless the worker is told to end."""
-        run = _Run(self, start)
+        run = Run(self, start)
         try:
-            run.go()
+            run.run()
         except ShuttingDown:
             with contextlib.suppress(ReplicaError):
                 run.save()
@@ -88,11 +88,11 @@ class Trainer:
         except CheckpointError as error:
             self._fail("checkpoint", str(error), "Start over, or resume another run: `mnist-tui runs` lists them.")
         except ReplicaError as error:
-            kind = "out-of-memory" if says_no_memory(str(error)) else "crashed"
+            kind = "out-of-memory" if is_out_of_memory(str(error)) else "crashed"
             self._fail(kind, str(error), "Restart tries again; on one device there is no other replica to lose.")
         except Exception as error:
             text = f"{type(error).__name__}: {error}".strip()
-            if isinstance(error, (MemoryError, *self._module.OUT_OF_MEMORY)) or says_no_memory(text):
+            if isinstance(error, (MemoryError, *self._module.OUT_OF_MEMORY)) or is_out_of_memory(text):
                 self._fail("out-of-memory", text, "Use a smaller batch size, or free memory on the device.")
             else:
                 self._fail("internal", text, "See the log. Restart tries again.")
@@ -125,10 +125,10 @@ class Trainer:
             self._digits = (key, digits)
         return self._digits[1].limited(config.limit_train or None, config.limit_test or None)
 
-    def recall(self, path: Path) -> None:
+    def load_model(self, path: Path) -> None:
         """Let the model that a checkpoint holds answer questions. Raises CheckpointError, and what the framework raises."""
         position, weights, config = checkpoint.load_model(path)
         config = dataclasses.replace(config, device=placement.resolve("auto", self._devices))
         self._control.model = self._module.Engine(config, no_digits(), weights)
         done = position.epoch if position.step else position.epoch - 1
-        self._control.position, self._control.recalled = (done, position.global_step), str(path)
+        self._control.position, self._control.loaded_from = (done, position.global_step), str(path)

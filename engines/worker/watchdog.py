@@ -9,7 +9,7 @@ SECONDS = 3
 """What a worker that hears of the app's end by itself may take; it takes half of that."""
 
 
-def stand(app_fd: int) -> None:
+def start(app_fd: int) -> None:
     """Let a shell wait for the end of `app_fd`, whose other end only the app holds, and then kill this process group, itself too.
 
     It is in the group, so what ends the group ends it; but it is nobody's child, so that no figure of the worker's counts it.

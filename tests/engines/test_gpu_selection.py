@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engines import gpu_selection as gpus_of_this_machine
-from engines.gpu_selection import by_free_memory, is_named, known_to_the_driver, most_free, readings_of
+from engines.gpu_selection import driver_id, gpus_by_free_memory, is_named, most_free, readings_of
 from engines.messages.events import Device, GpuReading
 from engines.monitors.amd import Amd
 from engines.monitors.gpu import FIGURES, GpuMonitor
@@ -34,7 +34,7 @@ A, B = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-1b2c5f0a-0000-4106-c12f-
 )
 def test_cuda_visible_devices_chooses_and_orders(visible: str | None, names: list[str]) -> None:
     environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
-    assert [known_to_the_driver(i, environment) for i in range(3)] == names
+    assert [driver_id(i, environment) for i in range(3)] == names
 
 
 def test_a_uuid_may_be_cut_short_and_nothing_names_nothing() -> None:
@@ -59,14 +59,14 @@ def fake_nvidia_smi(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) 
 def test_auto_is_the_gpu_with_most_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_nvidia_smi(tmp_path, monkeypatch, f"0, {A}, 20000", f"1, {B}, 79000", "2, [N/A], [N/A]", "nonsense")
     gpus_of_this_machine._ask.cache_clear()
-    order = by_free_memory()
+    order = gpus_by_free_memory()
     assert order == f"1 {B}, 0 {A}"
     assert most_free(gpus("0", "1", "2"), order).id == "cuda:1"
     assert most_free(gpus(B[:12], A[:12]), order).id == "cuda:0"
     assert most_free(gpus("2", "0"), order).id == "cuda:1"
     assert most_free(gpus("2", "3"), order).id == "cuda:0", "nothing is known of either: the first"
     fake_nvidia_smi(tmp_path, monkeypatch, f"0, {A}, 20000", f"1, {B}, 1000")
-    assert by_free_memory() == order, "both frameworks get the same one, whoever asks second"
+    assert gpus_by_free_memory() == order, "both frameworks get the same one, whoever asks second"
 
 
 @pytest.mark.fault("input", "nvidia-smi prints bytes that are no text, and text that is not ASCII")
@@ -80,7 +80,7 @@ def test_what_can_not_be_in_an_environment_is_not_told(
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     gpus_of_this_machine._ask.cache_clear()
-    assert by_free_memory() == f"0 {A}"
+    assert gpus_by_free_memory() == f"0 {A}"
     gpus_of_this_machine._ask.cache_clear()
 
 
@@ -105,7 +105,7 @@ def test_an_entry_that_names_no_gpu(visible: str, seen: bool, unknown: str | Non
 def test_without_nvidia_smi_auto_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     gpus_of_this_machine._ask.cache_clear()
-    assert by_free_memory() == ""
+    assert gpus_by_free_memory() == ""
     assert most_free(gpus("1", "0")).id == "cuda:0"
 
 

@@ -109,7 +109,7 @@ def test_an_import_that_a_limit_ended_is_not_mended_by_pip(limited: Callable[...
     ],
 )
 def test_an_interpreter_that_does_not_start_is_mended_where_it_is_named(source: str, said: str) -> None:
-    spec = EngineSpec(name="keras", title="Keras", module="m", python="/nope", python_from=source)
+    spec = EngineSpec(name="keras", title="Keras", module="m", python="/nope", python_source=source)
     kind, message, hint = start_error.explain(spec, FileNotFoundError(2, "No such file or directory", "/nope"))
     assert (kind, said in hint) == ("missing-interpreter", True)
     assert message == "/nope could not be started: No such file or directory."

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engines.api import list_runs, pasts, read_events, read_run
+from engines.api import find_resume_points, list_runs, read_events, read_run
 from engines.messages.events import Event, TrainProgress
 from engines.messages.grammar import violations
 from engines.session.replay import DEMO
@@ -276,8 +276,8 @@ def test_an_exception_gives_the_terminal_back(where: str, small_mnist: Path, tmp
 def test_an_exception_at_the_start(where: str, small_mnist: Path, tmp_path: Path) -> None:
     broken = {
         "compose": "from tui.screens.train import TrainScreen; TrainScreen.compose = lambda _: 1 / 0",
-        "on_mount": "from tui.widgets.key_bar import Keys; Keys.on_mount = lambda _: 1 / 0",
-        "render": "from tui.widgets.text_line import Line; Line.render_line = lambda *_: 1 / 0",
+        "on_mount": "from tui.widgets.key_bar import KeyBar; KeyBar.on_mount = lambda _: 1 / 0",
+        "render": "from tui.widgets.text_line import TextLine; TextLine.render_line = lambda *_: 1 / 0",
     }
     terminal = Terminal(app(small_mnist, tmp_path, broken[where]), tmp_path)
     assert terminal.ended(30.0) == 1
@@ -440,4 +440,4 @@ def test_a_run_outlives_its_app(
         assert shown.ended() == 0
     if moment == "after a checkpoint":
         assert run["resumable"] == ["pytorch", "keras"]
-        assert all(past.checkpoint for past in pasts(terminal.runs / run["id"], {}).values())
+        assert all(past.checkpoint for past in find_resume_points(terminal.runs / run["id"], {}).values())

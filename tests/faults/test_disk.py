@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.atomic_file import ABANDONED_SECONDS, write_whole
+from engines.atomic_file import ABANDONED_SECONDS, write_atomically
 from engines.experiment.arrays import load_arrays, save_arrays
 from engines.exports import ExportError
 from engines.messages.commands import Stop
@@ -78,10 +78,10 @@ def test_a_checkpoint_cut_short(tmp_path: Path) -> None:
 _WRITER = """
 import sys, time
 from pathlib import Path
-from engines.atomic_file import write_whole
+from engines.atomic_file import write_atomically
 path, letter, end = Path(sys.argv[1]), sys.argv[2], time.monotonic() + 0.5
 while time.monotonic() < end:
-    write_whole(path, lambda part: part.write_text(letter * 100_000))
+    write_atomically(path, lambda part: part.write_text(letter * 100_000))
 """
 
 
@@ -105,7 +105,7 @@ def test_two_writers_of_one_file(tmp_path: Path) -> None:
 
 def _write_till_they_end(path: Path, letter: str, writers: list[subprocess.Popen[bytes]]) -> None:
     while any(writer.returncode is None for writer in writers):
-        write_whole(path, lambda part: part.write_text(letter * 100_000))
+        write_atomically(path, lambda part: part.write_text(letter * 100_000))
 
 
 def _recorded(work: Work, data: Path, runs: Path) -> tuple[Worked, RunDirectory]:
@@ -116,7 +116,7 @@ def _recorded(work: Work, data: Path, runs: Path) -> tuple[Worked, RunDirectory]
     hear = worker.supervisor._on_event
 
     def keep(event: Event) -> None:
-        directory.keep(event)
+        directory.append(event)
         hear(event)
 
     worker.supervisor._on_event = keep

@@ -60,7 +60,7 @@ def test_a_terminal_without_a_size(tmp_path: Path) -> None:
 @pytest.mark.fault("input", "two sizes on their way at once: the app comes to rest at the last")
 async def test_two_sizes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Screen, "_screen_resized", Screen._screen_resized)  # taken back after the test
-    textual_patches.expect_outdated_sizes()
+    textual_patches.fix_outdated_sizes()
     app = MnistApp(session=Replay([]))
     async with app.run_test(size=(80, 24)) as pilot:
         for size in (Size(100, 30), Size(90, 20)):

@@ -60,9 +60,9 @@ def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EngineSpec:
 @pytest.mark.fault("screen", "any text as a plain line (property)")
 @given(st.text(st.sampled_from("\x1b\x9b[];?0123m\x07\\\x90\x00\r\n\tahP\u202e\u2066\u2028\u200f") | st.characters()))
 def test_plain_text_holds_nothing_to_obey(text: str) -> None:
-    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", formatting.plain(text))
-    assert not re.search(r"\x1b(?!\[[0-9;]*m)", formatting.safe(text))
-    assert not _TURNED.search(formatting.plain(text))
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", formatting.to_plain_text(text))
+    assert not re.search(r"\x1b(?!\[[0-9;]*m)", formatting.strip_control(text))
+    assert not _TURNED.search(formatting.to_plain_text(text))
 
 
 _APP = """

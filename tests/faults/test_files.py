@@ -13,11 +13,11 @@ import pytest
 
 from engines.data import DataError, Digits
 from engines.data.readers import read, read_idx
-from engines.data.sources import PARTS, Found
+from engines.data.sources import IDX_FILES, DatasetCopy
 from tests.support.digits import random_digits, write_idx
 
 
-def _npz(path: Path, **other: Any) -> Found:
+def _npz(path: Path, **other: Any) -> DatasetCopy:
     """Keras' mnist.npz with three digits that take little room, of which some arrays may be others."""
     blank = np.zeros((3, 28, 28), np.uint8)
     arrays = {
@@ -27,7 +27,7 @@ def _npz(path: Path, **other: Any) -> Found:
         "y_test": np.array([3], np.uint8),
     }
     np.savez_compressed(path, **{**arrays, **other})
-    return Found("npz", path, "--data-dir")
+    return DatasetCopy("npz", path, "--data-dir")
 
 
 def _flipped(path: Path, bits: Iterable[int]) -> Iterator[int]:
@@ -48,7 +48,7 @@ def _cut(path: Path) -> Iterator[int]:
         yield size
 
 
-def _same(original: Digits, found: Found) -> bool:
+def _same(original: Digits, found: DatasetCopy) -> bool:
     """Whether the copy reads as the original does; False where it is refused, with words that name it."""
     try:
         digits = read(found)
@@ -65,7 +65,7 @@ def _same(original: Digits, found: Found) -> bool:
 )
 def test_any_bit_of_a_gz(tmp_path: Path) -> None:
     write_idx(tmp_path, *random_digits(9), "train")
-    path = tmp_path / f"{PARTS[1]}.gz"
+    path = tmp_path / f"{IDX_FILES[1]}.gz"
     labels, bits, refused = read_idx(path, 1), 8 * path.stat().st_size, 0
     for bit in _flipped(path, range(bits)):
         try:
@@ -79,7 +79,7 @@ def test_any_bit_of_a_gz(tmp_path: Path) -> None:
 @pytest.mark.fault("data", "a .gz cut at each byte")
 def test_a_gz_cut_anywhere(tmp_path: Path) -> None:
     write_idx(tmp_path, *random_digits(9), "train")
-    path = tmp_path / f"{PARTS[1]}.gz"
+    path = tmp_path / f"{IDX_FILES[1]}.gz"
     for _ in _cut(path):
         with pytest.raises(DataError, match=path.name):
             read_idx(path, 1)
@@ -89,13 +89,13 @@ def test_a_gz_cut_anywhere(tmp_path: Path) -> None:
 def test_any_byte_of_an_npz(tmp_path: Path) -> None:
     path = tmp_path / "mnist.npz"
     original = read(_npz(path))
-    found, size = Found("npz", path, "--data-dir"), path.stat().st_size
+    found, size = DatasetCopy("npz", path, "--data-dir"), path.stat().st_size
     same = [bit for bit in _flipped(path, [8 * at + at % 8 for at in range(size)]) if _same(original, found)]
     assert len(same) < size / 2, "what says when and by whom it was packed, twice for each array"
     assert not [left for left in _cut(path) if _same(original, found)]
 
 
-def _bomb(path: Path) -> Found:
+def _bomb(path: Path) -> DatasetCopy:
     """A kilobyte that would be fifty million: the header says two digits."""
     found = _npz(path)
     with zipfile.ZipFile(path) as archive:
@@ -122,7 +122,7 @@ def _bomb(path: Path) -> Found:
     ],
     ids=["floats", "two bytes", "29 wide", "flat", "none", "a number", "other count", "by columns", "a bomb"],
 )
-def test_an_npz_of_something_else(make: Callable[[Path], Found], said: str, tmp_path: Path) -> None:
+def test_an_npz_of_something_else(make: Callable[[Path], DatasetCopy], said: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=said) as caught:
         read(make(tmp_path / "mnist.npz"))
     assert "mnist.npz" in caught.value.message

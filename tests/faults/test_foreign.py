@@ -18,7 +18,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 from textual.pilot import Pilot
 
-from engines.api import Prediction, ResumeError, RunHistory, list_runs, listed, parse_filter, pasts, read_source
+from engines.api import (
+    Prediction,
+    ResumeError,
+    RunHistory,
+    find_resume_points,
+    list_runs,
+    parse_filter,
+    read_source,
+    summarize,
+)
 from engines.experiment.arrays import save_arrays
 from engines.experiment.checkpoint import CheckpointError, read_filters, read_position
 from engines.experiment.progress import Position
@@ -26,9 +35,9 @@ from engines.messages.codec import encode
 from engines.messages.events import CheckpointSaved, EvalCompleted, RunRequested, RunStarted, TrainProgress
 from engines.runs.annotations import to_prune, write_about
 from engines.runs.reader import newest_checkpoint
-from engines.session.predictions import Questions
+from engines.session.predictions import PredictionRequests
 from engines.session.replay import Replay
-from engines.supervision.registry import stamp_of
+from engines.supervision.registry import completion_marker
 from engines.tools import setup
 from tests.faults.test_input import EVENT
 from tests.support.engines import scripted_spec
@@ -36,12 +45,12 @@ from tests.support.life import CONFIG, EVAL
 from tests.support.pilot import on_runs, text_of, until
 from tests.support.recording import shown
 from tests.support.run_folders import keep
-from tui.charts.viewport import View
+from tui.charts.viewport import Viewport
 from tui.cli import arguments, main
 from tui.reports import export
 from tui.screens.draw import DrawScreen
 from tui.screens.runs import SORTS
-from tui.widgets.curves import whole
+from tui.widgets.curves import x_extent
 from tui.widgets.mistake_gallery import mistakes
 from tui.widgets.run_table import _cells
 
@@ -90,7 +99,7 @@ def test_any_files_of_a_run_are_listed(
             about=json.dumps(about),
         )
         (run,) = list_runs(Path(place))
-        said = listed(run)
+        said = summarize(run)
         assert said.id == "a-run"
         assert parse_filter("acc>1 seed=1 seconds<9 x")(said) in (True, False)
         assert all(sorted([said, said], key=key) for key in SORTS.values())
@@ -100,7 +109,7 @@ def test_any_files_of_a_run_are_listed(
             assert main.main(["runs", *form, "--runs-dir", place]) == 0
             assert "a-run" in capsys.readouterr().out
         write_about(folder, {"name": "mine"})
-        assert listed(next(list_runs(Path(place)))).name == "mine"
+        assert summarize(next(list_runs(Path(place)))).name == "mine"
 
 
 @pytest.mark.fault("input", "a kept run's file is nested a hundred thousand deep: the other runs are listed")
@@ -112,7 +121,7 @@ async def test_a_deep_file_hides_no_other_run(name: str, tmp_path: Path) -> None
     found = [run["id"][16:] for run in list_runs(runs)]
     assert found == (["sane"] if name == "config" else ["deep", "sane"])
     with pytest.raises(ResumeError):
-        pasts(deep, {})
+        find_resume_points(deep, {})
     async with on_runs(runs) as (screen, _):
         assert [run.id[16:] for run in screen.runs] == found
 
@@ -266,7 +275,7 @@ def test_an_axis_ends(t: float) -> None:
     history = RunHistory("keras")
     for event in (RunRequested(engine="keras", config=CONFIG), replace(_STEP, t=t)):
         history.apply(event)
-    assert whole([history], View(x_axis="time"))[0] == 0.0
+    assert x_extent([history], Viewport(x_axis="time"))[0] == 0.0
 
 
 @pytest.mark.fault("input", "a worker that answers with more or fewer than ten digits: no answer is shown")
@@ -275,13 +284,13 @@ def test_an_answer_is_ten_digits(count: int) -> None:
     session = Replay([])
     history = session.histories["keras"] = RunHistory("keras")
     session.recorded = False
-    questions = Questions(session)
+    questions = PredictionRequests(session)
     questions.ask([0] * 784)
     said = Prediction(engine="keras", request_id=0, probabilities=(0.1,) * count, epoch=1, global_step=1)
     history.apply(said)
-    assert questions.shares(history) == ()
+    assert questions.probabilities(history) == ()
     history.apply(replace(said, probabilities=(0.1,) * 10))
-    assert len(questions.shares(history)) == 10
+    assert len(questions.probabilities(history)) == 10
 
 
 # Checkpoints
@@ -303,7 +312,7 @@ def test_a_position_is_made_of_numbers(position: Any, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="can't be read"):
         read_position(path)
     with pytest.raises(ResumeError):
-        pasts(run, {})
+        find_resume_points(run, {})
     assert read_position(_checkpoint(path, {"epoch": 2, "test_loss": 0.5})) == Position(epoch=2, test_loss=0.5)
 
 
@@ -349,7 +358,7 @@ def test_a_bad_setting_of_a_kept_run_is_bad_usage(
 
 @pytest.mark.fault("input", "setup where its stamp can't be removed: a sentence")
 def test_a_stamp_that_stays(capsys: pytest.CaptureFixture[str]) -> None:
-    stamp_of("pytorch").mkdir(parents=True)
+    completion_marker("pytorch").mkdir(parents=True)
     with pytest.raises(setup.SetupError, match="could not be removed"):
         setup.build("pytorch", "cpu", lambda _: None)
     assert main.main(["setup", "--framework", "pytorch"]) == 1

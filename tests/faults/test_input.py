@@ -27,10 +27,10 @@ from textual.widgets import OptionList, Select
 from engines.api import ConfigError, MachineHistory, RunHistory, TrainConfig, from_settings, parse, problem, read_events
 from engines.messages.codec import ProtocolError, decode_command, decode_event, encode
 from engines.messages.events import EVENTS, EvalCompleted
-from engines.runs.seeds import Series as Seeds
+from engines.runs.seeds import SeedResults as Seeds
 from engines.runs.summary import summary
 from engines.session.replay import DEMO, FAR, Replay
-from engines.supervision.streams import Lines
+from engines.supervision.streams import LineSplitter
 from tests.conftest import INTS
 from tests.support.life import life
 from tests.support.terminal import ROOT, PixelTerminal, Terminal, app, gone
@@ -38,11 +38,11 @@ from tui import preferences
 from tui.app import MnistApp
 from tui.charts.braille import Axes, Series, draw
 from tui.charts.sparkline import bar, spark
-from tui.charts.viewport import View
+from tui.charts.viewport import Viewport
 from tui.cli import main, output, train as headless
 from tui.reports import card as report_card, comparison as comparison, export
 from tui.terminal import textual_patches
-from tui.widgets.curves import whole
+from tui.widgets.curves import x_extent
 from tui.widgets.results_card import card, confusions
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
@@ -162,11 +162,11 @@ def test_any_line_is_a_message_or_a_protocol_error(line: bytes) -> None:
 def test_lines_do_not_depend_on_how_they_come(words: list[bytes], data: st.DataObject) -> None:
     stream, longest = b"".join(words), 5
     at = sorted(data.draw(st.lists(st.integers(0, len(stream)))))
-    cut = Lines(longest)
+    cut = LineSplitter(longest)
     *ended, begun = stream.split(b"\n")
     wanted = [line[:longest] for line in ended] + ([begun[:longest]] if len(begun) >= longest else [])
     assert [line for a, b in pairwise([0, *at, len(stream)]) for line in cut.feed(stream[a:b])] == wanted
-    assert cut.rest() == (begun if len(begun) < longest else b"")
+    assert cut.remainder() == (begun if len(begun) < longest else b"")
 
 
 # The fold, and every pane drawn from it
@@ -195,7 +195,7 @@ def _is_said(histories: Mapping[str, RunHistory], machine: MachineHistory) -> No
     series = Seeds()
     for history in (*histories.values(), *histories.values()):
         json.dumps(summary(history), allow_nan=False)
-        series.take(history)
+        series.add(history)
     assert isinstance(series.lines(), list)
 
 
@@ -262,7 +262,7 @@ def test_a_run_of_any_figures_is_told(one: float, other: float, counts: tuple[in
         histories[event.engine].apply(event)
     _is_said(histories, MachineHistory())
     for axis in ("step", "epoch", "time"):
-        assert whole(histories.values(), View(x_axis=axis))
+        assert x_extent(histories.values(), Viewport(x_axis=axis))
     shown = Replay(events)
     shown.drain()
     assert shown.playback
@@ -405,7 +405,7 @@ def test_mashed_keys(seconds: int, small_mnist: Path, tmp_path: Path) -> None:
 @pytest.mark.fault("input", "a page down in an open select of a terminal of one cell")
 async def test_a_list_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OptionList, "_move_page", OptionList._move_page)  # taken back after the test
-    textual_patches.expect_no_room()
+    textual_patches.fix_empty_option_list()
     shown = MnistApp(session=Replay([]))
     async with shown.run_test(size=(80, 24)) as pilot:
         select = Select([(str(i), i) for i in range(9)], value=3, allow_blank=False)
@@ -450,7 +450,7 @@ import sys
 from tests.support.engines import scripted_spec
 from tui.cli import arguments as options, main as cli
 import engines.api
-options.specs = lambda said: [scripted_spec(name) for name in engines.api.FRAMEWORKS[said.framework or "both"]]
+options.specs = lambda said: [scripted_spec(name) for name in engines.api.FRAMEWORK_CHOICES[said.framework or "both"]]
 engines.api.engine_spec = lambda name, python="": scripted_spec(name)
 sys.exit(cli.main(sys.argv[1:]))
 """

@@ -21,7 +21,7 @@ from engines.experiment.arrays import load_arrays, save_arrays
 from engines.experiment.checkpoint import CheckpointError, read_position
 from engines.experiment.recipe import initial_weights
 from engines.messages.events import RunFinished, TrainProgress, WorkerReady
-from engines.runs.annotations import TRASH, throw_away, write_about
+from engines.runs.annotations import TRASH, move_to_trash, write_about
 from engines.runs.reader import events_file, list_runs
 from tests.support.engines import Worked, scripted_spec
 from tests.support.pilot import on_runs, until
@@ -221,7 +221,7 @@ def test_files_have_the_umask(umask: int, tmp_path: Path, small_mnist: Path, mon
         convnet = {f"weights.{name}": value for name, value in initial_weights(0).items()}
         save_arrays(kept | convnet, copy / "pytorch.npz")
         export.write_files("onnx", copy / "events.jsonl", place / "files", force=False)
-        throw_away(copy)
+        move_to_trash(copy)
     finally:
         os.umask(before)
     made = list(place.rglob("*"))

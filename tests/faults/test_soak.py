@@ -34,8 +34,8 @@ from engines.messages.events import EpochCompleted, EpochStarted, EvalCompleted,
 from tests.support.digits import REAL_MNIST
 from tests.support.engines import SCRIPTED
 from tui.charts.braille import draw
-from tui.charts.viewport import View
-from tui.widgets.curves import axes, curves, whole
+from tui.charts.viewport import Viewport
+from tui.widgets.curves import axes, curves, x_extent
 
 SECONDS = float(os.environ.get("MNIST_TUI_SOAK_SECONDS", "3600"))
 ENGINES = os.environ.get("MNIST_TUI_SOAK_ENGINES", "")
@@ -178,7 +178,7 @@ def test_ten_million_steps(eval_every: int) -> None:
     assert history.evaluations[-1].mistakes
     assert max(one.accuracy for one in history.evaluations) == 0.995, "the best evaluation was thinned out"
     assert taken < 5e6, f"{taken / 1e6:.1f} MB"
-    view = View()
+    view = Viewport()
     best = min(_seconds_to_draw(history, view) for _ in range(20))
     print(
         f"\n{taken / 1e6:.2f} MB, {len(history.train_loss)} points, {len(history.evaluations)} evaluations,"
@@ -200,10 +200,10 @@ def _bytes_of(root: object) -> int:
     return sum(map(sys.getsizeof, found))
 
 
-def _seconds_to_draw(history: RunHistory, view: View) -> float:
+def _seconds_to_draw(history: RunHistory, view: Viewport) -> float:
     began = time.thread_time()  # of this thread alone: the machine may be busy with something else
     series = curves(history, "loss", view)
-    draw(series, axes(series, "loss", view, whole([history], view)), 100, 25)
+    draw(series, axes(series, "loss", view, x_extent([history], view)), 100, 25)
     return time.thread_time() - began
 
 

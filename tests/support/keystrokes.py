@@ -29,7 +29,7 @@ def drawn(digit: int) -> Canvas:
         if key == "space":
             down = not down
             if down:
-                canvas.begin()
+                canvas.begin_stroke()
                 canvas.line(x + 0.5, y + 0.5, x + 0.5, y + 0.5)
             continue
         to_x = x + (key in ("right", "pageup", "pagedown")) - (key in ("left", "home", "end"))

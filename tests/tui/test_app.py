@@ -40,9 +40,9 @@ from tui.screens.train import TrainScreen
 from tui.terminal import startup_gc
 from tui.widgets.chart import LineChart
 from tui.widgets.engine_panel import EnginePanel
-from tui.widgets.key_bar import Keys
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.log_pane import LogPane
-from tui.widgets.text_line import Line
+from tui.widgets.text_line import TextLine
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -68,7 +68,7 @@ async def test_start_trains_both_and_shows_it(size: tuple[int, int], tmp_path: P
 
 
 async def test_rubbish_is_looked_for_again_once_the_app_is_painted(tmp_path: Path, small_mnist: Path) -> None:
-    startup_gc.hurry()
+    startup_gc.pause_gc()
     try:
         async with opened(tmp_path, small_mnist) as (_, pilot):
             await until(pilot, gc.isenabled)
@@ -85,7 +85,7 @@ async def test_every_line_fits_its_place(tmp_path: Path, small_mnist: Path) -> N
         for size in ((80, 24), (60, 20), (59, 14), (40, 10), (20, 5), (5, 3), (1, 1), (300, 100), (120, 40)):
             await pilot.resize_terminal(*size)
             await pilot.pause(0.15)
-            for widget in app.screen.query(Line):
+            for widget in app.screen.query(TextLine):
                 assert widget.region.right <= max(size[0], 1)
 
 
@@ -523,7 +523,7 @@ async def test_impossible_commands_are_grey_and_do_nothing(tmp_path: Path, small
         assert app.check_action("start", ()) is True
         await pilot.press("x", "space", "r")
         assert phases(app) == ["ready", "ready"]
-        assert app.screen.query_one(Keys).display
+        assert app.screen.query_one(KeyBar).display
 
 
 async def test_themes_and_scales(tmp_path: Path, small_mnist: Path) -> None:
@@ -784,8 +784,8 @@ async def test_a_proof_that_can_not_be_had_says_why(
 async def test_the_last_line_is_clicked_and_drops_what_makes_no_sense_first(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
-        keys = app.screen.query_one(Keys)
-        await pilot.click(Keys, offset=(keys.line(80).plain.index("Log"), 0))
+        keys = app.screen.query_one(KeyBar)
+        await pilot.click(KeyBar, offset=(keys.line(80).plain.index("Log"), 0))
         await until(pilot, lambda: app.train_screen.check_action("copy_logs", ()) is True)
         assert "Pause" in keys.line(80).plain, "grey, but there is room"
         assert "Pause" not in keys.line(50).plain

@@ -21,7 +21,7 @@ from tests.support.recording import shown
 from tests.tui.test_snapshots import SNAPSHOTS
 from tui import formatting
 from tui.app import MnistApp
-from tui.base_app import Looks
+from tui.base_app import BaseApp
 from tui.charts.braille import Axes, Series
 from tui.charts.sparkline import bar, spark
 from tui.cli import main
@@ -29,9 +29,9 @@ from tui.screens.dialogs import NameDialog, Question
 from tui.widgets import header
 from tui.widgets.chart import LineChart
 from tui.widgets.engine_panel import GLYPHS
-from tui.widgets.pixel_image import HALVES, Pixels
+from tui.widgets.pixel_image import HALVES, PixelImage
 from tui.widgets.results_card import confusions
-from tui.widgets.text_line import Line
+from tui.widgets.text_line import TextLine
 
 
 @pytest.mark.parametrize("height", [17, 18])
@@ -60,13 +60,13 @@ def test_tabs_that_are_numbers_stand_apart(screen: int) -> None:
     assert len(tabs) == 6, "four numbers, and the shown one with its name"
 
 
-class Hidden(Looks):
+class Hidden(BaseApp):
     """Widgets that repaint only what has changed, in a part of the screen that can be hidden."""
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Line()
-            yield Pixels(4, 4)
+            yield TextLine()
+            yield PixelImage(4, 4)
             yield LineChart(ascii_only=True)
 
 
@@ -74,17 +74,17 @@ async def test_what_was_said_while_hidden_is_there_when_shown() -> None:
     """Textual keeps the rows that it has painted, as they were."""
     async with Hidden(ascii_only=True).run_test(size=(40, 12)) as pilot:
         app = pilot.app
-        line, pixels = app.query_one(Line), app.query_one(Pixels)
+        line, pixels = app.query_one(TextLine), app.query_one(PixelImage)
         chart, part = app.query_one(LineChart), app.query_one(Vertical)
         pixels.ascii_only = True
-        chart.head(Text("before"))
+        chart.set_headings(Text("before"))
         await pilot.pause()
         part.display = False
         await pilot.pause()
-        line.say(Text("a caption"))
+        line.set_text(Text("a caption"))
         pixels.show([[255] * 4] * 4)
-        chart.head(Text("after"))
-        chart.show([Series("keras", [0, 1], [0.0, 1.0])], Axes())
+        chart.set_headings(Text("after"))
+        chart.set_series([Series("keras", [0, 1], [0.0, 1.0])], Axes())
         await pilot.pause()
         part.display = True
         await pilot.pause()

@@ -10,21 +10,21 @@ from engines.api import ConfigError, RunHistory, read_events
 from engines.session.replay import DEMO, Replay
 from engines.session.session import Session
 from tests.support.engines import scripted_spec
-from tui.frame_clock import CURVES_EVERY, FIGURES_EVERY, Frames
-from tui.run_controller import RunControl
+from tui.frame_clock import CURVES_EVERY, FIGURES_EVERY, FrameClock
+from tui.run_controller import RunController
 
 EVERYTHING = ("start", "pause", "seek", "seek_epoch", "hurry", "stop", "kill", "restart", "resume", "save", "settings")
 
 
 @pytest.fixture
-def idle(tmp_path: Path) -> RunControl:
+def idle(tmp_path: Path) -> RunController:
     """Two engines that nobody has started; their workers are never launched."""
     specs = [scripted_spec("pytorch"), scripted_spec("keras")]
     session = Session(specs, lambda name, live: None, cache_dir=tmp_path / "cache", runs_dir=tmp_path / "runs")
-    return RunControl(session, {"epochs": 10})
+    return RunController(session, {"epochs": 10})
 
 
-def in_mid_run(control: RunControl, engine: str) -> None:
+def in_mid_run(control: RunController, engine: str) -> None:
     """What the histories say of an engine that trains."""
     demo = [event for event in read_events(DEMO) if event.engine == engine]
     history = RunHistory(engine)
@@ -34,14 +34,14 @@ def in_mid_run(control: RunControl, engine: str) -> None:
     control.session.histories[engine] = history
 
 
-def recording() -> RunControl:
+def recording() -> RunController:
     """The demo, at its beginning."""
     replay = Replay(list(read_events(DEMO)), clock=lambda: 0.0)
     replay.drain()
-    return RunControl(replay, {})
+    return RunController(replay, {})
 
 
-def test_before_a_run_there_is_only_the_start(idle: RunControl) -> None:
+def test_before_a_run_there_is_only_the_start(idle: RunController) -> None:
     can = {name: idle.can(name) for name in EVERYTHING}
     assert [name for name, possible in can.items() if possible] == ["start", "settings"]
     assert [name for name, possible in can.items() if possible is False] == ["seek", "seek_epoch", "hurry", "resume"]
@@ -55,7 +55,7 @@ def test_a_recording_is_wound_not_trained() -> None:
     assert {"pause", "seek", "seek_epoch", "hurry"} <= set(can)
 
 
-def test_while_one_trains_commands_are_for_the_one_that_is_aimed_at(idle: RunControl) -> None:
+def test_while_one_trains_commands_are_for_the_one_that_is_aimed_at(idle: RunController) -> None:
     in_mid_run(idle, "keras")
     assert idle.can("pause") is idle.can("stop") is idle.can("save") is idle.can("kill") is True
     idle.aim = "pytorch"
@@ -63,11 +63,11 @@ def test_while_one_trains_commands_are_for_the_one_that_is_aimed_at(idle: RunCon
 
 
 def test_pause_reaches_what_runs_and_goes_on_when_all_is_paused(
-    idle: RunControl, monkeypatch: pytest.MonkeyPatch
+    idle: RunController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr(idle.session, "pause", lambda engine: told.append(f"pause {engine}"))
-    monkeypatch.setattr(idle.session, "go_on", lambda engine: told.append(f"go on {engine}"))
+    monkeypatch.setattr(idle.session, "resume", lambda engine: told.append(f"go on {engine}"))
     in_mid_run(idle, "keras")
     idle.pause()
     in_mid_run(idle, "pytorch")
@@ -78,7 +78,7 @@ def test_pause_reaches_what_runs_and_goes_on_when_all_is_paused(
     assert told == ["pause keras", "pause pytorch", "pause keras", "go on pytorch", "go on keras"]
 
 
-def test_the_aim_goes_round(idle: RunControl) -> None:
+def test_the_aim_goes_round(idle: RunController) -> None:
     aims = []
     for _ in range(4):
         aims.append((idle.aim, [history.engine for history in idle.aimed]))
@@ -87,7 +87,7 @@ def test_the_aim_goes_round(idle: RunControl) -> None:
     assert aims == [(None, both), ("pytorch", ["pytorch"]), ("keras", ["keras"]), (None, both)]
 
 
-def test_settings_choose_who_trains_with_what(idle: RunControl) -> None:
+def test_settings_choose_who_trains_with_what(idle: RunController) -> None:
     assert {engine: config.epochs for engine, config in idle.configs().items()} == {"pytorch": 10, "keras": 10}
     idle.settings["framework"] = "keras"
     assert list(idle.configs()) == ["keras"]
@@ -96,7 +96,7 @@ def test_settings_choose_who_trains_with_what(idle: RunControl) -> None:
     assert idle.present_config().epochs == 2, "what runs comes before what is set"
 
 
-def test_settings_that_cannot_be_used_are_said_and_start_nothing(idle: RunControl) -> None:
+def test_settings_that_cannot_be_used_are_said_and_start_nothing(idle: RunController) -> None:
     idle.settings["epochs"] = -1
     for command in (idle.start, idle.restart, idle.warm):
         with pytest.raises(ConfigError, match="epochs"):
@@ -106,7 +106,7 @@ def test_settings_that_cannot_be_used_are_said_and_start_nothing(idle: RunContro
     idle.session.close(0.0)
 
 
-def test_start_asks_once(idle: RunControl, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_asks_once(idle: RunController, monkeypatch: pytest.MonkeyPatch) -> None:
     idle.start()
     asked = list(idle.session.histories)
     assert idle.session.running
@@ -118,7 +118,7 @@ def test_start_asks_once(idle: RunControl, monkeypatch: pytest.MonkeyPatch) -> N
     idle.session.close(0.0)
 
 
-def test_what_was_cut_off_goes_on_from_its_folder(idle: RunControl, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_cut_off_goes_on_from_its_folder(idle: RunController, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunHistory, "can_continue", property(lambda self: self.engine == "keras"))
     monkeypatch.setattr(idle.session, "folder", lambda engine: Path("runs") / engine)
     assert idle.can("resume") is True
@@ -128,7 +128,7 @@ def test_what_was_cut_off_goes_on_from_its_folder(idle: RunControl, monkeypatch:
     assert idle.to_resume() == {}
 
 
-def test_only_a_recording_is_wound(idle: RunControl) -> None:
+def test_only_a_recording_is_wound(idle: RunController) -> None:
     control = recording()
     begin = control.session.now()
     control.pause()
@@ -142,7 +142,7 @@ def test_only_a_recording_is_wound(idle: RunControl) -> None:
 
 
 def test_figures_and_curves_have_their_turns() -> None:
-    frames, shown = Frames(), list[tuple[int, set[str], bool]]()
+    frames, shown = FrameClock(), list[tuple[int, set[str], bool]]()
     for number in range(1, 2 * CURVES_EVERY + 1):
         if number == CURVES_EVERY + 1:
             frames.changed(["keras"])
@@ -154,10 +154,10 @@ def test_figures_and_curves_have_their_turns() -> None:
 
 
 def test_frames_a_second_have_bounds() -> None:
-    assert [Frames(fps).fps for fps in (0, 2, 1000)] == [1, 2, 60]
+    assert [FrameClock(fps).fps for fps in (0, 2, 1000)] == [1, 2, 60]
 
 
-def test_how_often_the_aim_has_to_go_on(idle: RunControl) -> None:
+def test_how_often_the_aim_has_to_go_on(idle: RunController) -> None:
     assert [idle.turns_to(engine) for engine in ("pytorch", "keras")] == [0, 0], "commands for all are for nobody else"
     in_mid_run(idle, "pytorch")
     assert [idle.turns_to(engine) for engine in ("pytorch", "keras")] == [0, 2]

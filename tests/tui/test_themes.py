@@ -13,7 +13,7 @@ from rich.style import Style
 from textual import color as textual_color
 
 from tui import themes
-from tui.base_app import Looks
+from tui.base_app import BaseApp
 from tui.cli import main
 from tui.screens.settings import SettingsScreen
 from tui.terminal.sanitize import NoBrightening, OnBlack
@@ -125,7 +125,7 @@ def test_256_colours_have_a_grey_for_every_ground(theme: str) -> None:
 )
 def test_the_theme_suits_the_terminal(colors: str | None, theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui.base_app._COLORS", colors)
-    chosen, named = Looks(themes.AUTO), Looks("ansi-dark")
+    chosen, named = BaseApp(themes.AUTO), BaseApp("ansi-dark")
     assert chosen.theme == chosen.chosen_theme == theme
     on_black = [any(isinstance(one, OnBlack) for one in app.get_line_filters()) for app in (chosen, named)]
     assert on_black == [theme == "ansi-dark", False], "who names it knows the terminal's ground"
@@ -138,7 +138,7 @@ def test_a_theme_that_was_named_is_taken_everywhere() -> None:
 
 
 async def test_the_field_in_hand_is_marked_without_colour() -> None:
-    async with Looks("ansi-light", ascii_only=True).run_test(size=(110, 40)) as pilot:
+    async with BaseApp("ansi-light", ascii_only=True).run_test(size=(110, 40)) as pilot:
         await pilot.app.push_screen(SettingsScreen({}, []))
         marked = []
         for _ in range(3):

@@ -38,7 +38,7 @@ run()
 """
 _OURS = """
 from tui.terminal import startup_gc as opening
-opening.hurry()
+opening.pause_gc()
 from engines.api import engine_spec
 from tui.app import MnistApp
 app = MnistApp([engine_spec("pytorch"), engine_spec("keras")], {"framework": "neither"})

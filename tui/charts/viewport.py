@@ -21,7 +21,7 @@ _FORGOTTEN = 1e-3
 """Samples that weigh less than this in the moving average are left out."""
 
 
-class View(NamedTuple):
+class Viewport(NamedTuple):
     """What all charts show."""
 
     x_axis: str = X_AXES[0]
@@ -42,7 +42,7 @@ class View(NamedTuple):
         right = whole[1] if self.right is None else min(max(self.right, whole[0] + self.stretch), whole[1])
         return right - self.stretch, right
 
-    def zoomed(self, factor: float, whole: tuple[float, float], at: float | None = None) -> View:
+    def zoomed(self, factor: float, whole: tuple[float, float], at: float | None = None) -> Viewport:
         """Closer by `factor`, keeping `at` (or the cursor, or the newest sample) where it is on the screen."""
         length = whole[1] - whole[0]
         left, right = self.window(whole)
@@ -55,18 +55,18 @@ class View(NamedTuple):
         share = (right - min(max(fixed, left), right)) / (right - left)
         return self._ending(fixed + share * stretch, stretch, whole)
 
-    def panned(self, share: float, whole: tuple[float, float]) -> View:
+    def panned(self, share: float, whole: tuple[float, float]) -> Viewport:
         """Moved along by a share of what is seen; at the end it follows the newest sample again."""
         left, right = self.window(whole)
         if self.stretch is None:
             return self
         return self._ending(right + share * (right - left), right - left, whole)
 
-    def _ending(self, right: float, stretch: float, whole: tuple[float, float]) -> View:
+    def _ending(self, right: float, stretch: float, whole: tuple[float, float]) -> Viewport:
         right = max(right, whole[0] + stretch)
         return self._replace(stretch=stretch, right=None if right >= whole[1] - 0.01 * stretch else right)
 
-    def pointed(self, columns: float, of: int, whole: tuple[float, float]) -> View:
+    def pointed(self, columns: float, of: int, whole: tuple[float, float]) -> Viewport:
         """The cursor moved by so many of the plot's columns; it appears at the newest sample."""
         left, right = self.window(whole)
         at = right if self.cursor is None else self.cursor + columns * (right - left) / max(of - 1, 1)
@@ -75,17 +75,17 @@ class View(NamedTuple):
             moved = moved.panned(math.copysign(0.25, columns), whole)
         return moved
 
-    def with_next_axis(self) -> View:
+    def with_next_axis(self) -> Viewport:
         """The next meaning of x; zoom and cursor speak of the old one, so they end."""
         following = X_AXES[(X_AXES.index(self.x_axis) + 1) % len(X_AXES)]
         return self._replace(x_axis=following, stretch=None, right=None, cursor=None)
 
-    def with_next_smoothing(self) -> View:
+    def with_next_smoothing(self) -> Viewport:
         """Smoother, then raw again."""
         at = SMOOTHING.index(self.smoothing) if self.smoothing in SMOOTHING else 0
         return self._replace(smoothing=SMOOTHING[(at + 1) % len(SMOOTHING)])
 
-    def reset(self) -> View:
+    def reset(self) -> Viewport:
         """Everything in sight, no cursor."""
         return self._replace(stretch=None, right=None, cursor=None)
 

@@ -23,12 +23,12 @@ def training(parser: argparse.ArgumentParser) -> None:
     """One flag for each field of TrainConfig, and what decides who trains where."""
     import dataclasses
 
-    from engines.api import FRAMEWORKS, TrainConfig
+    from engines.api import FRAMEWORK_CHOICES, TrainConfig
 
     group = parser.add_argument_group(
         "what is trained", "In brackets: the defaults, which are the preset reference; another preset has its own."
     )
-    group.add_argument("--framework", choices=(*FRAMEWORKS,), help="which to train (both)")
+    group.add_argument("--framework", choices=(*FRAMEWORK_CHOICES,), help="which to train (both)")
     for field in dataclasses.fields(TrainConfig):
         if isinstance(field.default, bool):
             switch = argparse.BooleanOptionalAction
@@ -150,7 +150,7 @@ def report_config_problems() -> None:
     from tui import formatting
 
     for problem in config_problems(paths.config_file()):
-        print(formatting.plain(f"mnist-tui: {problem}"), file=sys.stderr)
+        print(formatting.to_plain_text(f"mnist-tui: {problem}"), file=sys.stderr)
 
 
 def startup_problems(options: argparse.Namespace) -> list[str]:
@@ -169,11 +169,11 @@ def startup_problems(options: argparse.Namespace) -> list[str]:
 
 def specs(options: argparse.Namespace) -> list[Any]:
     """How to start each chosen engine."""
-    from engines.api import FRAMEWORKS, engine_spec
+    from engines.api import FRAMEWORK_CHOICES, engine_spec
 
     pythons = {"pytorch": options.pytorch_python, "keras": options.keras_python}
     backend = options.keras_backend or "tensorflow"
-    return [engine_spec(engine, pythons[engine], backend) for engine in FRAMEWORKS[options.framework or "both"]]
+    return [engine_spec(engine, pythons[engine], backend) for engine in FRAMEWORK_CHOICES[options.framework or "both"]]
 
 
 def pythons(parser: argparse._ActionsContainer) -> None:

@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from tui import formatting
 
         with contextlib.suppress(OSError):
-            print(f"{PROGRAM}: {formatting.plain(complaint)}", file=sys.stderr)
+            print(f"{PROGRAM}: {formatting.to_plain_text(complaint)}", file=sys.stderr)
     streams.write_out(sys.stderr)
     return code
 
@@ -123,7 +123,7 @@ def _run_app(options: argparse.Namespace) -> int:
 
     from tui.terminal import startup_gc
 
-    startup_gc.hurry()
+    startup_gc.pause_gc()
     from engines.api import engine_spec
     from tui import preferences
     from tui.app import MnistApp
@@ -320,12 +320,12 @@ def _setup_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_setup(options: argparse.Namespace) -> int:
-    from engines.api import ENGINES, variant
+    from engines.api import ENGINES, engine_id
     from tui.cli import output
 
     engines = ENGINES if options.framework == "both" else (options.framework,)
     backend = options.keras_backend or "tensorflow"
-    return output.setup([variant(engine, backend) for engine in engines], options.kind, dry_run=options.dry_run)
+    return output.setup([engine_id(engine, backend) for engine in engines], options.kind, dry_run=options.dry_run)
 
 
 def _runs_options(parser: argparse.ArgumentParser) -> None:
@@ -387,7 +387,7 @@ def _run_replay(options: argparse.Namespace) -> int:
         raise UsageError(f"A replay needs {lacks}.")
     from tui.terminal import startup_gc
 
-    startup_gc.hurry()
+    startup_gc.pause_gc()
     from tui.app import MnistApp
 
     app = MnistApp(

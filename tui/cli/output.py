@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engines.api import (
-    CANT_MATCH,
     ENGINES,
+    KNOWN_DIFFERENCES,
     PRESETS,
     TITLES,
     TRASH,
@@ -19,28 +19,28 @@ from engines.api import (
     DataError,
     EngineSpec,
     ExportError,
-    Listed,
     ParityError,
     PresetsError,
+    RunSummary,
     SetupError,
     build,
     diagnose,
     empty_trash,
+    engine_id,
     find_digits,
     from_settings,
     list_runs,
-    listed,
+    move_to_trash,
     paths,
     plan,
     plural,
     prove,
     read_run,
     size_bytes,
+    summarize,
     tabulate,
-    throw_away,
     to_plain,
     to_prune,
-    variant,
 )
 from tui import formatting
 from tui.terminal import display
@@ -54,9 +54,9 @@ def doctor(specs: Sequence[EngineSpec], data_dir: str, *, json_lines: bool) -> i
     for finding in diagnose(specs, place, paths.cache_dir(), paths.runs_dir()):
         findings.append(finding)
         if not json_lines:
-            print(formatting.plain(f"{marks[finding.state]} {finding.subject:14} {finding.text}"), flush=True)
+            print(formatting.to_plain_text(f"{marks[finding.state]} {finding.subject:14} {finding.text}"), flush=True)
             if finding.fix:
-                print(formatting.plain(f"  {'':14} → {finding.fix}"), flush=True)
+                print(formatting.to_plain_text(f"  {'':14} → {finding.fix}"), flush=True)
     if json_lines:
         print(json.dumps([to_plain(finding) for finding in findings], indent=1))
     return 3 if any(finding.state == "bad" for finding in findings) else 0
@@ -89,13 +89,13 @@ def parity(
             on_progress=show,
         )
     except ParityError as error:
-        print(f"{clear}mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
+        print(f"{clear}mnist-tui: {formatting.to_plain_text(str(error))}", file=sys.stderr)
         return 1
     print(clear, end="", file=sys.stderr)
     passed = all(row.passed for row in rows)
     if json_lines:
         plain = [to_plain(row) for row in rows]
-        print(json.dumps({"passed": passed, "rows": plain, "cannot_match": CANT_MATCH}))
+        print(json.dumps({"passed": passed, "rows": plain, "cannot_match": KNOWN_DIFFERENCES}))
         return 0 if passed else 1
     width = max(len(row.what) for row in rows)
     part = ""
@@ -105,7 +105,7 @@ def parity(
             print(part)
         mark = "    " if not row.bar else "pass" if row.passed else "FAIL"
         print(f"  {mark}  {row.what:{width}}  {row.value:>23}  {row.bar}".rstrip())
-    print(CANT_MATCH)
+    print(KNOWN_DIFFERENCES)
     print("Every bar is met." if passed else "A bar is MISSED.")
     return 0 if passed else 1
 
@@ -116,7 +116,7 @@ def presets(specs: Sequence[EngineSpec], names: Sequence[str], *, json_lines: bo
         configs = {name: from_settings({"preset": name}) for name in names or PRESETS}
         tables = tabulate(specs, configs, paths.cache_dir())
     except PresetsError as error:
-        print(f"mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
+        print(f"mnist-tui: {formatting.to_plain_text(str(error))}", file=sys.stderr)
         return 1
     if json_lines:
         print(json.dumps({preset: [to_plain(row) for row in rows] for preset, rows in tables.items()}))
@@ -158,7 +158,7 @@ def setup(engines: Sequence[str], kind: str, *, dry_run: bool) -> int:
         try:
             python = build(engine, kind, print)
         except SetupError as error:
-            print(f"mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
+            print(f"mnist-tui: {formatting.to_plain_text(str(error))}", file=sys.stderr)
             return 1
         print(f"{engine}: {python}")
     return 0
@@ -173,7 +173,7 @@ def data(dataset: str, data_dir: str, *, fetch: bool, json_lines: bool) -> int:
             print(json.dumps([{"kind": f.kind, "path": str(f.path), "origin": f.origin} for f in found]))
         else:
             for copy in found:
-                print(formatting.plain(f"{copy.origin:15} {copy.path}"))
+                print(formatting.to_plain_text(f"{copy.origin:15} {copy.path}"))
             if not found:
                 print("No MNIST on this machine. `mnist-tui data --fetch` downloads it; offline, digits are drawn.")
         return 0
@@ -182,7 +182,7 @@ def data(dataset: str, data_dir: str, *, fetch: bool, json_lines: bool) -> int:
 
         digits = load_digits(dataset, folder, cache_dir=paths.cache_dir(), on_progress=_say_bytes)
     except (DataError, ConfigError) as error:
-        said = formatting.plain(f"{error} {getattr(error, 'hint', '')}")
+        said = formatting.to_plain_text(f"{error} {getattr(error, 'hint', '')}")
         print(f"\nmnist-tui: {said}".rstrip(), file=sys.stderr)
         return 1
     facts = {
@@ -195,7 +195,7 @@ def data(dataset: str, data_dir: str, *, fetch: bool, json_lines: bool) -> int:
     print(
         json.dumps(facts)
         if json_lines
-        else "\n".join(formatting.plain(f"{name:11} {value}") for name, value in facts.items())
+        else "\n".join(formatting.to_plain_text(f"{name:11} {value}") for name, value in facts.items())
     )
     return 0
 
@@ -204,28 +204,28 @@ def _say_bytes(done: int, total: int, source: str) -> None:
     if display.can_rewrite(sys.stderr):
         end = "\n" if done >= total else ""
         print(
-            f"\r{formatting.size(done)} of {formatting.size(total)} from {formatting.plain(source)}\x1b[K",
+            f"\r{formatting.size(done)} of {formatting.size(total)} from {formatting.to_plain_text(source)}\x1b[K",
             end=end,
             file=sys.stderr,
         )
 
 
-def runs(runs_dir: str, chosen: Callable[[Listed], bool], *, last: int, json_lines: bool) -> int:
+def runs(runs_dir: str, chosen: Callable[[RunSummary], bool], *, last: int, json_lines: bool) -> int:
     """List the `last` kept runs that are chosen, newest first; all of them when that is 0."""
-    found = (run for run in list_runs(Path(runs_dir)) if chosen(listed(run)))
+    found = (run for run in list_runs(Path(runs_dir)) if chosen(summarize(run)))
     kept = list(itertools.islice(found, last or None))
     if json_lines:
         print(json.dumps(kept))
         return 0
     if not kept:
-        print(formatting.plain(f"No such runs in {runs_dir}."))
+        print(formatting.to_plain_text(f"No such runs in {runs_dir}."))
     for run in kept:
-        figures, said = [], listed(run)
+        figures, said = [], summarize(run)
         changed = f", changed: {said.changes}" if said.changes else ""
         for engine, outcome in said.outcome.items():
             accuracy = formatting.percent(said.accuracy[engine]) + formatting.interval(said.interval[engine])
             goes_on = ", resumable" if engine in said.resumable else ""
-            name = variant(engine, said.backend or "tensorflow")
+            name = engine_id(engine, said.backend or "tensorflow")
             figures.append(f"{name} {outcome} {accuracy} ({said.preset}{changed}{goes_on})")
         words = (
             said.created[:16].replace("T", " "),
@@ -236,7 +236,7 @@ def runs(runs_dir: str, chosen: Callable[[Listed], bool], *, last: int, json_lin
             "baseline" * said.baseline,
             said.note,
         )
-        print(formatting.plain("  ".join([said.id, *figures, *filter(None, words)])))
+        print(formatting.to_plain_text("  ".join([said.id, *figures, *filter(None, words)])))
     if last and len(kept) == last:
         print(f"The last {last}; --last 0 lists all.")
     return 0
@@ -248,18 +248,18 @@ def make_room(runs_dir: str, keep: int | None, *, empty: bool, sure: bool) -> in
     doomed = [] if keep is None else to_prune(list(list_runs(place)), keep)
     for run in doomed:
         said = formatting.size(size_bytes(place / run))
-        print(formatting.plain(f"{run}  {said}{'' if sure else '  would be thrown away'}"))
+        print(formatting.to_plain_text(f"{run}  {said}{'' if sure else '  would be thrown away'}"))
     if not sure:
         would = [] if keep is None else [f"{plural(len(doomed), 'run')} would be thrown away"]
         if empty:
             lying = plural(len(list((place / TRASH).glob("*"))) + len(doomed), "run")
             would.append(f"{lying} in {place / TRASH} would be deleted for good")
-        print(formatting.plain(f"{', '.join(would)}; --yes does it."))
+        print(formatting.to_plain_text(f"{', '.join(would)}; --yes does it."))
         return 0
     for run in doomed:
-        throw_away(place / run)
+        move_to_trash(place / run)
     if keep is not None:
-        print(formatting.plain(f"{plural(len(doomed), 'run')} moved to {place / TRASH}."))
+        print(formatting.to_plain_text(f"{plural(len(doomed), 'run')} moved to {place / TRASH}."))
     if empty:
         print(f"{plural(empty_trash(place), 'run')} deleted.")
     return 0
@@ -283,7 +283,7 @@ def compare(recordings: Sequence[Path], *, json_lines: bool) -> int:
         print(json.dumps({"runs": figures, **said}))
     else:
         for line in comparison.lines(compared):
-            print(formatting.plain(line))
+            print(formatting.to_plain_text(line))
     return 0
 
 
@@ -294,12 +294,12 @@ def export(recording: Path, form: str, out: str, *, force: bool) -> int:
     try:
         if form in export.FILES:
             for made in export.write_files(form, recording, Path(out or "."), force=force):
-                print(formatting.plain(str(made)))
+                print(formatting.to_plain_text(str(made)))
         elif out:
             export.write_text(export.text(form, recording), Path(out), force=force)
         else:
             print(export.text(form, recording), end="")
     except ExportError as error:
-        print(formatting.plain(f"mnist-tui: {error}"), file=sys.stderr)
+        print(formatting.to_plain_text(f"mnist-tui: {error}"), file=sys.stderr)
         return 1
     return 0

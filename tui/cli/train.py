@@ -24,12 +24,12 @@ from engines.api import (
     ResumeError,
     RunHistory,
     Session,
-    badge,
     encode,
     from_settings,
     paths,
     plural,
     save_failures,
+    time_caveat,
     verdict,
 )
 from tui import formatting
@@ -87,7 +87,7 @@ def train(
     try:
         view = None if json_lines else _Bars(session) if bars else _Lines(session, out)
         if resume is not None:
-            if warning := session.resume(resume, said):
+            if warning := session.resume_run(resume, said):
                 print(warning, file=sys.stderr)
         else:
             config = from_settings(said)
@@ -102,7 +102,7 @@ def train(
         with contextlib.suppress(OSError):  # its terminal may be gone
             print("mnist-tui: stopping; the workers keep a checkpoint first.", file=sys.stderr, flush=True)
     except (ResumeError, ConfigError) as error:
-        print(f"mnist-tui: {formatting.plain(str(error))}", file=sys.stderr)
+        print(f"mnist-tui: {formatting.to_plain_text(str(error))}", file=sys.stderr)
         code = 2
     finally:
         for number in handlers:
@@ -124,7 +124,7 @@ def train(
                     out.line(line)
             with contextlib.suppress(OSError):  # it may go where the output does
                 for problem in filter(None, (*(lost if json_lines else ()), out.problem)):
-                    print(formatting.plain(problem), file=sys.stderr, flush=True)
+                    print(formatting.to_plain_text(problem), file=sys.stderr, flush=True)
     if code is not None:
         return code
     if out.problem or lost:
@@ -137,8 +137,8 @@ def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
     histories = {engine: h for engine, h in session.histories.items() if h.requested_t is not None}
     shown = {engine: h for engine, h in histories.items() if runs or h.failure is not None}
     lines = [summary_line(history, session.folder(engine)) for engine, history in shown.items()]
-    if badge(histories):
-        lines.append(f"Times: {badge(histories)}. --mode time-trial lets each have the machine to itself.")
+    if time_caveat(histories):
+        lines.append(f"Times: {time_caveat(histories)}. --mode time-trial lets each have the machine to itself.")
     over_seeds = session.series.lines()
     said = verdict(histories)
     if said is not None and not over_seeds:
@@ -147,7 +147,7 @@ def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
             lines.append(ONE_RUN_CAVEAT)
     elif len(histories) == 2 and not over_seeds and all(h.finished for h in histories.values()):
         lines.append("No verdict: the two were not trained equally long.")
-    return [formatting.plain(line) for line in lines + over_seeds + _lost(session)]
+    return [formatting.to_plain_text(line) for line in lines + over_seeds + _lost(session)]
 
 
 def _lost(session: Session) -> list[str]:
@@ -166,7 +166,8 @@ def summary_line(history: RunHistory, folder: Path | None = None) -> str:
         kept = f"; go on with: mnist-tui train --resume {run}" if history.can_continue else ""
         return f"{name}: interrupted {where if history.started else 'before the first step'}{tested}{kept}"
     if history.failure is not None:
-        return f"{name}: failed: {formatting.plain(history.failure.message)} {formatting.plain(history.failure.hint)}".rstrip()
+        failure = f"{history.failure.message} {history.failure.hint}"
+        return f"{name}: failed: {formatting.to_plain_text(failure)}".rstrip()
     if history.finished is None:
         return f"{name}: not finished"
     ended = history.finished
@@ -209,7 +210,7 @@ class _OutputLock:
             if self._gone:
                 return
             try:
-                self._stream.write(formatting.plain(text) + "\n")
+                self._stream.write(formatting.to_plain_text(text) + "\n")
                 self._stream.flush()
             except (OSError, ValueError) as error:
                 self._gone = True
@@ -309,7 +310,7 @@ class _Bars:
             )
         self._ended.say(
             lambda text: self._progress.console.print(
-                formatting.plain(text), markup=False, highlight=False, soft_wrap=True
+                formatting.to_plain_text(text), markup=False, highlight=False, soft_wrap=True
             )
         )
 

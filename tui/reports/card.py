@@ -15,13 +15,13 @@ from engines.api import (
     TITLES,
     MachineHistory,
     RunHistory,
-    badge,
+    display_name,
     energy_joules,
     plural,
     preset_label,
     read_source,
     script_lines,
-    titled,
+    time_caveat,
     verdict,
 )
 from tui import formatting
@@ -57,7 +57,7 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
         return None
     config, data = runs[0].config, next((h.data for h in runs if h.data), None)
     digits = formatting.digits_title(data.dataset) if data else ""
-    backends = (titled(h.engine, h.config.keras_backend) for h in runs if h.config)
+    backends = (display_name(h.engine, h.config.keras_backend) for h in runs if h.config)
     parts = (
         *(one for one in backends if one not in TITLES.values()),  # "Keras on JAX": the columns are headed by "Keras"
         digits,
@@ -69,7 +69,7 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
     said, why = _verdict({h.engine: h for h in runs})
 
     def row(label: str, form: Callable[[RunHistory], str]) -> Row:
-        return Row(label, tuple(formatting.plain(form(history)) for history in runs))
+        return Row(label, tuple(formatting.to_plain_text(form(history)) for history in runs))
 
     targets = sorted({*MILESTONES, *(h.target for h in runs if h.target)})
     groups = (
@@ -110,7 +110,10 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
         (
             "Provenance",
             (
-                row("framework", lambda h: h.introduced.version if h.introduced else h.framework or "n/a: not started"),
+                row(
+                    "framework",
+                    lambda h: h.last_worker_ready.version if h.last_worker_ready else h.framework or "n/a: not started",
+                ),
                 row("device", _device),
                 row("optimizer", lambda h: f"{h.config.optimizer}, learning rate {h.config.learning_rate:g}" if h.config else ""),
                 row("dropout", lambda h: f"{h.config.dropout:g}" if h.config else ""),
@@ -125,8 +128,8 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
         ),
     )  # fmt: skip
     names = tuple(TITLES.get(h.engine, h.engine) for h in runs)
-    title = formatting.plain(" · ".join(part for part in parts if part))
-    return Report(title, names, said, why, badge(histories), groups)
+    title = formatting.to_plain_text(" · ".join(part for part in parts if part))
+    return Report(title, names, said, why, time_caveat(histories), groups)
 
 
 def _verdict(runs: Mapping[str, RunHistory]) -> tuple[str, str]:
@@ -160,7 +163,7 @@ def _reached(accuracy: float) -> Callable[[RunHistory], str]:
 
 
 def _import(history: RunHistory) -> str:
-    seconds = formatting.seconds(history.introduced.import_seconds if history.introduced else None)
+    seconds = formatting.seconds(history.last_worker_ready.import_seconds if history.last_worker_ready else None)
     return f"{seconds}, in the wall time" if history.began_cold else f"{seconds}, before the run"
 
 
@@ -194,7 +197,7 @@ def _device(history: RunHistory) -> str:
     if history.started is None:
         return "n/a: not started"
     device = history.started.device
-    known = {one.id: one.name for one in history.introduced.devices} if history.introduced else {}
+    known = {one.id: one.name for one in history.last_worker_ready.devices} if history.last_worker_ready else {}
     names = dict.fromkeys(known.get(one, "") for one in device.split(","))
     name = " and ".join(one for one in names if one and one.lower() not in device)
     return f"{device} ({name})" if name else device

@@ -51,7 +51,7 @@ def text(form: str, recording: Path) -> str:
     if form in ("csv", "json"):
         events = list(read_events(recording))
         said = (as_csv if form == "csv" else as_json)(events)
-        return "".join(f"{formatting.plain(line)}\n" for line in said.removesuffix("\n").split("\n"))
+        return "".join(f"{formatting.to_plain_text(line)}\n" for line in said.removesuffix("\n").split("\n"))
     histories, machine = read_run(recording.parent, recording.name)
     report = card.report(histories, machine)
     if report is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from engines.api import RULE, Section, plural, read_source, titled
+from engines.api import RULE, Section, display_name, plural, read_source
 
 HANGING = 6
 """How far the rest of a line that is too long is moved in, beyond the line itself: further than the body that may follow it."""
@@ -203,7 +203,9 @@ def listing(engines: Sequence[str], aligned: Sequence[Pair], width: int, backend
     def row(cells: Sequence[str]) -> str:
         return " │ ".join(f"{cell:{column}}" for cell in cells).rstrip()
 
-    yield row([f"{titled(engine, backend)}: {plural(total(aligned, i), 'line')}" for i, engine in enumerate(engines)])
+    yield row(
+        [f"{display_name(engine, backend)}: {plural(total(aligned, i), 'line')}" for i, engine in enumerate(engines)]
+    )
     for pair in aligned:
         yield ""
         yield row(

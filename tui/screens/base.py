@@ -15,8 +15,8 @@ from engines.api import Replay, Session
 from tui import themes
 from tui.commands import SCREENS
 from tui.widgets import header
-from tui.widgets.key_bar import Keys
-from tui.widgets.text_line import Line
+from tui.widgets.key_bar import KeyBar
+from tui.widgets.text_line import TextLine
 
 WIDE = 110
 """Columns from which on there is room for more beside each other."""
@@ -44,9 +44,9 @@ class ShownScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Header, body, footer."""
-        yield Line(id="header")
+        yield TextLine(id="header")
         yield from self.body()
-        yield Keys()
+        yield KeyBar()
 
     def body(self) -> ComposeResult:
         """What is between header and footer."""
@@ -87,7 +87,7 @@ class ShownScreen(Screen[None]):
         number = list(SCREENS).index(self.NAME) + 1
         with self.app.batch_update():
             said = header.header(self.session, self.session.now(), self.size.width, number, self.palette)
-            self.query_one("#header", Line).say(said)
+            self.query_one("#header", TextLine).set_text(said)
             self.show(changed)
 
     def show(self, changed: set[str]) -> None:

@@ -32,17 +32,17 @@ from engines.api import (
     RunHistory,
     Session,
     TrainConfig,
+    display_name,
     for_backend,
     plural,
     reason,
     tabulate,
-    titled,
 )
 from tui import formatting
 from tui.reports.source_columns import read_pairs, total
 from tui.screens.base import ShownScreen
 from tui.widgets.source_view import SourcePair
-from tui.widgets.text_line import Line
+from tui.widgets.text_line import TextLine
 
 RUNS_IN = {
     IMPORTING: "Setup", LOADING: "Data", BUILDING: "Model", FIRST_STEP: "Train", TRAINING: "Train", EVALUATING: "Evaluate",
@@ -101,7 +101,7 @@ class CodeScreen(ShownScreen):
 
     def body(self) -> ComposeResult:
         """The sums; the sections; the table that takes their place."""
-        yield Line(id="sums")
+        yield TextLine(id="sums")
         with ContentSwitcher(initial="sections", id="switcher"):
             with Sections(id="sections", can_focus=False):
                 yield from self._sections()
@@ -109,7 +109,7 @@ class CodeScreen(ShownScreen):
                 yield Static(id="table")
 
     def _sections(self) -> list[SourcePair]:
-        mark, titles = ">" if self.ascii_only else "►", [titled(engine, self._backend) for engine in ENGINES]
+        mark, titles = ">" if self.ascii_only else "►", [display_name(engine, self._backend) for engine in ENGINES]
         return [SourcePair(pair, ENGINES, mark, titles) for pair in self._pairs]
 
     def _present_backend(self) -> str:
@@ -144,7 +144,7 @@ class CodeScreen(ShownScreen):
         if (backend := self._present_backend()) != self._backend:
             self._read_again(backend)
         running = self._lit()
-        self.query_one("#sums", Line).say(self._sums(running))
+        self.query_one("#sums", TextLine).set_text(self._sums(running))
         place, fitted = self._place(), False
         for part in self._parts():
             fitted |= part.fit(self.size.width - 1, self._shown)  # beside the scroll bar
@@ -159,7 +159,7 @@ class CodeScreen(ShownScreen):
         """Whose code is shown, how long it is, and what of it runs now, in sight or not."""
         text, mark = Text(), ">" if self.ascii_only else "►"
         for i, engine in enumerate(ENGINES):
-            said = f"{titled(engine, self._backend)} {plural(total(self._pairs, i), 'line')}"
+            said = f"{display_name(engine, self._backend)} {plural(total(self._pairs, i), 'line')}"
             now = " + ".join(one for one in (pair.title for pair in self._pairs) if one in running.get(engine, ()))
             self._tab(text, engine, f"{said} {mark} {now}" if now else said, self.palette[f"${engine}"])
         self._tab(text, BOTH, "both", "")
@@ -306,7 +306,7 @@ class CodeScreen(ShownScreen):
             specs = [for_backend(spec, config.keras_backend) for spec in self._specs]
             rows = tabulate(specs, {config.preset: config}, self._cache_dir)[config.preset]
         except Exception as error:  # whatever it is: else the screen would wait for ever
-            problem = formatting.plain(str(error) if isinstance(error, PresetsError) else reason(error))
+            problem = formatting.to_plain_text(str(error) if isinstance(error, PresetsError) else reason(error))
         self.app.call_from_thread(self._take_table, config, rows, problem)
 
     def _take_table(self, config: TrainConfig, rows: list[HyperparameterRow], problem: str) -> None:

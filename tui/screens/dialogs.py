@@ -71,7 +71,7 @@ class Question(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """The question and two buttons."""
         with Vertical():
-            yield Static(formatting.plain(self._question), markup=False)
+            yield Static(formatting.to_plain_text(self._question), markup=False)
             with Horizontal():
                 yield Button(f"{self._yes} (y)", variant="warning", id="yes")
                 yield Button(f"{self._no} (n)", variant="primary", id="no")
@@ -113,7 +113,7 @@ class NameDialog(ModalScreen["tuple[str, str] | None"]):
 
     def __init__(self, run: str, name: str, note: str) -> None:
         super().__init__()
-        self._run, self._name_now, self._note_now = map(formatting.plain, (run, name, note))
+        self._run, self._name_now, self._note_now = map(formatting.to_plain_text, (run, name, note))
 
     def compose(self) -> ComposeResult:
         """Two fields; enter keeps both."""

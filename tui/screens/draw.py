@@ -13,30 +13,30 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import Digits, Static
 
 from engines.api import TITLES, DataError, Replay, Session, TrainConfig
-from tui.digit_cache import TestDigits
+from tui.digit_cache import DigitCache
 from tui.screens.base import WIDE
-from tui.screens.prediction_base import AskingScreen
-from tui.widgets.drawing_pad import SIZE, Sheet
-from tui.widgets.pixel_image import Pixels
+from tui.screens.prediction_base import PredictionScreen
+from tui.widgets.drawing_pad import SIZE, DrawingPad
+from tui.widgets.pixel_image import PixelImage
 from tui.widgets.prediction_bars import Answer, best_of
-from tui.widgets.text_line import Line
+from tui.widgets.text_line import TextLine
 
 DISAGREE = "✗ DISAGREE: "
 HOW = "Drag, or space and arrows"
 
 
-class DrawScreen(AskingScreen):
+class DrawScreen(PredictionScreen):
     """The sheet, what the networks see of it, and what each of them reads."""
 
     NAME = "draw"
-    BINDINGS = AskingScreen.bindings(NAME)
+    BINDINGS = PredictionScreen.bindings(NAME)
     CSS_PATH = "draw.tcss"
     LOOK_SECONDS = 1 / 50
 
     def __init__(
         self,
         session: Session | Replay,
-        digits: TestDigits,
+        digits: DigitCache,
         config: Callable[[], TrainConfig],
         fold: Callable[[], None],
         *,
@@ -60,32 +60,32 @@ class DrawScreen(AskingScreen):
             with Vertical(id="left"):
                 with Container(id="sheet-box", classes="box") as box:
                     box.border_title = "Draw a digit"
-                    yield Sheet()
-                yield Line(id="hint")
+                    yield DrawingPad()
+                yield TextLine(id="hint")
             with Container(id="side"):
                 with Container(id="below"):
                     with Container(id="seen-box", classes="box") as box:
                         box.border_title = "What they see"
-                        yield Pixels(SIZE, SIZE, id="seen")
+                        yield PixelImage(SIZE, SIZE, id="seen")
                     with Vertical(id="remarks"):
-                        yield Line(id="verdict")
+                        yield TextLine(id="verdict")
                         yield Static(id="label")
                         with Horizontal(id="big"):
                             for engine in self.session.histories:
                                 with Vertical(classes=f"big -{engine}"):
-                                    yield Line(id=f"name-{engine}")
+                                    yield TextLine(id=f"name-{engine}")
                                     yield Digits(id=f"big-{engine}")
-                                    yield Line(id=f"sure-{engine}")
+                                    yield TextLine(id=f"sure-{engine}")
                 with Container(id="answers"):
                     for engine in self.session.histories:
                         yield Answer(engine)
 
     def begin(self) -> None:
         """Ask about the blank sheet, so that the models are warm when the first stroke comes."""
-        for one in (*self.query(Pixels), *self.query(Answer)):
+        for one in (*self.query(PixelImage), *self.query(Answer)):
             one.ascii_only = self.ascii_only
         super().begin()
-        self.query_one(Sheet).redraw()
+        self.query_one(DrawingPad).redraw()
         self._ask()
 
     def on_resize(self) -> None:
@@ -94,9 +94,9 @@ class DrawScreen(AskingScreen):
         wide = width >= WIDE
         room = (width - 64) // SIZE if wide else 1
         scale = max(min(room, 2 * (height - 5) // SIZE), 1)
-        self.query_one(Sheet).enlarge(scale)
+        self.query_one(DrawingPad).enlarge(scale)
         left = width - scale * SIZE - 2
-        self.query_one("#seen", Pixels).enlarge(2 if wide and left >= 84 and height >= 48 else 1)
+        self.query_one("#seen", PixelImage).enlarge(2 if wide and left >= 84 and height >= 48 else 1)
         super().on_resize()
 
     # Ask and show
@@ -104,7 +104,7 @@ class DrawScreen(AskingScreen):
     def show(self, changed: set[str]) -> None:
         """The answers, and new questions where the models have learnt since."""
         if self.questions.ask_again():
-            self.look()
+            self.resume_polling()
         self.show_answers()
 
     def on_sheet_drawn(self) -> None:
@@ -113,42 +113,42 @@ class DrawScreen(AskingScreen):
         self._ask()
 
     def _ask(self) -> None:
-        seen = self.query_one(Sheet).canvas.seen()
-        self.query_one("#seen", Pixels).show(seen)
+        seen = self.query_one(DrawingPad).canvas.normalised()
+        self.query_one("#seen", PixelImage).show(seen)
         self.questions.ask([int(grey) for grey in seen.ravel()])
-        self.look()
+        self.resume_polling()
         self.show_answers()
 
     def show_answers(self) -> None:
         """Beside the sheet."""
-        sheet, palette = self.query_one(Sheet), self.palette
+        sheet, palette = self.query_one(DrawingPad), self.palette
         blank = sheet.canvas.blank
         reads: dict[str, int | None] = {}
         brief: list[Text] = []
         for panel in self.query(Answer):
             history, title = self.session.histories[panel.engine], TITLES.get(panel.engine, panel.engine)
-            shares = () if blank else self.questions.shares(history)
+            shares = () if blank else self.questions.probabilities(history)
             reads[panel.engine] = best_of(shares)
             source, problem = self.questions.source(history), self.questions.problem(history)
             panel.show(shares, source, problem, palette)
             brief.append(Text(f"{title}: {problem or source}", style=palette[f"${panel.engine}"]))
             self._show_big(panel.engine, title, shares)
-        verdict, histories = self.query_one("#verdict", Line), self.session.histories.values()
-        label = self._label if all(self.questions.shares(one, exact=True) for one in histories) else None
-        verdict.say(_verdict(reads, label, blank, palette, verdict.size.width))
+        verdict, histories = self.query_one("#verdict", TextLine), self.session.histories.values()
+        label = self._label if all(self.questions.probabilities(one, exact=True) for one in histories) else None
+        verdict.set_text(_verdict(reads, label, blank, palette, verdict.size.width))
         self._tell(Text("\n").join([*([Text(self._said)] if self._said else []), *([] if self._roomy else brief)]))
         tool = "eraser" if sheet.erasing else "pen"
         state = f"down: arrows {'erase' if sheet.erasing else 'draw'}" if sheet.down else "up: space puts it down"
-        self.query_one("#hint", Line).say(Text(f" {tool} {state}", style="dim"))
+        self.query_one("#hint", TextLine).set_text(Text(f" {tool} {state}", style="dim"))
 
     def _show_big(self, engine: str, title: str, shares: Sequence[float]) -> None:
         """What it reads, to be read from the last row of seats."""
         best = best_of(shares)
-        self.query_one(f"#name-{engine}", Line).say(Text(title))
+        self.query_one(f"#name-{engine}", TextLine).set_text(Text(title))
         big, said = self.query_one(f"#big-{engine}", Digits), "" if best is None else str(best)
         if said != big.value:  # each update paints it anew
             big.update(said)
-        self.query_one(f"#sure-{engine}", Line).say(Text(f"{100 * max(shares):.1f} % sure" if shares else ""))
+        self.query_one(f"#sure-{engine}", TextLine).set_text(Text(f"{100 * max(shares):.1f} % sure" if shares else ""))
 
     @property
     def _roomy(self) -> bool:
@@ -165,27 +165,27 @@ class DrawScreen(AskingScreen):
 
     def action_pen(self) -> None:
         """Down or up."""
-        self.query_one(Sheet).toggle_pen()
+        self.query_one(DrawingPad).toggle_pen()
         self.show_answers()
 
     def action_move(self, dx: int, dy: int) -> None:
         """The pen, by a pixel."""
-        self.query_one(Sheet).move(dx, dy)
+        self.query_one(DrawingPad).move(dx, dy)
         self.show_answers()
 
     def action_eraser(self) -> None:
         """Erase, or draw."""
-        sheet = self.query_one(Sheet)
+        sheet = self.query_one(DrawingPad)
         sheet.erasing = not sheet.erasing
         self.show_answers()
 
     def action_undo(self) -> None:
         """One stroke back."""
-        self.query_one(Sheet).undo()
+        self.query_one(DrawingPad).undo()
 
     def action_clear(self) -> None:
         """A blank sheet."""
-        self.query_one(Sheet).clear()
+        self.query_one(DrawingPad).clear()
 
     def action_test_digit(self) -> None:
         """By chance."""
@@ -237,8 +237,8 @@ class DrawScreen(AskingScreen):
             self._lay(images[index], int(labels[index]), f"Test digit {index:,}: a {labels[index]}{remark}")
 
     def _lay(self, image: Any, label: int, said: str) -> None:
-        sheet = self.query_one(Sheet)
-        with sheet.prevent(Sheet.Drawn):
+        sheet = self.query_one(DrawingPad)
+        with sheet.prevent(DrawingPad.Drawn):
             sheet.give(image)
         self._said, self._label = said, label
         self._ask()

@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from engines.api import CANT_MATCH, TITLES, EngineSpec, ParityError, ParityRow, plural, prove
+from engines.api import KNOWN_DIFFERENCES, TITLES, EngineSpec, ParityError, ParityRow, plural, prove
 from tui.charts.sparkline import bar
 
 BAR_WIDTH = 30
@@ -121,7 +121,7 @@ class ParityScreen(ModalScreen[None]):
             return
         if rows:
             self.query_one("#table", Static).update(_table(rows, self.app.theme_variables))
-            self.query_one("#note", Static).update(Text(f"\n{CANT_MATCH}", style="dim"))
+            self.query_one("#note", Static).update(Text(f"\n{KNOWN_DIFFERENCES}", style="dim"))
         missed = sum(not row.passed for row in rows)
         verdict = f"{plural(missed, 'bar')} MISSED" if missed else "Every bar is met"
         self._say(

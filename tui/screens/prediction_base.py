@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from textual.timer import Timer
 
-from engines.api import Questions, Replay, Session
+from engines.api import PredictionRequests, Replay, Session
 from tui.screens.base import ShownScreen
 
 
-class AskingScreen(ShownScreen):
+class PredictionScreen(ShownScreen):
     """Looks for answers more often than frames are drawn, while some are awaited and the screen is shown."""
 
     LOOK_SECONDS = 1 / 20
@@ -18,7 +18,7 @@ class AskingScreen(ShownScreen):
 
     def __init__(self, session: Session | Replay, fold: Callable[[], None], *, ascii_only: bool = False) -> None:
         super().__init__(session, ascii_only=ascii_only)
-        self.questions = Questions(session)
+        self.questions = PredictionRequests(session)
         self._fold = fold
         self._looking: Timer | None = None
 
@@ -29,7 +29,7 @@ class AskingScreen(ShownScreen):
     def show_answers(self) -> None:
         """What the models say now."""
 
-    def look(self) -> None:
+    def resume_polling(self) -> None:
         """Something was asked: look for its answer."""
         if self._looking is not None:
             self._looking.resume()
@@ -48,4 +48,4 @@ class AskingScreen(ShownScreen):
 
     def on_screen_resume(self) -> None:
         """An answer may have come meanwhile, or not yet."""
-        self.look()
+        self.resume_polling()

@@ -17,16 +17,16 @@ from textual.widgets import ContentSwitcher, Digits, Static
 
 from engines.api import TITLES, DataError, MachineHistory, Replay, RunHistory, Session, read_filters, read_run
 from tui import formatting
-from tui.digit_cache import TestDigits
+from tui.digit_cache import DigitCache
 from tui.reports import card as report_card
-from tui.screens.prediction_base import AskingScreen
+from tui.screens.prediction_base import PredictionScreen
 from tui.terminal.clipboard import copy
 from tui.widgets.kernel_tiles import Filters
 from tui.widgets.mistake_gallery import Gallery, mistakes
-from tui.widgets.pixel_image import Pixels
+from tui.widgets.pixel_image import PixelImage
 from tui.widgets.prediction_bars import Answer
 from tui.widgets.results_card import card, confusions, verdict_line
-from tui.widgets.text_line import Line
+from tui.widgets.text_line import TextLine
 
 VIEWS = ("card", "confusion", "mistakes", "filters")
 NOTHING_YET = "No digit is tested yet: the first evaluation comes after an epoch."
@@ -34,17 +34,17 @@ BESIDE = 76
 """Columns that two confusions need beside each other."""
 
 
-class ResultsScreen(AskingScreen):
+class ResultsScreen(PredictionScreen):
     """Reads histories, of the session or of a run's folder."""
 
     NAME = "results"
-    BINDINGS = AskingScreen.bindings(NAME)
+    BINDINGS = PredictionScreen.bindings(NAME)
     CSS_PATH = "results.tcss"
 
     def __init__(
         self,
         session: Session | Replay,
-        digits: TestDigits,
+        digits: DigitCache,
         fold: Callable[[], None],
         runs_dir: Path,
         *,
@@ -75,7 +75,7 @@ class ResultsScreen(AskingScreen):
 
     def body(self) -> ComposeResult:
         """The names of the views, and the one that is chosen."""
-        yield Line(id="views")
+        yield TextLine(id="views")
         with ContentSwitcher(initial="card", id="switcher"):
             with VerticalScroll(id="card", can_focus=False):
                 with Horizontal(id="big"):
@@ -97,7 +97,7 @@ class ResultsScreen(AskingScreen):
 
     def begin(self) -> None:
         """The newest kept run, when this session has not run anything."""
-        for one in (*self.query(Pixels), *self.query(Answer)):
+        for one in (*self.query(PixelImage), *self.query(Answer)):
             one.ascii_only = self.ascii_only
         super().begin()
         self._present = self._newest
@@ -155,7 +155,7 @@ class ResultsScreen(AskingScreen):
             self._find_filters()
         elif self.view == "mistakes":
             if self.questions.ask_again():
-                self.look()
+                self.resume_polling()
             self.show_answers()
 
     def _show_heading(self) -> None:
@@ -167,7 +167,7 @@ class ResultsScreen(AskingScreen):
             text.append(" ")
         if self._kept is not None:
             text.append(f"  kept run {self._kept[0].name}", style=self.palette["$accent"])
-        self.query_one("#views", Line).say(text)
+        self.query_one("#views", TextLine).set_text(text)
 
     def _show_card(self) -> None:
         said, palette = self.report, self.palette
@@ -211,7 +211,7 @@ class ResultsScreen(AskingScreen):
             self._asked_for = self._images_of, index
             kept = {engine: str(self._checkpoint(engine)) for engine in self.session.histories} if self._kept else {}
             self.questions.ask([int(grey) for grey in self._images[index].ravel()], kept)
-            self.look()
+            self.resume_polling()
 
     def show_answers(self) -> None:
         """Below the mistake that is shown."""
@@ -355,7 +355,7 @@ class ResultsScreen(AskingScreen):
 
     def action_export(self) -> None:
         """Into the run's folder."""
-        from engines.api import write_whole
+        from engines.api import write_atomically
         from tui.reports.export import charts
 
         said, folder = self.report, self._folder()
@@ -369,7 +369,7 @@ class ResultsScreen(AskingScreen):
         }
         try:
             for name, content in files.items():
-                write_whole(folder / name, partial(Path.write_text, data=content, encoding="utf-8"))
+                write_atomically(folder / name, partial(Path.write_text, data=content, encoding="utf-8"))
         except OSError as error:
             self.notify(f"{folder}: {error.strerror or error}.", title="Not written", severity="error")
         else:

@@ -16,26 +16,26 @@ from textual.widgets import DataTable, Input
 
 from engines.api import (
     FilterError,
-    Listed,
     Replay,
     RunHistory,
+    RunSummary,
     Session,
     list_runs,
-    listed,
+    move_to_trash,
     parse_filter,
     plural,
     read_run,
     size_bytes,
-    throw_away,
+    summarize,
     write_about,
 )
 from tui import formatting
-from tui.charts.viewport import View
+from tui.charts.viewport import Viewport
 from tui.screens.base import ShownScreen
 from tui.screens.dialogs import NameDialog, Question
 from tui.widgets.run_charts import MOST, RunCharts
 from tui.widgets.run_table import RunTable, when
-from tui.widgets.text_line import Line
+from tui.widgets.text_line import TextLine
 
 SHOWN = 500
 """Rows of the table; a filter finds the others."""
@@ -45,7 +45,7 @@ FILTER_SECONDS = 0.15
 """From the last letter to the list that it gives: to lay out hundreds of rows takes a tenth of a second."""
 LOADED = 12
 """Runs whose curves are kept in memory."""
-SORTS: dict[str, Callable[[Listed], Any]] = {
+SORTS: dict[str, Callable[[RunSummary], Any]] = {
     "time": lambda run: (run.began, run.id),
     "accuracy": lambda run: run.best or -1.0,
     "seconds": lambda run: -(run.seconds if run.seconds is not None else 1e12),
@@ -72,7 +72,7 @@ class RunsScreen(ShownScreen):
         ascii_only: bool = False,
     ) -> None:
         super().__init__(session, ascii_only=ascii_only)
-        self.runs: list[Listed] = []
+        self.runs: list[RunSummary] = []
         self.marked: list[str] = []
         """Ids, in the order of their colours."""
         self.sort = "time"
@@ -84,7 +84,7 @@ class RunsScreen(ShownScreen):
         """Why the folder of runs can't be read; empty when it can."""
         self._bytes: int | None = None
         self._read = False
-        self._shown: list[Listed] = []
+        self._shown: list[RunSummary] = []
         self._found = 0
         self._curves: dict[str, Mapping[str, RunHistory]] = {}
         self._reading = ""
@@ -101,7 +101,7 @@ class RunsScreen(ShownScreen):
         yield RunTable()
         with Horizontal(id="curves"):
             yield RunCharts(ascii_only=self.ascii_only)
-        yield Line(id="status")
+        yield TextLine(id="status")
 
     # Reading
 
@@ -120,11 +120,11 @@ class RunsScreen(ShownScreen):
     @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
     def _load(self) -> None:
         """In a thread: ten thousand runs are twenty thousand files."""
-        found: list[Listed] = []
+        found: list[RunSummary] = []
         why = ""
         try:
             for run in list_runs(self._runs_dir):
-                found.append(listed(run))
+                found.append(summarize(run))
                 if len(found) == FIRST and not self._read:
                     self.deliver(self._take, list(found))
         except OSError as error:
@@ -136,7 +136,7 @@ class RunsScreen(ShownScreen):
         self._bytes = size
         self._say_status()
 
-    def _take(self, runs: list[Listed], why: str = "") -> None:
+    def _take(self, runs: list[RunSummary], why: str = "") -> None:
         self._unreadable = why
         self._forget_curves({run.id for run in (*self.runs, *runs) if run.state == "running"})
         self.runs, self._read = runs, True
@@ -193,13 +193,13 @@ class RunsScreen(ShownScreen):
             more = f", the first {SHOWN} shown" if self._found > SHOWN else ""
             size = f" · {formatting.size(self._bytes)} on disk" if self._bytes is not None else ""
             text = Text(f"{count}{more} · by {self.sort}{size}" if self._read else "reading …")
-        self.query_one("#status", Line).say(text)
+        self.query_one("#status", TextLine).set_text(text)
 
     def _show_curves(self) -> None:
         """Of the marked runs; while none is marked, of the one at the cursor."""
         if not self.query_one("#curves").display:
             return
-        at = self._table.at
+        at = self._table.selected
         wanted = self.marked or ([at.id] if at else [])
         missing = next((run for run in wanted if run not in self._curves), "")
         if missing:
@@ -209,7 +209,7 @@ class RunsScreen(ShownScreen):
             return
         names = {run.id: run.name or f"{when(run)} {run.preset}" for run in self.runs}
         shown = [(names.get(run, run), self._curves[run]) for run in wanted]
-        self.query_one(RunCharts).show_runs(shown, View(), self.palette)
+        self.query_one(RunCharts).show_runs(shown, Viewport(), self.palette)
 
     @work(thread=True, group="curves", exit_on_error=False)
     def _read_curves(self, run: str) -> None:
@@ -291,33 +291,33 @@ class RunsScreen(ShownScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What makes no sense for the run at the cursor is grey."""
         if action in ("open", "play", "mark", "name_run", "baseline", "delete", "export"):
-            if not self._ready or self._table.at is None:
+            if not self._ready or self._table.selected is None:
                 return None
             return None if action == "play" and self.session.running else True
         if action == "go_on_with":
-            at = self._table.at if self._ready else None
+            at = self._table.selected if self._ready else None
             free = not self.session.running and not self.session.recorded
             return True if free and at is not None and at.resumable else None
         return super().check_action(action, parameters)
 
     def action_open(self) -> None:
         """Its results."""
-        if at := self._table.at:
+        if at := self._table.selected:
             self._open_results(self._runs_dir / at.id)
 
     def action_play(self) -> None:
         """As if it were live."""
-        if at := self._table.at:
+        if at := self._table.selected:
             self._play(self._runs_dir / at.id)
 
     def action_go_on_with(self) -> None:
         """From its last checkpoint."""
-        if at := self._table.at:
+        if at := self._table.selected:
             self._go_on(self._runs_dir / at.id)
 
     def action_mark(self) -> None:
         """Its curves beneath, up to MOST together."""
-        at = self._table.at
+        at = self._table.selected
         if at is None:
             return
         if at.id in self.marked:
@@ -336,13 +336,13 @@ class RunsScreen(ShownScreen):
 
     def action_baseline(self) -> None:
         """What the others are measured against; one at most."""
-        if at := self._table.at:
+        if at := self._table.selected:
             others = {run.id: {"baseline": False} for run in self.runs if run.baseline and run.id != at.id}
             self._write({**others, at.id: {"baseline": not at.baseline}})
 
     def action_name_run(self) -> None:
         """A name and a note."""
-        at = self._table.at
+        at = self._table.selected
         if at is None:
             return
 
@@ -362,7 +362,7 @@ class RunsScreen(ShownScreen):
 
     def action_delete(self) -> None:
         """Into the trash, after a question."""
-        at = self._table.at
+        at = self._table.selected
         if at is None:
             return
         if at.state == "running":
@@ -373,7 +373,7 @@ class RunsScreen(ShownScreen):
             if not sure:
                 return
             try:
-                place = throw_away(self._runs_dir / at.id)
+                place = move_to_trash(self._runs_dir / at.id)
             except OSError as error:
                 self.notify(f"{at.id}: {error.strerror or error}.", title="Not deleted", severity="error")
             else:
@@ -386,7 +386,7 @@ class RunsScreen(ShownScreen):
     @work(thread=True, exclusive=True, group="export", exit_on_error=False)
     def action_export(self) -> None:
         """Every form that can be written here, into a folder of the run's own."""
-        at = self._table.at
+        at = self._table.selected
         if at is None:
             return
         from tui.reports import export

@@ -17,7 +17,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select
 
-from engines.api import FRAMEWORKS, TITLES, ConfigError, TrainConfig, from_settings, parse, problem
+from engines.api import FRAMEWORK_CHOICES, TITLES, ConfigError, TrainConfig, from_settings, parse, problem
 from tui.terminal.clipboard import copy
 
 GROUPS = (
@@ -86,7 +86,7 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
                     yield Label(title, classes="group")
                     if i == 0:
                         framework = self._settings.get("framework", "both")
-                        yield from self._row("framework", _select("framework", FRAMEWORKS, framework))
+                        yield from self._row("framework", _select("framework", FRAMEWORK_CHOICES, framework))
                     for name in names:
                         yield from self._row(name, self._control(name))
             yield Label("", id="help", markup=False)

@@ -13,17 +13,17 @@ from textual.screen import Screen
 from engines.api import energy_joules, plural
 from tui import themes
 from tui.charts.braille import plot_width
-from tui.charts.viewport import ZOOM, View
+from tui.charts.viewport import ZOOM, Viewport
 from tui.commands import KEYS
-from tui.run_controller import RunControl
+from tui.run_controller import RunController
 from tui.terminal.clipboard import copy
 from tui.widgets import header, machine, race
 from tui.widgets.chart import LineChart
-from tui.widgets.curves import CURVES, axes, curves, whole
+from tui.widgets.curves import CURVES, axes, curves, x_extent
 from tui.widgets.engine_panel import EnginePanel
-from tui.widgets.key_bar import Keys
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.overlay import Overlay
-from tui.widgets.text_line import Line
+from tui.widgets.text_line import TextLine
 
 if TYPE_CHECKING:
     from tui.widgets.log_panel import Logs
@@ -48,19 +48,19 @@ class TrainScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-short"), (23, "-medium"), (32, "-tall")]
     AUTO_FOCUS = ""
 
-    def __init__(self, control: RunControl, *, ascii_only: bool = False) -> None:
+    def __init__(self, control: RunController, *, ascii_only: bool = False) -> None:
         super().__init__()
         self.control = control
         self.session = control.session
         self.ascii_only = ascii_only
-        self.view = View()
+        self.view = Viewport()
         self.layout_name = LAYOUTS[0]
         self._by_mouse = False
         self._palette_of = ""
         self._colors: dict[str, str] = {}
-        self._header, self._machine_line = Line(id="header"), Line(id="machine")
+        self._header, self._machine_line = TextLine(id="header"), TextLine(id="machine")
         self._panels = {engine: EnginePanel(engine, ascii_only=ascii_only) for engine in self.session.histories}
-        self._lanes = Line(id="race")
+        self._lanes = TextLine(id="race")
         self._lanes.styles.height = len(self.session.histories)
         self._overlay: Overlay | None = None
         self._logs: Logs | None = None
@@ -76,7 +76,7 @@ class TrainScreen(Screen[None]):
         yield Panes(*self._panels.values(), id="panels")
         yield self._lanes
         yield self._machine_line
-        yield Keys()
+        yield KeyBar()
 
     def on_screen_resume(self) -> None:
         """Fill what is about to be laid out before it is painted: else it is painted empty, and then again."""
@@ -99,10 +99,10 @@ class TrainScreen(Screen[None]):
         session, now, palette = self.session, self.session.now(), self._palette()
         width = self.size.width
         with self.app.batch_update():
-            self._header.say(header.header(session, now, width, 1, palette))
+            self._header.set_text(header.header(session, now, width, 1, palette))
             for engine, panel in self._panels.items():
                 panel.set_class(engine == self.control.aim, "-aimed")
-                panel.turn_of = session.turn_of(engine)
+                panel.turn_of = session.waiting_for(engine)
                 aims = [KEYS["focus_engine"]] * self.control.turns_to(engine)
                 panel.ended_by = "" if session.recorded else " ".join([*aims, KEYS["kill"]])
                 history = session.histories[engine]
@@ -110,8 +110,8 @@ class TrainScreen(Screen[None]):
                 panel.show_state(history, now, session.machine, energy, self.view, palette)
             self._show_charts(with_curves and bool(changed & set(session.histories)), palette)
             lanes = race.race(session.histories, now, session.series, width, palette, self.ascii_only)
-            self._lanes.say(*lanes)
-            self._machine_line.say(
+            self._lanes.set_text(*lanes)
+            self._machine_line.set_text(
                 Text(f" {session.problem}", style="bold") if session.problem else self._machine(width)
             )
             if self._logs is not None:
@@ -195,7 +195,7 @@ class TrainScreen(Screen[None]):
         if self._overlay is not None and not beside:
             self._overlay.show_figures(histories, self.view, palette)
 
-    def look(self, view: View) -> None:
+    def look(self, view: Viewport) -> None:
         """Show the charts so, at once."""
         if view != self.view:
             self.view = view
@@ -216,7 +216,7 @@ class TrainScreen(Screen[None]):
     @property
     def whole(self) -> tuple[float, float]:
         """All of x that there is to see."""
-        return whole(self.session.histories.values(), self.view)
+        return x_extent(self.session.histories.values(), self.view)
 
     def action_overlay(self) -> None:
         """Both in one pair of charts, or a pane each."""

@@ -20,7 +20,7 @@ KILLED_SECONDS = 0.3
 """A killed process is gone by then, or hangs in the kernel."""
 
 
-class Leaving:
+class Shutdown:
     """Hears the signals that end the app, and ends the process itself when the app does not come to it."""
 
     def __init__(self, close: Callable[[float], object], shows: Callable[[], bool] = lambda: False) -> None:
@@ -42,7 +42,7 @@ class Leaving:
         """The process ends with the app, so it may be cut off, and its signals stay ours to the end."""
         self._owns_process = True
 
-    def hear(self, leave: Callable[[int], object]) -> None:
+    def install_handlers(self, leave: Callable[[int], object]) -> None:
         """SIGTERM, SIGHUP and SIGINT call `leave`, in the midst of whatever the main thread does, with their exit code.
 
         asyncio's own way would not do: it hears nothing while the loop stands still, in a write that nobody reads.
@@ -52,8 +52,8 @@ class Leaving:
             self._heard = True
             # The kernel sends SIGCONT after SIGHUP, and Textual would take the terminal, which is gone, once more.
             signal.signal(signal.SIGCONT, lambda *_: None)
-            self.arm(128 + number)
-            self._call_back()
+            self.start_deadline(128 + number)
+            self._reclaim_tty()
             leave(128 + number)
 
         self._before = {
@@ -66,7 +66,7 @@ class Leaving:
             for number, handler in self._before.items():
                 signal.signal(number, handler)
 
-    def arm(self, code: int) -> None:
+    def start_deadline(self, code: int) -> None:
         """If the process is ours: end the workers now, so that they can save, and cut it off after CUT_OFF_SECONDS."""
         if self._owns_process and self._timer is None:
             self._timer = threading.Timer(CUT_OFF_SECONDS, self.cut_off, (code,))
@@ -102,18 +102,18 @@ class Leaving:
         finally:
             os._exit(code)
 
-    def lend(self, command: Sequence[str]) -> None:
+    def run_foreground(self, command: Sequence[str]) -> None:
         """Wait for a program that has the terminal meanwhile; a signal to us ends it first."""
         self._borrower = subprocess.Popen(command)
         try:
             if self._heard:  # while it was being started
-                self._call_back()
+                self._reclaim_tty()
             self._borrower.wait()
         finally:
             with self._ending:  # once we are cut off, the terminal is not ours to take back
                 self._borrower = None
 
-    def _call_back(self) -> None:
+    def _reclaim_tty(self) -> None:
         """Ask whoever has the terminal to give it back."""
         if self._borrower is not None:
             self._borrower.terminate()

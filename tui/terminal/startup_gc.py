@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 
 
-def hurry() -> None:
+def pause_gc() -> None:
     """Best before Textual is imported."""
     gc.disable()
 
 
-def painted() -> None:
+def resume_gc() -> None:
     """From now on there may be rubbish, but it is never looked for in what is there already, which stays, or is little."""
     if not gc.isenabled():
         gc.freeze()

@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.widgets import OptionList
 
 
-def expect_unknown_pixels() -> None:
+def fix_zero_pixel_size() -> None:
     """Take the mouse for told in cells where the terminal gives its size in pixels as 0, which means that it does not know.
 
     Textual divides by that size, and the app would end at the first move of the mouse (Textualize/textual#6706).
@@ -26,7 +26,7 @@ def expect_unknown_pixels() -> None:
     setattr(XTermParser, "parse_mouse_code", parse_mouse_code)  # noqa: B010  # mypy forbids to assign to a method
 
 
-def expect_no_room() -> None:
+def fix_empty_option_list() -> None:
     """Let a page up or down do nothing where the list has no line: Textual 8.2 looks one up and ends the app by a KeyError."""
     move = OptionList._move_page
 
@@ -37,7 +37,7 @@ def expect_no_room() -> None:
     setattr(OptionList, "_move_page", _move_page)  # noqa: B010  # mypy forbids to assign to a method
 
 
-def expect_outdated_sizes() -> None:
+def fix_outdated_sizes() -> None:
     """Lay a screen out at the app's present size, whatever size a message names.
 
     Textual answers each new layout with a message that names its size. Two sizes that are on their way at once would follow each

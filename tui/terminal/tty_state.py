@@ -59,7 +59,7 @@ def restore(saved: Saved, keys: int = 0, screen: int = 2, *, clear: bool = False
             termios.tcsetattr(keys, termios.TCSANOW, saved)
 
 
-def take_once(driver: Any, loop: asyncio.AbstractEventLoop, repaint: Callable[[], object]) -> None:
+def install_sigcont(driver: Any, loop: asyncio.AbstractEventLoop, repaint: Callable[[], object]) -> None:
     """After a SIGSTOP too, or a SIGCONT for no reason, the terminal is given back before it is taken again, and is painted whole.
 
     Textual takes it at every SIGCONT. Where nothing had given it back, two threads read the keys from then on, the older for ever,
@@ -84,7 +84,7 @@ def take_once(driver: Any, loop: asyncio.AbstractEventLoop, repaint: Callable[[]
     signal.signal(signal.SIGCONT, continued)
 
 
-def to_the_shell(driver: Any) -> None:
+def suspend_to_shell(driver: Any) -> None:
     """Stop with whatever else the shell waits for, `make` for one; SIGCONT goes on.
 
     The terminal is given back before that: as soon as the others are stopped, the shell takes it.

@@ -66,7 +66,7 @@ class LineChart(Widget):
         """(width, height) in cells of what is below the headings."""
         return self.size.width, max(self.size.height - len(self.headings), 0)
 
-    def head(self, *texts: Text) -> None:
+    def set_headings(self, *texts: Text) -> None:
         """Say this above the chart, a line each; where there is room for nothing else, it is all that is seen."""
         before, self.headings = self.headings, texts
         if len(before) != len(texts):
@@ -77,12 +77,12 @@ class LineChart(Widget):
         if changed:
             self.refresh(*changed)
 
-    def show(self, series: Sequence[Series], axes: Axes) -> None:
+    def set_series(self, series: Sequence[Series], axes: Axes) -> None:
         """Draw these curves; costs nothing on the terminal where nothing changed."""
         self._series, self._axes = tuple(series), axes
         self._redraw()
 
-    def hold(self, placeholder: str) -> None:
+    def set_placeholder(self, placeholder: str) -> None:
         """Say this while there is no curve."""
         if placeholder != self.placeholder:
             self.placeholder = placeholder

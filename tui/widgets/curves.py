@@ -8,7 +8,7 @@ from typing import Any
 
 from engines.api import RunHistory
 from tui.charts.braille import Axes, Series, value_range
-from tui.charts.viewport import View, smoothed, value_at
+from tui.charts.viewport import Viewport, smoothed, value_at
 
 CURVES = ("loss", "accuracy")
 """What the charts show, top to bottom."""
@@ -19,7 +19,7 @@ DASHED = frozenset({"keras"})
 X_NAMES = {"step": "step", "epoch": "epoch", "time": "sec"}
 
 
-def along(history: RunHistory, steps: Sequence[float], view: View) -> Any:
+def x_values(history: RunHistory, steps: Sequence[float], view: Viewport) -> Any:
     """The x of these steps, as the view counts it, shape (n,)."""
     import numpy as np
 
@@ -32,12 +32,12 @@ def along(history: RunHistory, steps: Sequence[float], view: View) -> Any:
     return at
 
 
-def curves(history: RunHistory, name: str, view: View, *, overlaid: bool = False) -> list[Series]:
+def curves(history: RunHistory, name: str, view: Viewport, *, overlaid: bool = False) -> list[Series]:
     """The training curve of "loss" or "accuracy", its raw samples faintly behind it, and the test points."""
     train = history.train_loss if name == "loss" else history.train_accuracy
     if not len(train) and not history.evaluations:
         return []
-    engine, xs = history.engine, along(history, train.xs, view)
+    engine, xs = history.engine, x_values(history, train.xs, view)
     out = []
     if view.smoothing and len(train) > 2:
         out.append(Series(f"{engine}-raw", xs, train.ys, faint=True))
@@ -47,7 +47,7 @@ def curves(history: RunHistory, name: str, view: View, *, overlaid: bool = False
     out.append(
         Series(
             f"{engine}-test",
-            along(history, [float(point.global_step) for point in points], view),
+            x_values(history, [float(point.global_step) for point in points], view),
             [point.loss if name == "loss" else point.accuracy for point in points],
             kind="points",
             marker=MARKERS.get(engine, "●"),
@@ -60,22 +60,22 @@ GROWTH = 1.12
 """The axis grows by this factor at a time: between two such moments the drawn part of a curve stands still."""
 
 
-def whole(histories: Iterable[RunHistory], view: View) -> tuple[float, float]:
+def x_extent(histories: Iterable[RunHistory], view: Viewport) -> tuple[float, float]:
     """From 0 to a little beyond the newest sample of any run, but not beyond the last step."""
     ends = []
     for history in histories:
         if len(history.train_loss):
-            newest = float(along(history, [history.train_loss.xs[-1]], view)[0])
+            newest = float(x_values(history, [history.train_loss.xs[-1]], view)[0])
             roomy = GROWTH ** math.ceil(math.log(newest, GROWTH)) if 0 < newest < 1e300 else newest
             if view.x_axis == "time":
                 roomy = roomy if history.running else newest
             elif history.total_steps:
-                roomy = min(roomy, float(along(history, [history.total_steps], view)[0]))
+                roomy = min(roomy, float(x_values(history, [history.total_steps], view)[0]))
             ends.append(max(roomy, newest))
     return 0.0, max([*ends, 1e-9])
 
 
-def axes(series: Sequence[Series], name: str, view: View, extent: tuple[float, float]) -> Axes:
+def axes(series: Sequence[Series], name: str, view: Viewport, extent: tuple[float, float]) -> Axes:
     """Axes that all panes share, so that the eye compares; y fits what is in sight of these curves of all engines."""
     percent, log_y, x_name = name == "accuracy", view.log_y and name == "loss", X_NAMES[view.x_axis]
     x_range = view.window(extent)
@@ -101,7 +101,7 @@ def _within(one: Series, x_range: tuple[float, float]) -> Series:
     return Series(one.role, x[inside].tolist(), y[inside].tolist())
 
 
-def reading(history: RunHistory, name: str, view: View) -> tuple[float | None, float | None]:
+def values_at_cursor(history: RunHistory, name: str, view: Viewport) -> tuple[float | None, float | None]:
     """(train, test) at the cursor, raw and not smoothed; the newest without one. The test point is the last one before it."""
     train = history.train_loss if name == "loss" else history.train_accuracy
     if view.cursor is None:
@@ -110,15 +110,15 @@ def reading(history: RunHistory, name: str, view: View) -> tuple[float | None, f
     steps = [float(point.global_step) for point in history.evaluations]
     before = [
         point
-        for point, x in zip(history.evaluations, along(history, steps, view), strict=True)
+        for point, x in zip(history.evaluations, x_values(history, steps, view), strict=True)
         if x <= view.cursor * (1 + 1e-9)
     ]
     test = (before[-1].loss if name == "loss" else before[-1].accuracy) if before else None
-    value = value_at(along(history, train.xs, view), train.ys, view.cursor)
+    value = value_at(x_values(history, train.xs, view), train.ys, view.cursor)
     return value, test
 
 
-def place(view: View) -> str:
+def cursor_label(view: Viewport) -> str:
     """Where the cursor stands, for people: "step 1,234", "epoch 2.63" or "83.1 s"; empty without one."""
     if view.cursor is None or not math.isfinite(view.cursor):
         return ""

@@ -8,13 +8,13 @@ from textual import events
 from textual.message import Message
 
 from engines import api
-from tui.widgets.pixel_image import Pixels
+from tui.widgets.pixel_image import PixelImage
 
 SIZE = 28
 MIDDLE = (SIZE // 2, SIZE // 2)
 
 
-class Sheet(Pixels):
+class DrawingPad(PixelImage):
     """A canvas with a pen on it; says `Drawn` whenever it has changed."""
 
     class Drawn(Message):
@@ -37,7 +37,7 @@ class Sheet(Pixels):
         """Down, which makes a dot, or up."""
         self.down = not self.down
         if self.down:
-            self.canvas.begin()
+            self.canvas.begin_stroke()
             self._line(_centre(self.at), _centre(self.at))
         self.redraw()
 
@@ -63,7 +63,7 @@ class Sheet(Pixels):
 
     def give(self, image: Any) -> None:
         """Lay an image (28, 28) of grey values on it."""
-        self.canvas.give(image)
+        self.canvas.set_image(image)
         self.down = False
         self._changed()
 
@@ -72,7 +72,7 @@ class Sheet(Pixels):
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """A stroke begins; the right button erases."""
         self.capture_mouse()
-        self.canvas.begin()
+        self.canvas.begin_stroke()
         self.down = False
         self._dragged_from = here = self._point(event)
         self._line(here, here, erase=event.button == 3)

@@ -36,11 +36,11 @@ from engines.api import (
 from tui import formatting
 from tui.charts.braille import Axes, Series
 from tui.charts.sparkline import bar, spark
-from tui.charts.viewport import View
+from tui.charts.viewport import Viewport
 from tui.widgets import resource_usage
 from tui.widgets.chart import LineChart
-from tui.widgets.curves import CURVES, place, placeholder, reading
-from tui.widgets.text_line import Line
+from tui.widgets.curves import CURVES, cursor_label, placeholder, values_at_cursor
+from tui.widgets.text_line import TextLine
 
 GLYPHS = {
     TRAINING: "●", PAUSED: "‖", FINISHED: "✓", STOPPED: "■", INTERRUPTED: "■", DIVERGED: "✗", FAILED: "✗", OFF: "○", READY: "○",
@@ -82,12 +82,12 @@ class EnginePanel(Vertical):
         """The keys that end its worker and no other; empty when there is none to end."""
         self._framework = TITLES.get(engine, engine)
         self.border_title = self._framework
-        self._status = Line(id="status")
+        self._status = TextLine(id="status")
         self._notice: Notice | None = None
         """Made when there is something to say."""
         self._noticed = ""
         self._charts = {name: LineChart(id=name, classes=name, ascii_only=ascii_only) for name in CURVES}
-        self._usage = Line(id="usage")
+        self._usage = TextLine(id="usage")
 
     def compose(self) -> ComposeResult:
         """The lines and charts, top to bottom."""
@@ -99,7 +99,7 @@ class EnginePanel(Vertical):
         now: float,
         machine: MachineHistory,
         energy: tuple[float | None, str],
-        view: View,
+        view: Viewport,
         colors: dict[str, str],
     ) -> None:
         """Everything but the curves; `energy` is the run's, in joules, or the reason why it is not known."""
@@ -111,15 +111,15 @@ class EnginePanel(Vertical):
         if way_out not in state.plain and len(way_out) <= self._room:  # the speed is none any more
             speed = Text(way_out, no_wrap=True)
         speed.style = colors["$detail"]
-        self._status.say(state, self._progress(history, colors), speed)
+        self._status.set_text(state, self._progress(history, colors), speed)
         self._show_notice(history, now)
-        self._charts["loss"].hold(placeholder([history]))
+        self._charts["loss"].set_placeholder(placeholder([history]))
         for name, chart in self._charts.items():
             has_chart = bool(chart.plot_size[1])
             heading = _heading(name, history, view, self._room, has_chart, self.ascii_only)
             heading.style = colors["$heading"]
-            chart.head(heading)
-        self._usage.say(
+            chart.set_headings(heading)
+        self._usage.set_text(
             resource_usage.cpu(history, self._room, self.ascii_only),
             resource_usage.gpu(history, machine, energy, self._room, self.ascii_only),
         )
@@ -128,7 +128,7 @@ class EnginePanel(Vertical):
         """The curves of "loss" or "accuracy", on axes that all panes share."""
         chart = self._charts[name]
         if chart.display and chart.plot_size[1]:
-            chart.show(series, axes)
+            chart.set_series(series, axes)
 
     @property
     def _room(self) -> int:
@@ -196,9 +196,9 @@ class EnginePanel(Vertical):
     def _show_notice(self, history: RunHistory, now: float) -> None:
         text = ""
         if history.failure is not None and history.phase in (FAILED, INTERRUPTED):
-            text = formatting.shorter(formatting.plain(history.failure.message), NOTICE_CHARACTERS)
+            text = formatting.truncate(formatting.to_plain_text(history.failure.message), NOTICE_CHARACTERS)
             if history.failure.hint:
-                text += "\n" + formatting.plain(history.failure.hint)
+                text += "\n" + formatting.to_plain_text(history.failure.hint)
             goes_on = f" · c goes on from epoch {history.checkpoint_epoch}" if history.can_continue else ""
             text += f"\nr tries again{goes_on} · l shows the log"
         elif history.diverged is not None:
@@ -214,7 +214,7 @@ class EnginePanel(Vertical):
             failure = history.unsaved.get((history.run_id, what))
             if failure is not None:
                 text += "\n" * bool(text)
-                text += formatting.shorter(formatting.plain(save_failure(failure)), NOTICE_CHARACTERS)
+                text += formatting.truncate(formatting.to_plain_text(save_failure(failure)), NOTICE_CHARACTERS)
                 text += "\nTraining goes on · w tries again" * (what == "checkpoint" and history.running)
         if text == self._noticed or not self._status.is_attached:
             return
@@ -278,12 +278,12 @@ def _speed(history: RunHistory, now: float, room: int) -> Text:
     return Text(" · ".join(parts), no_wrap=True)
 
 
-def _heading(name: str, history: RunHistory, view: View, room: int, has_chart: bool, ascii_only: bool) -> Text:
+def _heading(name: str, history: RunHistory, view: Viewport, room: int, has_chart: bool, ascii_only: bool) -> Text:
     """The figures; where there is no room for the chart, its curve as blocks too."""
     show = formatting.loss if name == "loss" else formatting.percent
-    train, test = map(show, reading(history, name, view))
+    train, test = map(show, values_at_cursor(history, name, view))
     forms = [f"train {train}  test {test}", f"{train} · test {test}", f"test {test}" if history.evaluations else train]
-    if at := place(view):
+    if at := cursor_label(view):
         forms = [*(f"{at}: {form}" for form in forms), *forms]
     elif name == "accuracy" and history.ended_t is not None and history.test_interval:
         low, high = history.test_interval

@@ -15,13 +15,13 @@ from engines.api import (
 )
 from tui import formatting, themes
 from tui.widgets.machine import ROOMY
-from tui.widgets.text_line import Line
+from tui.widgets.text_line import TextLine
 
 TABS = ("Train", "Code", "Draw", "Results", "Runs")
 """The screens, by their keys."""
 
 
-class Told(Protocol):
+class HeaderSource(Protocol):
     """What the header needs of a session or a replay."""
 
     histories: dict[str, RunHistory]
@@ -39,7 +39,7 @@ class Told(Protocol):
         """How a recording plays; empty for a live session."""
 
 
-def header(told: Told, now: float, width: int, shown: int, colors: Mapping[str, str]) -> Text:
+def header(told: HeaderSource, now: float, width: int, shown: int, colors: Mapping[str, str]) -> Text:
     """The title line: the screens, and as much of data, preset, seed, mode and clock as fits.
 
     Where not even data and clock fit, the other screens are numbers alone.
@@ -61,14 +61,14 @@ def header(told: Told, now: float, width: int, shown: int, colors: Mapping[str, 
     return text
 
 
-def show_tab(screen: Screen[Any], told: Told, number: int) -> None:
+def show_tab(screen: Screen[Any], told: HeaderSource, number: int) -> None:
     """Show in the screen's header that another one is being opened."""
     colors = themes.palette(screen.app.theme_variables)
-    for line in screen.query("#header").results(Line):
-        line.say(header(told, told.now(), screen.size.width, number, colors))
+    for line in screen.query("#header").results(TextLine):
+        line.set_text(header(told, told.now(), screen.size.width, number, colors))
 
 
-def _playback(told: Told) -> str:
+def _playback(told: HeaderSource) -> str:
     """Where a recording ends and how it plays: " / 02:24 10x   ", as wide as "paused" so that nothing jumps."""
     return f" / {formatting.clock(told.length_seconds)} {told.playback:6}" if told.recorded else ""
 
@@ -77,7 +77,7 @@ def _joined(parts: Mapping[str, str]) -> str:
     return "".join(parts.values()).removeprefix(" · ")
 
 
-def _tabs(told: Told, width: int, shown: int, colors: Mapping[str, str], *, short: bool) -> Text:
+def _tabs(told: HeaderSource, width: int, shown: int, colors: Mapping[str, str], *, short: bool) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
     if width >= ROOMY:
         text.append(" mnist-tui ", style="bold reverse")
@@ -97,7 +97,7 @@ def _tabs(told: Told, width: int, shown: int, colors: Mapping[str, str], *, shor
     return text
 
 
-def _facts(told: Told, now: float) -> dict[str, str]:
+def _facts(told: HeaderSource, now: float) -> dict[str, str]:
     """What is said beside the tabs, by name."""
     data = next((h.data for h in told.histories.values() if h.data), None)
     config = next((h.config for h in told.histories.values() if h.config), None)

@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from engines.api import TITLES
-from tui.widgets.pixel_image import Pixels
-from tui.widgets.text_line import Line
+from tui.widgets.pixel_image import PixelImage
+from tui.widgets.text_line import TextLine
 
 PER_ROW = (16, 11, 8, 6, 5, 4)
 LARGEST = 6
@@ -30,19 +30,19 @@ class Filters(Vertical):
 
     def compose(self) -> ComposeResult:
         """Two lines, and the tiles."""
-        yield Line(id="heading")
-        yield Line(id="legend")
-        yield Pixels(1, 1, id="tiles")
+        yield TextLine(id="heading")
+        yield TextLine(id="legend")
+        yield PixelImage(1, 1, id="tiles")
 
     def show(self, kernel: Any, steps: int, problem: str, color: str, rows: int) -> None:
         """A kernel (3, 3, 1, n) as it was after so many steps, in so many rows of the screen; or why there is none."""
         title = TITLES.get(self.engine, self.engine)
         said = f"{title}: {problem}" if problem else f"{title} after step {steps:,}"
-        self.query_one("#heading", Line).say(Text(said, style=f"bold {color}"))
+        self.query_one("#heading", TextLine).set_text(Text(said, style=f"bold {color}"))
         ink, paper = ("light", "dark") if self.app.current_theme.dark else ("dark", "light")
         legend = "" if kernel is None else f"first layer: {ink} +, {paper} -"
-        self.query_one("#legend", Line).say(Text(legend, style="dim"))
-        tiles = self.query_one("#tiles", Pixels)
+        self.query_one("#legend", TextLine).set_text(Text(legend, style="dim"))
+        tiles = self.query_one("#tiles", PixelImage)
         tiles.display = kernel is not None
         if kernel is not None:
             per_row, scale = best_grid(kernel.shape[-1], self.size.width - 2, 2 * rows)

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from tui.commands import KEY_NAMES
 
 
-class Keys(Widget):
+class KeyBar(Widget):
     """The bindings that are to be shown, in one line; where room is short, first those go that make no sense now.
 
     Textual's Footer is a widget for each key and each word: half of what the first paint would have to mount.

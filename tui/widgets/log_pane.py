@@ -59,13 +59,13 @@ class LogPane(RichLog, can_focus=False):
 
     def lines_of(self, history: RunHistory) -> list[str]:
         """What is shown, as plain text."""
-        return [formatting.plain(line.text) for line in history.log if self._matches(line)]
+        return [formatting.to_plain_text(line.text) for line in history.log if self._matches(line)]
 
     def _matches(self, line: LogLine) -> bool:
-        return self._wanted.lower() in formatting.plain(line.text).lower()
+        return self._wanted.lower() in formatting.to_plain_text(line.text).lower()
 
     def _said(self, line: LogLine, since: float) -> Text:
-        text = Text.from_ansi(formatting.safe(line.text))
+        text = Text.from_ansi(formatting.strip_control(line.text))
         if self._wanted:
             text.highlight_words([self._wanted], "reverse", case_sensitive=False)
         if line.stream in ("supervisor", "worker"):
@@ -79,7 +79,7 @@ class LogPane(RichLog, can_focus=False):
             return "nothing yet"
         parts = [plural(history.log_count, "line")]
         if self._wanted:
-            parts.insert(0, f"{self._found:,} with “{formatting.plain(self._wanted)}”")
+            parts.insert(0, f"{self._found:,} with “{formatting.to_plain_text(self._wanted)}”")
         if not self.is_vertical_scroll_end:
             parts.append("end follows again")
         return " · ".join(parts)

@@ -15,10 +15,10 @@ from textual.containers import Container, Vertical
 from textual.message import Message
 from textual.widget import Widget
 
-from engines.api import TITLES, Questions, RunHistory
-from tui.widgets.pixel_image import Pixels
+from engines.api import TITLES, PredictionRequests, RunHistory
+from tui.widgets.pixel_image import PixelImage
 from tui.widgets.prediction_bars import Answer, mark
-from tui.widgets.text_line import Line
+from tui.widgets.text_line import TextLine
 
 SIZE, GAP = 28, 2
 
@@ -77,7 +77,7 @@ class Gallery(Widget):
     }
     """
 
-    def __init__(self, engines: list[str], questions: Questions) -> None:
+    def __init__(self, engines: list[str], questions: PredictionRequests) -> None:
         super().__init__(id="gallery")
         self._engines = engines
         self._questions = questions
@@ -86,36 +86,38 @@ class Gallery(Widget):
 
     def compose(self) -> ComposeResult:
         """The three lists, the digit, its bars, the next digits."""
-        yield Line(id="lists")
+        yield TextLine(id="lists")
         with Container(id="one"):
             with Vertical(id="picture-side"):
-                yield Pixels(SIZE, SIZE, id="picture")
-                yield Line(id="caption")
-                yield Line(id="place")
+                yield PixelImage(SIZE, SIZE, id="picture")
+                yield TextLine(id="caption")
+                yield TextLine(id="place")
             with Container(id="bars"):
                 for engine in self._engines:
                     with Vertical(classes="reader"):
-                        yield Line(id=f"tested-{engine}", classes="tested")
-                        yield Line(id=f"when-{engine}", classes="tested")
+                        yield TextLine(id=f"tested-{engine}", classes="tested")
+                        yield TextLine(id=f"when-{engine}", classes="tested")
                         yield Answer(engine)
-        yield Pixels(SIZE, SIZE, id="next")
-        yield Line(id="captions")
+        yield PixelImage(SIZE, SIZE, id="next")
+        yield TextLine(id="captions")
 
     def show(self, lists: Mapping[str, list[Mistake]], whose: str, at: int, images: Any, problem: str) -> None:
         """The list `whose`, its digit number `at`, from these test images (n, 28, 28), or why there are none."""
         self.shown, self.at = lists.get(whose, []), at
-        self.query_one("#lists", Line).say(_heads(lists, whose))
+        self.query_one("#lists", TextLine).set_text(_heads(lists, whose))
         known = self.shown[at] if self.shown else None
         here = images is not None and known is not None and known.index < len(images)
         for name in ("#one", "#next", "#captions"):
             self.query_one(name).display = here
         if not here or known is None:
             self.query_one("#captions").display = True
-            self.query_one("#captions", Line).say(Text(problem or "No mistake here."))
+            self.query_one("#captions", TextLine).set_text(Text(problem or "No mistake here."))
             return
-        self.query_one("#picture", Pixels).show(images[known.index])
-        self.query_one("#caption", Line).say(Text(f"test digit {known.index:,}: a {known.label}", style="bold"))
-        self.query_one("#place", Line).say(Text(f"{at + 1:,} of {len(self.shown):,}", style="dim"))
+        self.query_one("#picture", PixelImage).show(images[known.index])
+        self.query_one("#caption", TextLine).set_text(
+            Text(f"test digit {known.index:,}: a {known.label}", style="bold")
+        )
+        self.query_one("#place", TextLine).set_text(Text(f"{at + 1:,} of {len(self.shown):,}", style="dim"))
         self._show_next(images)
 
     def _show_next(self, images: Any) -> None:
@@ -128,9 +130,9 @@ class Gallery(Widget):
         sheet = np.zeros((SIZE, len(after) * (SIZE + GAP) - GAP), np.uint8)
         for i, one in enumerate(after):
             sheet[:, i * (SIZE + GAP) : i * (SIZE + GAP) + SIZE] = images[one.index]
-        self.query_one("#next", Pixels).show(sheet)
+        self.query_one("#next", PixelImage).show(sheet)
         captions = [f"{one.index:,}: {one.label}, read {' and '.join(map(str, one.read.values()))}" for one in after]
-        self.query_one("#captions", Line).say(
+        self.query_one("#captions", TextLine).set_text(
             Text("".join(f"{text:{SIZE + GAP}}" for text in captions).rstrip(), style="dim")
         )
 
@@ -148,11 +150,11 @@ class Gallery(Widget):
             read = known.read.get(engine, known.label)
             said = f"{title} read {read}{mark(read, known.label)}" if exams else title
             when = f"when tested, epoch {exams[-1].epoch}" if exams else "not tested yet"
-            self.query_one(f"#tested-{engine}", Line).say(Text(said, style=style))
-            self.query_one(f"#when-{engine}", Line).say(Text(when, style="dim"))
+            self.query_one(f"#tested-{engine}", TextLine).set_text(Text(said, style=style))
+            self.query_one(f"#when-{engine}", TextLine).set_text(Text(when, style="dim"))
             answer = self._questions.answer(history)
             same = bool(exams) and answer is not None and answer.global_step == exams[-1].global_step
-            shares = self._questions.shares(history, exact=True)
+            shares = self._questions.probabilities(history, exact=True)
             now = "the same model" if same else self._questions.source(history)
             panel.show(shares, now, self._questions.problem(history), colors, title="now", truth=known.label)
 

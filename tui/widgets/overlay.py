@@ -11,9 +11,9 @@ from textual.containers import Horizontal, Vertical
 from engines.api import TITLES, RunHistory
 from tui import formatting
 from tui.charts.braille import Axes, Series
-from tui.charts.viewport import View
+from tui.charts.viewport import Viewport
 from tui.widgets.chart import LineChart
-from tui.widgets.curves import CURVES, DASHED, MARKERS, place, placeholder, reading
+from tui.widgets.curves import CURVES, DASHED, MARKERS, cursor_label, placeholder, values_at_cursor
 
 
 class Overlay(Horizontal):
@@ -44,26 +44,28 @@ class Overlay(Horizontal):
         """Two boxes."""
         yield from self._boxes.values()
 
-    def show_figures(self, histories: Sequence[RunHistory], view: View, colors: dict[str, str]) -> None:
+    def show_figures(self, histories: Sequence[RunHistory], view: Viewport, colors: dict[str, str]) -> None:
         """Which line is whose, and its newest figures, or those at the cursor."""
         for name, box in self._boxes.items():
             if not box.display:
                 continue
-            title = f"{name} · {place(view)}" if place(view) else name
+            title = f"{name} · {cursor_label(view)}" if cursor_label(view) else name
             if box.border_title != title:
                 box.border_title = title
-            self._charts[name].head(_legend(name, histories, view, colors, self.ascii_only, box.content_size.width))
-            self._charts[name].hold(placeholder(histories))
+            self._charts[name].set_headings(
+                _legend(name, histories, view, colors, self.ascii_only, box.content_size.width)
+            )
+            self._charts[name].set_placeholder(placeholder(histories))
 
     def show_curves(self, name: str, series: Sequence[Series], axes: Axes) -> None:
         """The curves of all engines."""
         chart = self._charts[name]
         if chart.plot_size[1]:
-            chart.show(series, axes)
+            chart.set_series(series, axes)
 
 
 def _legend(
-    name: str, histories: Sequence[RunHistory], view: View, colors: dict[str, str], ascii_only: bool, room: int
+    name: str, histories: Sequence[RunHistory], view: Viewport, colors: dict[str, str], ascii_only: bool, room: int
 ) -> Text:
     """Engine, its line, train, its marker, test; shorter where there is no room."""
     full = formatting.loss if name == "loss" else formatting.percent
@@ -75,7 +77,7 @@ def _legend(
     ):
         text = Text(no_wrap=True, overflow="ellipsis")
         for i, history in enumerate(histories):
-            engine, (train, test) = history.engine, reading(history, name, view)
+            engine, (train, test) = history.engine, values_at_cursor(history, name, view)
             line = ("- -" if ascii_only else "╍╍") if engine in DASHED else ("---" if ascii_only else "━━")
             marker = "o" if ascii_only else MARKERS.get(engine, "●")
             text.append("  " if i else "")

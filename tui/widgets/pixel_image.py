@@ -24,7 +24,7 @@ LEVELS = 32
 """Shades that are told apart: fewer colours, fewer bytes."""
 
 
-class Pixels(Widget):
+class PixelImage(Widget):
     """Shows an image, each of its pixels `scale` columns wide and `scale` half rows high; ink has the text's colour."""
 
     DEFAULT_CSS = """

@@ -10,7 +10,7 @@ from textual.containers import Vertical
 
 from engines.api import TITLES
 from tui.charts.sparkline import bar
-from tui.widgets.text_line import Line
+from tui.widgets.text_line import TextLine
 
 
 class Answer(Vertical):
@@ -28,10 +28,10 @@ class Answer(Vertical):
 
     def compose(self) -> ComposeResult:
         """Top to bottom."""
-        yield Line(id="reads")
-        yield Line(id="source", classes="source")
+        yield TextLine(id="reads")
+        yield TextLine(id="source", classes="source")
         for digit in range(10):
-            yield Line(id=f"bar-{digit}")
+            yield TextLine(id=f"bar-{digit}")
 
     def show(
         self,
@@ -47,8 +47,8 @@ class Answer(Vertical):
         title, color = title or TITLES.get(self.engine, self.engine), colors[f"${self.engine}"]
         best = best_of(probabilities)
         said = f"{title} reads {best}{mark(best, truth)}" if best is not None else title
-        self.query_one("#reads", Line).say(Text(said, style=f"bold {color}"))
-        self.query_one("#source", Line).say(Text(problem or source))
+        self.query_one("#reads", TextLine).set_text(Text(said, style=f"bold {color}"))
+        self.query_one("#source", TextLine).set_text(Text(problem or source))
         room = max(self.content_size.width, 12)
         for digit in range(10):
             share = probabilities[digit] if probabilities else 0.0
@@ -58,7 +58,7 @@ class Answer(Vertical):
             line.append(" " * len(rest))
             percent = f"{100 * share:.1f} %" if share < 0.9995 else "100 %"
             line.append(f"{percent:>7}" if probabilities else "")
-            self.query_one(f"#bar-{digit}", Line).say(line)
+            self.query_one(f"#bar-{digit}", TextLine).set_text(line)
 
 
 def best_of(probabilities: Sequence[float]) -> int | None:

@@ -21,11 +21,11 @@ from engines.api import (
     TITLES,
     TRAINING,
     RunHistory,
-    Series,
-    badge,
+    SeedResults,
     lead,
     p_text,
     plural,
+    time_caveat,
     verdict,
 )
 from tui import formatting
@@ -36,7 +36,7 @@ from tui.widgets.machine import ROOMY
 def race(
     histories: Mapping[str, RunHistory],
     now: float,
-    series: Series,
+    series: SeedResults,
     width: int,
     colors: dict[str, str],
     ascii_only: bool,
@@ -93,11 +93,11 @@ def _status(history: RunHistory, now: float) -> str:
     return f"{name} {now - history.phase_t:.1f} s" if history.phase in _TIMED else name
 
 
-def _remarks(histories: Mapping[str, RunHistory], series: Series) -> list[tuple[str, ...]]:
+def _remarks(histories: Mapping[str, RunHistory], series: SeedResults) -> list[tuple[str, ...]]:
     """What is said beside each lane, at full length and shorter: who is ahead, and whether times may be compared."""
     runs = {engine: h for engine, h in histories.items() if h.requested_t is not None}
     mode = next((h.config.mode for h in runs.values() if h.config), "race")
-    honest = badge(runs)
+    honest = time_caveat(runs)
     below = (honest, honest.partition(":")[0]) if honest else ()
     if not below and mode == "time-trial":
         below = ("time trial: one after the other, all cores each", "time trial")

@@ -11,10 +11,10 @@ from textual.containers import Horizontal, Vertical
 from engines.api import TITLES, RunHistory
 from tui import formatting
 from tui.charts.braille import Axes, Series
-from tui.charts.viewport import View, smoothed
+from tui.charts.viewport import Viewport, smoothed
 from tui.themes import RUN_COLORS
 from tui.widgets.chart import LineChart
-from tui.widgets.curves import CURVES, DASHED, along
+from tui.widgets.curves import CURVES, DASHED, x_values
 
 MOST = len(RUN_COLORS)
 
@@ -44,13 +44,13 @@ class RunCharts(Horizontal):
             yield box
 
     def show_runs(
-        self, runs: Sequence[tuple[str, Mapping[str, RunHistory]]], view: View, colors: Mapping[str, str]
+        self, runs: Sequence[tuple[str, Mapping[str, RunHistory]]], view: Viewport, colors: Mapping[str, str]
     ) -> None:
         """(name, histories) of each run, at most MOST."""
         for name in CURVES:
             series, entries = [], []
             for number, (title, histories) in enumerate(runs[:MOST], 1):
-                entries.append(Text(f"{number} {formatting.plain(title)}", style=self.color(number, colors)))
+                entries.append(Text(f"{number} {formatting.to_plain_text(title)}", style=self.color(number, colors)))
                 for history in histories.values():
                     series += _curve(history, name, f"run-{number}", view)
             if len(runs) == 1:
@@ -58,9 +58,9 @@ class RunCharts(Horizontal):
                 said = ", ".join(f"{one} dashed" if one == "Keras" else one for one in known)
                 entries.append(Text(said, style="dim"))
             chart = self._charts[name]
-            chart.head(*_rows(entries, chart.size.width)[: max(chart.size.height // 4, 1)])
-            chart.hold("no curve was kept" if runs else "no run is chosen")
-            chart.show(series, Axes(percent=name == "accuracy", x_name="step"))
+            chart.set_headings(*_rows(entries, chart.size.width)[: max(chart.size.height // 4, 1)])
+            chart.set_placeholder("no curve was kept" if runs else "no run is chosen")
+            chart.set_series(series, Axes(percent=name == "accuracy", x_name="step"))
 
 
 def _rows(entries: Sequence[Text], width: int) -> list[Text]:
@@ -74,9 +74,9 @@ def _rows(entries: Sequence[Text], width: int) -> list[Text]:
     return lines
 
 
-def _curve(history: RunHistory, name: str, role: str, view: View) -> list[Series]:
+def _curve(history: RunHistory, name: str, role: str, view: Viewport) -> list[Series]:
     train = history.train_loss if name == "loss" else history.train_accuracy
     if not len(train):
         return []
     line = smoothed(train.ys, view.smoothing)
-    return [Series(role, along(history, train.xs, view), line, dashed=history.engine in DASHED)]
+    return [Series(role, x_values(history, train.xs, view), line, dashed=history.engine in DASHED)]

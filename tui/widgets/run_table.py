@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 from textual.widgets import DataTable
 
-from engines.api import BACKENDS, FAILED, INTERRUPTED, Listed
+from engines.api import BACKENDS, FAILED, INTERRUPTED, RunSummary
 from tui import formatting
 from tui.widgets.run_charts import RunCharts
 
@@ -20,23 +20,23 @@ class RunTable(DataTable[Text]):
 
     def __init__(self) -> None:
         super().__init__(id="table", cursor_type="row", zebra_stripes=True)
-        self.runs: list[Listed] = []
+        self.runs: list[RunSummary] = []
 
     @property
-    def at(self) -> Listed | None:
+    def selected(self) -> RunSummary | None:
         """The run at the cursor."""
         return self.runs[self.cursor_row] if 0 <= self.cursor_row < len(self.runs) else None
 
     def fill(
         self,
-        runs: Sequence[Listed],
+        runs: Sequence[RunSummary],
         marked: Sequence[str],
         baseline: float | None,
         width: int,
         colors: Mapping[str, str],
     ) -> None:
         """These runs, in so many cells; `marked` are ids in the order of their numbers, `baseline` is an accuracy."""
-        at, self.runs = self.at, list(runs)
+        at, self.runs = self.selected, list(runs)
         columns = _columns(width, max((len(_keras(run)) for run in runs), default=0))
         self.clear(columns=True)
         for title, cells in columns:
@@ -56,12 +56,12 @@ class RunTable(DataTable[Text]):
                 self.update_cell(run.id, MARK, mark)
 
 
-def when(run: Listed) -> str:
+def when(run: RunSummary) -> str:
     """Month, day, hour and minute."""
     return run.created[5:16].replace("T", " ")
 
 
-def _keras(run: Listed) -> str:
+def _keras(run: RunSummary) -> str:
     """Its accuracy, and what it computed with where that was not TensorFlow."""
     said = formatting.percent(run.accuracy.get("keras"))
     return f"{said} on {BACKENDS[run.backend]}" if run.backend in BACKENDS and run.backend != "tensorflow" else said
@@ -80,7 +80,7 @@ def _columns(width: int, keras: int) -> list[tuple[str, int]]:
     return [*columns, ("name", max(left, 6))]
 
 
-def _number(run: Listed, marked: Sequence[str]) -> int:
+def _number(run: RunSummary, marked: Sequence[str]) -> int:
     return marked.index(run.id) + 1 if run.id in marked else 0
 
 
@@ -89,7 +89,7 @@ def _mark(number: int, colors: Mapping[str, str]) -> Text:
     return Text(str(number), style=f"bold {RunCharts.color(number, colors)}") if number else Text()
 
 
-def _cells(run: Listed, number: int, baseline: float | None, colors: Mapping[str, str]) -> dict[str, Text]:
+def _cells(run: RunSummary, number: int, baseline: float | None, colors: Mapping[str, str]) -> dict[str, Text]:
     """A row's cells by their titles."""
     state = {FAILED: colors["$error"], INTERRUPTED: colors["$warning"], "running": colors["$success"]}
     against = "base" if run.baseline else "–"
@@ -108,7 +108,9 @@ def _cells(run: Listed, number: int, baseline: float | None, colors: Mapping[str
         "seed": "" if run.seed is None else str(run.seed),
         "name": " · ".join(filter(None, (run.name, run.note, run.changes and f"changed: {run.changes}"))),
     }
-    cells = {title: Text(formatting.plain(text), no_wrap=True, overflow="ellipsis") for title, text in texts.items()}
+    cells = {
+        title: Text(formatting.to_plain_text(text), no_wrap=True, overflow="ellipsis") for title, text in texts.items()
+    }
     cells[MARK] = _mark(number, colors)
     cells["state"].stylize(state.get(run.state, ""))
     for title in ("PyTorch", "Keras", "± base", "time", "seed"):

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from engines.api import Section, plural
 from tui.reports.source_columns import Pair, Piece, columns
-from tui.widgets.text_line import Line
+from tui.widgets.text_line import TextLine
 
 TITLE = 1
 """Rows above a section's code."""
@@ -50,7 +50,7 @@ class SourcePair(Horizontal):
         """Title and code of each engine."""
         for engine in self._engines:
             with Vertical(classes=f"cell -{engine}"):
-                yield Line(classes="title")
+                yield TextLine(classes="title")
                 yield Static(classes="code")
 
     def light(self, running: AbstractSet[str]) -> None:
@@ -60,7 +60,7 @@ class SourcePair(Horizontal):
             cell.set_class(runs, "-runs")
             lines = plural(section.lines, "line") if section else "nothing"
             said = f"{self.pair.title} · {self._titles[engine]} · {lines}"
-            cell.query_one(Line).say(Text(f"{self._mark} {said}" if runs else said))
+            cell.query_one(TextLine).set_text(Text(f"{self._mark} {said}" if runs else said))
 
     def fit(self, width: int, shown: Collection[str]) -> bool:
         """Show those engines in columns that are so wide together; their lines are broken so that they fit.

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 
-class Line(Widget):
+class TextLine(Widget):
     """A line of text, or some below one another, that repaint only what they say anew: every cell costs bytes over SSH."""
 
     DEFAULT_CSS = "Line { height: 1; width: 1fr; }"
@@ -22,7 +22,7 @@ class Line(Widget):
         super().__init__(id=id, classes=classes)
         self._said: tuple[Text, ...] = ()
 
-    def say(self, *texts: Text) -> None:
+    def set_text(self, *texts: Text) -> None:
         """Show the texts, a line each, cut off with an ellipsis where it is too long."""
         before, self._said = self._said, texts
         changed = changed_regions(before, texts, self.size)

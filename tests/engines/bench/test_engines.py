@@ -44,8 +44,8 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def __init__(self, spec: EngineSpec, baseline: Baseline, *more: Any) -> None:
             self.title, self.factor = baseline.title, len(baseline.title)
 
-    monkeypatch.setattr(engines, "Ours", FakeOurs)
-    monkeypatch.setattr(engines, "Script", FakeScript)
+    monkeypatch.setattr(engines, "WorkerRunner", FakeOurs)
+    monkeypatch.setattr(engines, "BaselineRunner", FakeScript)
     return taken
 
 

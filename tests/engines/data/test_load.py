@@ -26,10 +26,10 @@ import pytest
 
 from engines.data import DataCancelled, DataError, download, find_digits, load_digits, readers, synthetic
 from engines.data.readers import read
-from engines.data.sources import PARTS
+from engines.data.sources import IDX_FILES
 from engines.preset_configs import from_settings
 from tests.support.digits import REAL_MNIST, random_digits, write_idx
-from tui.digit_cache import TestDigits
+from tui.digit_cache import DigitCache
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_a_named_place_that_can_not_be_looked_into(
     assert by in caught.value.message
     assert caught.value.hint
     with pytest.raises(DataError):  # and so in the gallery of Results, and in Draw
-        TestDigits(cache).load(from_settings({"data_dir": named}))
+        DigitCache(cache).load(from_settings({"data_dir": named}))
 
 
 _DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -184,7 +184,7 @@ def test_a_damaged_file_of_the_user_is_named_and_left_alone(
     how: str, zipped: bool, tmp_path: Path, cache: Path
 ) -> None:
     folder = tmp_path / "mine"
-    for part in PARTS:
+    for part in IDX_FILES:
         write_idx(folder, *random_digits(30), "train", zipped=zipped)
         write_idx(folder, *random_digits(10), "t10k", zipped=zipped)
         path = folder / (f"{part}.gz" if zipped else part)
@@ -200,14 +200,14 @@ def test_a_damaged_file_of_the_user_is_named_and_left_alone(
 
 @pytest.mark.fault("data", "a .gz that is none")
 def test_a_file_that_is_not_gzip_is_named(mnist_folder: Path, cache: Path) -> None:
-    (mnist_folder / f"{PARTS[3]}.gz").write_bytes(b"not gzip at all")
-    with pytest.raises(DataError, match=PARTS[3]):
+    (mnist_folder / f"{IDX_FILES[3]}.gz").write_bytes(b"not gzip at all")
+    with pytest.raises(DataError, match=IDX_FILES[3]):
         load_digits("mnist", mnist_folder, cache_dir=cache)
 
 
 @pytest.mark.fault("data", "a gzip bomb")
 def test_a_gzip_bomb_is_not_unpacked(mnist_folder: Path, cache: Path) -> None:
-    path = mnist_folder / f"{PARTS[1]}.gz"
+    path = mnist_folder / f"{IDX_FILES[1]}.gz"
     head = bytes((0, 0, 8, 1)) + (30).to_bytes(4, "big")
     path.write_bytes(gzip.compress(head + bytes(50_000_000)))
     with pytest.raises(DataError, match="longer"):
@@ -267,7 +267,7 @@ class _Mirror(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def mirror(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[str]]]:
     """A server of the small data set, whose checksums are taken for the published ones."""
-    readers = [mnist_folder / f"{part}.gz" for part in PARTS]
+    readers = [mnist_folder / f"{part}.gz" for part in IDX_FILES]
     monkeypatch.setattr(download, "MD5", tuple(hashlib.md5(f.read_bytes()).hexdigest() for f in readers))
     monkeypatch.setattr(download, "SIZES", tuple(f.stat().st_size for f in readers))
     seen: list[str] = []
@@ -301,7 +301,7 @@ def test_the_next_mirror_is_asked_when_one_serves_something_else(
 ) -> None:
     wrong = tmp_path / "mine" / "wrong"
     wrong.mkdir()
-    for part in PARTS:
+    for part in IDX_FILES:
         (wrong / f"{part}.gz").write_bytes(b"something else")
     monkeypatch.setenv("MNIST_TUI_MIRRORS", f"http://127.0.0.1:9/,{mirror[0]}nowhere/,{mirror[0]}wrong/,{mirror[0]}")
     assert load_digits("mnist", cache_dir=cache).dataset == "mnist"
@@ -313,7 +313,7 @@ def test_a_file_of_the_right_size_is_not_yet_the_published_one(
 ) -> None:
     forged = mnist_folder / "forged"
     forged.mkdir()
-    for part in PARTS:
+    for part in IDX_FILES:
         content = bytearray((mnist_folder / f"{part}.gz").read_bytes())
         content[-1] ^= 1
         (forged / f"{part}.gz").write_bytes(content)
@@ -328,7 +328,7 @@ def test_a_file_of_the_right_size_is_not_yet_the_published_one(
 @pytest.mark.fault("data", "our own copy, damaged: fetched again")
 def test_our_own_damaged_copy_is_fetched_again(mirror: tuple[str, list[str]], cache: Path) -> None:
     load_digits("mnist", cache_dir=cache)
-    path = cache / "mnist" / f"{PARTS[2]}.gz"
+    path = cache / "mnist" / f"{IDX_FILES[2]}.gz"
     path.write_bytes(path.read_bytes()[:100])
     assert load_digits("mnist", cache_dir=cache).dataset == "mnist"
     assert len(mirror[1]) == 5
@@ -345,7 +345,7 @@ def test_our_own_copy_is_what_was_downloaded(how: str, mirror: tuple[str, list[s
     else:
         write_idx(cache / "mnist", *random_digits(29), "t10k", zipped=False)
         if "damaged" in how:
-            (cache / "mnist" / PARTS[2]).write_bytes(b"damaged")
+            (cache / "mnist" / IDX_FILES[2]).write_bytes(b"damaged")
     assert load_digits("mnist", cache_dir=cache).sha256 == digits.sha256
     assert len(mirror[1]) == (6 if how == "another .gz" else 4)
 

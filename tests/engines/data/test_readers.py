@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engines.api import DataError, load_digits
-from engines.data.sources import PARTS
+from engines.data.sources import IDX_FILES
 from tests.support.digits import random_digits, write_idx
 
 
@@ -44,7 +44,7 @@ _INTERRUPTED: dict[str, Callable[[bytes], bytes]] = {
     "data", "an interrupted unpacking: a cut file beside a .gz that is whole, for each of the four; the .gz is read"
 )
 @pytest.mark.parametrize("how", _INTERRUPTED)
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", IDX_FILES)
 def test_the_whole_file_of_two_is_read(part: str, how: str, folder: Path, tmp_path: Path) -> None:
     whole = gzip.decompress((folder / f"{part}.gz").read_bytes())
     (folder / part).write_bytes(_INTERRUPTED[how](whole))
@@ -58,7 +58,7 @@ def test_the_whole_file_of_two_is_read(part: str, how: str, folder: Path, tmp_pa
     "data", "torchvision's folder with a cut file beside its .gz: found by itself, and no digits are drawn"
 )
 def test_an_interrupted_torchvision_is_no_reason_to_draw(folder: Path, home: Path, tmp_path: Path) -> None:
-    (folder / PARTS[0]).write_bytes(b"")
+    (folder / IDX_FILES[0]).write_bytes(b"")
     (home / "data" / "MNIST").mkdir(parents=True)
     folder.rename(home / "data" / "MNIST" / "raw")
     assert load_digits("auto", cache_dir=tmp_path / "cache").dataset == "custom"
@@ -67,7 +67,7 @@ def test_an_interrupted_torchvision_is_no_reason_to_draw(folder: Path, home: Pat
 @pytest.mark.fault("data", "MNIST's files under other names and other forms than theirs: read by their content")
 @pytest.mark.parametrize("form", ["dots", "dots, plain", "unpacked by a browser", "packed under a plain name"])
 def test_files_are_read_by_their_content(form: str, folder: Path, tmp_path: Path) -> None:
-    for part in PARTS:
+    for part in IDX_FILES:
         packed = (folder / f"{part}.gz").read_bytes()
         (folder / f"{part}.gz").unlink()
         name, content = {
@@ -82,29 +82,29 @@ def test_files_are_read_by_their_content(form: str, folder: Path, tmp_path: Path
 
 @pytest.mark.fault("data", "neither the plain file nor the .gz is whole: both are named, and how much of them is there")
 def test_what_is_missing_of_a_cut_file_is_said(folder: Path, tmp_path: Path) -> None:
-    packed = (folder / f"{PARTS[0]}.gz").read_bytes()
-    (folder / PARTS[0]).write_bytes(gzip.decompress(packed)[:1000])
-    (folder / f"{PARTS[0]}.gz").write_bytes(packed[:-4])
+    packed = (folder / f"{IDX_FILES[0]}.gz").read_bytes()
+    (folder / IDX_FILES[0]).write_bytes(gzip.decompress(packed)[:1000])
+    (folder / f"{IDX_FILES[0]}.gz").write_bytes(packed[:-4])
     with pytest.raises(DataError) as caught:
         load_digits("auto", folder, cache_dir=tmp_path / "cache")
     assert caught.value.message == (
-        f"{folder / PARTS[0]} is cut short: it holds 1,000 of 23,536 bytes."
-        f" {folder / PARTS[0]}.gz is cut short: its checksum is missing."
+        f"{folder / IDX_FILES[0]} is cut short: it holds 1,000 of 23,536 bytes."
+        f" {folder / IDX_FILES[0]}.gz is cut short: its checksum is missing."
     )
-    (folder / PARTS[0]).unlink()
-    (folder / f"{PARTS[0]}.gz").write_bytes(packed[: len(packed) // 2])
+    (folder / IDX_FILES[0]).unlink()
+    (folder / f"{IDX_FILES[0]}.gz").write_bytes(packed[: len(packed) // 2])
     with pytest.raises(DataError, match=r"gz is cut short: it unpacks to [\d,]+ of 23,536 bytes"):
         load_digits("auto", folder, cache_dir=tmp_path / "cache")
 
 
 @pytest.mark.fault("data", "one file of four is missing, or a named place holds a whole copy beside a damaged one")
 def test_a_place_is_asked_for_every_copy_before_it_is_refused(folder: Path, tmp_path: Path) -> None:
-    (folder / f"{PARTS[3]}.gz").rename(folder / "labels-idx1-ubyte.gz")
+    (folder / f"{IDX_FILES[3]}.gz").rename(folder / "labels-idx1-ubyte.gz")
     with pytest.raises(DataError) as caught:
         load_digits("auto", folder, cache_dir=tmp_path / "cache")
-    assert caught.value.message.endswith(f"which holds no complete MNIST: no {PARTS[3]}.")
+    assert caught.value.message.endswith(f"which holds no complete MNIST: no {IDX_FILES[3]}.")
     assert "*" not in caught.value.hint, "a pattern may match what is there"
-    (folder / f"{PARTS[3]}.gz").write_bytes(b"")
+    (folder / f"{IDX_FILES[3]}.gz").write_bytes(b"")
     with pytest.raises(DataError, match="is empty"):
         load_digits("auto", folder, cache_dir=tmp_path / "cache")
     write_idx(folder / "MNIST" / "raw", *random_digits(30), "train")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engines.data.readers import read_idx
-from engines.data.sources import PARTS, find_digits
+from engines.data.sources import IDX_FILES, find_digits
 from engines.data.synthetic import SEED, TRAIN_SIZE, draw
 from engines.messages.events import EpochStarted, RunFinished
 from engines.messages.grammar import violations
@@ -41,8 +41,8 @@ def test_the_drawn_digits_teach_to_read_real_ones(work: Callable[[str], Worked],
     images, labels = draw(TRAIN_SIZE, SEED, lambda *_: None, lambda: False)
     write_idx(tmp_path / "mixed", images, labels, "train", zipped=False)
     real = find_digits(Path(REAL_MNIST), tmp_path)[0].path
-    test_images = read_idx(real / f"{PARTS[2]}.gz", dimensions=3)
-    test_labels = read_idx(real / f"{PARTS[3]}.gz", dimensions=1)
+    test_images = read_idx(real / f"{IDX_FILES[2]}.gz", dimensions=3)
+    test_labels = read_idx(real / f"{IDX_FILES[3]}.gz", dimensions=1)
     write_idx(tmp_path / "mixed", test_images, test_labels, "t10k", zipped=False)
     worker = work("pytorch")
     worker.supervisor.threads = 2

@@ -12,8 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.api import EngineSpec, ResumeError, TrainConfig, engine_spec, for_backend, from_settings, pasts, titled
-from engines.config import variant
+from engines.api import (
+    EngineSpec,
+    ResumeError,
+    TrainConfig,
+    display_name,
+    engine_spec,
+    find_resume_points,
+    for_backend,
+    from_settings,
+)
+from engines.config import engine_id
 from engines.data.synthetic import draw
 from engines.messages.events import (
     EpochCompleted,
@@ -23,7 +32,7 @@ from engines.messages.events import (
     WorkerReady,
     WorkerSpawned,
 )
-from engines.runs.run_list import listed, parse_filter
+from engines.runs.run_list import parse_filter, summarize
 from engines.session import session
 from engines.session.session import Session
 from engines.tools.doctor import engine_findings
@@ -130,14 +139,14 @@ def test_what_is_said_twice_is_said_alike() -> None:
 
 
 def test_names() -> None:
-    assert [variant("keras", one) for one in ("tensorflow", "jax")] == ["keras", "keras-jax"]
-    assert variant("pytorch", "jax") == "pytorch"
-    assert [titled("keras", one) for one in ("tensorflow", "jax", "torch")] == [
+    assert [engine_id("keras", one) for one in ("tensorflow", "jax")] == ["keras", "keras-jax"]
+    assert engine_id("pytorch", "jax") == "pytorch"
+    assert [display_name("keras", one) for one in ("tensorflow", "jax", "torch")] == [
         "Keras",
         "Keras on JAX",
         "Keras on PyTorch",
     ]
-    assert titled("pytorch", "jax") == "PyTorch"
+    assert display_name("pytorch", "jax") == "PyTorch"
 
 
 def test_another_backend_is_another_worker_and_a_named_interpreter_stays() -> None:
@@ -187,11 +196,11 @@ def test_a_run_on_another_backend_gets_a_new_worker(
 
 def test_a_resumed_run_keeps_its_backend(tmp_path: Path) -> None:
     with pytest.raises(ResumeError, match="keeps its keras backend"):
-        pasts(tmp_path, {"keras_backend": "jax"})
+        find_resume_points(tmp_path, {"keras_backend": "jax"})
 
 
 def test_the_list_of_runs_says_it_and_finds_it() -> None:
-    run = listed({"id": "x", "engines": {"keras": {"keras_backend": "jax"}}, "summary": {}})
+    run = summarize({"id": "x", "engines": {"keras": {"keras_backend": "jax"}}, "summary": {}})
     assert parse_filter("backend:jax")(run)
     assert not parse_filter("backend:torch")(run)
 

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from engines.messages.codec import ProtocolError, decode_command, decode_event, encode
 from engines.messages.commands import COMMANDS
 from engines.messages.events import EVENTS, Heartbeat, TrainProgress
-from engines.record import Value
+from engines.record import Record
 
 
 def _values(hint: Any) -> st.SearchStrategy[Any]:
@@ -105,7 +105,7 @@ def test_messages_are_frozen_values() -> None:
 
 
 def test_a_value_takes_its_fields_in_order_where_its_class_allows_that() -> None:
-    class Place(Value, kw_only=False):
+    class Place(Record, kw_only=False):
         row: int
         column: int = 0
 

@@ -37,7 +37,7 @@ from engines.preset_configs import from_settings
 from engines.runs.directory import RunDirectory
 from engines.runs.history import RunHistory
 from engines.runs.reader import read_events
-from engines.runs.resume import ResumeError, pasts
+from engines.runs.resume import ResumeError, find_resume_points
 from tests.support.engines import Worked, scripted_spec
 from tui.cli.train import train
 
@@ -342,7 +342,7 @@ def test_resume_says_what_it_can_not_do(small_mnist: Path, tmp_path: Path, capsy
     assert resumed_run(tmp_path / "runs", before, seed=3) == 2
     assert "keeps its seed" in capsys.readouterr().err
     with pytest.raises(ResumeError, match="holds no run"):
-        pasts(tmp_path, {})
+        find_resume_points(tmp_path, {})
     assert len(list((tmp_path / "runs").iterdir())) == 1, "a refusal leaves nothing behind"
 
 
@@ -353,7 +353,7 @@ def test_a_run_that_a_rule_ended_goes_on_only_without_that_rule(
     (before,) = (tmp_path / "runs").iterdir()
     assert resumed_run(tmp_path / "runs", before) == 2
     assert "Nothing is left to do" in capsys.readouterr().err
-    assert set(pasts(before, {"target_accuracy": 0.0})) == {"pytorch", "keras"}
+    assert set(find_resume_points(before, {"target_accuracy": 0.0})) == {"pytorch", "keras"}
 
 
 def test_more_epochs_that_change_the_learning_rates_say_so(
@@ -372,10 +372,10 @@ def test_more_epochs_that_change_the_learning_rates_say_so(
 
 def test_positions_count_what_is_better() -> None:
     position = Position()
-    position.took(10, 20.0, 60.0, 1.5, 640)
+    position.advance(10, 20.0, 60.0, 1.5, 640)
     assert (position.global_step, position.train_seconds) == (10, 1.5)
-    assert position.judge(0.9, 0.3)
-    assert not position.judge(0.8, 0.4)
-    assert (position.without_better, position.best_epoch, position.test_accuracy) == (1, 1, 0.8)
+    assert position.record_evaluation(0.9, 0.3)
+    assert not position.record_evaluation(0.8, 0.4)
+    assert (position.evaluations_since_best, position.best_epoch, position.test_accuracy) == (1, 1, 0.8)
     position.next_epoch()
     assert (position.epoch, position.step, position.global_step, position.epoch_seconds) == (2, 0, 10, 0.0)

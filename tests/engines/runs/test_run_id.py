@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from engines.api import events_file, list_runs, listed, new_run_id, newest_checkpoint, run_began, to_prune
+from engines.api import events_file, list_runs, new_run_id, newest_checkpoint, run_began, summarize, to_prune
 from engines.runs.run_id import began, is_utc, local_time
 from tests.support.pilot import on_runs
 from tests.support.run_folders import keep
@@ -57,7 +57,7 @@ async def test_runs_are_in_the_order_in_which_they_were_made(
     zone("Asia/Tokyo")
     kept = list(list_runs(runs))
     assert [run["id"][-1] for run in kept] == ["d", "c", "b", "a"]
-    assert "".join(run.id[-1] for run in sorted(map(listed, kept), key=SORTS["time"], reverse=True)) == "dcba"
+    assert "".join(run.id[-1] for run in sorted(map(summarize, kept), key=SORTS["time"], reverse=True)) == "dcba"
     assert newest_checkpoint(runs, "keras") == str(runs / "20261025-012000-000Z-d" / "keras.npz")
     assert events_file("20261025-02", runs).parent.name[-1] == "c"
     assert [run[-1] for run in to_prune(kept, 1)] == ["c", "b", "a"]
@@ -69,7 +69,7 @@ async def test_runs_are_in_the_order_in_which_they_were_made(
 
 def test_a_list_shows_local_time(runs: Path, zone: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> None:
     zone("Asia/Tokyo")
-    assert [when(listed(run)) for run in list_runs(runs)] == [
+    assert [when(summarize(run)) for run in list_runs(runs)] == [
         "10-25 10:20",
         "10-25 10:10",
         "10-25 09:30",

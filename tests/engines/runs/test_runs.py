@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from engines.api import FilterError, Listed, encode, list_runs, listed, parse_filter, plural, read_run
+from engines.api import FilterError, RunSummary, encode, list_runs, parse_filter, plural, read_run, summarize
 from engines.config import TrainConfig
 from engines.messages.events import RunFailed, RunFinished
-from engines.runs.annotations import TRASH, empty_trash, read_about, size_bytes, throw_away, to_prune, write_about
+from engines.runs.annotations import TRASH, empty_trash, move_to_trash, read_about, size_bytes, to_prune, write_about
 from engines.runs.directory import RunDirectory
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
@@ -36,7 +36,7 @@ def runs(tmp_path: Path) -> Path:
 
 def found(runs: Path, words: str) -> str:
     chosen = parse_filter(words)
-    return "".join(run.id[-1] for run in map(listed, list_runs(runs)) if chosen(run))
+    return "".join(run.id[-1] for run in map(summarize, list_runs(runs)) if chosen(run))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_words_that_choose_nothing_say_what_would(words: str) -> None:
 
 @given(st.text(max_size=40))
 def test_any_words_are_a_filter_or_a_filter_error(words: str) -> None:
-    run = Listed(
+    run = RunSummary(
         "x", "", "completed", "mnist", "best", "cpu", {"keras": None}, {}, {}, None, None, None, "", "", False, ()
     )
     try:
@@ -78,14 +78,14 @@ json_values = st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st
 def test_any_summary_is_listed(its: dict[str, Any], preset: Any) -> None:
     """Other versions, and other people, write these files."""
     run = {"id": "x", "engines": {"keras": {"preset": preset}}, "summary": {"keras": its}, "about": {"name": preset}}
-    assert listed(run).state
+    assert summarize(run).state
 
 
 def test_names_notes_and_baselines_stay(runs: Path) -> None:
     folder = runs / "20260101-000000-a"
     write_about(folder, {"name": "first light"})
     write_about(folder, {"note": "x" * 1000, "baseline": True})
-    said = listed(next(run for run in list_runs(runs) if run["id"] == folder.name))
+    said = summarize(next(run for run in list_runs(runs) if run["id"] == folder.name))
     assert (said.name, len(said.note), said.baseline) == ("first light", 200, True)
     assert found(runs, "name:light") == "a"
     (folder / "about.json").write_text("{broken")
@@ -95,10 +95,10 @@ def test_names_notes_and_baselines_stay(runs: Path) -> None:
 def test_what_is_thrown_away_lies_in_the_trash_until_that_is_emptied(runs: Path) -> None:
     folder = runs / "20260101-000000-a"
     assert size_bytes(folder) > 200
-    assert throw_away(folder) == runs / TRASH / folder.name
+    assert move_to_trash(folder) == runs / TRASH / folder.name
     assert found(runs, "") == "cb"
     keep(runs, "20260101-000000-a")
-    throw_away(folder)
+    move_to_trash(folder)
     assert len(list((runs / TRASH).iterdir())) == 2, "nothing is written over, in the trash neither"
     assert empty_trash(runs) == 2
     assert empty_trash(runs) == 0
@@ -135,7 +135,7 @@ def test_the_command_line_lists_and_prunes(runs: Path, capsys: pytest.CaptureFix
 
 def test_what_was_changed_beside_the_preset_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keep(tmp_path, "20260102-000000-b", optimizer="sgd", learning_rate=0.05, dropout=0.0)
-    (run,) = map(listed, list_runs(tmp_path))
+    (run,) = map(summarize, list_runs(tmp_path))
     assert (run.preset, run.changes) == ("reference", "optimizer sgd, dropout 0")
     assert main.main(["runs", "--filter", "preset:reference", "--runs-dir", str(tmp_path)]) == 0
     assert "(reference, changed: optimizer sgd, dropout 0)" in capsys.readouterr().out

@@ -160,7 +160,7 @@ def keep(directory: RunDirectory, events: list[Event]) -> list[Event]:
     """Keep them; returns what is published because of that."""
     published: list[Event] = []
     for event in events:
-        directory.keep(event)
+        directory.append(event)
         directory.report_failure(event.engine, published.append)
     return published
 

@@ -7,12 +7,12 @@ import math
 import pytest
 from hypothesis import given, strategies as st
 
-from engines.config import meets
+from engines.config import reaches
 from engines.messages.events import DataReady, EvalCompleted, RunFinished, RunRequested
 from engines.preset_configs import from_settings
 from engines.runs.comparison import time_badge, verdict
 from engines.runs.history import RunHistory
-from engines.runs.seeds import Series
+from engines.runs.seeds import SeedResults
 from engines.runs.statistics import (
     TIE,
     PairedAnswers,
@@ -225,12 +225,12 @@ def ended(engine: str, seed: int, right: int, *, steps: int = 100, outcome: str 
 
 
 def test_only_seeds_that_trained_equally_long_are_compared() -> None:
-    series = Series()
+    series = SeedResults()
     for seed in range(6):
-        series.take(ended("pytorch", seed, 9910))
-        series.take(ended("keras", seed, 9900, steps=100 if seed else 50))
-    series.take(ended("keras", 6, 1000, outcome="diverged"))
-    series.take(ended("pytorch", 6, 1000, outcome="stopped"))
+        series.add(ended("pytorch", seed, 9910))
+        series.add(ended("keras", seed, 9900, steps=100 if seed else 50))
+    series.add(ended("keras", 6, 1000, outcome="diverged"))
+    series.add(ended("pytorch", 6, 1000, outcome="stopped"))
     assert (series.ended, series.missed) == (14, 2)
     assert [len(results) for results in series.results.values()] == [6, 6], "what was cut short is no result"
     said = series.verdict()
@@ -243,5 +243,5 @@ def test_only_seeds_that_trained_equally_long_are_compared() -> None:
 def test_an_accuracy_of_so_many_percent_is_so_many_percent(percent: float) -> None:
     """Of 10,000 digits; with floats alone, neither product nor quotient finds all of these."""
     right = round(percent * 100)
-    assert meets(right / 10_000, percent)
-    assert not meets((right - 1) / 10_000, percent)
+    assert reaches(right / 10_000, percent)
+    assert not reaches((right - 1) / 10_000, percent)

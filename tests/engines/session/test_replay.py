@@ -47,12 +47,12 @@ def test_a_player_plays_pauses_and_hurries(events: list[object]) -> None:
     assert replay.now() == begin + 10
     assert (formatting.clock(replay.length_seconds), replay.playback) == ("02:07", "paused")
     replay.toggle()
-    replay.hurry(1)
+    replay.change_speed(1)
     clock.seconds = 51
     assert replay.now() == begin + 12
-    replay.hurry(99)
+    replay.change_speed(99)
     assert replay.pace == "100x"
-    replay.hurry(-99)
+    replay.change_speed(-99)
     assert replay.pace == "1x"
     replay.seek(-1000)
     assert replay.now() == begin

@@ -107,7 +107,7 @@ def test_a_worker_takes_only_its_own_folder_off_the_path(
     (folder.parent / "__init__.py").touch()
     folder.mkdir()
     (folder / "__init__.py").touch()
-    (folder / "channel.py").write_text("import sys\nleave = print\ndef main(argv): return sys.path")
+    (folder / "channel.py").write_text("import sys\nexit_now = print\ndef main(argv): return sys.path")
     shutil.copy(Path(environment.__file__).parents[1] / "worker" / "__main__.py", folder)
     done = subprocess.run([sys.executable, str(folder / "__main__.py"), ""], capture_output=True, text=True)
     assert repr(str(tmp_path)) in done.stdout, done.stderr

@@ -8,7 +8,7 @@ import pytest
 
 from engines.config import TrainConfig
 from engines.messages.events import RunFailed
-from engines.out_of_memory import says_no_memory
+from engines.out_of_memory import is_out_of_memory
 from engines.supervision.fatal_message import fatal_message
 from tests.support.engines import Worked
 
@@ -148,7 +148,7 @@ def test_without_a_fatal_message_the_last_line_that_says_something_is_quoted(pri
 def test_out_of_memory_goes_before_what_follows_from_it(line: str) -> None:
     message = fatal_message([line, *TENSORFLOW.splitlines(), *FAULTHANDLER.splitlines()])
     assert message == line
-    assert says_no_memory(message)
+    assert is_out_of_memory(message)
 
 
 def test_an_allocation_that_is_tried_again_is_no_cause() -> None:

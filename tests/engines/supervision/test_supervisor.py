@@ -30,7 +30,7 @@ from engines.messages.events import (
 from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
 from engines.runs.history import RunHistory
-from engines.supervision.output import Printed
+from engines.supervision.output import OutputCapture
 from engines.supervision.supervisor import Supervisor
 from tests.support.engines import SCRIPTED, Worked
 
@@ -70,7 +70,7 @@ def test_what_was_given_up_is_not_begun(work: Work, small_config: TrainConfig) -
     """A thread that could not be had may come after all."""
     worker = work()
     worker.supervisor.start_run("run", small_config)
-    worker.supervisor.give_up(RuntimeError("can't start new thread"))
+    worker.supervisor.abort(RuntimeError("can't start new thread"))
     worker.supervisor.run()
     assert [type(event) for event in worker.events] == [RunRequested, RunFailed, WorkerExited]
     assert not worker.supervisor.start_run("another", small_config)
@@ -88,8 +88,8 @@ def test_what_was_given_up_is_not_begun(work: Work, small_config: TrainConfig) -
     ],
 )
 def test_what_a_framework_remarks_is_no_cause(line: str, last: bool) -> None:
-    printed = Printed(lambda stream, text: None)
-    printed.take(f"something went wrong\n{line}\n".encode(), "stderr")
+    printed = OutputCapture(lambda stream, text: None)
+    printed.feed(f"something went wrong\n{line}\n".encode(), "stderr")
     assert printed.last_words == (line if last else "something went wrong")
 
 

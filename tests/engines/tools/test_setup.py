@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.supervision.registry import engine_spec, managed_python, stamp_of
+from engines.supervision.registry import completion_marker, engine_spec, managed_python
 from engines.tools import setup
 from tui.cli import main
 
@@ -41,7 +41,7 @@ def test_keras_on_another_backend_has_an_environment_of_its_own(capsys: pytest.C
     assert "tensorflow" not in line
     managed_python("keras-jax").parent.mkdir(parents=True)
     managed_python("keras-jax").symlink_to(sys.executable)
-    stamp_of("keras-jax").write_text("gpu\n")
+    completion_marker("keras-jax").write_text("gpu\n")
     assert engine_spec("keras", backend="jax").python == str(managed_python("keras-jax"))
     assert engine_spec("keras").python == engine_spec("keras", backend="torch").python == sys.executable
 
@@ -74,9 +74,9 @@ def test_pip_installs_into_the_environment(half_made: Path, monkeypatch: pytest.
 
 def test_a_half_made_environment_is_nobodys(half_made: Path) -> None:
     assert engine_spec("pytorch").python == sys.executable
-    stamp_of("pytorch").write_text("cpu\n")
+    completion_marker("pytorch").write_text("cpu\n")
     assert engine_spec("pytorch").python == str(half_made)
-    assert engine_spec("pytorch").python_from == "made by mnist-tui setup"
+    assert engine_spec("pytorch").python_source == "made by mnist-tui setup"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_half_made_environment_is_nobodys(half_made: Path) -> None:
 def test_what_fails_is_named_and_leaves_no_stamp(
     commands: list[list[str]], imports: tuple[str, ...], said: str, half_made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stamp_of("pytorch").write_text("cpu\n")
+    completion_marker("pytorch").write_text("cpu\n")
     monkeypatch.setattr(setup, "plan", lambda *_: commands)
     monkeypatch.setitem(setup.IMPORTS, "pytorch", imports)
     with pytest.raises(setup.SetupError, match=said.replace("/", ".")):
@@ -113,4 +113,4 @@ def test_ctrl_c_leaves_no_stamp(half_made: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(setup.subprocess, "run", interrupted)  # type: ignore[attr-defined]  # as setup sees it
     assert main.main(["setup", "--framework", "pytorch"]) == 130
-    assert not stamp_of("pytorch").exists()
+    assert not completion_marker("pytorch").exists()

@@ -13,7 +13,7 @@ from engines.messages.events import Diverged, EpochCompleted, EvalCompleted, Run
 from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
 from engines.runs.history import DIVERGED, FINISHED, RunHistory
-from engines.runs.seeds import reached
+from engines.runs.seeds import reached_target
 from tests.support.engines import Worked
 
 ENGINES = [
@@ -65,7 +65,7 @@ def test_a_target_ends_the_run_in_mid_epoch(work: Work, small_mnist: Path) -> No
     assert finished.outcome == "target-reached"
     history = told(worker)
     assert history.phase == FINISHED
-    assert reached(history)
+    assert reached_target(history)
     (milestone,) = history.milestones
     assert milestone.accuracy == 0.4
     assert milestone.global_step % 5 == 0
@@ -75,7 +75,7 @@ def test_a_target_ends_the_run_in_mid_epoch(work: Work, small_mnist: Path) -> No
 def test_a_target_that_is_missed_is_missed(work: Work, small_mnist: Path) -> None:
     worker = work("scripted")
     assert run(worker, small_mnist, epochs=1, target_accuracy=99.9).outcome == "completed"
-    assert not reached(told(worker))
+    assert not reached_target(told(worker))
 
 
 def test_patience(work: Work, small_mnist: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_loss_that_is_no_number_raises_the_alarm_and_ends_the_run(
     assert alarm.global_step <= 10
     assert worker.of(TrainProgress)[-1].global_step == alarm.global_step
     assert told(worker).phase == DIVERGED
-    assert not reached(told(worker))
+    assert not reached_target(told(worker))
 
 
 def test_the_alarm_alone_lets_it_go_on(

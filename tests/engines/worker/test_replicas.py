@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from engines.worker.replicas import Replica, ReplicaError, blaming
+from engines.worker.replicas import Replica, ReplicaError, attribute_failures
 
 STUB = """
 import os, threading
-from engines.worker.replicas import obey
+from engines.worker.replicas import serve_commands
 
 def fail():
     raise RuntimeError("no kernel image")
@@ -22,7 +22,7 @@ def fail():
 def serve(how):
     if how == "broken":
         os._exit(3)
-    obey(lambda: {"fail": fail, "hang": threading.Event().wait, "print": lambda: print("chatter " * 50_000)})
+    serve_commands(lambda: {"fail": fail, "hang": threading.Event().wait, "print": lambda: print("chatter " * 50_000)})
 """
 
 Begin = Callable[..., Replica]
@@ -51,7 +51,7 @@ def begin(stub: Path) -> Iterator[Begin]:
 
 def fail_blaming(replicas: tuple[Replica, ...], error: Exception) -> None:
     """Fail as a collective does."""
-    with blaming(replicas):
+    with attribute_failures(replicas):
         raise error
 
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, strategies as st
 from rich.text import Text
 
-from engines.api import Series as SeedSeries, TrainConfig, lead
+from engines.api import SeedResults as SeedSeries, TrainConfig, lead
 from engines.messages.events import GpuReading, MachineUsage, RunFinished, RunRequested, RunStarted, TrainProgress
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 from tests.support.chart_text import line_of
 from tui.charts.braille import Axes, Series, draw, x_of
-from tui.charts.viewport import View, smoothed, value_at
-from tui.widgets.curves import along, axes, curves, place, reading, whole
+from tui.charts.viewport import Viewport, smoothed, value_at
+from tui.widgets.curves import axes, cursor_label, curves, values_at_cursor, x_extent, x_values
 from tui.widgets.machine import machine
 from tui.widgets.overlay import _legend
 from tui.widgets.race import race
@@ -26,31 +26,31 @@ WHOLE = (0.0, 1000.0)
 
 
 def test_everything_is_seen_until_one_zooms() -> None:
-    assert View().window(WHOLE) == WHOLE
-    assert View().panned(0.5, WHOLE) == View()
+    assert Viewport().window(WHOLE) == WHOLE
+    assert Viewport().panned(0.5, WHOLE) == Viewport()
 
 
 def test_zoom_follows_the_newest_sample() -> None:
-    view = View().zoomed(4, WHOLE)
+    view = Viewport().zoomed(4, WHOLE)
     assert view.window(WHOLE) == (750.0, 1000.0)
     assert view.window((0.0, 1100.0)) == (850.0, 1100.0)
 
 
 def test_zoom_keeps_what_one_points_at_in_its_place() -> None:
-    left, right = View().zoomed(2, WHOLE, at=250.0).window(WHOLE)
+    left, right = Viewport().zoomed(2, WHOLE, at=250.0).window(WHOLE)
     assert (left, right) == (125.0, 625.0)
     assert (250.0 - left) / (right - left) == pytest.approx(0.25)
 
 
 def test_panning_leaves_the_tail_and_finds_it_again() -> None:
-    view = View().zoomed(4, WHOLE).panned(-1, WHOLE)
+    view = Viewport().zoomed(4, WHOLE).panned(-1, WHOLE)
     assert view.window((0.0, 1100.0)) == (500.0, 750.0), "stays where it was put"
     assert view.panned(9, WHOLE).right is None, "at the end it follows again"
     assert view.panned(-99, WHOLE).window(WHOLE) == (0.0, 250.0)
 
 
 def test_zooming_out_ends_the_zoom() -> None:
-    assert View().zoomed(4, WHOLE).zoomed(0.1, WHOLE) == View()
+    assert Viewport().zoomed(4, WHOLE).zoomed(0.1, WHOLE) == Viewport()
 
 
 @given(
@@ -58,7 +58,7 @@ def test_zooming_out_ends_the_zoom() -> None:
     st.floats(0, 1e6, allow_subnormal=False),
 )
 def test_any_keys_stay_within_the_data(keys: list[tuple[str, float]], end: float) -> None:
-    view, whole = View(), (0.0, end)
+    view, whole = Viewport(), (0.0, end)
     for key, amount in keys:
         if key == "zoom":
             view = view.zoomed(1.5**amount, whole)
@@ -72,13 +72,13 @@ def test_any_keys_stay_within_the_data(keys: list[tuple[str, float]], end: float
 
 
 def test_the_cursor_appears_at_the_newest_sample_and_moves_by_columns() -> None:
-    view = View().pointed(-1, 101, WHOLE)
+    view = Viewport().pointed(-1, 101, WHOLE)
     assert view.cursor == 1000.0
     assert view.pointed(-10, 101, WHOLE).cursor == 900.0
 
 
 def test_another_axis_forgets_zoom_and_cursor() -> None:
-    view = View().zoomed(4, WHOLE)._replace(cursor=3.0).with_next_axis()
+    view = Viewport().zoomed(4, WHOLE)._replace(cursor=3.0).with_next_axis()
     assert (view.x_axis, view.stretch, view.cursor) == ("epoch", None, None)
     assert view.with_next_axis().with_next_axis().x_axis == "step"
 
@@ -177,37 +177,37 @@ def ran(engine: str, seconds_per_step: float, steps: int = 100, slow_from: int =
     return history
 
 
-def axes_of(history: RunHistory, view: View) -> Axes:
-    return axes(curves(history, "loss", view), "loss", view, whole([history], view))
+def axes_of(history: RunHistory, view: Viewport) -> Axes:
+    return axes(curves(history, "loss", view), "loss", view, x_extent([history], view))
 
 
 def test_x_counts_steps_epochs_or_seconds() -> None:
     history = ran("keras", 0.5)
-    assert list(along(history, [50.0, 100.0], View())) == [50.0, 100.0]
-    assert list(along(history, [50.0, 100.0], View(x_axis="epoch"))) == [1.0, 2.0]
-    assert list(along(history, [50.0, 100.0], View(x_axis="time"))) == [25.0, 50.0]
-    assert axes_of(history, View(x_axis="time")).x_range == pytest.approx((0.0, 50.0), rel=0.12)
+    assert list(x_values(history, [50.0, 100.0], Viewport())) == [50.0, 100.0]
+    assert list(x_values(history, [50.0, 100.0], Viewport(x_axis="epoch"))) == [1.0, 2.0]
+    assert list(x_values(history, [50.0, 100.0], Viewport(x_axis="time"))) == [25.0, 50.0]
+    assert axes_of(history, Viewport(x_axis="time")).x_range == pytest.approx((0.0, 50.0), rel=0.12)
 
 
 def test_the_reading_follows_the_cursor() -> None:
     history = ran("keras", 0.5)
-    assert reading(history, "loss", View())[0] == pytest.approx(0.01)
-    train, test = reading(history, "loss", View(cursor=50.0))
+    assert values_at_cursor(history, "loss", Viewport())[0] == pytest.approx(0.01)
+    train, test = values_at_cursor(history, "loss", Viewport(cursor=50.0))
     assert train == pytest.approx(0.02)
     assert test is None
-    assert place(View(cursor=1234.0)) == "step 1,234"
+    assert cursor_label(Viewport(cursor=1234.0)) == "step 1,234"
 
 
 def test_y_fits_what_is_in_sight() -> None:
     history = ran("keras", 0.5)
-    assert axes_of(history, View()).y_range == (0.0, 1.0)
-    _, high = axes_of(history, View().zoomed(2, (0.0, 100.0))).y_range or (0, 0)
+    assert axes_of(history, Viewport()).y_range == (0.0, 1.0)
+    _, high = axes_of(history, Viewport().zoomed(2, (0.0, 100.0))).y_range or (0, 0)
     assert high < 0.1
 
 
 def test_nothing_is_drawn_before_the_first_step() -> None:
-    assert curves(RunHistory("keras"), "loss", View()) == []
-    assert axes_of(RunHistory("keras"), View()).x_range is None
+    assert curves(RunHistory("keras"), "loss", Viewport()) == []
+    assert axes_of(RunHistory("keras"), Viewport()).x_range is None
 
 
 def test_the_lead_is_seconds_since_the_leader_stood_there() -> None:
@@ -229,9 +229,9 @@ def test_no_lead_before_both_have_moved() -> None:
 
 
 def test_the_axis_stands_still_while_a_curve_grows_a_little() -> None:
-    ends = {whole([ran("keras", 0.5, steps)], View())[1] for steps in range(100, 190)}
+    ends = {x_extent([ran("keras", 0.5, steps)], Viewport())[1] for steps in range(100, 190)}
     assert len(ends) < 15
-    assert whole([ran("keras", 0.5, 199)], View())[1] <= 200
+    assert x_extent([ran("keras", 0.5, 199)], Viewport())[1] <= 200
 
 
 def test_the_winner_is_who_ended_first_not_who_made_more_steps() -> None:
@@ -268,7 +268,7 @@ def test_an_overlays_legend_says_all_four_figures(room: int) -> None:
     """35 cells is what a terminal of 80 columns leaves."""
     histories = [ran("pytorch", 0.5, 100), ran("keras", 0.5, 100)]
     for name in ("loss", "accuracy"):
-        legend = _legend(name, histories, View(), {"$pytorch": "red", "$keras": "blue"}, False, room).plain
+        legend = _legend(name, histories, Viewport(), {"$pytorch": "red", "$keras": "blue"}, False, room).plain
         assert len(legend) <= room
         assert legend.count("━━") == legend.count("╍╍") == legend.count("●") == legend.count("◆") == 1
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engines.api import DataError
-from engines.atomic_file import write_whole
+from engines.atomic_file import write_atomically
 from engines.config import TrainConfig
 from engines.errors import reason
 from engines.runs.directory import RunDirectory
@@ -121,9 +121,9 @@ def test_a_file_system_without_fsync(number: int, tmp_path: Path, monkeypatch: p
     if number == errno.EIO:
         assert os.strerror(number) in directory.problem
         with pytest.raises(OSError, match="error"):
-            write_whole(tmp_path / "file", lambda part: part.write_text("content"))
+            write_atomically(tmp_path / "file", lambda part: part.write_text("content"))
         assert not (tmp_path / "file").exists()
     else:
         assert directory.problem == ""
-        write_whole(tmp_path / "file", lambda part: part.write_text("content"))
+        write_atomically(tmp_path / "file", lambda part: part.write_text("content"))
         assert (tmp_path / "file").read_text() == "content"

@@ -20,7 +20,7 @@ from tui.cli import main
 from tui.reports.source_columns import aligned_blocks, blocks, breaks, columns, indent_of, pairs, read_pairs, total
 from tui.screens.code import CodeScreen, hyperparameters, sections_now
 from tui.widgets.source_view import SourcePair
-from tui.widgets.text_line import Line
+from tui.widgets.text_line import TextLine
 
 WORKER = Path(str(main.__file__)).parents[1] / "engines" / "worker"
 
@@ -175,7 +175,7 @@ def test_what_is_lit_follows_the_events() -> None:
 
 def _lit(app_screen: object) -> list[str]:
     assert isinstance(app_screen, CodeScreen)
-    return [str(cell.query_one(Line).render()) for cell in app_screen.query(".cell.-runs")]
+    return [str(cell.query_one(TextLine).render()) for cell in app_screen.query(".cell.-runs")]
 
 
 def _is_whole(code: Static) -> bool:

@@ -24,9 +24,9 @@ from tui.app import MnistApp
 from tui.screens.draw import DrawScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.train import TrainScreen
-from tui.widgets.drawing_pad import Sheet
-from tui.widgets.pixel_image import Pixels
-from tui.widgets.text_line import Line
+from tui.widgets.drawing_pad import DrawingPad
+from tui.widgets.pixel_image import PixelImage
+from tui.widgets.text_line import TextLine
 
 # The canvas
 
@@ -41,7 +41,7 @@ def _centre_of_mass(image: np.ndarray) -> tuple[float, float]:
 def test_what_is_seen_is_made_as_mnist_was(digit: int) -> None:
     """The longer side fills 20 pixels, the aspect stays, and the centre of mass is the centre, to half a pixel."""
     canvas = drawn(digit)
-    ink, seen = canvas.pixels(), canvas.seen()
+    ink, seen = canvas.pixels(), canvas.normalised()
 
     def sides(image: np.ndarray) -> tuple[int, int]:
         rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
@@ -60,10 +60,10 @@ def test_where_it_was_drawn_does_not_matter() -> None:
     seen = []
     for dx, dy in ((0, 0), (5, 0), (-4, 3)):
         canvas = Canvas()
-        canvas.begin()
+        canvas.begin_stroke()
         canvas.line(12 + dx, 8 + dy, 12 + dx, 20 + dy)
         canvas.line(12 + dx, 8 + dy, 16 + dx, 9 + dy)
-        seen.append(canvas.seen())
+        seen.append(canvas.normalised())
     assert np.array_equal(seen[0], seen[1])
     assert np.array_equal(seen[0], seen[2])
 
@@ -71,8 +71,8 @@ def test_where_it_was_drawn_does_not_matter() -> None:
 def test_nothing_leaves_the_sheet_and_blank_is_blank() -> None:
     canvas = Canvas()
     assert canvas.blank
-    assert not canvas.seen().any()
-    canvas.begin()
+    assert not canvas.normalised().any()
+    canvas.begin_stroke()
     canvas.line(-50, -50, 90, 90)
     canvas.line(-50, 5, -40, 5)
     assert not canvas.blank
@@ -84,13 +84,13 @@ def test_undo_takes_back_strokes_clearing_and_given_digits() -> None:
     canvas, states = Canvas(), []
     for x in (5.0, 12.0):
         states.append(canvas.pixels())
-        canvas.begin()
+        canvas.begin_stroke()
         canvas.line(x, 5, x + 4, 9)
     states.append(canvas.pixels())
     canvas.clear()
     states.append(canvas.pixels())
-    canvas.give(np.full((28, 28), 7, np.uint8))
-    assert np.array_equal(canvas.seen(), np.full((28, 28), 7)), "a given digit is seen as it is"
+    canvas.set_image(np.full((28, 28), 7, np.uint8))
+    assert np.array_equal(canvas.normalised(), np.full((28, 28), 7)), "a given digit is seen as it is"
     for before in reversed(states):
         canvas.undo()
         assert np.array_equal(canvas.pixels(), before)
@@ -100,7 +100,7 @@ def test_undo_takes_back_strokes_clearing_and_given_digits() -> None:
 
 def test_the_eraser_erases() -> None:
     canvas = drawn(1)
-    canvas.begin()
+    canvas.begin_stroke()
     canvas.line(0, 14, 28, 14, erase=True)
     assert not canvas.pixels()[13:15].any()
     canvas.undo()
@@ -123,8 +123,8 @@ async def test_a_seven_by_keys_is_read_by_both_while_they_learn(tmp_path: Path, 
         screen = await _opened_screen(app, pilot)
         await until(pilot, lambda: "no model yet" in text_of(app, "#answer-keras #source"))
         await pilot.press(*keys_of(7))
-        assert np.array_equal(screen.query_one(Sheet).canvas.pixels(), drawn(7).pixels())
-        assert screen.query_one("#seen", Pixels).image == drawn(7).seen().tolist()
+        assert np.array_equal(screen.query_one(DrawingPad).canvas.pixels(), drawn(7).pixels())
+        assert screen.query_one("#seen", PixelImage).image == drawn(7).normalised().tolist()
         await pilot.press("s")
         await until(pilot, lambda: "reads" in text_of(app, "#answer-pytorch #reads"))
         await until(pilot, lambda: "reads" in text_of(app, "#answer-keras #reads"))
@@ -144,7 +144,7 @@ async def test_a_seven_by_keys_is_read_by_both_while_they_learn(tmp_path: Path, 
 async def test_the_mouse_draws_erases_and_undo_takes_back(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, (200, 60)) as (app, pilot):
         screen = await _opened_screen(app, pilot)
-        sheet = screen.query_one(Sheet)
+        sheet = screen.query_one(DrawingPad)
         await pilot.mouse_down(sheet, offset=(10, 5))
         await pilot.hover(sheet, offset=(40, 5))
         await pilot.mouse_up(sheet, offset=(40, 5))
@@ -168,7 +168,7 @@ async def test_a_terminal_that_tells_pixels_draws_finer_than_cells(tmp_path: Pat
     """What kitty, foot or Ghostty write: in-band size (mode 2048) with pixels, then the mouse in pixels (mode 1016)."""
     async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
         screen = await _opened_screen(app, pilot)
-        sheet, parser, driver = screen.query_one(Sheet), XTermParser(), app._driver
+        sheet, parser, driver = screen.query_one(DrawingPad), XTermParser(), app._driver
         assert driver is not None
 
         async def says(sequence: str) -> None:
@@ -212,9 +212,9 @@ async def test_test_digits_and_mistakes_come_by_keys(tmp_path: Path, small_mnist
             f"Test digit {index:,}: a {label}; at the last evaluation PyTorch read"
         )
         await until(pilot, lambda: f"PyTorch reads {predicted}" in text_of(app, "#answer-pytorch #reads"))
-        first = screen.query_one(Sheet).canvas.seen()
+        first = screen.query_one(DrawingPad).canvas.normalised()
         await pilot.press("n")
-        await until(pilot, lambda: not np.array_equal(screen.query_one(Sheet).canvas.seen(), first))
+        await until(pilot, lambda: not np.array_equal(screen.query_one(DrawingPad).canvas.normalised(), first))
         await pilot.press("d")
         await until(pilot, lambda: "evaluation" not in text_of(app, "#label"))
         await pilot.press("space")
@@ -282,24 +282,26 @@ async def test_each_screen_shows_answers_about_its_own_digit(tmp_path: Path, sma
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
         await pilot.press(*keys_of(7))
         await until(pilot, lambda: not screen.questions.waiting)
-        drawn_bars = [screen.questions.shares(history) for history in app.session.histories.values()]
+        drawn_bars = [screen.questions.probabilities(history) for history in app.session.histories.values()]
         assert text_of(app, "#sure-keras").endswith("sure")
         await pilot.press("4", "tab", "tab")
         gallery = app.screen
         assert isinstance(gallery, ResultsScreen)
         await until(pilot, lambda: "the same model" in text_of(app, "#answer-keras #source"))
         await until(pilot, lambda: not gallery.questions.waiting)
-        told = [gallery.questions.shares(history, exact=True) for history in app.session.histories.values()]
+        told = [gallery.questions.probabilities(history, exact=True) for history in app.session.histories.values()]
         assert all(told)
         assert told != drawn_bars
         await pilot.press("3")
         await pilot.pause(0.3)
-        assert [screen.questions.shares(history) for history in app.session.histories.values()] == drawn_bars
+        assert [screen.questions.probabilities(history) for history in app.session.histories.values()] == drawn_bars
         await pilot.press("space", "up")
         await until(pilot, lambda: not screen.questions.waiting)
         await pilot.press("4")
         await pilot.pause(0.3)
-        assert [gallery.questions.shares(history, exact=True) for history in app.session.histories.values()] == told
+        assert [
+            gallery.questions.probabilities(history, exact=True) for history in app.session.histories.values()
+        ] == told
 
 
 def _looks(screen: DrawScreen) -> bool:
@@ -360,10 +362,10 @@ async def test_it_fits(size: tuple[int, int], tmp_path: Path, small_mnist: Path)
         screen = await _opened_screen(app, pilot)
         await pilot.press("space", "down", "?", "escape")
         await pilot.pause()
-        assert all(line.region.right <= size[0] for line in screen.query(Line))
+        assert all(line.region.right <= size[0] for line in screen.query(TextLine))
         if size in SIZES:
             for widget in (
-                screen.query_one(Sheet),
+                screen.query_one(DrawingPad),
                 screen.query_one("#seen"),
                 screen.query_one("#answer-keras #bar-9"),
             ):
@@ -387,7 +389,7 @@ def test_ten_drawn_digits_are_read(engine: str, work: Callable[[str], Worked]) -
     worker.wait_for(RunFinished, timeout=280)
     read = []
     for digit in STROKES:
-        image = tuple(int(grey) for grey in drawn(digit).seen().ravel())
+        image = tuple(int(grey) for grey in drawn(digit).normalised().ravel())
         worker.supervisor.send(Predict(request_id=digit + 1, image=image))
         read.append(int(np.argmax(worker.wait_for(Prediction).probabilities)))
     assert sum(a == b for a, b in zip(STROKES, read, strict=True)) >= 9, read

@@ -28,8 +28,8 @@ from tui.reports import card as report_card
 from tui.screens.results import ResultsScreen
 from tui.widgets.kernel_tiles import best_grid, tiled
 from tui.widgets.mistake_gallery import mistakes
-from tui.widgets.pixel_image import Pixels
-from tui.widgets.text_line import Line
+from tui.widgets.pixel_image import PixelImage
+from tui.widgets.text_line import TextLine
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ async def test_a_recording_shows_its_results(size: tuple[int, int]) -> None:
         await until(pilot, lambda: bool(app.screen.query("#verdict")) and "tie" in text_of(app, "#verdict"))
         for view in ("card", "confusion", "mistakes", "filters"):
             assert f"[{view.capitalize()}]" in text_of(app, "#views")
-            assert all(line.region.right <= size[0] for line in app.screen.query(Line) if line.region)
+            assert all(line.region.right <= size[0] for line in app.screen.query(TextLine) if line.region)
             await pilot.press("tab")
             await pilot.pause()
         await pilot.press("shift+tab")
@@ -245,9 +245,9 @@ async def test_the_gallery_asks_the_living_models(tmp_path: Path, small_mnist: P
             assert text_of(app, f"#when-{engine}") == "when tested, epoch 2"
             await until(pilot, partial(said, f"#answer-{engine} #reads", f"now reads {read} {right}"))
             assert text_of(app, f"#answer-{engine} #source") == "the same model"
-        image = app.screen.query_one("#picture", Pixels).image
+        image = app.screen.query_one("#picture", PixelImage).image
         await pilot.press("right")
-        await until(pilot, lambda: app.screen.query_one("#picture", Pixels).image != image)
+        await until(pilot, lambda: app.screen.query_one("#picture", PixelImage).image != image)
 
 
 async def test_then_and_now_are_told_apart_and_the_digit_stays(tmp_path: Path, small_mnist: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable, Input
 
-from engines.api import Listed, MachineHistory, RunHistory, list_runs, listed, read_events, read_run
+from engines.api import MachineHistory, RunHistory, RunSummary, list_runs, read_events, read_run, summarize
 from engines.session.replay import DEMO, Replay
 from tests.support.pilot import SIZES, on_runs, opened, phases, screen_text, until
 from tests.support.run_folders import keep
@@ -32,7 +32,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 def at(screen: RunsScreen) -> str:
-    found = screen._table.at
+    found = screen._table.selected
     return "" if found is None else found.id[-4:]
 
 
@@ -208,8 +208,8 @@ async def test_curves_of_a_run_that_runs_are_read_anew(runs: Path, monkeypatch: 
     states = iter(("running", "completed", "completed"))
     read: list[str] = []
 
-    def listing(run: Any) -> Listed:
-        return replace(listed(run), state=next(states) if run["id"].endswith("run7") else "completed")
+    def listing(run: Any) -> RunSummary:
+        return replace(summarize(run), state=next(states) if run["id"].endswith("run7") else "completed")
 
     def reading(folder: Path) -> tuple[dict[str, RunHistory], MachineHistory]:
         read.append(folder.name[-4:])

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from tui.terminal import tty_state
-from tui.terminal.shutdown import Leaving
+from tui.terminal.shutdown import Shutdown
 
 _ROOT = Path(__file__).parents[3]
 _HEAD = """
 import os, signal, sys, threading
 from tui.terminal import shutdown as leaving
-from tui.terminal.shutdown import Leaving
+from tui.terminal.shutdown import Shutdown
 leaving.CUT_OFF_SECONDS = 1.0
 def say(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # whole, whichever thread it is
-its = Leaving(lambda seconds: say("closed within", seconds))
+its = Shutdown(lambda seconds: say("closed within", seconds))
 """
 
 
@@ -36,15 +36,15 @@ def ends(script: str, **variables: str) -> tuple[int, str]:
 
 
 def test_what_hangs_is_cut_off() -> None:
-    script = (
-        "its.own_process(); its.hear(lambda code: None); os.kill(os.getpid(), signal.SIGTERM); threading.Event().wait()"
-    )
+    script = """
+its.own_process(); its.install_handlers(lambda code: None); os.kill(os.getpid(), signal.SIGTERM); threading.Event().wait()
+"""
     assert ends(script) == (143, "closed within 3.5\nclosed within 0.0\n")
 
 
 def test_what_ends_in_time_is_not_cut_off() -> None:
     script = """
-its.own_process(); its.arm(7); its.finish()
+its.own_process(); its.start_deadline(7); its.finish()
 for thread in set(threading.enumerate()) - {threading.main_thread()}:  # the timer, and who closes the workers
     thread.join()
 say('the end')
@@ -57,7 +57,7 @@ def test_a_terminal_that_is_gone_is_not_taken_again() -> None:
     script = """
 signal.signal(signal.SIGCONT, lambda *_: say("once more"))
 its.own_process()
-its.hear(lambda code: say("leaves with", code))
+its.install_handlers(lambda code: say("leaves with", code))
 for number in (signal.SIGCONT, signal.SIGHUP, signal.SIGCONT):
     os.kill(os.getpid(), number)
 its.finish()
@@ -69,7 +69,7 @@ its.finish()
 
 
 def test_a_process_that_is_not_ours_is_not_cut_off() -> None:
-    assert ends("its.arm(7); say(its._timer)") == (0, "None\n")
+    assert ends("its.start_deadline(7); say(its._timer)") == (0, "None\n")
 
 
 @pytest.mark.parametrize("deaf", [False, True], ids=["a program that obeys", "a program that does not"])
@@ -80,8 +80,8 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN if {deaf} else signal.SIG_DFL)
 os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"""
     script = f"""
 its.own_process()
-its.hear(lambda code: say("leaves with", code))
-its.lend([sys.executable, "-c", {child!r}])
+its.install_handlers(lambda code: say("leaves with", code))
+its.run_foreground([sys.executable, "-c", {child!r}])
 say("has it back")
 threading.Event().wait()
 """
@@ -98,8 +98,8 @@ def test_what_is_cut_off_takes_no_terminal_back() -> None:
 end, back = os._exit, threading.Event()
 os._exit = lambda code: (say("taken back" if back.wait(0.5) else "given back"), end(code))
 its.own_process()
-its.hear(lambda code: None)
-its.lend([sys.executable, "-c", {child!r}])
+its.install_handlers(lambda code: None)
+its.run_foreground([sys.executable, "-c", {child!r}])
 back.set()
 threading.Event().wait()
 """
@@ -113,7 +113,7 @@ def test_the_last_word_is_of_whoever_cuts_off(shows: bool) -> None:
     script = f"""
 end = os._exit
 os._exit = lambda code: (os.write(2, b"one more frame"), end(code))
-Leaving(lambda seconds: None, lambda: {shows}).cut_off(143)
+Shutdown(lambda seconds: None, lambda: {shows}).cut_off(143)
 """
     ours, theirs = os.openpty()
     command = [sys.executable, "-c", _HEAD + script]
@@ -129,8 +129,8 @@ Leaving(lambda seconds: None, lambda: {shows}).cut_off(143)
 def test_signals_do_again_what_they_did() -> None:
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     before = [signal.getsignal(number) for number in numbers]
-    leaving = Leaving(lambda seconds: None)
-    leaving.hear(lambda code: None)
+    leaving = Shutdown(lambda seconds: None)
+    leaving.install_handlers(lambda code: None)
     assert all(signal.getsignal(n) is not was for n, was in zip(numbers, before, strict=True))
     leaving.unhear()
     assert [signal.getsignal(number) for number in numbers] == before
@@ -173,7 +173,7 @@ driver = SimpleNamespace(
 signal.signal(signal.SIGCONT, lambda *_: say("taken"))
 async def main():
     painted = asyncio.Event()
-    terminal.take_once(driver, asyncio.get_running_loop(), painted.set)
+    terminal.install_sigcont(driver, asyncio.get_running_loop(), painted.set)
     with writing:
         os.kill(os.getpid(), signal.SIGCONT)
         say("written")
