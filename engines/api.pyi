@@ -11,6 +11,8 @@ from engines.config import (
     ENGINES as ENGINES,
     FRAMEWORK_CHOICES as FRAMEWORK_CHOICES,
     PRESETS as PRESETS,
+    RESET_BY_PRESET as RESET_BY_PRESET,
+    SETTING_GROUPS as SETTING_GROUPS,
     TITLES as TITLES,
     ConfigError as ConfigError,
     TrainConfig as TrainConfig,

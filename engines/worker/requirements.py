@@ -8,23 +8,9 @@ import sys
 import traceback
 
 from engines.config import TITLES, engine_id
+from engines.frameworks import PACKAGES
 from engines.out_of_memory import LESS_MEMORY, is_out_of_memory
 from engines.ulimits import limit_in
-
-NEEDS = {
-    "pytorch": (("torch", "PyTorch", (2, 5)),),  # torch.OutOfMemoryError
-    "keras": (("tensorflow", "TensorFlow", (2, 16)), ("keras", "Keras", (3, 12))),  # the first that Keras 3 is made for
-    "keras-jax": (("jax", "JAX", (0, 5)), ("keras", "Keras", (3, 12))),
-    "keras-torch": (("torch", "PyTorch", (2, 5)), ("keras", "Keras", (3, 12))),
-}
-"""By engine or variant of Keras: (module, its name for people, the oldest version that will do)."""
-
-INSTALL = {
-    "pytorch": "torch torchvision",
-    "keras": "tensorflow keras",
-    "keras-jax": "jax keras",
-    "keras-torch": "torch keras",
-}
 
 
 class TooOldError(Exception):
@@ -40,8 +26,8 @@ def check(engine: str) -> None:
 def failure(engine: str, error: BaseException) -> dict[str, str]:
     """The fields of RunFailed for a framework that could not be imported."""
     title = TITLES.get(engine, engine)
-    packages = INSTALL.get(_variant(engine), engine).split()
-    install = shlex.join([sys.executable, "-m", "pip", "install", *packages])
+    modules = [package.module for package in PACKAGES.get(_variant(engine), ())] or [engine]
+    install = shlex.join([sys.executable, "-m", "pip", "install", *modules])
     text = f"{type(error).__name__}: {error}"
     kind, hint = "framework", f"See the log; `mnist-tui doctor` looks closer. To install it anew: {install}"
     if too_old := _too_old(engine):  # also what an old one stumbles over is said best like this
@@ -63,10 +49,10 @@ def _variant(engine: str) -> str:
 
 def _too_old(engine: str) -> str:
     """What was found and what is needed; empty when all is new enough, or not there at all."""
-    for module, name, oldest in NEEDS.get(_variant(engine), ()):
-        found = _version(module)
-        if found and _numbers(found) < oldest:
-            return f"{name} {found} was found, and {'.'.join(map(str, oldest))} or newer is needed"
+    for package in PACKAGES.get(_variant(engine), ()):
+        found = _version(package.module) if package.oldest else ""
+        if found and _numbers(found) < package.oldest:
+            return f"{package.title} {found} was found, and {'.'.join(map(str, package.oldest))} or newer is needed"
     return ""
 
 
