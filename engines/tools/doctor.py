@@ -26,10 +26,10 @@ from engines.gpu_selection import first_unknown
 from engines.monitors.cgroups import memory_limit, usable_core_ids
 from engines.monitors.gpu import GpuMonitor
 from engines.plural import plural
-from engines.supervision.environment import remarks
-from engines.supervision.one_shot import PATIENCE_SECONDS, run_once
+from engines.supervision.environment import environment_notes
+from engines.supervision.one_shot import TIMEOUT_SECONDS, run_once
 from engines.supervision.registry import EngineSpec
-from engines.version import build
+from engines.version import version_and_commit
 
 NEEDED_DRIVER = {"13": 580, "12": 525}
 """By CUDA major, the oldest driver that runs it (NVIDIA, CUDA minor version compatibility)."""
@@ -63,10 +63,10 @@ def diagnose(
     data_dir: Path | None,
     cache_dir: Path,
     runs_dir: Path,
-    timeout: float = PATIENCE_SECONDS,
+    timeout: float = TIMEOUT_SECONDS,
 ) -> Iterator[Finding]:
     """Every finding as it comes; each engine is looked at in its own interpreter, all at once."""
-    yield Finding("mnist-tui", "ok", f"{build()}, Python {sys.version.split()[0]} in {sys.executable}")
+    yield Finding("mnist-tui", "ok", f"{version_and_commit()}, Python {sys.version.split()[0]} in {sys.executable}")
     yield from _checked("limits", lambda: [_limits()])
     yield from _checked("config.toml", _config_file)
     answers: dict[str, list[Finding]] = {}
@@ -86,7 +86,7 @@ def diagnose(
         yield from _checked(f"{what} folder", lambda what=what, folder=folder: [_room(what, folder)])  # type: ignore[misc]
     yield from _checked("temp folder", lambda: [_temporary_folder()])
     yield from _checked("GPU", lambda: gpu_findings(os.environ))
-    yield from (Finding("environment", "note", text) for text in remarks())
+    yield from (Finding("environment", "note", text) for text in environment_notes())
     for spec, thread in zip(specs, threads, strict=True):
         if thread.ident is not None:  # else it was never started
             thread.join()
@@ -113,7 +113,7 @@ def _remedy(text: str) -> str:
 # Engines
 
 
-def engine_findings(spec: EngineSpec, cache_dir: Path, timeout: float = PATIENCE_SECONDS) -> list[Finding]:
+def engine_findings(spec: EngineSpec, cache_dir: Path, timeout: float = TIMEOUT_SECONDS) -> list[Finding]:
     """Import the engine in a worker, train one step on each of its devices, and try XLA in a process that may be lost."""
     where = f"in {spec.python} ({spec.python_source})"
     said = _ask(spec, cache_dir, "no", timeout)
@@ -187,7 +187,7 @@ def _ask(spec: EngineSpec, cache_dir: Path, xla: str, timeout: float) -> dict[st
         try:
             return dict(json.loads(paper.read_text(encoding="utf-8")))
         except (OSError, ValueError):
-            return Finding(spec.title, "bad", answer.why_none, _setup(spec))
+            return Finding(spec.title, "bad", answer.failure_reason, _setup(spec))
 
 
 def _setup(spec: EngineSpec, kind: str = "") -> str:

@@ -35,7 +35,7 @@ _FAULTS = {
     "UTF-16": (GOOD.encode("utf-16"), "is not used: it is in UTF-16; save it in UTF-8."),
     "Latin-1": (
         GOOD.encode() + "# caf\xe9\n".encode("latin-1"),
-        "is not used: what stands there is not UTF-8 (at line 2, column 6).",
+        "is not used: it is not UTF-8 (at line 2, column 6).",
     ),
     "a typo": (
         GOOD.encode() + b"pytorch_python /opt/python\n",

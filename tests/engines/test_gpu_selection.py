@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from engines import gpu_selection as gpus_of_this_machine
-from engines.gpu_selection import driver_id, gpus_by_free_memory, is_named, most_free, readings_of
+from engines import gpu_selection
+from engines.gpu_selection import driver_id, gpus_by_free_memory, matches_id, most_free, readings_of
 from engines.messages.events import Device, GpuReading
 from engines.monitors.amd import Amd
 from engines.monitors.gpu import FIGURES, GpuMonitor
@@ -38,11 +38,11 @@ def test_cuda_visible_devices_chooses_and_orders(visible: str | None, names: lis
 
 
 def test_a_uuid_may_be_cut_short_and_nothing_names_nothing() -> None:
-    assert is_named("GPU-8932f9", 5, (A,))
-    assert is_named("MIG-7c0d", 5, (A, "MIG-7c0d1111"))
-    assert not is_named("GPU-8932f9", 5, (B,))
-    assert not is_named("", 0, (A,))
-    assert not is_named("1", 0, (A,))
+    assert matches_id("GPU-8932f9", 5, (A,))
+    assert matches_id("MIG-7c0d", 5, (A, "MIG-7c0d1111"))
+    assert not matches_id("GPU-8932f9", 5, (B,))
+    assert not matches_id("", 0, (A,))
+    assert not matches_id("1", 0, (A,))
 
 
 def gpus(*names: str) -> tuple[Device, ...]:
@@ -58,7 +58,7 @@ def fake_nvidia_smi(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) 
 
 def test_auto_is_the_gpu_with_most_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_nvidia_smi(tmp_path, monkeypatch, f"0, {A}, 20000", f"1, {B}, 79000", "2, [N/A], [N/A]", "nonsense")
-    gpus_of_this_machine._ask.cache_clear()
+    gpu_selection._query_driver.cache_clear()
     order = gpus_by_free_memory()
     assert order == f"1 {B}, 0 {A}"
     assert most_free(gpus("0", "1", "2"), order).id == "cuda:1"
@@ -79,9 +79,9 @@ def test_what_can_not_be_in_an_environment_is_not_told(
     script.write_text(f"#!/bin/sh\nprintf '{line}\\n0, {A}, 20000\\n'\n")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    gpus_of_this_machine._ask.cache_clear()
+    gpu_selection._query_driver.cache_clear()
     assert gpus_by_free_memory() == f"0 {A}"
-    gpus_of_this_machine._ask.cache_clear()
+    gpu_selection._query_driver.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ def test_what_can_not_be_in_an_environment_is_not_told(
 )
 def test_an_entry_that_names_no_gpu(visible: str, seen: bool, unknown: str | None) -> None:
     readings = (reading(0, A), reading(1, B)) if seen else ()
-    assert gpus_of_this_machine.first_unknown(visible, readings) == unknown
+    assert gpu_selection.first_unknown(visible, readings) == unknown
 
 
 def test_without_nvidia_smi_auto_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    gpus_of_this_machine._ask.cache_clear()
+    gpu_selection._query_driver.cache_clear()
     assert gpus_by_free_memory() == ""
     assert most_free(gpus("1", "0")).id == "cuda:0"
 

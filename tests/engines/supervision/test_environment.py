@@ -27,7 +27,7 @@ from engines.messages.events import (
 )
 from engines.preset_configs import from_settings
 from engines.supervision import environment
-from engines.supervision.environment import DECLARED, OVERRULED, allowed_threads, remarks, worker_environment
+from engines.supervision.environment import DECLARED, OVERRULED, allowed_threads, environment_notes, worker_environment
 from engines.supervision.registry import engine_spec
 from engines.user_path import APP_FOLDER
 from tests.support.engines import Worked, scripted_spec
@@ -61,10 +61,10 @@ def test_variables_that_matter_are_named() -> None:
         "OMP_THREAD_LIMIT": "2",
         "TF_VAR_secret": "x",
     }
-    overruled, declared = remarks(variables)
-    assert overruled.endswith("the run's settings decide instead: NVIDIA_TF32_OVERRIDE.")
+    overruled, declared = environment_notes(variables)
+    assert overruled.endswith("because the run's settings decide instead: NVIDIA_TF32_OVERRIDE.")
     assert declared.endswith(": TF_ENABLE_ONEDNN_OPTS=0.")
-    assert list(remarks({"OMP_THREAD_LIMIT": "2", "CUDA_VISIBLE_DEVICES": "0"})) == []
+    assert list(environment_notes({"OMP_THREAD_LIMIT": "2", "CUDA_VISIBLE_DEVICES": "0"})) == []
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,8 @@ def test_a_worker_takes_only_its_own_folder_off_the_path(
     (folder.parent / "__init__.py").touch()
     folder.mkdir()
     (folder / "__init__.py").touch()
-    (folder / "channel.py").write_text("import sys\nexit_now = print\ndef main(argv): return sys.path")
+    (folder / "channel.py").write_text("exit_now = print")
+    (folder / "main.py").write_text("import sys\ndef main(argv): return sys.path")
     shutil.copy(Path(environment.__file__).parents[1] / "worker" / "__main__.py", folder)
     done = subprocess.run([sys.executable, str(folder / "__main__.py"), ""], capture_output=True, text=True)
     assert repr(str(tmp_path)) in done.stdout, done.stderr
