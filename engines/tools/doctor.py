@@ -20,7 +20,7 @@ from engines.braille import has_braille
 from engines.config import engine_id
 from engines.config_file import config_problems
 from engines.data.dataset import DataError
-from engines.data.sources import find_digits, named_places, what_is_wrong
+from engines.data.sources import explain_missing, find_digits, user_places
 from engines.errors import reason
 from engines.gpu_selection import first_unknown
 from engines.monitors.cgroups import memory_limit, usable_core_ids
@@ -232,7 +232,7 @@ def gpu_findings(environment: Mapping[str, str], monitor: GpuMonitor | None = No
         text = f"GPU {gpu.index} {gpu.name}"
         if gpu.memory_used_bytes is not None and gpu.memory_total_bytes is not None:
             free = gpu.memory_total_bytes - gpu.memory_used_bytes
-            holders = monitor.holders(gpu.index)
+            holders = monitor.processes_on(gpu.index)
             held = f"; held by {', '.join(holders)}" if holders else ""
             text += f", {free / 1e9:.1f} of {gpu.memory_total_bytes / 1e9:.1f} GB free{held}"
             if free < FEW_BYTES:
@@ -247,26 +247,28 @@ def _digits(data_dir: Path | None, cache_dir: Path) -> Iterator[Finding]:
     from engines.data.readers import read
 
     found = find_digits(data_dir, cache_dir)
-    for origin, folder in named_places(data_dir):
+    for origin, folder in user_places(data_dir):
         if not any(copy.origin == origin for copy in found):
             yield Finding(
                 "data",
                 "bad",
-                f"{origin} names {folder}, {what_is_wrong(folder)}",
+                f"{origin} names {folder}, {explain_missing(folder)}",
                 shlex.join(["ls", "-l", str(folder)]),
             )
     for copy in found:
         try:
             digits = read(copy)
         except DataError as error:
-            state = "bad" if copy.chosen else "note"
-            yield Finding("data", state, error.message, "mnist-tui data --fetch" if not copy.chosen else error.hint)
+            state = "bad" if copy.user_specified else "note"
+            yield Finding(
+                "data", state, error.message, "mnist-tui data --fetch" if not copy.user_specified else error.hint
+            )
             continue
         count = f"{len(digits.train_labels):,} + {len(digits.test_labels):,}"
         text = f"{count} digits in {copy.path} ({copy.origin}), SHA-256 {digits.sha256[:16]}"
         custom = digits.dataset == "custom"
         yield Finding("data", "note" if custom else "ok", text + ": custom digits, not MNIST as published" * custom)
-    if not found and not named_places(data_dir):
+    if not found and not user_places(data_dir):
         text = "no MNIST here: it is downloaded at the first run, or digits are drawn"
         yield Finding("data", "note", text, "mnist-tui data --fetch")
 

@@ -432,7 +432,7 @@ def test_a_bad_mirror_is_left(
     how: str, bad_mirror: str, mirror: tuple[str, list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "CONNECT_SECONDS", 0.3)
-    monkeypatch.setattr(download, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(download, "SLOW_SECONDS", 0.3)
     monkeypatch.setenv("MNIST_TUI_MIRRORS", f"{bad_mirror}{how}/,{mirror[0]}")
     asked: set[str] = set()
     began = time.monotonic()
