@@ -229,7 +229,7 @@ def test_half_an_event(misdone: Callable[[str], Worked]) -> None:
 
 @pytest.mark.fault("workers", "100,000 events at once, and 200,000 printed lines")
 @pytest.mark.parametrize("place", ["import", "build", "5", "checkpoint"])
-@pytest.mark.parametrize(("script", "said"), [("flood", "has to wait"), ("chatter", "more lines not kept")])
+@pytest.mark.parametrize(("script", "said"), [("flood", "has to wait"), ("chatter", "more lines dropped")])
 def test_a_flood_is_held_back(script: str, said: str, place: str, misdone: Callable[[str], Worked]) -> None:
     worker = misdone(f"{script}@{place}")
     if script.startswith("chatter"):
