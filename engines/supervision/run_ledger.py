@@ -1,7 +1,4 @@
-"""The runs of one worker, as its parent accounts for them: requested, under way, ended.
-
-No process and no files.
-"""
+"""The runs of one worker, as its parent accounts for them: requested, under way, ended. It needs no worker to be tested."""
 
 from __future__ import annotations
 
