@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Position:
-    """How far a run is: the current epoch with its sums, and the results so far."""
+    """The progress of a run: the current epoch with its sums, and the results so far."""
 
     epoch: int = 1
     step: int = 0

@@ -43,7 +43,7 @@ class Device(Record):
     name: str
     usable: bool = True
     reason: str = ""
-    """Why the device can't be used; empty when it can."""
+    """The reason why the device can't be used; empty when it can."""
     gpu: str = ""
     """The driver's id of the GPU: an index, or a UUID that may be abbreviated; empty for a CPU, and when unknown."""
 
@@ -126,7 +126,7 @@ class RunStarted(Event):
 
 
 class EpochStarted(Event):
-    """A pass over the training digits begins; epochs count from 1."""
+    """A pass over the training digits starts; epochs count from 1."""
 
     epoch: int
     order_sha256: str
@@ -235,7 +235,7 @@ class Prediction(Event):
     checkpoint: str = ""
     """Path of the checkpoint that holds the weights; empty when this worker trained them."""
     problem: str = ""
-    """Why there is no answer; empty when there is one."""
+    """The reason for a missing answer; empty when there is one."""
 
 
 class ExamProgress(Event):
@@ -300,7 +300,7 @@ class WorkerUsage(Event):
     """Resource usage of the worker's process tree. Measured by the app."""
 
     cpu_percent: float
-    """100 is one core."""
+    """Percent of one core: 400 is four busy cores."""
     cores_allowed: int
     rss_bytes: int
     num_threads: int
@@ -326,7 +326,7 @@ class GpuReading(Record):
     """Joules since the driver was loaded; only Volta and later GPUs count them."""
     sm_clock_mhz: float | None = None
     throttled: str = ""
-    """Why the GPU is slowed down: "heat", "power limit", ...; empty when it is not, and when unknown."""
+    """The reason why the GPU is slowed down: "heat", "power limit", ...; empty when it is not, and when unknown."""
     missing: tuple[tuple[str, str], ...] = ()
     """(field, reason) of every field that is None."""
     slices: tuple[str, ...] = ()
@@ -343,7 +343,7 @@ class MachineUsage(Event):
     memory_total_bytes: int
     gpus: tuple[GpuReading, ...]
     gpu_reason: str
-    """Why there are no GPU readings; empty when there are."""
+    """The reason for missing GPU readings; empty when there are some."""
 
 
 TERMINAL_EVENTS = (RunFinished, RunFailed)

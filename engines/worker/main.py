@@ -96,7 +96,7 @@ def _run_probe(module: ModuleType, options: argparse.Namespace, channel: Channel
 
 
 def _import_engine(module: str) -> tuple[ModuleType, float]:
-    """Import the engine's module, named or a path; return it with the seconds that took."""
+    """Import the engine's module, named or a path; return it with the seconds of the import."""
     before = time.perf_counter()
     if module.endswith(".py"):
         spec = importlib.util.spec_from_file_location(Path(module).stem, module)

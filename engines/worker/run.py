@@ -76,7 +76,7 @@ class Run:
         """The training since the last check for divergence."""
         self.diverged = False
         self.outcome = ""
-        """Why the run ends before its last epoch; empty until then."""
+        """The reason for an end before the last epoch; empty until there is one."""
         self.steps_per_call = 1
 
     def run(self) -> None:

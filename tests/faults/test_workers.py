@@ -62,7 +62,7 @@ def scripted_run(work: Work, small_config: TrainConfig, tmp_path: Path) -> Scrip
         worker = work("scripted")
         (tmp_path / script.replace("@", "-")).mkdir()
         config = small_config
-        if script.endswith("@data"):  # drawn digits take seconds, and so have a middle
+        if script.endswith("@data"):  # drawing digits takes seconds, so that the fault can happen in the middle
             config = dataclasses.replace(config, dataset="drawn", data_dir="", limit_train=640, limit_test=200)
         worker.start(config, run_dir=str(tmp_path / script.replace("@", "-")))
         return worker
@@ -179,7 +179,7 @@ def test_a_framework_out_of_memory_is_reported(engine: str, work: Work, small_mn
 def test_too_few_file_descriptors_are_reported(
     work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With no free descriptor, with one, and so on until the start succeeds: each failed run says why."""
+    """Each start fails with a reason until enough descriptors are free; the test frees one after the other."""
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     opened = list[int]()

@@ -96,7 +96,8 @@ def test_a_worker_that_waits_for_a_dead_replica_ends(stub: Path) -> None:
     """NCCL does not notice that a replica died; the supervisor quotes the printed line in its RunFailed."""
     code = (
         "import threading\nfrom engines.worker import replicas\nreplicas.NOTICE_SECONDS = 0.0\n"
-        "one = replicas.Replica('stub', 'cuda:1', ('',), {})\none.wait_until_ready()\none._process.kill()\n"
+        "replica = replicas.Replica('stub', 'cuda:1', ('',), {})\nreplica.wait_until_ready()\n"
+        "replica._process.kill()\n"
         "threading.Event().wait()\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(stub), str(Path(__file__).parents[3])])}
