@@ -149,7 +149,7 @@ class ParallelEngine(ReplicaEngine):
     def tell(self, command: str, *arguments: object) -> None:
         """Have all other replicas do the same."""
         for other in self.others:
-            other.tell(command, *arguments)
+            other.send(command, *arguments)
 
     def start_epoch(self, order: npt.NDArray[np.int64], rates: npt.NDArray[np.float32]) -> None:
         """As on one device."""

@@ -23,7 +23,7 @@ from typing import Any
 from engines.atomic_file import write_atomically
 from engines.errors import reason
 from engines.messages.codec import encode, to_plain
-from engines.messages.events import TERMINAL, EpochCompleted, Event, Heartbeat, MachineUsage, SaveFailed
+from engines.messages.events import TERMINAL_EVENTS, EpochCompleted, Event, Heartbeat, MachineUsage, SaveFailed
 from engines.runs.history import RunHistory
 from engines.runs.run_id import utc_prefix
 from engines.runs.save_failures import save_failure
@@ -96,9 +96,9 @@ class RunDirectory:
                     self._histories[event.engine].apply(event)
                 self._waiting += encode(event).encode() + b"\n"
                 self._write_waiting()
-                if isinstance(event, (EpochCompleted, MachineUsage, *TERMINAL)):
+                if isinstance(event, (EpochCompleted, MachineUsage, *TERMINAL_EVENTS)):
                     os.stat(self.folder / "events.jsonl")  # writing to a file that was deleted succeeds
-                if isinstance(event, TERMINAL):
+                if isinstance(event, TERMINAL_EVENTS):
                     self._close_at_the_end()
             except Exception as error:  # a mistake of ours, too, ends the record and not the run
                 self._give_up("record", error)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from engines.config import ENGINES
-from engines.messages.codec import ProtocolError, decode_event
-from engines.messages.events import Event, RunFailed
+from engines.messages.codec import ProtocolError, decode_event, type_prefix
+from engines.messages.events import Event, LogLine, MachineUsage, RunFailed, TrainProgress, WorkerUsage
 from engines.runs.annotations import read_about
 from engines.runs.history import FAILED, INTERRUPTED, STOPPED, RunHistory
 from engines.runs.machine_history import MachineHistory
@@ -103,10 +103,10 @@ def _milestones(path: Path) -> Iterator[Event]:
     newest: dict[str, str] = {}
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            kind, _, rest = line.partition(",")
-            if kind == '{"type":"TrainProgress"':
+            prefix, _, rest = line.partition(",")
+            if prefix == _TRAIN_PROGRESS:
                 newest[rest.partition(",")[0]] = line
-            elif kind not in _PASSED_OVER:
+            elif prefix not in _SKIPPED:
                 with contextlib.suppress(ProtocolError):
                     yield decode_event(line)
     for line in newest.values():
@@ -114,7 +114,8 @@ def _milestones(path: Path) -> Iterator[Event]:
             yield decode_event(line)
 
 
-_PASSED_OVER = frozenset(f'{{"type":"{kind}"' for kind in ("LogLine", "WorkerUsage", "MachineUsage"))
+_TRAIN_PROGRESS = type_prefix(TrainProgress)
+_SKIPPED = frozenset(map(type_prefix, (LogLine, WorkerUsage, MachineUsage)))
 
 
 def _is_written(folder: Path) -> bool:

@@ -27,7 +27,7 @@ from engines.config import TrainConfig
 from engines.messages.codec import MAX_LINE_BYTES, ProtocolError, decode_event, encode
 from engines.messages.commands import RUN_COMMANDS, Command, Shutdown, Start
 from engines.messages.events import (
-    TERMINAL,
+    TERMINAL_EVENTS,
     CommandSent,
     Event,
     LogLine,
@@ -354,7 +354,7 @@ class Supervisor:
         if lost > 0:
             self._printed.warn(f"the worker's stream has lost {plural(lost, 'event')}")
         self._worker_seq = max(event.seq, self._worker_seq)
-        if isinstance(event, TERMINAL):
+        if isinstance(event, TERMINAL_EVENTS):
             self._unused = False
             event = dataclasses.replace(event, run_id=event.run_id or self._run_id)
             if event.run_id and event.run_id == self._ended_run:

@@ -104,11 +104,11 @@ def _shared_rows(config: TrainConfig, asked: Mapping[str, Mapping[str, Any]]) ->
 
 def _only_where_used(config: TrainConfig) -> dict[str, Any]:
     """What recipe.py adds to a schedule that warms up, and to augmentation: the largest change to each side."""
-    from engines.experiment.recipe import AFFINE, WARM_UP  # numpy, for whoever asks
+    from engines.experiment.recipe import AFFINE, WARM_UP_FRACTION  # numpy, for whoever asks
 
     rows: dict[str, Any] = {}
     if config.schedule == "one-cycle":
-        rows["schedule.warm_up"] = f"{100 * WARM_UP:g} % of the run"
+        rows["schedule.warm_up"] = f"{100 * WARM_UP_FRACTION:g} % of the run"
     if config.augment == "affine":
         shares = {name: f"±{100 * value:g} %" for name, value in AFFINE._asdict().items() if name != "degrees"}
         rows |= {f"augment.{name}": value for name, value in {"turn": f"±{AFFINE.degrees:g}°", **shares}.items()}
