@@ -20,7 +20,7 @@ from tui.widgets.curves import axes, cursor_label, curves, values_at_cursor, x_e
 from tui.widgets.machine import machine
 from tui.widgets.overlay import _legend
 from tui.widgets.race import race
-from tui.widgets.run_charts import _rows
+from tui.widgets.run_charts import _legend_lines
 
 WHOLE = (0.0, 1000.0)
 
@@ -79,7 +79,7 @@ def test_the_cursor_appears_at_the_newest_sample_and_moves_by_columns() -> None:
 
 def test_another_axis_forgets_zoom_and_cursor() -> None:
     view = Viewport().zoomed(4, WHOLE)._replace(cursor=3.0).with_next_axis()
-    assert (view.x_axis, view.stretch, view.cursor) == ("epoch", None, None)
+    assert (view.x_axis, view.span, view.cursor) == ("epoch", None, None)
     assert view.with_next_axis().with_next_axis().x_axis == "step"
 
 
@@ -258,9 +258,9 @@ def test_the_winner_is_who_ended_first_not_who_made_more_steps() -> None:
 
 def test_a_legend_of_runs_breaks_between_runs() -> None:
     entries = [Text(name, style="red") for name in ("1 first", "2 second", "3 a third that is long", "4 x")]
-    assert [row.plain for row in _rows(entries, 20)] == ["1 first  2 second", "3 a third that is long", "4 x"]
-    assert [row.plain for row in _rows(entries, 200)] == ["1 first  2 second  3 a third that is long  4 x"]
-    assert _rows([], 20) == []
+    assert [row.plain for row in _legend_lines(entries, 20)] == ["1 first  2 second", "3 a third that is long", "4 x"]
+    assert [row.plain for row in _legend_lines(entries, 200)] == ["1 first  2 second  3 a third that is long  4 x"]
+    assert _legend_lines([], 20) == []
 
 
 @pytest.mark.parametrize("room", [35, 50, 80])
