@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 from engines.numerals import parse_float, parse_integer
-from engines.preset_configs import DEVICES
 from engines.record import Record
 from engines.user_path import user_path
 
@@ -202,3 +201,7 @@ _SWITCH = {"on": True, "true": True, "yes": True, "1": True, "off": False, "fals
 _PARSERS: dict[type, Callable[[str], Any]] = {int: parse_integer, float: parse_float, str: str, bool: _parse_switch}
 _RULES = {field.name: field.metadata for field in dataclasses.fields(TrainConfig)}
 _DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+
+
+DEVICES = ("device", "pytorch_device", "keras_device")
+"""The settings that name one."""

@@ -91,10 +91,6 @@ def preset_label(config: TrainConfig) -> str:
     return f"{config.preset}, changed: {changes}" if changes else config.preset
 
 
-DEVICES = ("device", "pytorch_device", "keras_device")
-"""The settings that name one."""
-
-
 def for_engine(config: TrainConfig, engine: str) -> TrainConfig:
     """The config as that engine trains it: on its own device; the library-defaults preset differs between the two, on purpose."""
     config = dataclasses.replace(config, device=getattr(config, f"{engine}_device", "") or config.device)

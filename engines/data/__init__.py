@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["DataCancelled", "DataError", "DatasetCopy", "Digits", "find_digits", "load_digits", "placeholder_dataset"]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "load_digits":
-        from engines.data.load import load_digits
+if not TYPE_CHECKING:
 
-        return load_digits
-    raise AttributeError(name)
+    def __getattr__(name: str) -> Any:
+        """Import `load_digits`. Raises AttributeError for any other name."""
+        if name == "load_digits":
+            from engines.data.load import load_digits
+
+            return load_digits
+        raise AttributeError(name)

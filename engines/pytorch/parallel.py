@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from engines.config import TrainConfig
-from engines.data import Digits, no_digits
+from engines.data import Digits, placeholder_dataset
 from engines.experiment.arrays import Arrays, load_arrays, save_arrays
 from engines.experiment.recipe import Weights
 from engines.pytorch.engine import Engine, scale, set_threads
@@ -197,7 +197,7 @@ def serve(rank: str, threads: str, folder: str) -> None:
     def build() -> dict[str, Callable[..., object]]:
         set_threads(int(threads))
         start = load_arrays(Path(folder) / "start.npz")
-        digits = dataclasses.replace(no_digits(), train_images=start["images"], train_labels=start["labels"])
+        digits = dataclasses.replace(placeholder_dataset(), train_images=start["images"], train_labels=start["labels"])
         config = TrainConfig(**json.loads(str(start["config"])))
         engine = ReplicaEngine(config, digits, start, int(rank), Path(folder) / "rendezvous")
         return {

@@ -26,7 +26,8 @@ if not __package__:
     sys.modules["engines"] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(sys.modules["engines"])
 
-from engines.worker.main import exit_now, main
+from engines.worker.channel import exit_now
+from engines.worker.main import main
 
 if __name__ == "__main__":
     if sys.argv[1] == "--plain":

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from engines.messages.codec import ProtocolError, decode_command, encode
 from engines.messages.commands import Command, Pause, Predict, Resume, SaveCheckpoint, Shutdown, Start, Stop
@@ -22,7 +23,6 @@ from engines.messages.events import (
     RunPaused,
     RunResumed,
 )
-from engines.worker.main import exit_now
 
 HEARTBEAT_SECONDS = 1.0
 SHUTDOWN_GRACE_SECONDS = 1.5
@@ -192,3 +192,10 @@ class Channel:
                 with contextlib.suppress(Exception):  # a figure that can't be had must not stop the heart
                     memory = self.model.device_memory_bytes()
             self.emit(Heartbeat, device_memory_bytes=memory)
+
+
+def exit_now(code: int = 0) -> NoReturn:
+    """End now, and take along what is in the scratch folder: a framework may take seconds to come down, or crash."""
+    if scratch := os.environ.get("MNIST_TUI_SCRATCH"):
+        shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(code)

@@ -6,13 +6,11 @@ import argparse
 import importlib
 import importlib.util
 import os
-import shutil
 import sys
 import time
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
 
 from engines.messages.events import (
     ExamProgress,
@@ -21,13 +19,6 @@ from engines.messages.events import (
 )
 from engines.worker import requirements, watchdog
 from engines.worker.channel import Channel
-
-
-def exit_now(code: int = 0) -> NoReturn:
-    """End now, and take along what is in the scratch folder: a framework may take seconds to come down, or crash."""
-    if scratch := os.environ.get("MNIST_TUI_SCRATCH"):
-        shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(code)
 
 
 def main(argv: list[str]) -> int:

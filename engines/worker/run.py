@@ -7,7 +7,7 @@ import dataclasses
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,7 +36,9 @@ from engines.messages.events import (
 from engines.preset_configs import for_engine
 from engines.worker import placement
 from engines.worker.placement import DeviceError
-from engines.worker.trainer import Trainer
+
+if TYPE_CHECKING:
+    from engines.worker.trainer import Trainer
 
 EVENT_SECONDS = 0.05
 """At most 20 progress events a second."""

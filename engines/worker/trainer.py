@@ -26,7 +26,7 @@ from types import ModuleType
 import numpy as np
 
 from engines.config import TrainConfig
-from engines.data import DataCancelled, DataError, Digits, load_digits, no_digits
+from engines.data import DataCancelled, DataError, Digits, load_digits, placeholder_dataset
 from engines.experiment import checkpoint, recipe
 from engines.experiment.checkpoint import CheckpointError
 from engines.messages.commands import Start
@@ -59,7 +59,7 @@ class Trainer:
         """One step on one blank digit, forgotten at once: the imports and traces that a framework puts off until then are done."""
         config = TrainConfig(device="cpu")
         with contextlib.suppress(Exception):  # what fails here fails again in the run, and is told there
-            engine = self._module.Engine(config, no_digits(), recipe.initial_weights(0))
+            engine = self._module.Engine(config, placeholder_dataset(), recipe.initial_weights(0))
             engine.start_epoch(np.zeros(1, np.int64), np.zeros(1, np.float32))
             engine.train_steps(0, 1)
 
@@ -129,6 +129,6 @@ class Trainer:
         """Let the model that a checkpoint holds answer questions. Raises CheckpointError, and what the framework raises."""
         position, weights, config = checkpoint.load_model(path)
         config = dataclasses.replace(config, device=placement.resolve("auto", self._devices))
-        self._control.model = self._module.Engine(config, no_digits(), weights)
+        self._control.model = self._module.Engine(config, placeholder_dataset(), weights)
         done = position.epoch if position.step else position.epoch - 1
         self._control.position, self._control.loaded_from = (done, position.global_step), str(path)

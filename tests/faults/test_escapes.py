@@ -53,7 +53,7 @@ def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EngineSpec:
     """An engine whose every word is an escape sequence."""
     module = tmp_path / "evil_engine.py"
     module.write_text(_ENGINE.format(evil=EVIL))
-    monkeypatch.setenv("PYTHONPATH", str(SCRIPTED.parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(SCRIPTED.parents[2]))
     return EngineSpec(name="pytorch", title="pytorch", module=str(module), python=sys.executable)
 
 

@@ -123,7 +123,7 @@ def test_hours_leave_no_trace(small_mnist: Path, tmp_path: Path) -> None:
 def _soak(arguments: Sequence[str], runs: Path) -> list[Sample]:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPTED.parents[1]), "TERM": "xterm-256color"}
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTED.parents[2]), "TERM": "xterm-256color"}
     child = subprocess.Popen(
         [sys.executable, "-c", _APP, *arguments],
         stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, env=environment,

@@ -22,7 +22,7 @@ from engines.api import Event, list_runs, read_events
 from tests.support.engines import SCRIPTED
 from tui.terminal.driver import QUERY
 
-ROOT = SCRIPTED.parents[1]
+ROOT = SCRIPTED.parents[2]
 
 _APP = """
 import sys

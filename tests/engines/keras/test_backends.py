@@ -44,7 +44,7 @@ from tui.cli import main
 HERE = ["keras-torch", *(["keras-jax"] if JAX_PYTHON or importlib.util.find_spec("jax") else [])]
 """What can be tried on this machine; tried and timed by hand where it has no JAX."""
 OWN = {"keras": "TensorFlow", "keras-torch": "PyTorch", "keras-jax": "JAX"}
-WORKER = Path(str(main.__file__)).parents[1] / "engines" / "worker"
+WORKER = Path(str(main.__file__)).parents[2] / "engines" / "worker"
 Work = Callable[[str], Worked]
 
 

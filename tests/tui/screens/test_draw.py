@@ -76,7 +76,7 @@ def test_nothing_leaves_the_sheet_and_blank_is_blank() -> None:
     canvas.line(-50, -50, 90, 90)
     canvas.line(-50, 5, -40, 5)
     assert not canvas.blank
-    assert canvas.seen().shape == (SIZE, SIZE)
+    assert canvas.normalised().shape == (SIZE, SIZE)
     assert not normalise(np.zeros((4, 4), np.float32)).any()
 
 

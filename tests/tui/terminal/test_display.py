@@ -83,13 +83,13 @@ def test_no_bars_on_a_dumb_terminal(
     """Rich draws none there before the end."""
     asked: list[bool] = []
 
-    def train(*_: object, bars: bool, **__: Any) -> int:
+    def fake_train(*_: object, bars: bool, **__: Any) -> int:
         asked.append(bars)
         return 0
 
     monkeypatch.setenv("TERM", term)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setattr(train, "train", train)
+    monkeypatch.setattr("tui.cli.train.train", fake_train)
     assert main.main(["train"]) == 0
     assert asked == [bars]
 

@@ -36,7 +36,7 @@ def shell(streams: str, *command: str) -> tuple[int, str, str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        env={**env, "PYTHONPATH": str(SCRIPTED.parents[1])},
+        env={**env, "PYTHONPATH": str(SCRIPTED.parents[2])},
         timeout=60,
     )
     return done.returncode, done.stdout, done.stderr
