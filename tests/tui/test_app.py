@@ -38,9 +38,9 @@ from tui.screens.parity import ParityScreen
 from tui.screens.settings import FORM_FIELDS, SettingsScreen
 from tui.screens.train import TrainScreen
 from tui.terminal import startup_gc
-from tui.widgets.line_chart import LineChart
 from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.line_chart import LineChart
 from tui.widgets.log_pane import LogPane
 from tui.widgets.text_line import TextLine
 

@@ -27,8 +27,8 @@ from tui.charts.sparkline import progress_bar, sparkline
 from tui.cli import main
 from tui.screens.dialogs import NameDialog, Question
 from tui.widgets import header
-from tui.widgets.line_chart import LineChart
 from tui.widgets.engine_panel import GLYPHS
+from tui.widgets.line_chart import LineChart
 from tui.widgets.pixel_image import HALF_BLOCKS, PixelImage
 from tui.widgets.results_card import confusions
 from tui.widgets.text_line import TextLine
@@ -56,7 +56,11 @@ async def test_no_figure_is_cut_off(width: int) -> None:
 def test_tabs_that_are_numbers_stand_apart(screen: int) -> None:
     replay = Replay(list(read_events(DEMO)), MAX_SPEED)
     replay.drain()
-    tabs = header.render_header(replay, replay.now(), 80, screen, {"$warning": "red"}).plain.partition("RECORDED")[0].split()
+    tabs = (
+        header.render_header(replay, replay.now(), 80, screen, {"$warning": "red"})
+        .plain.partition("RECORDED")[0]
+        .split()
+    )
     assert len(tabs) == 6, "four numbers, and the shown one with its name"
 
 
@@ -118,7 +122,12 @@ async def drawn_by(app: MnistApp, pilot: Pilot[None]) -> set[str]:
     return found
 
 
-OUR_OWN = {*"".join(GLYPHS.values()), *HALF_BLOCKS.values(), *sparkline(range(9), 9, maximum=8), *"".join(progress_bar(0.25, 2))}
+OUR_OWN = {
+    *"".join(GLYPHS.values()),
+    *HALF_BLOCKS.values(),
+    *sparkline(range(9), 9, maximum=8),
+    *"".join(progress_bar(0.25, 2)),
+}
 """What a recording need not show."""
 
 

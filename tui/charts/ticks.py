@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 def nice_ticks(low: float, high: float, max_count: int) -> list[float]:
-    """Return at most `max_count` ticks in [low, high]: multiples of 1, 2 or 5 times a power of ten (Heckbert, Graphics Gems, 1990)."""
+    """Return at most `max_count` multiples of 1, 2 or 5 times a power of ten in [low, high] (Heckbert, Graphics Gems, 1990)."""
     span = high - low
     if max_count < 1 or not math.isfinite(span) or span <= 0:
         return []
@@ -28,7 +28,9 @@ def log_ticks(low: float, high: float, max_count: int) -> list[float]:
     powers = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
     if len(powers) >= 2:
         return [float(f"1e{power}") for power in powers[:: max(1, -(-len(powers) // max(max_count, 1)))]]
-    return [tick for tick in nice_ticks(10.0**low, 10.0**high, max_count) if tick > 0] if high < _MAX_FLOAT_POWER else []
+    return (
+        [tick for tick in nice_ticks(10.0**low, 10.0**high, max_count) if tick > 0] if high < _MAX_FLOAT_POWER else []
+    )
 
 
 def labelled_ticks(
@@ -52,7 +54,12 @@ def tick_labels(ticks: Sequence[float], width: int, *, percent: bool = False) ->
     """
     values = [100 * tick for tick in ticks] if percent else ticks
     numbers = [_Number.from_float(value) for value in values]
-    forms: list[Callable[[_Number], str]] = [_Number.plain, _Number.bare, _Number.scientific, _Number.scientific_integer]
+    forms: list[Callable[[_Number], str]] = [
+        _Number.plain,
+        _Number.bare,
+        _Number.scientific,
+        _Number.scientific_integer,
+    ]
     if 1_000 <= max(map(abs, values), default=0.0) < 1_000_000:
         forms.insert(0, _Number.thousands)
     if percent:

@@ -21,7 +21,7 @@ from tui.digit_cache import DigitCache
 from tui.reports import card as report_card
 from tui.screens.prediction_base import PredictionScreen
 from tui.terminal.clipboard import copy
-from tui.widgets.kernel_tiles import Filters
+from tui.widgets.kernel_tiles import KernelTiles
 from tui.widgets.mistake_gallery import MistakeGallery, mistakes
 from tui.widgets.pixel_image import PixelImage
 from tui.widgets.prediction_bars import PredictionBars

@@ -18,10 +18,10 @@ from tui.commands import KEYS
 from tui.run_controller import RunController
 from tui.terminal.clipboard import copy
 from tui.widgets import header, machine, race
-from tui.widgets.line_chart import LineChart
 from tui.widgets.curves import CURVES, axes, curves, x_extent
 from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.line_chart import LineChart
 from tui.widgets.overlay import Overlay
 from tui.widgets.text_line import TextLine
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from textual.widgets import Static
 
-from engines.api import BUILDING, DIVERGED, FAILED, FIRST_STEP, IMPORTING, INTERRUPTED, LOADING, RunHistory, save_failure
+from engines.api import (
+    BUILDING,
+    DIVERGED,
+    FAILED,
+    FIRST_STEP,
+    IMPORTING,
+    INTERRUPTED,
+    LOADING,
+    RunHistory,
+    save_failure,
+)
 from tui import formatting
 
 MESSAGE_CHARACTERS = 140

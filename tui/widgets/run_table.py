@@ -64,12 +64,23 @@ def start_time(run: RunSummary) -> str:
 def _keras(run: RunSummary) -> str:
     """Return the accuracy of Keras, and its backend unless that is TensorFlow."""
     accuracy = formatting.percent(run.accuracy.get("keras"))
-    return f"{accuracy} on {BACKENDS[run.backend]}" if run.backend in BACKENDS and run.backend != "tensorflow" else accuracy
+    return (
+        f"{accuracy} on {BACKENDS[run.backend]}"
+        if run.backend in BACKENDS and run.backend != "tensorflow"
+        else accuracy
+    )
 
 
 def _columns(width: int, keras_cells: int) -> list[tuple[str, int]]:
     """Return (title, cells) of the columns that fit; the last one fills the rest. `keras_cells` is its column's longest text."""
-    columns = [(MARK_COLUMN, 1), ("when", 11), ("state", 11), ("preset", 9), ("PyTorch", 9), ("Keras", max(keras_cells, 9))]
+    columns = [
+        (MARK_COLUMN, 1),
+        ("when", 11),
+        ("state", 11),
+        ("preset", 9),
+        ("PyTorch", 9),
+        ("Keras", max(keras_cells, 9)),
+    ]
     if width >= 92:
         columns.append(("± base", 7))
     if width >= 72:
