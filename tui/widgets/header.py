@@ -34,7 +34,7 @@ class HeaderSource(Protocol):
 
     @property
     def playback(self) -> str:
-        """How a recording plays; empty for a live session."""
+        """A recording's speed, or "paused" or "end"; empty for a live session."""
 
 
 def render_header(source: HeaderSource, now: float, width: int, shown: int, colors: Mapping[str, str]) -> Text:

@@ -22,7 +22,7 @@ MESSAGE_CHARACTERS = 140
 
 
 class Notice(Static):
-    """What happened, and what to do about it."""
+    """A message about a problem, and advice."""
 
     DEFAULT_CSS = """
     Notice {
