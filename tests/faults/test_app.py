@@ -246,10 +246,10 @@ BROKEN = {
         " app.action_help = lambda: app.action_show_screen(4)"
     ),
     "a timer": "app.action_help = lambda: app.set_timer(0.01, lambda: 1 / 0)",
-    "the mouse": "from tui.widgets.chart import LineChart; LineChart.on_mouse_move = lambda *_: 1 / 0",
+    "the mouse": "from tui.widgets.line_chart import LineChart; LineChart.on_mouse_move = lambda *_: 1 / 0",
     "a message's handler": "import tui.screens.train; tui.screens.train.TrainScreen.on_key = lambda *_: 1 / 0",
     "a widget's drawing": (
-        "from tui.widgets.chart import LineChart;"
+        "from tui.widgets.line_chart import LineChart;"
         " app.action_help = lambda: [setattr(LineChart, 'render_line', lambda *_: 1 / 0), app.refresh(layout=True)]"
     ),
     "a dialog's composition": ("import tui.screens.dialogs; tui.screens.dialogs.HelpDialog.compose = lambda *_: 1 / 0"),

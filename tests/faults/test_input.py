@@ -37,7 +37,7 @@ from tests.support.terminal import ROOT, PixelTerminal, Terminal, app, gone
 from tui import preferences
 from tui.app import MnistApp
 from tui.charts.braille import Axes, Series, draw
-from tui.charts.sparkline import bar, spark
+from tui.charts.sparkline import progress_bar, sparkline
 from tui.charts.viewport import Viewport
 from tui.cli import main, output, train as headless
 from tui.reports import card as report_card, comparison as comparison, export
@@ -297,13 +297,13 @@ def test_any_data_at_any_size(
 @pytest.mark.fault("input", "sparks: any floats at any width (property)")
 @given(st.lists(st.none() | FLOATS, max_size=50), st.integers(0, 60), FLOATS, st.booleans())
 def test_sparks_have_their_width(values: list[float | None], width: int, maximum: float, ascii_only: bool) -> None:
-    assert cell_len(spark(values, width, maximum=maximum, ascii_only=ascii_only)) == width
+    assert cell_len(sparkline(values, width, maximum=maximum, ascii_only=ascii_only)) == width
 
 
 @pytest.mark.fault("input", "bars: any fraction at any width (property)")
 @given(FLOATS, st.integers(0, 100), st.booleans())
 def test_bars_have_their_width(fraction: float, width: int, ascii_only: bool) -> None:
-    assert sum(map(cell_len, bar(fraction, width, ascii_only=ascii_only))) == width
+    assert sum(map(cell_len, progress_bar(fraction, width, ascii_only=ascii_only))) == width
 
 
 # The command line

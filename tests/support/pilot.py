@@ -19,7 +19,7 @@ from tests.support.engines import scripted_spec
 from tui import preferences
 from tui.app import MnistApp
 from tui.screens.runs import RunsScreen
-from tui.widgets.chart import LineChart
+from tui.widgets.line_chart import LineChart
 from tui.widgets.log_pane import LogPane
 
 SIZES = [(80, 24), (120, 40), (200, 60)]

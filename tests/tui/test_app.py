@@ -38,9 +38,9 @@ from tui.screens.parity import ParityScreen
 from tui.screens.settings import FORM_FIELDS, SettingsScreen
 from tui.screens.train import TrainScreen
 from tui.terminal import startup_gc
-from tui.widgets.chart import LineChart
 from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.line_chart import LineChart
 from tui.widgets.log_pane import LogPane
 from tui.widgets.text_line import TextLine
 
@@ -568,7 +568,7 @@ async def test_charts_by_keys(tmp_path: Path, small_mnist: Path) -> None:
         await pilot.press("shift+right", "shift+right", "shift+right", "shift+right")
         assert app.train_screen.view.right is None, "it follows the tail again"
         await pilot.press("minus", "minus", "escape")
-        assert app.train_screen.view.stretch is None
+        assert app.train_screen.view.span is None
         assert app.train_screen.view.cursor is None
 
 
@@ -581,7 +581,7 @@ async def test_charts_by_mouse(tmp_path: Path, small_mnist: Path) -> None:
         chart.post_message(
             MouseScrollUp(chart, 20, 3, 0, -1, 0, shift=False, meta=False, ctrl=False, screen_x=20, screen_y=3)
         )
-        await until(pilot, lambda: app.train_screen.view.stretch is not None)
+        await until(pilot, lambda: app.train_screen.view.span is not None)
         for elsewhere, offset in (("#panel-keras #loss", (20, 0)), ("#header", (0, 0))):  # a heading is not its chart
             await hover_until(pilot, elsewhere, offset, lambda: app.train_screen.view.cursor is None)
             await hover_until(pilot, chart, (20, 3), lambda: app.train_screen.view.cursor is not None)
@@ -652,7 +652,7 @@ async def test_a_killed_engine_goes_on_from_its_checkpoint_while_the_other_train
         await until(pilot, lambda: keras.phase == "failed" and keras.exited is not None)
         step, epoch, points = keras.global_step, keras.checkpoint_epoch, len(other.train_loss)
         await pilot.pause(0.3)
-        assert f"c goes on from epoch {epoch}" in text_of(app, "#panel-keras #notice")
+        assert f"c continues from epoch {epoch}" in text_of(app, "#panel-keras #notice")
         await pilot.press("c")
         await until(pilot, lambda: keras.phase == "training" and keras.global_step > step)
         assert keras.train_loss.xs[0] == 1

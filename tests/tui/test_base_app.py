@@ -23,13 +23,13 @@ from tui import formatting
 from tui.app import MnistApp
 from tui.base_app import BaseApp
 from tui.charts.braille import Axes, Series
-from tui.charts.sparkline import bar, spark
+from tui.charts.sparkline import progress_bar, sparkline
 from tui.cli import main
 from tui.screens.dialogs import NameDialog, Question
 from tui.widgets import header
-from tui.widgets.chart import LineChart
 from tui.widgets.engine_panel import GLYPHS
-from tui.widgets.pixel_image import HALVES, PixelImage
+from tui.widgets.line_chart import LineChart
+from tui.widgets.pixel_image import HALF_BLOCKS, PixelImage
 from tui.widgets.results_card import confusions
 from tui.widgets.text_line import TextLine
 
@@ -56,7 +56,11 @@ async def test_no_figure_is_cut_off(width: int) -> None:
 def test_tabs_that_are_numbers_stand_apart(screen: int) -> None:
     replay = Replay(list(read_events(DEMO)), MAX_SPEED)
     replay.drain()
-    tabs = header.header(replay, replay.now(), 80, screen, {"$warning": "red"}).plain.partition("RECORDED")[0].split()
+    tabs = (
+        header.render_header(replay, replay.now(), 80, screen, {"$warning": "red"})
+        .plain.partition("RECORDED")[0]
+        .split()
+    )
     assert len(tabs) == 6, "four numbers, and the shown one with its name"
 
 
@@ -118,7 +122,12 @@ async def drawn_by(app: MnistApp, pilot: Pilot[None]) -> set[str]:
     return found
 
 
-OUR_OWN = {*"".join(GLYPHS.values()), *HALVES.values(), *spark(range(9), 9, maximum=8), *"".join(bar(0.25, 2))}
+OUR_OWN = {
+    *"".join(GLYPHS.values()),
+    *HALF_BLOCKS.values(),
+    *sparkline(range(9), 9, maximum=8),
+    *"".join(progress_bar(0.25, 2)),
+}
 """What a recording need not show."""
 
 

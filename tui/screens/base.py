@@ -86,7 +86,7 @@ class ShownScreen(Screen[None]):
             return
         number = list(SCREENS).index(self.NAME) + 1
         with self.app.batch_update():
-            said = header.header(self.session, self.session.now(), self.size.width, number, self.palette)
+            said = header.render_header(self.session, self.session.now(), self.size.width, number, self.palette)
             self.query_one("#header", TextLine).set_text(said)
             self.show(changed)
 

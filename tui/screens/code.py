@@ -41,7 +41,7 @@ from engines.api import (
 from tui import formatting
 from tui.reports.source_columns import read_pairs, total
 from tui.screens.base import ShownScreen
-from tui.widgets.source_view import SourcePair
+from tui.widgets.source_view import SourceView
 from tui.widgets.text_line import TextLine
 
 RUNS_IN = {
@@ -108,18 +108,18 @@ class CodeScreen(ShownScreen):
             with VerticalScroll(id="hyperparameters", can_focus=False):
                 yield Static(id="table")
 
-    def _sections(self) -> list[SourcePair]:
+    def _sections(self) -> list[SourceView]:
         mark, titles = ">" if self.ascii_only else "►", [display_name(engine, self._backend) for engine in ENGINES]
-        return [SourcePair(pair, ENGINES, mark, titles) for pair in self._pairs]
+        return [SourceView(pair, ENGINES, mark, titles) for pair in self._pairs]
 
     def _present_backend(self) -> str:
         """What Keras computes with, or last did; before its first run, by the settings."""
         ran = self.session.histories["keras"].config if "keras" in self.session.histories else None
         return (ran or self._config()).keras_backend
 
-    def _parts(self) -> list[SourcePair]:
+    def _parts(self) -> list[SourceView]:
         """The sections on the screen, once they have their columns."""
-        return [part for part in self.query(SourcePair) if len(part.query(".code")) == len(ENGINES)]
+        return [part for part in self.query(SourceView) if len(part.query(".code")) == len(ENGINES)]
 
     def _read_again(self, backend: str) -> None:
         """Other code runs."""
@@ -148,7 +148,7 @@ class CodeScreen(ShownScreen):
         place, fitted = self._place(), False
         for part in self._parts():
             fitted |= part.fit(self.size.width - 1, self._shown)  # beside the scroll bar
-            part.light({engine for engine, titles in running.items() if part.pair.title in titles})
+            part.highlight_running({engine for engine, titles in running.items() if part.pair.title in titles})
         if fitted:
             self.call_after_refresh(self._settle, place)  # once they are where they belong
         else:
@@ -194,7 +194,7 @@ class CodeScreen(ShownScreen):
         if lit and not any(_in_sight(part.virtual_region, top, height) for part in lit):
             self._go_to(lit[0])
 
-    def _go_to(self, part: SourcePair) -> None:
+    def _go_to(self, part: SourceView) -> None:
         self.query_one(Sections).scroll_to(y=part.virtual_region.y, animate=False)
 
     # Commands
@@ -231,19 +231,19 @@ class CodeScreen(ShownScreen):
         self.refresh_bindings()
         self.show(set())
 
-    def _place(self) -> tuple[SourcePair, int, int] | None:
+    def _place(self) -> tuple[SourceView, int, int] | None:
         """The section at the top, the twin in it, and the line of that, as they were laid out last."""
         top = self.query_one(Sections).scroll_offset.y
-        for part in self.query(SourcePair):
+        for part in self.query(SourceView):
             if part.virtual_region.y <= top < part.virtual_region.bottom:
-                return part, *part.twin_at(top - part.virtual_region.y)
+                return part, *part.position_at(top - part.virtual_region.y)
         return None
 
-    def _settle(self, place: tuple[SourcePair, int, int] | None) -> None:
+    def _settle(self, place: tuple[SourceView, int, int] | None) -> None:
         """The function that was at the top is at the top again."""
         if place is not None:
             part, twin, rest = place
-            self.query_one(Sections).scroll_to(y=part.virtual_region.y + part.offset_of(twin, rest), animate=False)
+            self.query_one(Sections).scroll_to(y=part.virtual_region.y + part.row_at(twin, rest), animate=False)
         self._follow()
 
     def action_section(self, step: int) -> None:

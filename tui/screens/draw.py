@@ -18,7 +18,7 @@ from tui.screens.base import WIDE
 from tui.screens.prediction_base import PredictionScreen
 from tui.widgets.drawing_pad import SIZE, DrawingPad
 from tui.widgets.pixel_image import PixelImage
-from tui.widgets.prediction_bars import Answer, best_of
+from tui.widgets.prediction_bars import PredictionBars, best_digit
 from tui.widgets.text_line import TextLine
 
 DISAGREE = "✗ DISAGREE: "
@@ -78,11 +78,11 @@ class DrawScreen(PredictionScreen):
                                     yield TextLine(id=f"sure-{engine}")
                 with Container(id="answers"):
                     for engine in self.session.histories:
-                        yield Answer(engine)
+                        yield PredictionBars(engine)
 
     def begin(self) -> None:
         """Ask about the blank sheet, so that the models are warm when the first stroke comes."""
-        for one in (*self.query(PixelImage), *self.query(Answer)):
+        for one in (*self.query(PixelImage), *self.query(PredictionBars)):
             one.ascii_only = self.ascii_only
         super().begin()
         self.query_one(DrawingPad).redraw()
@@ -94,9 +94,9 @@ class DrawScreen(PredictionScreen):
         wide = width >= WIDE
         room = (width - 64) // SIZE if wide else 1
         scale = max(min(room, 2 * (height - 5) // SIZE), 1)
-        self.query_one(DrawingPad).enlarge(scale)
+        self.query_one(DrawingPad).set_scale(scale)
         left = width - scale * SIZE - 2
-        self.query_one("#seen", PixelImage).enlarge(2 if wide and left >= 84 and height >= 48 else 1)
+        self.query_one("#seen", PixelImage).set_scale(2 if wide and left >= 84 and height >= 48 else 1)
         super().on_resize()
 
     # Ask and show
@@ -107,7 +107,7 @@ class DrawScreen(PredictionScreen):
             self.resume_polling()
         self.show_answers()
 
-    def on_sheet_drawn(self) -> None:
+    def on_drawing_pad_changed(self) -> None:
         """At every stroke."""
         self._said, self._label = "", None
         self._ask()
@@ -125,10 +125,10 @@ class DrawScreen(PredictionScreen):
         blank = sheet.canvas.blank
         reads: dict[str, int | None] = {}
         brief: list[Text] = []
-        for panel in self.query(Answer):
+        for panel in self.query(PredictionBars):
             history, title = self.session.histories[panel.engine], TITLES.get(panel.engine, panel.engine)
             shares = () if blank else self.questions.probabilities(history)
-            reads[panel.engine] = best_of(shares)
+            reads[panel.engine] = best_digit(shares)
             source, problem = self.questions.source(history), self.questions.problem(history)
             panel.show(shares, source, problem, palette)
             brief.append(Text(f"{title}: {problem or source}", style=palette[f"${panel.engine}"]))
@@ -138,12 +138,12 @@ class DrawScreen(PredictionScreen):
         verdict.set_text(_verdict(reads, label, blank, palette, verdict.size.width))
         self._tell(Text("\n").join([*([Text(self._said)] if self._said else []), *([] if self._roomy else brief)]))
         tool = "eraser" if sheet.erasing else "pen"
-        state = f"down: arrows {'erase' if sheet.erasing else 'draw'}" if sheet.down else "up: space puts it down"
+        state = f"down: arrows {'erase' if sheet.erasing else 'draw'}" if sheet.pen_down else "up: space puts it down"
         self.query_one("#hint", TextLine).set_text(Text(f" {tool} {state}", style="dim"))
 
     def _show_big(self, engine: str, title: str, shares: Sequence[float]) -> None:
         """What it reads, to be read from the last row of seats."""
-        best = best_of(shares)
+        best = best_digit(shares)
         self.query_one(f"#name-{engine}", TextLine).set_text(Text(title))
         big, said = self.query_one(f"#big-{engine}", Digits), "" if best is None else str(best)
         if said != big.value:  # each update paints it anew
@@ -238,7 +238,7 @@ class DrawScreen(PredictionScreen):
 
     def _lay(self, image: Any, label: int, said: str) -> None:
         sheet = self.query_one(DrawingPad)
-        with sheet.prevent(DrawingPad.Drawn):
+        with sheet.prevent(DrawingPad.Changed):
             sheet.set_image(image)
         self._said, self._label = said, label
         self._ask()

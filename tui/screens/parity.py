@@ -17,7 +17,7 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from engines.api import KNOWN_DIFFERENCES, TITLES, EngineSpec, ParityError, ParityRow, plural, prove
-from tui.charts.sparkline import bar
+from tui.charts.sparkline import progress_bar
 
 BAR_WIDTH = 30
 
@@ -107,7 +107,7 @@ class ParityScreen(ModalScreen[None]):
         text = Text()
         for spec in self._specs:
             done, total = self._done.get(spec.name, (0, 0))
-            full, rest = bar(done / total if total else 0.0, BAR_WIDTH, ascii_only=False)
+            full, rest = progress_bar(done / total if total else 0.0, BAR_WIDTH, ascii_only=False)
             said = f"step {done:,} of {total:,}" if total else "importing its framework"
             text.append(f"{TITLES.get(spec.name, spec.name):8} {full}")
             text.append(rest, style="dim")

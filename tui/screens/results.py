@@ -21,10 +21,10 @@ from tui.digit_cache import DigitCache
 from tui.reports import card as report_card
 from tui.screens.prediction_base import PredictionScreen
 from tui.terminal.clipboard import copy
-from tui.widgets.kernel_tiles import Filters
-from tui.widgets.mistake_gallery import Gallery, mistakes
+from tui.widgets.kernel_tiles import KernelTiles
+from tui.widgets.mistake_gallery import MistakeGallery, mistakes
 from tui.widgets.pixel_image import PixelImage
-from tui.widgets.prediction_bars import Answer
+from tui.widgets.prediction_bars import PredictionBars
 from tui.widgets.results_card import card, confusions, verdict_line
 from tui.widgets.text_line import TextLine
 
@@ -90,14 +90,14 @@ class ResultsScreen(PredictionScreen):
             with VerticalScroll(id="confusion", can_focus=False):
                 yield Static(id="matrices")
             with Container(id="mistakes"):
-                yield Gallery(list(self.session.histories), self.questions)
+                yield MistakeGallery(list(self.session.histories), self.questions)
             with Container(id="filters"):
                 for engine in self.session.histories:
-                    yield Filters(engine)
+                    yield KernelTiles(engine)
 
     def begin(self) -> None:
         """The newest kept run, when this session has not run anything."""
-        for one in (*self.query(PixelImage), *self.query(Answer)):
+        for one in (*self.query(PixelImage), *self.query(PredictionBars)):
             one.ascii_only = self.ascii_only
         super().begin()
         self._present = self._newest
@@ -142,7 +142,7 @@ class ResultsScreen(PredictionScreen):
             self.at,
             self._images_of,
             self._images is None,
-            self.query_one(Gallery).size,
+            self.query_one(MistakeGallery).size,
             self.size,
             self.app.theme,
             revisions,
@@ -201,7 +201,7 @@ class ResultsScreen(PredictionScreen):
         if run is not None and run.run_id != self._images_of:
             self._images_of, self._images, self._no_images = run.run_id, None, "Reading the test digits…"
             self._read_images(run)
-        gallery = self.query_one(Gallery)
+        gallery = self.query_one(MistakeGallery)
         gallery.show(lists, whose, self.at, self._images, self._no_images or ("" if lists else NOTHING_YET))
         if self._images is not None and gallery.shown:
             self._ask(gallery.shown[self.at].index)
@@ -216,7 +216,7 @@ class ResultsScreen(PredictionScreen):
     def show_answers(self) -> None:
         """Below the mistake that is shown."""
         if self.view == "mistakes":
-            self.query_one(Gallery).show_answers(self.palette, self.histories, self.session.histories)
+            self.query_one(MistakeGallery).show_answers(self.palette, self.histories, self.session.histories)
 
     @work(thread=True, exclusive=True, group="digits", exit_on_error=False)
     def _read_images(self, run: RunHistory) -> None:
@@ -244,7 +244,7 @@ class ResultsScreen(PredictionScreen):
 
     def _find_filters(self) -> None:
         """Read what was written since; a checkpoint comes with every epoch."""
-        for panel in self.query(Filters):
+        for panel in self.query(KernelTiles):
             path = self._checkpoint(panel.engine)
             try:
                 known = (str(path), path.stat().st_mtime if path else 0.0)
@@ -261,7 +261,7 @@ class ResultsScreen(PredictionScreen):
         return Path(history.checkpoint) if history.checkpoint else None
 
     @work(thread=True, group="filters", exit_on_error=False)
-    def _read_filters(self, panel: Filters, path: Path | None) -> None:
+    def _read_filters(self, panel: KernelTiles, path: Path | None) -> None:
         kernel, steps, problem = None, 0, "n/a: no checkpoint yet; one is written after each epoch"
         if path is not None:
             try:
@@ -313,9 +313,9 @@ class ResultsScreen(PredictionScreen):
         self.at, self._index = max(self.at + int(step), 0), None
         self.show(set())
 
-    def on_gallery_chosen(self, event: Gallery.Chosen) -> None:
+    def on_mistake_gallery_selected(self, event: MistakeGallery.Selected) -> None:
         """By a click."""
-        self.at, self._index = event.at, None
+        self.at, self._index = event.position, None
         self.show(set())
 
     def action_run(self, step: int) -> None:

@@ -33,8 +33,8 @@ from tui import formatting
 from tui.charts.viewport import Viewport
 from tui.screens.base import ShownScreen
 from tui.screens.dialogs import NameDialog, Question
-from tui.widgets.run_charts import MOST, RunCharts
-from tui.widgets.run_table import RunTable, when
+from tui.widgets.run_charts import MAX_RUNS, RunCharts
+from tui.widgets.run_table import RunTable, start_time
 from tui.widgets.text_line import TextLine
 
 SHOWN = 500
@@ -207,7 +207,7 @@ class RunsScreen(ShownScreen):
                 self._reading = missing
                 self._read_curves(missing)
             return
-        names = {run.id: run.name or f"{when(run)} {run.preset}" for run in self.runs}
+        names = {run.id: run.name or f"{start_time(run)} {run.preset}" for run in self.runs}
         shown = [(names.get(run, run), self._curves[run]) for run in wanted]
         self.query_one(RunCharts).show_runs(shown, Viewport(), self.palette)
 
@@ -316,16 +316,16 @@ class RunsScreen(ShownScreen):
             self._go_on(self._runs_dir / at.id)
 
     def action_mark(self) -> None:
-        """Its curves beneath, up to MOST together."""
+        """Its curves beneath, up to MAX_RUNS together."""
         at = self._table.selected
         if at is None:
             return
         if at.id in self.marked:
             self.marked.remove(at.id)
-        elif len(self.marked) < MOST:
+        elif len(self.marked) < MAX_RUNS:
             self.marked.append(at.id)
         else:
-            self.notify(f"{MOST} runs are marked already; space takes a mark back.", severity="warning")
+            self.notify(f"{MAX_RUNS} runs are marked already; space takes a mark back.", severity="warning")
         self._table.mark(self.marked, self.palette)
         self._show_curves()
 

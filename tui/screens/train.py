@@ -18,15 +18,15 @@ from tui.commands import KEYS
 from tui.run_controller import RunController
 from tui.terminal.clipboard import copy
 from tui.widgets import header, machine, race
-from tui.widgets.chart import LineChart
 from tui.widgets.curves import CURVES, axes, curves, x_extent
 from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.line_chart import LineChart
 from tui.widgets.overlay import Overlay
 from tui.widgets.text_line import TextLine
 
 if TYPE_CHECKING:
-    from tui.widgets.log_panel import Logs
+    from tui.widgets.log_panel import LogPanel
 
 LAYOUTS = ("beside", "overlaid", "loss", "accuracy")
 """A pane of charts for each engine; both engines in one pair; or one of that pair alone on the screen."""
@@ -63,7 +63,7 @@ class TrainScreen(Screen[None]):
         self._lanes = TextLine(id="race")
         self._lanes.styles.height = len(self.session.histories)
         self._overlay: Overlay | None = None
-        self._logs: Logs | None = None
+        self._logs: LogPanel | None = None
         """Both are made when they are first asked for: the first paint does not wait for them."""
 
     def compose(self) -> ComposeResult:
@@ -99,17 +99,17 @@ class TrainScreen(Screen[None]):
         session, now, palette = self.session, self.session.now(), self._palette()
         width = self.size.width
         with self.app.batch_update():
-            self._header.set_text(header.header(session, now, width, 1, palette))
+            self._header.set_text(header.render_header(session, now, width, 1, palette))
             for engine, panel in self._panels.items():
                 panel.set_class(engine == self.control.aim, "-aimed")
-                panel.turn_of = session.waiting_for(engine)
+                panel.waiting_for = session.waiting_for(engine)
                 aims = [KEYS["focus_engine"]] * self.control.turns_to(engine)
-                panel.ended_by = "" if session.recorded else " ".join([*aims, KEYS["kill"]])
+                panel.kill_keys = "" if session.recorded else " ".join([*aims, KEYS["kill"]])
                 history = session.histories[engine]
                 energy = energy_joules(history, session.machine, session.histories.values(), now)
                 panel.show_state(history, now, session.machine, energy, self.view, palette)
             self._show_charts(with_curves and bool(changed & set(session.histories)), palette)
-            lanes = race.race(session.histories, now, session.series, width, palette, self.ascii_only)
+            lanes = race.render_race(session.histories, now, session.series, width, palette, self.ascii_only)
             self._lanes.set_text(*lanes)
             self._machine_line.set_text(
                 Text(f" {session.problem}", style="bold") if session.problem else self._machine(width)
@@ -130,9 +130,9 @@ class TrainScreen(Screen[None]):
     def action_log(self) -> None:
         """Show or hide the logs."""
         if self._logs is None:
-            from tui.widgets.log_panel import Logs
+            from tui.widgets.log_panel import LogPanel
 
-            self._logs = Logs(list(self.session.histories))
+            self._logs = LogPanel(list(self.session.histories))
             self.mount(self._logs, after="#panels")
         else:
             self._logs.display = not self._logs.display
@@ -145,9 +145,9 @@ class TrainScreen(Screen[None]):
         if not self._logs_shown:
             self.action_log()
         if self._logs is not None:
-            self.call_after_refresh(self._logs.search)
+            self.call_after_refresh(self._logs.start_search)
 
-    def on_logs_sought(self, event: Logs.Sought) -> None:
+    def on_log_panel_search_changed(self, event: LogPanel.SearchChanged) -> None:
         """Lines are found as one types."""
         if self._logs is not None:
             self._logs.find(event.text, self.session.histories)
@@ -160,7 +160,7 @@ class TrainScreen(Screen[None]):
     def action_copy_logs(self) -> None:
         """What is shown of the engine that is aimed at, or of all, to the terminal's clipboard, over SSH too (OSC 52)."""
         if self._logs is not None:
-            lines = self._logs.lines_of(self.session.histories, self.control.aim)
+            lines = self._logs.visible_lines(self.session.histories, self.control.aim)
             folder = next(filter(None, map(self.session.folder, self.session.histories)), None)
             otherwise = (
                 f"The run's are in {folder / 'events.jsonl'}." if folder else "Select them with shift and the mouse."
@@ -174,7 +174,7 @@ class TrainScreen(Screen[None]):
         return self._colors
 
     def _machine(self, width: int) -> Text:
-        return machine.machine(self.session.machine, width, self.ascii_only)
+        return machine.render_machine(self.session.machine, width, self.ascii_only)
 
     # Charts
 
@@ -252,7 +252,7 @@ class TrainScreen(Screen[None]):
         chart = next((chart for chart in self.query(LineChart) if chart.size.width), None)
         self._by_mouse = False
         columns_shown = plot_width(*chart.plot_size) if chart else 40
-        self.look(self.view.pointed(columns, columns_shown, self.whole))
+        self.look(self.view.cursor_moved(columns, columns_shown, self.whole))
 
     def action_reset_view(self) -> None:
         """Out of the search; else everything in sight."""
@@ -261,13 +261,13 @@ class TrainScreen(Screen[None]):
         else:
             self.look(self.view.reset())
 
-    def on_line_chart_pointed(self, event: LineChart.Pointed) -> None:
+    def on_line_chart_pointer_moved(self, event: LineChart.PointerMoved) -> None:
         """The mouse moves the cursor of all charts, and takes away only the one that it brought."""
         if event.x is not None or self._by_mouse:
             self._by_mouse = event.x is not None
             self.look(self.view._replace(cursor=event.x))
 
-    def on_line_chart_wheeled(self, event: LineChart.Wheeled) -> None:
+    def on_line_chart_wheel_turned(self, event: LineChart.WheelTurned) -> None:
         """The wheel zooms around the pointer; with shift it moves along."""
         if event.sideways:
             self.look(self.view.panned(-0.1 * event.notches, self.whole))

@@ -8,7 +8,7 @@ from engines.api import RunHistory, TrainConfig, energy_joules
 from engines.messages.events import GpuReading, Heartbeat, MachineUsage, RunRequested, RunStarted, WorkerUsage
 from engines.runs.machine_history import LONGEST_GAP_SECONDS, MachineHistory
 from tui.widgets import resource_usage
-from tui.widgets.machine import machine as machine_line
+from tui.widgets.machine import render_machine as machine_line
 
 
 def fake_gpu(watts: float | None = 200.0, joules: float | None = None, index: int = 0) -> GpuReading:

@@ -16,7 +16,7 @@ from tests.support.pilot import on_runs
 from tests.support.run_folders import keep
 from tui.cli import main
 from tui.screens.runs import SORTS
-from tui.widgets.run_table import when
+from tui.widgets.run_table import start_time
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ async def test_runs_are_in_the_order_in_which_they_were_made(
 
 def test_a_list_shows_local_time(runs: Path, zone: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> None:
     zone("Asia/Tokyo")
-    assert [when(summarize(run)) for run in list_runs(runs)] == [
+    assert [start_time(summarize(run)) for run in list_runs(runs)] == [
         "10-25 10:20",
         "10-25 10:10",
         "10-25 09:30",

@@ -19,7 +19,7 @@ from tests.support.recording import shown
 from tui.cli import main
 from tui.reports.source_columns import aligned_blocks, blocks, breaks, columns, indent_of, pairs, read_pairs, total
 from tui.screens.code import CodeScreen, hyperparameters, sections_now
-from tui.widgets.source_view import SourcePair
+from tui.widgets.source_view import SourceView
 from tui.widgets.text_line import TextLine
 
 WORKER = Path(str(main.__file__)).parents[2] / "engines" / "worker"
@@ -190,13 +190,13 @@ async def test_both_are_shown_and_scrolled_together(size: tuple[int, int]) -> No
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_lit(app.screen)))
         assert [one.split(" · ")[:2] for one in _lit(app.screen)] == [["► Train", "PyTorch"], ["► Train", "Keras"]]
-        train = next(pair for pair in app.screen.query(SourcePair) if pair.pair.title == "Train")
+        train = next(pair for pair in app.screen.query(SourceView) if pair.pair.title == "Train")
         scrolled = app.screen.query_one("#sections")
         await until(pilot, lambda: scrolled.scroll_offset.y == train.virtual_region.y)
         assert "lines ► Train" in text_of(app, "#sums")
         await app.run_action("screen.show_code('both')")
         await until(pilot, lambda: all(_is_whole(code) for code in app.screen.query(".code").results(Static)))
-        for pair in app.screen.query(SourcePair):
+        for pair in app.screen.query(SourceView):
             left, right = pair.query(".cell")
             assert left.region.y == right.region.y, "a section begins beside its twin"
             for code in pair.query(".code").results(Static):
@@ -227,7 +227,7 @@ async def test_one_engine_or_both_by_key_and_click(columns_: int, at_first: str)
         screen = app.screen
         assert isinstance(screen, CodeScreen)
         assert screen.view == at_first
-        model = next(pair for pair in screen.query(SourcePair) if pair.pair.title == "Model")
+        model = next(pair for pair in screen.query(SourceView) if pair.pair.title == "Model")
         pages = screen.query_one("#sections")
 
         def top() -> str:

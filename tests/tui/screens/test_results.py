@@ -26,7 +26,7 @@ from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tests.support.recording import shown
 from tui.reports import card as report_card
 from tui.screens.results import ResultsScreen
-from tui.widgets.kernel_tiles import best_grid, tiled
+from tui.widgets.kernel_tiles import best_grid, tile_image
 from tui.widgets.mistake_gallery import mistakes
 from tui.widgets.pixel_image import PixelImage
 from tui.widgets.text_line import TextLine
@@ -187,7 +187,7 @@ def test_filters_are_read_and_tiled(tmp_path: Path) -> None:
     save_arrays({"facts": facts, "weights.conv1.kernel": kernel}, tmp_path / "pytorch.npz")
     read, steps = read_filters(tmp_path / "pytorch.npz")
     assert steps == 938
-    image = tiled(read, 8)
+    image = tile_image(read, 8)
     assert image.shape == (15, 31)
     assert not image[3::4].any()
     assert not image[:, 3::4].any()
