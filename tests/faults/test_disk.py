@@ -21,7 +21,7 @@ from engines.exports import ExportError
 from engines.messages.commands import Stop
 from engines.messages.events import Event, Heartbeat, RunFinished, SaveFailed, TrainProgress
 from engines.preset_configs import from_settings
-from engines.runs.annotations import write_about
+from engines.runs.annotations import write_annotations
 from engines.runs.directory import RunDirectory
 from engines.runs.reader import list_runs, read_events
 from engines.session.replay import DEMO, Replay
@@ -227,7 +227,7 @@ def test_a_file_is_written_whole_or_not_at_all(what: str, tmp_path: Path, monkey
         monkeypatch.setattr("engines.tools.setup._check", lambda _: [sys.executable, "-c", ""])
     write: Callable[[str], object] = {
         "remembered.toml": lambda word: preferences.save(path, {"theme": word}),
-        "about.json": lambda word: write_about(path.parent, {"note": word}),
+        "about.json": lambda word: write_annotations(path.parent, {"note": word}),
         "results.csv": lambda word: export.write_text(word, path, force=True),
         "keras-torch.complete": lambda word: setup.build("keras-torch", word, lambda _: None),
     }[what]

@@ -33,7 +33,7 @@ from engines.experiment.checkpoint import CheckpointError, read_filters, read_po
 from engines.experiment.progress import Position
 from engines.messages.codec import encode
 from engines.messages.events import CheckpointSaved, EvalCompleted, RunRequested, RunStarted, TrainProgress
-from engines.runs.annotations import to_prune, write_about
+from engines.runs.annotations import prunable_runs, write_annotations
 from engines.runs.reader import newest_checkpoint
 from engines.session.predictions import PredictionRequests
 from engines.session.replay import Replay
@@ -104,11 +104,11 @@ def test_any_files_of_a_run_are_listed(
         assert parse_filter("acc>1 seed=1 seconds<9 x")(said) in (True, False)
         assert all(sorted([said, said], key=key) for key in SORTS.values())
         assert _cells(said, 0, 0.9, defaultdict(lambda: "red"))
-        assert isinstance(to_prune([run], 0), list)
+        assert isinstance(prunable_runs([run], 0), list)
         for form in ([], ["--json"]):
             assert main.main(["runs", *form, "--runs-dir", place]) == 0
             assert "a-run" in capsys.readouterr().out
-        write_about(folder, {"name": "mine"})
+        write_annotations(folder, {"name": "mine"})
         assert summarize(next(list_runs(Path(place)))).name == "mine"
 
 
@@ -285,7 +285,7 @@ def test_an_answer_is_ten_digits(count: int) -> None:
     history = session.histories["keras"] = RunHistory("keras")
     session.recorded = False
     questions = PredictionRequests(session)
-    questions.ask([0] * 784)
+    questions.request([0] * 784)
     said = Prediction(engine="keras", request_id=0, probabilities=(0.1,) * count, epoch=1, global_step=1)
     history.apply(said)
     assert questions.probabilities(history) == ()

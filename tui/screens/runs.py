@@ -16,10 +16,9 @@ from textual.widgets import DataTable, Input
 
 from engines.api import (
     FilterError,
-    Replay,
     RunHistory,
+    RunSource,
     RunSummary,
-    Session,
     list_runs,
     move_to_trash,
     parse_filter,
@@ -27,7 +26,7 @@ from engines.api import (
     read_run,
     size_bytes,
     summarize,
-    write_about,
+    write_annotations,
 )
 from tui import formatting
 from tui.charts.viewport import Viewport
@@ -46,7 +45,7 @@ FILTER_SECONDS = 0.15
 LOADED = 12
 """Runs whose curves are kept in memory."""
 SORTS: dict[str, Callable[[RunSummary], Any]] = {
-    "time": lambda run: (run.began, run.id),
+    "time": lambda run: (run.start_time, run.id),
     "accuracy": lambda run: run.best or -1.0,
     "seconds": lambda run: -(run.seconds if run.seconds is not None else 1e12),
     "name": lambda run: [-ord(letter) for letter in run.name.lower()] or [-0x110000],
@@ -63,7 +62,7 @@ class RunsScreen(ShownScreen):
 
     def __init__(
         self,
-        session: Session | Replay,
+        session: RunSource,
         runs_dir: Path,
         *,
         open_results: Callable[[Path], None],
@@ -355,7 +354,7 @@ class RunsScreen(ShownScreen):
     def _write(self, said: Mapping[str, Mapping[str, Any]]) -> None:
         for run, words in said.items():
             try:
-                write_about(self._runs_dir / run, words)
+                write_annotations(self._runs_dir / run, words)
             except OSError as error:
                 self.notify(f"{run}: {error.strerror or error}.", title="Not kept", severity="error")
         self._load()

@@ -30,8 +30,8 @@ from engines.api import (
     TRAINING,
     MachineHistory,
     RunHistory,
+    describe_save_failure,
     plural,
-    save_failure,
 )
 from tui import formatting
 from tui.charts.braille import Axes, Series
@@ -214,7 +214,7 @@ class EnginePanel(Vertical):
             failure = history.unsaved.get((history.run_id, what))
             if failure is not None:
                 text += "\n" * bool(text)
-                text += formatting.truncate(formatting.to_plain_text(save_failure(failure)), NOTICE_CHARACTERS)
+                text += formatting.truncate(formatting.to_plain_text(describe_save_failure(failure)), NOTICE_CHARACTERS)
                 text += "\nTraining goes on · w tries again" * (what == "checkpoint" and history.running)
         if text == self._noticed or not self._status.is_attached:
             return

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from engines.api import (
     BUILDING,
-    CLEAR_SECONDS,
+    CLEAR_LEAD_SECONDS,
     EVALUATING,
     FINISHED,
     FIRST_STEP,
@@ -22,8 +22,8 @@ from engines.api import (
     TRAINING,
     RunHistory,
     SeedResults,
+    format_p_value,
     lead,
-    p_text,
     plural,
     time_caveat,
     verdict,
@@ -104,10 +104,10 @@ def _remarks(histories: Mapping[str, RunHistory], series: SeedResults) -> list[t
     over_seeds, once = series.verdict(), verdict(runs)
     if over_seeds is not None:
         seeds = max(len(results) for results in series.results.values())
-        said = f"{over_seeds.text} over {seeds} seeds, p {p_text(over_seeds.p_value)}"
+        said = f"{over_seeds.text} over {seeds} seeds, p {format_p_value(over_seeds.p_value)}"
         return [(said, over_seeds.text), below]
     if once is not None:
-        return [(f"test accuracy: {once.text}, p {p_text(once.p_value)}", once.text), below]
+        return [(f"test accuracy: {once.text}, p {format_p_value(once.p_value)}", once.text), below]
     return [_leader(list(runs.values())) if len(runs) > 1 and mode == "race" else (), below]
 
 
@@ -124,7 +124,7 @@ def _leader(runs: list[RunHistory]) -> tuple[str, ...]:
             f"{other.wall_seconds(0.0) - winner.wall_seconds(0.0):.1f} s",
         )
         return f"{name} was first by {gap}{changes}", f"{name} was first by {gap}", f"{name} +{gap}"
-    if first.seconds < CLEAR_SECONDS:
+    if first.seconds < CLEAR_LEAD_SECONDS:
         return f"neck and neck{changes}", "neck and neck"
     gap = f"{first.seconds:.1f} s"
     steps = f" ({plural(first.steps, 'step')})"

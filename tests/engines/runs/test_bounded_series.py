@@ -35,7 +35,7 @@ def spans(folder: Path) -> list[tuple[float, float, str, int]]:
 def test_a_time_trial_takes_turns_and_changes_who_goes_first(
     small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(sessions, "REST_SECONDS", 0.3)
     assert trained(tmp_path / "runs", small_mnist, mode="time-trial", seeds=3, seed=7) == 0
     turns = spans(tmp_path / "runs")
     assert [(engine, seed) for _, _, engine, seed in turns] == [
@@ -58,7 +58,7 @@ def test_a_time_trial_takes_turns_and_changes_who_goes_first(
 def test_a_race_of_two_seeds_runs_both_at_once(
     small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(sessions, "REST_SECONDS", 0.1)
     assert trained(tmp_path / "runs", small_mnist, seeds=2) == 0
     turns = spans(tmp_path / "runs")
     assert [seed for _, _, _, seed in turns] == [0, 0, 1, 1]
@@ -71,7 +71,7 @@ def test_one_run_that_fails_does_not_end_the_series(
     small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every worker crashes at its fifth step; the series goes through all of its turns, and says that it failed."""
-    monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(sessions, "REST_SECONDS", 0.1)
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "crash@5")
     assert trained(tmp_path / "runs", small_mnist, mode="time-trial", seeds=2) == 1
     assert capsys.readouterr().out.count("SIGSEGV") >= 4

@@ -6,7 +6,7 @@ import pytest
 
 from engines.api import RunHistory, TrainConfig, energy_joules
 from engines.messages.events import GpuReading, Heartbeat, MachineUsage, RunRequested, RunStarted, WorkerUsage
-from engines.runs.machine_history import LONGEST_GAP_SECONDS, MachineHistory
+from engines.runs.machine_history import MAX_GAP_SECONDS, MachineHistory
 from tui.widgets import resource_usage
 from tui.widgets.machine import machine as machine_line
 
@@ -50,7 +50,7 @@ def test_the_energy_of_a_fake_gpu_is_the_drivers_counter_where_it_counts() -> No
 
 def test_else_it_is_power_over_time_and_a_gap_is_not_made_up() -> None:
     machine = MachineHistory()
-    for t, watts in ((0.0, 100.0), (1.0, 300.0), (2.0, 300.0), (2.0 + 2 * LONGEST_GAP_SECONDS, 300.0)):
+    for t, watts in ((0.0, 100.0), (1.0, 300.0), (2.0, 300.0), (2.0 + 2 * MAX_GAP_SECONDS, 300.0)):
         machine.apply(seen(t, fake_gpu(watts=watts)))
     assert machine.gpus[0].energy_joules(0.0, 1.0) == pytest.approx(200.0)
     assert machine.gpus[0].energy_joules(0.0, 1_000.0) == pytest.approx(500.0)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from engines.api import events_file, list_runs, new_run_id, newest_checkpoint, run_began, summarize, to_prune
-from engines.runs.run_id import began, is_utc, local_time
+from engines.api import events_file, list_runs, new_run_id, newest_checkpoint, prunable_runs, run_start_time, summarize
+from engines.runs.run_id import has_utc_prefix, local_time, start_time
 from tests.support.pilot import on_runs
 from tests.support.run_folders import keep
 from tui.cli import main
@@ -60,7 +60,7 @@ async def test_runs_are_in_the_order_in_which_they_were_made(
     assert "".join(run.id[-1] for run in sorted(map(summarize, kept), key=SORTS["time"], reverse=True)) == "dcba"
     assert newest_checkpoint(runs, "keras") == str(runs / "20261025-012000-000Z-d" / "keras.npz")
     assert events_file("20261025-02", runs).parent.name[-1] == "c"
-    assert [run[-1] for run in to_prune(kept, 1)] == ["c", "b", "a"]
+    assert [run[-1] for run in prunable_runs(kept, 1)] == ["c", "b", "a"]
     assert main.main(["runs", "--prune", "3", "--runs-dir", str(runs)]) == 0
     assert capsys.readouterr().out.startswith("20261025-001500-000Z-a")
     async with on_runs(runs) as (screen, _):
@@ -85,19 +85,21 @@ def test_a_new_name_tells_its_moment_wherever_it_is_made(place: str, zone: Calla
     before = time.time()
     run = new_run_id(7)
     zone("America/New_York")
-    assert is_utc(run)
-    assert int(before * 1000) / 1000 <= began(run, None) <= time.time()
+    assert has_utc_prefix(run)
+    assert int(before * 1000) / 1000 <= start_time(run, None) <= time.time()
 
 
 def test_what_tells_when_an_older_run_began(tmp_path: Path, zone: Callable[[str], None]) -> None:
     zone("Asia/Tokyo")
     noon = 1_767_236_400.0
-    assert began("20260101-120000-000-seed0-1", "2026-01-01T12:00:00") == noon, "its maker's zone is taken for ours"
-    assert began("20260101-120000-000-seed0-1", "2026-01-01T03:00:00Z") == noon
-    assert began("20250101-120000-000-seed0-1", "2026-01-01T04:00:00+01:00") == noon, "its record"
-    assert began("20260101-030000-000Z-seed0-1", "2025-01-01T12:00:00+09:00") == noon, "its name"
-    assert run_began(tmp_path / "20260101-120000-run") == noon
-    assert run_began(tmp_path / "a-run") == 0
+    assert start_time("20260101-120000-000-seed0-1", "2026-01-01T12:00:00") == noon, (
+        "its maker's zone is taken for ours"
+    )
+    assert start_time("20260101-120000-000-seed0-1", "2026-01-01T03:00:00Z") == noon
+    assert start_time("20250101-120000-000-seed0-1", "2026-01-01T04:00:00+01:00") == noon, "its record"
+    assert start_time("20260101-030000-000Z-seed0-1", "2025-01-01T12:00:00+09:00") == noon, "its name"
+    assert run_start_time(tmp_path / "20260101-120000-run") == noon
+    assert run_start_time(tmp_path / "a-run") == 0
 
 
 @given(
@@ -105,5 +107,5 @@ def test_what_tells_when_an_older_run_began(tmp_path: Path, zone: Callable[[str]
     st.text() | st.none() | st.integers() | st.datetimes(timezones=st.none() | st.timezones()).map(str),
 )
 def test_any_name_and_any_record_have_a_moment(run: str, created: object) -> None:
-    assert isinstance(began(run, created), float)
+    assert isinstance(start_time(run, created), float)
     assert isinstance(local_time(created), str)

@@ -13,11 +13,19 @@ from hypothesis import given, strategies as st
 from engines.api import FilterError, RunSummary, encode, list_runs, parse_filter, plural, read_run, summarize
 from engines.config import TrainConfig
 from engines.messages.events import RunFailed, RunFinished
-from engines.runs.annotations import TRASH, empty_trash, move_to_trash, read_about, size_bytes, to_prune, write_about
+from engines.runs.annotations import (
+    TRASH,
+    empty_trash,
+    move_to_trash,
+    prunable_runs,
+    read_annotations,
+    size_bytes,
+    write_annotations,
+)
 from engines.runs.directory import RunDirectory
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
-from engines.runs.summary import summary
+from engines.runs.summary import engine_summary
 from tests.support.life import life
 from tests.support.run_folders import keep
 from tui.cli import main
@@ -83,13 +91,13 @@ def test_any_summary_is_listed(its: dict[str, Any], preset: Any) -> None:
 
 def test_names_notes_and_baselines_stay(runs: Path) -> None:
     folder = runs / "20260101-000000-a"
-    write_about(folder, {"name": "first light"})
-    write_about(folder, {"note": "x" * 1000, "baseline": True})
+    write_annotations(folder, {"name": "first light"})
+    write_annotations(folder, {"note": "x" * 1000, "baseline": True})
     said = summarize(next(run for run in list_runs(runs) if run["id"] == folder.name))
     assert (said.name, len(said.note), said.baseline) == ("first light", 200, True)
     assert found(runs, "name:light") == "a"
     (folder / "about.json").write_text("{broken")
-    assert read_about(folder) == {}
+    assert read_annotations(folder) == {}
 
 
 def test_what_is_thrown_away_lies_in_the_trash_until_that_is_emptied(runs: Path) -> None:
@@ -105,10 +113,10 @@ def test_what_is_thrown_away_lies_in_the_trash_until_that_is_emptied(runs: Path)
 
 
 def test_pruning_keeps_the_newest_and_what_has_a_name(runs: Path) -> None:
-    write_about(runs / "20260101-000000-a", {"name": "keep me"})
-    assert to_prune(list(list_runs(runs)), 1) == ["20260102-000000-b"]
-    assert to_prune(list(list_runs(runs)), 0) == ["20260103-000000-c", "20260102-000000-b"]
-    assert to_prune(list(list_runs(runs)), 5) == []
+    write_annotations(runs / "20260101-000000-a", {"name": "keep me"})
+    assert prunable_runs(list(list_runs(runs)), 1) == ["20260102-000000-b"]
+    assert prunable_runs(list(list_runs(runs)), 0) == ["20260103-000000-c", "20260102-000000-b"]
+    assert prunable_runs(list(list_runs(runs)), 5) == []
 
 
 def test_the_command_line_lists_and_prunes(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,7 +197,7 @@ def test_wall_time_of_a_kept_run_includes_the_import_that_its_old_record_left_ou
     history = RunHistory("keras")
     for event in life():
         history.apply(replace(event, wall_seconds=7.1) if isinstance(event, RunFinished) else event)
-    assert summary(history)["wall_seconds"] == history.wall_seconds(99.0) == 30.0
+    assert engine_summary(history)["wall_seconds"] == history.wall_seconds(99.0) == 30.0
     assert "wall 30.0 s" in summary_line(history)
 
 
@@ -207,7 +215,7 @@ def test_a_cold_start_and_a_warm_one_are_told_apart(import_first: bool, said: st
     for event in events:
         history.apply(event)
     assert said in summary_line(history)
-    assert summary(history)["began_cold"] is not import_first
+    assert engine_summary(history)["began_cold"] is not import_first
     card = report({"keras": history}, MachineHistory())
     assert card is not None
     times = {row.label: row.values for _, rows in card.groups for row in rows}

@@ -31,7 +31,7 @@ from engines.preset_configs import from_settings
 from engines.runs.directory import MAX_WAITING_BYTES, RunDirectory
 from engines.runs.history import RunHistory
 from engines.runs.reader import list_runs, read_events
-from engines.runs.save_failures import save_failures
+from engines.runs.save_failures import describe_save_failures
 from engines.session.replay import Replay
 from tests.support.engines import SCRIPTED, Worked, scripted_spec
 from tests.support.full_disk import files_end_at
@@ -60,16 +60,16 @@ def test_a_later_success_makes_a_failure_good() -> None:
     history = folded([failed("checkpoint", "first"), failed("checkpoint"), failed("model"), failed("summary")])
     history.apply(CheckpointSaved(engine="pytorch", run_id="run", path="/runs/run/pytorch.npz"))
     history.apply(ModelSaved(engine="pytorch", run_id="run", path="/runs/run/pytorch.pt"))
-    assert save_failures([history]) == [
+    assert describe_save_failures([history]) == [
         f"The checkpoint could not be saved: {FULL}, in /runs/first.",
         f"This run has no summary: {FULL}, in /runs/run.",
     ]
-    assert [line.text for line in history.log][:1] == save_failures([history])[:1], "the log has all of them"
+    assert [line.text for line in history.log][:1] == describe_save_failures([history])[:1], "the log has all of them"
 
 
 def test_a_record_that_both_engines_share_is_told_once() -> None:
     histories = [folded([failed("record")]), folded([failed("record")])]
-    assert save_failures(histories) == [f"The record of this run breaks off here: {FULL}, in /runs/run."]
+    assert describe_save_failures(histories) == [f"The record of this run breaks off here: {FULL}, in /runs/run."]
 
 
 @pytest.mark.fault("disk", "headless, no file may grow as large as a checkpoint or a model: each is named, exit code 1")
@@ -113,7 +113,7 @@ def test_the_closing_lines_name_what_is_lost() -> None:
     shown = Replay([RunRequested(engine="pytorch", run_id="run", seq=3, t=3.0, config=TrainConfig()), failed("model")])
     shown.seek(9.0)
     shown.drain()
-    assert closing_lines(shown)[-1] == f"The model could not be saved: {FULL}, in /runs/run."  # type: ignore[arg-type]
+    assert closing_lines(shown)[-1] == f"The model could not be saved: {FULL}, in /runs/run."
 
 
 @pytest.mark.fault("disk", "the disk is full in mid-run and freed again: nothing is lost in the end")
@@ -197,8 +197,8 @@ def test_a_record_that_breaks_off(
         (failure,) = keep(directory, events)
     assert isinstance(failure, SaveFailed)
     assert (failure.engine, failure.run_id, failure.what, failure.reason) == ("pytorch", "run", "record", TOO_LARGE)
-    assert directory.problem == save_failures([folded([failure])])[0]
-    assert directory.takes_files, "a checkpoint may still find room"
+    assert directory.problem == describe_save_failures([folded([failure])])[0]
+    assert directory.accepts_files, "a checkpoint may still find room"
 
 
 def test_a_summary_that_can_not_be_written_is_no_lost_record(directory: RunDirectory) -> None:

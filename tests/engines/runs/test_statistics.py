@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from engines.config import reaches
 from engines.messages.events import DataReady, EvalCompleted, RunFinished, RunRequested
 from engines.preset_configs import from_settings
-from engines.runs.comparison import time_badge, verdict
+from engines.runs.comparison import device_caveat, verdict
 from engines.runs.history import RunHistory
 from engines.runs.seeds import SeedResults
 from engines.runs.statistics import (
@@ -185,7 +185,7 @@ def test_few_seeds_can_prove_nothing_and_say_so() -> None:
     ],
 )
 def test_when_times_can_be_compared(mode: str, devices: tuple[str, ...], badge: str) -> None:
-    assert time_badge(mode, {f"engine {i}": device for i, device in enumerate(devices)}) == badge
+    assert device_caveat(mode, {f"engine {i}": device for i, device in enumerate(devices)}) == badge
 
 
 def ended(engine: str, seed: int, right: int, *, steps: int = 100, outcome: str = "completed") -> RunHistory:
@@ -231,12 +231,12 @@ def test_only_seeds_that_trained_equally_long_are_compared() -> None:
         series.add(ended("keras", seed, 9900, steps=100 if seed else 50))
     series.add(ended("keras", 6, 1000, outcome="diverged"))
     series.add(ended("pytorch", 6, 1000, outcome="stopped"))
-    assert (series.ended, series.missed) == (14, 2)
+    assert (series.ended, series.unsuccessful) == (14, 2)
     assert [len(results) for results in series.results.values()] == [6, 6], "what was cut short is no result"
     said = series.verdict()
     assert said is not None
     assert "over 5 seeds" in said.why
-    assert "over 6 seeds: test accuracy 99.000 ± 0.000 %" in series.lines()[1]
+    assert "over 6 seeds: test accuracy 99.000 ± 0.000 %" in series.summary_lines()[1]
 
 
 @pytest.mark.parametrize("percent", [99.4, 98.9, 98.4, 99.93, 99.54, 99.12])

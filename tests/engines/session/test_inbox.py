@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from engines.messages.events import Heartbeat, RunPaused, RunResumed
-from engines.session.inbox import LIMIT, STALLED_SECONDS, Inbox
+from engines.session.inbox import CAPACITY, STALLED_SECONDS, Inbox
 
 
 def test_everything_comes_once_and_in_order() -> None:
     inbox = Inbox()
-    events = [Heartbeat(engine="keras", seq=i) for i in range(LIMIT)]
+    events = [Heartbeat(engine="keras", seq=i) for i in range(CAPACITY)]
     for event in events:
         inbox.put(event)
-    assert inbox.take() == events
-    assert inbox.take() == []
+    assert inbox.drain() == events
+    assert inbox.drain() == []
 
 
 def test_a_screen_that_takes_nothing_misses_figures_and_no_state() -> None:
@@ -22,20 +22,20 @@ def test_a_screen_that_takes_nothing_misses_figures_and_no_state() -> None:
     now = STALLED_SECONDS + 1
     for i in range(200_000):
         inbox.put(states[i // 1000 % 2](engine="keras", seq=i) if i % 1000 == 0 else Heartbeat(engine="keras", seq=i))
-        assert len(inbox._events) <= LIMIT
-    taken = inbox.take()
+        assert len(inbox._events) <= CAPACITY
+    taken = inbox.drain()
     assert [event.seq for event in taken if isinstance(event, states)] == list(range(0, 200_000, 1000))
     assert [event.seq for event in taken] == sorted(event.seq for event in taken)
     assert taken[-1].seq == 199_999
-    assert len(taken) > LIMIT / 4
+    assert len(taken) > CAPACITY / 4
 
 
 def test_the_past_of_a_long_run_is_told_whole() -> None:
     """At once, to a screen that takes what comes."""
     inbox = Inbox(lambda: 0.0)
-    for i in range(5 * LIMIT):
+    for i in range(5 * CAPACITY):
         inbox.put(Heartbeat(engine="keras", seq=i))
-    assert len(inbox.take()) == 5 * LIMIT
+    assert len(inbox.drain()) == 5 * CAPACITY
 
 
 def test_no_engine_is_thinned_out_for_the_other() -> None:
@@ -44,5 +44,5 @@ def test_no_engine_is_thinned_out_for_the_other() -> None:
     now = STALLED_SECONDS + 1
     for i in range(50_000):
         inbox.put(Heartbeat(engine=("keras", "pytorch")[i % 2], seq=i))
-    engines = [event.engine for event in inbox.take()]
+    engines = [event.engine for event in inbox.drain()]
     assert abs(engines.count("keras") - engines.count("pytorch")) < 10

@@ -51,9 +51,9 @@ def test_a_player_plays_pauses_and_hurries(events: list[object]) -> None:
     clock.seconds = 51
     assert replay.now() == begin + 12
     replay.change_speed(99)
-    assert replay.pace == "100x"
+    assert replay.speed_label == "100x"
     replay.change_speed(-99)
-    assert replay.pace == "1x"
+    assert replay.speed_label == "1x"
     replay.seek(-1000)
     assert replay.now() == begin
     replay.seek(1e9)
@@ -132,7 +132,7 @@ async def test_the_player_by_keys(events: list[object]) -> None:
         await pilot.press("space", "full_stop", "full_stop", "comma")
         assert (app.session.paused, app.session.now()) == (True, begin + 5)
         await pilot.press("greater_than_sign")
-        assert app.session.pace == "2x"
+        assert app.session.speed_label == "2x"
         await pilot.press("right_square_bracket")
         assert app.session.now() > begin + 5
         footer = screen_text(app).splitlines()[-1]

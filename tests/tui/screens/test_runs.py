@@ -90,7 +90,7 @@ async def test_words_choose_and_escape_shows_all(runs: Path) -> None:
         await pilot.press("slash", *"acc<98.15")
         await until(pilot, lambda: screen.query_one(DataTable).row_count == 2)
         await pilot.press(*" colour:red")
-        await until(pilot, lambda: "is no filter" in screen_text(screen.app))  # type: ignore[arg-type]
+        await until(pilot, lambda: "is not a filter" in screen_text(screen.app))  # type: ignore[arg-type]
         await pilot.press("enter", "escape")
         await until(pilot, lambda: screen.query_one(DataTable).row_count == 8)
 
