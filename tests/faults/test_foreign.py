@@ -44,7 +44,7 @@ from tests.support.engines import scripted_spec
 from tests.support.life import CONFIG, EVAL
 from tests.support.pilot import on_runs, text_of, until
 from tests.support.recording import shown
-from tests.support.run_folders import keep
+from tests.support.run_folders import make_run_folder
 from tui.charts.viewport import Viewport
 from tui.cli import arguments, main
 from tui.reports import export
@@ -93,7 +93,7 @@ def test_any_files_of_a_run_are_listed(
 ) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = _written(
-            keep(Path(place), "a-run"),
+            make_run_folder(Path(place), "a-run"),
             config=json.dumps({"engines": config, "created": created}),
             summary=json.dumps(ended),
             about=json.dumps(about),
@@ -116,8 +116,8 @@ def test_any_files_of_a_run_are_listed(
 @pytest.mark.parametrize("name", ["config", "summary", "about"])
 async def test_a_deep_file_hides_no_other_run(name: str, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    deep = _written(keep(runs, "20260102-000000-deep"), **{name: DEEP})
-    keep(runs, "20260101-000000-sane")
+    deep = _written(make_run_folder(runs, "20260102-000000-deep"), **{name: DEEP})
+    make_run_folder(runs, "20260101-000000-sane")
     found = [run["id"][16:] for run in list_runs(runs)]
     assert found == (["sane"] if name == "config" else ["deep", "sane"])
     with pytest.raises(ResumeError):
@@ -130,10 +130,10 @@ async def test_a_deep_file_hides_no_other_run(name: str, tmp_path: Path) -> None
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("name", ["config", "summary", "about"])
 def test_a_pipe_is_no_file(name: str, tmp_path: Path) -> None:
-    place = keep(tmp_path, "20260102-000000-pipe") / f"{name}.json"
+    place = make_run_folder(tmp_path, "20260102-000000-pipe") / f"{name}.json"
     place.unlink(missing_ok=True)
     os.mkfifo(place)
-    keep(tmp_path, "20260101-000000-sane")
+    make_run_folder(tmp_path, "20260101-000000-sane")
     assert [run["id"][16:] for run in list_runs(tmp_path)] == (["sane"] if name == "config" else ["pipe", "sane"])
 
 
@@ -142,7 +142,7 @@ async def test_runs_that_can_not_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = tmp_path / "runs"
-    keep(runs, "a-run")
+    make_run_folder(runs, "a-run")
     read = os.listdir
 
     def refuse(place: Any = ".") -> list[str]:
@@ -163,7 +163,7 @@ async def test_runs_that_can_not_be_read(
 @pytest.mark.fault("input", "a folder beside the runs that nobody may look into (lost+found): it holds no checkpoint")
 def test_the_newest_checkpoint_is_beside_what_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a-run", "lost+found"):
-        keep(tmp_path, name)
+        make_run_folder(tmp_path, name)
         (tmp_path / name / "keras.npz").write_text("")
     look = os.stat
 
@@ -199,7 +199,7 @@ RECORDS = {
 
 def _recorded(runs: Path, record: str) -> Path:
     """A run with that record, and no summary; says where the record lies."""
-    folder = keep(runs, "a-run")
+    folder = make_run_folder(runs, "a-run")
     (folder / "summary.json").unlink()
     path = folder / "events.jsonl"
     path.write_text("\n".join([encode(RunRequested(engine="keras", config=CONFIG)), record, ""]))
@@ -307,7 +307,7 @@ def _checkpoint(path: Path, position: Any, kernel: Any = None) -> Path:
     "position", [{"epoch": "x"}, {"epoch": None}, {"step": 1.5}, {"epoch": HUGE}, {"loss_sum": []}, [], "", 1]
 )
 def test_a_position_is_made_of_numbers(position: Any, tmp_path: Path) -> None:
-    run = keep(tmp_path, "a-run", outcome="interrupted")
+    run = make_run_folder(tmp_path, "a-run", outcome="interrupted")
     path = _checkpoint(run / "keras.npz", position)
     with pytest.raises(CheckpointError, match="can't be read"):
         read_position(path)
@@ -351,7 +351,7 @@ def test_a_bad_setting_of_a_kept_run_is_bad_usage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(arguments, "specs", lambda _: [scripted_spec("keras")])
-    run = keep(tmp_path / "runs", "a-run", outcome="interrupted", epochs=-1)
+    run = make_run_folder(tmp_path / "runs", "a-run", outcome="interrupted", epochs=-1)
     assert main.main(["train", "--plain", "--resume", "a-run", "--runs-dir", str(run.parent)]) == 2
     assert capsys.readouterr().err == "mnist-tui: epochs must be at least 1.\n"
 
@@ -367,7 +367,7 @@ def test_a_stamp_that_stays(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.fault("input", "a run that is named from its own folder: what is made of it bears its name")
 def test_a_run_in_the_folder_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(keep(tmp_path, "a-run"))
+    monkeypatch.chdir(make_run_folder(tmp_path, "a-run"))
     for path in ("events.jsonl", "./events.jsonl", "../a-run/events.jsonl"):
         assert export.name_of(Path(path)) == "a-run"
     for run in (".", "events.jsonl"):

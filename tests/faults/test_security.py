@@ -25,7 +25,7 @@ from engines.runs.annotations import TRASH, move_to_trash, write_annotations
 from engines.runs.reader import events_file, list_runs
 from tests.support.engines import Worked, scripted_spec
 from tests.support.pilot import on_runs, until
-from tests.support.run_folders import keep
+from tests.support.run_folders import make_run_folder
 from tests.support.terminal import ROOT, Terminal, app
 from tui import preferences
 from tui.cli import arguments, main
@@ -127,7 +127,7 @@ def _outside(tmp_path: Path) -> Path:
     """A folder of runs with one run, in a folder that holds a whole run itself, and another beside it; says where the runs are."""
     runs = tmp_path / "place" / "runs"
     for folder in (runs.parent, runs.parent / "outside", runs / "run"):
-        keep(folder.parent, folder.name, outcome="interrupted")
+        make_run_folder(folder.parent, folder.name, outcome="interrupted")
         (folder / "keras.npz").write_text("")
     (runs / "a").mkdir()  # "a/.." leads nowhere without it
     return runs
