@@ -65,7 +65,7 @@ def test_a_failure_stays_until_the_next_run() -> None:
     assert (history.phase, history.failure, history.global_step) == ("importing", None, 0)
 
 
-def test_a_silent_worker_is_told_from_a_slow_one() -> None:
+def test_a_silent_worker_is_not_a_slow_one() -> None:
     history = history_after(9)
     assert history.silent_seconds(now=8.0) is None
     assert history.silent_seconds(now=40.0) == pytest.approx(33.0)

@@ -97,7 +97,7 @@ def test_a_lost_checkpoint_and_model_are_reported(small_mnist: Path, tmp_path: P
 
 
 @pytest.mark.fault(
-    "disk", "headless, a folder for runs that is a file: it is told as JSON, too, and the exit code is 1"
+    "disk", "headless, a folder for runs that is a file: it is reported as JSON too, and the exit code is 1"
 )
 def test_a_run_without_a_folder_is_reported(
     small_mnist: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -190,7 +190,9 @@ def test_a_record_waits_for_space_on_the_disk(directory: RunDirectory) -> None:
     assert (directory.folder / "summary.json").is_file()
 
 
-@pytest.mark.fault("disk", "the record's disk is full until the end of the run, or too much waits: that is told once")
+@pytest.mark.fault(
+    "disk", "the record's disk is full until the end of the run, or too much waits: that is reported once"
+)
 @pytest.mark.parametrize(
     "events", [[*steps_of(range(5, 50)), END], steps_of(range(5, 50))], ids=["at the end", "too much"]
 )
