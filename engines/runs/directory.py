@@ -44,7 +44,7 @@ def new_run_id(seed: int) -> str:
 
 
 class RunDirectory:
-    """The record of one run, of one or several engines."""
+    """The record of one run, with one or several engines."""
 
     def __init__(self, folder: Path, configs: Mapping[str, Any], *, series: str = "", resumed: str = "") -> None:
         """`series` is the id of the first run of several seeds; `resumed` is the id of the run that this one continues."""

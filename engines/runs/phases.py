@@ -16,7 +16,7 @@ STOPPED = "stopped"
 DIVERGED = "diverged"
 FAILED = "failed"
 INTERRUPTED = "interrupted"
-"""The run was cut off: its worker was told to end, or its record has no end."""
+"""The run was cut off: its worker was ended, or its record has no end."""
 
 BEFORE_TRAINING = (IMPORTING, LOADING, BUILDING, FIRST_STEP)
 ENDED = (FINISHED, STOPPED, DIVERGED, FAILED, INTERRUPTED)

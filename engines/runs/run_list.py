@@ -16,7 +16,7 @@ from engines.record import Record
 from engines.runs.run_id import local_time, start_time
 
 STATES = ("completed", "stopped", "failed", "interrupted", "running")
-"""The states of a run. Of its engines' states, the one furthest to the right counts."""
+"""The states of a run. A run with engines in several states has the last of them in this order."""
 
 
 class FilterError(ValueError):

@@ -225,7 +225,7 @@ class Session(RunSource):
     def drain(self) -> set[str]:
         """Apply the events since the last call to the histories; return the names of those that changed.
 
-        Start what is due, too: a worker after the one before it, and the next round. No other thread starts workers.
+        Also start what is due: the next round, and a worker whose predecessor has ended. No other thread starts workers.
         """
         changed = set()
         for event in self._inbox.drain():
