@@ -85,14 +85,12 @@ from engines.runs.annotations import (
     size_bytes as size_bytes,
     write_annotations as write_annotations,
 )
-from engines.runs.bounded_series import BoundedSeries as BoundedSeries
 from engines.runs.comparison import (
     compare_answers as compare_answers,
     device_of as device_of,
     time_caveat as time_caveat,
     verdict as verdict,
 )
-from engines.runs.directory import RunDirectory as RunDirectory, new_run_id as new_run_id
 from engines.runs.energy import energy_joules as energy_joules, gpus_of as gpus_of
 from engines.runs.history import MILESTONES as MILESTONES, RunHistory as RunHistory
 from engines.runs.machine_history import MachineHistory as MachineHistory
@@ -116,16 +114,13 @@ from engines.runs.race import CLEAR_LEAD_SECONDS as CLEAR_LEAD_SECONDS, lead as 
 from engines.runs.reader import (
     events_file as events_file,
     list_runs as list_runs,
-    newest_checkpoint as newest_checkpoint,
     read_events as read_events,
     read_run as read_run,
     run_start_time as run_start_time,
 )
 from engines.runs.resume import (
     ResumeError as ResumeError,
-    ResumePoint as ResumePoint,
     find_resume_points as find_resume_points,
-    schedule_warning as schedule_warning,
 )
 from engines.runs.run_list import (
     FilterError as FilterError,
@@ -141,17 +136,14 @@ from engines.runs.seeds import SeedResults as SeedResults
 from engines.runs.statistics import (
     ONE_RUN_CAVEAT as ONE_RUN_CAVEAT,
     TIE as TIE,
-    Verdict as Verdict,
     format_p_value as format_p_value,
     holm as holm,
     judge_answers as judge_answers,
 )
-from engines.session.inbox import Inbox as Inbox
 from engines.session.predictions import PredictionRequests as PredictionRequests
 from engines.session.replay import (
     DEMO as DEMO,
     MAX_SPEED as MAX_SPEED,
-    SPEEDS as SPEEDS,
     Replay as Replay,
 )
 from engines.session.session import Session as Session

@@ -89,7 +89,7 @@ class RunSource:
     def fail_to_start(self, engine: str, error: Exception) -> None:
         """Report that the thread of the engine's worker could not be started."""
 
-    def close(self, timeout: float = 0.0) -> bool:
+    def close(self, timeout: float = 4.5) -> bool:
         """End every worker within `timeout` seconds; return whether none is left."""
         return True
 

@@ -18,27 +18,21 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 from textual.pilot import Pilot
 
-from engines.api import (
-    Prediction,
-    ResumeError,
-    RunHistory,
-    find_resume_points,
-    list_runs,
-    parse_filter,
-    read_source,
-    summarize,
-)
 from engines.experiment.arrays import save_arrays
 from engines.experiment.checkpoint import CheckpointError, read_filters, read_position
 from engines.experiment.progress import Position
 from engines.messages.codec import encode
-from engines.messages.events import CheckpointSaved, EvalCompleted, RunRequested, RunStarted, TrainProgress
+from engines.messages.events import CheckpointSaved, EvalCompleted, Prediction, RunRequested, RunStarted, TrainProgress
 from engines.runs.annotations import prunable_runs, write_annotations
-from engines.runs.reader import newest_checkpoint
+from engines.runs.history import RunHistory
+from engines.runs.reader import list_runs, newest_checkpoint
+from engines.runs.resume import ResumeError, find_resume_points
+from engines.runs.run_list import parse_filter, summarize
 from engines.session.predictions import PredictionRequests
 from engines.session.replay import Replay
 from engines.supervision.registry import completion_marker
 from engines.tools import setup
+from engines.tools.source import read_source
 from tests.faults.test_input import EVENT
 from tests.support.engines import scripted_spec
 from tests.support.life import CONFIG, EVAL

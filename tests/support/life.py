@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engines.api import TrainConfig
+from engines.config import TrainConfig
 from engines.messages.events import (
     DataReady,
     EpochCompleted,

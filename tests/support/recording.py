@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from engines.api import read_events
+from engines.runs.reader import read_events
 from engines.session.replay import DEMO, Replay
 from tui.app import MnistApp
 from tui.frame_clock import CURVES_EVERY

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.api import ENGINES, read_events
-from engines.config import TrainConfig
+from engines.config import ENGINES, TrainConfig
 from engines.experiment.arrays import load_arrays, save_arrays
 from engines.experiment.checkpoint import SCHEMA
 from engines.experiment.recipe import initial_weights
 from engines.messages.commands import Predict
 from engines.messages.events import EvalCompleted, Prediction, RunFinished, TrainProgress
+from engines.runs.reader import read_events
 from engines.session.replay import DEMO
 from tests.support.engines import Worked
 from tui.charts import svg

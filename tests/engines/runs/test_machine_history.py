@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from engines.api import RunHistory, TrainConfig, energy_joules
+from engines.config import TrainConfig
 from engines.messages.events import GpuReading, Heartbeat, MachineUsage, RunRequested, RunStarted, WorkerUsage
+from engines.runs.energy import energy_joules
+from engines.runs.history import RunHistory
 from engines.runs.machine_history import MAX_GAP_SECONDS, MachineHistory
 from tui.widgets import resource_usage
 from tui.widgets.machine import machine as machine_line

@@ -12,9 +12,12 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given, strategies as st
 
-from engines.api import events_file, list_runs, new_run_id, newest_checkpoint, prunable_runs, run_start_time, summarize
 from engines.runs import directory
+from engines.runs.annotations import prunable_runs
+from engines.runs.directory import new_run_id
+from engines.runs.reader import events_file, list_runs, newest_checkpoint, run_start_time
 from engines.runs.run_id import has_utc_prefix, local_time, start_time
+from engines.runs.run_list import summarize
 from tests.support.pilot import on_runs
 from tests.support.run_folders import make_run_folder
 from tui.cli import main

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from engines.api import encode, read_events, read_run
+from engines.messages.codec import encode
 from engines.messages.events import Event, LogLine
+from engines.runs.reader import read_events, read_run
 from engines.session.replay import DEMO, Replay
 from tests.support.pilot import opened, phases, screen_text, until
 from tests.support.terminal import Terminal
