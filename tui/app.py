@@ -19,7 +19,7 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
 
 from engines import api
-from engines.api import ConfigError, EngineSpec, Event, Replay, Session, for_backend, paths
+from engines.api import ConfigError, EngineSpec, Event, Replay, RunSource, Session, for_backend, paths
 from tui import preferences, themes
 from tui.base_app import BaseApp
 from tui.commands import COMMANDS, SCREENS, commands_of
@@ -59,7 +59,7 @@ class MnistApp(BaseApp):
         fps: int = FPS,
         runs_dir: Path | None = None,
         cache_dir: Path | None = None,
-        session: Session | Replay | None = None,
+        session: RunSource | None = None,
         ascii_only: bool = False,
         remember: Path | None = None,
         notes: Sequence[str] = (),
@@ -70,7 +70,7 @@ class MnistApp(BaseApp):
         self.specs = tuple(specs)
         self.cache_dir = cache_dir or paths.cache_dir()
         self.runs_dir = runs_dir or paths.runs_dir()
-        self.session: Session | Replay
+        self.session: RunSource
         if session is not None:
             self.session = session
         elif recording is not None:
@@ -213,7 +213,7 @@ class MnistApp(BaseApp):
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Such a thread may not be had."""
         engine, error = event.worker.group, event.worker.error
-        if isinstance(error, Exception) and isinstance(self.session, Session) and engine in self.session.histories:
+        if isinstance(error, Exception) and engine in self.session.histories:
             self.session.fail_to_start(engine, error)
 
     # Frames

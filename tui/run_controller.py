@@ -12,9 +12,8 @@ from engines.api import (
     PAUSED,
     TITLES,
     ConfigError,
-    Replay,
     RunHistory,
-    Session,
+    RunSource,
     TrainConfig,
     from_settings,
 )
@@ -23,7 +22,7 @@ from engines.api import (
 class RunController:
     """Obeys for the engine that is aimed at, or for all."""
 
-    def __init__(self, session: Session | Replay, settings: Mapping[str, Any]) -> None:
+    def __init__(self, session: RunSource, settings: Mapping[str, Any]) -> None:
         self.session = session
         self.settings = dict(settings)
         """Of the next run, as they were said; `configs` checks them."""
@@ -125,7 +124,7 @@ class RunController:
 
     def pause(self) -> None:
         """Pause what runs; when all of it is paused, go on."""
-        if isinstance(self.session, Replay):
+        if self.session.recorded:
             self.session.toggle()
             return
         running = self._running
@@ -172,15 +171,12 @@ class RunController:
 
     def seek(self, seconds: float) -> None:
         """Wind the recording."""
-        if isinstance(self.session, Replay):
-            self.session.seek(seconds)
+        self.session.seek(seconds)
 
     def seek_epoch(self, epochs: int) -> None:
         """Wind it by epochs."""
-        if isinstance(self.session, Replay):
-            self.session.seek_epoch(epochs)
+        self.session.seek_epoch(epochs)
 
     def hurry(self, steps: int) -> None:
         """Play it faster, or slower."""
-        if isinstance(self.session, Replay):
-            self.session.change_speed(steps)
+        self.session.change_speed(steps)

@@ -16,7 +16,7 @@ from engines import paths
 from engines.api import engine_spec, events_file, find_digits, parse, user_path
 from engines.tools.setup import SetupError, build
 from tests.support.engines import SCRIPTED
-from tests.support.run_folders import keep
+from tests.support.run_folders import make_run_folder
 from tui.cli import arguments, main
 
 # As users write them
@@ -49,7 +49,7 @@ _VARIABLES: dict[str, Callable[[], object]] = {
 def test_a_home_folder_is_written_out_wherever_a_path_is_read(
     how: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep(home, "r")
+    make_run_folder(home, "r")
     (home / "r" / "mnist.npz").touch()
     if how in _READERS:
         found = _READERS[how]("~/r")

@@ -20,7 +20,7 @@ from engines.api import find_resume_points, list_runs, read_events, read_run
 from engines.messages.events import Event, TrainProgress
 from engines.messages.grammar import violations
 from engines.session.replay import DEMO
-from tests.support.run_folders import keep
+from tests.support.run_folders import make_run_folder
 from tests.support.terminal import TAKEN, UNDONE, Terminal, app, gone, is_interrupted, without_reading
 from tui.cli import main
 from tui.terminal.tty_state import CLEAR
@@ -214,7 +214,7 @@ def test_leaving_by_keys(training: Terminal) -> None:
 
 @pytest.mark.fault("app", "a signal while it lends the terminal to a replay")
 def test_a_signal_ends_a_replay_first(small_mnist: Path, tmp_path: Path) -> None:
-    shutil.copy(DEMO, keep(tmp_path / "runs", "kept") / "events.jsonl")
+    shutil.copy(DEMO, make_run_folder(tmp_path / "runs", "kept") / "events.jsonl")
     show = "app.ascii_only, app._start_at_once = True, False"
     terminal = Terminal(app(small_mnist, tmp_path, show), tmp_path)
     terminal.wait_for("press s to start")

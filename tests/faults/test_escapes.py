@@ -168,7 +168,7 @@ def test_the_summary_obeys_nobody() -> None:
     ):  # fmt: skip
         session = Replay([replace(event, **_evil_words(event)) for event in [*life()[:-1], end]], speed=1e9)
         session.drain()
-        lines: list[str] = closing_lines(session)  # type: ignore[arg-type]  # a recording has all that is asked of it
+        lines: list[str] = closing_lines(session)
         assert any("evil" in line for line in lines)
         assert CONTROL.findall("".join(lines)) == []
 

@@ -28,7 +28,7 @@ from engines.api import ConfigError, MachineHistory, RunHistory, TrainConfig, fr
 from engines.messages.codec import ProtocolError, decode_command, decode_event, encode
 from engines.messages.events import EVENTS, EvalCompleted
 from engines.runs.seeds import SeedResults as Seeds
-from engines.runs.summary import summary
+from engines.runs.summary import engine_summary
 from engines.session.replay import DEMO, FAR, Replay
 from engines.supervision.streams import LineSplitter
 from tests.conftest import INTS
@@ -194,9 +194,9 @@ def _is_said(histories: Mapping[str, RunHistory], machine: MachineHistory) -> No
     assert comparison.lines(comparison.entries([("a run", histories)]))
     series = Seeds()
     for history in (*histories.values(), *histories.values()):
-        json.dumps(summary(history), allow_nan=False)
+        json.dumps(engine_summary(history), allow_nan=False)
         series.add(history)
-    assert isinstance(series.lines(), list)
+    assert isinstance(series.summary_lines(), list)
 
 
 _RESULTS = [
@@ -232,7 +232,7 @@ def test_any_events_in_any_order_are_drawn() -> None:
         if key:
             runner.run(pilot.press(key))
         runner.run(draw_now())
-        assert all(headless.closing_lines(shown.session))  # type: ignore[arg-type]  # a recording has all that is asked
+        assert all(headless.closing_lines(shown.session))
 
     with asyncio.Runner() as runner:
         pilot = runner.run(test.__aenter__())
@@ -267,7 +267,7 @@ def test_a_run_of_any_figures_is_told(one: float, other: float, counts: tuple[in
     shown.drain()
     assert shown.playback
     assert abs(shown.now()) < FAR
-    assert all(headless.closing_lines(shown))  # type: ignore[arg-type]  # a recording has all that is asked
+    assert all(headless.closing_lines(shown))
 
 
 # Charts

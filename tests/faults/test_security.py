@@ -21,11 +21,11 @@ from engines.experiment.arrays import load_arrays, save_arrays
 from engines.experiment.checkpoint import CheckpointError, read_position
 from engines.experiment.recipe import initial_weights
 from engines.messages.events import RunFinished, TrainProgress, WorkerReady
-from engines.runs.annotations import TRASH, move_to_trash, write_about
+from engines.runs.annotations import TRASH, move_to_trash, write_annotations
 from engines.runs.reader import events_file, list_runs
 from tests.support.engines import Worked, scripted_spec
 from tests.support.pilot import on_runs, until
-from tests.support.run_folders import keep
+from tests.support.run_folders import make_run_folder
 from tests.support.terminal import ROOT, Terminal, app
 from tui import preferences
 from tui.cli import arguments, main
@@ -127,7 +127,7 @@ def _outside(tmp_path: Path) -> Path:
     """A folder of runs with one run, in a folder that holds a whole run itself, and another beside it; says where the runs are."""
     runs = tmp_path / "place" / "runs"
     for folder in (runs.parent, runs.parent / "outside", runs / "run"):
-        keep(folder.parent, folder.name, outcome="interrupted")
+        make_run_folder(folder.parent, folder.name, outcome="interrupted")
         (folder / "keras.npz").write_text("")
     (runs / "a").mkdir()  # "a/.." leads nowhere without it
     return runs
@@ -209,7 +209,7 @@ def test_files_have_the_umask(umask: int, tmp_path: Path, small_mnist: Path, mon
         train = ["train", "--epochs", "1", "--batch-size", "64", "--data-dir", str(small_mnist)]
         assert main.main([*train, "--runs-dir", str(place / "runs")]) == 0
         (run,) = (place / "runs").iterdir()
-        write_about(run, {"name": "kept"})
+        write_annotations(run, {"name": "kept"})
         preferences.save(place / "config" / preferences.FILE, {"epochs": 1})
         synthetic.load_drawn(place / "cache", lambda *_: None, lambda: False)
         for form in export.TEXTS:

@@ -32,7 +32,9 @@ from engines.messages.events import (
 )
 from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
-from engines.runs.history import FAILED, HEARTBEAT_LOST_SECONDS, LOADING, RunHistory
+from engines.runs.history import RunHistory
+from engines.runs.phases import FAILED, LOADING
+from engines.runs.run_state import HEARTBEAT_LOST_SECONDS
 from tests.support.engines import Worked
 
 Work = Callable[..., Worked]
@@ -129,7 +131,7 @@ def test_a_stopped_worker_is_silent_not_dead(place: str, scripted_run: ScriptedR
         worker.inbox.get()
     history = history_of(worker)
     assert (history.phase == LOADING) == (place == "data")
-    assert history.silent_seconds(history.heard_t + HEARTBEAT_LOST_SECONDS + 1) is not None
+    assert history.silent_seconds(history.last_worker_t + HEARTBEAT_LOST_SECONDS + 1) is not None
     os.kill(pid, signal.SIGCONT)
     assert worker.wait_for(RunFinished).outcome == "completed"
     worker.finish()

@@ -709,7 +709,7 @@ async def test_the_one_that_waits_says_for_whom(tmp_path: Path, small_mnist: Pat
 async def test_turns_that_follow_each_other_in_warm_workers_keep_the_grammar(
     tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(sessions, "REST_SECONDS", 0.1)
     async with opened(tmp_path, small_mnist, epochs=2, mode="time-trial", threads=1) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
         await pilot.press("s")

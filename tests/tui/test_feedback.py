@@ -106,7 +106,7 @@ async def test_nothing_is_drawn_beneath_a_dialog() -> None:
         await pilot.pause()
         header = app.train_screen.query_one("#header")
         before = str(header.render())
-        app.session.seek(60.0)  # type: ignore[union-attr]
+        app.session.seek(60.0)
         for _ in range(12):
             app.draw_frame()
         assert str(header.render()) == before

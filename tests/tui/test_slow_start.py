@@ -15,8 +15,9 @@ from engines.messages.events import (
     WorkerReady,
     WorkerSpawned,
 )
-from engines.runs import history
-from engines.runs.history import SLOW_SECONDS, RunHistory
+from engines.runs import run_state
+from engines.runs.history import RunHistory
+from engines.runs.run_state import SLOW_SECONDS
 from tests.support.life import CONFIG, life
 from tests.support.pilot import SIZES, opened, phases, text_of, until
 
@@ -54,7 +55,7 @@ async def test_a_slow_first_step_is_said_in_its_pane(
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["first step", "first step"])
         assert not app.screen.query("#panel-keras #notice"), "not yet"
-        monkeypatch.setattr(history, "SLOW_SECONDS", 0.0)
+        monkeypatch.setattr(run_state, "SLOW_SECONDS", 0.0)
         await until(pilot, lambda: bool(app.screen.query("#panel-keras #notice")))
         said = text_of(app, "#panel-keras #notice")
         assert "The first step takes unusually long" in said

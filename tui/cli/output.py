@@ -35,12 +35,12 @@ from engines.api import (
     plan,
     plural,
     prove,
+    prunable_runs,
     read_run,
     size_bytes,
     summarize,
     tabulate,
     to_plain,
-    to_prune,
 )
 from tui import formatting
 from tui.terminal import display
@@ -245,7 +245,7 @@ def runs(runs_dir: str, chosen: Callable[[RunSummary], bool], *, last: int, json
 def make_room(runs_dir: str, keep: int | None, *, empty: bool, sure: bool) -> int:
     """Throw runs away, and empty the trash; or say what would be done."""
     place = Path(runs_dir)
-    doomed = [] if keep is None else to_prune(list(list_runs(place)), keep)
+    doomed = [] if keep is None else prunable_runs(list(list_runs(place)), keep)
     for run in doomed:
         said = formatting.size(size_bytes(place / run))
         print(formatting.to_plain_text(f"{run}  {said}{'' if sure else '  would be thrown away'}"))

@@ -23,12 +23,13 @@ from engines.api import (
     Event,
     ResumeError,
     RunHistory,
+    RunSource,
     Session,
+    describe_save_failures,
     encode,
     from_settings,
     paths,
     plural,
-    save_failures,
     time_caveat,
     verdict,
 )
@@ -120,7 +121,7 @@ def train(
     if code is None or code >= 128:
         with unheard:
             if not json_lines:
-                for line in closing_lines(session, runs=not session.series.lines() or code is not None):
+                for line in closing_lines(session, runs=not session.seed_results.summary_lines() or code is not None):
                     out.line(line)
             with contextlib.suppress(OSError):  # it may go where the output does
                 for problem in filter(None, (*(lost if json_lines else ()), out.problem)):
@@ -129,17 +130,17 @@ def train(
         return code
     if out.problem or lost:
         return 1
-    return 0 if session.series.ended and not session.series.missed else 1
+    return 0 if session.seed_results.ended and not session.seed_results.unsuccessful else 1
 
 
-def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
+def closing_lines(session: RunSource, *, runs: bool = True) -> list[str]:
     """For people: how every run ended (unless that was said), whether times are comparable, who is ahead, what was not kept."""
     histories = {engine: h for engine, h in session.histories.items() if h.requested_t is not None}
     shown = {engine: h for engine, h in histories.items() if runs or h.failure is not None}
     lines = [summary_line(history, session.folder(engine)) for engine, history in shown.items()]
     if time_caveat(histories):
         lines.append(f"Times: {time_caveat(histories)}. --mode time-trial lets each have the machine to itself.")
-    over_seeds = session.series.lines()
+    over_seeds = session.seed_results.summary_lines()
     said = verdict(histories)
     if said is not None and not over_seeds:
         lines.append(f"{said.text[0].upper()}{said.text[1:]} ({said.why}).")
@@ -150,10 +151,10 @@ def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
     return [formatting.to_plain_text(line) for line in lines + over_seeds + _lost(session)]
 
 
-def _lost(session: Session) -> list[str]:
+def _lost(session: RunSource) -> list[str]:
     """Sentences for what could not be kept, and for a record that still waits for room."""
     waits = [session.problem] if session.problem else []
-    return list(dict.fromkeys(save_failures(session.histories.values()) + waits))
+    return list(dict.fromkeys(describe_save_failures(session.histories.values()) + waits))
 
 
 def summary_line(history: RunHistory, folder: Path | None = None) -> str:
@@ -177,7 +178,7 @@ def summary_line(history: RunHistory, folder: Path | None = None) -> str:
         plural(history.epochs_done, "epoch"),
         f"training {formatting.seconds(ended.train_seconds)}",
         f"wall {formatting.seconds(history.wall_seconds(history.last_t))}"
-        f" ({'import included' if history.began_cold else 'in a warm worker'})",
+        f" ({'import included' if history.cold_start else 'in a warm worker'})",
     ]
     parts += [
         f"{100 * m.accuracy:g} % after {formatting.seconds(m.train_seconds)} of training, {formatting.seconds(m.wall_seconds)} wall"

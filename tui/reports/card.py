@@ -164,7 +164,7 @@ def _reached(accuracy: float) -> Callable[[RunHistory], str]:
 
 def _import(history: RunHistory) -> str:
     seconds = formatting.seconds(history.last_worker_ready.import_seconds if history.last_worker_ready else None)
-    return f"{seconds}, in the wall time" if history.began_cold else f"{seconds}, before the run"
+    return f"{seconds}, in the wall time" if history.cold_start else f"{seconds}, before the run"
 
 
 def _train_seconds(history: RunHistory) -> float:

@@ -19,7 +19,7 @@ from engines.api import (
     read_run,
     read_weights,
     reason,
-    run_began,
+    run_start_time,
     write_onnx,
     write_safetensors,
     write_tensorboard,
@@ -136,7 +136,7 @@ def _began(recording: Path) -> float:
     """When, in seconds since 1970: as the run's name or its record tells, or else its file."""
     path = Path(os.path.abspath(recording))
     folder = path.parent if path.name == "events.jsonl" else path.with_suffix("")
-    return run_began(folder) or path.stat().st_mtime
+    return run_start_time(folder) or path.stat().st_mtime
 
 
 def _whole(target: Path, write: Callable[[Path], None], *, force: bool, folder: bool = False) -> None:

@@ -11,7 +11,7 @@ from textual.binding import Binding
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from engines.api import Replay, Session
+from engines.api import RunSource
 from tui import themes
 from tui.commands import SCREENS
 from tui.widgets import header
@@ -31,7 +31,7 @@ class ShownScreen(Screen[None]):
     NAME = ""
     """As in `SCREENS`."""
 
-    def __init__(self, session: Session | Replay, *, ascii_only: bool = False) -> None:
+    def __init__(self, session: RunSource, *, ascii_only: bool = False) -> None:
         super().__init__()
         self.session = session
         self.ascii_only = ascii_only

@@ -28,9 +28,8 @@ from engines.api import (
     EngineSpec,
     HyperparameterRow,
     PresetsError,
-    Replay,
     RunHistory,
-    Session,
+    RunSource,
     TrainConfig,
     display_name,
     for_backend,
@@ -76,7 +75,7 @@ class CodeScreen(ShownScreen):
 
     def __init__(
         self,
-        session: Session | Replay,
+        session: RunSource,
         specs: Sequence[EngineSpec],
         cache_dir: Path,
         config: Callable[[], TrainConfig],

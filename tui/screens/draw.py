@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import Digits, Static
 
-from engines.api import TITLES, DataError, Replay, Session, TrainConfig
+from engines.api import TITLES, DataError, RunSource, TrainConfig
 from tui.digit_cache import DigitCache
 from tui.screens.base import WIDE
 from tui.screens.prediction_base import PredictionScreen
@@ -35,7 +35,7 @@ class DrawScreen(PredictionScreen):
 
     def __init__(
         self,
-        session: Session | Replay,
+        session: RunSource,
         digits: DigitCache,
         config: Callable[[], TrainConfig],
         fold: Callable[[], None],
@@ -103,7 +103,7 @@ class DrawScreen(PredictionScreen):
 
     def show(self, changed: set[str]) -> None:
         """The answers, and new questions where the models have learnt since."""
-        if self.questions.ask_again():
+        if self.questions.refresh():
             self.resume_polling()
         self.show_answers()
 
@@ -115,7 +115,7 @@ class DrawScreen(PredictionScreen):
     def _ask(self) -> None:
         seen = self.query_one(DrawingPad).canvas.normalised()
         self.query_one("#seen", PixelImage).show(seen)
-        self.questions.ask([int(grey) for grey in seen.ravel()])
+        self.questions.request([int(grey) for grey in seen.ravel()])
         self.resume_polling()
         self.show_answers()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from textual.timer import Timer
 
-from engines.api import PredictionRequests, Replay, Session
+from engines.api import PredictionRequests, RunSource
 from tui.screens.base import ShownScreen
 
 
@@ -16,7 +16,7 @@ class PredictionScreen(ShownScreen):
     LOOK_SECONDS = 1 / 20
     """From look to look."""
 
-    def __init__(self, session: Session | Replay, fold: Callable[[], None], *, ascii_only: bool = False) -> None:
+    def __init__(self, session: RunSource, fold: Callable[[], None], *, ascii_only: bool = False) -> None:
         super().__init__(session, ascii_only=ascii_only)
         self.questions = PredictionRequests(session)
         self._fold = fold

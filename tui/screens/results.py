@@ -15,7 +15,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, VerticalScroll
 from textual.widgets import ContentSwitcher, Digits, Static
 
-from engines.api import TITLES, DataError, MachineHistory, Replay, RunHistory, Session, read_filters, read_run
+from engines.api import TITLES, DataError, MachineHistory, RunHistory, RunSource, read_filters, read_run
 from tui import formatting
 from tui.digit_cache import DigitCache
 from tui.reports import card as report_card
@@ -43,7 +43,7 @@ class ResultsScreen(PredictionScreen):
 
     def __init__(
         self,
-        session: Session | Replay,
+        session: RunSource,
         digits: DigitCache,
         fold: Callable[[], None],
         runs_dir: Path,
@@ -154,7 +154,7 @@ class ResultsScreen(PredictionScreen):
         if self.view == "filters":
             self._find_filters()
         elif self.view == "mistakes":
-            if self.questions.ask_again():
+            if self.questions.refresh():
                 self.resume_polling()
             self.show_answers()
 
@@ -210,7 +210,7 @@ class ResultsScreen(PredictionScreen):
         if self._asked_for != (self._images_of, index) and index < len(self._images):
             self._asked_for = self._images_of, index
             kept = {engine: str(self._checkpoint(engine)) for engine in self.session.histories} if self._kept else {}
-            self.questions.ask([int(grey) for grey in self._images[index].ravel()], kept)
+            self.questions.request([int(grey) for grey in self._images[index].ravel()], kept)
             self.resume_polling()
 
     def show_answers(self) -> None:

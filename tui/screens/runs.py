@@ -16,10 +16,9 @@ from textual.widgets import DataTable, Input
 
 from engines.api import (
     FilterError,
-    Replay,
     RunHistory,
+    RunSource,
     RunSummary,
-    Session,
     list_runs,
     move_to_trash,
     parse_filter,
@@ -27,14 +26,14 @@ from engines.api import (
     read_run,
     size_bytes,
     summarize,
-    write_about,
+    write_annotations,
 )
 from tui import formatting
 from tui.charts.viewport import Viewport
 from tui.screens.base import ShownScreen
 from tui.screens.dialogs import NameDialog, Question
 from tui.widgets.run_charts import MAX_RUNS, RunCharts
-from tui.widgets.run_table import RunTable, start_time
+from tui.widgets.run_table import RunTable, start_text
 from tui.widgets.text_line import TextLine
 
 SHOWN = 500
@@ -46,7 +45,7 @@ FILTER_SECONDS = 0.15
 LOADED = 12
 """Runs whose curves are kept in memory."""
 SORTS: dict[str, Callable[[RunSummary], Any]] = {
-    "time": lambda run: (run.began, run.id),
+    "time": lambda run: (run.start_time, run.id),
     "accuracy": lambda run: run.best or -1.0,
     "seconds": lambda run: -(run.seconds if run.seconds is not None else 1e12),
     "name": lambda run: [-ord(letter) for letter in run.name.lower()] or [-0x110000],
@@ -63,7 +62,7 @@ class RunsScreen(ShownScreen):
 
     def __init__(
         self,
-        session: Session | Replay,
+        session: RunSource,
         runs_dir: Path,
         *,
         open_results: Callable[[Path], None],
@@ -207,7 +206,7 @@ class RunsScreen(ShownScreen):
                 self._reading = missing
                 self._read_curves(missing)
             return
-        names = {run.id: run.name or f"{start_time(run)} {run.preset}" for run in self.runs}
+        names = {run.id: run.name or f"{start_text(run)} {run.preset}" for run in self.runs}
         shown = [(names.get(run, run), self._curves[run]) for run in wanted]
         self.query_one(RunCharts).show_runs(shown, Viewport(), self.palette)
 
@@ -355,7 +354,7 @@ class RunsScreen(ShownScreen):
     def _write(self, said: Mapping[str, Mapping[str, Any]]) -> None:
         for run, words in said.items():
             try:
-                write_about(self._runs_dir / run, words)
+                write_annotations(self._runs_dir / run, words)
             except OSError as error:
                 self.notify(f"{run}: {error.strerror or error}.", title="Not kept", severity="error")
         self._load()

@@ -109,7 +109,7 @@ class TrainScreen(Screen[None]):
                 energy = energy_joules(history, session.machine, session.histories.values(), now)
                 panel.show_state(history, now, session.machine, energy, self.view, palette)
             self._show_charts(with_curves and bool(changed & set(session.histories)), palette)
-            lanes = race.render_race(session.histories, now, session.series, width, palette, self.ascii_only)
+            lanes = race.render_race(session.histories, now, session.seed_results, width, palette, self.ascii_only)
             self._lanes.set_text(*lanes)
             self._machine_line.set_text(
                 Text(f" {session.problem}", style="bold") if session.problem else self._machine(width)

@@ -13,7 +13,7 @@ from engines.api import (
     INTERRUPTED,
     LOADING,
     RunHistory,
-    save_failure,
+    describe_save_failure,
 )
 from tui import formatting
 
@@ -75,7 +75,7 @@ def _unsaved(history: RunHistory) -> list[str]:
         failure = history.unsaved.get((history.run_id, file))
         if failure is not None:
             advice = "\nTraining continues · w tries again" if file == "checkpoint" and history.running else ""
-            paragraphs.append(_shorten(save_failure(failure)) + advice)
+            paragraphs.append(_shorten(describe_save_failure(failure)) + advice)
     return paragraphs
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from engines.api import (
     BUILDING,
-    CLEAR_SECONDS,
+    CLEAR_LEAD_SECONDS,
     EVALUATING,
     FINISHED,
     FIRST_STEP,
@@ -22,8 +22,8 @@ from engines.api import (
     TRAINING,
     RunHistory,
     SeedResults,
+    format_p_value,
     lead,
-    p_text,
     plural,
     time_caveat,
     verdict,
@@ -108,10 +108,10 @@ def _remarks(histories: Mapping[str, RunHistory], series: SeedResults) -> list[t
     over_seeds, single_run = series.verdict(), verdict(runs)
     if over_seeds is not None:
         seeds = max(len(results) for results in series.results.values())
-        long = f"{over_seeds.text} over {seeds} seeds, p {p_text(over_seeds.p_value)}"
+        long = f"{over_seeds.text} over {seeds} seeds, p {format_p_value(over_seeds.p_value)}"
         return [(long, over_seeds.text), about_times]
     if single_run is not None:
-        long = f"test accuracy: {single_run.text}, p {p_text(single_run.p_value)}"
+        long = f"test accuracy: {single_run.text}, p {format_p_value(single_run.p_value)}"
         return [(long, single_run.text), about_times]
     return [_leader(list(runs.values())) if len(runs) > 1 and mode == "race" else (), about_times]
 
@@ -127,7 +127,7 @@ def _leader(runs: list[RunHistory]) -> tuple[str, ...]:
         name = TITLES.get(winner.engine, winner.engine)
         gap = f"{other.wall_seconds(0.0) - winner.wall_seconds(0.0):.1f} s"
         return f"{name} was first by {gap}{changes}", f"{name} was first by {gap}", f"{name} +{gap}"
-    if leader.seconds < CLEAR_SECONDS:
+    if leader.seconds < CLEAR_LEAD_SECONDS:
         return f"neck and neck{changes}", "neck and neck"
     name, gap = TITLES.get(leader.engine, leader.engine), f"{leader.seconds:.1f} s"
     steps = f" ({plural(leader.steps, 'step')})"

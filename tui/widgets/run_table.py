@@ -56,7 +56,7 @@ class RunTable(DataTable[Text]):
                 self.update_cell(run.id, MARK_COLUMN, mark)
 
 
-def start_time(run: RunSummary) -> str:
+def start_text(run: RunSummary) -> str:
     """Return month, day, hour and minute of a run's start: "08-14 09:30"."""
     return run.created[5:16].replace("T", " ")
 
@@ -107,7 +107,7 @@ def _cells(run: RunSummary, number: int, baseline: float | None, colors: Mapping
     if baseline is not None and run.best is not None and not run.baseline:
         difference = f"{100 * (run.best - baseline):+.2f}"
     texts = {
-        "when": start_time(run),
+        "when": start_text(run),
         "state": run.state,
         "preset": run.preset,
         "PyTorch": formatting.percent(run.accuracy.get("pytorch")),

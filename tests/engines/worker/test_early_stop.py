@@ -12,7 +12,8 @@ from engines.experiment.recipe import has_diverged
 from engines.messages.events import Diverged, EpochCompleted, EvalCompleted, RunFinished, TrainProgress
 from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
-from engines.runs.history import DIVERGED, FINISHED, RunHistory
+from engines.runs.history import RunHistory
+from engines.runs.phases import DIVERGED, FINISHED
 from engines.runs.seeds import reached_target
 from tests.support.engines import Worked
 

@@ -17,7 +17,7 @@ from textual.widgets import DataTable, Input
 from engines.api import MachineHistory, RunHistory, RunSummary, list_runs, read_events, read_run, summarize
 from engines.session.replay import DEMO, Replay
 from tests.support.pilot import SIZES, on_runs, opened, phases, screen_text, until
-from tests.support.run_folders import keep
+from tests.support.run_folders import make_run_folder
 from tui.app import MnistApp
 from tui.screens.results import ResultsScreen
 from tui.screens.runs import RunsScreen
@@ -26,7 +26,9 @@ from tui.screens.runs import RunsScreen
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     for number in range(8):
-        folder = keep(tmp_path / "runs", f"2026010{number + 1}-000000-run{number}", accuracy=0.98 + number / 1000)
+        folder = make_run_folder(
+            tmp_path / "runs", f"2026010{number + 1}-000000-run{number}", accuracy=0.98 + number / 1000
+        )
         shutil.copy(DEMO, folder / "events.jsonl")
     return tmp_path / "runs"
 
@@ -49,7 +51,7 @@ async def test_the_list_at_every_size(size: tuple[int, int], runs: Path) -> None
 
 
 async def test_one_run_is_one_run(tmp_path: Path) -> None:
-    keep(tmp_path / "runs", "20260109-000000-run8")
+    make_run_folder(tmp_path / "runs", "20260109-000000-run8")
     async with on_runs(tmp_path / "runs") as (screen, _):
         text = screen_text(screen.app)  # type: ignore[arg-type]
         assert "1 run " in text
@@ -71,7 +73,7 @@ async def test_the_newest_is_first_and_sorting_keeps_the_cursor(runs: Path) -> N
 
 
 async def test_another_theme_colours_the_table_anew(runs: Path) -> None:
-    keep(runs, "20260109-000000-run8", outcome="interrupted")
+    make_run_folder(runs, "20260109-000000-run8", outcome="interrupted")
     async with on_runs(runs) as (screen, pilot):
 
         def drawn_in_warning() -> bool:
@@ -90,7 +92,7 @@ async def test_words_choose_and_escape_shows_all(runs: Path) -> None:
         await pilot.press("slash", *"acc<98.15")
         await until(pilot, lambda: screen.query_one(DataTable).row_count == 2)
         await pilot.press(*" colour:red")
-        await until(pilot, lambda: "is no filter" in screen_text(screen.app))  # type: ignore[arg-type]
+        await until(pilot, lambda: "is not a filter" in screen_text(screen.app))  # type: ignore[arg-type]
         await pilot.press("enter", "escape")
         await until(pilot, lambda: screen.query_one(DataTable).row_count == 8)
 
@@ -299,7 +301,7 @@ async def test_a_grey_key_is_no_command_of_the_apps(tmp_path: Path, small_mnist:
 
 
 async def test_a_replay_continues_no_run(tmp_path: Path) -> None:
-    folder = keep(tmp_path / "runs", "20260109-000000-run8", outcome="interrupted")
+    folder = make_run_folder(tmp_path / "runs", "20260109-000000-run8", outcome="interrupted")
     (folder / "keras.npz").write_text("")
     app = MnistApp(session=Replay(list(read_events(DEMO))), runs_dir=tmp_path / "runs")
     async with app.run_test() as pilot:
