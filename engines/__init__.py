@@ -1,1 +1,1 @@
-"""Everything that is true without a screen: vocabulary, workers, data, monitors, runs."""
+"""Everything that needs no screen: messages, workers, data, monitors, runs."""

@@ -1,7 +1,7 @@
-"""The one module that the front ends import from.
+"""The one module of the engines that the front ends import.
 
-Its names are listed in api.pyi, for people, type checkers and this module alike. Each is imported when it is first used, so that
-the first paint of the app waits for no worker, no file format and no library that it does not need.
+api.pyi lists its names, for readers, type checkers and this module. Each is imported when it is first used, so that the first paint
+of the app waits for no worker, no file format and no library that it does not need.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def _read_stub() -> dict[str, tuple[str, str]]:
-    """(module, name in it) of every name that api.pyi re-exports."""
+    """Return (module, name in it) of every name that api.pyi re-exports."""
     stub = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
     imports = re.findall(r"^from (\S+) import (\([^)]*\)|.*)$", stub, re.MULTILINE)
     return {
@@ -35,5 +35,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The names that api.pyi lists."""
+    """List the names of api.pyi."""
     return __all__

@@ -1,4 +1,4 @@
-"""Every name that the front ends use of the engines, once; api.py reads this file and imports a name when it is first used."""
+"""Every name of the engines that the front ends use; api.py reads this file, and imports a name when it is first used."""
 
 from engines import paths as paths
 from engines.atomic_file import write_atomically as write_atomically
@@ -11,6 +11,8 @@ from engines.config import (
     ENGINES as ENGINES,
     FRAMEWORK_CHOICES as FRAMEWORK_CHOICES,
     PRESETS as PRESETS,
+    RESET_BY_PRESET as RESET_BY_PRESET,
+    SETTING_GROUPS as SETTING_GROUPS,
     TITLES as TITLES,
     ConfigError as ConfigError,
     TrainConfig as TrainConfig,

@@ -1,4 +1,7 @@
-"""A file that is there whole or not at all, whatever ends its writer. Standard library only; for workers and the app."""
+"""Write files atomically: a reader sees the old file or the complete new one, however the writer ends.
+
+Standard library only; for workers and the app.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 ABANDONED_SECONDS = 3600.0
-"""A part that nobody has written to for so long is a killed writer's."""
+"""A temporary file this old was left by a killed writer."""
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-"""The errors of file systems without fsync (FUSE, 9p, shared folders of virtual machines); the file is written all the same."""
+"""Errors of file systems without fsync (FUSE, 9p, shared folders of virtual machines); the file is written anyway."""
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file beside `path`, with the same ending, then put it in its place; the last of several writers wins.
+    """Write a file atomically: `write` makes it beside `path`, with the same suffix, and it then replaces `path`.
 
-    The folder must be there. Raises OSError and whatever `write` raises; the file that was there before stays then.
+    The last of several writers wins. The folder must exist. Raises OSError and whatever `write` raises; `path` is unchanged then.
     """
-    part = unique_temp_path(path)
+    temp = unique_temp_path(path)
     try:
-        write(part)
-        with open(part, "rb") as file:
+        write(temp)
+        with open(temp, "rb") as file:
             sync(file.fileno())
-        os.replace(part, path)
+        os.replace(temp, path)
     finally:
-        part.unlink(missing_ok=True)
+        temp.unlink(missing_ok=True)
 
 
 def sync(descriptor: int) -> None:
@@ -40,16 +43,16 @@ def sync(descriptor: int) -> None:
 
 
 def unique_temp_path(path: Path) -> Path:
-    """A hidden name beside `path`, with the same ending, that no other writer has; what killed ones left long ago is removed."""
-    begin, end = f".{path.stem}.part-", path.suffix
+    """Return an unused hidden path beside `path`, with the same suffix; remove temporary files that killed writers left."""
+    prefix, suffix = f".{path.stem}.part-", path.suffix
     with contextlib.suppress(OSError):
         for name in os.listdir(path.parent):
-            if name.startswith(begin) and name.endswith(end):
+            if name.startswith(prefix) and name.endswith(suffix):
                 _remove_abandoned(path.with_name(name))
-    return path.with_name(f"{begin}{os.urandom(8).hex()}{end}")  # a process' number is another one's in a container
+    return path.with_name(f"{prefix}{os.urandom(8).hex()}{suffix}")  # a pid is not unique across containers
 
 
-def _remove_abandoned(part: Path) -> None:
-    with contextlib.suppress(OSError):  # another writer's: just finished, or not ours to remove
-        if time.time() - part.stat().st_mtime > ABANDONED_SECONDS:
-            part.unlink()
+def _remove_abandoned(temp: Path) -> None:
+    with contextlib.suppress(OSError):  # another writer has just renamed it, or its owner is another user
+        if time.time() - temp.stat().st_mtime > ABANDONED_SECONDS:
+            temp.unlink()

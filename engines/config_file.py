@@ -1,4 +1,4 @@
-"""TOML files of the user's: read as people's editors write them, and what is wrong in config.toml, with its place."""
+"""Read the user's TOML files, in the encodings that editors write, and locate what is wrong in config.toml."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 KEYS = ("pytorch_python", "keras_python")
-"""What config.toml may set, all of it text."""
+"""The keys of config.toml; all values are text."""
 FORMER_TABLE = "remembered"
-"""The table that the app itself once kept at the end of config.toml."""
+"""The table that earlier versions of the app wrote at the end of config.toml."""
 
 
 class ConfigFileError(ValueError):
-    """A file that is no TOML; the message says what is wrong and where, as the end of a sentence."""
+    """Raised for a file that is not TOML; the message says what is wrong and where, as the end of a sentence."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -24,18 +24,18 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def config_problems(path: Path) -> list[str]:
-    """What in config.toml is not used, and why: a sentence each, with line and column; empty when there is no such file."""
+    """Return a sentence, with line and column, for each part of config.toml that is not used; empty when there is no such file."""
     if not os.path.lexists(path):
         return []
     try:
         text = _read_text(path)
-        found = _parse(text)
+        table = _parse(text)
     except OSError as error:
         return [f"{path} can't be read: {error.strerror or error}."]
     except ConfigFileError as error:
         return [f"{path} is not used: {error}."]
     problems = []
-    for key, value in found.items():
+    for key, value in table.items():
         if key == FORMER_TABLE and isinstance(value, dict):
             continue
         if key not in KEYS:
@@ -54,11 +54,11 @@ def _read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        raise ConfigFileError(f"what stands there is not UTF-8 (at line {line}, column {column})") from error
+        raise ConfigFileError(f"it is not UTF-8 (at line {line}, column {column})") from error
 
 
 def _parse(text: str) -> dict[str, Any]:
-    import tomllib  # the first paint waits for it only where there is such a file
+    import tomllib  # slow, so the first paint pays for it only when there is such a file
 
     try:
         return tomllib.loads(text)
@@ -70,9 +70,9 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _place(text: str, key: str) -> str:
-    """Where a key of the file stands; empty where it is written in another way than usual."""
-    found = re.search(rf"^[ \t\[]*[\"']?({re.escape(key)})[\"']?[ \t]*[=.\]]", text, re.MULTILINE)
-    if found is None:
+    """Return the line and column of a key in the file; empty when it is written in an unusual way."""
+    match = re.search(rf"^[ \t\[]*[\"']?({re.escape(key)})[\"']?[ \t]*[=.\]]", text, re.MULTILINE)
+    if match is None:
         return ""
-    begin = found.start(1)
-    return f", line {text.count(chr(10), 0, begin) + 1}, column {begin - text.rfind(chr(10), 0, begin)}"
+    start = match.start(1)
+    return f", line {text.count(chr(10), 0, start) + 1}, column {start - text.rfind(chr(10), 0, start)}"

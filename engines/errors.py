@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-LONGEST = 300
-"""Characters: a library may put a whole report into its exception."""
+MAX_CHARACTERS = 300
+"""Characters of a text; a library may put a whole report into its exception."""
 
 
 def reason(error: BaseException) -> str:
-    """Say why, on one line: what the system says of an OSError, without its number and its file; else the type and the text."""
+    """Describe an error on one line: the system's text for an OSError, without number and file; otherwise its type and text."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    first = str(error).strip().partition("\n")[0][:LONGEST]
+    text = str(error).strip().partition("\n")[0][:MAX_CHARACTERS]
     name = type(error).__name__
-    return first if first and isinstance(error, OSError) else f"{name}: {first}" if first else name
+    return text if text and isinstance(error, OSError) else f"{name}: {text}" if text else name

@@ -1,4 +1,4 @@
-"""Which of the machine's GPUs a framework's cuda:N is, and which of them has most memory free. Standard library only."""
+"""Match a framework's cuda:N to the driver's GPUs, and choose the GPU with most free memory. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from engines.messages.events import Device, GpuReading
 
-ASK = ("nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits")
-"""The driver's own tool: to ask CUDA for free memory costs some 500 MB on every GPU that is asked."""
-ASK_SECONDS = 5.0
+QUERY = ("nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits")
+"""The driver's own tool: querying CUDA for free memory costs some 500 MB on every GPU."""
+QUERY_SECONDS = 5.0
 GPU_ORDER_ENV = "MNIST_TUI_GPUS"
-"""The variable in which the app tells its workers `by_free_memory`, so that "auto" is the same GPU for both."""
+"""The variable that passes `gpus_by_free_memory` to the workers, so that "auto" is the same GPU for both."""
 
 
 def driver_id(ordinal: int, environment: Mapping[str, str] = os.environ) -> str:
-    """What the driver calls cuda:`ordinal`: an index in PCI order, or the UUID of a GPU or a MIG slice; empty when nobody can tell.
+    """Return the driver's id of cuda:`ordinal`: an index in PCI order, or the UUID of a GPU or a MIG slice; empty when unknown.
 
     CUDA_VISIBLE_DEVICES chooses and orders the GPUs, and may cut UUIDs short: CUDA C++ Programming Guide, "Environment Variables".
     """
@@ -29,62 +29,65 @@ def driver_id(ordinal: int, environment: Mapping[str, str] = os.environ) -> str:
     return names[ordinal] if ordinal < len(names) else ""
 
 
-def is_named(named: str, index: int, uuids: Iterable[str]) -> bool:
-    """Whether a GPU, or a slice of it, is what the driver calls `named`."""
-    return named == str(index) or (named.startswith(("GPU-", "MIG-")) and any(uuid.startswith(named) for uuid in uuids))
+def matches_id(gpu_id: str, index: int, uuids: Iterable[str]) -> bool:
+    """Return whether the driver's id is that of a GPU with this index, or with this UUID of its own or of a slice."""
+    is_uuid = gpu_id.startswith(("GPU-", "MIG-"))
+    return gpu_id == str(index) or (is_uuid and any(uuid.startswith(gpu_id) for uuid in uuids))
 
 
 def first_unknown(visible: str, readings: Sequence[GpuReading]) -> str | None:
-    """The first entry of a CUDA_VISIBLE_DEVICES that names no GPU, as it is written: CUDA sees neither it nor what follows it.
+    """Return the first entry of a CUDA_VISIBLE_DEVICES that names no GPU: CUDA sees neither it nor the entries after it.
 
-    Without readings, whatever looks like an index or a UUID is taken to name one.
+    Without readings, everything that looks like an index or a UUID counts as a GPU.
     """
     for entry in visible.split(","):
         name = entry.strip()
-        seen = any(is_named(name, one.index, (one.uuid, *one.slices)) for one in readings)
-        if not (seen if readings else name.isdecimal() or name.startswith(("GPU-", "MIG-"))):
+        exists = any(matches_id(name, gpu.index, (gpu.uuid, *gpu.slices)) for gpu in readings)
+        if not (exists if readings else name.isdecimal() or name.startswith(("GPU-", "MIG-"))):
             return entry
     return None
 
 
-_asking = threading.Lock()
+_query_lock = threading.Lock()
 
 
 def gpus_by_free_memory() -> str:
-    """The GPUs as "INDEX UUID, INDEX UUID", the one with most free memory first, as it was when first asked; empty without any."""
-    with _asking:  # both engines ask at once, and are to be told the same
-        return _ask()
+    """Return the GPUs as "INDEX UUID, INDEX UUID", most free memory first, as at the first call; empty without GPUs."""
+    with _query_lock:  # both engines call this at the same time, and must get the same answer
+        return _query_driver()
 
 
 @functools.cache
-def _ask() -> str:
+def _query_driver() -> str:
     try:
-        done = subprocess.run(ASK, stdin=subprocess.DEVNULL, capture_output=True, timeout=ASK_SECONDS, check=True)
+        done = subprocess.run(QUERY, stdin=subprocess.DEVNULL, capture_output=True, timeout=QUERY_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):
         return ""
     text = done.stdout.decode("ascii", errors="replace")
     lines = [[word.strip() for word in line.split(",")] for line in text.splitlines() if _fits_a_variable(line)]
-    known = [line for line in lines if len(line) == 3 and line[0].isdecimal() and line[2].isdecimal()]  # or "[N/A]"
-    return ", ".join(f"{index} {uuid}" for index, uuid, _ in sorted(known, key=lambda line: -int(line[2])))
+    gpus = [line for line in lines if len(line) == 3 and line[0].isdecimal() and line[2].isdecimal()]  # or "[N/A]"
+    return ", ".join(f"{index} {uuid}" for index, uuid, _ in sorted(gpus, key=lambda gpu: -int(gpu[2])))
 
 
 def _fits_a_variable(line: str) -> bool:
-    """Whether it can be in an environment, whatever the locale, and its numbers are numbers."""
+    """Return whether a line fits into an environment variable in every locale; ASCII also rules out other digits than 0 to 9."""
     return line.isascii() and line.isprintable() and len(line) < 200
 
 
 def most_free(devices: Sequence[Device], order: str = "") -> Device:
-    """The first of these GPUs in that order, or in the one that the app told; the first of all where none is known."""
-    for one in (order or os.environ.get(GPU_ORDER_ENV, "")).split(", "):
-        index, _, uuid = one.partition(" ")
+    """Return the device that comes first in `order`, or in the app's order; the first device when the order has none of them."""
+    for gpu in (order or os.environ.get(GPU_ORDER_ENV, "")).split(", "):
+        index, _, uuid = gpu.partition(" ")
         for device in devices:
-            if index.isdecimal() and is_named(device.gpu, int(index), (uuid,)):
+            if index.isdecimal() and matches_id(device.gpu, int(index), (uuid,)):
                 return device
     return devices[0]
 
 
-def readings_of(device: str, known: Sequence[Device], readings: Sequence[GpuReading]) -> list[GpuReading]:
-    """The GPUs that a framework's device or devices are, of those that the driver lists; `known` are all of the framework's."""
-    names = {one.id: one.gpu for one in known}
-    wanted = [names.get(one) or one.partition(":")[2] for one in device.split(",")]
-    return [one for name in wanted for one in readings if name and is_named(name, one.index, (one.uuid, *one.slices))]
+def readings_of(device: str, devices: Sequence[Device], readings: Sequence[GpuReading]) -> list[GpuReading]:
+    """Return the driver's readings of `device`, which may be several ("cuda:0,cuda:1"); `devices` are all of the framework's."""
+    ids = {one.id: one.gpu for one in devices}
+    used = [ids.get(name) or name.partition(":")[2] for name in device.split(",")]
+    return [
+        gpu for gpu_id in used for gpu in readings if gpu_id and matches_id(gpu_id, gpu.index, (gpu.uuid, *gpu.slices))
+    ]

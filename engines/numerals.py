@@ -1,4 +1,4 @@
-"""Numbers as people type them: a comma groups the thousands of a whole number, and is never a decimal point.
+"""Parse numbers as people type them: a comma groups the thousands of a whole number, and is never a decimal point.
 
 Standard library only: both sides of the pipe read it.
 """
@@ -25,12 +25,12 @@ def parse_float(text: str) -> float:
     text = text.strip()
     if _is_float(text):
         return float(text)
-    without, point = text.replace(",", ""), text.replace(",", ".")
-    meant = [without] if re.match(_GROUPED, text) and _is_float(without) else []
-    if text.count(",") == 1 and "." not in text and _is_float(point):
-        meant.append(point)
-    if meant:
-        raise ValueError(f"has a {'decimal ' * (meant == [point])}comma: write {' or '.join(meant)}")
+    ungrouped, decimal = text.replace(",", ""), text.replace(",", ".")
+    readings = [ungrouped] if re.match(_GROUPED, text) and _is_float(ungrouped) else []
+    if text.count(",") == 1 and "." not in text and _is_float(decimal):
+        readings.append(decimal)
+    if readings:
+        raise ValueError(f"has a {'decimal ' * (readings == [decimal])}comma: write {' or '.join(readings)}")
     raise ValueError("must be a number")
 
 

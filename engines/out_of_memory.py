@@ -1,4 +1,4 @@
-"""Whether an error says that memory ran out, and what to do then. Standard library only."""
+"""Recognize errors that say that memory ran out, and advise what to do. Standard library only."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NO_MEMORY = (
     "oom when allocating",
     "memory allocation of",
 )
-"""How C++, libc, NumPy, PyTorch, CUDA, cuBLAS, TensorFlow, XLA, Rust and Python say that memory ran out."""
+"""Phrases of C++, libc, NumPy, PyTorch, CUDA, cuBLAS, TensorFlow, XLA, Rust and Python for memory that ran out."""
 
 
 def is_out_of_memory(text: str) -> bool:
-    """Whether an error's text says that memory ran out."""
+    """Return whether an error's text says that memory ran out."""
     lowered = text.lower()
     return any(phrase in lowered for phrase in _NO_MEMORY)

@@ -1,4 +1,4 @@
-"""Where things are kept on this system: digits, runs, settings."""
+"""The folders of digits, runs and settings on this system."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from engines.user_path import user_path
 _APP = "mnist-tui"
 
 OTHER_HOME = "Set MNIST_TUI_HOME to a folder that you can write to."
-"""What to do where the usual folders can't be used."""
+"""Advice for when the usual folders can't be used."""
 
 
 def cache_dir() -> Path:
-    """Downloaded and drawn digits; safe to delete."""
+    """Return the folder of downloaded and drawn digits, which is safe to delete."""
     return _folder("MNIST_TUI_CACHE_DIR", "cache", platformdirs.user_cache_dir)
 
 
 def data_dir() -> Path:
-    """Runs and managed environments."""
+    """Return the folder of runs and managed environments."""
     return user_path(os.environ.get("MNIST_TUI_HOME") or platformdirs.user_data_dir(_APP))
 
 
 def runs_dir() -> Path:
-    """One folder a run."""
+    """Return the folder that holds one folder for each run."""
     return data_dir() / "runs"
 
 
 def config_file() -> Path:
-    """What the user set. The app never writes it."""
+    """Return the path of the user's config.toml, which the app never writes."""
     return _folder("MNIST_TUI_CONFIG_DIR", "config", platformdirs.user_config_dir) / "config.toml"
 
 
 def _folder(variable: str, name: str, default: Callable[[str], str]) -> Path:
-    """The folder that the variable names, or the system's usual one; below MNIST_TUI_HOME where that can't be made."""
+    """Return the folder that the variable names, or the system's usual one; below MNIST_TUI_HOME when that can't be made."""
     if named := os.environ.get(variable):
         return user_path(named)
     folder = user_path(default(_APP))
@@ -48,20 +48,20 @@ def _folder(variable: str, name: str, default: Callable[[str], str]) -> Path:
 
 
 def can_exist(folder: Path) -> bool:
-    """Whether the folder is there, or this user can make it."""
-    there = next((place for place in (folder, *folder.parents) if os.path.exists(place)), folder)
-    return there == folder or (os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK))
+    """Return whether the folder exists, or this user can make it."""
+    existing = next((path for path in (folder, *folder.parents) if os.path.exists(path)), folder)
+    return existing == folder or (os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK))
 
 
 @cache
 def settings() -> dict[str, Any]:
-    """The contents of config.toml; empty when it is missing or can't be read, which `config_problems` tells.
+    """Return the contents of config.toml; empty when it is missing or can't be read, which `config_problems` reports.
 
-    The app once kept a table `remembered` at its end: what a user added below that was meant for the whole file.
+    Earlier versions wrote a table `remembered` at its end, so a key that the user added below belongs to that table: use it too.
     """
     try:
-        found = read_toml(config_file())
+        contents = read_toml(config_file())
     except (OSError, ConfigFileError):
         return {}
-    table = found.get(FORMER_TABLE)
-    return {**table, **found} if isinstance(table, dict) else found
+    table = contents.get(FORMER_TABLE)
+    return {**table, **contents} if isinstance(table, dict) else contents

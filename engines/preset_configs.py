@@ -1,4 +1,4 @@
-"""The presets, and the config that settings mean."""
+"""The presets, and the TrainConfig that a preset and the settings beside it make."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from typing import Any
 
-from engines.config import _RULES, PRESETS, ConfigError, TrainConfig, problems
+from engines.config import HYPERPARAMETERS, PRESETS, ConfigError, TrainConfig, is_used, problems
 
 _PRESET_VALUES: dict[str, dict[str, Any]] = {
     "reference": {},
@@ -30,28 +30,28 @@ _PRESET_VALUES: dict[str, dict[str, Any]] = {
     "library-defaults": {},
 }
 
-# torch.optim.Adadelta and keras.optimizers.Adadelta as their documentation states them (keras#13815: 84 % instead of 99 %).
 _LIBRARY_DEFAULTS: dict[str, dict[str, Any]] = {
     "pytorch": {"optimizer": "adadelta", "learning_rate": 1.0, "rho": 0.9, "epsilon": 1e-6},
     "keras": {"optimizer": "adadelta", "learning_rate": 0.001, "rho": 0.95, "epsilon": 1e-7},
 }
+"""torch.optim.Adadelta and keras.optimizers.Adadelta as documented (keras#13815: 84 % instead of 99 % accuracy)."""
 
 _USUAL_LEARNING_RATES = {"adadelta": 1.0, "sgd": 0.05, "adam": 0.001, "adamw": 0.001}
 
 
 def from_settings(settings: dict[str, Any]) -> TrainConfig:
-    """The config that a preset and the settings given beside it make, a setting winning over its preset.
+    """Make the config of a preset and the settings beside it; a setting wins over its preset, and None counts as not set.
 
-    An optimizer chosen without a learning rate gets its usual one, unless it is the preset's own. Raises ConfigError.
+    An optimizer without a learning rate gets its usual one, unless it is the preset's own. Raises ConfigError.
     """
-    chosen = {key: value for key, value in settings.items() if value is not None}
-    preset = chosen.get("preset", "reference")
+    given = {key: value for key, value in settings.items() if value is not None}
+    preset = given.get("preset", "reference")
     if preset not in PRESETS:
         raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, not {preset!r}.")
-    values = {**_PRESET_VALUES[preset], **chosen}
-    if "optimizer" in chosen and chosen["optimizer"] != _PRESET_VALUES[preset].get("optimizer"):
-        usual = _USUAL_LEARNING_RATES.get(str(chosen["optimizer"]), 1.0)
-        values["learning_rate"] = chosen.get("learning_rate", usual)
+    values = {**_PRESET_VALUES[preset], **given}
+    if "optimizer" in given and given["optimizer"] != _PRESET_VALUES[preset].get("optimizer"):
+        usual = _USUAL_LEARNING_RATES.get(str(given["optimizer"]), 1.0)
+        values["learning_rate"] = given.get("learning_rate", usual)
     try:
         config = TrainConfig(**values)
     except TypeError as error:
@@ -61,38 +61,31 @@ def from_settings(settings: dict[str, Any]) -> TrainConfig:
     return config
 
 
-HYPERPARAMETERS = (
-    "epochs", "batch_size", "optimizer", "learning_rate", "schedule", "rho", "momentum", "weight_decay", "epsilon", "dropout",
-    "augment", "precision", "limit_train", "limit_test",
-)  # fmt: skip
-"""The settings by which a run is more, or less, than its preset."""
-
-
-@functools.lru_cache(1024)  # the header asks in every frame
+@functools.lru_cache(1024)  # the header calls it in every frame
 def preset_changes(config: TrainConfig) -> str:
-    """Name what was changed beside the preset: "optimizer sgd, dropout 0"; empty when nothing was."""
+    """Name the changes beside the preset: "optimizer sgd, dropout 0"; empty without any."""
     try:
         preset = from_settings({"preset": config.preset})
-        before = from_settings({"preset": config.preset, "optimizer": config.optimizer})
-    except ConfigError:  # somebody else's recording
+        defaults = from_settings({"preset": config.preset, "optimizer": config.optimizer})
+    except ConfigError:  # a recording of another version
         return ""
     changes = []
     for name in HYPERPARAMETERS:
-        value, usual = getattr(config, name), getattr(preset if name == "optimizer" else before, name)
-        if value != usual and config.optimizer in _RULES[name].get("optimizers", (config.optimizer,)):
+        value, default = getattr(config, name), getattr(preset if name == "optimizer" else defaults, name)
+        if value != default and is_used(name, config.optimizer):
             text = f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
             changes.append(f"{name.replace('_', ' ')} {text}")
     return ", ".join(changes)
 
 
 def preset_label(config: TrainConfig) -> str:
-    """Name the preset, and what was changed beside it: "reference, changed: optimizer sgd, dropout 0"."""
+    """Name the preset and the changes beside it: "reference, changed: optimizer sgd, dropout 0"."""
     changes = preset_changes(config)
     return f"{config.preset}, changed: {changes}" if changes else config.preset
 
 
 def for_engine(config: TrainConfig, engine: str) -> TrainConfig:
-    """The config as that engine trains it: on its own device; the library-defaults preset differs between the two, on purpose."""
+    """Return the config as that engine trains it: on its own device, and with its own values of the library-defaults preset."""
     config = dataclasses.replace(config, device=getattr(config, f"{engine}_device", "") or config.device)
     if config.preset != "library-defaults":
         return config

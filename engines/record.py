@@ -1,6 +1,6 @@
-"""Frozen values with named fields: dataclasses without the code that a dataclass writes and compiles for each class.
+"""Frozen records with named fields: dataclasses without the code that @dataclass generates and compiles for each class.
 
-That is six functions a class; for the thirty kinds of messages it took longer than to import all else that is ours.
+Six functions for each of the thirty message classes took longer than importing everything else of the app.
 """
 
 from __future__ import annotations
@@ -13,51 +13,53 @@ if TYPE_CHECKING:
 else:
 
     def dataclass_transform(**_):
-        """For type checkers alone; Python 3.10, in which a worker may run, has none."""
+        """Do nothing: it is for type checkers, and Python 3.10, in which a worker may run, lacks it."""
         return lambda kind: kind
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class Record:
-    """Its subclasses are dataclasses, as if by `@dataclass(frozen=True, kw_only=True)`; defaults must be immutable.
+    """Base of records: a subclass is a dataclass as if by `@dataclass(frozen=True, kw_only=True)`. Defaults must be immutable.
 
-    `class Place(Value, kw_only=False)` takes its fields in their order, too.
+    `class Point(Record, kw_only=False)` accepts positional arguments too.
     """
 
     if TYPE_CHECKING:
         __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
         _required: ClassVar[frozenset[str]]
-        _in_order: ClassVar[tuple[str, ...]]
+        _positional: ClassVar[tuple[str, ...]]
 
     def __init_subclass__(cls, *, kw_only: bool = True) -> None:
         dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
-        cls._required = frozenset(one.name for one in dataclasses.fields(cls) if one.default is dataclasses.MISSING)
-        cls._in_order = () if kw_only else tuple(cls.__dataclass_fields__)
+        cls._required = frozenset(
+            field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING
+        )
+        cls._positional = () if kw_only else tuple(cls.__dataclass_fields__)
 
-    def __init__(self, *in_order: Any, **given: Any) -> None:
-        if in_order:
-            if len(in_order) > len(self._in_order) or not given.keys().isdisjoint(self._in_order[: len(in_order)]):
+    def __init__(self, *args: Any, **values: Any) -> None:
+        if args:
+            if len(args) > len(self._positional) or not values.keys().isdisjoint(self._positional[: len(args)]):
                 raise TypeError(
-                    f"{type(self).__name__}: {len(in_order)} values in order, of {len(self._in_order)}, or one twice"
+                    f"{type(self).__name__}: {len(args)} positional values, of {len(self._positional)}, or one twice"
                 )
-            given |= zip(self._in_order, in_order, strict=False)
-        known = self.__dataclass_fields__.keys()
-        if not self._required <= given.keys() <= known:
-            missing, unknown = sorted(self._required - given.keys()), sorted(given.keys() - known)
+            values |= zip(self._positional, args, strict=False)
+        fields = self.__dataclass_fields__.keys()
+        if not self._required <= values.keys() <= fields:
+            missing, unknown = sorted(self._required - values.keys()), sorted(values.keys() - fields)
             raise TypeError(f"{type(self).__name__}: missing {missing}, unknown {unknown}")
-        put = object.__setattr__
-        for name, value in given.items():  # what is not given is found in the class
-            put(self, name, value)
+        set_attribute = object.__setattr__
+        for name, value in values.items():  # defaults are attributes of the class
+            set_attribute(self, name, value)
 
     def __repr__(self) -> str:
-        told = zip(self.__dataclass_fields__, _content(self), strict=True)
-        return f"{type(self).__qualname__}({', '.join(f'{name}={value!r}' for name, value in told)})"
+        items = zip(self.__dataclass_fields__, _values(self), strict=True)
+        return f"{type(self).__qualname__}({', '.join(f'{name}={value!r}' for name, value in items)})"
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and _content(other) == _content(self)
+        return type(other) is type(self) and _values(other) == _values(self)
 
     def __hash__(self) -> int:
-        return hash(_content(self))
+        return hash(_values(self))
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
@@ -66,5 +68,5 @@ class Record:
         raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
 
 
-def _content(value: Record) -> tuple[object, ...]:
-    return tuple(getattr(value, name) for name in value.__dataclass_fields__)
+def _values(record: Record) -> tuple[object, ...]:
+    return tuple(getattr(record, name) for name in record.__dataclass_fields__)

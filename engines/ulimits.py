@@ -1,6 +1,6 @@
-"""The limits that the system sets for a process (ulimit): which of them an error or an end tells of, and what to do then.
+"""Find the resource limit (ulimit) that explains an error or the end of a process, and advise what to do.
 
-A worker has the limits of the app, so both read their own. Standard library only.
+A worker inherits the limits of the app, so both read their own. Standard library only.
 """
 
 from __future__ import annotations
@@ -14,41 +14,43 @@ _NO_PROCESS = re.compile(
     r"can't start new thread|RLIMIT_NPROC|(^|(thread|fork|process|what\(\):).*)Resource temporarily unavailable",
     re.IGNORECASE,
 )
-"""How Python, OpenBLAS, libc and C++ say that there may be no more processes or threads."""
-_NO_ADDRESSES = "failed to map segment"
-"""How the loader of libraries says that memory ran out, or that its file system is mounted with noexec."""
-_AGAIN = "raise that limit, then start mnist-tui again."
+"""Phrases of Python, OpenBLAS, libc and C++ for a process or thread that could not be started."""
+_NO_SEGMENT = "failed to map segment"
+"""Phrase of the dynamic loader for memory that ran out, or a file system that is mounted with noexec."""
+_RAISE_LIMIT = "raise that limit, then start mnist-tui again."
 
 
 def limit_in(text: str) -> str:
-    """What to do about an error that such a limit explains; empty where none does."""
+    """Advise what to do about an error that a limit explains; empty when none does."""
     if _NO_PROCESS.search(text):
         most = _limit(resource.RLIMIT_NPROC)
         if most is None:
             return "The system or its container allows no more processes and threads: end others, or use fewer threads."
-        return f"You may have no more than {most:,} processes and threads here (ulimit -u): end others, or {_AGAIN}"
-    if _NO_ADDRESSES in text or is_out_of_memory(text):
+        return (
+            f"You may have no more than {most:,} processes and threads here (ulimit -u): end others, or {_RAISE_LIMIT}"
+        )
+    if _NO_SEGMENT in text or is_out_of_memory(text):
         for kind, flag in ((resource.RLIMIT_AS, "-v"), (resource.RLIMIT_DATA, "-d")):
             if (most := _limit(kind)) is not None:
-                return f"A process may have no more than {most / 1e9:.1f} GB of memory here (ulimit {flag}): {_AGAIN}"
+                return f"A process may have no more than {most / 1e9:.1f} GB of memory here (ulimit {flag}): {_RAISE_LIMIT}"
     return ""
 
 
-def limit_behind(signal: str, seconds: float) -> str:
-    """What to do about a process that the signal ended after so many seconds of CPU time; empty where no limit explains it."""
+def limit_behind(signal: str, cpu_seconds: float) -> str:
+    """Advise what to do about a process that the signal ended after this CPU time; empty when no limit explains it."""
     most = _limit(resource.RLIMIT_CPU)
-    if most is None or signal not in ("SIGKILL", "SIGXCPU") or seconds < most - 1:  # whole seconds, rounded
+    if most is None or signal not in ("SIGKILL", "SIGXCPU") or cpu_seconds < most - 1:  # the limit is in whole seconds
         return ""
-    return f"A process may compute for no more than {most:,} s here (ulimit -t): {_AGAIN}"
+    return f"A process may compute for no more than {most:,} s here (ulimit -t): {_RAISE_LIMIT}"
 
 
 def cpu_seconds_of_children() -> float:
-    """The CPU time of all child processes that have ended and were waited for."""
+    """Return the CPU time of all child processes that have ended and been reaped."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def _limit(kind: int) -> int | None:
-    """None where there is no limit."""
+    """Return the soft limit; None when there is none."""
     soft, _ = resource.getrlimit(kind)
     return None if soft == resource.RLIM_INFINITY else soft

@@ -1,4 +1,4 @@
-"""Paths as users write them: a leading ~ is a home folder, and a relative path is taken from where the program was started.
+"""Resolve paths as users write them: a leading ~ is a home folder, and a relative path starts where the app was started.
 
 Standard library only: both sides of the pipe read it.
 """
@@ -10,13 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 
 APP_FOLDER = "MNIST_TUI_APP_FOLDER"
-"""The variable that names the app's current folder to its workers, which begin in another one."""
+"""The variable that passes the app's current folder to its workers, which start in another one."""
 
 
 def user_path(text: str | Path) -> Path:
-    """The absolute path that `text` means; the ~ of a user who is unknown stays, as in a shell."""
+    """Return the absolute path that `text` means; the ~ of an unknown user stays, as in a shell."""
     path = Path(text)
-    with suppress(ValueError):  # a zero byte in the name of a user
+    with suppress(ValueError):  # a zero byte in a user's name
         path = Path(os.path.expanduser(text))
     path = Path(os.environ.get(APP_FOLDER, "")) / path
     with suppress(OSError):  # the working directory was deleted

@@ -1,16 +1,16 @@
-"""The version, in a module of its own so that `--version` imports nothing else."""
+"""The version of the app, in a module of its own so that `--version` imports nothing else."""
 
 __version__ = "0.1.0"
 
-_built: list[str] = []
+_cache: list[str] = []
 
 
-def build() -> str:
-    """The version, and in a checkout the commit that its files are of: "0.1.0 at 159df7a", with "-dirty" for changed files.
+def version_and_commit() -> str:
+    """Return the version, with the commit in a checkout: "0.1.0 at 159df7a", or "-dirty" with changed files.
 
-    Asks git once; two threads that are the first together both ask, and are told the same.
+    Runs git once; two threads that call this first at the same time both run it, and get the same.
     """
-    if not _built:
+    if not _cache:
         text = __version__
         from pathlib import Path
 
@@ -20,9 +20,9 @@ def build() -> str:
 
             command = ["git", "-C", str(home), "describe", "--always", "--dirty", "--exclude=*"]
             try:
-                said = subprocess.run(command, capture_output=True, timeout=2, check=True).stdout
-                text = f"{__version__} at {said.decode(errors='replace').strip()}"
+                output = subprocess.run(command, capture_output=True, timeout=2, check=True).stdout
+                text = f"{__version__} at {output.decode(errors='replace').strip()}"
             except (OSError, subprocess.SubprocessError):
                 pass
-        _built.append(text)
-    return _built[0]
+        _cache.append(text)
+    return _cache[0]

@@ -1,4 +1,4 @@
-"""What the tests share: an isolated home, a small data set, engines, and waiting for messages instead of sleeping."""
+"""Fixtures of all tests: an isolated home, a small data set, and workers whose events are waited for without sleeping."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from engines.messages.events import Device, GpuReading, WorkerReady
 from tests.support.digits import write_idx
 from tests.support.engines import Warm, Worked, spec_of
 
-hypothesis.settings.register_profile(  # a machine that is busy with something else is slow, and nothing is wrong with that
-    "unhurried", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile(  # a busy machine is slow, which is no failure
+    "no-deadline", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
-hypothesis.settings.load_profile("unhurried")
+hypothesis.settings.load_profile("no-deadline")
 
 
 def _any_of(kind: type[Any]) -> st.SearchStrategy[Any]:
     return st.builds(kind, **{name: st.from_type(hint) for name, hint in get_type_hints(kind).items()})
 
 
-for _kind in (Device, GpuReading, TrainConfig):  # hypothesis can't read what a Value takes
+for _kind in (Device, GpuReading, TrainConfig):  # hypothesis can't infer the fields of a Record
     st.register_type_strategy(_kind, _any_of)
 
 INTS = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 12)
-"""All that cross the pipe, and more often those that counts are."""
+"""Integers that can cross the pipe, small ones more often."""
 st.register_type_strategy(int, INTS)
 
 
 @pytest.fixture(scope="session")
 def small_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in MNIST's format with 640 + 200 drawn digits."""
+    """Make a folder in MNIST's format with 640 + 200 drawn digits."""
     folder = tmp_path_factory.mktemp("small-mnist")
     images, labels = draw(840, 7, lambda *_: None, lambda: False)
     write_idx(folder, images[:640], labels[:640], "train")
@@ -49,7 +49,7 @@ def small_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nobody's own files are read or written."""
+    """Make an isolated home, so that tests read and write no files of the user's."""
     os.environ.pop("MNIST_TUI_SCRIPT", None)
     for variable in ("MNIST_TUI_DATA", "MNIST_TUI_PYTORCH_PYTHON", "MNIST_TUI_KERAS_PYTHON", "KERAS_HOME"):
         monkeypatch.delenv(variable, raising=False)
@@ -68,32 +68,32 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pytest_configure() -> None:
-    """Signals do what they usually do, also where nohup or a script's background started the tests."""
-    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    """Restore the default handlers of signals that nohup, or a script that started the tests in the background, ignores."""
+    for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, usual)
+            signal.signal(number, default)
 
 
 @pytest.fixture
 def work(tmp_path: Path) -> Iterator[Callable[[str], Worked]]:
-    """Start workers that are gone when the test is over."""
+    """Make workers that are killed after the test."""
     workers: list[Worked] = []
 
-    def begin(engine: str = "scripted") -> Worked:
-        worked = Worked(spec_of(engine), tmp_path / "cache")
-        workers.append(worked)
-        return worked
+    def make(engine: str = "scripted") -> Worked:
+        worker = Worked(spec_of(engine), tmp_path / "cache")
+        workers.append(worker)
+        return worker
 
-    yield begin
-    for worked in workers:
-        if worked.thread.is_alive():
-            worked.supervisor.kill()
-            worked.thread.join(10)
+    yield make
+    for worker in workers:
+        if worker.thread.is_alive():
+            worker.supervisor.kill()
+            worker.thread.join(10)
 
 
 @pytest.fixture(scope="session")
 def frameworks() -> Iterator[dict[str, Warm]]:
-    """The frameworks that are imported already, each in its worker."""
+    """Collect the workers that have imported their framework already, by engine."""
     workers: dict[str, Warm] = {}
     yield workers
     for worker in workers.values():
@@ -104,13 +104,13 @@ def frameworks() -> Iterator[dict[str, Warm]]:
 def warm(
     work: Callable[[str], Worked], frameworks: dict[str, Warm], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Worked]]:
-    """As `work`, for tests that do not ask how a worker begins or ends: importing a framework takes seconds each time.
+    """Reuse workers, for tests that don't test how one starts or ends: importing a framework takes seconds each time.
 
-    The scripted engine is a fresh one also here, because its script is in its environment.
+    The scripted engine is always a new worker, because its script is in its environment.
     """
-    taken: set[str] = set()
+    used: set[str] = set()
 
-    def take(engine: str) -> Worked:
+    def reuse(engine: str) -> Worked:
         if engine == "scripted":
             return work(engine)
         if engine not in frameworks:
@@ -118,42 +118,42 @@ def warm(
             frameworks[engine].start()
             frameworks[engine].wait_for(WorkerReady)
         frameworks[engine].hand_over()
-        taken.add(engine)
+        used.add(engine)
         return frameworks[engine]
 
-    yield take
-    for engine in taken:
-        if not frameworks[engine].idle:  # a test that failed, or was skipped, must not take the next ones with it
-            left = frameworks.pop(engine)
-            left.supervisor.kill()
-            left.thread.join(10)
+    yield reuse
+    for engine in used:
+        if not frameworks[engine].idle:  # a test that failed, or was skipped, must not make the next ones fail
+            busy = frameworks.pop(engine)
+            busy.supervisor.kill()
+            busy.thread.join(10)
 
 
 @pytest.fixture
 def small_config(small_mnist: Path) -> TrainConfig:
-    """Two epochs of the small data set."""
+    """Make a config of two epochs on the small data set."""
     return from_settings({"epochs": 2, "batch_size": 64, "data_dir": str(small_mnist)})
 
 
-MAY_SKIP = (
+ACCEPTED_SKIPS = (
     "MNIST_TUI_DATA names no copy", "no usable", "built without CUDA",
     "no sshd on this machine", "no tmux on this machine", "no taskset on this machine", "no control group can be made here",
     "no file system can be mounted here",
 )  # fmt: skip
-"""Why a test may be skipped on a machine that lacks something; any other reason fails a run in CI."""
+"""Accepted reasons for a skipped test on a machine that lacks something; any other fails a run in CI."""
 
 _skipped: list[str] = []
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Note what was skipped without need."""
+    """Record tests that were skipped without an accepted reason."""
     reason = str(report.longrepr)
-    if report.skipped and not any(known in reason for known in MAY_SKIP):
+    if report.skipped and not any(accepted in reason for accepted in ACCEPTED_SKIPS):
         _skipped.append(f"{report.nodeid}: {reason}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In CI, a test that could have run must run."""
+    """Fail a run in CI that skipped a test without an accepted reason."""
     if _skipped and os.environ.get("CI"):
-        print("\nSkipped, though they could have run:", *_skipped, sep="\n  ")
+        print("\nSkipped without an accepted reason:", *_skipped, sep="\n  ")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,6 +1,6 @@
-"""The digits: found, downloaded, verified, cached, or drawn. numpy and the standard library only.
+"""Find, download, verify, cache or draw the digits. numpy and the standard library only.
 
-Finding them needs no numpy; loading does, so `load_digits` is imported when it is first asked for.
+Finding them needs no numpy; loading them does, so `load_digits` is imported when it is first used.
 """
 
 from __future__ import annotations

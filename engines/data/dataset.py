@@ -1,4 +1,4 @@
-"""A data set in memory, and how getting one can fail."""
+"""A data set in memory, and the errors of loading one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class DataError(Exception):
-    """Digits that can't be had: `message` is one sentence naming what is wrong, `hint` what to do next."""
+    """Raised for digits that can't be loaded: `message` is one sentence naming what is wrong, `hint` what to do next."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -22,11 +22,11 @@ class DataError(Exception):
 
 
 class DataCancelled(Exception):
-    """The user stopped while digits were being fetched."""
+    """Raised when the user cancels while digits are being loaded."""
 
 
 def placeholder_dataset() -> Digits:
-    """One blank training and one blank test digit, for an engine that only answers questions."""
+    """Return one blank training and one blank test digit, for an engine that only predicts."""
     import numpy as np
 
     blank, label = np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.uint8)
@@ -46,18 +46,18 @@ class Digits:
     dataset: str
     """"mnist" (as published, bit for bit), "custom" (other digits in its format) or "drawn"."""
     source: str
-    """Where they came from, for people."""
+    """Their origin, for the user."""
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the four arrays' bytes: the same wherever the same digits came from."""
+        """SHA-256 of the four arrays' bytes: the same for the same digits, whatever their origin."""
         digest = hashlib.sha256()
         for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             digest.update(array.tobytes())
         return digest.hexdigest()
 
     def limited(self, limit_train: int | None, limit_test: int | None) -> Digits:
-        """The first so many of each; None keeps all."""
+        """Return the first `limit_train` training and `limit_test` test digits; None means all."""
         if limit_train is None and limit_test is None:
             return self
         return replace(

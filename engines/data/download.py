@@ -1,4 +1,4 @@
-"""Fetching MNIST once: mirrors in turn, published checksums, files that appear whole or not at all."""
+"""Download MNIST once: from several mirrors in turn, with published checksums, each file atomically."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from engines.data.sources import IDX_FILES
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 
 SIZES = (9_912_422, 28_881, 1_648_877, 4_542)
-"""Bytes of the four .gz files, in the order of PARTS."""
+"""Bytes of the four .gz files, in the order of IDX_FILES."""
 
 MD5 = (
     "f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -33,28 +33,28 @@ MD5 = (
 """Checksums of the four .gz files as torchvision publishes them (torchvision/datasets/mnist.py)."""
 
 CONNECT_SECONDS = 5.0
-"""How long a mirror may stay silent."""
-PATIENCE_SECONDS = 20.0
-SLOWEST_BYTES_PER_SECOND = 2_000
-"""A mirror that gives less than this of a file for longer than `PATIENCE_SECONDS` is as good as silent."""
+"""Longest silence of a mirror."""
+SLOW_SECONDS = 20.0
+MIN_BYTES_PER_SECOND = 2_000
+"""A mirror that is slower than this after `SLOW_SECONDS` of a file is given up."""
 PROGRESS_SECONDS = 0.05
 POLL_SECONDS = 0.1
 
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM})
-"""What no other mirror can help against: the folder."""
+UNUSABLE_FOLDER = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM})
+"""Errors of the folder, which another mirror can't help against."""
 
 Progress = Callable[[int, int, str], None]
 Cancelled = Callable[[], bool]
 
 
 def download(folder: Path, on_progress: Progress, cancelled: Cancelled) -> None:
-    """Put the four files into the folder.
+    """Download the four files into the folder.
 
-    Raises DataError when no mirror gave them, OSError when the folder can't hold them, DataCancelled.
+    Raises DataError when no mirror has them, OSError when the folder can't hold them, DataCancelled.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock", cancelled):
-        missing = [i for i in range(len(IDX_FILES)) if not _is_whole(folder / f"{IDX_FILES[i]}.gz", MD5[i])]
+        missing = [i for i in range(len(IDX_FILES)) if not _has_checksum(folder / f"{IDX_FILES[i]}.gz", MD5[i])]
         total = sum(SIZES[i] for i in missing)
         reasons: list[str] = []
         for mirror in mirrors():
@@ -64,7 +64,7 @@ def download(folder: Path, on_progress: Progress, cancelled: Cancelled) -> None:
                     _fetch(mirror, i, folder, done, total, on_progress, cancelled)
                     missing.remove(i)
             except (OSError, ValueError, http.client.HTTPException, DataError) as error:
-                if isinstance(error, OSError) and error.errno in NO_ROOM:
+                if isinstance(error, OSError) and error.errno in UNUSABLE_FOLDER:
                     raise
                 reasons.append(f"{mirror}: {_reason(error)}")
             if not missing:
@@ -76,35 +76,36 @@ def download(folder: Path, on_progress: Progress, cancelled: Cancelled) -> None:
 
 
 def mirrors() -> tuple[str, ...]:
-    """Where to ask, in order; MNIST_TUI_MIRRORS (comma-separated) replaces the list."""
-    named = os.environ.get("MNIST_TUI_MIRRORS")
-    if named is None:
+    """Return the mirrors in order; MNIST_TUI_MIRRORS (comma-separated) replaces the list."""
+    custom = os.environ.get("MNIST_TUI_MIRRORS")
+    if custom is None:
         return MIRRORS
-    return tuple(mirror.rstrip("/") + "/" for mirror in named.split(",") if mirror)
+    return tuple(mirror.rstrip("/") + "/" for mirror in custom.split(",") if mirror)
 
 
 def _fetch(
     mirror: str, i: int, folder: Path, before: int, total: int, on_progress: Progress, cancelled: Cancelled
 ) -> None:
+    """Download one file; `before` and `total` are bytes of the whole download, for the progress."""
     name = f"{IDX_FILES[i]}.gz"
-    part = unique_temp_path(folder / name)  # where there are no locks, another process may be fetching it, too
-    digest, done, said = hashlib.md5(usedforsecurity=False), 0, 0.0
-    began = time.monotonic()
+    temp = unique_temp_path(folder / name)  # without locks, another process may download it at the same time
+    digest, done, reported_t = hashlib.md5(usedforsecurity=False), 0, 0.0
+    start_t = time.monotonic()
     try:
-        with contextlib.closing(_chunks(mirror + name)) as chunks, open(part, "wb") as file:
+        with contextlib.closing(_chunks(mirror + name)) as chunks, open(temp, "wb") as file:
             for chunk in chunks:
                 if cancelled():
                     raise DataCancelled
-                took = time.monotonic() - began
-                if took > PATIENCE_SECONDS and done < took * SLOWEST_BYTES_PER_SECOND:
+                elapsed = time.monotonic() - start_t
+                if elapsed > SLOW_SECONDS and done < elapsed * MIN_BYTES_PER_SECOND:
                     raise DataError(f"{name} came too slowly")
                 digest.update(chunk)
                 file.write(chunk)
                 done += len(chunk)
                 if done > SIZES[i]:
                     break
-                if chunk and time.monotonic() - said > PROGRESS_SECONDS:
-                    said = time.monotonic()
+                if chunk and time.monotonic() - reported_t > PROGRESS_SECONDS:
+                    reported_t = time.monotonic()
                     on_progress(before + done, total, mirror)
             file.flush()
             sync(file.fileno())
@@ -112,51 +113,51 @@ def _fetch(
             raise DataError(f"{name} ended after {done:,} of {SIZES[i]:,} bytes")
         if digest.hexdigest() != MD5[i]:
             raise DataError(f"{name} is not the published file")
-        os.replace(part, folder / name)
+        os.replace(temp, folder / name)
         on_progress(before + SIZES[i], total, mirror)
     finally:
-        part.unlink(missing_ok=True)
+        temp.unlink(missing_ok=True)
 
 
 def _chunks(url: str) -> Generator[bytes, None, None]:
-    """What comes from there as it comes, and nothing as often as `POLL_SECONDS`, so that nobody waits without looking up.
+    """Yield the response in chunks, and b"" every `POLL_SECONDS` without one, so that the caller can cancel or give up.
 
-    It is read in a thread: a timeout is for each call of a socket, not for a name server, nor for headers that come byte by byte.
+    A thread reads it, because a socket's timeout limits a single call, neither a name server nor headers that come byte by byte.
     """
-    came: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
-    left = threading.Event()
+    chunks: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
+    closed = threading.Event()
 
     def read() -> None:
         try:
-            with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as answer:
-                while not left.is_set() and (chunk := answer.read1(1 << 16)):
-                    came.put(chunk)
-            came.put(None)
-        except Exception as error:  # whatever it is, whoever waits has it
-            came.put(error)
+            with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as response:
+                while not closed.is_set() and (chunk := response.read1(1 << 16)):
+                    chunks.put(chunk)
+            chunks.put(None)
+        except Exception as error:  # raised again in the caller's thread
+            chunks.put(error)
 
     threading.Thread(target=read, name="download", daemon=True).start()
     try:
         while True:
             try:
-                its = came.get(timeout=POLL_SECONDS)
+                item = chunks.get(timeout=POLL_SECONDS)
             except queue.Empty:
-                its = b""
-            if its is None:
+                item = b""
+            if item is None:
                 return
-            if isinstance(its, Exception):
-                raise its
-            yield its
+            if isinstance(item, Exception):
+                raise item
+            yield item
     finally:
-        left.set()
+        closed.set()
 
 
 def is_published(folder: Path) -> bool:
-    """Whether the folder holds the four files as they were published: 30 ms of reading."""
-    return all(_is_whole(folder / f"{part}.gz", md5) for part, md5 in zip(IDX_FILES, MD5, strict=True))
+    """Return whether the folder holds the four files as published; takes 30 ms."""
+    return all(_has_checksum(folder / f"{name}.gz", md5) for name, md5 in zip(IDX_FILES, MD5, strict=True))
 
 
-def _is_whole(path: Path, md5: str) -> bool:
+def _has_checksum(path: Path, md5: str) -> bool:
     try:
         return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == md5
     except OSError:
@@ -175,9 +176,9 @@ def _reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def locked(path: Path, cancelled: Cancelled) -> Iterator[None]:
-    """Only one process at a time; waiting can be cancelled. The lock ends with its process, however that ends.
+    """Hold the lock file `path`, which one process has at a time; it ends with its process. Raises DataCancelled while waiting.
 
-    Where there are no locks, nobody waits.
+    On a file system without locks, it is not waited for.
     """
     import fcntl
 
@@ -190,6 +191,6 @@ def locked(path: Path, cancelled: Cancelled) -> Iterator[None]:
                 if cancelled():
                     raise DataCancelled from None
                 time.sleep(POLL_SECONDS)
-            except OSError:  # some network file systems know no locks
+            except OSError:  # some network file systems have no locks
                 break
         yield

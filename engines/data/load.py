@@ -1,4 +1,4 @@
-"""From a wish ("auto", "mnist" or "drawn") to digits in memory."""
+"""Load the digits of a `dataset` setting ("auto", "mnist" or "drawn")."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from engines.data import readers
 from engines.data.dataset import DataError, Digits
 from engines.data.download import Cancelled, Progress, download
-from engines.data.sources import EXPECTED, DatasetCopy, cache_folder, find_digits, named_places, what_is_wrong
+from engines.data.sources import EXPECTED, DatasetCopy, cache_folder, explain_missing, find_digits, user_places
 from engines.data.synthetic import load_drawn
 
 
@@ -27,32 +27,32 @@ def load_digits(
     on_progress: Progress = _silent,
     cancelled: Cancelled = _never,
 ) -> Digits:
-    """The digits that were wished for.
+    """Load the digits of a data set.
 
-    "auto" takes MNIST from the user's place, from where torchvision or Keras keep it, from our cache or from the network, and
-    without any of them draws digits; "mnist" never draws; "drawn" always does. A place that the user named is never replaced by
-    another. `on_progress(done_bytes, total_bytes, source)` is called at most 20 times a second.
+    "auto" loads MNIST from the user's place, from torchvision's or Keras' folder, from the app's cache or from the network, and
+    draws digits if all of them fail; "mnist" never draws; "drawn" always does. No other copy replaces a place that the user named.
+    `on_progress(done_bytes, total_bytes, source)` is called at most 20 times a second.
 
-    Raises DataError when they can't be had, DataCancelled when `cancelled()` said so meanwhile.
+    Raises DataError when there are none, DataCancelled when `cancelled()` returns True meanwhile.
     """
     if dataset == "drawn":
         return load_drawn(cache_dir, on_progress, cancelled)
-    found = find_digits(data_dir, cache_dir)
-    for origin, folder in named_places(data_dir):
-        if not any(copy.origin == origin for copy in found):
+    copies = find_digits(data_dir, cache_dir)
+    for origin, folder in user_places(data_dir):
+        if not any(copy.origin == origin for copy in copies):
             raise DataError(
-                f"{origin} names {folder}, {what_is_wrong(folder)}.",
+                f"{origin} names {folder}, {explain_missing(folder)}.",
                 f"Expected: {EXPECTED}.",
             )
     damaged: DataError | None = None
-    for copy in found:
-        if damaged is not None and not copy.chosen:
+    for copy in copies:
+        if damaged is not None and not copy.user_specified:
             break
         try:
             return readers.read(copy)
         except DataError as error:
-            if copy.chosen:
-                damaged = damaged or error  # the place may hold another copy: MNIST/raw, or mnist.npz
+            if copy.user_specified:
+                damaged = damaged or error  # the same place may hold another copy: MNIST/raw, or mnist.npz
     if damaged is not None:
         raise damaged
     try:
@@ -65,5 +65,5 @@ def load_digits(
             raise
         raise DataError(
             f"The cache folder {cache_dir} can't be used: {error.strerror or error}.",
-            "Set MNIST_TUI_CACHE_DIR to a folder that can be written, or use --data-dir.",
+            "Set MNIST_TUI_CACHE_DIR to a folder that you can write to, or use --data-dir.",
         ) from error

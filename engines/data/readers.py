@@ -1,4 +1,4 @@
-"""Reading MNIST from files, trusting nothing in them.
+"""Read MNIST from files, without trusting their contents.
 
 The IDX format: two zero bytes, a type code (8 for unsigned bytes), the number of dimensions, each dimension as a big-endian
 32-bit number, then the bytes (Y. LeCun, "The MNIST database of handwritten digits").
@@ -36,65 +36,65 @@ _CHUNK = 1 << 16
 _HINT = "Replace the file, or point --data-dir at another copy."
 
 
-def read(found: DatasetCopy) -> Digits:
-    """The digits of a copy that was found; our own must be what was published. Raises DataError naming the file."""
-    if found.origin == "cache" and not is_published(found.path):
-        raise DataError(f"{found.path} does not hold the published files.", _HINT)
-    arrays = _read_npz(found.path) if found.kind == "npz" else _read_folder(found)
+def read(copy: DatasetCopy) -> Digits:
+    """Read a copy of the digits; the app's own must be the published one. Raises DataError naming the file."""
+    if copy.origin == "cache" and not is_published(copy.path):
+        raise DataError(f"{copy.path} does not hold the published files.", _HINT)
+    arrays = _read_npz(copy.path) if copy.kind == "npz" else _read_folder(copy)
     train_images, train_labels, test_images, test_labels = arrays
-    for images, labels, what in ((train_images, train_labels, "training"), (test_images, test_labels, "test")):
+    for images, labels, half in ((train_images, train_labels, "training"), (test_images, test_labels, "test")):
         if len(images) != len(labels):
-            message = f"{found.path} holds {len(images):,} {what} images but {len(labels):,} labels."
+            message = f"{copy.path} holds {len(images):,} {half} images but {len(labels):,} labels."
             raise DataError(message, _HINT)
         if len(labels) == 0 or labels.max() > 9:
-            raise DataError(f"{found.path} holds {what} labels that are not 0 to 9.", _HINT)
-    digits = Digits(*arrays, dataset="mnist", source=str(found.path))
-    published = found.origin == "cache" or digits.sha256 == MNIST_SHA256
+            raise DataError(f"{copy.path} holds {half} labels that are not 0 to 9.", _HINT)
+    digits = Digits(*arrays, dataset="mnist", source=str(copy.path))
+    published = copy.origin == "cache" or digits.sha256 == MNIST_SHA256
     return digits if published else replace(digits, dataset="custom")
 
 
-def _read_folder(found: DatasetCopy) -> tuple[Array, Array, Array, Array]:
-    train_images, train_labels, test_images, test_labels = (_read_part(found, part) for part in IDX_FILES)
+def _read_folder(copy: DatasetCopy) -> tuple[Array, Array, Array, Array]:
+    train_images, train_labels, test_images, test_labels = (_read_part(copy, name) for name in IDX_FILES)
     return train_images, train_labels, test_images, test_labels
 
 
-def _read_part(found: DatasetCopy, part: str) -> Array:
-    """Read the first file of that part that is whole: an interrupted unpacking leaves a cut one beside the .gz."""
+def _read_part(copy: DatasetCopy, name: str) -> Array:
+    """Read the first complete file: an interrupted unpacking leaves a cut file beside the .gz. Raises DataError."""
     reasons = []
-    for path in found.files_of(part):
+    for path in copy.candidates(name):
         try:
-            return read_idx(path, dimensions=3 if "images" in part else 1)
+            return read_idx(path, dimensions=3 if "images" in name else 1)
         except DataError as error:
             reasons.append(error.message)
-    raise DataError(" ".join(reasons) or f"{found.path} holds no {part}.", _HINT)
+    raise DataError(" ".join(reasons) or f"{copy.path} holds no {name}.", _HINT)
 
 
 def read_idx(path: Path, dimensions: int) -> Array:
-    """The unsigned bytes in an IDX file, plain or gzipped whatever its name: shape (n, 28, 28) or (n,). Raises DataError."""
+    """Read the unsigned bytes of an IDX file, plain or gzipped whatever its name: (n, 28, 28) or (n,). Raises DataError."""
     header_size = 4 + 4 * dimensions
     content = bytearray()
     try:
         with open(path, "rb") as raw:
-            zipped = raw.peek(2)[:2] == _GZIP_MAGIC  # a browser that unpacks a .gz may leave it its name
+            zipped = raw.peek(2)[:2] == _GZIP_MAGIC  # a browser may unpack a .gz and not rename it
             with gzip.GzipFile(fileobj=raw) if zipped else raw as file:
                 _append(file, content, header_size)
                 shape = _shape(bytes(content), dimensions, path)
                 size = header_size + math.prod(shape)
-                ended = _append(file, content, size + 1)  # one more than allowed, to see whether there is more
+                complete = _append(file, content, size + 1)  # one more, to see whether the file is too long
     except (OSError, zlib.error) as error:
         raise DataError(f"{path} can't be read: {error}.", _HINT) from error
     if len(content) < size:
         holds = "unpacks to" if zipped else "holds"
         raise DataError(f"{path} is cut short: it {holds} {len(content):,} of {size:,} bytes.", _HINT)
     if len(content) > size:
-        raise DataError(f"{path} is longer than it says.", _HINT)
-    if not ended:
+        raise DataError(f"{path} is longer than its header says.", _HINT)
+    if not complete:
         raise DataError(f"{path} is cut short: its checksum is missing.", _HINT)
     return np.frombuffer(content, np.uint8, offset=header_size).reshape(shape)  # writable, as PyTorch wants it
 
 
 def _shape(header: bytes, dimensions: int, path: Path) -> tuple[int, ...]:
-    """The shape that an IDX file's header declares. Raises DataError when it is not MNIST's."""
+    """Return the shape that an IDX file's header declares. Raises DataError when it is not MNIST's."""
     if not header:
         raise DataError(f"{path} is empty.", _HINT)
     if not bytes((0, 0, 8, dimensions)).startswith(header[:4]):
@@ -108,7 +108,7 @@ def _shape(header: bytes, dimensions: int, path: Path) -> tuple[int, ...]:
 
 
 def _append(file: io.BufferedIOBase, content: bytearray, size: int) -> bool:
-    """Read until there are `size` bytes; returns whether the file goes on or ends as it should, not cut as a .gz may be."""
+    """Read until `content` has `size` bytes or the file ends; False when a .gz is cut short."""
     try:
         while len(content) < size and (chunk := file.read1(min(size - len(content), _CHUNK))):
             content += chunk
@@ -124,13 +124,13 @@ def _read_npz(path: Path) -> tuple[Array, Array, Array, Array]:
             arrays = [_read_member(archive, name, dimensions, path) for name, dimensions in members]
     except DataError:
         raise
-    except Exception as error:  # zipfile, zlib and numpy have many ways to say that a file is damaged
+    except Exception as error:  # zipfile, zlib and numpy raise many kinds for a damaged file
         raise DataError(f"{path} can't be read as Keras' mnist.npz: {error}.", _HINT) from error
     return arrays[0], arrays[1], arrays[2], arrays[3]
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, dimensions: int, path: Path) -> Array:
-    """One array; its header is judged before any of its bytes is unpacked, and no pickle is ever one of them."""
+    """Read one array; check its header before unpacking any data, and never load a pickle. Raises DataError."""
     with archive.open(f"{name}.npy") as file:
         version = npy.read_magic(file)
         header = npy.read_array_header_1_0(file) if version == (1, 0) else npy.read_array_header_2_0(file)

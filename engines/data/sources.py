@@ -1,5 +1,6 @@
-"""Where MNIST may already lie on this machine. Looks at names only: no numpy, no network. A place that can't be looked at, for
-whatever reason, has none.
+"""Find copies of MNIST on this machine by file names alone: no numpy, no network.
+
+A place that can't be read, for whatever reason, counts as empty.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from engines.user_path import user_path
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 """The four files, in the order of Digits' fields."""
 EXPECTED = f"{', '.join(IDX_FILES)}, each plain or .gz, there or in MNIST/raw; or mnist.npz"
-"""What a folder with MNIST holds, for people."""
+"""The contents of a folder with MNIST, for the user."""
 
 KERAS_FOLDER = "MNIST_TUI_KERAS_FOLDER"
-"""The variable that names the user's Keras folder to workers whose Keras has another one."""
+"""The variable that passes the user's Keras folder to workers, whose KERAS_HOME is another one."""
 
 
 @dataclass(frozen=True)
 class DatasetCopy:
-    """A complete-looking copy of MNIST."""
+    """A copy of MNIST that has all its files; their contents are unchecked."""
 
     kind: str
     """"idx" (a folder of four files) or "npz" (one file)."""
@@ -30,40 +31,40 @@ class DatasetCopy:
     """"--data-dir", "MNIST_TUI_DATA", "torchvision", "keras" or "cache"."""
 
     @property
-    def chosen(self) -> bool:
-        """Whether the user named this place, so that nothing else may silently stand in for it."""
+    def user_specified(self) -> bool:
+        """True when the user named this place, so that no other copy may silently replace it."""
         return self.origin in ("--data-dir", "MNIST_TUI_DATA")
 
-    def files_of(self, part: str) -> list[Path]:
-        """The files that may hold that part, by their names; in our own cache only what we put there."""
-        names = [f"{part}.gz"]
+    def candidates(self, name: str) -> list[Path]:
+        """Return the files that may hold one of IDX_FILES, by their names; in the app's cache only the downloaded one."""
+        names = [f"{name}.gz"]
         if self.origin != "cache":
-            dotted = part.replace("-idx", ".idx")  # as some mirrors and archives write it
-            names = [part, f"{part}.gz", dotted, f"{dotted}.gz"]
+            dotted = name.replace("-idx", ".idx")  # the spelling of some mirrors and archives
+            names = [name, f"{name}.gz", dotted, f"{dotted}.gz"]
         paths = (os.path.join(self.path, name) for name in names)
         return [Path(path) for path in paths if os.path.isfile(path)]
 
 
 def find_digits(data_dir: Path | None, cache_dir: Path) -> list[DatasetCopy]:
-    """Every copy that is there, the first to be used first."""
-    found = []
-    for origin, folder in named_places(data_dir):
-        found += _in_folder(folder, origin)
+    """Return every copy on this machine, in order of preference."""
+    copies = []
+    for origin, folder in user_places(data_dir):
+        copies += _in_folder(folder, origin)
     home = user_path("~")
     for folder in (user_path(""), user_path("data"), home / "data", home / ".cache" / "torch" / "datasets"):
-        found += _idx_in(folder / "MNIST" / "raw", "torchvision")
-    found += _npz_in(keras_folder() / "datasets" / "mnist.npz", "keras")
-    found += _idx_in(cache_folder(cache_dir), "cache")
-    return found
+        copies += _idx_in(folder / "MNIST" / "raw", "torchvision")
+    copies += _npz_in(keras_folder() / "datasets" / "mnist.npz", "keras")
+    copies += _idx_in(cache_folder(cache_dir), "cache")
+    return copies
 
 
 def keras_folder() -> Path:
-    """Where the user's Keras keeps its data sets."""
+    """Return the user's Keras folder, which holds its data sets."""
     return Path(os.environ.get(KERAS_FOLDER) or os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
 
 
-def named_places(data_dir: Path | None) -> list[tuple[str, Path]]:
-    """(origin, folder) of the place that the user named, if any: the option before the environment."""
+def user_places(data_dir: Path | None) -> list[tuple[str, Path]]:
+    """Return (origin, folder) of the place that the user named, if any: the option comes before the environment."""
     if data_dir is not None:
         return [("--data-dir", user_path(data_dir))]
     if os.environ.get("MNIST_TUI_DATA"):
@@ -71,10 +72,10 @@ def named_places(data_dir: Path | None) -> list[tuple[str, Path]]:
     return []
 
 
-def what_is_wrong(place: Path) -> str:
-    """Of a place that was named and where nothing was found, as the end of a sentence."""
+def explain_missing(place: Path) -> str:
+    """Explain, as the end of a sentence, why a place that the user named has no copy of MNIST."""
     try:
-        os.stat(os.path.join(place, "."))  # needs the right to look into the folder, too
+        os.stat(os.path.join(place, "."))  # fails without permission to enter the folder, too
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
@@ -83,14 +84,14 @@ def what_is_wrong(place: Path) -> str:
         return "which is no path"
     for folder in _idx_folders(place):
         copy = DatasetCopy("idx", folder, "")
-        missing = [part for part in IDX_FILES if not copy.files_of(part)]
+        missing = [name for name in IDX_FILES if not copy.candidates(name)]
         if len(missing) < len(IDX_FILES):
             return f"which holds no complete MNIST: no {' and no '.join(missing)}"
     return "which holds no complete MNIST"
 
 
 def cache_folder(cache_dir: Path) -> Path:
-    """Where our own copy lies."""
+    """Return the folder of the app's own copy."""
     return cache_dir / "mnist"
 
 
@@ -100,13 +101,13 @@ def _in_folder(folder: Path, origin: str) -> list[DatasetCopy]:
 
 
 def _idx_folders(folder: Path) -> tuple[Path, Path]:
-    """Where the four files may lie in a folder that a user named."""
+    """Return the folders that may hold the four files, inside a folder that the user named."""
     return folder, folder / "MNIST" / "raw"
 
 
 def _idx_in(folder: Path, origin: str) -> list[DatasetCopy]:
-    found = DatasetCopy("idx", folder, origin)
-    return [found] if all(map(found.files_of, IDX_FILES)) else []
+    copy = DatasetCopy("idx", folder, origin)
+    return [copy] if all(map(copy.candidates, IDX_FILES)) else []
 
 
 def _npz_in(path: Path, origin: str) -> list[DatasetCopy]:

@@ -1,9 +1,9 @@
-"""The offline digits: drawn by the program as strokes, so that a machine without any data can do everything.
+"""Draw digits as strokes, so that the app works fully on a machine without data.
 
-Each digit has a few handwriting variants: strokes as control points in a unit square (x right, y down). A sample takes a variant,
-shakes its points, bends, slants, turns and stretches it, runs a smooth curve through it, and is then placed as MNIST was made:
-fitted into 20x20 pixels keeping its aspect, its centre of mass in the middle of 28x28 (LeCun, Cortes & Burges, "The MNIST
-database"). 70,000 of them, so that the work is the same size as MNIST's.
+Each digit has a few handwriting variants: strokes as control points in a unit square (x right, y down). A sample is one variant
+with its points shaken, bent, slanted, rotated and stretched, joined by a smooth curve, and then placed like MNIST's digits: fitted
+into 20x20 pixels with its aspect ratio, its centre of mass in the middle of 28x28 (LeCun, Cortes & Burges, "The MNIST database").
+There are 70,000 samples, so training takes as much work as on MNIST.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from engines.data.dataset import DataCancelled, Digits
 from engines.data.download import Cancelled, Progress, locked
 
 VERSION = 1
-"""Changes whenever the drawn digits would look different."""
+"""The version of the drawing; raise it with every change of the drawn digits."""
 TRAIN_SIZE, TEST_SIZE = 60_000, 10_000
 SEED = 19_981_101
 SOURCE = "drawn by mnist-tui (no MNIST here)"
-PER_CURVE = 9
-"""Segments a curve is drawn with."""
+POINTS_PER_CURVE = 9
+"""Points of a drawn curve; twice as many when it has six control points or more."""
 CHUNK = 500
+"""Samples that are drawn together."""
 
 SHAKE, BEND, ASPECT, SLANT, TURN = 0.08, 0.14, 0.33, 0.33, 0.16
-"""Standard deviations of what makes samples differ, in the unit square, and of angles in radians."""
+"""Standard deviations of the random changes: distances in the unit square, ASPECT of the logarithm, TURN in radians."""
 RADIUS = (0.65, 2.1)
-"""Half the width of the pen, in pixels of the 28x28 image."""
+"""Smallest and largest radius of the pen, in pixels of the 28x28 image."""
 
 Points = tuple[tuple[float, float], ...]
 
@@ -113,17 +114,17 @@ STROKES: dict[int, tuple[tuple[Points, ...], ...]] = {
 
 
 def load_drawn(cache_dir: Path, on_progress: Progress, cancelled: Cancelled) -> Digits:
-    """The drawn digits, from the cache or drawn now; a cache that can't be written is done without. Raises DataCancelled."""
+    """Load the drawn digits from the cache, or draw them now; works without a cache, too. Raises DataCancelled."""
     folder = cache_dir / "drawn"
     path = folder / f"v{VERSION}-{TRAIN_SIZE}-{TEST_SIZE}.npz"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock", cancelled):
-            digits = _cached(path)
+            digits = _read_cache(path)
             if digits is None:
                 digits = _draw_all(on_progress, cancelled)
                 with contextlib.suppress(OSError):  # a full cache: they are drawn again next time
-                    _keep(digits, path)
+                    _write_cache(digits, path)
             return digits
     except OSError:
         return _draw_all(on_progress, cancelled)
@@ -135,11 +136,11 @@ def _draw_all(on_progress: Progress, cancelled: Cancelled) -> Digits:
     return Digits(images[train], labels[train], images[test], labels[test], dataset="drawn", source=SOURCE)
 
 
-def _cached(path: Path) -> Digits | None:
+def _read_cache(path: Path) -> Digits | None:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = [archive[name] for name in ("x_train", "y_train", "x_test", "y_test")]
-    except Exception:  # missing, cut short or foreign: it is ours, and drawn again
+    except Exception:  # missing or damaged: it is only a cache, so draw again
         return None
     shapes = [(TRAIN_SIZE, 28, 28), (TRAIN_SIZE,), (TEST_SIZE, 28, 28), (TEST_SIZE,)]
     if any(array.dtype != np.uint8 or array.shape != shape for array, shape in zip(arrays, shapes, strict=True)):
@@ -147,20 +148,20 @@ def _cached(path: Path) -> Digits | None:
     return Digits(arrays[0], arrays[1], arrays[2], arrays[3], dataset="drawn", source=SOURCE)
 
 
-def _keep(digits: Digits, path: Path) -> None:
+def _write_cache(digits: Digits, path: Path) -> None:
     arrays: dict[str, Any] = {
         "x_train": digits.train_images,
         "y_train": digits.train_labels,
         "x_test": digits.test_images,
         "y_test": digits.test_labels,
     }
-    write_atomically(path, lambda part: np.savez(part, **arrays))
+    write_atomically(path, lambda temp: np.savez(temp, **arrays))
 
 
 def draw(
     count: int, seed: int, on_progress: Progress, cancelled: Cancelled
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """`count` digits: images (count, 28, 28) and labels (count,), the same for the same seed. Raises DataCancelled."""
+    """Draw digits: images (count, 28, 28) and labels (count,), the same for the same seed. Raises DataCancelled."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, 10, count).astype(np.uint8)
     variants = random.integers(0, 1 << 30, count)
@@ -172,20 +173,20 @@ def draw(
             for first in range(0, len(group), CHUNK):
                 if cancelled():
                     raise DataCancelled
-                chosen = group[first : first + CHUNK]
-                images[chosen] = _render(strokes, len(chosen), random)
-                done += len(chosen)
+                chunk = group[first : first + CHUNK]
+                images[chunk] = _render(strokes, len(chunk), random)
+                done += len(chunk)
                 on_progress(done * 784, count * 784, SOURCE)
     return images, labels
 
 
 def _render(strokes: tuple[Points, ...], n: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """n samples of one variant, shape (n, 28, 28)."""
+    """Draw n samples of one variant: shape (n, 28, 28)."""
     counts = [len(stroke) for stroke in strokes]
     points = np.repeat(np.concatenate([np.array(stroke) for stroke in strokes])[None], n, axis=0) - 0.5
     shake = random.normal(0, SHAKE, points.shape)
     ends = np.cumsum(counts)
-    for k, stroke in enumerate(strokes[1:], start=1):  # strokes that touch keep touching
+    for k, stroke in enumerate(strokes[1:], start=1):  # strokes that touch still touch
         if stroke[0] == strokes[k - 1][-1]:
             shake[:, ends[k - 1]] = shake[:, ends[k - 1] - 1]
     points = _distort(points + shake, random)
@@ -198,7 +199,7 @@ def _render(strokes: tuple[Points, ...], n: int, random: np.random.Generator) ->
 
 
 def _distort(points: npt.NDArray[np.float64], random: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Bend, then slant, turn and stretch: each sample (n, points, 2) its own way."""
+    """Bend, stretch, slant and rotate each sample of (n, points, 2) at random."""
     n = len(points)
     phase = random.uniform(0, 2 * np.pi, (n, 1, 2))
     bend = random.normal(0, BEND, (n, 1, 2))
@@ -212,14 +213,14 @@ def _distort(points: npt.NDArray[np.float64], random: np.random.Generator) -> np
 
 
 def _curve(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """A Catmull-Rom curve through the control points (n, k, 2), sampled; a stroke of two points is a line."""
+    """Sample a Catmull-Rom curve through the control points (n, k, 2); a stroke of two points is a line."""
     k = points.shape[1]
     if k == 2:
         return points
     padded = np.concatenate((2 * points[:, :1] - points[:, 1:2], points, 2 * points[:, -1:] - points[:, -2:-1]), axis=1)
-    at = np.linspace(0, k - 1, PER_CURVE if k < 6 else 2 * PER_CURVE)
-    i = np.minimum(at.astype(int), k - 2)
-    t = (at - i)[None, :, None]
+    positions = np.linspace(0, k - 1, POINTS_PER_CURVE if k < 6 else 2 * POINTS_PER_CURVE)
+    i = np.minimum(positions.astype(int), k - 2)
+    t = (positions - i)[None, :, None]
     a, b, c, d = (padded[:, i + j] for j in range(4))
     curve: npt.NDArray[np.float64] = 0.5 * (
         2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
@@ -230,17 +231,16 @@ def _curve(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _ink(
     starts: npt.NDArray[np.float64], stops: npt.NDArray[np.float64], random: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
-    """Segments (n, s, 2) as grey images (n, 28, 28), placed as MNIST places its digits."""
+    """Draw segments (n, s, 2) as grey images (n, 28, 28), placed like MNIST's digits."""
     n = len(starts)
     radius = random.uniform(*RADIUS, n)
     both = np.concatenate((starts, stops), axis=1)
     low, high = both.min(axis=1), both.max(axis=1)
-    size = (20.0 - 2 * radius) / np.maximum((high - low).max(axis=1), 1e-6)
+    scale = (20.0 - 2 * radius) / np.maximum((high - low).max(axis=1), 1e-6)
     length = np.linalg.norm(stops - starts, axis=-1, keepdims=True) + 1e-9
     mass = ((starts + stops) / 2 * length).sum(axis=1) / length.sum(axis=1)
-    place = size[:, None, None]
-    a = ((starts - mass[:, None]) * place + 13.5).astype(np.float32)
-    b = ((stops - mass[:, None]) * place + 13.5).astype(np.float32)
+    a = ((starts - mass[:, None]) * scale[:, None, None] + 13.5).astype(np.float32)
+    b = ((stops - mass[:, None]) * scale[:, None, None] + 13.5).astype(np.float32)
     grid = np.arange(28, dtype=np.float32)
     x, y = grid[None, None, :], grid[None, :, None]
     nearest = np.full((n, 28, 28), 1e3, np.float32)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.config import TrainConfig
+from engines.config import MUST_MATCH_ON_RESUME, TrainConfig
 from engines.data import Digits
 from engines.experiment.arrays import Arrays, load_arrays, save_arrays
 from engines.experiment.progress import Position
@@ -22,12 +22,6 @@ from engines.plural import plural
 
 SCHEMA = 2
 """Increased when older checkpoints would be misread: before 2, PyTorch's slots of dense1 were in (channel, height, width) order."""
-
-MUST_MATCH_ON_RESUME = (
-    "batch_size", "optimizer", "learning_rate", "schedule", "rho", "epsilon", "momentum", "weight_decay", "dropout", "augment",
-    "seed",
-)  # fmt: skip
-"""The settings that must be the same before and after; the epochs, for one, may grow."""
 
 
 class CheckpointError(Exception):

@@ -1,1 +1,1 @@
-"""What the machine and the workers' processes take: CPU, memory, GPU. Cheap to import; nothing here draws or prints."""
+"""Measure what the machine and the workers use: CPU, memory, GPU. Cheap to import; nothing here draws or prints."""

@@ -1,7 +1,7 @@
-"""AMD GPUs under NVML's names, so that GpuMonitor reads them as it reads NVIDIA's, with the same care for what is missing.
+"""Read AMD GPUs under NVML's names, so that GpuMonitor treats them, and figures that are missing, as it treats NVIDIA's.
 
-amdsmi comes with ROCm: whoever has an AMD GPU has it, and nobody else needs it. Units as amdsmi 7.0 gives them: activity in
-percent, memory in MiB, power in watts, temperature in degrees Celsius, clock in MHz; "N/A" for what it does not know.
+amdsmi comes with ROCm, so a machine with a usable AMD GPU has it. Units of amdsmi 7.0: activity in percent, memory in MiB, power
+in watts, temperature in degrees Celsius, clock in MHz; "N/A" for an unknown figure.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Any
 
 
 class NVMLError_NotSupported(Exception):
-    """By pynvml's name, which GpuMonitor knows."""
+    """Raised for a figure that amdsmi lacks, under pynvml's name, by which GpuMonitor finds its reason."""
 
 
 class Amd:
-    """What GpuMonitor calls of NVML, answered by amdsmi; a handle is amdsmi's own."""
+    """The functions of NVML that GpuMonitor calls, implemented by amdsmi; handles are amdsmi's."""
 
     def __init__(self, amdsmi: Any = None) -> None:
         self._smi = amdsmi
         self._handles: list[Any] = []
 
     def nvmlInit(self) -> None:
-        """Raises ImportError where there is no amdsmi, and what it raises where there is no AMD GPU."""
+        """Start amdsmi. Raises ImportError without amdsmi, and amdsmi's own errors without an AMD GPU."""
         if self._smi is None:
             import amdsmi
 
@@ -46,28 +46,28 @@ class Amd:
         return str(self._smi.amdsmi_get_gpu_device_uuid(handle))
 
     def nvmlDeviceGetUtilizationRates(self, handle: Any) -> Any:
-        return SimpleNamespace(gpu=_known(self._smi.amdsmi_get_gpu_activity(handle)["gfx_activity"]))
+        return SimpleNamespace(gpu=_integer(self._smi.amdsmi_get_gpu_activity(handle)["gfx_activity"]))
 
     def nvmlDeviceGetMemoryInfo(self, handle: Any) -> Any:
-        held = self._smi.amdsmi_get_gpu_vram_usage(handle)
-        return SimpleNamespace(used=_known(held["vram_used"]) << 20, total=_known(held["vram_total"]) << 20)
+        usage = self._smi.amdsmi_get_gpu_vram_usage(handle)
+        return SimpleNamespace(used=_integer(usage["vram_used"]) << 20, total=_integer(usage["vram_total"]) << 20)
 
     def nvmlDeviceGetTemperature(self, handle: Any, _sensor: int) -> int:
         smi = self._smi
         kind, now = smi.AmdSmiTemperatureType, smi.AmdSmiTemperatureMetric.CURRENT
         try:
-            return _known(smi.amdsmi_get_temp_metric(handle, kind.EDGE, now))
+            return _integer(smi.amdsmi_get_temp_metric(handle, kind.EDGE, now))
         except Exception:  # an Instinct has no sensor at its edge
-            return _known(smi.amdsmi_get_temp_metric(handle, kind.HOTSPOT, now))
+            return _integer(smi.amdsmi_get_temp_metric(handle, kind.HOTSPOT, now))
 
     def nvmlDeviceGetPowerUsage(self, handle: Any) -> int:
-        """In milliwatts, as NVML's. Some GPUs know only the mean."""
-        told = self._smi.amdsmi_get_power_info(handle)
-        now = told["current_socket_power"]
-        return 1000 * _known(told["average_socket_power"] if now in ("N/A", 0) else now)
+        """Return milliwatts, as NVML does; the mean where a GPU has no current figure."""
+        power = self._smi.amdsmi_get_power_info(handle)
+        now = power["current_socket_power"]
+        return 1000 * _integer(power["average_socket_power"] if now in ("N/A", 0) else now)
 
     def nvmlDeviceGetClockInfo(self, handle: Any, _clock: int) -> int:
-        return _known(self._smi.amdsmi_get_clock_info(handle, self._smi.AmdSmiClkType.GFX)["clk"])
+        return _integer(self._smi.amdsmi_get_clock_info(handle, self._smi.AmdSmiClkType.GFX)["clk"])
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("nvmlDevice"):
@@ -78,7 +78,8 @@ class Amd:
         raise NVMLError_NotSupported
 
 
-def _known(value: Any) -> int:
+def _integer(value: Any) -> int:
+    """Return the figure. Raises NVMLError_NotSupported for "N/A"."""
     if value == "N/A":
         raise NVMLError_NotSupported
     return int(value)

@@ -1,9 +1,9 @@
-"""How many cores and how much memory this process may really use: affinity and cgroup limits.
+"""Find how many cores and how much memory this process may use: its affinity and its cgroup limits.
 
-`os.cpu_count()` and psutil ignore cgroups (cpython#149452, psutil#1122), so in a container they name cores and memory that
-belong to others. Read here: `cpu.max`, `memory.max`, `memory.current` (cgroup v2) or `cpu.cfs_quota_us`,
-`memory.limit_in_bytes`, `memory.usage_in_bytes` (v1), of the process's own cgroup and of all that contain it, for the tightest
-limit holds. Standard library only: a worker reads this too. An unreadable file is no limit; nothing here raises for one.
+`os.cpu_count()` and psutil ignore cgroups (cpython#149452, psutil#1122), so in a container they report cores and memory that
+belong to others. This module reads `cpu.max`, `memory.max`, `memory.current` (cgroup v2) or `cpu.cfs_quota_us`,
+`memory.limit_in_bytes`, `memory.usage_in_bytes` (v1), of the process's own cgroup and of all cgroups around it, because the
+tightest limit applies. Standard library only: a worker reads this too. An unreadable file counts as no limit and raises nothing.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path("/")
 UNLIMITED_BYTES = 2**60
-"""cgroup v1 writes "no limit" as a number just under 2**63."""
+"""The limit from which on there is none: cgroup v1 writes "no limit" as a number just under 2**63."""
 
 
 def usable_cores(root: Path = ROOT, affinity: Sequence[int] | None = None) -> int:
-    """How many cores this process can keep busy: its affinity, cut to the cgroup's CPU quota; at least 1."""
+    """Return how many cores this process can use: those of its affinity, limited by the cgroup's CPU quota; at least 1."""
     allowed = len(affinity_ids() if affinity is None else affinity)
     quota = cpu_quota(root)
     return max(1, allowed if quota is None else min(allowed, math.ceil(quota)))
 
 
 def usable_core_ids(root: Path = ROOT, affinity: Sequence[int] | None = None) -> tuple[int, ...]:
-    """The ids of `usable_cores()` cores, hardware threads of one physical core side by side.
+    """Return the ids of `usable_cores()` cores, with the hardware threads of one physical core side by side.
 
-    Under a quota, whole physical cores are taken first. A quota bounds time and not place: where it is what binds, limiting
-    the number of threads is kinder to the neighbours than pinning to these ids.
+    Under a quota, one hardware thread of each physical core comes first. A quota limits time and not place: where it is the tighter
+    limit, fewer threads disturb other processes less than pinning to these ids does.
     """
     ids = affinity_ids() if affinity is None else tuple(affinity)
     siblings = {core: _siblings(core, root) for core in ids}
@@ -38,9 +38,9 @@ def usable_core_ids(root: Path = ROOT, affinity: Sequence[int] | None = None) ->
 
 
 def split_cores(core_ids: Sequence[int], workers: int) -> tuple[tuple[int, ...], ...]:
-    """Give every worker equally many cores; what doesn't divide stays free for the app, for an unequal race is no race.
+    """Divide cores equally between workers, so that a race is fair; a remainder stays free for the app.
 
-    With fewer cores than workers, all workers share all cores.
+    With fewer cores than workers, all workers share all cores. Raises ValueError without cores or workers.
     """
     if workers < 1 or not core_ids:
         raise ValueError(f"can't split {len(core_ids)} cores between {workers} workers")
@@ -51,42 +51,42 @@ def split_cores(core_ids: Sequence[int], workers: int) -> tuple[tuple[int, ...],
 
 
 def affinity_ids() -> tuple[int, ...]:
-    """The cores that the scheduler may put this process on."""
+    """Return the cores on which the scheduler may run this process."""
     if hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))
 
 
 def cpu_quota(root: Path = ROOT) -> float | None:
-    """How many cores' worth of time the cgroups grant, 1.5 for one and a half; None when unlimited."""
-    found = _tightest("cpu", _quota, root)
-    return found and found[0]
+    """Return the CPU quota in cores, 1.5 for one and a half; None when unlimited."""
+    tightest = _tightest("cpu", _quota, root)
+    return tightest and tightest[0]
 
 
 def cpu_seconds(root: Path = ROOT) -> float | None:
-    """CPU time spent so far by the cgroup that `cpu_quota()` speaks of; None when there is none, or it does not tell."""
-    found = _tightest("cpu", _quota, root)
-    if found is None:
+    """Return the CPU time used so far by the cgroup with the tightest quota; None without a quota or a figure."""
+    tightest = _tightest("cpu", _quota, root)
+    if tightest is None:
         return None
-    microseconds = _stat(found[1] / "cpu.stat", "usage_usec")
+    microseconds = _stat(tightest[1] / "cpu.stat", "usage_usec")
     if microseconds is not None:
         return microseconds / 1e6
-    nanoseconds = _integer(found[1] / "cpuacct.usage")
+    nanoseconds = _integer(tightest[1] / "cpuacct.usage")
     return None if nanoseconds is None else nanoseconds / 1e9
 
 
 def memory_limit(root: Path = ROOT) -> int | None:
-    """The tightest cgroup memory limit in bytes; None when unlimited."""
-    found = _tightest("memory", _memory_max, root)
-    return found and int(found[0])
+    """Return the tightest cgroup memory limit in bytes; None when unlimited."""
+    tightest = _tightest("memory", _memory_max, root)
+    return tightest and int(tightest[0])
 
 
 def memory_used(root: Path = ROOT) -> int | None:
-    """What counts against `memory_limit()`, less the file cache that the kernel gives back first; None when unlimited."""
-    found = _tightest("memory", _memory_max, root)
-    if found is None:
+    """Return the bytes that count against `memory_limit()`, without the reclaimable file cache; None when unlimited."""
+    tightest = _tightest("memory", _memory_max, root)
+    if tightest is None:
         return None
-    directory = found[1]
+    directory = tightest[1]
     for usage_name, cache_key in (
         ("memory.current", "inactive_file"),
         ("memory.usage_in_bytes", "total_inactive_file"),
@@ -98,7 +98,7 @@ def memory_used(root: Path = ROOT) -> int | None:
 
 
 def oom_kills(root: Path = ROOT) -> int | None:
-    """How many processes of this cgroup, and of those in it, were killed because memory ran out; None when it does not tell."""
+    """Return how many processes of this cgroup and those below it were killed because memory ran out; None without a figure."""
     for directory in _cgroups("memory", root):
         for name in ("memory.events", "memory.oom_control"):
             killed = _stat(directory / name, "oom_kill")
@@ -108,12 +108,14 @@ def oom_kills(root: Path = ROOT) -> int | None:
 
 
 def _tightest(controller: str, read_limit: Callable[[Path], float | None], root: Path) -> tuple[float, Path] | None:
-    limits = [(limit, at) for at in _cgroups(controller, root) if (limit := read_limit(at)) is not None]
-    return min(limits, key=lambda found: found[0], default=None)
+    """Return the tightest limit and the directory of its cgroup; None when unlimited."""
+    folders = _cgroups(controller, root)
+    limits = [(limit, folder) for folder in folders if (limit := read_limit(folder)) is not None]
+    return min(limits, key=lambda pair: pair[0], default=None)
 
 
 def _cgroups(controller: str, root: Path) -> Iterator[Path]:
-    """The directories of the cgroups around this process, innermost first: version 2, then version 1."""
+    """Yield the directories of the cgroups around this process, innermost first: version 2, then version 1."""
     paths: dict[str, str] = {}
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, _, names_and_path = line.partition(":")
@@ -135,16 +137,16 @@ def _cgroups(controller: str, root: Path) -> Iterator[Path]:
 
 
 def _mounts(root: Path) -> dict[str, tuple[str, str]]:
-    """Controller ("" for version 2) -> (which cgroup is mounted, where); a container sees but a part of the tree."""
+    """Return controller ("" for version 2) -> (mounted cgroup, mount point); a container sees only a part of the tree."""
     mounts: dict[str, tuple[str, str]] = {}
     for line in _read(root / "proc/self/mountinfo").splitlines():
         fields, _, filesystem = line.partition(" - ")
-        places, kind = fields.split()[3:5], filesystem.split()
-        if len(places) < 2 or not kind or kind[0] not in ("cgroup", "cgroup2"):
+        paths, kind = fields.split()[3:5], filesystem.split()
+        if len(paths) < 2 or not kind or kind[0] not in ("cgroup", "cgroup2"):
             continue
-        place = (places[0].replace("\\040", " "), places[1].replace("\\040", " "))
+        mount = (paths[0].replace("\\040", " "), paths[1].replace("\\040", " "))
         for controller in ("",) if kind[0] == "cgroup2" else kind[-1].split(","):
-            mounts.setdefault(controller, place)
+            mounts.setdefault(controller, mount)
     return mounts
 
 
@@ -167,16 +169,16 @@ def _memory_max(directory: Path) -> int | None:
 
 
 def _siblings(core: int, root: Path) -> tuple[int, ...]:
-    """The hardware threads of the physical core that `core` is one of: "0,64" or "0-1"."""
+    """Return all hardware threads of the physical core that `core` belongs to: the file holds "0,64" or "0-1"."""
     text = _read(root / f"sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list").strip()
-    found: set[int] = {core}
+    siblings: set[int] = {core}
     try:
         for part in filter(None, text.split(",")):
             first, _, last = part.partition("-")
-            found.update(range(int(first), int(last or first) + 1))
+            siblings.update(range(int(first), int(last or first) + 1))
     except ValueError:
         return (core,)
-    return tuple(sorted(found))
+    return tuple(sorted(siblings))
 
 
 def _stat(path: Path, key: str) -> int | None:

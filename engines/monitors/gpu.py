@@ -1,8 +1,8 @@
-"""NVIDIA GPUs as the driver sees them, by NVML; AMD's where there are no NVIDIA's, by amdsmi.
+"""Read NVIDIA GPUs through NVML, or AMD GPUs through amdsmi on a machine without NVIDIA's.
 
-Every call is wrapped on its own, for any of them can be missing on some GPU, driver or container: what can't be had is None
-with a reason, never 0. A call can also hang on a sick driver, so sample in a thread of its own. NVML knows nothing of
-CUDA_VISIBLE_DEVICES: match a framework's device to a reading by UUID. pynvml is imported at the first sample.
+Every call is wrapped on its own, because each can fail on some GPU, driver or container: a missing figure is None with a reason,
+never 0. A call can also hang in a broken driver, so sample in a separate thread. NVML ignores CUDA_VISIBLE_DEVICES: match a
+framework's device to a reading by UUID. pynvml is imported at the first sample.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FIGURES = (
     "utilization_percent", "memory_used_bytes", "memory_total_bytes", "temperature_celsius", "power_watts", "power_limit_watts",
     "energy_joules", "sm_clock_mhz",
 )  # fmt: skip
-"""What may be missing of a reading."""
+"""The fields of a reading that may be missing."""
 
 _SM_CLOCK = 1
 _THROTTLES = {0x04: "power limit", 0x08: "hardware", 0x20: "heat", 0x40: "heat", 0x80: "power supply"}
@@ -50,13 +50,13 @@ _THROTTLES = {0x04: "power limit", 0x08: "hardware", 0x20: "heat", 0x40: "heat",
 
 
 class GpuProcess(Record):
-    """What one process takes of one GPU."""
+    """What one process uses of one GPU."""
 
     pid: int
-    """As the driver knows it: in most containers the host's number, which nobody inside can match."""
+    """The driver's number of the process: in most containers the host's, which matches no process inside."""
     memory_bytes: int | None
     utilization_percent: float | None
-    """Of the time of the GPU's cores, lately; None where the driver does not count it."""
+    """Recent share of the time of the GPU's cores; None when the driver does not measure it."""
 
 
 class GpuUsage(Record):
@@ -64,13 +64,13 @@ class GpuUsage(Record):
 
     readings: tuple[GpuReading, ...] = ()
     processes: tuple[GpuProcess, ...] = ()
-    """One entry for each GPU that a process computes on."""
+    """One entry for each process and each GPU that it computes on."""
     reason: str = ""
     """Why there is no reading; empty when there is one."""
 
 
 class GpuMonitor:
-    """Asks NVML about every GPU; samples come from one thread. After a failure NVML is left alone for 10 seconds."""
+    """Reads every GPU from one thread. After a failure, NVML is not called for 10 seconds."""
 
     def __init__(self, nvml_module: Any = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._nvml = nvml_module
@@ -78,17 +78,17 @@ class GpuMonitor:
         self._ready = False
         self._failure: tuple[float, str] | None = None
         self._identities: dict[int, tuple[str, str]] = {}
-        self._counted: dict[int, int] = {}
-        """By GPU, until when its processes' use was counted, in the driver's microseconds."""
+        self._measured_until: dict[int, int] = {}
+        """The time of the last utilization of processes, by GPU, in the driver's microseconds."""
 
     def sample(self) -> GpuUsage:
-        """A reading per GPU, or the reason why there is none."""
+        """Return a reading for each GPU, or the reason why there is none."""
         reason = self._initialise()
         if reason:
             return GpuUsage(reason=reason)
         try:
             count = int(self._nvml.nvmlDeviceGetCount())
-        except Exception as error:  # a binding over a driver: whatever it raises is a reason
+        except Exception as error:  # a driver's binding may raise anything
             return GpuUsage(reason=self._fail(error))
         readings: list[GpuReading] = []
         processes: list[GpuProcess] = []
@@ -100,35 +100,35 @@ class GpuMonitor:
                 processes += self._processes(index, handle)
             except Exception as error:
                 reason = _reason(error)
-                if index in self._identities:  # it was there before, so it keeps its place
+                if index in self._identities:  # it was there before: show that it is lost
                     readings.append(self._lost(index, reason))
         return GpuUsage(readings=tuple(readings), processes=tuple(processes), reason="" if readings else reason)
 
     def driver_version(self) -> str:
-        """As the driver says it; empty when it can't be asked."""
+        """Return the version of the driver; empty when NVML is not available."""
         with suppress(Exception):
             return _text(self._nvml.nvmlSystemGetDriverVersion()) if not self._initialise() else ""
         return ""
 
-    def holders(self, index: int) -> list[str]:
-        """Who computes on a GPU, as "PID (3.1 GB)"; in a container these are the host's numbers, and often none."""
+    def processes_on(self, index: int) -> list[str]:
+        """Return the processes that compute on a GPU as "PID (3.1 GB)"; in a container with the host's numbers, and often none."""
         with suppress(Exception):
             handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
             return [
-                f"{one.pid} ({one.usedGpuMemory / 1e9:.1f} GB)" if one.usedGpuMemory else str(one.pid)
-                for one in self._nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+                f"{process.pid} ({process.usedGpuMemory / 1e9:.1f} GB)" if process.usedGpuMemory else str(process.pid)
+                for process in self._nvml.nvmlDeviceGetComputeRunningProcesses(handle)
             ]
         return []
 
     def close(self) -> None:
-        """Let go of the driver; a later sample begins anew."""
+        """Release the driver; a later sample initialises it again."""
         if self._ready:
             self._ready = False
             with suppress(Exception):
                 self._nvml.nvmlShutdown()
 
     def _initialise(self) -> str:
-        """Why NVML can't be asked; empty when it can."""
+        """Initialise NVML, unless that is done; return why it is not available, or an empty text."""
         if self._ready:
             return ""
         if self._failure is not None and self._clock() - self._failure[0] < RETRY_SECONDS:
@@ -154,7 +154,7 @@ class GpuMonitor:
         nvml = self._nvml
         missing: list[tuple[str, str]] = []
 
-        def ask(fields: tuple[str, ...], call: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+        def query(fields: tuple[str, ...], call: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
             try:
                 return call()
             except Exception as error:
@@ -167,15 +167,15 @@ class GpuMonitor:
             utilization = None
             missing.append(("utilization_percent", UNDER_MIG))
         else:
-            (utilization,) = ask(
+            (utilization,) = query(
                 ("utilization_percent",), lambda: (float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu),)
             )
-        used, total = ask(("memory_used_bytes", "memory_total_bytes"), lambda: _memory(nvml, handle))
-        (celsius,) = ask(("temperature_celsius",), lambda: (float(nvml.nvmlDeviceGetTemperature(handle, 0)),))
-        (watts,) = ask(("power_watts",), lambda: (nvml.nvmlDeviceGetPowerUsage(handle) / 1000,))
-        (limit,) = ask(("power_limit_watts",), lambda: (nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000,))
-        (joules,) = ask(("energy_joules",), lambda: (nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000,))
-        (clock,) = ask(("sm_clock_mhz",), lambda: (float(nvml.nvmlDeviceGetClockInfo(handle, _SM_CLOCK)),))
+        used, total = query(("memory_used_bytes", "memory_total_bytes"), lambda: _memory(nvml, handle))
+        (celsius,) = query(("temperature_celsius",), lambda: (float(nvml.nvmlDeviceGetTemperature(handle, 0)),))
+        (watts,) = query(("power_watts",), lambda: (nvml.nvmlDeviceGetPowerUsage(handle) / 1000,))
+        (limit,) = query(("power_limit_watts",), lambda: (nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000,))
+        (joules,) = query(("energy_joules",), lambda: (nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000,))
+        (clock,) = query(("sm_clock_mhz",), lambda: (float(nvml.nvmlDeviceGetClockInfo(handle, _SM_CLOCK)),))
         return GpuReading(
             index=index,
             name=name,
@@ -194,7 +194,7 @@ class GpuMonitor:
         )
 
     def _identify(self, index: int, handle: Any) -> tuple[str, str]:
-        """Name and UUID, asked until they are known."""
+        """Return name and UUID; placeholders, which are not cached, until NVML returns them."""
         if index in self._identities:
             return self._identities[index]
         name, uuid = f"GPU {index}", ""
@@ -205,25 +205,27 @@ class GpuMonitor:
         return name, uuid
 
     def _processes(self, index: int, handle: Any) -> list[GpuProcess]:
-        """Who computes on it; nobody where the driver does not tell."""
-        held: dict[int, int | None] = {}
+        """Return the processes that compute on a GPU; none when the driver does not list them."""
+        memory: dict[int, int | None] = {}
         with suppress(Exception):
-            for one in self._nvml.nvmlDeviceGetComputeRunningProcesses(handle):
-                size = one.usedGpuMemory
-                held[int(one.pid)] = int(size) if size is not None and size < 2**63 else None
+            for process in self._nvml.nvmlDeviceGetComputeRunningProcesses(handle):
+                size = process.usedGpuMemory
+                memory[int(process.pid)] = int(size) if size is not None and size < 2**63 else None
         busy: dict[int, float] = {}
-        if held:
-            with suppress(Exception):  # not under MIG, not on old GPUs, and not when nothing ran since
-                samples = self._nvml.nvmlDeviceGetProcessUtilization(handle, self._counted.get(index, 0))
-                for one in sorted(samples, key=lambda one: int(one.timeStamp)):
-                    busy[int(one.pid)], self._counted[index] = float(one.smUtil), int(one.timeStamp)
-        return [GpuProcess(pid=pid, memory_bytes=size, utilization_percent=busy.get(pid)) for pid, size in held.items()]
+        if memory:
+            with suppress(Exception):  # fails under MIG, on old GPUs, and when nothing ran since
+                samples = self._nvml.nvmlDeviceGetProcessUtilization(handle, self._measured_until.get(index, 0))
+                for sample in sorted(samples, key=lambda sample: int(sample.timeStamp)):
+                    busy[int(sample.pid)], self._measured_until[index] = float(sample.smUtil), int(sample.timeStamp)
+        return [
+            GpuProcess(pid=pid, memory_bytes=size, utilization_percent=busy.get(pid)) for pid, size in memory.items()
+        ]
 
     def _throttled(self, handle: Any) -> str:
-        """Why its clocks are held down, as far as it tells."""
+        """Return why the GPU's clocks are throttled; empty when they are not, or it is unknown."""
         try:
             bits = int(self._nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
-        except Exception:  # older drivers have it under another name, older bindings not at all
+        except Exception:  # older drivers use another name, older bindings have neither
             try:
                 bits = int(self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
             except Exception:
@@ -231,20 +233,21 @@ class GpuMonitor:
         return ", ".join(dict.fromkeys(word for bit, word in _THROTTLES.items() if bits & bit))
 
     def _slices(self, handle: Any) -> tuple[str, ...] | None:
-        """The UUIDs of the MIG slices that it is cut into; None for a GPU that is whole, as most are."""
+        """Return the UUIDs of the GPU's MIG slices; None when MIG is off."""
         nvml, uuids = self._nvml, []
         try:
             if not nvml.nvmlDeviceGetMigMode(handle)[0]:
                 return None
-        except Exception:  # most GPUs have no such thing
+        except Exception:  # most GPUs have no MIG mode
             return None
         with suppress(Exception):
             for index in range(int(nvml.nvmlDeviceGetMaxMigDeviceCount(handle))):
-                with suppress(Exception):  # a place that no slice has
+                with suppress(Exception):  # an index without a slice
                     uuids.append(_text(nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index))))
         return tuple(uuids)
 
     def _lost(self, index: int, reason: str) -> GpuReading:
+        """Return the reading of a GPU that was there before: all figures missing, for this reason."""
         name, uuid = self._identities[index]
         fields: dict[str, Any] = dict.fromkeys(FIGURES)
         return GpuReading(
@@ -253,7 +256,7 @@ class GpuMonitor:
 
 
 def _initialised_driver() -> Any:
-    """NVML; amdsmi in its place where there is no NVIDIA driver, but an AMD GPU."""
+    """Return NVML, initialised; amdsmi instead on a machine with an AMD GPU and no NVIDIA driver. Raises NVML's error."""
     try:
         import pynvml
 
@@ -269,7 +272,7 @@ def _initialised_driver() -> Any:
 
 
 def _memory(nvml: Any, handle: Any) -> tuple[int, int]:
-    """(used, total) bytes, counted as nvidia-smi does: without what the driver reserves, where it can tell."""
+    """Return (used, total) bytes as nvidia-smi does: without the driver's reserve, if the binding separates it."""
     info = None
     version = getattr(nvml, "nvmlMemory_v2", None)
     if version is not None:
@@ -281,7 +284,7 @@ def _memory(nvml: Any, handle: Any) -> tuple[int, int]:
 
 
 def _reason(error: Exception) -> str:
-    """A few words for a pane."""
+    """Return a reason in a few words, for the usage pane."""
     kind = type(error).__name__.removeprefix("NVMLError_")
     if isinstance(error, AttributeError):
         return "nvidia-ml-py too old"
@@ -289,5 +292,5 @@ def _reason(error: Exception) -> str:
 
 
 def _text(value: str | bytes) -> str:
-    """Older bindings answer in bytes."""
+    """Decode a text that older bindings return as bytes."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

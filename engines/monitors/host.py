@@ -1,8 +1,8 @@
-"""CPU and memory of the whole machine and of one process tree, by psutil.
+"""Measure CPU and memory of the machine and of one process tree, by psutil.
 
-Figures are differences of CPU times between two samples, so the first sample primes and gives None: missing is not zero.
-Nothing here raises for a process that has gone, a permission that is missing or a sandboxed /proc. psutil is imported at
-the first sample, in the sampling thread, so that the first paint does not pay for it.
+Figures are differences of CPU times between two samples, so the first sample returns None: missing is not zero. Nothing here
+raises for a process that has ended, a missing permission or a sandboxed /proc. psutil is imported at the first sample, in the
+sampling thread, so that the first paint does not wait for it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ CHILDREN_REFRESH_SECONDS = 2.0
 
 
 class ProcessUsage(Record):
-    """What a process and all its descendants take."""
+    """What a process and all its descendants use."""
 
     cpu_percent: float
-    """100 is one core."""
+    """100 for one core."""
     cores_allowed: int
     rss_bytes: int
     num_threads: int
@@ -33,15 +33,15 @@ class ProcessUsage(Record):
 
 
 class HostUsage(Record):
-    """What everything on this machine, or in this container, takes."""
+    """What all processes on this machine, or in this container, use."""
 
     cpu_percent: float
-    """Of all usable cores, 0 to 100; under a CPU quota, of that quota."""
+    """Share of all usable cores, or of the CPU quota where there is one; 0 to 100."""
     per_core: tuple[float, ...]
-    """One figure per core that this process may run on, 0 to 100."""
+    """One figure for each core that this process may run on, 0 to 100."""
     memory_used_bytes: int
     memory_total_bytes: int
-    """The cgroup's limit, where it is tighter than the machine."""
+    """Bytes of the machine, or the cgroup's limit if that is tighter."""
 
 
 class _Reading(Record, kw_only=False):
@@ -51,9 +51,9 @@ class _Reading(Record, kw_only=False):
 
 
 class ProcessMonitor:
-    """Watches one process tree; samples come from one thread.
+    """Measures one process tree from one thread.
 
-    A descendant counts from the second sample that sees it on, so that the time of its earlier life does not make a spike.
+    A descendant counts from the second sample that sees it, so that its earlier CPU time makes no spike.
     """
 
     def __init__(self, pid: int, cores_allowed: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -67,7 +67,7 @@ class ProcessMonitor:
         self._sample_time = 0.0
 
     def sample(self) -> ProcessUsage | None:
-        """The tree's use since the last sample; None at the first one and once the process is gone."""
+        """Return the tree's usage since the last sample; None at the first sample and after the process has ended."""
         now = self._clock()
         root = self._root = self._root or _process(self.pid)
         root_reading = _read(root) if root is not None else None
@@ -86,13 +86,13 @@ class ProcessMonitor:
         self._sample_time = now
         if root not in before:
             return None
-        spent = sum(
+        cpu_seconds = sum(
             max(0.0, reading.cpu_seconds - before[process])
             for process, reading in readings.items()
             if process in before
         )
         return ProcessUsage(
-            cpu_percent=100.0 * spent / elapsed,
+            cpu_percent=100.0 * cpu_seconds / elapsed,
             cores_allowed=self.cores_allowed,
             rss_bytes=sum(reading.rss_bytes for reading in readings.values()),
             num_threads=sum(reading.num_threads for reading in readings.values()),
@@ -100,16 +100,16 @@ class ProcessMonitor:
         )
 
     def _descendants(self, root: psutil.Process, now: float) -> list[psutil.Process]:
-        """The known Process objects where possible; `children()` walks all of /proc, so not at every sample."""
+        """Return the descendants, the same objects as before; `children()` reads all of /proc, so not at every sample."""
         if not self._cpu_seconds or now - self._children_time >= CHILDREN_REFRESH_SECONDS:
-            known = {child: child for child in self._children}
-            self._children = [known.get(child, child) for child in _children(root)]
+            previous = {child: child for child in self._children}
+            self._children = [previous.get(child, child) for child in _children(root)]
             self._children_time = now
         return self._children
 
 
 class HostMonitor:
-    """Watches the machine as far as this process may use it; samples come from one thread."""
+    """Measures the part of the machine that this process may use, from one thread."""
 
     def __init__(self, root: Path = cgroups.ROOT, clock: Callable[[], float] = time.monotonic) -> None:
         self._root = root
@@ -118,7 +118,7 @@ class HostMonitor:
         self._group: tuple[float, float] | None = None
 
     def sample(self) -> HostUsage | None:
-        """The machine's use since the last sample; None at the first one, and where the system does not tell."""
+        """Return the machine's usage since the last sample; None at the first sample, and when the system has no figures."""
         cores, before = _core_times(), self._cores
         memory = self._memory()
         if len(cores) == len(before) and sum(total for _, total in cores) <= sum(total for _, total in before):
@@ -139,18 +139,18 @@ class HostMonitor:
         )
 
     def _percent_of_quota(self, core_count: int) -> float | None:
-        """How much of its CPU quota the container used; None without a quota that binds."""
+        """Return the share of its CPU quota that the container used; None when the quota limits nothing."""
         quota, before = cgroups.cpu_quota(self._root), self._group
         if quota is None or quota >= core_count:
             return None
-        spent = cgroups.cpu_seconds(self._root)
-        self._group = None if spent is None else (self._clock(), spent)
+        cpu_seconds = cgroups.cpu_seconds(self._root)
+        self._group = None if cpu_seconds is None else (self._clock(), cpu_seconds)
         if self._group is None or before is None:
             return None
         return _percent(self._group[1] - before[1], (self._group[0] - before[0]) * quota)
 
     def _memory(self) -> tuple[int, int] | None:
-        """(used, total) in bytes, of the container where it is limited."""
+        """Return (used, total) bytes of the machine, or of the container if it is limited."""
         import psutil
 
         limit, used = cgroups.memory_limit(self._root), cgroups.memory_used(self._root)
@@ -163,12 +163,12 @@ class HostMonitor:
         return memory.total - memory.available, memory.total
 
 
-def _percent(part: float, whole: float) -> float:
-    return min(100.0, max(0.0, 100.0 * part / whole)) if whole > 0 else 0.0
+def _percent(part: float, total: float) -> float:
+    return min(100.0, max(0.0, 100.0 * part / total)) if total > 0 else 0.0
 
 
 def _core_times() -> tuple[tuple[float, float], ...]:
-    """(busy, total) seconds of every core that this process may run on."""
+    """Return (busy, total) seconds of every core that this process may run on; empty when the system has no figures."""
     import psutil
 
     try:
@@ -180,7 +180,7 @@ def _core_times() -> tuple[tuple[float, float], ...]:
         times = [times[core] for core in ids]
     pairs = []
     for core in times:
-        # Linux counts guest time within user and nice, and waiting for a disk is not being busy.
+        # Linux counts guest time in user and nice too, and iowait is idle time.
         total = sum(core) - getattr(core, "guest", 0.0) - getattr(core, "guest_nice", 0.0)
         pairs.append((total - core.idle - getattr(core, "iowait", 0.0), total))
     return tuple(pairs)
@@ -205,7 +205,7 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _read(process: psutil.Process) -> _Reading | None:
-    """One process at one moment; None when it has ended (a zombie has) or may not be read."""
+    """Read one process; None when it has ended, as a zombie has, or may not be read."""
     import psutil
 
     try:

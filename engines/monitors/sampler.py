@@ -1,4 +1,4 @@
-"""The threads that watch the machine: one for CPU and memory, one for NVML, so that a hanging driver delays nothing."""
+"""Sample the machine in two threads: one for CPU and memory, one for NVML, so that a hanging driver delays nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engines.record import Record
 T = TypeVar("T")
 
 GPU_STALE_SECONDS = 5.0
-NOT_ASKED_YET = "asking NVML"
+NOT_QUERIED_YET = "asking NVML"
 NOT_ANSWERING = "NVML not answering"
 
 
@@ -28,12 +28,12 @@ class Sample(Record):
     host: HostUsage | None
     gpus: GpuUsage
     processes: tuple[tuple[str, ProcessUsage], ...]
-    """By the name given to `watch`; a process without a figure yet, or any more, is left out."""
+    """Usages with the names given to `watch`; processes without a figure are left out."""
 
     def of_workers(self) -> Iterator[WorkerUsage]:
-        """What each process tree takes, its name being its engine's."""
+        """Yield the usage of each process tree, whose name is its engine's."""
         for engine, usage in self.processes:
-            held, busy = gpu_share(usage, self.gpus)
+            memory, busy = gpu_share(usage, self.gpus)
             yield WorkerUsage(
                 engine=engine,
                 t=self.t,
@@ -41,12 +41,12 @@ class Sample(Record):
                 cores_allowed=usage.cores_allowed,
                 rss_bytes=usage.rss_bytes,
                 num_threads=usage.num_threads,
-                gpu_memory_bytes=held,
+                gpu_memory_bytes=memory,
                 gpu_percent=busy,
             )
 
     def of_machine(self, seq: int) -> MachineUsage | None:
-        """What all of them take; None where the host gives no figures."""
+        """Return the usage of the machine; None when the host has no figures."""
         if self.host is None:
             return None
         return MachineUsage(
@@ -63,17 +63,17 @@ class Sample(Record):
 
 
 def gpu_share(usage: ProcessUsage, gpus: GpuUsage) -> tuple[int | None, float | None]:
-    """A process tree's GPU memory in bytes, all GPUs together, and its mean share of their time in percent."""
-    own = [one for one in gpus.processes if one.pid in usage.pids]
-    held = [one.memory_bytes for one in own if one.memory_bytes is not None]
-    busy = [one.utilization_percent for one in own if one.utilization_percent is not None]
-    return sum(held) if held else None, sum(busy) / len(busy) if busy else None
+    """Return a process tree's GPU memory in bytes, on all GPUs together, and its mean share of their time in percent."""
+    own = [process for process in gpus.processes if process.pid in usage.pids]
+    memory = [process.memory_bytes for process in own if process.memory_bytes is not None]
+    busy = [process.utilization_percent for process in own if process.utilization_percent is not None]
+    return sum(memory) if memory else None, sum(busy) / len(busy) if busy else None
 
 
 class Sampler:
     """Calls `on_sample` once per interval, from its own daemon thread, until `stop`.
 
-    What a callback or a monitor raises goes to `on_error`; the sampling goes on. Missed ticks are skipped, never made up.
+    Exceptions of a callback or a monitor go to `on_error`, and sampling continues. Missed ticks are skipped.
     """
 
     def __init__(
@@ -94,27 +94,27 @@ class Sampler:
         self._clock = clock
         self._lock = threading.Lock()
         self._processes: dict[str, ProcessMonitor] = {}
-        self._gpus = (0.0, GpuUsage(reason=NOT_ASKED_YET))
+        self._gpus = (0.0, GpuUsage(reason=NOT_QUERIED_YET))
         self._stopping = threading.Event()
         self._threads: tuple[threading.Thread, ...] = ()
 
     def watch(self, name: str, pid: int, cores_allowed: int) -> None:
-        """Report this process tree under `name`, from the next tick but one; replaces an earlier watch of that name."""
+        """Report this process tree under `name`, from the second tick on; replaces an earlier watch of that name."""
         monitor = ProcessMonitor(pid, cores_allowed)
         with self._lock:
             self._processes[name] = monitor
 
     def unwatch(self, name: str) -> None:
-        """Report it no more."""
+        """Stop reporting the process tree of that name."""
         with self._lock:
             self._processes.pop(name, None)
 
     def start(self) -> None:
-        """Begin; the first sample comes after one interval, for figures are differences. A second start does nothing."""
+        """Start sampling; figures are differences, so the first sample follows after one interval. A second start does nothing."""
         if self._threads and not self._stopping.is_set():
             return
         self._stopping = stopping = threading.Event()
-        self._gpus = (self._clock(), GpuUsage(reason=NOT_ASKED_YET))
+        self._gpus = (self._clock(), GpuUsage(reason=NOT_QUERIED_YET))
         self._threads = tuple(
             threading.Thread(target=run, args=(stopping,), name=name, daemon=True)
             for run, name in ((self._watch_host, "monitor-host"), (self._watch_gpus, "monitor-gpu"))
@@ -123,7 +123,7 @@ class Sampler:
             thread.start()
 
     def stop(self, timeout_seconds: float = 2.0) -> bool:
-        """End and join both threads; False when one, hanging in a driver, is left behind (a daemon, so it keeps no one)."""
+        """End and join both threads; False when one hangs in a driver and is left behind, as a daemon thread."""
         self._stopping.set()
         deadline = time.monotonic() + timeout_seconds
         others = [thread for thread in self._threads if thread is not threading.current_thread()]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engines.config import ENGINES, TITLES, ConfigError, TrainConfig, problems
+from engines.config import CHANGEABLE_ON_RESUME, ENGINES, TITLES, ConfigError, TrainConfig, problems
 from engines.messages.codec import ProtocolError, from_plain
 from engines.messages.events import (
     DataReady,
@@ -33,12 +33,6 @@ from engines.runs.reader import read_events
 
 if TYPE_CHECKING:
     from engines.experiment.progress import Position
-
-CHANGEABLE_ON_RESUME = frozenset({
-    "device", "pytorch_device", "keras_device",
-    "epochs", "eval_every", "target_accuracy", "patience", "stop_on_nan", "precision", "threads", "data_dir", "mode",
-})  # fmt: skip
-"""The settings that may change when a run is resumed."""
 
 _REPEATED_WHEN_FINISHED = (
     RunRequested, WorkerSpawned, WorkerReady, DataReady, ModelReady, RunStarted, EpochStarted, TrainProgress, EvalCompleted,

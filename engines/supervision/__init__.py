@@ -1,1 +1,1 @@
-"""The parent's side of a worker process: start it, command it, read it, and explain its end."""
+"""The parent's side of a worker process: start it, send it commands, read its events, and explain its end."""

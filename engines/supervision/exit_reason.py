@@ -1,4 +1,4 @@
-"""Why a worker ended, as far as its parent can know: what it was doing, how it ended, its last words, and what to do now.
+"""Explain the end of a worker to the user, as far as its parent can know: what it was doing, how it ended, and what to do now.
 
 Pure: no process, no clock, no files.
 """
@@ -25,7 +25,6 @@ LOADING = "while loading the digits"
 WAITING = "while it waited for a run"
 RESTART = "Restart starts a new worker."
 
-
 _SIGNALS = {
     "SIGILL": "It needs instructions that this CPU lacks: install a build of the framework for an older CPU.",
     "SIGXCPU": "It used up the CPU time that this system allows (ulimit -t).",
@@ -33,19 +32,19 @@ _SIGNALS = {
 }
 
 
-def activity_after(said: Event) -> str:
-    """What a worker that said this is doing from then on, as far as one can tell; empty when it does not tell."""
-    match said:
+def activity_after(event: Event) -> str:
+    """Return what a worker does after this event, as the end of a sentence; empty when the event does not show it."""
+    match event:
         case TrainProgress():
-            return f"in epoch {said.epoch}, after step {said.global_step:,}"
+            return f"in epoch {event.epoch}, after step {event.global_step:,}"
         case EvalCompleted():
-            return f"after the evaluation at step {said.global_step:,}"
+            return f"after the evaluation at step {event.global_step:,}"
         case EpochCompleted():
-            return f"after epoch {said.epoch}"
-        case EpochStarted() if said.epoch > 1:
-            return f"at the beginning of epoch {said.epoch}"
+            return f"after epoch {event.epoch}"
+        case EpochStarted() if event.epoch > 1:
+            return f"at the beginning of epoch {event.epoch}"
         case CheckpointSaved():
-            return f"after the checkpoint at step {said.global_step:,}"
+            return f"after the checkpoint at step {event.global_step:,}"
         case RunStarted():
             return "in the first step"
         case DataReady() | ModelReady():
@@ -57,16 +56,18 @@ def activity_after(said: Event) -> str:
 
 
 def explain_exit(
-    returncode: int, signal: str, was_doing: str, last_words: str, *, oom_killed: bool = False
+    returncode: int, signal: str, activity: str, last_words: str, *, oom_killed: bool = False
 ) -> tuple[str, str, str]:
-    """(kind, message, hint) of a run whose worker ended in the midst of it, unasked."""
+    """Return (kind, message, hint) of a run whose worker ended during it, without being told to."""
     how = f"was ended by {signal}" if signal else f"exited with code {returncode}"
-    last = f" Its last words: {last_words}" if last_words and signal != "SIGKILL" else ""  # which nobody sees coming
-    message = f"The worker {how} {was_doing}.{last}"
+    last = (
+        f" Its last words: {last_words}" if last_words and signal != "SIGKILL" else ""
+    )  # SIGKILL leaves no time for any
+    message = f"The worker {how} {activity}.{last}"
     if oom_killed and signal == "SIGKILL":
-        return "out-of-memory", f"The system ran out of memory and ended the worker {was_doing}.", LESS_MEMORY
+        return "out-of-memory", f"The system ran out of memory and ended the worker {activity}.", LESS_MEMORY
     if is_out_of_memory(last_words):
         return "out-of-memory", message, LESS_MEMORY
     if signal == "SIGKILL":
-        return "crashed", message, f"If nobody did that, the system ran out of memory. {RESTART}"
+        return "crashed", message, f"Unless you ended it, the system ran out of memory. {RESTART}"
     return "crashed", message, f"{_SIGNALS.get(signal, 'The log has the details.')} {RESTART}"

@@ -1,4 +1,4 @@
-"""Find, among the last lines that a process printed, the one that says why it died.
+"""Find the line that says why a process died among the last lines that it printed.
 
 Pure: no process, no clock, no files.
 """
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from engines.out_of_memory import is_out_of_memory
 
 RECENT_LINES = 400
-"""How many lines to search: a crash of a process with many threads prints a stack of each of them after its message."""
+"""Lines to search: a crashing process with many threads prints the stack of each thread after its message."""
 
 _FATAL = re.compile(
     "|".join(
@@ -27,28 +27,28 @@ _FATAL = re.compile(
         )
     )
 )
-"""How the messages begin that only a dying process prints."""
-_REMARK = re.compile(
+"""Beginnings of messages that only a dying process prints."""
+_NOTICE = re.compile(
     r"WARNING:|[IW]\d{4} \d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] |To enable the following instructions:"
 )
-"""How TensorFlow's C++ begins a line that informs or warns: no process dies of it, except where memory ran out."""
+"""Beginnings of TensorFlow's informational lines and warnings: harmless, unless memory ran out."""
 _STACK = re.compile(
     r"\s*@ +(?:0x|\(nil\))|PC: @ |\s*frame #\d+: |\s*#\d+:? +0x|\*\*\* .*(?:stack trace|SIG[A-Z]+|Aborted at).*\*\*\*"
     r"|Exception raised from |PLEASE submit a bug report|Stack dump|\d+\.\t|(?:Aborted|Segmentation fault)(?: \(core dumped\))?$"
     r"|CUDA kernel errors might be|For debugging consider passing|Compile with `TORCH_USE_CUDA_DSA`"
 )
-"""What stands around a message: stack frames, their headings, and general advice."""
+"""Beginnings of the lines around a message: stack frames, their headings, and general advice."""
 _THROWN = re.compile(r"terminate called after throwing an instance of '(.*)'")
 _WHAT = "what():"
 _SIGNALLED = "Fatal Python error:"
-"""Python's faulthandler begins with it; only the stacks of all threads and a list of modules follow."""
+"""The first words of Python's faulthandler; only the stacks of all threads and a list of modules follow."""
 
 
 def fatal_message(lines: Sequence[str]) -> str:
-    """The message of a process whose last lines these are, on one line; empty when they hold none.
+    """Return the fatal message in the last lines of a process, on one line; empty when there is none.
 
-    A line that says that memory ran out goes before the first fatal message, which goes before the last line that is no
-    remark and no part of a stack; the name of the signal is what is left when the process printed nothing else.
+    In order of preference: a line that says that memory ran out, the first fatal message, the last line that is neither a notice
+    nor part of a stack, and the name of the signal.
     """
     texts = [line.strip() if line.lstrip().startswith(_WHAT) else line for line in lines if line.strip()]
     end = next((i for i, text in enumerate(texts) if text.startswith(_SIGNALLED)), len(texts))
@@ -57,15 +57,15 @@ def fatal_message(lines: Sequence[str]) -> str:
     if fatal and is_out_of_memory(fatal):
         return fatal
     no_memory = [text for text in before if is_out_of_memory(text) and "not a failure" not in text]
-    other = [text for text in before if not (_REMARK.match(text) or _STACK.match(text))]
+    other = [text for text in before if not (_NOTICE.match(text) or _STACK.match(text))]
     return next(filter(None, (*no_memory[-1:], fatal, *other[-1:], *signalled)), "")
 
 
 def _joined(lines: Sequence[str]) -> str:
-    """A fatal message whose second half, in C++ and in Rust, stands on the next line."""
+    """Join a fatal message with its second half, which C++ and Rust print on the next line."""
     first, following = lines[0], lines[1] if len(lines) > 1 else ""
     thrown = _THROWN.match(first)
     if thrown and following.startswith(_WHAT):
-        kind, what = thrown[1], following.removeprefix(_WHAT).strip()
-        return what if kind in what else f"{kind}: {what}"
+        kind, text = thrown[1], following.removeprefix(_WHAT).strip()
+        return text if kind in text else f"{kind}: {text}"
     return f"{first} {following}" if "panicked at " in first and first.endswith(":") and following else first

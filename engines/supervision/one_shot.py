@@ -1,4 +1,4 @@
-"""A worker that is started to be asked one thing, writes its answer where its arguments say, and ends."""
+"""Run a worker for one answer, which it writes to the file that its arguments name."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from engines.supervision.fatal_message import RECENT_LINES, fatal_message
 from engines.supervision.registry import EngineSpec
 from engines.supervision.supervisor import Supervisor
 
-PATIENCE_SECONDS = 120.0
-"""A framework that takes longer to import, and to train one step, is as good as broken."""
-LOOK_SECONDS = 0.05
-"""How late it may be seen that nobody waits any longer."""
+TIMEOUT_SECONDS = 120.0
+"""Time to import a framework and train one step, after which it counts as broken."""
+POLL_SECONDS = 0.05
+"""How late a cancellation may be noticed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How the worker fared; what it answered is in its file."""
+    """The end of a worker that was run for one answer; the answer itself is in its file."""
 
     failure: RunFailed | None
-    """What it says went wrong."""
+    """The failure that it reported."""
     exited: WorkerExited | None
-    """None when it was cut off, for it took too long or was cancelled."""
+    """None when the worker was killed because of the timeout or a cancellation."""
     last_words: str = ""
-    """The line, of all that it printed, that says why it ended."""
+    """The printed line that says why the worker ended."""
 
     @property
-    def why_none(self) -> str:
-        """Where there is no file: what the worker says of it, or how it ended and its last words."""
+    def failure_reason(self) -> str:
+        """Why there is no file: the failure that the worker reported, or how it ended and its last words."""
         if self.failure is not None:
             return f"{self.failure.message} {self.failure.hint}".strip()
         if self.exited is None:
@@ -52,27 +52,28 @@ def run_once(
     cores: Sequence[int] = (),
     timeout: float | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-    hear: Callable[[Event], None] = lambda _: None,
+    on_event: Callable[[Event], None] = lambda _: None,
 ) -> Answer:
-    """Wait until the worker has ended, or `timeout` seconds; whatever happens, no worker is left. `hear` runs in its thread.
+    """Run a worker until it ends, `timeout` seconds pass or `cancelled` returns True; no worker is left then.
 
-    A worker that could not be started, or whose supervisor raised an exception, gives an Answer with that failure.
+    `on_event` is called in the worker's thread. A worker that could not be started, or whose supervisor raised an exception, gives
+    an Answer with that failure.
     """
     failures: list[RunFailed] = []
     exits: list[WorkerExited] = []
     printed: deque[str] = deque(maxlen=RECENT_LINES)
 
-    def listen(event: Event) -> None:
+    def collect(event: Event) -> None:
         if isinstance(event, RunFailed):
             failures.append(event)
         elif isinstance(event, WorkerExited):
             exits.append(event)
         elif isinstance(event, LogLine) and event.stream in ("stdout", "stderr"):
             printed.append(event.text)
-        hear(event)
+        on_event(event)
 
     threads = max(1, len(cores))
-    supervisor = Supervisor(spec, listen, cache_dir=cache_dir, cores=cores, threads=threads, arguments=arguments)
+    supervisor = Supervisor(spec, collect, cache_dir=cache_dir, cores=cores, threads=threads, arguments=arguments)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     try:
         thread = run_in_thread(supervisor)
@@ -81,7 +82,7 @@ def run_once(
         return Answer(failures[0], exits[0])
     try:
         while thread.is_alive() and not cancelled() and time.monotonic() < deadline:
-            thread.join(LOOK_SECONDS)
+            thread.join(POLL_SECONDS)
     finally:
         cut_off = thread.is_alive()
         if cut_off:
@@ -93,12 +94,12 @@ def run_once(
 
 
 def run_in_thread(supervisor: Supervisor) -> threading.Thread:
-    """Start a thread that runs `supervisor`; an exception in it ends the worker, in a RunFailed. Raises RuntimeError."""
+    """Start a thread that runs `supervisor`; an exception in it ends the worker with a RunFailed. Raises RuntimeError."""
 
     def run() -> None:
         try:
             supervisor.run()
-        except Exception as error:  # a thread's exception reaches no caller, who would wait for an end that never comes
+        except Exception as error:  # an exception in a thread reaches no caller, who would wait forever
             supervisor.abort(error)
 
     thread = threading.Thread(target=run, daemon=True)

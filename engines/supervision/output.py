@@ -1,6 +1,6 @@
-"""What a worker prints: so many lines a second become log lines, the rest is counted. Printing never waits, so it costs no speed.
+"""The stdout and stderr of a worker: a limited number of lines become log lines, the rest is counted.
 
-What the parent has to complain about goes the same way, for that, too, may come by the million.
+Reading never waits, so printing costs the worker no speed. The parent's own warnings are limited too: they may come by the million.
 """
 
 from __future__ import annotations
@@ -15,73 +15,74 @@ from engines.supervision.streams import LineSplitter, TokenBucket
 
 TAIL_LINES = 20
 MAX_CHARACTERS = 2_000
-"""Of a line, in the log."""
+"""Characters of a line in the log."""
 MAX_BYTES = 2**16
-"""Of a line, read."""
-PER_SECOND = 100
+"""Bytes of a line that are read."""
+LINES_PER_SECOND = 100
 LAST_SECONDS = 5.0
-"""What was printed longer ago than this has nothing to do with the end."""
-SAVED_SECONDS = 5
-"""After silence, so many seconds' lines may come at once; the lines not kept are counted as often as that."""
+"""Lines that were printed earlier than this before the end don't explain it."""
+BURST_SECONDS = 5
+"""After silence, the lines of this many seconds may come at once; dropped lines are reported as often."""
 
 
 class OutputCapture:
     """One worker's stdout and stderr."""
 
-    def __init__(self, say: Callable[[str, str], None]) -> None:
-        """`say(stream, text)` is called for each line that is kept; the stream is "stdout", "stderr" or "supervisor"."""
+    def __init__(self, on_line: Callable[[str, str], None]) -> None:
+        """`on_line(stream, text)` is called for each line that is logged; streams are "stdout", "stderr" and "supervisor"."""
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._recent: deque[tuple[float, str]] = deque(maxlen=RECENT_LINES)
-        """The last lines, and when each was read."""
-        self._say = say
+        """The last lines, each with the time when it was read."""
+        self._on_line = on_line
         self._lines = {"stdout": LineSplitter(MAX_BYTES), "stderr": LineSplitter(MAX_BYTES)}
-        self._allowance = TokenBucket(PER_SECOND, PER_SECOND * SAVED_SECONDS)
-        self._unkept = 0
-        self._counted_t = time.monotonic()
+        self._budget = TokenBucket(LINES_PER_SECOND, LINES_PER_SECOND * BURST_SECONDS)
+        self._dropped = 0
+        self._reported_t = time.monotonic()
 
     @property
     def last_words(self) -> str:
-        """The line, among those of the last few seconds, that says why the worker died; empty when there is none."""
+        """The line of the last few seconds that says why the worker died; empty when there is none."""
         now = time.monotonic()
         return fatal_message([text for read_t, text in self._recent if now - read_t < LAST_SECONDS])
 
     def feed(self, data: bytes, stream: str) -> None:
-        """Read on."""
+        """Log the lines that the data completes, as far as the budget allows, and count the others."""
         lines = self._lines[stream].feed(data)
-        room = max(int(self._allowance.available(time.monotonic())), 0)
+        room = max(int(self._budget.available(time.monotonic())), 0)
         for line in lines[:room]:
-            self._keep(line, stream)
-        self._unkept += len(lines[room:])
+            self._log(line, stream)
+        self._dropped += len(lines[room:])
         for line in lines[room:][-RECENT_LINES:]:
-            self._read(line)
+            self._remember(line)
 
     def warn(self, text: str) -> None:
-        """The parent's own remark on what the worker does."""
-        if self._allowance.available(time.monotonic()) >= 1:
-            self._allowance.take()
-            self._say("supervisor", text)
+        """Log a warning of the parent's."""
+        if self._budget.available(time.monotonic()) >= 1:
+            self._budget.spend()
+            self._on_line("supervisor", text)
         else:
-            self._unkept += 1
+            self._dropped += 1
 
     def finish(self) -> None:
-        """The worker has ended."""
+        """Log what is left after the worker's end."""
         for stream, lines in self._lines.items():
-            self._keep(lines.remainder(), stream)
+            self._log(lines.remainder(), stream)
         self.report_dropped(at_once=True)
 
     def report_dropped(self, *, at_once: bool = False) -> None:
-        """Say how many lines were not kept, now and then."""
+        """Log the number of dropped lines, at most once every `BURST_SECONDS`."""
         now = time.monotonic()
-        if self._unkept and (at_once or now > self._counted_t + SAVED_SECONDS):
-            self._say("supervisor", f"{plural(self._unkept, 'more line')} not kept: the worker prints too many")
-            self._unkept, self._counted_t = 0, now
+        if self._dropped and (at_once or now > self._reported_t + BURST_SECONDS):
+            self._on_line("supervisor", f"{plural(self._dropped, 'more line')} dropped: the worker prints too many")
+            self._dropped, self._reported_t = 0, now
 
-    def _keep(self, line: bytes, stream: str) -> None:
-        if text := self._read(line):
-            self._allowance.take()
-            self._say(stream, text)
+    def _log(self, line: bytes, stream: str) -> None:
+        if text := self._remember(line):
+            self._budget.spend()
+            self._on_line(stream, text)
 
-    def _read(self, line: bytes) -> str:
+    def _remember(self, line: bytes) -> str:
+        """Decode a line and add it to the last ones; empty for a blank line."""
         text = line.decode(errors="replace").rstrip("\r").rpartition("\r")[2][:MAX_CHARACTERS]
         if not text.strip():
             return ""

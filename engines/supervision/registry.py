@@ -1,4 +1,4 @@
-"""Which engines exist, and in which interpreter each one's worker runs."""
+"""The specification of each engine's worker: its module, and the interpreter that it runs in."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from engines import paths
 from engines.config import TITLES, engine_id
 from engines.record import Record
+from engines.user_path import user_path
 
 OWN = "the app's own interpreter"
 MANAGED = "made by mnist-tui setup"
@@ -23,28 +24,28 @@ class EngineSpec(Record):
     module: str
     """The engine's module, or the path of its file."""
     python: str
-    """The interpreter."""
+    """The path of the interpreter."""
     python_source: str = OWN
-    """Why that interpreter, for people."""
+    """The origin of that interpreter, for the user."""
     backend: str = "tensorflow"
-    """What Keras computes with; no other engine minds."""
+    """Keras' backend; no other engine reads it."""
 
 
 def engine_spec(name: str, python: str = "", backend: str = "tensorflow") -> EngineSpec:
-    """The engine `name`; `python` is what the command line says of its interpreter, empty for nothing; `backend` is Keras'."""
-    chosen, source = _interpreter(name, python, backend)
+    """Return the specification of the engine `name`; `python` is the interpreter that the command line names, if any."""
+    interpreter, source = _interpreter(name, python, backend)
     return EngineSpec(
         name=name,
         title=TITLES[name],
         module=f"engines.{engine_id(name, backend).replace('-', '_')}.engine",
-        python=chosen,
+        python=interpreter,
         python_source=source,
         backend=backend,
     )
 
 
 def for_backend(spec: EngineSpec, backend: str) -> EngineSpec:
-    """The same engine where Keras is to compute with `backend`; an interpreter that the command line names stays."""
+    """Return the specification for Keras on `backend`; an interpreter that the command line names stays."""
     if spec.name != "keras" or spec.backend == backend:
         return spec
     named = spec.python if spec.python_source == _flag(spec.name) else ""
@@ -56,43 +57,32 @@ def _flag(name: str) -> str:
 
 
 def _interpreter(name: str, python: str, backend: str) -> tuple[str, str]:
-    """Flag, then environment, then config.toml, then what `mnist-tui setup` made, then the app's own."""
+    """Return (interpreter, origin): of the flag, the environment, config.toml, `mnist-tui setup`, or the app, in this order."""
     variable = f"MNIST_TUI_{name.upper()}_PYTHON"
     if python:
-        return _resolved(python), _flag(name)
+        return _resolve(python), _flag(name)
     if os.environ.get(variable):
-        return _resolved(os.environ[variable]), variable
+        return _resolve(os.environ[variable]), variable
     configured = paths.settings().get(f"{name}_python")
     if isinstance(configured, str) and configured:
-        return _resolved(configured), str(paths.config_file())
-    place = engine_id(name, backend)
-    managed = managed_python(place)
-    if os.path.exists(managed) and os.path.exists(
-        completion_marker(place)
-    ):  # which say no of a home that can't be entered
+        return _resolve(configured), str(paths.config_file())
+    variant = engine_id(name, backend)
+    managed, marker = managed_python(variant), completion_marker(variant)
+    if os.path.exists(managed) and os.path.exists(marker):  # False, not an error, in a home that can't be entered
         return str(managed), MANAGED
     return sys.executable, OWN
 
 
-def managed_python(name: str) -> Path:
-    """Where `mnist-tui setup` puts the interpreter of that engine, or of that variant of it."""
-    return Path(absolute(str(paths.data_dir() / "envs" / name / "bin" / "python")))
+def managed_python(variant: str) -> Path:
+    """Return the path of the interpreter that `mnist-tui setup` makes for an engine, or for Keras on a backend."""
+    return paths.data_dir() / "envs" / variant / "bin" / "python"
 
 
-def completion_marker(name: str) -> Path:
-    """The file that says that this environment is whole."""
-    return managed_python(name).parents[1] / ".whole"
+def completion_marker(variant: str) -> Path:
+    """Return the path of the file that marks this environment as complete."""
+    return managed_python(variant).parents[1] / ".whole"
 
 
-def _resolved(python: str) -> str:
-    expanded = os.path.expanduser(python)
-    found = shutil.which(expanded) or expanded
-    return absolute(found) if os.sep in found else found
-
-
-def absolute(path: str) -> str:
-    """The same path for a process that begins in another folder; an empty one stays empty."""
-    try:
-        return os.path.abspath(path) if path else ""
-    except OSError:  # the current folder is gone, and with it what a relative path meant
-        return os.path.join(os.sep, path)
+def _resolve(python: str) -> str:
+    found = shutil.which(python) or python
+    return str(user_path(found)) if os.sep in found else found

@@ -1,4 +1,4 @@
-"""Why a worker could not be started, and what to do about it."""
+"""Explain to the user why a worker could not be started, and what to do about it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from engines.ulimits import limit_in
 
 
 def explain(spec: EngineSpec, error: OSError) -> tuple[str, str, str]:
-    """(kind, message, hint) for people."""
+    """Return (kind, message, hint) of a worker that could not be started."""
     reason = error.strerror or str(error)
-    if error.filename != spec.python:  # something else that a start needs: pipes, a process, a temporary folder
+    if error.filename != spec.python:  # pipes, a process, or a temporary folder are missing
         message = f"The worker of {spec.title} could not be started: {reason}."
         return "internal", message, limit_in(reason) or "Restart tries again."
     if spec.python_source == MANAGED:
@@ -17,5 +17,5 @@ def explain(spec: EngineSpec, error: OSError) -> tuple[str, str, str]:
     elif spec.python_source == OWN:
         hint = "Python was moved or updated meanwhile: start mnist-tui again."
     else:
-        hint = f"{spec.python_source} names it: name a Python that has {spec.title}, or leave it out."
+        hint = f"{spec.python_source} names it: name a Python that has {spec.title}, or name none."
     return "missing-interpreter", f"{spec.python} could not be started: {reason}.", hint

@@ -1,4 +1,4 @@
-"""Lines out of a stream that nobody promises anything about: bounded in length, and bounded in number.
+"""Limits for an untrusted stream: lines bounded in length, and a bounded rate.
 
 Standard library only; no clock of its own.
 """
@@ -7,57 +7,58 @@ from __future__ import annotations
 
 
 class LineSplitter:
-    """Cuts bytes into lines. Of a line longer than `longest` bytes the beginning is given, once, and the rest passed over."""
+    """Splits bytes into lines. A line longer than `longest` bytes is cut there, and the rest of it skipped."""
 
     def __init__(self, longest: int) -> None:
         self.longest = longest
-        self._begun = bytearray()
-        self._passing_over = False
+        self._partial = bytearray()
+        self._skipping = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The lines that the data completes, without their newlines."""
-        *ends, begins = data.split(b"\n")
+        """Return the lines that the data completes, without their newlines."""
+        *ends, start = data.split(b"\n")
         if not ends:
-            return self._go_on(begins)
-        done = self._go_on(ends[0])
-        if not self._passing_over:
-            done.append(bytes(self._begun))
-        self._begun.clear()
-        self._passing_over = False
-        return [*done, *(line[: self.longest] for line in ends[1:]), *self._go_on(begins)]
+            return self._extend(start)
+        lines = self._extend(ends[0])
+        if not self._skipping:
+            lines.append(bytes(self._partial))
+        self._partial.clear()
+        self._skipping = False
+        return [*lines, *(line[: self.longest] for line in ends[1:]), *self._extend(start)]
 
     def remainder(self) -> bytes:
-        """What was begun and never ended."""
-        return bytes(self._begun)
+        """Return the incomplete last line."""
+        return bytes(self._partial)
 
-    def _go_on(self, part: bytes) -> list[bytes]:
-        if self._passing_over:
+    def _extend(self, part: bytes) -> list[bytes]:
+        """Extend the incomplete line; return it, cut, once it is too long."""
+        if self._skipping:
             return []
-        self._begun += part[: self.longest - len(self._begun)]
-        if len(self._begun) < self.longest:
+        self._partial += part[: self.longest - len(self._partial)]
+        if len(self._partial) < self.longest:
             return []
-        cut = bytes(self._begun)
-        self._begun.clear()
-        self._passing_over = True
+        cut = bytes(self._partial)
+        self._partial.clear()
+        self._skipping = True
         return [cut]
 
 
 class TokenBucket:
-    """So many a second, and as many again as were saved up, to `most`."""
+    """A token bucket: gains `per_second` tokens a second, up to `capacity`, and starts full."""
 
-    def __init__(self, per_second: float, most: float) -> None:
+    def __init__(self, per_second: float, capacity: float) -> None:
         self.per_second = per_second
-        self.most = most
-        self._left = most
+        self.capacity = capacity
+        self._tokens = capacity
         self._t: float | None = None
 
     def available(self, now: float) -> float:
-        """How many there may be now; below 0 for what was taken ahead of time."""
+        """Return the tokens at the time `now`; negative after more was spent than there were."""
         if self._t is not None:
-            self._left = min(self._left + (now - self._t) * self.per_second, self.most)
+            self._tokens = min(self._tokens + (now - self._t) * self.per_second, self.capacity)
         self._t = now
-        return self._left
+        return self._tokens
 
-    def take(self, cost: float = 1.0) -> None:
-        """Use some up."""
-        self._left -= cost
+    def spend(self, tokens: float = 1.0) -> None:
+        """Remove tokens."""
+        self._tokens -= tokens

@@ -1,8 +1,8 @@
-"""The parent's side of a worker: start it, command it, hear it, and see it end.
+"""The parent's side of a worker process: start it, send it commands, read its events, and see it end.
 
-One Supervisor is one process and blocks the thread that calls `run`. What the worker says, what it prints, and what only its
-parent can know (that it was spawned, that it died) come out of `on_event` as one stream, numbered anew; a gap in the worker's own
-numbers is said in a log line.
+One Supervisor owns one process and blocks the thread that calls `run`. The worker's events, its output, and what only its parent
+can know (that it was spawned, that it died) reach `on_event` as one stream with numbers of its own; a gap in the worker's numbers
+becomes a log line.
 """
 
 from __future__ import annotations
@@ -18,46 +18,32 @@ import tempfile
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from engines.config import TrainConfig
-from engines.messages.codec import MAX_LINE_BYTES, ProtocolError, decode_event, encode
+from engines.messages.codec import encode
 from engines.messages.commands import RUN_COMMANDS, Command, Shutdown, Start
-from engines.messages.events import (
-    TERMINAL_EVENTS,
-    CommandSent,
-    Event,
-    LogLine,
-    RunFailed,
-    RunRequested,
-    WorkerExited,
-    WorkerSpawned,
-)
+from engines.messages.events import CommandSent, Event, LogLine, RunFailed, WorkerExited, WorkerSpawned
 from engines.monitors.cgroups import oom_kills
-from engines.plural import plural
 from engines.supervision import start_error
-from engines.supervision.environment import FOLDER, allowed_threads, located, remarks, worker_environment
-from engines.supervision.exit_reason import LOADING, RESTART, WAITING, activity_after, explain_exit
+from engines.supervision.command_queue import CommandQueue
+from engines.supervision.environment import FOLDER, allowed_threads, with_absolute_paths, worker_environment
+from engines.supervision.event_reader import EventReader
+from engines.supervision.exit_reason import LOADING, RESTART, WAITING, explain_exit
 from engines.supervision.output import OutputCapture
-from engines.supervision.pipes import open_pipe, read_available, set_watched
-from engines.supervision.registry import EngineSpec, absolute
-from engines.supervision.streams import LineSplitter, TokenBucket
+from engines.supervision.pipes import open_pipe, read_available, read_ready, set_watched
+from engines.supervision.registry import EngineSpec
+from engines.supervision.run_ledger import RunLedger
 from engines.ulimits import cpu_seconds_of_children, limit_behind, limit_in
-from engines.version import build
+from engines.user_path import user_path
 
 SHUTDOWN_SECONDS = 2.0
-"""From Shutdown to SIGTERM."""
+"""Seconds from Shutdown to SIGTERM."""
 TERM_SECONDS = 1.0
-"""From SIGTERM to SIGKILL."""
-EVENTS_PER_SECOND = 2_000
-"""A worker that says more must wait. Ten times what the shortest epochs on a GPU give; what decoding them costs stays small."""
-BYTES_PER_EVENT = 4_096
-"""A longer event counts as several."""
-SAVED_SECONDS = 5
-"""After silence, so many seconds' events may come at once."""
+"""Seconds from SIGTERM to SIGKILL."""
+POLL_SECONDS = 0.2
+"""How late the end of the worker may be noticed."""
 
 _WORKER = Path(__file__).parents[1] / "worker" / "__main__.py"
 
@@ -82,61 +68,44 @@ class Supervisor:
         self._arguments = tuple(arguments)
         self._on_event = on_event
         self._cache_dir = cache_dir
-        self._lock = threading.RLock()
-        self._process_lock = threading.Lock()
-        """Of the process and of what wakes its thread; never held while an event is told, which may wait for a disk."""
-        self._commands: deque[tuple[Command, Sequence[Event], float]] = deque()
-        """To send: (command, its run's past, when it was given)."""
-        self._pending = bytearray()
-        """What the pipe has not taken yet."""
+        self._publish_lock = threading.RLock()
         self._seq = 0
-        self._worker_seq = 0
-        self._run_id = ""
+        self._ledger = RunLedger(spec.name, spec.title)
+        self._commands = CommandQueue()
+        self._unsent = bytearray()
+        """Encoded commands that the pipe has not accepted yet."""
+        self._process_lock = threading.Lock()
+        """Guards the process; never held while publishing, which may wait for a disk."""
         self._process: subprocess.Popen[bytes] | None = None
         self._ending_since: float | None = None
         self._terminated = False
-        """Whether SIGTERM was sent."""
+        """True once SIGTERM was sent."""
         self._killed_on_purpose = False
-        self._gone = False
-        self._ended_run = ""
-        self._unused = True
-        """Whether no run was asked for and no failure was said so far."""
-        self._doing = f"while importing {spec.title}"
-        """What the worker was doing when it was last heard."""
-        self._printed = OutputCapture(
-            lambda stream, text: self.publish(self._synthesised(LogLine, stream=stream, text=text))
+        self._output = OutputCapture(
+            lambda stream, text: self.publish(self._ledger.event(LogLine, stream=stream, text=text))
         )
-        self._events = TokenBucket(EVENTS_PER_SECOND, EVENTS_PER_SECOND * SAVED_SECONDS)
-        self._held_back = False
-        self._oom_kills: int | None = None
+        self._events = EventReader(spec.name, self._output.warn)
+        self._oom_kills_before: int | None = None
         self._cpu_seconds = 0.0
-        """That the worker had used when it ended."""
+        """CPU time of the worker, known once it has ended."""
         self._supervisor_error: Exception | None = None
-        """Of ours, which ended the worker."""
-        self._wake_r = self._wake_w = -1
-        """Opened by `run`: there, what fails ends in an event."""
+        """An exception in this class that ended the worker."""
 
     # Commands, from any thread
 
     def start_run(
         self, run_id: str, config: TrainConfig, run_dir: str = "", *, resume: str = "", past: Sequence[Event] = ()
     ) -> bool:
-        """Ask for a run, which begins as soon as the worker is ready; False when the worker is already gone.
+        """Request a run, which starts as soon as the worker is ready; False when the worker is already gone.
 
-        A run that goes on from the checkpoint `resume` first tells its past again, as if it had just happened.
+        A run that resumes from the checkpoint `resume` first publishes its past again, as if it had just happened.
         """
         start = Start(run_id=run_id, config=config, run_dir=run_dir, resume=resume)
-        with self._process_lock:
-            if self._gone:
-                return False
-            self._commands.append((start, past, time.monotonic()))
-        self._wake()
-        return True
+        return self._commands.add(start, past)
 
     def send(self, command: Command) -> None:
-        """Send a command; never blocks, also when the worker hangs."""
-        self._commands.append((command, (), time.monotonic()))
-        self._wake()
+        """Send a command; never blocks, even when the worker hangs. A worker that is gone gets none."""
+        self._commands.add(command)
 
     def end(self) -> None:
         """End the worker: Shutdown, then SIGTERM, then SIGKILL, each with its deadline."""
@@ -145,174 +114,155 @@ class Supervisor:
             self.send(Shutdown())
 
     def kill(self) -> None:
-        """SIGKILL, now."""
+        """Send SIGKILL now."""
         self._killed_on_purpose = True
         self._signal(signal.SIGKILL)
-        self._wake()
+        self._commands.wake()
 
     @property
     def ending(self) -> bool:
-        """Whether the worker was told to end, or killed."""
+        """True once `end` or `kill` was called."""
         return self._ending_since is not None or self._killed_on_purpose
 
     # The thread that owns the worker
 
     def run(self) -> None:
-        """Start the worker and stay until it has ended; says WorkerExited last.
+        """Start the worker and return when it has ended; publishes WorkerExited last.
 
-        Raises what nobody foresaw where there is no worker yet: then `give_up`.
+        May raise an unexpected exception before there is a worker: then call `abort`.
         """
-        if self._gone:  # given up before it had begun
+        if self._commands.closed:  # aborted before this thread started
             return
-        self._oom_kills = oom_kills()
-        self._take_commands()
-        with contextlib.ExitStack() as ours:
+        self._oom_kills_before = oom_kills()
+        self._encode_commands()
+        with contextlib.ExitStack() as parent_ends:
             try:
-                process, protocol_r = self._start(ours)
+                process, events_fd = self._start(parent_ends)
             except OSError as error:
                 self._close_commands()
                 self._fail(*start_error.explain(self.spec, error))
-                self.publish(self._synthesised(WorkerExited, returncode=None, signal="", log_tail=()))
+                self.publish(self._ledger.event(WorkerExited, returncode=None, signal="", log_tail=()))
                 return
             try:
-                self._pump(process, protocol_r)
-            except Exception as error:  # so that the run's end says what it was, and not SIGKILL
+                self._pump(process, events_fd)
+            except Exception as error:  # so that the end of the run names this error, and not SIGKILL
                 self._supervisor_error = error
             finally:
-                self._signal(signal.SIGKILL)  # also what the worker left in its process group
-                with (
-                    self._process_lock
-                ):  # once it is reaped, its number may be anybody's: nobody may signal it any more
-                    self._process = None
-                before = cpu_seconds_of_children()
-                process.wait()
-                self._cpu_seconds = cpu_seconds_of_children() - before
-        self._say_exit(process.returncode)
+                self._signal(signal.SIGKILL)  # also ends what the worker left in its process group
+                self._reap(process)
+        self._publish_exit(process.returncode)
 
     def abort(self, error: Exception) -> None:
-        """`run` raised this, which nobody foresaw, or could not be begun: end the worker, if there is one, and say so."""
+        """End the worker, if there is one, and publish `error`, which `run` raised or which kept it from starting."""
         self._supervisor_error = error
         self._signal(signal.SIGKILL)
         process = self._process
         if process is not None:
-            with self._process_lock:
-                self._process = None
-            process.wait()
-        if not self._gone:
-            self._say_exit(None)
+            self._reap(process)
+        if not self._commands.closed:
+            self._publish_exit(None)
 
-    def _start(self, ours: contextlib.ExitStack) -> tuple[subprocess.Popen[bytes], int]:
-        """The worker, and where it says its events; `ours` is closed when it has ended. Raises OSError."""
-        with self._process_lock:
-            self._wake_r, self._wake_w = os.pipe()
-            os.set_blocking(self._wake_w, False)
-        with contextlib.ExitStack() as theirs:
-            protocol_r, protocol_w = open_pipe(ours, theirs)
-            guard_r, _ = open_pipe(theirs, ours)
+    def _start(self, parent_ends: contextlib.ExitStack) -> tuple[subprocess.Popen[bytes], int]:
+        """Start the worker; return it and the descriptor of its events. `parent_ends` is closed after its end. Raises OSError."""
+        self._commands.open()
+        with contextlib.ExitStack() as worker_ends:
+            events_r, events_w = open_pipe(parent_ends, worker_ends)
+            guard_r, _ = open_pipe(worker_ends, parent_ends)
             scratch = tempfile.mkdtemp(prefix="mnist-tui-")
-            ours.callback(shutil.rmtree, scratch, ignore_errors=True)
-            process = self._spawn(protocol_w, guard_r, scratch)
+            parent_ends.callback(shutil.rmtree, scratch, ignore_errors=True)
+            process = self._spawn(events_w, guard_r, scratch)
         for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
-            ours.callback(pipe.close)
-        return process, protocol_r
+            parent_ends.callback(pipe.close)
+        return process, events_r
 
-    def _spawn(self, protocol_w: int, guard_r: int, scratch: str) -> subprocess.Popen[bytes]:
-        module = absolute(self.spec.module) if self.spec.module.endswith(".py") else self.spec.module
+    def _spawn(self, events_w: int, guard_r: int, scratch: str) -> subprocess.Popen[bytes]:
+        module = str(user_path(self.spec.module)) if self.spec.module.endswith(".py") else self.spec.module
         arguments = [self.spec.name, "--module", module, "--threads", str(allowed_threads(self.threads))]
-        arguments += ["--protocol-fd", str(protocol_w), "--guard-fd", str(guard_r)]
+        arguments += ["--protocol-fd", str(events_w), "--guard-fd", str(guard_r)]
         process = subprocess.Popen(
             [self.spec.python, str(_WORKER), *arguments, *self._arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            pass_fds=[protocol_w, guard_r],
+            pass_fds=[events_w, guard_r],
             env=worker_environment(self.spec, self.threads, self._cache_dir, scratch),
             cwd=FOLDER,
-            start_new_session=True,  # the terminal's signals are for the app alone
+            start_new_session=True,  # the terminal's signals are meant for the app alone
             bufsize=0,
         )
         if self.cores and hasattr(os, "sched_setaffinity"):
             with contextlib.suppress(OSError):  # before the first thread pool exists, so that all threads inherit it
                 os.sched_setaffinity(process.pid, self.cores)
         self._process, self.pid = process, process.pid
-        if self._killed_on_purpose:  # before there was anything to kill
+        if self._killed_on_purpose:  # `kill` was called before there was a process
             self._signal(signal.SIGKILL)
-        self.publish(self._synthesised(WorkerSpawned, pid=process.pid, interpreter=self.spec.python))
+        self.publish(self._ledger.event(WorkerSpawned, pid=process.pid, interpreter=self.spec.python))
         return process
 
-    def _pump(self, process: subprocess.Popen[bytes], protocol_r: int) -> None:
+    def _pump(self, process: subprocess.Popen[bytes], events_fd: int) -> None:
+        """Move bytes between the pipes and this process until the worker has ended and its pipes are empty."""
         assert process.stdin
         assert process.stdout
         assert process.stderr
-        stdin, stdout, stderr = process.stdin.fileno(), process.stdout.fileno(), process.stderr.fileno()
-        said = LineSplitter(MAX_LINE_BYTES)
-        unread = {protocol_r, stdout, stderr}
+        stdin = process.stdin.fileno()
+        readers: dict[int, Callable[[bytes], None]] = {
+            process.stdout.fileno(): lambda data: self._output.feed(data, "stdout"),
+            process.stderr.fileno(): lambda data: self._output.feed(data, "stderr"),
+            events_fd: self._receive,
+        }
         with selectors.DefaultSelector() as selector:
-            for fd in (stdout, stderr, protocol_r, self._wake_r):
+            for fd in (*readers, self._commands.wake_fd):
                 os.set_blocking(fd, False)
                 selector.register(fd, selectors.EVENT_READ)
             os.set_blocking(stdin, False)
             while True:
                 exited = _has_exited(process)
                 if exited:
-                    self._signal(signal.SIGKILL)  # what it left behind must not go on talking
-                listens = protocol_r in unread and (exited or not self._says_too_much())
-                set_watched(selector, protocol_r, selectors.EVENT_READ, wanted=listens)
-                set_watched(selector, stdin, selectors.EVENT_WRITE, wanted=bool(self._pending) and not exited)
-                ready = {key.fd for key, _ in selector.select(0.0 if exited else 0.2)}
-                if self._wake_r in ready:
-                    read_available(self._wake_r)
-                heard = ready & unread
-                for fd in heard:
-                    data = read_available(fd)
-                    if data == b"":
-                        selector.unregister(fd)
-                        unread.discard(fd)
-                    elif fd == protocol_r:
-                        for line in said.feed(data or b""):
-                            self._hear(line)
-                    else:
-                        self._printed.feed(data or b"", "stdout" if fd == stdout else "stderr")
-                if exited and not heard:
+                    self._signal(signal.SIGKILL)  # processes that it left behind must not write any more
+                reads_events = events_fd in readers and (exited or self._events.may_read())
+                set_watched(selector, events_fd, selectors.EVENT_READ, wanted=reads_events)
+                set_watched(selector, stdin, selectors.EVENT_WRITE, wanted=bool(self._unsent) and not exited)
+                ready = {key.fd for key, _ in selector.select(0.0 if exited else POLL_SECONDS)}
+                if self._commands.wake_fd in ready:
+                    read_available(self._commands.wake_fd)
+                if not read_ready(selector, ready, readers) and exited:
                     break
-                self._write(stdin)
-                self._printed.report_dropped()
+                self._write_commands(stdin)
+                self._output.report_dropped()
                 self._escalate_shutdown()
-        if said.remainder().strip():
-            self._printed.warn("the worker ended in the middle of an event, which is lost")
-        self._printed.finish()
+        self._events.finish()
+        self._output.finish()
 
-    def _write(self, stdin: int) -> None:
-        self._take_commands()
-        if self._pending:
+    def _write_commands(self, stdin: int) -> None:
+        self._encode_commands()
+        if self._unsent:
             try:
-                del self._pending[: os.write(stdin, self._pending)]
+                del self._unsent[: os.write(stdin, self._unsent)]
             except BlockingIOError:
                 pass
             except OSError:
-                self._pending.clear()  # it is gone; its end is about to be said
+                self._unsent.clear()  # the worker is gone; WorkerExited follows
 
-    def _take_commands(self) -> None:
-        """Make ready what is to be sent; what changes a run is published, so that one sees at once that it was heard."""
-        while self._commands:
-            command, past, given = self._commands.popleft()
+    def _encode_commands(self) -> None:
+        """Encode the commands in the queue, and publish those that change a run, so that the user sees them at once."""
+        for command, past, t in self._commands.drain():
             if isinstance(command, Start):
-                command = dataclasses.replace(command, requested_t=self._publish_requested(command, past, given))
-            elif self._run_id and isinstance(command, RUN_COMMANDS):
-                self.publish(self._synthesised(CommandSent, command=type(command).__name__))
-            self._pending += encode(located(command)).encode() + b"\n"
+                events = self._ledger.open(command, past, t)
+                for event in events:
+                    self.publish(event)
+                command = dataclasses.replace(command, requested_t=events[0].t)
+            elif self._ledger.run_id and isinstance(command, RUN_COMMANDS):
+                self.publish(self._ledger.event(CommandSent, command=type(command).__name__))
+            self._unsent += encode(with_absolute_paths(command)).encode() + b"\n"
 
-    def _publish_requested(self, start: Start, past: Sequence[Event], asked: float) -> float:
-        """Publish RunRequested and the past of a resumed run; returns when the run's wall clock began."""
-        self._run_id, self._ended_run, self._unused = start.run_id, "", False
-        shift = asked - past[-1].t if past else 0.0
-        began = past[0].t + shift if past else asked
-        self.publish(self._synthesised(RunRequested, t=began, config=start.config, build=build()))
-        for event in past[1:]:
-            self.publish(dataclasses.replace(event, run_id=start.run_id, t=event.t + shift))
-        for text in remarks():
-            self.publish(self._synthesised(LogLine, t=asked, stream="supervisor", text=text))
-        return began
+    def _receive(self, data: bytes) -> None:
+        for event in self._events.feed(data):
+            recorded = self._ledger.record(event)
+            if recorded is None:
+                run = self._ledger.ended_run
+                self._output.warn(f"run {run} had ended already: {type(event).__name__} was dropped")
+            else:
+                self.publish(recorded)
 
     def _escalate_shutdown(self) -> None:
         if self._ending_since is None:
@@ -324,111 +274,73 @@ class Supervisor:
             self._terminated = True
             self._signal(signal.SIGTERM)
 
-    # What the worker says
+    # The end of the worker
 
-    def _says_too_much(self) -> bool:
-        """Whether the worker's events must wait in the pipe, and so the worker with them."""
-        if self._events.available(time.monotonic()) > 0:
-            return False
-        if not self._held_back:
-            self._held_back = True
-            self._printed.warn(f"the worker says more than {EVENTS_PER_SECOND:,} events a second, and has to wait")
-        return True
+    def _reap(self, process: subprocess.Popen[bytes]) -> None:
+        with self._process_lock:  # once it is reaped, another process may get its number: send no more signals
+            self._process = None
+        before = cpu_seconds_of_children()
+        process.wait()
+        self._cpu_seconds = cpu_seconds_of_children() - before
 
-    def _hear(self, line: bytes) -> None:
-        if not line.strip():
-            return
-        self._events.take(1 + len(line) // BYTES_PER_EVENT)
-        if len(line) >= MAX_LINE_BYTES:
-            self._printed.warn(f"a line of more than {MAX_LINE_BYTES:,} bytes from the worker was dropped")
-            return
-        try:
-            event = decode_event(line)
-        except ProtocolError as error:
-            self._printed.warn(f"unreadable line from the worker ({error}): {line[:200].decode(errors='replace')}")
-            return
-        if event.engine != self.spec.name:
-            self._printed.warn(f"an event of {event.engine!r} from the worker of {self.spec.name!r} was dropped")
-            return
-        lost = event.seq - self._worker_seq - 1
-        if lost > 0:
-            self._printed.warn(f"the worker's stream has lost {plural(lost, 'event')}")
-        self._worker_seq = max(event.seq, self._worker_seq)
-        if isinstance(event, TERMINAL_EVENTS):
-            self._unused = False
-            event = dataclasses.replace(event, run_id=event.run_id or self._run_id)
-            if event.run_id and event.run_id == self._ended_run:
-                self._printed.warn(f"run {event.run_id} had ended already: {type(event).__name__} was dropped")
-                return
-            self._ended_run = event.run_id
-            if event.run_id == self._run_id:
-                self._run_id = ""
-        self._doing = activity_after(event) or self._doing
-        self.publish(event)
+    def _close_commands(self) -> None:
+        """Accept no more commands, and publish the runs requested until now, so that their failure can follow."""
+        self._commands.close()
+        self._encode_commands()
 
-    def _say_exit(self, returncode: int | None) -> None:
+    def _publish_exit(self, returncode: int | None) -> None:
+        """Publish RunFailed if a run, or the start of the worker, ended with it; then WorkerExited."""
         self._close_commands()
         name = ""
         if returncode is not None and returncode < 0:
             with contextlib.suppress(ValueError):
                 name = signal.Signals(-returncode).name
-        fails_unused = self._unused and bool(returncode) and not self.ending and not self._arguments
-        if self._run_id or self._supervisor_error is not None or fails_unused:
-            self._fail(*self._cause(returncode or 0, name), error=self._supervisor_error)
-        tail = tuple(self._printed.tail)
-        self.publish(self._synthesised(WorkerExited, returncode=returncode, signal=name, log_tail=tail))
+        failed_to_start = self._ledger.no_run_yet and bool(returncode) and not self.ending and not self._arguments
+        if self._ledger.run_id or self._supervisor_error is not None or failed_to_start:
+            self._fail(*self._exit_reason(returncode or 0, name), error=self._supervisor_error)
+        tail = tuple(self._output.tail)
+        self.publish(self._ledger.event(WorkerExited, returncode=returncode, signal=name, log_tail=tail))
 
-    def _close_commands(self) -> None:
-        """From here on nothing can be asked for; what was asked until now is told, and its end is for the caller to say."""
-        with self._process_lock:
-            self._gone = True
-            for fd in (self._wake_r, self._wake_w):
-                if fd >= 0:
-                    os.close(fd)
-            self._wake_r = self._wake_w = -1
-        self._take_commands()
-
-    def _cause(self, returncode: int, name: str) -> tuple[str, str, str]:
+    def _exit_reason(self, returncode: int, signal_name: str) -> tuple[str, str, str]:
+        """Return (kind, message, hint) of the failure that the end of the worker is."""
         if self._supervisor_error is not None:
-            said = f"{type(self._supervisor_error).__name__}: {self._supervisor_error}"
-            message = f"The worker was ended because what looks after it failed: {said}"
-            return "internal", message, limit_in(said) or RESTART
+            text = f"{type(self._supervisor_error).__name__}: {self._supervisor_error}"
+            message = f"The worker was ended because its supervisor failed: {text}"
+            return "internal", message, limit_in(text) or RESTART
         if self._ending_since is not None:
-            return "interrupted", "The run was cut off because the worker was told to end.", ""
+            return "interrupted", "The run was interrupted: its worker was shut down.", ""
+        activity = self._ledger.activity
         if self._killed_on_purpose:
-            return "killed", "Killed, as you asked.", "Restart starts a new worker."
-        oom_killed = (oom_kills() or 0) > (self._oom_kills or 0)
-        was_doing = WAITING if self._doing == LOADING and not self._run_id else self._doing
-        kind, message, hint = explain_exit(returncode, name, was_doing, self._printed.last_words, oom_killed=oom_killed)
-        return kind, message, limit_behind(name, self._cpu_seconds) or limit_in(self._printed.last_words) or hint
+            return "killed", f"Killed {activity}.", RESTART
+        if activity == LOADING and not self._ledger.run_id:
+            activity = WAITING
+        oom_killed = (oom_kills() or 0) > (self._oom_kills_before or 0)
+        output = self._output.last_words
+        kind, message, hint = explain_exit(returncode, signal_name, activity, output, oom_killed=oom_killed)
+        return kind, message, limit_behind(signal_name, self._cpu_seconds) or limit_in(output) or hint
 
     def _fail(self, kind: str, message: str, hint: str, *, error: Exception | None = None) -> None:
         trace = "".join(traceback.format_exception(error)) if error is not None else ""
-        self.publish(self._synthesised(RunFailed, kind=kind, message=message, hint=hint, traceback=trace))
-        self._run_id = ""
-
-    def _synthesised(self, kind: type[Event], /, **fields: Any) -> Event:
-        return kind(engine=self.spec.name, run_id=self._run_id, **{"t": time.monotonic(), **fields})
+        self.publish(self._ledger.event(RunFailed, kind=kind, message=message, hint=hint, traceback=trace))
+        self._ledger.close()
 
     def publish(self, event: Event) -> None:
-        """Let an event join this worker's stream, numbered as its next; from any thread."""
-        with self._lock:
+        """Publish an event in this worker's stream, with the next number; from any thread."""
+        with self._publish_lock:
             self._seq += 1
             self._on_event(dataclasses.replace(event, seq=self._seq))
 
     def _signal(self, number: int) -> None:
+        """Send a signal to the worker's process group, unless the worker is gone."""
         with self._process_lock, contextlib.suppress(OSError):
-            if self._process is not None and self._process.returncode is None:  # not reaped: the number is its own
+            if (
+                self._process is not None and self._process.returncode is None
+            ):  # not reaped: the number is still its own
                 os.killpg(self._process.pid, number)
-
-    def _wake(self) -> None:
-        with self._process_lock, contextlib.suppress(OSError):
-            if self._wake_w >= 0:
-                os.write(self._wake_w, b"!")
 
 
 def _has_exited(process: subprocess.Popen[bytes]) -> bool:
-    """Whether the process ended, without reaping it: until then nobody else can get its number."""
+    """Return whether the process has ended, without reaping it: until then no other process can get its number."""
     if not hasattr(os, "waitid"):
         return process.poll() is not None
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

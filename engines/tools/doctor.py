@@ -20,16 +20,16 @@ from engines.braille import has_braille
 from engines.config import engine_id
 from engines.config_file import config_problems
 from engines.data.dataset import DataError
-from engines.data.sources import find_digits, named_places, what_is_wrong
+from engines.data.sources import explain_missing, find_digits, user_places
 from engines.errors import reason
 from engines.gpu_selection import first_unknown
 from engines.monitors.cgroups import memory_limit, usable_core_ids
 from engines.monitors.gpu import GpuMonitor
 from engines.plural import plural
-from engines.supervision.environment import remarks
-from engines.supervision.one_shot import PATIENCE_SECONDS, run_once
+from engines.supervision.environment import environment_notes
+from engines.supervision.one_shot import TIMEOUT_SECONDS, run_once
 from engines.supervision.registry import EngineSpec
-from engines.version import build
+from engines.version import version_and_commit
 
 NEEDED_DRIVER = {"13": 580, "12": 525}
 """By CUDA major, the oldest driver that runs it (NVIDIA, CUDA minor version compatibility)."""
@@ -63,10 +63,10 @@ def diagnose(
     data_dir: Path | None,
     cache_dir: Path,
     runs_dir: Path,
-    timeout: float = PATIENCE_SECONDS,
+    timeout: float = TIMEOUT_SECONDS,
 ) -> Iterator[Finding]:
     """Every finding as it comes; each engine is looked at in its own interpreter, all at once."""
-    yield Finding("mnist-tui", "ok", f"{build()}, Python {sys.version.split()[0]} in {sys.executable}")
+    yield Finding("mnist-tui", "ok", f"{version_and_commit()}, Python {sys.version.split()[0]} in {sys.executable}")
     yield from _checked("limits", lambda: [_limits()])
     yield from _checked("config.toml", _config_file)
     answers: dict[str, list[Finding]] = {}
@@ -86,7 +86,7 @@ def diagnose(
         yield from _checked(f"{what} folder", lambda what=what, folder=folder: [_room(what, folder)])  # type: ignore[misc]
     yield from _checked("temp folder", lambda: [_temporary_folder()])
     yield from _checked("GPU", lambda: gpu_findings(os.environ))
-    yield from (Finding("environment", "note", text) for text in remarks())
+    yield from (Finding("environment", "note", text) for text in environment_notes())
     for spec, thread in zip(specs, threads, strict=True):
         if thread.ident is not None:  # else it was never started
             thread.join()
@@ -113,7 +113,7 @@ def _remedy(text: str) -> str:
 # Engines
 
 
-def engine_findings(spec: EngineSpec, cache_dir: Path, timeout: float = PATIENCE_SECONDS) -> list[Finding]:
+def engine_findings(spec: EngineSpec, cache_dir: Path, timeout: float = TIMEOUT_SECONDS) -> list[Finding]:
     """Import the engine in a worker, train one step on each of its devices, and try XLA in a process that may be lost."""
     where = f"in {spec.python} ({spec.python_source})"
     said = _ask(spec, cache_dir, "no", timeout)
@@ -187,7 +187,7 @@ def _ask(spec: EngineSpec, cache_dir: Path, xla: str, timeout: float) -> dict[st
         try:
             return dict(json.loads(paper.read_text(encoding="utf-8")))
         except (OSError, ValueError):
-            return Finding(spec.title, "bad", answer.why_none, _setup(spec))
+            return Finding(spec.title, "bad", answer.failure_reason, _setup(spec))
 
 
 def _setup(spec: EngineSpec, kind: str = "") -> str:
@@ -232,7 +232,7 @@ def gpu_findings(environment: Mapping[str, str], monitor: GpuMonitor | None = No
         text = f"GPU {gpu.index} {gpu.name}"
         if gpu.memory_used_bytes is not None and gpu.memory_total_bytes is not None:
             free = gpu.memory_total_bytes - gpu.memory_used_bytes
-            holders = monitor.holders(gpu.index)
+            holders = monitor.processes_on(gpu.index)
             held = f"; held by {', '.join(holders)}" if holders else ""
             text += f", {free / 1e9:.1f} of {gpu.memory_total_bytes / 1e9:.1f} GB free{held}"
             if free < FEW_BYTES:
@@ -247,26 +247,28 @@ def _digits(data_dir: Path | None, cache_dir: Path) -> Iterator[Finding]:
     from engines.data.readers import read
 
     found = find_digits(data_dir, cache_dir)
-    for origin, folder in named_places(data_dir):
+    for origin, folder in user_places(data_dir):
         if not any(copy.origin == origin for copy in found):
             yield Finding(
                 "data",
                 "bad",
-                f"{origin} names {folder}, {what_is_wrong(folder)}",
+                f"{origin} names {folder}, {explain_missing(folder)}",
                 shlex.join(["ls", "-l", str(folder)]),
             )
     for copy in found:
         try:
             digits = read(copy)
         except DataError as error:
-            state = "bad" if copy.chosen else "note"
-            yield Finding("data", state, error.message, "mnist-tui data --fetch" if not copy.chosen else error.hint)
+            state = "bad" if copy.user_specified else "note"
+            yield Finding(
+                "data", state, error.message, "mnist-tui data --fetch" if not copy.user_specified else error.hint
+            )
             continue
         count = f"{len(digits.train_labels):,} + {len(digits.test_labels):,}"
         text = f"{count} digits in {copy.path} ({copy.origin}), SHA-256 {digits.sha256[:16]}"
         custom = digits.dataset == "custom"
         yield Finding("data", "note" if custom else "ok", text + ": custom digits, not MNIST as published" * custom)
-    if not found and not named_places(data_dir):
+    if not found and not user_places(data_dir):
         text = "no MNIST here: it is downloaded at the first run, or digits are drawn"
         yield Finding("data", "note", text, "mnist-tui data --fetch")
 

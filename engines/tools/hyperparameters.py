@@ -15,7 +15,7 @@ from typing import Any
 from engines.config import TrainConfig
 from engines.messages.codec import to_plain
 from engines.preset_configs import for_engine
-from engines.supervision.one_shot import PATIENCE_SECONDS, run_once
+from engines.supervision.one_shot import TIMEOUT_SECONDS, run_once
 from engines.supervision.registry import EngineSpec
 
 SAME_WORDS = {
@@ -68,11 +68,11 @@ def _ask(spec: EngineSpec, configs: Mapping[str, TrainConfig], cache_dir: Path) 
         paper = Path(folder) / "answer.json"
         plain = {name: to_plain(for_engine(config, spec.name)) for name, config in configs.items()}
         arguments = ["--describe", str(paper), json.dumps(plain)]
-        answer = run_once(spec, arguments, cache_dir=cache_dir, timeout=PATIENCE_SECONDS)
+        answer = run_once(spec, arguments, cache_dir=cache_dir, timeout=TIMEOUT_SECONDS)
         try:
             return dict(json.loads(paper.read_text(encoding="utf-8")))
         except (OSError, ValueError):
-            raise PresetsError(f"{spec.title} can't say its hyperparameters: {answer.why_none}") from None
+            raise PresetsError(f"{spec.title} can't say its hyperparameters: {answer.failure_reason}") from None
 
 
 def _shared_rows(config: TrainConfig, asked: Mapping[str, Mapping[str, Any]]) -> list[HyperparameterRow]:

@@ -89,7 +89,7 @@ def prove(
                 cache_dir=cache_dir,
                 cores=cores,
                 cancelled=lambda: cancelled.is_set() or failed.is_set(),
-                hear=hear,
+                on_event=hear,
             )
             if not paper.exists():
                 failed.set()  # the other need not go on
@@ -101,12 +101,12 @@ def prove(
             failed.set()
         if cancelled.is_set():
             raise ParityError("The proof was cancelled.")
-        failures = [answer.why_none for answer in answers if answer.failure]
+        failures = [answer.failure_reason for answer in answers if answer.failure]
         if failures:
             raise ParityError(" ".join(dict.fromkeys(failures)))
         for spec, answer, paper in zip(specs, answers, papers, strict=True):
             if answer.exited and not paper.exists():
-                raise ParityError(f"{spec.title}: {answer.why_none}; `mnist-tui doctor` looks closer.")
+                raise ParityError(f"{spec.title}: {answer.failure_reason}; `mnist-tui doctor` looks closer.")
         sheets = []
         for paper in papers:
             with np.load(paper, allow_pickle=False) as archive:

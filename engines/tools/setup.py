@@ -13,27 +13,23 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from engines import paths
+from engines import frameworks, paths
 from engines.atomic_file import write_atomically
 from engines.supervision.registry import completion_marker, managed_python
 
 PACKAGES = {
-    "pytorch": {"cpu": ("torch", "torchvision", "numpy"), "gpu": ("torch", "torchvision", "numpy")},
-    "keras": {"cpu": ("tensorflow", "keras", "numpy"), "gpu": ("tensorflow[and-cuda]", "keras", "numpy")},
-    "keras-jax": {"cpu": ("jax", "keras", "numpy"), "gpu": ("jax[cuda12]", "keras", "numpy")},
-    "keras-torch": {"cpu": ("torch", "keras", "numpy"), "gpu": ("torch", "keras", "numpy")},
+    engine: {
+        "cpu": (*(package.module for package in packages), "numpy"),
+        "gpu": (*(package.for_gpu or package.module for package in packages), "numpy"),
+    }
+    for engine, packages in frameworks.PACKAGES.items()
 }
 """By engine, or variant of Keras, and kind."""
 
 _ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH")
 """What would have pip install into another place, or leave out what lies there already."""
 
-IMPORTS = {
-    "pytorch": ("torch", "torchvision"),
-    "keras": ("tensorflow", "keras"),
-    "keras-jax": ("jax", "keras"),
-    "keras-torch": ("torch", "keras"),
-}
+IMPORTS = {engine: tuple(package.module for package in packages) for engine, packages in frameworks.PACKAGES.items()}
 
 
 class SetupError(Exception):

@@ -8,23 +8,9 @@ import sys
 import traceback
 
 from engines.config import TITLES, engine_id
+from engines.frameworks import PACKAGES
 from engines.out_of_memory import LESS_MEMORY, is_out_of_memory
 from engines.ulimits import limit_in
-
-NEEDS = {
-    "pytorch": (("torch", "PyTorch", (2, 5)),),  # torch.OutOfMemoryError
-    "keras": (("tensorflow", "TensorFlow", (2, 16)), ("keras", "Keras", (3, 12))),  # the first that Keras 3 is made for
-    "keras-jax": (("jax", "JAX", (0, 5)), ("keras", "Keras", (3, 12))),
-    "keras-torch": (("torch", "PyTorch", (2, 5)), ("keras", "Keras", (3, 12))),
-}
-"""By engine or variant of Keras: (module, its name for people, the oldest version that will do)."""
-
-INSTALL = {
-    "pytorch": "torch torchvision",
-    "keras": "tensorflow keras",
-    "keras-jax": "jax keras",
-    "keras-torch": "torch keras",
-}
 
 
 class TooOldError(Exception):
@@ -40,8 +26,8 @@ def check(engine: str) -> None:
 def failure(engine: str, error: BaseException) -> dict[str, str]:
     """Return the fields of RunFailed for a framework that could not be imported."""
     title = TITLES.get(engine, engine)
-    packages = INSTALL.get(_variant(engine), engine).split()
-    install = shlex.join([sys.executable, "-m", "pip", "install", *packages])
+    modules = [package.module for package in PACKAGES.get(_variant(engine), ())] or [engine]
+    install = shlex.join([sys.executable, "-m", "pip", "install", *modules])
     text = f"{type(error).__name__}: {error}"
     kind, hint = "framework", f"See the log, or run `mnist-tui doctor`. To reinstall: {install}"
     if too_old := _too_old(engine):  # the likely cause of any other error, too
@@ -63,10 +49,11 @@ def _variant(engine: str) -> str:
 
 def _too_old(engine: str) -> str:
     """Name the installed and the required version of an outdated framework; empty when none is outdated."""
-    for module, name, oldest in NEEDS.get(_variant(engine), ()):
-        version = _version(module)
-        if version and _numbers(version) < oldest:
-            return f"{name} {version} is installed, but {'.'.join(map(str, oldest))} or newer is required"
+    for package in PACKAGES.get(_variant(engine), ()):
+        version = _version(package.module) if package.oldest else ""
+        if version and _numbers(version) < package.oldest:
+            oldest = ".".join(map(str, package.oldest))
+            return f"{package.title} {version} is installed, but {oldest} or newer is required"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What can be set, and what is said of what can't."""
+"""The settings of a run: valid values, reasons for invalid ones, presets, and the lists derived from the declaration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,22 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from engines.config import PRESETS, ConfigError, TrainConfig, is_device, parse, problem
+from engines.config import (
+    BACKENDS,
+    CHANGEABLE_ON_RESUME,
+    HYPERPARAMETERS,
+    MUST_MATCH_ON_RESUME,
+    PRESETS,
+    RESET_BY_PRESET,
+    SETTING_GROUPS,
+    ConfigError,
+    TrainConfig,
+    engine_id,
+    is_device,
+    parse,
+    problem,
+)
+from engines.frameworks import PACKAGES
 from engines.preset_configs import for_engine, from_settings, preset_label
 
 
@@ -22,7 +37,7 @@ def test_every_preset_is_valid(preset: str) -> None:
     assert from_settings({"preset": preset}).preset == preset
 
 
-def test_a_setting_wins_over_its_preset() -> None:
+def test_a_setting_overrides_its_preset() -> None:
     assert from_settings({"preset": "quick", "epochs": 5}).epochs == 5
 
 
@@ -60,7 +75,7 @@ def test_unknown_settings_and_presets_are_errors() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fine"),
+    ("text", "valid"),
     [
         ("auto", True), ("cpu", True), ("cuda:0", True), ("cuda:x", False), ("", False),
         ("all", True), ("cuda:0,cuda:1", True), ("cuda:3,cuda:1,cuda:0", True), ("cpu,cpu", True), ("cpu,cpu,cpu,cpu", True),
@@ -68,8 +83,8 @@ def test_unknown_settings_and_presets_are_errors() -> None:
         ("auto,auto", False), ("cpu,", False), (",", False), ("cpu, cpu", False), ("cpu,cpu,cpu,cpu,cpu", False),
     ],
 )  # fmt: skip
-def test_devices(text: str, fine: bool) -> None:
-    assert is_device(text) is fine
+def test_device_names(text: str, valid: bool) -> None:
+    assert is_device(text) is valid
 
 
 @given(st.sampled_from(sorted(TrainConfig.__dataclass_fields__)), st.text())
@@ -90,13 +105,11 @@ def test_parse_gives_a_good_value_or_a_reason(name: str, text: str) -> None:
         ("learning_rate", "1_0.5", 10.5), ("learning_rate", "٣", 3.0),
     ],
 )  # fmt: skip
-def test_numbers_are_read_as_they_are_usually_written(name: str, text: str, value: float) -> None:
+def test_numbers_are_parsed_in_their_usual_forms(name: str, text: str, value: float) -> None:
     assert parse(name, text) == value
 
 
-@pytest.mark.fault(
-    "input", "a decimal comma, commas and underscores out of place: refused, with the number as it is written"
-)
+@pytest.mark.fault("input", "a decimal comma, commas and underscores out of place: refused, with the right spelling")
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
@@ -111,10 +124,10 @@ def test_numbers_are_read_as_they_are_usually_written(name: str, text: str, valu
         ("device", "cuda:٣", "must be auto"),
     ],
 )  # fmt: skip
-def test_what_is_not_usually_written_so_is_refused(name: str, text: str, reason: str) -> None:
-    with pytest.raises(ConfigError) as said:
+def test_unusual_forms_of_numbers_are_refused(name: str, text: str, reason: str) -> None:
+    with pytest.raises(ConfigError) as caught:
         parse(name, text)
-    assert str(said.value).startswith(reason)
+    assert str(caught.value).startswith(reason)
 
 
 def test_each_engine_may_have_its_own_device() -> None:
@@ -141,6 +154,23 @@ def test_each_engine_may_have_its_own_device() -> None:
         ({"preset": "library-defaults"}, "library-defaults"),
     ],
 )
-def test_what_was_changed_beside_a_preset_is_named(settings: dict[str, Any], label: str) -> None:
-    """Adadelta has no momentum, and a new optimizer's usual learning rate comes with it."""
+def test_the_label_of_a_preset_names_the_changes(settings: dict[str, Any], label: str) -> None:
+    """Momentum is no change with Adadelta, nor is the usual learning rate of another optimizer."""
     assert preset_label(from_settings(settings)) == label
+
+
+def test_every_setting_has_a_group_and_at_most_one_rule_for_resuming() -> None:
+    names = [name for names in SETTING_GROUPS.values() for name in names]
+    assert names == list(TrainConfig.__dataclass_fields__)
+    assert not {*CHANGEABLE_ON_RESUME} & {*MUST_MATCH_ON_RESUME}
+
+
+def test_what_decides_the_weights_can_not_change_on_resume() -> None:
+    """Only the epochs may grow, and the precision may change with the machine."""
+    assert {*RESET_BY_PRESET} - {*MUST_MATCH_ON_RESUME} == {"epochs", "limit_train"}
+    assert {*HYPERPARAMETERS} - {*RESET_BY_PRESET} == {"precision", "limit_test"}
+    assert "schedule" in MUST_MATCH_ON_RESUME
+
+
+def test_every_engine_and_backend_has_its_packages() -> None:
+    assert set(PACKAGES) == {"pytorch", *(engine_id("keras", backend) for backend in BACKENDS)}

@@ -1,4 +1,4 @@
-"""What only a CUDA GPU can show; `make gpu-check` shows more of it."""
+"""Training on a CUDA GPU; `make gpu-check` checks more."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.engines import Worked
 @pytest.mark.gpu
 @pytest.mark.framework
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
-def test_it_trains_on_the_gpu(engine: str, warm: Callable[[str], Worked], small_mnist: Path) -> None:
+def test_an_engine_trains_on_the_gpu(engine: str, warm: Callable[[str], Worked], small_mnist: Path) -> None:
     worker = warm(engine)
     (ready,) = worker.of(WorkerReady)
     if not any(device.usable for device in ready.devices if device.id != "cpu"):

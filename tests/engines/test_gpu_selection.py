@@ -1,4 +1,4 @@
-"""Which GPU is which, and which has room: with a fake nvidia-smi and a fake amdsmi, which say so in their names."""
+"""Matching and choosing GPUs, with a fake nvidia-smi and a fake amdsmi."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from engines import gpu_selection as gpus_of_this_machine
-from engines.gpu_selection import driver_id, gpus_by_free_memory, is_named, most_free, readings_of
+from engines import gpu_selection
+from engines.gpu_selection import driver_id, gpus_by_free_memory, matches_id, most_free, readings_of
 from engines.messages.events import Device, GpuReading
 from engines.monitors.amd import Amd
 from engines.monitors.gpu import FIGURES, GpuMonitor
@@ -37,12 +37,12 @@ def test_cuda_visible_devices_chooses_and_orders(visible: str | None, names: lis
     assert [driver_id(i, environment) for i in range(3)] == names
 
 
-def test_a_uuid_may_be_cut_short_and_nothing_names_nothing() -> None:
-    assert is_named("GPU-8932f9", 5, (A,))
-    assert is_named("MIG-7c0d", 5, (A, "MIG-7c0d1111"))
-    assert not is_named("GPU-8932f9", 5, (B,))
-    assert not is_named("", 0, (A,))
-    assert not is_named("1", 0, (A,))
+def test_an_id_may_be_a_shortened_uuid_and_an_empty_one_matches_nothing() -> None:
+    assert matches_id("GPU-8932f9", 5, (A,))
+    assert matches_id("MIG-7c0d", 5, (A, "MIG-7c0d1111"))
+    assert not matches_id("GPU-8932f9", 5, (B,))
+    assert not matches_id("", 0, (A,))
+    assert not matches_id("1", 0, (A,))
 
 
 def gpus(*names: str) -> tuple[Device, ...]:
@@ -58,34 +58,32 @@ def fake_nvidia_smi(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) 
 
 def test_auto_is_the_gpu_with_most_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_nvidia_smi(tmp_path, monkeypatch, f"0, {A}, 20000", f"1, {B}, 79000", "2, [N/A], [N/A]", "nonsense")
-    gpus_of_this_machine._ask.cache_clear()
+    gpu_selection._query_driver.cache_clear()
     order = gpus_by_free_memory()
     assert order == f"1 {B}, 0 {A}"
     assert most_free(gpus("0", "1", "2"), order).id == "cuda:1"
     assert most_free(gpus(B[:12], A[:12]), order).id == "cuda:0"
     assert most_free(gpus("2", "0"), order).id == "cuda:1"
-    assert most_free(gpus("2", "3"), order).id == "cuda:0", "nothing is known of either: the first"
+    assert most_free(gpus("2", "3"), order).id == "cuda:0", "neither is in the order: the first"
     fake_nvidia_smi(tmp_path, monkeypatch, f"0, {A}, 20000", f"1, {B}, 1000")
-    assert gpus_by_free_memory() == order, "both frameworks get the same one, whoever asks second"
+    assert gpus_by_free_memory() == order, "both frameworks get the same order, whichever is second"
 
 
 @pytest.mark.fault("input", "nvidia-smi prints bytes that are no text, and text that is not ASCII")
 @pytest.mark.parametrize("line", [r"\377\376", r"1, GPU-\303\251, 90000", r"1, GPU-\000, 90000", "1, x, " + 5000 * "9"])
-def test_what_can_not_be_in_an_environment_is_not_told(
-    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor does it keep a worker from starting."""
+def test_output_that_fits_no_variable_is_ignored(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker must start all the same."""
     script = tmp_path / "nvidia-smi"
     script.write_text(f"#!/bin/sh\nprintf '{line}\\n0, {A}, 20000\\n'\n")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    gpus_of_this_machine._ask.cache_clear()
+    gpu_selection._query_driver.cache_clear()
     assert gpus_by_free_memory() == f"0 {A}"
-    gpus_of_this_machine._ask.cache_clear()
+    gpu_selection._query_driver.cache_clear()
 
 
 @pytest.mark.parametrize(
-    ("visible", "seen", "unknown"),
+    ("visible", "has_readings", "unknown"),
     [
         ("0,1", True, None),
         (f"{B[:12]}, 0", True, None),
@@ -97,14 +95,14 @@ def test_what_can_not_be_in_an_environment_is_not_told(
         ("", False, ""),
     ],
 )
-def test_an_entry_that_names_no_gpu(visible: str, seen: bool, unknown: str | None) -> None:
-    readings = (reading(0, A), reading(1, B)) if seen else ()
-    assert gpus_of_this_machine.first_unknown(visible, readings) == unknown
+def test_the_first_entry_that_names_no_gpu_is_returned(visible: str, has_readings: bool, unknown: str | None) -> None:
+    readings = (reading(0, A), reading(1, B)) if has_readings else ()
+    assert gpu_selection.first_unknown(visible, readings) == unknown
 
 
-def test_without_nvidia_smi_auto_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_nvidia_smi_auto_is_the_first_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    gpus_of_this_machine._ask.cache_clear()
+    gpu_selection._query_driver.cache_clear()
     assert gpus_by_free_memory() == ""
     assert most_free(gpus("1", "0")).id == "cuda:0"
 
@@ -114,7 +112,7 @@ def reading(index: int, uuid: str, *slices: str) -> GpuReading:
     return GpuReading(index=index, name="Fake GPU", uuid=uuid, slices=slices, **fields)
 
 
-def test_a_frameworks_gpu_is_found_among_the_drivers() -> None:
+def test_a_frameworks_device_is_matched_to_the_drivers_gpu() -> None:
     seen = (reading(0, A, "MIG-7c0d1111"), reading(1, B))
     assert [one.index for one in readings_of("cuda:0", gpus("1"), seen)] == [1]
     assert [one.index for one in readings_of("cuda:1", gpus("1", "MIG-7c0d"), seen)] == [0]
@@ -125,7 +123,7 @@ def test_a_frameworks_gpu_is_found_among_the_drivers() -> None:
     assert [one.index for one in readings_of("cuda:1", old, seen)] == [1]
 
 
-def test_a_fake_gpu_cut_into_slices() -> None:
+def test_a_fake_gpu_in_mig_mode_has_slices() -> None:
     uuids = iter((A, "MIG-7c0d", "MIG-11aa"))
     fake = FakeNvml(
         nvmlDeviceGetMigMode=(1, 1), nvmlDeviceGetMaxMigDeviceCount=2, nvmlDeviceGetUUID=lambda: next(uuids)
@@ -134,29 +132,29 @@ def test_a_fake_gpu_cut_into_slices() -> None:
     assert (gpu.slices, gpu.utilization_percent) == (("MIG-7c0d", "MIG-11aa"), None)
 
 
-def test_what_each_framework_takes_of_a_fake_gpu() -> None:
-    """As on a machine where the driver knows these processes by their own numbers; 9 is somebody else's."""
+def test_the_usage_of_a_fake_gpu_is_attributed_to_processes() -> None:
+    """The driver reports these processes by their own numbers; 9 belongs to another user."""
     running = [SimpleNamespace(pid=pid, usedGpuMemory=size) for pid, size in ((7, 3 << 30), (8, None), (9, 1 << 30))]
-    counted = [SimpleNamespace(pid=7, smUtil=use, timeStamp=t) for use, t in ((60, 200), (20, 100))]
-    asked = []
+    measured = [SimpleNamespace(pid=7, smUtil=use, timeStamp=t) for use, t in ((60, 200), (20, 100))]
+    queried = []
 
     def utilization(_: Any, since: int) -> list[Any]:
-        asked.append(since)
-        return counted
+        queried.append(since)
+        return measured
 
     fake = FakeNvml(nvmlDeviceGetComputeRunningProcesses=lambda: running)
     vars(fake)["nvmlDeviceGetProcessUtilization"] = utilization
     monitor = GpuMonitor(fake)
     monitor.sample()
     gpus = monitor.sample()
-    assert asked == [0, 200]
+    assert queried == [0, 200]
 
     def tree(*pids: int) -> ProcessUsage:
         return ProcessUsage(cpu_percent=100.0, cores_allowed=1, rss_bytes=1, num_threads=1, pids=pids)
 
     assert gpu_share(tree(6, 7), gpus) == (3 << 30, 60.0)
-    assert gpu_share(tree(8), gpus) == (None, None), "it does not tell how much"
-    assert gpu_share(tree(1, 2), gpus) == (None, None), "a container's numbers"
+    assert gpu_share(tree(8), gpus) == (None, None), "the driver has no figures"
+    assert gpu_share(tree(1, 2), gpus) == (None, None), "numbers inside a container"
 
 
 class FakeAmdSmi:
@@ -167,10 +165,10 @@ class FakeAmdSmi:
     AmdSmiClkType = SimpleNamespace(GFX="gfx")
 
     def amdsmi_init(self) -> None:
-        """As amdsmi's."""
+        """Do nothing."""
 
     def amdsmi_shut_down(self) -> None:
-        """As amdsmi's."""
+        """Do nothing."""
 
     def amdsmi_get_processor_handles(self) -> list[str]:
         return ["handle"]
@@ -182,7 +180,7 @@ class FakeAmdSmi:
         return 48
 
     def __getattr__(self, name: str) -> Any:
-        told = {
+        figures = {
             "amdsmi_get_gpu_asic_info": {"market_name": "Fake Instinct"},
             "amdsmi_get_gpu_device_uuid": "3eff74a1-0000-1000-8023-ffffffffffff",
             "amdsmi_get_gpu_activity": {"gfx_activity": 73, "umc_activity": "N/A"},
@@ -190,7 +188,7 @@ class FakeAmdSmi:
             "amdsmi_get_power_info": {"current_socket_power": "N/A", "average_socket_power": 310},
             "amdsmi_get_clock_info": {"clk": "N/A"},
         }
-        return lambda *_: told[name]
+        return lambda *_: figures[name]
 
 
 def test_a_fake_amd_gpu_is_read_like_any_other() -> None:

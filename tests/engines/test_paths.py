@@ -1,4 +1,4 @@
-"""Folders: how users write them, where the usual ones are, and what works for a user who has no home."""
+"""Folders: their spelling, the usual ones, and commands for a user without a home."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.support.engines import SCRIPTED
 from tests.support.run_folders import make_run_folder
 from tui.cli import arguments, main
 
-# As users write them
+# Paths as users write them
 
 
 @pytest.mark.parametrize(
     ("text", "path"),
     [("~", "home"), ("~/r", "home/r"), ("r", "r"), (".", ""), ("~nosuchuser/r", "~nosuchuser/r"), ("~\0/r", "~\0/r")],
 )
-def test_a_path_is_absolute_and_its_home_folder_is_written_out(text: str, path: str, tmp_path: Path) -> None:
+def test_a_path_becomes_absolute_and_its_tilde_is_expanded(text: str, path: str, tmp_path: Path) -> None:
     assert user_path(text) == tmp_path / path
 
 
@@ -44,19 +44,17 @@ _VARIABLES: dict[str, Callable[[], object]] = {
 }
 
 
-@pytest.mark.fault("input", "a ~ that the shell left as it is, by every option, variable and field: the home folder")
+@pytest.mark.fault("input", "a ~ that the shell did not expand, in every option, variable and field: the home folder")
 @pytest.mark.parametrize("how", [*_READERS, *_VARIABLES])
-def test_a_home_folder_is_written_out_wherever_a_path_is_read(
-    how: str, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tilde_is_expanded_wherever_a_path_is_read(how: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run_folder(home, "r")
     (home / "r" / "mnist.npz").touch()
     if how in _READERS:
-        found = _READERS[how]("~/r")
+        path = _READERS[how]("~/r")
     else:
         monkeypatch.setenv(how, "~/r")
-        found = _VARIABLES[how]()
-    assert str(found) == str(home / "r")
+        path = _VARIABLES[how]()
+    assert str(path) == str(home / "r")
 
 
 @pytest.mark.parametrize(
@@ -72,10 +70,8 @@ def test_the_options_of_every_command_are_absolute(command: str, home: Path) -> 
             assert (action.type("~/r"), action.type("")) == (str(home / "r"), "")
 
 
-@pytest.mark.fault(
-    "data", "--data-dir is relative, and the run goes on from another folder: the digits are where they were"
-)
-def test_a_relative_data_dir_is_kept_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("data", "--data-dir is relative, and the run is resumed from another folder: the digits are found")
+def test_a_relative_data_dir_is_stored_as_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parser = main._Parser()
     arguments.app(parser)
     (tmp_path / "elsewhere").mkdir()
@@ -84,10 +80,10 @@ def test_a_relative_data_dir_is_kept_absolute(tmp_path: Path, monkeypatch: pytes
     assert settings["data_dir"] == str(tmp_path / "mnist")
 
 
-# Where the usual folders can't be
+# When the usual folders can't be used
 
 
-def test_one_variable_is_a_way_out_of_a_home_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_variable_replaces_an_unusable_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MNIST_TUI_CACHE_DIR", "MNIST_TUI_CONFIG_DIR"):
         monkeypatch.delenv(name, raising=False)
     usual = paths.cache_dir(), paths.config_file()
@@ -97,7 +93,7 @@ def test_one_variable_is_a_way_out_of_a_home_that_is_none(tmp_path: Path, monkey
     assert paths.config_file() == tmp_path / "data" / "config" / "config.toml"
 
 
-def test_setup_says_what_to_set_where_nothing_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setup_names_the_variable_to_set_when_it_can_write_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_TUI_HOME", "/dev/null/x")
     with pytest.raises(SetupError, match="MNIST_TUI_HOME"):
         build("pytorch", "cpu", print)
@@ -105,21 +101,21 @@ def test_setup_says_what_to_set_where_nothing_can_be_made(monkeypatch: pytest.Mo
 
 @pytest.fixture
 def closed(tmp_path: Path) -> Iterator[Path]:
-    """A folder that its user may not enter."""
+    """Make a folder that its user may not enter."""
     folder = tmp_path / "closed"
     folder.mkdir(mode=0)
     yield folder
     folder.chmod(0o700)
 
 
-def _lose_privileges() -> None:
-    """Let file permissions count for root, too, in this process and those it starts (PR_CAPBSET_DROP, Linux)."""
+def _drop_privileges() -> None:
+    """Let file permissions apply to root, too, in this process and its children (PR_CAPBSET_DROP, Linux)."""
     if os.geteuid() == 0:
         for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
             ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
 
 
-_WALK = """
+_COMMANDS = """
 import json, pwd, sys
 from tui.cli import main as cli
 if not (home := sys.argv[1]):
@@ -134,26 +130,25 @@ for command in json.loads(sys.argv[2]):
 """
 
 
-def _walk(home: str, folder: Path, *commands: list[str]) -> tuple[list[int], subprocess.CompletedProcess[str]]:
-    """Run commands in a process with that home, or none at all; returns their exit codes, and what they said."""
+def _run_commands(home: str, folder: Path, *commands: list[str]) -> tuple[list[int], subprocess.CompletedProcess[str]]:
+    """Run commands in a process with that home, or without one; return their exit codes, and the process."""
     ours = ("MNIST_TUI", "XDG", "HOME")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment |= {"PYTHONPATH": str(SCRIPTED.parents[2]), **({"HOME": home} if home else {})}
     done = subprocess.run(
-        [sys.executable, "-c", _WALK, home, json.dumps(commands)],
-        capture_output=True, text=True, timeout=120, env=environment, cwd=folder, preexec_fn=_lose_privileges,
+        [sys.executable, "-c", _COMMANDS, home, json.dumps(commands)],
+        capture_output=True, text=True, timeout=120, env=environment, cwd=folder, preexec_fn=_drop_privileges,
     )  # fmt: skip
-    said = done.stderr.splitlines()
-    assert not any("Error" in line or "Traceback" in line for line in said), done.stderr
+    assert not any("Error" in line or "Traceback" in line for line in done.stderr.splitlines()), done.stderr
     return [int(line.removeprefix("code ")) for line in done.stdout.splitlines() if line.startswith("code ")], done
 
 
 @pytest.mark.fault(
     "disk", "a home that its user may not enter: a sentence that names MNIST_TUI_HOME, and the rest works"
 )
-def test_commands_where_the_home_is_closed(closed: Path, small_mnist: Path, tmp_path: Path) -> None:
+def test_commands_work_when_the_home_is_closed(closed: Path, small_mnist: Path, tmp_path: Path) -> None:
     digits = ["--data-dir", str(small_mnist)]
-    codes, done = _walk(
+    codes, done = _run_commands(
         str(closed), tmp_path,
         ["data"], ["runs"], ["export", "demo", "--to", "json", "--out", "demo.json"], ["setup", "--dry-run"], ["setup"],
         ["doctor", *digits], ["train", "--framework", "pytorch", "--epochs", "1", *digits], ["train", "--resume", "x"],
@@ -167,11 +162,9 @@ def test_commands_where_the_home_is_closed(closed: Path, small_mnist: Path, tmp_
     assert of_train.startswith("This run is not kept, nor are its checkpoints and models: Permission denied")
 
 
-@pytest.mark.fault(
-    "disk", "no HOME and no entry in passwd, as in a container: no folder of the name ~, and the rest works"
-)
-def test_commands_without_a_home(tmp_path: Path) -> None:
-    codes, done = _walk("", tmp_path, ["data"], ["runs"], ["compare", "demo"], ["setup", "--dry-run"])
+@pytest.mark.fault("disk", "no HOME and no entry in passwd, as in a container: no folder named ~, and the rest works")
+def test_commands_work_without_a_home(tmp_path: Path) -> None:
+    codes, done = _run_commands("", tmp_path, ["data"], ["runs"], ["compare", "demo"], ["setup", "--dry-run"])
     assert codes == [0, 0, 0, 0], done.stderr
     assert " /.local/share/mnist-tui/" in done.stdout
     assert "~" not in done.stdout

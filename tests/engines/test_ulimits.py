@@ -1,4 +1,4 @@
-"""Limits of the shell are named where an error or an end tells of them, and nowhere else."""
+"""A limit of the shell is named for the errors and exits that it explains, and for no others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_PROCESS = "Resource temporarily unavailable"
 
 @pytest.fixture
 def limited(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Limits as a shell would have set them; all others are none."""
+    """Set limits as a shell would; all others are off."""
 
     def limit(**limits: int) -> None:
         set_here = {getattr(resource, f"RLIMIT_{name}"): value for name, value in limits.items()}
@@ -36,7 +36,7 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize(
-    ("limits", "text", "said"),
+    ("limits", "text", "expected"),
     [
         (
             {"AS": 3_000_000_000},
@@ -54,15 +54,15 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         ({"AS": 1, "NPROC": 1}, "No such file or directory", ""),
     ],
 )
-def test_the_limit_in_an_error(limits: dict[str, int], text: str, said: str, limited: Callable[..., None]) -> None:
+def test_the_limit_in_an_error(limits: dict[str, int], text: str, expected: str, limited: Callable[..., None]) -> None:
     limited(**limits)
     hint = limit_in(text)
-    assert said in hint
-    assert bool(said) == bool(hint)
+    assert expected in hint
+    assert bool(expected) == bool(hint)
 
 
 @pytest.mark.parametrize(
-    ("name", "seconds", "said"),
+    ("name", "seconds", "explained"),
     [
         ("SIGKILL", 4.2, True),
         ("SIGXCPU", 5.0, True),
@@ -71,15 +71,15 @@ def test_the_limit_in_an_error(limits: dict[str, int], text: str, said: str, lim
         ("", 5.0, False),
     ],
 )
-def test_the_limit_behind_an_end(name: str, seconds: float, said: bool, limited: Callable[..., None]) -> None:
+def test_the_limit_behind_an_exit(name: str, seconds: float, explained: bool, limited: Callable[..., None]) -> None:
     assert limit_behind(name, seconds) == "", "there is none"
     limited(CPU=5)
-    assert bool(limit_behind(name, seconds)) == said
-    assert not said or "5 s here (ulimit -t)" in limit_behind(name, seconds)
+    assert bool(limit_behind(name, seconds)) == explained
+    assert not explained or "5 s here (ulimit -t)" in limit_behind(name, seconds)
 
 
 @pytest.mark.fault("workers", "the shell's limit of CPU time (ulimit -t) ends it: it is named, and memory is not")
-def test_a_worker_that_used_up_its_time(
+def test_a_worker_that_used_up_its_cpu_time_is_reported_so(
     work: Callable[[], Worked], small_config: TrainConfig, limited: Callable[..., None]
 ) -> None:
     limited(CPU=1)
@@ -92,7 +92,7 @@ def test_a_worker_that_used_up_its_time(
     assert "memory" not in failed.hint
 
 
-def test_an_import_that_a_limit_ended_is_not_mended_by_pip(limited: Callable[..., None]) -> None:
+def test_pip_is_no_hint_for_an_import_that_a_limit_ended(limited: Callable[..., None]) -> None:
     limited(AS=1_000_000_000)
     fields = requirements.failure("pytorch", ImportError(NO_MEMORY))
     assert "ulimit -v" in fields["hint"]
@@ -100,7 +100,7 @@ def test_an_import_that_a_limit_ended_is_not_mended_by_pip(limited: Callable[...
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "text"),
     [
         ("--keras-python", "--keras-python names it"),
         ("MNIST_TUI_KERAS_PYTHON", "MNIST_TUI_KERAS_PYTHON names it"),
@@ -108,14 +108,14 @@ def test_an_import_that_a_limit_ended_is_not_mended_by_pip(limited: Callable[...
         ("the app's own interpreter", "start mnist-tui again"),
     ],
 )
-def test_an_interpreter_that_does_not_start_is_mended_where_it_is_named(source: str, said: str) -> None:
+def test_the_hint_for_an_interpreter_depends_on_its_origin(source: str, text: str) -> None:
     spec = EngineSpec(name="keras", title="Keras", module="m", python="/nope", python_source=source)
     kind, message, hint = start_error.explain(spec, FileNotFoundError(2, "No such file or directory", "/nope"))
-    assert (kind, said in hint) == ("missing-interpreter", True)
+    assert (kind, text in hint) == ("missing-interpreter", True)
     assert message == "/nope could not be started: No such file or directory."
 
 
-def test_what_else_a_start_needs_is_no_matter_of_the_interpreter(limited: Callable[..., None]) -> None:
+def test_other_failures_to_start_do_not_blame_the_interpreter(limited: Callable[..., None]) -> None:
     limited(NPROC=30)
     kind, message, hint = start_error.explain(scripted_spec(), BlockingIOError(11, NO_PROCESS))
     assert (kind, "ulimit -u" in hint) == ("internal", True)

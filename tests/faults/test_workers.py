@@ -236,7 +236,7 @@ def test_an_end_in_the_middle_of_an_event_is_reported(scripted_run: ScriptedRun)
 
 @pytest.mark.fault("workers", "100,000 events at once, and 200,000 printed lines")
 @pytest.mark.parametrize("place", ["import", "build", "5", "checkpoint"])
-@pytest.mark.parametrize(("script", "warning"), [("flood", "has to wait"), ("chatter", "more lines not kept")])
+@pytest.mark.parametrize(("script", "warning"), [("flood", "has to wait"), ("chatter", "more lines dropped")])
 def test_a_flood_is_throttled(script: str, warning: str, place: str, scripted_run: ScriptedRun) -> None:
     worker = scripted_run(f"{script}@{place}")
     if script.startswith("chatter"):

@@ -14,7 +14,7 @@ REAL_MNIST = os.environ.get("MNIST_TUI_DATA", "")
 
 
 def write_idx(folder: Path, images: Any, labels: Any, part: str, *, zipped: bool = True) -> None:
-    """Write one half of a data set as MNIST's files are written."""
+    """Write one half of a data set in MNIST's format."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
         content = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
@@ -25,6 +25,6 @@ def write_idx(folder: Path, images: Any, labels: Any, part: str, *, zipped: bool
 
 
 def random_digits(count: int) -> tuple[Any, Any]:
-    """Images and labels without meaning."""
+    """Return random images and labels."""
     random = np.random.default_rng(0)
     return random.integers(0, 256, (count, 28, 28), np.uint8), random.integers(0, 10, count).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Engines for tests: how each is started, and a supervised worker with everything that it published."""
+"""Engines for tests: their specifications, and a supervised worker that records its events."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from engines.messages.events import TERMINAL_EVENTS, Prediction, RunRequested, W
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
 
 JAX_PYTHON = os.environ.get("MNIST_TUI_JAX_PYTHON", "")
-"""An interpreter that has Keras and JAX, where the tests' own has no JAX."""
+"""An interpreter that has Keras and JAX, if the tests' own has no JAX."""
 
 
 def scripted_spec(name: str = "pytorch") -> EngineSpec:
-    """The scripted engine under the name of a real one."""
+    """Return the specification of the scripted engine under the name of a real one."""
     return EngineSpec(name=name, title=name, module=str(SCRIPTED), python=sys.executable)
 
 
 def spec_of(engine: str) -> EngineSpec:
-    """A real engine, "keras-jax" or "keras-torch", or the scripted one."""
+    """Return the specification of an engine: a real one, "keras-jax", "keras-torch" or "scripted"."""
     if engine == "scripted":
         return scripted_spec()
     name, _, backend = engine.partition("-")
@@ -34,22 +34,22 @@ def spec_of(engine: str) -> EngineSpec:
 
 
 class Worked:
-    """A worker under supervision, its events as they come."""
+    """A supervised worker and its events."""
 
     def __init__(self, spec: EngineSpec, cache: Path) -> None:
         self.events: list[Event] = []
         self.inbox: queue.Queue[Event] = queue.Queue()
-        self.supervisor = Supervisor(spec, self._hear, cache_dir=cache, threads=1)
+        self.supervisor = Supervisor(spec, self._record, cache_dir=cache, threads=1)
         self.thread = threading.Thread(target=self.supervisor.run, daemon=True)
 
-    def _hear(self, event: Event) -> None:
+    def _record(self, event: Event) -> None:
         self.events.append(event)
         self.inbox.put(event)
 
     def start(
         self, config: TrainConfig | None = None, run_id: str = "run", run_dir: str = "", resume: str = ""
     ) -> None:
-        """Start the worker, with a run to do if there is a config."""
+        """Start the worker, unless it is running, and request a run if there is a config."""
         if config is not None:
             self.supervisor.start_run(run_id, config, run_dir, resume=resume)
         if not self.thread.is_alive():
@@ -61,14 +61,14 @@ class Worked:
         timeout: float = 120.0,
         until: Callable[[Any], bool] = lambda _: True,
     ) -> Any:
-        """The next event of that kind."""
+        """Wait for the next event of that kind, and return it. Raises queue.Empty after `timeout` seconds without any event."""
         while True:
             event = self.inbox.get(timeout=timeout)
             if isinstance(event, kind) and until(event):
                 return event
 
     def of(self, kind: type[Event]) -> list[Any]:
-        """All events of that kind so far."""
+        """Return all events of that kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
     def finish(self) -> None:
@@ -79,18 +79,18 @@ class Worked:
 
 
 class Warm(Worked):
-    """A worker that one test after the other trains with, as a user does who starts one run after the other."""
+    """A worker that several tests use one after the other, like a user who starts several runs."""
 
     def hand_over(self) -> None:
-        """Begin as if it had just become ready: what it was still saying to the last test is nobody's any more."""
+        """Prepare the worker for the next test, as if it had just become ready: discard its late events."""
         self.supervisor.send(Predict(request_id=-1, image=()))
         self.wait_for(Prediction, until=lambda answer: answer.request_id == -1)
         self.events[:] = [*self.of(WorkerSpawned)[:1], *self.of(WorkerReady)[:1]]
-        self.supervisor._ended_run = ""  # tests name their runs alike
+        self.supervisor._ledger.ended_run = ""  # tests use the same run ids
 
     @property
     def idle(self) -> bool:
-        """Whether it is there, and every run that it was asked for has ended."""
+        """True while the worker is alive and all its runs have ended."""
         ended = [
             isinstance(event, TERMINAL_EVENTS)
             for event in self.events
@@ -99,5 +99,5 @@ class Warm(Worked):
         return self.thread.is_alive() and (not ended or ended[-1])
 
     def finish(self) -> None:
-        """It goes on to the next test."""
+        """Check that the worker is ready for the next test."""
         assert self.idle

@@ -1,4 +1,4 @@
-"""A fake NVML: a driver with as many GPUs as a test asks for."""
+"""A fake NVML, with as many GPUs as a test needs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 
 class NVMLError(Exception):
-    """As in pynvml."""
+    """Base of the errors, with pynvml's name."""
 
 
-class NVMLError_NotSupported(NVMLError):  # pynvml's name
-    """As in pynvml."""
+class NVMLError_NotSupported(NVMLError):
+    """Raised for a missing figure, with pynvml's name."""
 
 
 class NVMLError_LibraryNotFound(NVMLError):
-    """As in pynvml."""
+    """Raised without a driver, with pynvml's name."""
 
 
 class FakeNvml:
-    """A fake NVML with one GPU; what is set on it goes wrong."""
+    """A fake NVML with one GPU; `wrong` overrides its answers with values, exceptions or functions."""
 
     NVMLError = NVMLError
 
@@ -27,11 +27,11 @@ class FakeNvml:
         self.wrong = wrong
         self.count = 1
 
-    def _do(self, name: str, value: Any) -> Any:
-        todo = self.wrong.get(name, value)
-        if isinstance(todo, Exception):
-            raise todo
-        return todo() if callable(todo) else todo
+    def _answer(self, name: str, value: Any) -> Any:
+        answer = self.wrong.get(name, value)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer() if callable(answer) else answer
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("nvml"):
@@ -50,4 +50,4 @@ class FakeNvml:
             "nvmlDeviceGetTotalEnergyConsumption": 5_000,
             "nvmlDeviceGetMigMode": (0, 0),
         }
-        return lambda *a, **k: self._do(name, values.get(name))
+        return lambda *a, **k: self._answer(name, values.get(name))

@@ -17,45 +17,20 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select
 
-from engines.api import FRAMEWORK_CHOICES, TITLES, ConfigError, TrainConfig, from_settings, parse, problem
+from engines.api import (
+    FRAMEWORK_CHOICES,
+    RESET_BY_PRESET,
+    SETTING_GROUPS,
+    TITLES,
+    ConfigError,
+    TrainConfig,
+    from_settings,
+    parse,
+    problem,
+)
 from tui.terminal.clipboard import copy
 
-GROUPS = (
-    ("Run", ("preset", "mode", "device", "pytorch_device", "keras_device", "keras_backend", "epochs", "seed", "seeds")),
-    (
-        "Training",
-        (
-            "batch_size", "optimizer", "learning_rate", "schedule", "rho", "momentum", "weight_decay", "epsilon", "dropout",
-            "augment",
-        ),
-    ),
-    ("Ends early", ("target_accuracy", "patience", "eval_every", "stop_on_nan")),
-    ("Machine and digits", ("precision", "threads", "dataset", "data_dir", "limit_train", "limit_test")),
-)  # fmt: skip
-"""Every field of TrainConfig, under a heading."""
-FORM_FIELDS = tuple(name for _, names in GROUPS for name in names)
-KEPT_BY_PRESETS = frozenset(
-    {
-        "framework",
-        "mode",
-        "device",
-        "pytorch_device",
-        "keras_device",
-        "keras_backend",
-        "seed",
-        "seeds",
-        "dataset",
-        "data_dir",
-        "threads",
-        "precision",
-        "limit_test",
-        "eval_every",
-        "target_accuracy",
-        "patience",
-        "stop_on_nan",
-    }
-)
-"""What a preset says nothing of."""
+FORM_FIELDS = tuple(name for names in SETTING_GROUPS.values() for name in names)
 
 
 class SettingsScreen(ModalScreen[dict[str, Any] | None]):
@@ -82,7 +57,7 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         with Vertical(id="box") as box:
             box.border_title = "Settings"
             with VerticalScroll(id="form", can_focus=False):
-                for i, (title, names) in enumerate(GROUPS):
+                for i, (title, names) in enumerate(SETTING_GROUPS.items()):
                     yield Label(title, classes="group")
                     if i == 0:
                         framework = self._settings.get("framework", "both")
@@ -169,7 +144,9 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         """A preset fills in its values."""
         name, value = event.select.id or "", str(event.value)
         if name == "preset" and value != self._settings.get("preset", "reference"):
-            self._settings = {key: v for key, v in self._settings.items() if key in KEPT_BY_PRESETS} | {"preset": value}
+            self._settings = {key: v for key, v in self._settings.items() if key not in RESET_BY_PRESET} | {
+                "preset": value
+            }
             self._refill()
         switch = name in self._fields and isinstance(self._fields[name].default, bool)
         self._take(name, value == "on" if switch else value)

@@ -1,13 +1,15 @@
-"""Digits: found, read with distrust, downloaded with checksums, or drawn."""
+"""Loading digits: finding copies, refusing damaged files, downloading with checksums, drawing."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import functools
 import gzip
 import hashlib
 import http.server
 import os
+import pwd
 import resource
 import socket
 import struct
@@ -34,7 +36,7 @@ from tui.digit_cache import DigitCache
 
 @pytest.fixture
 def few_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing 70,000 digits takes seconds; a hundred will do."""
+    """Draw a hundred digits instead of 70,000, which takes seconds."""
     monkeypatch.setattr(synthetic, "TRAIN_SIZE", 80)
     monkeypatch.setattr(synthetic, "TEST_SIZE", 20)
 
@@ -52,7 +54,7 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-def test_a_named_folder_is_read(mnist_folder: Path, cache: Path) -> None:
+def test_the_users_folder_is_read(mnist_folder: Path, cache: Path) -> None:
     digits = load_digits("auto", mnist_folder, cache_dir=cache)
     assert (digits.dataset, digits.source) == ("custom", str(mnist_folder)), "drawn digits in the format of MNIST"
     assert digits.train_images.shape == (30, 28, 28)
@@ -70,13 +72,13 @@ def test_copies_that_users_already_have_are_found(layout: str, home: Path, cache
         folder = home / "data/MNIST/raw"
         write_idx(folder, *train, "train", zipped=layout != "plain")
         write_idx(folder, *test, "t10k", zipped=layout != "plain")
-    found = find_digits(None, cache)
-    assert [copy.origin for copy in found] == ["keras" if layout == "keras" else "torchvision"]
+    copies = find_digits(None, cache)
+    assert [copy.origin for copy in copies] == ["keras" if layout == "keras" else "torchvision"]
     digits = load_digits("mnist", cache_dir=cache)
     assert np.array_equal(digits.test_images, test[0])
 
 
-def test_the_same_digits_have_the_same_checksum_wherever_they_lie(
+def test_the_same_digits_have_the_same_checksum_in_every_format(
     mnist_folder: Path, tmp_path: Path, cache: Path
 ) -> None:
     train, test = random_digits(30), random_digits(10)
@@ -87,7 +89,7 @@ def test_the_same_digits_have_the_same_checksum_wherever_they_lie(
     )
 
 
-def test_the_environment_names_a_folder_and_the_option_wins(
+def test_the_option_wins_over_the_environment(
     mnist_folder: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNIST_TUI_DATA", str(mnist_folder))
@@ -96,15 +98,15 @@ def test_the_environment_names_a_folder_and_the_option_wins(
         load_digits(data_dir=tmp_path / "nothing", cache_dir=cache)
 
 
-def test_a_named_place_is_never_replaced_by_another(tmp_path: Path, cache: Path, few_drawn: None) -> None:
+def test_no_other_copy_replaces_the_users_place(tmp_path: Path, cache: Path, few_drawn: None) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty") as caught:
         load_digits("auto", tmp_path / "empty", cache_dir=cache)
     assert "ubyte" in caught.value.hint
 
 
-def _shut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody may look into the folder, not even root, who runs the tests in a container."""
+def _forbid(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a folder unreadable even for root, who runs the tests in a container."""
     folder.mkdir(parents=True, exist_ok=True)
     stat = os.stat
 
@@ -116,51 +118,51 @@ def _shut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "stat", refuse)
 
 
-@pytest.mark.fault("data", "places of MNIST that nobody may look into, or can: passed over where they are merely found")
-@pytest.mark.parametrize("how", ["shut", "too long", "no home"])
-def test_a_place_that_can_not_be_looked_into_is_passed_over(
+@pytest.mark.fault("data", "usual places of MNIST that can't be read: skipped")
+@pytest.mark.parametrize("how", ["forbidden", "too long", "no home"])
+def test_a_usual_place_that_can_not_be_read_is_skipped(
     how: str, home: Path, cache: Path, few_drawn: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if how == "shut":
-        _shut(home / ".keras", monkeypatch)
+    if how == "forbidden":
+        _forbid(home / ".keras", monkeypatch)
     elif how == "too long":
         monkeypatch.setenv("KERAS_HOME", "long" * 2000)
     else:
         monkeypatch.delenv("HOME")
-        monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # a number without a name, as in many containers
+        monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # a number without a name, as in many containers
     assert load_digits("auto", cache_dir=cache).dataset == "drawn"
     with pytest.raises(DataError, match="could not be downloaded"):
         load_digits("mnist", cache_dir=cache)
 
 
-@pytest.mark.fault("data", "a named place that nobody may look into, or can: said with what to do")
+@pytest.mark.fault("data", "a place that the user named and that can't be read: reported with what to do")
 @pytest.mark.parametrize(
-    ("by", "place", "said"),
+    ("by", "place", "message"),
     [
-        ("--data-dir", "shut", "shut, which can't be read: Permission denied"),
+        ("--data-dir", "forbidden", "forbidden, which can't be read: Permission denied"),
         ("--data-dir", "~nosuchuser/x", "~nosuchuser/x, which holds no complete MNIST"),
         ("--data-dir", "long" * 2000, "which can't be read: File name too long"),
         ("--data-dir", "a\0b", "which is no path"),
         ("MNIST_TUI_DATA", "~nosuchuser/x", "~nosuchuser/x, which holds no complete MNIST"),
     ],
-    ids=["shut", "of nobody", "too long", "a zero byte", "of nobody, by the environment"],
+    ids=["forbidden", "unknown user", "too long", "a zero byte", "unknown user, in the environment"],
 )
-def test_a_named_place_that_can_not_be_looked_into(
-    by: str, place: str, said: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_place_of_the_users_that_can_not_be_read_is_reported(
+    by: str, place: str, message: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if place == "shut":
+    if place == "forbidden":
         place = str(tmp_path / place)
-        _shut(Path(place), monkeypatch)
+        _forbid(Path(place), monkeypatch)
     if by == "MNIST_TUI_DATA":
         monkeypatch.setenv(by, place)
-    named = place if by == "--data-dir" else ""
+    option = place if by == "--data-dir" else ""
     with pytest.raises(DataError) as caught:
-        load_digits("auto", Path(named) if named else None, cache_dir=cache)
-    assert said in caught.value.message
+        load_digits("auto", Path(option) if option else None, cache_dir=cache)
+    assert message in caught.value.message
     assert by in caught.value.message
     assert caught.value.hint
-    with pytest.raises(DataError):  # and so in the gallery of Results, and in Draw
-        DigitCache(cache).load(from_settings({"data_dir": named}))
+    with pytest.raises(DataError):  # as for the gallery of Results, and for Draw
+        DigitCache(cache).load(from_settings({"data_dir": option}))
 
 
 _DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -180,7 +182,7 @@ _DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.fault("data", "a file of the user's that is damaged: each of the four, plain and as .gz")
 @pytest.mark.parametrize("zipped", [True, False], ids=[".gz", "plain"])
 @pytest.mark.parametrize("how", _DAMAGES)
-def test_a_damaged_file_of_the_user_is_named_and_left_alone(
+def test_a_damaged_file_of_the_users_is_named_and_unchanged(
     how: str, zipped: bool, tmp_path: Path, cache: Path
 ) -> None:
     folder = tmp_path / "mine"
@@ -191,8 +193,8 @@ def test_a_damaged_file_of_the_user_is_named_and_left_alone(
         content = _DAMAGES[how](gzip.decompress(path.read_bytes()) if zipped else path.read_bytes())
         before = gzip.compress(content) if zipped else content
         path.write_bytes(before)
-        named = "labels that are not 0 to 9" if how.startswith("other size") and "labels" in part else part
-        with pytest.raises(DataError, match=named) as caught:
+        problem = "labels that are not 0 to 9" if how.startswith("other size") and "labels" in part else part
+        with pytest.raises(DataError, match=problem) as caught:
             load_digits("auto", folder, cache_dir=cache)
         assert caught.value.hint
         assert path.read_bytes() == before
@@ -225,7 +227,7 @@ def test_labels_and_images_must_agree(mnist_folder: Path, cache: Path) -> None:
 
 
 class _Evil:
-    """Would run a command when unpickled."""
+    """An object that runs a command when it is unpickled."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         import os
@@ -242,8 +244,8 @@ def test_pickles_in_an_npz_are_refused(tmp_path: Path, cache: Path) -> None:
     assert not Path("unpickled").exists()
 
 
-@pytest.mark.fault("data", "a damaged copy that was only found")
-def test_a_damaged_copy_that_was_only_found_is_passed_over(home: Path, cache: Path, few_drawn: None) -> None:
+@pytest.mark.fault("data", "a damaged copy in a usual place: skipped")
+def test_a_damaged_copy_in_a_usual_place_is_skipped(home: Path, cache: Path, few_drawn: None) -> None:
     (home / ".keras/datasets").mkdir(parents=True)
     (home / ".keras/datasets/mnist.npz").write_bytes(b"PK\x03\x04 broken")
     assert load_digits("auto", cache_dir=cache).dataset == "drawn"
@@ -266,10 +268,10 @@ class _Mirror(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def mirror(mnist_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[str]]]:
-    """A server of the small data set, whose checksums are taken for the published ones."""
-    readers = [mnist_folder / f"{part}.gz" for part in IDX_FILES]
-    monkeypatch.setattr(download, "MD5", tuple(hashlib.md5(f.read_bytes()).hexdigest() for f in readers))
-    monkeypatch.setattr(download, "SIZES", tuple(f.stat().st_size for f in readers))
+    """Serve the small data set, and let its checksums be the published ones."""
+    files = [mnist_folder / f"{part}.gz" for part in IDX_FILES]
+    monkeypatch.setattr(download, "MD5", tuple(hashlib.md5(f.read_bytes()).hexdigest() for f in files))
+    monkeypatch.setattr(download, "SIZES", tuple(f.stat().st_size for f in files))
     seen: list[str] = []
     handler = type("Mirror", (_Mirror,), {"requests": seen})
     with http.server.ThreadingHTTPServer(
@@ -295,8 +297,8 @@ def test_a_download_is_cached_and_done_once(mirror: tuple[str, list[str]], cache
     assert not list(cache.rglob("*.part*"))
 
 
-@pytest.mark.fault("data", "mirrors that refuse, lack the file, or serve another: the next is asked")
-def test_the_next_mirror_is_asked_when_one_serves_something_else(
+@pytest.mark.fault("data", "mirrors that refuse, lack the file, or serve another: the next one is used")
+def test_the_next_mirror_is_used_when_one_serves_something_else(
     mirror: tuple[str, list[str]], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = tmp_path / "mine" / "wrong"
@@ -308,7 +310,7 @@ def test_the_next_mirror_is_asked_when_one_serves_something_else(
 
 
 @pytest.mark.fault("data", "a mirror whose files have the right size and the wrong checksum")
-def test_a_file_of_the_right_size_is_not_yet_the_published_one(
+def test_a_file_of_the_right_size_and_a_wrong_checksum_is_refused(
     mirror: tuple[str, list[str]], mnist_folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forged = mnist_folder / "forged"
@@ -325,8 +327,8 @@ def test_a_file_of_the_right_size_is_not_yet_the_published_one(
     assert load_digits("mnist", cache_dir=cache).dataset == "mnist"
 
 
-@pytest.mark.fault("data", "our own copy, damaged: fetched again")
-def test_our_own_damaged_copy_is_fetched_again(mirror: tuple[str, list[str]], cache: Path) -> None:
+@pytest.mark.fault("data", "the app's own copy is damaged: downloaded again")
+def test_a_damaged_cache_is_downloaded_again(mirror: tuple[str, list[str]], cache: Path) -> None:
     load_digits("mnist", cache_dir=cache)
     path = cache / "mnist" / f"{IDX_FILES[2]}.gz"
     path.write_bytes(path.read_bytes()[:100])
@@ -334,11 +336,9 @@ def test_our_own_damaged_copy_is_fetched_again(mirror: tuple[str, list[str]], ca
     assert len(mirror[1]) == 5
 
 
-@pytest.mark.fault(
-    "data", "our own copy, other than what was downloaded: fetched again, and nothing else of ours is read"
-)
+@pytest.mark.fault("data", "other files in the app's own copy: downloaded again or ignored")
 @pytest.mark.parametrize("how", ["another .gz", "a damaged plain file beside", "another plain file beside"])
-def test_our_own_copy_is_what_was_downloaded(how: str, mirror: tuple[str, list[str]], cache: Path) -> None:
+def test_the_cache_is_only_read_as_it_was_downloaded(how: str, mirror: tuple[str, list[str]], cache: Path) -> None:
     digits = load_digits("mnist", cache_dir=cache)
     if how == "another .gz":
         write_idx(cache / "mnist", *random_digits(29), "t10k")
@@ -351,7 +351,7 @@ def test_our_own_copy_is_what_was_downloaded(how: str, mirror: tuple[str, list[s
 
 
 @pytest.mark.fault("data", "no network")
-def test_no_network_means_drawn_digits_that_say_so(cache: Path, few_drawn: None) -> None:
+def test_without_a_network_digits_are_drawn_and_labelled_so(cache: Path, few_drawn: None) -> None:
     digits = load_digits("auto", cache_dir=cache)
     assert (digits.dataset, digits.source) == ("drawn", synthetic.SOURCE)
     with pytest.raises(DataError, match="could not be downloaded") as caught:
@@ -366,10 +366,10 @@ def test_a_download_can_be_cancelled(mirror: tuple[str, list[str]], cache: Path)
 
 
 class _BadMirror(http.server.BaseHTTPRequestHandler):
-    """Answers as its path says.
+    """A mirror that misbehaves as the first part of the path says.
 
-    "silent" says nothing at all, "headers" gives these a byte at a time; "stall" gives ten bytes and then nothing, "reset"
-    breaks off, "drip" gives a byte at a time, "longer" gives bytes without end; "redirect" leads to the good one, "loop" to itself.
+    "silent" sends nothing, "headers" sends them a byte at a time; "stall" sends ten bytes and then nothing, "reset" breaks the
+    connection, "drip" sends a byte at a time, "longer" never stops; "redirect" leads to the good mirror, "loop" to itself.
     """
 
     good: str
@@ -413,7 +413,7 @@ class _BadMirror(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def bad_mirror(mirror: tuple[str, list[str]]) -> Iterator[str]:
-    """A server that behaves badly on purpose, beside the good one."""
+    """Serve a mirror that misbehaves, beside the good one."""
     handler = type("BadMirror", (_BadMirror,), {"good": mirror[0]})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.handle_error = lambda *_: None  # type: ignore[method-assign]  # connections break: that is the test
@@ -425,21 +425,21 @@ def bad_mirror(mirror: tuple[str, list[str]]) -> Iterator[str]:
 
 
 @pytest.mark.fault(
-    "data", "a mirror that is silent, stalls, drips, resets, gives too much, redirects, or does so in a loop"
+    "data", "a mirror that is silent, stalls, drips, resets, sends too much, redirects, or does so in a loop"
 )
 @pytest.mark.parametrize("how", ["silent", "headers", "stall", "drip", "reset", "longer", "redirect", "loop"])
-def test_a_bad_mirror_is_left(
+def test_a_bad_mirror_is_given_up(
     how: str, bad_mirror: str, mirror: tuple[str, list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "CONNECT_SECONDS", 0.3)
-    monkeypatch.setattr(download, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(download, "SLOW_SECONDS", 0.3)
     monkeypatch.setenv("MNIST_TUI_MIRRORS", f"{bad_mirror}{how}/,{mirror[0]}")
-    asked: set[str] = set()
-    began = time.monotonic()
-    assert load_digits("mnist", cache_dir=cache, on_progress=lambda *p: asked.add(p[2])).dataset == "mnist"
-    assert time.monotonic() - began < 2.5, "and not when it ends of itself, after three seconds or never"
+    used: set[str] = set()
+    start = time.monotonic()
+    assert load_digits("mnist", cache_dir=cache, on_progress=lambda *p: used.add(p[2])).dataset == "mnist"
+    assert time.monotonic() - start < 2.5, "and not when the mirror ends, after three seconds or never"
     assert len(mirror[1]) == 4
-    assert how != "redirect" or f"{bad_mirror}redirect/" in asked
+    assert how != "redirect" or f"{bad_mirror}redirect/" in used
     assert not list(cache.rglob("*.part*"))
 
 
@@ -449,17 +449,19 @@ def test_a_download_can_be_cancelled_at_any_time(
     how: str, bad_mirror: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNIST_TUI_MIRRORS", f"{bad_mirror}{how}/")
-    began = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(DataCancelled):
-        load_digits("auto", cache_dir=cache, cancelled=lambda: time.monotonic() - began > 0.2)
-    assert time.monotonic() - began < 1.5, "and not when the mirror ends, after three seconds or never"
+        load_digits("auto", cache_dir=cache, cancelled=lambda: time.monotonic() - start > 0.2)
+    assert time.monotonic() - start < 1.5, "and not when the mirror ends, after three seconds or never"
     assert not list(cache.rglob("*.part*"))
 
 
 @pytest.mark.fault("data", "a cache folder that can't be written, or is full")
 @pytest.mark.parametrize("how", ["a file", "full", "read-only"])
-def test_a_cache_that_can_not_be_used(how: str, mirror: tuple[str, list[str]], cache: Path, few_drawn: None) -> None:
-    """The digits are drawn where any will do; where MNIST was asked for, the folder is named and what to do."""
+def test_a_cache_that_can_not_be_used_is_reported_or_replaced(
+    how: str, mirror: tuple[str, list[str]], cache: Path, few_drawn: None
+) -> None:
+    """Digits are drawn with "auto"; with "mnist", the message names the folder and what to do."""
     if how == "read-only":
         cache = Path("/proc/cache")  # where not even root may make a folder
     if how == "a file":
@@ -468,7 +470,7 @@ def test_a_cache_that_can_not_be_used(how: str, mirror: tuple[str, list[str]], c
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         if how == "full":
-            resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))  # no file may grow further: as good as a full disk
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))  # no file may be larger, as on a full disk
         assert load_digits("auto", cache_dir=cache).dataset == "drawn"
         with pytest.raises(DataError, match="cache") as caught:
             load_digits("mnist", cache_dir=cache)
@@ -488,7 +490,7 @@ print(load_digits("mnist", cache_dir=Path({cache!r})).sha256)
 
 
 @pytest.mark.fault("data", "three processes at once on one cache")
-def test_two_at_once_fetch_once_and_agree(mirror: tuple[str, list[str]], cache: Path) -> None:
+def test_several_processes_download_once_and_agree(mirror: tuple[str, list[str]], cache: Path) -> None:
     script = _CHILD.format(md5=download.MD5, sizes=download.SIZES, cache=str(cache))
     children = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) for _ in range(3)]
     answers = {child.communicate(timeout=60)[0] for child in children}
@@ -497,23 +499,25 @@ def test_two_at_once_fetch_once_and_agree(mirror: tuple[str, list[str]], cache: 
     assert len(mirror[1]) == 4
 
 
-@pytest.mark.fault("data", "a cache on a file system without locks: used all the same")
+@pytest.mark.fault("data", "a cache on a file system without locks: used anyway")
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
-def test_a_cache_without_locks(
+def test_a_cache_without_locks_is_used(
     number: int, mirror: tuple[str, list[str]], cache: Path, few_drawn: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fcntl.flock", Mock(side_effect=OSError(number, os.strerror(number))))
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(number, os.strerror(number))))
     assert load_digits("auto", cache_dir=cache).dataset == "mnist"
     load_digits("drawn", cache_dir=cache)
     assert len(list(cache.rglob("*.npz"))) == 1
 
 
-@pytest.mark.fault("data", "two at once on one cache without locks: neither is in the other's way")
-def test_two_at_once_without_locks(mirror: tuple[str, list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both have begun with a file before either has it."""
+@pytest.mark.fault("data", "two at once on one cache without locks: both succeed")
+def test_two_downloads_without_locks_both_succeed(
+    mirror: tuple[str, list[str]], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both start a file before either has it."""
     both = threading.Barrier(2, timeout=10)
     serve = _Mirror.do_GET
-    monkeypatch.setattr("fcntl.flock", Mock(side_effect=OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))))
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))))
     monkeypatch.setattr(_Mirror, "do_GET", lambda handler: (both.wait(), serve(handler)))
     with ThreadPoolExecutor(2) as pool:
         answers = [pool.submit(load_digits, "mnist", cache_dir=cache) for _ in range(2)]
@@ -524,14 +528,14 @@ def test_two_at_once_without_locks(mirror: tuple[str, list[str]], cache: Path, m
 _DRAWING_CHILD = """
 import sys
 from pathlib import Path
-from engines.data import load_digits, synthetic as drawn
-drawn.TRAIN_SIZE, drawn.TEST_SIZE = 2000, 20
+from engines.data import load_digits, synthetic
+synthetic.TRAIN_SIZE, synthetic.TEST_SIZE = 2000, 20
 print(load_digits("drawn", cache_dir=Path(sys.argv[1])).sha256)
 """
 
 
 @pytest.mark.fault("data", "two processes at once that draw into one cache")
-def test_two_at_once_draw_and_agree(cache: Path) -> None:
+def test_two_processes_draw_and_agree(cache: Path) -> None:
     command = [sys.executable, "-c", _DRAWING_CHILD, str(cache)]
     children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     answers = {child.communicate(timeout=60)[0] for child in children}
@@ -550,7 +554,7 @@ def test_drawn_digits_depend_on_the_seed_alone() -> None:
     assert not np.array_equal(first[0], other[0])
 
 
-def test_drawn_digits_are_placed_as_mnist_places_its_own() -> None:
+def test_drawn_digits_are_placed_like_mnists() -> None:
     images, labels = synthetic.draw(500, 3, lambda *_: None, lambda: False)
     assert set(labels.tolist()) == set(range(10))
     weights = images.astype(float)
@@ -566,8 +570,8 @@ def test_drawn_digits_are_placed_as_mnist_places_its_own() -> None:
 
 def test_drawn_digits_are_cached_and_a_broken_cache_is_drawn_again(cache: Path, few_drawn: None) -> None:
     first = load_digits("drawn", cache_dir=cache)
-    (kept,) = cache.rglob("*.npz")
-    kept.write_bytes(kept.read_bytes()[:500])
+    (cached,) = cache.rglob("*.npz")
+    cached.write_bytes(cached.read_bytes()[:500])
     assert load_digits("drawn", cache_dir=cache).sha256 == first.sha256
 
 
@@ -579,7 +583,7 @@ def test_drawing_needs_no_cache(tmp_path: Path, few_drawn: None) -> None:
 def test_digits_with_one_changed_bit_are_custom(
     mnist_folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if this small folder were what was published."""
+    """Here, the small folder counts as the published one."""
     monkeypatch.setattr(readers, "MNIST_SHA256", load_digits("mnist", mnist_folder, cache_dir=cache).sha256)
     assert load_digits("mnist", mnist_folder, cache_dir=cache).dataset == "mnist"
     images, labels = random_digits(10)
@@ -589,13 +593,13 @@ def test_digits_with_one_changed_bit_are_custom(
         assert load_digits(dataset, mnist_folder, cache_dir=cache).dataset == "custom"
 
 
-def test_limits_keep_the_first(mnist_folder: Path, cache: Path) -> None:
+def test_limits_select_the_first_digits(mnist_folder: Path, cache: Path) -> None:
     digits = load_digits("mnist", mnist_folder, cache_dir=cache).limited(7, None)
     assert (len(digits.train_labels), len(digits.train_images), len(digits.test_labels)) == (7, 7, 10)
 
 
 @pytest.mark.skipif(not REAL_MNIST, reason="MNIST_TUI_DATA names no copy of MNIST")
-def test_the_real_files(cache: Path) -> None:
+def test_the_real_files_are_read(cache: Path) -> None:
     digits = read(find_digits(Path(REAL_MNIST), cache)[0])
     assert (len(digits.train_labels), len(digits.test_labels)) == (60_000, 10_000)
     assert digits.sha256 == load_digits("mnist", Path(REAL_MNIST), cache_dir=cache).sha256

@@ -1,4 +1,4 @@
-"""MNIST's files as they lie on people's disks: cut, unpacked by a browser, under other names; read by their content."""
+"""MNIST's files as users have them: cut short, unpacked by a browser, renamed; read by their content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.digits import random_digits, write_idx
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The four files as .gz."""
+    """Write the four files as .gz."""
     write_idx(tmp_path / "mine", *random_digits(30), "train")
     write_idx(tmp_path / "mine", *random_digits(10), "t10k")
     return tmp_path / "mine"
@@ -41,30 +41,28 @@ _INTERRUPTED: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.fault(
-    "data", "an interrupted unpacking: a cut file beside a .gz that is whole, for each of the four; the .gz is read"
+    "data", "an interrupted unpacking: a cut file beside a complete .gz, for each of the four; the .gz is read"
 )
 @pytest.mark.parametrize("how", _INTERRUPTED)
 @pytest.mark.parametrize("part", IDX_FILES)
-def test_the_whole_file_of_two_is_read(part: str, how: str, folder: Path, tmp_path: Path) -> None:
-    whole = gzip.decompress((folder / f"{part}.gz").read_bytes())
-    (folder / part).write_bytes(_INTERRUPTED[how](whole))
+def test_the_complete_file_of_two_is_read(part: str, how: str, folder: Path, tmp_path: Path) -> None:
+    content = gzip.decompress((folder / f"{part}.gz").read_bytes())
+    (folder / part).write_bytes(_INTERRUPTED[how](content))
     _assert_read(folder, tmp_path / "cache")
-    (folder / part).write_bytes(whole)
-    (folder / f"{part}.gz").write_bytes(_INTERRUPTED[how](gzip.compress(whole)))
+    (folder / part).write_bytes(content)
+    (folder / f"{part}.gz").write_bytes(_INTERRUPTED[how](gzip.compress(content)))
     _assert_read(folder, tmp_path / "cache")
 
 
-@pytest.mark.fault(
-    "data", "torchvision's folder with a cut file beside its .gz: found by itself, and no digits are drawn"
-)
-def test_an_interrupted_torchvision_is_no_reason_to_draw(folder: Path, home: Path, tmp_path: Path) -> None:
+@pytest.mark.fault("data", "torchvision's folder with a cut file beside its .gz: read, and no digits are drawn")
+def test_an_interrupted_torchvision_download_is_read(folder: Path, home: Path, tmp_path: Path) -> None:
     (folder / IDX_FILES[0]).write_bytes(b"")
     (home / "data" / "MNIST").mkdir(parents=True)
     folder.rename(home / "data" / "MNIST" / "raw")
     assert load_digits("auto", cache_dir=tmp_path / "cache").dataset == "custom"
 
 
-@pytest.mark.fault("data", "MNIST's files under other names and other forms than theirs: read by their content")
+@pytest.mark.fault("data", "MNIST's files under other names and in other forms: read by their content")
 @pytest.mark.parametrize("form", ["dots", "dots, plain", "unpacked by a browser", "packed under a plain name"])
 def test_files_are_read_by_their_content(form: str, folder: Path, tmp_path: Path) -> None:
     for part in IDX_FILES:
@@ -80,8 +78,8 @@ def test_files_are_read_by_their_content(form: str, folder: Path, tmp_path: Path
     _assert_read(folder, tmp_path / "cache")
 
 
-@pytest.mark.fault("data", "neither the plain file nor the .gz is whole: both are named, and how much of them is there")
-def test_what_is_missing_of_a_cut_file_is_said(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.fault("data", "neither the plain file nor the .gz is complete: both are named, with their sizes")
+def test_the_missing_part_of_a_cut_file_is_reported(folder: Path, tmp_path: Path) -> None:
     packed = (folder / f"{IDX_FILES[0]}.gz").read_bytes()
     (folder / IDX_FILES[0]).write_bytes(gzip.decompress(packed)[:1000])
     (folder / f"{IDX_FILES[0]}.gz").write_bytes(packed[:-4])
@@ -97,13 +95,15 @@ def test_what_is_missing_of_a_cut_file_is_said(folder: Path, tmp_path: Path) -> 
         load_digits("auto", folder, cache_dir=tmp_path / "cache")
 
 
-@pytest.mark.fault("data", "one file of four is missing, or a named place holds a whole copy beside a damaged one")
-def test_a_place_is_asked_for_every_copy_before_it_is_refused(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.fault(
+    "data", "one file of four is missing, or the user's place holds a complete copy beside a damaged one"
+)
+def test_a_place_is_searched_for_every_copy_before_it_is_refused(folder: Path, tmp_path: Path) -> None:
     (folder / f"{IDX_FILES[3]}.gz").rename(folder / "labels-idx1-ubyte.gz")
     with pytest.raises(DataError) as caught:
         load_digits("auto", folder, cache_dir=tmp_path / "cache")
     assert caught.value.message.endswith(f"which holds no complete MNIST: no {IDX_FILES[3]}.")
-    assert "*" not in caught.value.hint, "a pattern may match what is there"
+    assert "*" not in caught.value.hint, "a pattern may match the files that exist"
     (folder / f"{IDX_FILES[3]}.gz").write_bytes(b"")
     with pytest.raises(DataError, match="is empty"):
         load_digits("auto", folder, cache_dir=tmp_path / "cache")

@@ -1,4 +1,4 @@
-"""Figures of the machine: real processes, fake cgroups, and a fake NVML that says so in its name."""
+"""Figures of the machine: real processes, fake cgroups, and a fake NVML."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engines.monitors.sampler import Sample, Sampler
 from tests.support.fake_nvml import FakeNvml, NVMLError_LibraryNotFound, NVMLError_NotSupported
 
 
-def tree(root: Path, files: dict[str, str]) -> Path:
+def write_files(root: Path, files: dict[str, str]) -> Path:
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,13 +27,13 @@ def tree(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def test_no_cgroup_is_no_limit(tmp_path: Path) -> None:
+def test_without_a_cgroup_there_is_no_limit(tmp_path: Path) -> None:
     assert (cpu_quota(tmp_path), memory_limit(tmp_path)) == (None, None)
     assert usable_cores(tmp_path, [0, 1, 2]) == 3
 
 
 def test_the_tightest_of_a_cgroup_and_its_ancestors_counts(tmp_path: Path) -> None:
-    root = tree(
+    root = write_files(
         tmp_path,
         {
             "proc/self/cgroup": "0::/slice/job\n",
@@ -49,8 +49,8 @@ def test_the_tightest_of_a_cgroup_and_its_ancestors_counts(tmp_path: Path) -> No
     assert memory_limit(root) == 2_000_000_000
 
 
-def test_version_1(tmp_path: Path) -> None:
-    root = tree(
+def test_cgroup_version_1_is_read(tmp_path: Path) -> None:
+    root = write_files(
         tmp_path,
         {
             "proc/self/cgroup": "4:cpu,cpuacct:/box\n5:memory:/box\n",
@@ -73,7 +73,7 @@ def test_version_1(tmp_path: Path) -> None:
         ([0, 1, 2], 1, ((0, 1, 2),)),
     ],
 )
-def test_a_race_is_fair(cores: list[int], workers: int, shares: tuple[tuple[int, ...], ...]) -> None:
+def test_workers_get_equally_many_cores(cores: list[int], workers: int, shares: tuple[tuple[int, ...], ...]) -> None:
     assert split_cores(cores, workers) == shares
 
 
@@ -87,12 +87,12 @@ child.wait()
 
 
 def test_a_process_tree_is_measured() -> None:
-    """The work is a grandchild's; the figures count it."""
+    """A grandchild does the work, and its figures count."""
     parent = subprocess.Popen([sys.executable, "-c", _BUSY], stdout=subprocess.PIPE, text=True)
     assert parent.stdout
     parent.stdout.readline()
     try:
-        began = time.monotonic()
+        start = time.monotonic()
         monitor = ProcessMonitor(parent.pid, cores_allowed=2)
         assert monitor.sample() is None, "a first sample has nothing to compare with"
         (child,) = psutil.Process(parent.pid).children()
@@ -101,7 +101,7 @@ def test_a_process_tree_is_measured() -> None:
             pass
         usage = monitor.sample()
         assert usage is not None
-        least = 0.2 / (time.monotonic() - began)  # a busy machine gives it less than a whole core
+        least = 0.2 / (time.monotonic() - start)  # on a busy machine it gets less than a core
         assert 100 * least < usage.cpu_percent < 250
         assert usage.rss_bytes > 5_000_000
         assert usage.num_threads >= 2
@@ -110,7 +110,7 @@ def test_a_process_tree_is_measured() -> None:
             process.kill()
         parent.wait()
         parent.stdout.close()
-    assert monitor.sample() is None, "a process that is gone has no figures"
+    assert monitor.sample() is None, "a process that has ended has no figures"
 
 
 def test_the_host_has_figures() -> None:
@@ -125,7 +125,7 @@ def test_the_host_has_figures() -> None:
     assert 0 < usage.memory_used_bytes <= usage.memory_total_bytes
 
 
-def test_every_machine_has_readings_or_a_reason() -> None:
+def test_every_machine_has_gpu_readings_or_a_reason() -> None:
     monitor = GpuMonitor()
     usage = monitor.sample()
     monitor.close()
@@ -138,7 +138,7 @@ def test_a_fake_gpu_is_read() -> None:
     assert (gpu.name, gpu.utilization_percent, gpu.power_watts, gpu.missing) == ("Fake GPU", 61.0, 212.0, ())
 
 
-def test_why_a_fake_gpu_is_slow() -> None:
+def test_a_throttled_fake_gpu_has_a_reason() -> None:
     (gpu,) = GpuMonitor(FakeNvml()).sample().readings
     assert (gpu.sm_clock_mhz, gpu.throttled) == (1980.0, "")  # "GPU idle" is no throttle
     (gpu,) = GpuMonitor(FakeNvml(nvmlDeviceGetCurrentClocksEventReasons=0x64)).sample().readings
@@ -149,7 +149,7 @@ def test_why_a_fake_gpu_is_slow() -> None:
     assert GpuMonitor(older).sample().readings[0].throttled == "hardware"
 
 
-def test_what_a_fake_gpu_does_not_tell_has_a_reason() -> None:
+def test_a_missing_figure_of_a_fake_gpu_has_a_reason() -> None:
     fake = FakeNvml(nvmlDeviceGetPowerUsage=NVMLError_NotSupported(), nvmlDeviceGetMigMode=(1, 1))
     (gpu,) = GpuMonitor(fake).sample().readings
     reasons = dict(gpu.missing)
@@ -158,28 +158,28 @@ def test_what_a_fake_gpu_does_not_tell_has_a_reason() -> None:
     assert "MIG" in reasons["utilization_percent"]
 
 
-def test_no_driver_and_a_driver_that_comes_back() -> None:
+def test_a_driver_that_failed_is_tried_again_later() -> None:
     now = 0.0
     fake = FakeNvml(nvmlInit=NVMLError_LibraryNotFound())
     monitor = GpuMonitor(fake, clock=lambda: now)
     assert monitor.sample().reason == "no NVIDIA driver"
     fake.wrong.clear()
-    assert monitor.sample().reason == "no NVIDIA driver", "a driver that failed is left alone for a while"
+    assert monitor.sample().reason == "no NVIDIA driver", "a driver that failed is not called for a while"
     now = 11.0
     assert monitor.sample().readings
 
 
-def test_the_sampler_goes_on_while_a_fake_driver_hangs() -> None:
+def test_the_sampler_continues_while_a_fake_driver_hangs() -> None:
     release, samples = threading.Event(), queue.Queue[Sample]()
     fake = FakeNvml(nvmlDeviceGetCount=release.wait)
     sampler = Sampler(samples.put, 0.02, gpu=GpuMonitor(fake))
-    sampler.watch("me", psutil.Process().pid, 1)
+    sampler.watch("tests", psutil.Process().pid, 1)
     sampler.start()
     try:
-        with_me = [sample for sample in (samples.get(timeout=10) for _ in range(5)) if sample.processes]
-        assert with_me
-        assert not with_me[-1].gpus.readings
-        assert with_me[-1].gpus.reason
+        complete = [sample for sample in (samples.get(timeout=10) for _ in range(5)) if sample.processes]
+        assert complete
+        assert not complete[-1].gpus.readings
+        assert complete[-1].gpus.reason
     finally:
         release.set()
         assert sampler.stop()

@@ -1,4 +1,4 @@
-"""What the user's variables, dot files and folders may decide about a worker, and what they may not."""
+"""Variables, dot files and folders of the user: some reach a worker, others must not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from engines.messages.events import (
 )
 from engines.preset_configs import from_settings
 from engines.supervision import environment
-from engines.supervision.environment import DECLARED, OVERRULED, allowed_threads, remarks, worker_environment
+from engines.supervision.environment import DECLARED, OVERRULED, allowed_threads, environment_notes, worker_environment
 from engines.supervision.registry import engine_spec
 from engines.user_path import APP_FOLDER
 from tests.support.engines import Worked, scripted_spec
@@ -36,8 +36,8 @@ Work = Callable[..., Worked]
 
 
 @pytest.fixture(autouse=True)
-def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have set some of them."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unset the variables that the user who runs the tests may have set."""
     for name in (*OVERRULED, *DECLARED, "PYTHONPATH", "LD_LIBRARY_PATH", APP_FOLDER, KERAS_FOLDER):
         monkeypatch.delenv(name, raising=False)
 
@@ -46,7 +46,7 @@ def of_a_worker(threads: int = 4) -> dict[str, str]:
     return worker_environment(scripted_spec("keras"), threads, Path("cache"), "/scratch")
 
 
-def test_what_would_decide_for_the_settings_is_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_would_override_the_settings_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*OVERRULED, *DECLARED, "PYTHONHOME", "PYTHONWARNINGS", "PYTORCH_CUDA_ALLOC_CONF"):
         monkeypatch.setenv(name, "1")
     passed = of_a_worker()
@@ -54,17 +54,17 @@ def test_what_would_decide_for_the_settings_is_not_passed_on(monkeypatch: pytest
     assert {*DECLARED, "PYTORCH_CUDA_ALLOC_CONF"} <= set(passed)
 
 
-def test_variables_that_matter_are_named() -> None:
+def test_variables_that_matter_are_reported() -> None:
     variables = {
         "NVIDIA_TF32_OVERRIDE": "0",
         "TF_ENABLE_ONEDNN_OPTS": "0",
         "OMP_THREAD_LIMIT": "2",
         "TF_VAR_secret": "x",
     }
-    overruled, declared = remarks(variables)
-    assert overruled.endswith("the run's settings decide instead: NVIDIA_TF32_OVERRIDE.")
+    overruled, declared = environment_notes(variables)
+    assert overruled.endswith("because the run's settings decide instead: NVIDIA_TF32_OVERRIDE.")
     assert declared.endswith(": TF_ENABLE_ONEDNN_OPTS=0.")
-    assert list(remarks({"OMP_THREAD_LIMIT": "2", "CUDA_VISIBLE_DEVICES": "0"})) == []
+    assert list(environment_notes({"OMP_THREAD_LIMIT": "2", "CUDA_VISIBLE_DEVICES": "0"})) == []
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def test_never_more_threads_than_openmp_may_start(limit: str, threads: int) -> N
     assert allowed_threads(4, {"OMP_THREAD_LIMIT": limit}) == threads
 
 
-def test_keras_has_a_folder_of_its_own_and_the_users_is_still_looked_into(
+def test_keras_gets_its_own_folder_and_digits_in_the_users_are_still_found(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the user's is named from the app's folder, in which no worker begins."""
+    """KERAS_HOME may be relative to the app's folder, in which no worker starts."""
     assert of_a_worker()["KERAS_HOME"] == os.devnull
     assert of_a_worker()[KERAS_FOLDER] == str(home / ".keras")
     monkeypatch.setenv("KERAS_HOME", "mine")
@@ -89,17 +89,17 @@ def test_keras_has_a_folder_of_its_own_and_the_users_is_still_looked_into(
     assert [copy.path for copy in find_digits(None, tmp_path)] == [tmp_path / "mine" / "datasets" / "mnist.npz"]
 
 
-def test_folders_on_a_search_path_are_the_ones_that_were_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty one is the current folder, where one that is called keras would be taken for Keras."""
+def test_folders_on_a_search_path_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty entry means the current folder, where a folder called keras would shadow Keras."""
     monkeypatch.setenv("PYTHONPATH", f":mine{os.pathsep}/other")
     assert of_a_worker()["PYTHONPATH"] == f"{tmp_path}/mine{os.pathsep}/other"
 
 
 @pytest.mark.parametrize("safe", ["", "1"])
-def test_a_worker_takes_only_its_own_folder_off_the_path(
+def test_a_worker_removes_only_its_own_folder_from_the_path(
     safe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With PYTHONSAFEPATH Python has not put it there, and the first one is the user's."""
+    """With PYTHONSAFEPATH, Python does not add that folder, and the first entry is the user's."""
     monkeypatch.setenv("PYTHONSAFEPATH", safe)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     folder = tmp_path / "engines" / "worker"
@@ -107,14 +107,15 @@ def test_a_worker_takes_only_its_own_folder_off_the_path(
     (folder.parent / "__init__.py").touch()
     folder.mkdir()
     (folder / "__init__.py").touch()
-    (folder / "channel.py").write_text("import sys\nexit_now = print\ndef main(argv): return sys.path")
+    (folder / "channel.py").write_text("exit_now = print")
+    (folder / "main.py").write_text("import sys\ndef main(argv): return sys.path")
     shutil.copy(Path(environment.__file__).parents[1] / "worker" / "__main__.py", folder)
     done = subprocess.run([sys.executable, str(folder / "__main__.py"), ""], capture_output=True, text=True)
     assert repr(str(tmp_path)) in done.stdout, done.stderr
     assert repr(str(folder)) not in done.stdout
 
 
-def test_the_worker_keeps_to_the_limit_and_the_log_says_what_the_environment_chose(
+def test_the_worker_obeys_the_thread_limit_and_the_log_names_the_variables(
     work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
@@ -126,11 +127,11 @@ def test_the_worker_keeps_to_the_limit_and_the_log_says_what_the_environment_cho
     assert worker.wait_for(RunStarted).num_threads == 1
     worker.wait_for(RunFinished)
     worker.finish()
-    (said,) = [line for line in worker.of(LogLine) if "TF_ENABLE_ONEDNN_OPTS=0" in line.text]
-    assert said.run_id == "run", "so that it is kept with the run"
+    (line,) = [line for line in worker.of(LogLine) if "TF_ENABLE_ONEDNN_OPTS=0" in line.text]
+    assert line.run_id == "run", "so that it is stored with the run"
 
 
-def test_relative_paths_are_those_of_the_apps_folder(work: Work, small_mnist: Path, tmp_path: Path) -> None:
+def test_relative_paths_start_at_the_apps_folder(work: Work, small_mnist: Path, tmp_path: Path) -> None:
     shutil.copytree(small_mnist, tmp_path / "digits")
     config = from_settings({"epochs": 1, "batch_size": 64, "data_dir": "digits"})
     worker = work()
@@ -144,7 +145,7 @@ def test_relative_paths_are_those_of_the_apps_folder(work: Work, small_mnist: Pa
     worker.finish()
 
 
-def test_an_interpreter_may_be_named_from_the_apps_folder(tmp_path: Path) -> None:
+def test_the_path_of_an_interpreter_may_be_relative_to_the_apps_folder(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
     assert engine_spec("keras", "bin/python").python == str(tmp_path / "bin" / "python")

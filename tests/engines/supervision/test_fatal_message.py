@@ -1,4 +1,4 @@
-"""Of everything that a dying process prints, the line that says why is quoted: real samples of libraries, and one real abort."""
+"""The line that says why a process died, in real output of libraries and in one real abort."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ CASES = {
 
 @pytest.mark.parametrize("end", ["", FAULTHANDLER], ids=["alone", "with faulthandler"])
 @pytest.mark.parametrize("case", CASES)
-def test_the_message_is_quoted_and_no_frame(case: str, end: str) -> None:
+def test_the_message_is_quoted_and_no_stack_frame(case: str, end: str) -> None:
     printed, message = CASES[case]
     assert fatal_message(["epoch 3 is done", *printed.splitlines(), *end.splitlines()]) == message
 
@@ -130,7 +130,7 @@ def test_the_message_is_quoted_and_no_frame(case: str, end: str) -> None:
         ("", ""),
     ],
 )  # fmt: skip
-def test_without_a_fatal_message_the_last_line_that_says_something_is_quoted(printed: str, message: str) -> None:
+def test_without_a_fatal_message_the_last_meaningful_line_is_quoted(printed: str, message: str) -> None:
     assert fatal_message(printed.splitlines()) == message
 
 
@@ -145,13 +145,13 @@ def test_without_a_fatal_message_the_last_line_that_says_something_is_quoted(pri
         "ResourceExhaustedError: {{function_node __wrapped__Fill}} OOM when allocating tensor with shape[1099511627776]",
     ],
 )
-def test_out_of_memory_goes_before_what_follows_from_it(line: str) -> None:
+def test_out_of_memory_is_preferred_to_the_crash_that_follows(line: str) -> None:
     message = fatal_message([line, *TENSORFLOW.splitlines(), *FAULTHANDLER.splitlines()])
     assert message == line
     assert is_out_of_memory(message)
 
 
-def test_an_allocation_that_is_tried_again_is_no_cause() -> None:
+def test_an_allocation_that_is_tried_again_is_not_quoted() -> None:
     line = "W0000 00:00:1.1 1 bfc.cc:1] Allocator (GPU_0_bfc) ran out of memory. The caller indicates that this is not a failure"
     assert fatal_message([line, *TENSORFLOW.splitlines()]) == TENSORFLOW.splitlines()[2]
 
@@ -160,7 +160,7 @@ def test_an_allocation_that_is_tried_again_is_no_cause() -> None:
     "workers", "C++ aborts with memory gone, and prints a stack of every thread: what() is quoted, and recognised"
 )
 @pytest.mark.parametrize("place", ["4", "import"])
-def test_a_worker_that_c_plus_plus_ends(
+def test_a_worker_that_a_c_plus_plus_exception_ends_is_reported(
     place: str, work: Callable[[], Worked], small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", f"terminate@{place}")

@@ -1,4 +1,4 @@
-"""What the parent sees when a worker dies, hangs or never was: real processes, real signals."""
+"""The parent's view of a worker that dies, hangs or never starts: real processes, real signals."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _long(small_mnist: Path) -> TrainConfig:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
-def test_a_killed_worker_is_a_failed_run_and_an_exit(number: int, work: Work, small_mnist: Path) -> None:
+def test_a_worker_that_dies_is_reported(number: int, work: Work, small_mnist: Path) -> None:
     worker = work()
     worker.start(_long(small_mnist))
     worker.wait_for(TrainProgress)
@@ -56,7 +56,7 @@ def test_a_killed_worker_is_a_failed_run_and_an_exit(number: int, work: Work, sm
     assert violations(worker.events) == []
 
 
-def test_the_last_words_of_a_crash_are_its_cause_not_the_end_of_its_stack(
+def test_a_crash_is_explained_by_its_message_not_by_its_stack(
     work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "crash@4")
@@ -66,8 +66,8 @@ def test_the_last_words_of_a_crash_are_its_cause_not_the_end_of_its_stack(
     assert message.endswith("Its last words: Fatal Python error: Segmentation fault")
 
 
-def test_what_was_given_up_is_not_begun(work: Work, small_config: TrainConfig) -> None:
-    """A thread that could not be had may come after all."""
+def test_an_aborted_worker_is_not_started(work: Work, small_config: TrainConfig) -> None:
+    """A thread whose start raised an error may run all the same."""
     worker = work()
     worker.supervisor.start_run("run", small_config)
     worker.supervisor.abort(RuntimeError("can't start new thread"))
@@ -87,13 +87,15 @@ def test_what_was_given_up_is_not_begun(work: Work, small_config: TrainConfig) -
         ("F0000 00:00:1795755507.889524   15320 tensor.cc:12] Check failed: dtype", True),
     ],
 )
-def test_what_a_framework_remarks_is_no_cause(line: str, last: bool) -> None:
-    printed = OutputCapture(lambda stream, text: None)
-    printed.feed(f"something went wrong\n{line}\n".encode(), "stderr")
-    assert printed.last_words == (line if last else "something went wrong")
+def test_a_notice_of_a_framework_explains_no_exit(line: str, last: bool) -> None:
+    output = OutputCapture(lambda stream, text: None)
+    output.feed(f"something went wrong\n{line}\n".encode(), "stderr")
+    assert output.last_words == (line if last else "something went wrong")
 
 
-def test_an_exit_without_a_word_is_said(work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exit_without_output_is_reported(
+    work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "exit@4")
     worker = work()
     worker.start(small_config)
@@ -124,7 +126,7 @@ def test_failures_have_a_kind_and_a_hint(
     assert violations(worker.events) == []
 
 
-def test_nan_is_no_failure(work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_nan_loss_is_no_failure(work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "nan@3")
     worker = work()
     worker.start(small_config)
@@ -132,7 +134,7 @@ def test_nan_is_no_failure(work: Work, small_config: TrainConfig, monkeypatch: p
     assert any(event.loss != event.loss for event in worker.of(TrainProgress))
 
 
-def test_a_hanging_worker_is_ended_by_the_ladder(
+def test_a_hanging_worker_is_ended_by_signals(
     work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "hang@3")
@@ -144,8 +146,8 @@ def test_a_hanging_worker_is_ended_by_the_ladder(
     worker.wait_for(WorkerExited, timeout=6)
 
 
-def test_a_stopped_worker_is_ended_by_the_ladder(work: Work, small_mnist: Path) -> None:
-    """SIGSTOP: it hears nothing, and SIGTERM waits; SIGKILL does not."""
+def test_a_stopped_worker_is_ended_by_signals(work: Work, small_mnist: Path) -> None:
+    """A worker after SIGSTOP reads nothing, and SIGTERM waits; SIGKILL does not."""
     worker = work()
     worker.start(_long(small_mnist))
     worker.wait_for(TrainProgress)
@@ -154,15 +156,17 @@ def test_a_stopped_worker_is_ended_by_the_ladder(work: Work, small_mnist: Path) 
     assert worker.wait_for(WorkerExited, timeout=6).signal == "SIGKILL"
 
 
-def test_kill_is_said_to_be_wanted(work: Work, small_mnist: Path) -> None:
+def test_a_kill_is_reported_as_intended(work: Work, small_mnist: Path) -> None:
     worker = work()
     worker.start(_long(small_mnist))
     worker.wait_for(TrainProgress)
     worker.supervisor.kill()
-    assert worker.wait_for(RunFailed).kind == "killed"
+    failed = worker.wait_for(RunFailed)
+    assert failed.kind == "killed"
+    assert failed.message.startswith("Killed in epoch")
 
 
-def test_an_interpreter_that_is_not_there(work: Work, small_config: TrainConfig) -> None:
+def test_a_missing_interpreter_is_reported(work: Work, small_config: TrainConfig) -> None:
     worker = work()
     worker.supervisor.spec = dataclasses.replace(worker.supervisor.spec, python="/nowhere/python")
     worker.start(small_config)
@@ -172,7 +176,7 @@ def test_an_interpreter_that_is_not_there(work: Work, small_config: TrainConfig)
     assert violations(worker.events) == []
 
 
-def test_a_run_may_be_called_as_the_one_before(work: Work, small_config: TrainConfig) -> None:
+def test_a_run_may_have_the_id_of_an_earlier_one(work: Work, small_config: TrainConfig) -> None:
     worker = work()
     for _ in range(2):
         worker.start(small_config, run_id="bench")
@@ -181,7 +185,7 @@ def test_a_run_may_be_called_as_the_one_before(work: Work, small_config: TrainCo
     assert violations(worker.events) == []
 
 
-def test_failed_starts_leave_no_descriptors(work: Work) -> None:
+def test_failed_starts_leave_no_open_descriptors(work: Work) -> None:
     def fail() -> None:
         worker = work()
         worker.supervisor.spec = dataclasses.replace(worker.supervisor.spec, python="/nowhere/python")
@@ -193,15 +197,15 @@ def test_failed_starts_leave_no_descriptors(work: Work) -> None:
     assert psutil.Process().num_fds() == before
 
 
-def test_who_asks_for_a_run_does_not_wait_for_who_writes_it_down(work: Work, small_config: TrainConfig) -> None:
+def test_requesting_a_run_does_not_wait_for_a_slow_disk(work: Work, small_config: TrainConfig) -> None:
     worker, written = work(), threading.Event()
 
-    def write_down(_: Event) -> None:
+    def write(_: Event) -> None:
         written.wait(60)
 
-    worker.supervisor = Supervisor(worker.supervisor.spec, write_down, cache_dir=Path("/nowhere"), threads=1)
+    worker.supervisor = Supervisor(worker.supervisor.spec, write, cache_dir=Path("/nowhere"), threads=1)
     worker.thread = threading.Thread(target=worker.supervisor.run, daemon=True)
-    worker.start()  # its thread now waits for a slow disk
+    worker.start()  # its thread now waits in `write`
     assert worker.supervisor.start_run("run", small_config)
     worker.supervisor.kill()
     written.set()
@@ -221,7 +225,7 @@ supervisor.run()
 
 
 def test_a_worker_ends_itself_when_its_app_is_gone(small_mnist: Path, tmp_path: Path) -> None:
-    """SIGKILL of the app: nothing of it can clean up, and nothing is left within five seconds."""
+    """After SIGKILL the app can't clean up, and yet no process is left after five seconds."""
     script = _APP.format(module=str(SCRIPTED), cache=str(tmp_path), data=str(small_mnist))
     app = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert app.stdout
@@ -239,14 +243,14 @@ def test_a_worker_ends_itself_when_its_app_is_gone(small_mnist: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("how", ["end", "kill", "crash"])
-def test_what_a_worker_left_behind_goes_too(
+def test_the_processes_that_a_worker_leaves_behind_are_ended(
     how: str, work: Work, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "child@2")
     worker = work()
     worker.start(_long(small_mnist))
-    said = worker.wait_for(LogLine, until=lambda line: line.text.startswith("child"))
-    child = psutil.Process(int(said.text.split()[1]))
+    line = worker.wait_for(LogLine, until=lambda line: line.text.startswith("child"))
+    child = psutil.Process(int(line.text.split()[1]))
     if how == "crash":
         os.kill(worker.of(WorkerSpawned)[0].pid, signal.SIGKILL)
     else:
@@ -255,13 +259,13 @@ def test_what_a_worker_left_behind_goes_too(
     child.wait(timeout=5)
 
 
-def test_wall_seconds_begin_when_the_run_was_asked_for(work: Work, small_config: TrainConfig) -> None:
-    """Also where the worker has to import its framework first: so no milestone is later than the whole run."""
+def test_wall_seconds_start_at_the_request(work: Work, small_config: TrainConfig) -> None:
+    """Importing the framework counts too, so no milestone is later than the end of the run."""
     worker = work()
     worker.start(small_config)
     ended, history = worker.wait_for(RunFinished), RunHistory("pytorch")
     for event in worker.events:
         history.apply(event)
-    asked, tested = worker.of(RunRequested)[0], worker.of(EvalCompleted)[-1]
-    assert tested.t - asked.t <= ended.wall_seconds <= ended.t - asked.t
-    assert max((one.wall_seconds for one in history.milestones), default=0.0) <= ended.wall_seconds
+    requested, tested = worker.of(RunRequested)[0], worker.of(EvalCompleted)[-1]
+    assert tested.t - requested.t <= ended.wall_seconds <= ended.t - requested.t
+    assert max((milestone.wall_seconds for milestone in history.milestones), default=0.0) <= ended.wall_seconds

@@ -83,6 +83,6 @@ def test_what_can_not_be_asked_says_why(capsys: pytest.CaptureFixture[str], monk
 
 def test_an_import_that_never_ends_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "hang@import")
-    monkeypatch.setattr("engines.tools.hyperparameters.PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr("engines.tools.hyperparameters.TIMEOUT_SECONDS", 1.0)
     with pytest.raises(PresetsError, match="it did not answer in time"):
         tabulate([scripted_spec()], {"quick": from_settings({})}, tmp_path)
