@@ -38,7 +38,7 @@ EPOCH_LOSS_TOLERANCE = 0.02
 KNOWN_DIFFERENCES = (
     "Two things can't match: the random draws of dropout and augmentation, which each framework makes itself (both are off here);"
     " and the order in which a kernel adds up floating-point sums, which also decides between almost equal values in a pooling"
-    " window. Those differences start near 1e-7, grow fast over Adadelta's huge first steps, and shrink again as both runs converge."
+    " window. Those differences start near 1e-7, grow fast over Adadelta's huge first steps, and shrink as both runs converge."
     " So the losses are compared step by step at first, and as a mean at the end."
 )
 

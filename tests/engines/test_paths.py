@@ -138,7 +138,7 @@ def _walk(home: str, folder: Path, *commands: list[str]) -> tuple[list[int], sub
     """Run commands in a process with that home, or none at all; returns their exit codes, and what they said."""
     ours = ("MNIST_TUI", "XDG", "HOME")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    environment |= {"PYTHONPATH": str(SCRIPTED.parents[1]), **({"HOME": home} if home else {})}
+    environment |= {"PYTHONPATH": str(SCRIPTED.parents[2]), **({"HOME": home} if home else {})}
     done = subprocess.run(
         [sys.executable, "-c", _WALK, home, json.dumps(commands)],
         capture_output=True, text=True, timeout=120, env=environment, cwd=folder, preexec_fn=_lose_privileges,

@@ -239,7 +239,7 @@ class DrawScreen(PredictionScreen):
     def _lay(self, image: Any, label: int, said: str) -> None:
         sheet = self.query_one(DrawingPad)
         with sheet.prevent(DrawingPad.Drawn):
-            sheet.give(image)
+            sheet.set_image(image)
         self._said, self._label = said, label
         self._ask()
 

@@ -61,7 +61,7 @@ class DrawingPad(PixelImage):
         self.down = False
         self._changed()
 
-    def give(self, image: Any) -> None:
+    def set_image(self, image: Any) -> None:
         """Lay an image (28, 28) of grey values on it."""
         self.canvas.set_image(image)
         self.down = False

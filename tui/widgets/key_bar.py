@@ -19,7 +19,7 @@ class KeyBar(Widget):
 
     COMPONENT_CLASSES = {"keys--key", "keys--off"}
     DEFAULT_CSS = """
-    Keys {
+    KeyBar {
         height: 1;
         dock: bottom;
         & > .keys--key { color: $footer-key-foreground; text-style: bold; }

@@ -28,7 +28,7 @@ class PixelImage(Widget):
     """Shows an image, each of its pixels `scale` columns wide and `scale` half rows high; ink has the text's colour."""
 
     DEFAULT_CSS = """
-    Pixels {
+    PixelImage {
         width: auto; height: auto; color: $foreground; background: $background;
         & > .pixels--cursor { color: $accent; }
     }

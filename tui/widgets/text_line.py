@@ -16,7 +16,7 @@ from textual.widget import Widget
 class TextLine(Widget):
     """A line of text, or some below one another, that repaint only what they say anew: every cell costs bytes over SSH."""
 
-    DEFAULT_CSS = "Line { height: 1; width: 1fr; }"
+    DEFAULT_CSS = "TextLine { height: 1; width: 1fr; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's name
         super().__init__(id=id, classes=classes)

@@ -81,7 +81,7 @@ def test_a_lost_checkpoint_and_model_are_told(small_mnist: Path, tmp_path: Path)
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "PYTHONPATH": str(SCRIPTED.parents[1])},
+        env={**os.environ, "PYTHONPATH": str(SCRIPTED.parents[2])},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY)),
     )
     assert done.returncode == 1

@@ -173,12 +173,12 @@ sys.exit(main(sys.argv[1:]))
 
 def test_the_demo_needs_no_framework(tmp_path: Path) -> None:
     terminal = Terminal([sys.executable, "-c", _BARE, "replay", "demo", "--speed", "max"], tmp_path)
-    terminal.wait_for_the_end()
+    terminal.wait_until_finished()
     assert any("RECORDED" in line and "MNIST" in line for line in terminal.screen.display)
     terminal.send("4")
     terminal.wait_for("Statistical tie")
     terminal.send("q")
-    assert terminal.ended() == 0
+    assert terminal.wait_for_exit() == 0
 
 
 async def test_a_recording_looks_as_the_run_did(tmp_path: Path, small_mnist: Path) -> None:

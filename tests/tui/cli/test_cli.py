@@ -151,7 +151,7 @@ def begun(child: subprocess.Popen[str]) -> list[int]:
 def environment() -> dict[str, str]:
     """Of a process whose stdout is buffered, as it is for a user."""
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    return {**buffered, "PYTHONPATH": str(SCRIPTED.parents[1])}
+    return {**buffered, "PYTHONPATH": str(SCRIPTED.parents[2])}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

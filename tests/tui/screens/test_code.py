@@ -22,7 +22,7 @@ from tui.screens.code import CodeScreen, hyperparameters, sections_now
 from tui.widgets.source_view import SourcePair
 from tui.widgets.text_line import TextLine
 
-WORKER = Path(str(main.__file__)).parents[1] / "engines" / "worker"
+WORKER = Path(str(main.__file__)).parents[2] / "engines" / "worker"
 
 MODULE = '''"""A docstring
 over two lines."""
