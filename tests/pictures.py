@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from engines.api import FINISHED, engine_spec
-from tests.support.keystrokes import keys_of
+from tests.support.keystrokes import keys_for
 from tests.support.recording import shown
 from tui.app import MnistApp
 
@@ -45,7 +45,7 @@ async def take_live_pictures(folder: Path) -> None:
                 app.control.settings = {**settings, "seed": seed + 1}
                 await pilot.press("s")
                 await pilot.pause(1)
-        await pilot.press("3", *keys_of(7), "down")
+        await pilot.press("3", *keys_for(7), "down")
         await pilot.pause(2)
         save(app, "draw")
         await pilot.press("5")

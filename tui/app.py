@@ -87,7 +87,7 @@ class MnistApp(BaseApp):
         self._notes = notes
         self._left = False
         self._leaving = Shutdown(
-            self.session.close, lambda: isinstance(self._driver, TerminalDriver) and self._driver.shows
+            self.session.close, lambda: isinstance(self._driver, TerminalDriver) and self._driver.is_showing
         )
         self._possible: tuple[bool | None, ...] = ()
 
@@ -180,7 +180,7 @@ class MnistApp(BaseApp):
     async def on_unmount(self) -> None:
         """Leave no process behind; also after an exception, in time."""
         self._leaving.start_deadline(self.return_code or 0)
-        self._leaving.unhear()
+        self._leaving.restore_handlers()
         # In the pool it could wait for a slow file system, until the workers are killed.
         own = futures.ThreadPoolExecutor(1)
         await asyncio.get_running_loop().run_in_executor(own, self.session.close, CLOSE_SECONDS)
@@ -381,7 +381,7 @@ class MnistApp(BaseApp):
 
     def action_suspend_process(self) -> None:
         """To the shell, until it says `fg`."""
-        if self._driver is not None and self._driver.can_suspend and tty_state.has_a_shell():
+        if self._driver is not None and self._driver.can_suspend and tty_state.has_shell():
             tty_state.suspend_to_shell(self._driver)
         else:
             self.notify("There is no shell to go back to.", severity="warning", timeout=3)

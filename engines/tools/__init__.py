@@ -1,1 +1,1 @@
-"""Commands that need no screen: doctor, parity, setup, source, hyperparameters."""
+"""What the commands without a screen do: doctor, parity, setup, source, hyperparameters."""

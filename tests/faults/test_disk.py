@@ -30,7 +30,7 @@ from engines.tools import setup
 from tests.support.engines import Worked
 from tests.support.full_disk import files_end_at
 from tests.support.pilot import until
-from tests.support.terminal import Terminal, app, gone
+from tests.support.terminal import Terminal, all_exited, app_command
 from tui import preferences
 from tui.app import MnistApp
 from tui.reports import export
@@ -196,7 +196,7 @@ def test_the_app_trains_on_when_its_file_system_is_full(
     small_disk: Path, small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
-    terminal = Terminal(app(small_mnist, tmp_path), tmp_path)
+    terminal = Terminal(app_command(small_mnist, tmp_path), tmp_path)
     terminal.wait_for("No space left on device")
     epochs = [line for line in terminal.screen.display if "epoch" in line]
     terminal.wait_until(
@@ -204,11 +204,11 @@ def test_the_app_trains_on_when_its_file_system_is_full(
     )
     workers = terminal.processes()
     terminal.child.kill(signal.SIGTERM)
-    assert terminal.ended() == 143
-    assert terminal.given_back
-    assert gone(workers)
-    (run,) = list_runs(small_disk)
-    assert list(read_events(small_disk / run["id"] / "events.jsonl"))
+    assert terminal.wait_for_exit() == 143
+    assert terminal.is_restored
+    assert all_exited(workers)
+    (kept,) = list_runs(small_disk)
+    assert list(read_events(small_disk / kept["id"] / "events.jsonl"))
 
 
 @pytest.mark.fault("disk", "a read-only file system")

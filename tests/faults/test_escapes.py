@@ -101,7 +101,7 @@ def test_the_screen_obeys_nobody(evil: EngineSpec, small_mnist: Path, tmp_path: 
     terminal.send("\x1b")
     terminal.wait_until(lambda: not any("Keep and start" in line for line in terminal.screen.display), "closed")
     terminal.send("q")
-    assert terminal.ended() == 0
+    assert terminal.wait_for_exit() == 0
     assert "evil" in terminal.written
     assert OBEYED.findall(terminal.written) == []
 
@@ -115,11 +115,11 @@ def test_a_recording_obeys_nobody(tmp_path: Path) -> None:
     terminal = Terminal(
         [sys.executable, "-c", script, "replay", str(tmp_path / "events.jsonl"), "--speed", "max"], tmp_path
     )
-    terminal.wait_for_the_end(engines=1)
+    terminal.wait_until_finished(engines=1)
     terminal.send("l")
     terminal.wait_for("evil")
     terminal.send("q")
-    assert terminal.ended() == 0
+    assert terminal.wait_for_exit() == 0
     assert OBEYED.findall(terminal.written) == []
 
 
@@ -263,7 +263,7 @@ def test_the_screens_obey_no_kept_run(tmp_path: Path) -> None:
     folder = _somebody_elses(tmp_path / "runs")
     script = _KEPT.format(recording=str(folder / "events.jsonl"), runs=str(folder.parent))
     terminal = Terminal([sys.executable, "-c", script], tmp_path)
-    terminal.wait_for_the_end()
+    terminal.wait_until_finished()
     terminal.send("5")
     terminal.wait_for("1 run")
     terminal.wait_for("evil")
@@ -287,7 +287,7 @@ def test_the_screens_obey_no_kept_run(tmp_path: Path) -> None:
     terminal.send("3")
     terminal.wait_for("What they see")
     terminal.send("q")
-    assert terminal.ended() == 0
+    assert terminal.wait_for_exit() == 0
     assert OBEYED.findall(terminal.written) == []
     assert _TURNED.findall(terminal.written) == []
     assert {end: _obeyed((folder / f"results.{end}").read_text()) for end in ("md", "html", "svg")} == {

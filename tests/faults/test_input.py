@@ -33,7 +33,7 @@ from engines.session.replay import DEMO, FAR, Replay
 from engines.supervision.streams import LineSplitter
 from tests.conftest import INTS
 from tests.support.life import life
-from tests.support.terminal import ROOT, PixelTerminal, Terminal, app, gone
+from tests.support.terminal import ROOT, PixelTerminal, Terminal, all_exited, app_command
 from tui import preferences
 from tui.app import MnistApp
 from tui.charts.braille import Axes, Series, draw
@@ -380,7 +380,7 @@ _KEYS = [
 @pytest.mark.fault("input", "keys mashed while both train, for so many seconds")
 @pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.slow)])
 def test_mashed_keys(seconds: int, small_mnist: Path, tmp_path: Path) -> None:
-    terminal = Terminal(app(small_mnist, tmp_path), tmp_path, MNIST_TUI_SCRIPT="slow")
+    terminal = Terminal(app_command(small_mnist, tmp_path), tmp_path, MNIST_TUI_SCRIPT="slow")
     terminal.wait_for("training")
     dice, end = random.Random(seconds), time.monotonic() + seconds
     while time.monotonic() < end:
@@ -396,9 +396,9 @@ def test_mashed_keys(seconds: int, small_mnist: Path, tmp_path: Path) -> None:
         with contextlib.suppress(OSError):
             terminal.send("\x03")  # asks where something still trains, and is the answer too
         terminal.read()
-    assert terminal.ended() == 0, terminal.written[-30_000:]
-    assert terminal.given_back
-    assert gone(workers)
+    assert terminal.wait_for_exit() == 0, terminal.written[-30_000:]
+    assert terminal.is_restored
+    assert all_exited(workers)
     assert "Traceback" not in terminal.written
 
 
@@ -491,11 +491,11 @@ def test_no_terminal(train: list[str]) -> None:
 @pytest.mark.fault("input", "TERM=dumb")
 def test_a_dumb_terminal(train: list[str], tmp_path: Path) -> None:
     refused = Terminal(COMMAND, tmp_path, TERM="dumb")
-    assert refused.ended(20) == 2
+    assert refused.wait_for_exit(20) == 2
     assert "mnist-tui train" in refused.written
     for arguments in (["--start", *train], ["train", *train]):
         done = Terminal([*COMMAND, *arguments], tmp_path, TERM="dumb")
-        assert done.ended(40) == 0
+        assert done.wait_for_exit(40) == 0
         assert done.written.count("completed") == 2
         assert "\x1b" not in done.written
 
@@ -518,14 +518,14 @@ def test_lines_without_utf8(train: list[str]) -> None:
 @pytest.mark.fault("input", "no UTF-8: the screen is drawn in ASCII")
 def test_the_screen_without_utf8(train: list[str], tmp_path: Path) -> None:
     terminal = Terminal([*COMMAND, "--start", *train], tmp_path, **C_LOCALE)
-    terminal.wait_for_the_end()
+    terminal.wait_until_finished()
     terminal.send("l")
     terminal.send("?")
     terminal.wait_for("one convnet")
     terminal.send("?")
     terminal.wait_until(lambda: not any("one convnet" in line for line in terminal.screen.display), "closed")
     terminal.send("q")
-    assert terminal.ended() == 0
+    assert terminal.wait_for_exit() == 0
     assert "\\u" not in terminal.written
     assert sorted({c for c in terminal.written if not c.isascii()}) == []
 
@@ -535,9 +535,9 @@ def test_no_color(train: list[str], tmp_path: Path) -> None:
     for arguments in (["--start", *train], ["train", *train]):
         terminal = Terminal([*COMMAND, *arguments], tmp_path, NO_COLOR="1", COLORTERM="truecolor")
         if arguments[0] == "--start":
-            terminal.wait_for_the_end()
+            terminal.wait_until_finished()
             terminal.send("q")
-        assert terminal.ended(40) == 0
+        assert terminal.wait_for_exit(40) == 0
         colored = [match for match in COLORS.finditer(terminal.written) if not match[1] or len(set(match.groups())) > 1]
         assert [match.group() for match in colored] == []  # greys are none
 
@@ -585,7 +585,7 @@ def test_a_control_group_of_one_core(one_core: Path, train: list[str]) -> None:
 @pytest.mark.fault("input", "a terminal that tells the mouse in pixels: the pen goes by them, not by cells")
 def test_a_terminal_that_tells_pixels(tmp_path: Path, small_mnist: Path) -> None:
     """Two dots in one cell, at its left edge and at its right: each has more ink on its own side."""
-    terminal = PixelTerminal(app(small_mnist, tmp_path), tmp_path, (80, 24), COLORTERM="truecolor")
+    terminal = PixelTerminal(app_command(small_mnist, tmp_path), tmp_path, (80, 24), COLORTERM="truecolor")
     try:
         terminal.wait_for("training")
         terminal.wait_until(lambda: "\x1b[?1016h" in terminal.written, "asked for pixels")
@@ -606,17 +606,17 @@ def test_a_terminal_that_tells_pixels(tmp_path: Path, small_mnist: Path) -> None
         for place, more in ((0.05, 0), (0.95, 1)):
             terminal.send("\x7f")
             terminal.wait_until(lambda: ink() == [0, 0], "blank")
-            terminal.point(0, cell + place, row + 0.5)
-            terminal.point(0, cell + place, row + 0.5, up=True)
+            terminal.send_mouse(0, cell + place, row + 0.5)
+            terminal.send_mouse(0, cell + place, row + 0.5, up=True)
             terminal.wait_until(lambda more=more: ink()[more] > ink()[1 - more], "more ink on one side")  # type: ignore[misc]
     finally:
-        terminal.end()
+        terminal.close()
 
 
 @pytest.mark.fault("input", "a terminal that tells its size as 0 pixels: the mouse goes by cells")
 def test_a_terminal_that_knows_no_pixels(tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PixelTerminal, "CELL", (0, 0))
-    terminal = PixelTerminal(app(small_mnist, tmp_path), tmp_path, (80, 24))
+    terminal = PixelTerminal(app_command(small_mnist, tmp_path), tmp_path, (80, 24))
     try:
         terminal.wait_for("training")
         terminal.wait_until(lambda: "\x1b[?1016h" in terminal.written, "asked for pixels")
@@ -625,4 +625,4 @@ def test_a_terminal_that_knows_no_pixels(tmp_path: Path, small_mnist: Path, monk
         terminal.send(f"\x1b[<0;{column};1M\x1b[<0;{column};1m")
         terminal.wait_for("Draw a digit")
     finally:
-        terminal.end()
+        terminal.close()

@@ -26,7 +26,7 @@ from engines.runs.reader import events_file, list_runs
 from tests.support.engines import Worked, scripted_spec
 from tests.support.pilot import on_runs, until
 from tests.support.run_folders import make_run_folder
-from tests.support.terminal import ROOT, Terminal, app
+from tests.support.terminal import ROOT, Terminal, app_command
 from tui import preferences
 from tui.cli import arguments, main
 from tui.reports import export
@@ -36,12 +36,12 @@ from tui.screens.dialogs import Question
 @pytest.mark.fault("security", "nothing listens: neither the app nor a worker has a socket on any network")
 def test_nothing_listens(small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
-    terminal = Terminal(app(small_mnist, tmp_path), tmp_path)
+    terminal = Terminal(app_command(small_mnist, tmp_path), tmp_path)
     terminal.wait_for_checkpoints()
     ours = [psutil.Process(terminal.child.pid), *terminal.processes()]
     assert len(ours) == 3
     assert [process.net_connections("inet") for process in ours] == [[], [], []]
-    terminal.end()
+    terminal.close()
 
 
 @pytest.mark.framework

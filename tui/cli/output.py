@@ -85,7 +85,7 @@ def parity(
             seed=seed,
             data_dir=data_dir,
             dataset=dataset,
-            whole_epoch=not quick,
+            full_epoch=not quick,
             on_progress=show,
         )
     except ParityError as error:
@@ -103,8 +103,8 @@ def parity(
         if row.part != part:
             part = row.part
             print(part)
-        mark = "    " if not row.bar else "pass" if row.passed else "FAIL"
-        print(f"  {mark}  {row.what:{width}}  {row.value:>23}  {row.bar}".rstrip())
+        mark = "    " if not row.tolerance else "pass" if row.passed else "FAIL"
+        print(f"  {mark}  {row.what:{width}}  {row.value:>23}  {row.tolerance}".rstrip())
     print(KNOWN_DIFFERENCES)
     print("Every bar is met." if passed else "A bar is MISSED.")
     return 0 if passed else 1

@@ -86,7 +86,7 @@ class ParityScreen(ModalScreen[None]):
                 seed=int(settings.get("seed", 0)),
                 data_dir=str(settings.get("data_dir", "")),
                 dataset=str(settings.get("dataset", "auto")),
-                whole_epoch=whole_epoch,
+                full_epoch=whole_epoch,
                 on_progress=self._hear,
                 cancelled=self._cancelled,
             )
@@ -155,5 +155,5 @@ def _table(rows: Sequence[ParityRow], colors: Mapping[str, str]) -> Table:
             part = row.part
             table.add_row("", Text(part, style="bold"), "", "")
         good = Text("✓", style=colors["success"]) if row.passed else Text("✗", style=f"bold {colors['error']}")
-        table.add_row(good if row.bar else "", row.what, row.value, row.bar)
+        table.add_row(good if row.tolerance else "", row.what, row.value, row.tolerance)
     return table

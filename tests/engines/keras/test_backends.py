@@ -35,7 +35,7 @@ from engines.messages.events import (
 from engines.runs.run_list import parse_filter, summarize
 from engines.session import session
 from engines.session.session import Session
-from engines.tools.doctor import engine_findings
+from engines.tools.engine_checks import engine_findings
 from tests.engines.experiment.test_contract import test_a_whole_life as a_whole_life
 from tests.support.digits import write_idx
 from tests.support.engines import JAX_PYTHON, Worked, scripted_spec, spec_of

@@ -174,12 +174,12 @@ sys.exit(main(sys.argv[1:]))
 
 def test_the_demo_needs_no_framework(tmp_path: Path) -> None:
     terminal = Terminal([sys.executable, "-c", _WITHOUT_FRAMEWORKS, "replay", "demo", "--speed", "max"], tmp_path)
-    terminal.wait_for_the_end()
+    terminal.wait_until_finished()
     assert any("RECORDED" in line and "MNIST" in line for line in terminal.screen.display)
     terminal.send("4")
     terminal.wait_for("Statistical tie")
     terminal.send("q")
-    assert terminal.ended() == 0
+    assert terminal.wait_for_exit() == 0
 
 
 async def test_a_recording_looks_like_the_run(tmp_path: Path, small_mnist: Path) -> None:

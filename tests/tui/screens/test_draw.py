@@ -18,7 +18,7 @@ from engines.messages.commands import Predict
 from engines.messages.events import Prediction, RunFinished
 from tests.support.digits import REAL_MNIST
 from tests.support.engines import Worked
-from tests.support.keystrokes import STROKES, drawn, keys_of
+from tests.support.keystrokes import STROKES, draw_digit, keys_for
 from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tui.app import MnistApp
 from tui.screens.draw import DrawScreen
@@ -40,7 +40,7 @@ def _centre_of_mass(image: np.ndarray) -> tuple[float, float]:
 @pytest.mark.parametrize("digit", range(10))
 def test_what_is_seen_is_made_as_mnist_was(digit: int) -> None:
     """The longer side fills 20 pixels, the aspect stays, and the centre of mass is the centre, to half a pixel."""
-    canvas = drawn(digit)
+    canvas = draw_digit(digit)
     ink, seen = canvas.pixels(), canvas.normalised()
 
     def sides(image: np.ndarray) -> tuple[int, int]:
@@ -99,12 +99,12 @@ def test_undo_takes_back_strokes_clearing_and_given_digits() -> None:
 
 
 def test_the_eraser_erases() -> None:
-    canvas = drawn(1)
+    canvas = draw_digit(1)
     canvas.begin_stroke()
     canvas.line(0, 14, 28, 14, erase=True)
     assert not canvas.pixels()[13:15].any()
     canvas.undo()
-    assert np.array_equal(canvas.pixels(), drawn(1).pixels())
+    assert np.array_equal(canvas.pixels(), draw_digit(1).pixels())
 
 
 # By keys and mouse
@@ -122,9 +122,9 @@ async def test_a_seven_by_keys_is_read_by_both_while_they_learn(tmp_path: Path, 
     async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         await until(pilot, lambda: "no model yet" in text_of(app, "#answer-keras #source"))
-        await pilot.press(*keys_of(7))
-        assert np.array_equal(screen.query_one(DrawingPad).canvas.pixels(), drawn(7).pixels())
-        assert screen.query_one("#seen", PixelImage).image == drawn(7).normalised().tolist()
+        await pilot.press(*keys_for(7))
+        assert np.array_equal(screen.query_one(DrawingPad).canvas.pixels(), draw_digit(7).pixels())
+        assert screen.query_one("#seen", PixelImage).image == draw_digit(7).normalised().tolist()
         await pilot.press("s")
         await until(pilot, lambda: "reads" in text_of(app, "#answer-pytorch #reads"))
         await until(pilot, lambda: "reads" in text_of(app, "#answer-keras #reads"))
@@ -280,7 +280,7 @@ async def test_each_screen_shows_answers_about_its_own_digit(tmp_path: Path, sma
         screen = await _opened_screen(app, pilot)
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await pilot.press(*keys_of(7))
+        await pilot.press(*keys_for(7))
         await until(pilot, lambda: not screen.questions.waiting)
         drawn_bars = [screen.questions.probabilities(history) for history in app.session.histories.values()]
         assert text_of(app, "#sure-keras").endswith("sure")
@@ -389,7 +389,7 @@ def test_ten_drawn_digits_are_read(engine: str, work: Callable[[str], Worked]) -
     worker.wait_for(RunFinished, timeout=280)
     read = []
     for digit in STROKES:
-        image = tuple(int(grey) for grey in drawn(digit).normalised().ravel())
+        image = tuple(int(grey) for grey in draw_digit(digit).normalised().ravel())
         worker.supervisor.send(Predict(request_id=digit + 1, image=image))
         read.append(int(np.argmax(worker.wait_for(Prediction).probabilities)))
     assert sum(a == b for a, b in zip(STROKES, read, strict=True)) >= 9, read
