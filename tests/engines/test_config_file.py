@@ -65,10 +65,10 @@ def test_what_is_not_used_is_said(
     config.write_bytes(content)
     (problem,) = config_problems(config)
     assert problem.startswith(f"{config}{said}" if said.startswith(",") else f"{config} {said}")
-    monkeypatch.setattr("tui.cli.output.parity", lambda *_, **__: 0)
+    monkeypatch.setattr("tui.cli.parity.run", lambda *_, **__: 0)
     assert main.main(["parity"]) == 0
     assert capsys.readouterr().err == f"mnist-tui: {problem}\n"
-    monkeypatch.setattr("tui.cli.output.doctor", lambda *_, **__: 0)
+    monkeypatch.setattr("tui.cli.doctor.run", lambda *_, **__: 0)
     assert main.main(["doctor"]) == 0
     assert capsys.readouterr().err == "", "the doctor has a finding for it"
     (finding,) = [one for one in doctor.diagnose([], None, paths.cache_dir(), paths.runs_dir()) if problem == one.text]
@@ -118,7 +118,7 @@ async def test_the_app_says_it_once(damaged: tuple[Path, Path], monkeypatch: pyt
         await until(pilot, lambda: len(app._notifications) >= 3)
         said = [note.message for note in app._notifications]
     assert said[0].startswith(f"{config} is not used: expected '='")
-    assert said[1].startswith("No run can be kept in /dev/null/runs. Set MNIST_TUI_HOME")
+    assert said[1].startswith("Runs can't be saved in /dev/null/runs. Set MNIST_TUI_HOME")
     assert said[2] == f"{remembered}: epochs must be at least 1; epoch is no setting. The other settings are used."
 
 

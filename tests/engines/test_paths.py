@@ -17,7 +17,7 @@ from engines.api import engine_spec, events_file, find_digits, parse, user_path
 from engines.tools.setup import SetupError, build
 from tests.support.engines import SCRIPTED
 from tests.support.run_folders import keep
-from tui.cli import arguments, main
+from tui.cli import app as app_command, arguments, main
 
 # As users write them
 
@@ -64,7 +64,7 @@ def test_a_home_folder_is_written_out_wherever_a_path_is_read(
 )
 def test_the_options_of_every_command_are_absolute(command: str, home: Path) -> None:
     parser = main._Parser()
-    main.COMMANDS[command][0](parser)
+    main.load(command).add_options(parser)
     for flag in ("--runs-dir", "--data-dir", "--out"):
         action = next((one for one in parser._actions if flag in one.option_strings), None)
         if action is not None:
@@ -77,7 +77,7 @@ def test_the_options_of_every_command_are_absolute(command: str, home: Path) -> 
 )
 def test_a_relative_data_dir_is_kept_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parser = main._Parser()
-    arguments.app(parser)
+    app_command.add_options(parser)
     (tmp_path / "elsewhere").mkdir()
     settings = arguments.settings(parser.parse_args(["--data-dir", "mnist"]))
     monkeypatch.chdir(tmp_path / "elsewhere")

@@ -369,9 +369,9 @@ def test_a_stamp_that_stays(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_run_in_the_folder_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(keep(tmp_path, "a-run"))
     for path in ("events.jsonl", "./events.jsonl", "../a-run/events.jsonl"):
-        assert export.name_of(Path(path)) == "a-run"
+        assert export.run_name(Path(path)) == "a-run"
     for run in (".", "events.jsonl"):
-        folder = arguments.resumed(argparse.Namespace(resume=run, runs_dir=None))
+        folder = arguments.resume_folder(argparse.Namespace(resume=run, runs_dir=None))
         assert folder is not None
         assert folder.name == "a-run"
-    assert export.name_of(Path("other.jsonl")) == "other"
+    assert export.run_name(Path("other.jsonl")) == "other"

@@ -142,7 +142,7 @@ class LineChart(Widget):
         """One row of cells."""
         if not self._looks:
             plain = self.rich_style
-            known = themes.looks(self.app.theme_variables).items()
+            known = themes.chart_styles(self.app.theme_variables).items()
             self._looks = {_PLAIN: plain, **{role: plain + look for role, look in known}}
         width, plain, row = self.size.width, self._looks[_PLAIN], y - len(self.headings)
         if row < 0:

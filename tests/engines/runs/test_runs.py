@@ -21,8 +21,8 @@ from engines.runs.summary import summary
 from tests.support.life import life
 from tests.support.run_folders import keep
 from tui.cli import main
-from tui.cli.train import summary_line
 from tui.reports.card import report
+from tui.reports.run_summary import summary_line
 
 
 @pytest.fixture

@@ -283,7 +283,7 @@ def test_the_real_frameworks_train_a_step(engine: str, tmp_path: Path) -> None:
 def test_marks_where_there_is_only_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of findings by the stream, of engines' states by the screen: both say what resembles them."""
     found = [Finding(state, state, "t", "mend it" * (state == "bad")) for state in ("ok", "note", "bad")]
-    monkeypatch.setattr("tui.cli.output.diagnose", lambda *_: found)
+    monkeypatch.setattr("tui.cli.doctor.diagnose", lambda *_: found)
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", stream)
     assert main.main(["doctor"]) == 3
