@@ -283,13 +283,13 @@ def test_the_screens_obey_no_kept_run(tmp_path: Path) -> None:
     terminal.send("[")
     terminal.wait_for("kept run")
     terminal.send("f")
-    terminal.wait_until(lambda: (folder / "results.svg").exists(), "written")
+    terminal.wait_until(lambda: (folder / export.FOLDER / "results.svg").exists(), "written")
     terminal.send("3")
     terminal.wait_for("What they see")
     terminal.send("q")
     assert terminal.ended() == 0
     assert OBEYED.findall(terminal.written) == []
     assert _TURNED.findall(terminal.written) == []
-    assert {end: _obeyed((folder / f"results.{end}").read_text()) for end in ("md", "html", "svg")} == {
+    assert {end: _obeyed((folder / export.FOLDER / f"results.{end}").read_text()) for end in ("md", "html", "svg")} == {
         "md": [], "html": [], "svg": [],
     }  # fmt: skip

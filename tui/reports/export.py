@@ -35,7 +35,7 @@ TEXTS = ("csv", "json", "markdown", "html")
 FILES = ("tensorboard", "onnx", "safetensors")
 """Formats that are a file, or a folder of files, for each engine."""
 FOLDER = "export"
-"""The folder in a run's own folder that `write_all` writes to."""
+"""The folder in a run's own folder that the app writes to."""
 _ENDINGS = {"markdown": "md"}
 _TENSORBOARD_FILE = re.compile(r"\w+-(train|test)(/events\.out\.tfevents\.[^/]+)?")
 """The paths that an export for TensorBoard has in its folder."""
@@ -57,6 +57,10 @@ def text(form: str, recording: Path) -> str:
     report = card.report(histories, machine)
     if report is None:
         raise ExportError(f"{recording} holds no run.")
+    return _card_text(form, report, histories)
+
+
+def _card_text(form: str, report: card.Report, histories: Mapping[str, RunHistory]) -> str:
     return card.markdown(report) if form == "markdown" else card.html(report, charts(histories))
 
 
@@ -116,22 +120,35 @@ def write_files(form: str, recording: Path, folder: Path, *, force: bool) -> lis
     return written
 
 
-def write_all(folder: Path, screenshot: str = "") -> tuple[list[str], list[str]]:
-    """Write a run in every format, and an SVG `screenshot`, into FOLDER in its own folder, over what is there.
+def write_card(folder: Path, report: card.Report, histories: Mapping[str, RunHistory], screenshot: str) -> list[str]:
+    """Write a run's card as Markdown, HTML and an SVG `screenshot` to where `write_all` writes; return the files' names.
+
+    Raises ExportError and OSError.
+    """
+    texts = {form: _card_text(form, report, histories) for form in ("markdown", "html")}
+    return [_write_results(folder, form, content) for form, content in {**texts, "svg": screenshot}.items()]
+
+
+def _write_results(folder: Path, form: str, content: str) -> str:
+    """Write a text into FOLDER in the run's own folder, over what is there; return the file's name."""
+    path = folder / FOLDER / f"results.{_ENDINGS.get(form, form)}"
+    path.parent.mkdir(exist_ok=True)
+    write_text(content, path, force=True)
+    return path.name
+
+
+def write_all(folder: Path) -> tuple[list[str], list[str]]:
+    """Write a run in every format into FOLDER in its own folder, over what is there.
 
     Returns the names of what was written, and why the rest was not.
     """
-    target, written, problems = folder / FOLDER, [], []
-    recording = folder / "events.jsonl"
-    for form in (*TEXTS, *(["svg"] if screenshot else []), *FILES):
+    recording, target, written, problems = folder / "events.jsonl", folder / FOLDER, [], []
+    for form in (*TEXTS, *FILES):
         try:
-            target.mkdir(exist_ok=True)
-            if form in FILES:
+            if form in TEXTS:
+                written.append(_write_results(folder, form, text(form, recording)))
+            else:
                 written += [path.name for path in write_files(form, recording, target, force=True)]
-                continue
-            path = target / f"results.{_ENDINGS.get(form, form)}"
-            write_text(screenshot if form == "svg" else text(form, recording), path, force=True)
-            written.append(path.name)
         except (ExportError, OSError) as error:
             problems.append(f"{form}: {error if isinstance(error, ExportError) else reason(error)}")
     return written, problems
