@@ -22,7 +22,7 @@ def modules_after(code: str) -> set[str]:
 
 
 def test_the_app_loads_no_framework_and_no_numpy_before_its_first_paint() -> None:
-    loaded = modules_after("import tui.app, tui.screens.train, tui.screens.settings, tui.cli.train, tui.cli.output")
+    loaded = modules_after("import tui.app, tui.screens.train, tui.screens.settings, tui.cli.train, tui.cli.runs")
     assert not loaded & (FRAMEWORKS | {"numpy", "psutil", "pynvml"})
 
 

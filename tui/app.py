@@ -117,7 +117,7 @@ class MnistApp(BaseApp):
 
     def _options(self) -> list[str]:
         """Our own options, for another that is to look alike; a theme of Textual's can't be named there."""
-        theme = ["--theme", self.theme] if self.theme in themes.NAMES and self.theme != self.chosen_theme else []
+        theme = ["--theme", self.theme] if self.theme in themes.THEME_NAMES and self.theme != self.chosen_theme else []
         said = ["--runs-dir", str(self.runs_dir), "--fps", str(self._frames.fps), *theme]
         return [*said, "--ascii"] if self.ascii_only else said
 
@@ -366,8 +366,8 @@ class MnistApp(BaseApp):
 
     def action_theme(self) -> None:
         """Dark, light, clear, the terminal's own dark and light."""
-        at = themes.NAMES.index(self.theme) if self.theme in themes.NAMES else -1
-        self.theme = themes.NAMES[(at + 1) % len(themes.NAMES)]
+        at = themes.THEME_NAMES.index(self.theme) if self.theme in themes.THEME_NAMES else -1
+        self.theme = themes.THEME_NAMES[(at + 1) % len(themes.THEME_NAMES)]
         self.notify(self.theme, title="Theme", timeout=1.5)
         self._frames.changed(self.session.histories)
         if self._remember is not None:

@@ -31,9 +31,11 @@ class BaseApp(App[None]):
         self.chosen_theme = ""
         """The theme that suits this terminal, where no theme was named; else empty."""
         if theme == themes.AUTO:
-            theme = self.chosen_theme = themes.suited(Console(color_system=_COLORS, force_terminal=True).color_system)
+            theme = self.chosen_theme = themes.default_theme(
+                Console(color_system=_COLORS, force_terminal=True).color_system
+            )
         # Before Textual begins: a theme that is chosen later has it read all style sheets once more before the first paint.
-        self.set_reactive(App.theme, theme if theme in (*themes.OURS, *BUILTIN_THEMES) else themes.NAMES[0])
+        self.set_reactive(App.theme, theme if theme in (*themes.THEMES, *BUILTIN_THEMES) else themes.THEME_NAMES[0])
         super().__init__()
         self.ascii_only = ascii_only
         self._outermost = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
@@ -42,7 +44,7 @@ class BaseApp(App[None]):
     @property
     def available_themes(self) -> dict[str, Theme]:
         """Textual's, and ours."""
-        return {**super().available_themes, **themes.OURS}
+        return {**super().available_themes, **themes.THEMES}
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The engines' colours for themes that are not ours."""

@@ -261,9 +261,9 @@ async def test_results_are_written_completely_or_not_at_all(tmp_path: Path) -> N
         screen.open_run(folder)
         await until(pilot, lambda: screen._folder() == folder)
         screen.action_export()
-        before = {name: (folder / name).read_text() for name in names}
+        before = {name: (folder / "export" / name).read_text() for name in names}
         assert min(map(len, before.values())) > 1000
         with files_end_at(1000):
             screen.action_export()
         await until(pilot, lambda: any(note.title == "Not written" for note in app._notifications))
-    assert {path.name: path.read_text() for path in folder.iterdir() if path.name != "events.jsonl"} == before
+    assert {path.name: path.read_text() for path in (folder / "export").iterdir()} == before

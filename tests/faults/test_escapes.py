@@ -70,13 +70,13 @@ import sys
 from pathlib import Path
 from engines.api import EngineSpec
 from tui.app import MnistApp
-from tui.cli.main import _say_goodbye
+from tui.cli.app import print_summary
 spec = EngineSpec(name="pytorch", title="pytorch", module={module!r}, python=sys.executable)
 app = MnistApp([spec], {{"epochs": 9, "batch_size": 64, "data_dir": {data!r}}}, start=True, cache_dir=Path({folder!r}),
     runs_dir=Path({folder!r}) / {evil!r})
 app.action_help = lambda: app.notify({evil!r} + "[/from] the side", title={evil!r})
 code = app.run_guarded()
-_say_goodbye(app)
+print_summary(app)
 sys.exit(code)
 """
 
@@ -157,7 +157,7 @@ def test_lines_obey_nobody(
 @pytest.mark.fault("lines", "escape sequences in the summary on leaving")
 def test_the_summary_obeys_nobody() -> None:
     from engines.session.replay import Replay
-    from tui.cli.train import closing_lines
+    from tui.reports.run_summary import closing_lines
 
     for end in (
         RunFailed(engine="keras", seq=99, t=31.0, kind="crashed", message=EVIL, hint=EVIL),
@@ -283,13 +283,13 @@ def test_the_screens_obey_no_kept_run(tmp_path: Path) -> None:
     terminal.send("[")
     terminal.wait_for("kept run")
     terminal.send("f")
-    terminal.wait_until(lambda: (folder / "results.svg").exists(), "written")
+    terminal.wait_until(lambda: (folder / export.FOLDER / "results.svg").exists(), "written")
     terminal.send("3")
     terminal.wait_for("What they see")
     terminal.send("q")
     assert terminal.wait_for_exit() == 0
     assert OBEYED.findall(terminal.written) == []
     assert _TURNED.findall(terminal.written) == []
-    assert {end: _obeyed((folder / f"results.{end}").read_text()) for end in ("md", "html", "svg")} == {
+    assert {end: _obeyed((folder / export.FOLDER / f"results.{end}").read_text()) for end in ("md", "html", "svg")} == {
         "md": [], "html": [], "svg": [],
     }  # fmt: skip

@@ -367,9 +367,9 @@ def test_a_completion_marker_that_stays_is_an_error(capsys: pytest.CaptureFixtur
 def test_a_run_named_from_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(make_run_folder(tmp_path, "a-run"))
     for path in ("events.jsonl", "./events.jsonl", "../a-run/events.jsonl"):
-        assert export.name_of(Path(path)) == "a-run"
+        assert export.run_name(Path(path)) == "a-run"
     for run in (".", "events.jsonl"):
-        folder = arguments.resumed(argparse.Namespace(resume=run, runs_dir=None))
+        folder = arguments.resume_folder(argparse.Namespace(resume=run, runs_dir=None))
         assert folder is not None
         assert folder.name == "a-run"
-    assert export.name_of(Path("other.jsonl")) == "other"
+    assert export.run_name(Path("other.jsonl")) == "other"

@@ -39,8 +39,8 @@ from tui.app import MnistApp
 from tui.charts.braille import Axes, Series, draw
 from tui.charts.sparkline import progress_bar, sparkline
 from tui.charts.viewport import Viewport
-from tui.cli import main, output, train as headless
-from tui.reports import card as report_card, comparison as comparison, export
+from tui.cli import code, data, doctor, export as export_command, main, parity, presets, setup, train as train_command
+from tui.reports import card as report_card, comparison, export, run_summary
 from tui.terminal import textual_patches
 from tui.widgets.curves import x_extent
 from tui.widgets.results_card import card, confusions
@@ -94,9 +94,9 @@ _TOML = st.binary() | st.lists(
 def test_any_remembered_settings_open_the_app(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / preferences.FILE
     path.write_bytes(content.removeprefix(b"[remembered]\n"))
-    usable, _ = preferences.usable(preferences.load(path))
-    assert usable.pop("framework", "both") in ("pytorch", "keras", "both")
-    from_settings(usable)
+    settings_, _ = preferences.valid_settings(preferences.load(path))
+    assert settings_.pop("framework", "both") in ("pytorch", "keras", "both")
+    from_settings(settings_)
 
 
 _WORD = st.sampled_from([*FIELDS, "theme", '"two words"', "a.b", '""', '"a=b"', "'é'"])
@@ -232,7 +232,7 @@ def test_any_events_in_any_order_are_drawn() -> None:
         if key:
             runner.run(pilot.press(key))
         runner.run(draw_now())
-        assert all(headless.closing_lines(shown.session))
+        assert all(run_summary.closing_lines(shown.session))
 
     with asyncio.Runner() as runner:
         pilot = runner.run(test.__aenter__())
@@ -267,7 +267,7 @@ def test_a_run_of_any_figures_is_told(one: float, other: float, counts: tuple[in
     shown.drain()
     assert shown.playback
     assert abs(shown.now()) < FAR
-    assert all(headless.closing_lines(shown))
+    assert all(run_summary.closing_lines(shown))
 
 
 # Charts
@@ -338,13 +338,12 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is good on the command line is not done."""
     from tui.bench import suite
 
-    for module, names in (
-        (headless, ("train",)),
-        (output, ("parity", "doctor", "presets", "code", "setup", "data", "export")),
-        (suite, ("measure",)),
-    ):
-        for name in names:
-            monkeypatch.setattr(module, name, lambda *_, **__: 0)
+    monkeypatch.setattr(train_command, "train", lambda *_, **__: 0)
+    monkeypatch.setattr(presets, "print_tables", lambda *_, **__: None)
+    monkeypatch.setattr(export_command, "write", lambda *_, **__: None)
+    monkeypatch.setattr(suite, "measure", lambda *_, **__: 0)
+    for command in (parity, doctor, code, setup, data):
+        monkeypatch.setattr(command, "run", lambda _: 0)
 
 
 @pytest.mark.fault("input", "command line: any words (property)")

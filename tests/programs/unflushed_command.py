@@ -7,7 +7,7 @@ import sys
 from tui.cli import main
 
 
-def leave_text(arguments: list[str]) -> int:
+def leave_text(words: list[str]) -> int:
     print("unflushed")
     sys.stderr.write("unflushed")
     return 129

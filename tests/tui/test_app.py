@@ -527,11 +527,11 @@ async def test_impossible_commands_are_grey_and_do_nothing(tmp_path: Path, small
 
 
 async def test_themes_and_scales(tmp_path: Path, small_mnist: Path) -> None:
-    assert arguments.THEMES == themes.NAMES
+    assert arguments.THEMES == themes.THEME_NAMES
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        for name in (*themes.NAMES[1:], themes.NAMES[0]):
+        for name in (*themes.THEME_NAMES[1:], themes.THEME_NAMES[0]):
             await pilot.press("t", "y")
             await pilot.pause(0.1)
             assert app.theme == name

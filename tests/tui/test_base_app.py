@@ -24,7 +24,7 @@ from tui.app import MnistApp
 from tui.base_app import BaseApp
 from tui.charts.braille import Axes, Series
 from tui.charts.sparkline import progress_bar, sparkline
-from tui.cli import main
+from tui.cli import app as cli_app
 from tui.screens.dialogs import NameDialog, Question
 from tui.widgets import header
 from tui.widgets.engine_panel import GLYPHS
@@ -193,8 +193,8 @@ def test_the_largest_confusions_are_stressed_without_colour() -> None:
 def test_who_has_braille(term: str, braille: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert has_braille(term) is braille
     monkeypatch.setenv("TERM", term)
-    monkeypatch.setattr("tui.cli.main._utf8", lambda: True)
-    assert main._ascii_only(Namespace(ascii=False)) is (braille is False)
+    monkeypatch.setattr(cli_app, "_is_utf8", lambda: True)
+    assert cli_app.ascii_only(Namespace(ascii=False)) is (braille is False)
 
 
 async def test_the_first_run_says_what_boxes_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

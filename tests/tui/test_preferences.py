@@ -53,7 +53,7 @@ def test_what_can_not_be_read_is_nothing(content: bytes, tmp_path: Path) -> None
 
 def test_what_can_be_used_is_used(tmp_path: Path) -> None:
     said = {"epochs": 0, "seed": 7, "framework": ["keras"], "theme": 3, "nonsense": True, "data_dir": "~/mnist"}
-    settings, wrong = preferences.usable(said)
+    settings, wrong = preferences.valid_settings(said)
     assert settings == {"seed": 7, "data_dir": str(tmp_path / "home" / "mnist")}
     assert [one.partition(" ")[0] for one in wrong] == ["epochs", "framework", "nonsense"]
 

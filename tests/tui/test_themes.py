@@ -14,7 +14,7 @@ from textual import color as textual_color
 
 from tui import themes
 from tui.base_app import BaseApp
-from tui.cli import main
+from tui.cli.app import theme
 from tui.screens.settings import SettingsScreen
 from tui.terminal.sanitize import NoBrightening, OnBlack
 
@@ -52,7 +52,7 @@ def contrast(one: str, other: str) -> float:
 
 def number_of(theme: str, name: str) -> int | None:
     """Which of the 16 colours; None for the one that the terminal writes in."""
-    known = {**themes.OURS[theme].to_color_system().generate(), **themes.OURS[theme].variables}
+    known = {**themes.THEMES[theme].to_color_system().generate(), **themes.THEMES[theme].variables}
     return textual_color.Color.parse(known[name]).rich_color.number
 
 
@@ -108,7 +108,7 @@ def test_on_an_unknown_ground_it_is_white_on_black() -> None:
 @pytest.mark.parametrize("theme", ["mnist-dark", "mnist-light", "mnist-clear"])
 def test_256_colours_have_a_grey_for_every_ground(theme: str) -> None:
     """Else a header that is nearly grey becomes navy blue, the nearest of the few dark colours there are."""
-    ours = themes.OURS[theme]
+    ours = themes.THEMES[theme]
     shown = []
     for color in (ours.background, ours.surface, ours.panel):
         number = Color.parse(color or "").downgrade(ColorSystem.EIGHT_BIT).number
@@ -132,9 +132,9 @@ def test_the_theme_suits_the_terminal(colors: str | None, theme: str, monkeypatc
 
 
 def test_a_theme_that_was_named_is_taken_everywhere() -> None:
-    assert main._theme(Namespace(theme=None), {}) == {"theme": themes.AUTO}
-    assert main._theme(Namespace(theme=None), {"theme": "mnist-light"}) == {"theme": "mnist-light"}
-    assert main._theme(Namespace(theme="mnist-clear"), {"theme": "mnist-light"}) == {"theme": "mnist-clear"}
+    assert theme(Namespace(theme=None), {}) == themes.AUTO
+    assert theme(Namespace(theme=None), {"theme": "mnist-light"}) == "mnist-light"
+    assert theme(Namespace(theme="mnist-clear"), {"theme": "mnist-light"}) == "mnist-clear"
 
 
 async def test_the_field_in_hand_is_marked_without_colour() -> None:

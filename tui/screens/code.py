@@ -38,7 +38,7 @@ from engines.api import (
     tabulate,
 )
 from tui import formatting
-from tui.reports.source_columns import read_pairs, total
+from tui.reports.source_columns import read_pairs, total_lines
 from tui.screens.base import ShownScreen
 from tui.widgets.source_view import SourceView
 from tui.widgets.text_line import TextLine
@@ -158,7 +158,7 @@ class CodeScreen(ShownScreen):
         """Whose code is shown, how long it is, and what of it runs now, in sight or not."""
         text, mark = Text(), ">" if self.ascii_only else "►"
         for i, engine in enumerate(ENGINES):
-            said = f"{display_name(engine, self._backend)} {plural(total(self._pairs, i), 'line')}"
+            said = f"{display_name(engine, self._backend)} {plural(total_lines(self._pairs, i), 'line')}"
             now = " + ".join(one for one in (pair.title for pair in self._pairs) if one in running.get(engine, ()))
             self._tab(text, engine, f"{said} {mark} {now}" if now else said, self.palette[f"${engine}"])
         self._tab(text, BOTH, "both", "")

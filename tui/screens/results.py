@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, VerticalScroll
 from textual.widgets import ContentSwitcher, Digits, Static
 
-from engines.api import TITLES, DataError, MachineHistory, RunHistory, RunSource, read_filters, read_run
+from engines.api import TITLES, DataError, ExportError, MachineHistory, RunHistory, RunSource, read_filters, read_run
 from tui import formatting
 from tui.digit_cache import DigitCache
 from tui.reports import card as report_card
@@ -354,26 +353,22 @@ class ResultsScreen(PredictionScreen):
             copy(self.app, report_card.markdown(said), "The card, as Markdown,", otherwise)
 
     def action_export(self) -> None:
-        """Into the run's folder."""
-        from engines.api import write_atomically
-        from tui.reports.export import charts
+        """Write the card to the run's folder."""
+        from tui.reports import export
 
-        said, folder = self.report, self._folder()
-        if said is None or folder is None:
-            self.notify("This run is not kept anywhere, so there is no folder for its files.", severity="warning")
+        report, folder = self.report, self._folder()
+        if report is None or folder is None:
+            self.notify("This run is not kept, so there is no folder for its files.", severity="warning")
             return
-        files = {
-            "results.md": report_card.markdown(said),
-            "results.html": report_card.html(said, charts(self.histories)),
-            "results.svg": self.app.export_screenshot(title="mnist-tui"),
-        }
+        screenshot = self.app.export_screenshot(title="mnist-tui")
         try:
-            for name, content in files.items():
-                write_atomically(folder / name, partial(Path.write_text, data=content, encoding="utf-8"))
+            names = export.write_card(folder, report, self.histories, screenshot)
+        except ExportError as error:
+            self.notify(str(error), title="Not written", severity="error")
         except OSError as error:
             self.notify(f"{folder}: {error.strerror or error}.", title="Not written", severity="error")
         else:
-            self.notify(f"{', '.join(files)} are in {folder}", title="Written")
+            self.notify(f"{', '.join(names)} are in {folder / export.FOLDER}", title="Written")
 
     def _folder(self) -> Path | None:
         if self._kept is not None:

@@ -138,7 +138,7 @@ class LineChart(Widget):
     def render_line(self, y: int) -> Strip:
         if not self._styles:
             plain = self.rich_style
-            by_role = themes.looks(self.app.theme_variables).items()
+            by_role = themes.chart_styles(self.app.theme_variables).items()
             self._styles = {_PLAIN: plain, **{role: plain + style for role, style in by_role}}
         width, plain, row = self.size.width, self._styles[_PLAIN], y - len(self.headings)
         if row < 0:

@@ -38,7 +38,8 @@ from tests.support.engines import SCRIPTED, Worked, scripted_spec
 from tests.support.full_disk import files_end_at
 from tests.support.pilot import script, text_of
 from tui.app import MnistApp
-from tui.cli.train import closing_lines, train
+from tui.cli.train import train
+from tui.reports.run_summary import closing_lines
 
 TOO_LARGE, FULL = os.strerror(errno.EFBIG), os.strerror(errno.ENOSPC)
 

@@ -11,8 +11,8 @@ from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 from engines.runs.summary import engine_summary
 from tests.support.life import life
-from tui.cli.train import summary_line
 from tui.reports.card import report
+from tui.reports.run_summary import summary_line
 
 
 def test_the_wall_time_includes_the_import_even_if_the_record_left_it_out() -> None:

@@ -30,7 +30,7 @@ from engines.worker import requirements
 from tests.support.engines import scripted_spec
 from tests.support.fake_nvml import FakeNvml
 from tui import formatting
-from tui.cli import arguments, main, output
+from tui.cli import arguments, doctor as doctor_command, main
 from tui.widgets.engine_panel import GLYPHS
 
 
@@ -295,7 +295,7 @@ def test_the_real_frameworks_train_a_step(engine: str, tmp_path: Path) -> None:
 def test_marks_have_ascii_forms(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stream replaces the marks of findings, and the screen those of the engines' states."""
     findings = [Finding(state, state, "t", "fix it" * (state == "bad")) for state in ("ok", "note", "bad")]
-    monkeypatch.setattr(output, "diagnose", lambda *_: findings)
+    monkeypatch.setattr(doctor_command, "diagnose", lambda *_: findings)
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", stream)
     assert main.main(["doctor"]) == 3

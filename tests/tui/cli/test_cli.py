@@ -29,6 +29,7 @@ from tests.support.pilot import script
 from tui import preferences
 from tui.app import MnistApp
 from tui.cli import arguments, main, train
+from tui.reports import run_summary
 
 CLI = [sys.executable, "-m", "tui.cli.main"]
 
@@ -57,7 +58,7 @@ def test_every_command_has_help(command: str) -> None:
 @pytest.mark.parametrize("command", main.COMMANDS)
 def test_help_explains_every_option(command: str) -> None:
     parser = argparse.ArgumentParser(description="it")
-    main.COMMANDS[command][0](parser)
+    main.load(command).add_options(parser)
     assert [action.dest for action in parser._actions if not action.help] == []
 
 
@@ -165,7 +166,7 @@ def test_signals_end_it_with_their_code_and_leave_nothing(
     child.send_signal(number)
     _, stderr = child.communicate(timeout=10)
     assert child.returncode == code
-    assert stderr == "mnist-tui: stopping; the workers keep a checkpoint first.\n"
+    assert stderr == "mnist-tui: stopping; the workers save a checkpoint first.\n"
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
@@ -332,9 +333,10 @@ def test_the_goodbye_into_a_closed_window_changes_no_code(environment: dict[str,
     script = """
 import sys
 from types import SimpleNamespace
-from tui.cli import main as cli, train as headless
-headless.closing_lines = lambda _: ["left"]
-cli._say_goodbye(SimpleNamespace(session=SimpleNamespace(drain=list)))
+from tui.cli import app
+from tui.reports import run_summary
+run_summary.closing_lines = lambda _: ["left"]
+app.print_summary(SimpleNamespace(session=SimpleNamespace(drain=list)))
 sys.exit(129)
 """
     command = [sys.executable, "-c", script]
@@ -351,10 +353,12 @@ def test_a_run_that_was_left_says_where() -> None:
     history = RunHistory("keras")
     for event in [*life()[:9], RunFailed(engine="keras", t=9.0, kind="interrupted", message="m")]:
         history.apply(event)
-    assert train.summary_line(history) == "F 1: interrupted in epoch 1, step 2 of 8"
+    assert run_summary.summary_line(history) == "F 1: interrupted in epoch 1, step 2 of 8"
     history.checkpoint = "/else where/run/keras.npz"
     folder = Path("/else where/run")
-    assert train.summary_line(history, folder).endswith("go on with: mnist-tui train --resume '/else where/run'")
+    assert run_summary.summary_line(history, folder).endswith(
+        "continue with: mnist-tui train --resume '/else where/run'"
+    )
 
 
 def test_what_is_not_there_is_listed_where_it_was_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -371,8 +375,8 @@ def test_summaries_name_digits_that_are_not_mnist(dataset: str) -> None:
     history = RunHistory("keras")
     for event in life():
         history.apply(event)
-    assert "completed: test accuracy 99.20 %" in train.summary_line(history)
+    assert "completed: test accuracy 99.20 %" in run_summary.summary_line(history)
     history.apply(
         DataReady(engine="keras", dataset=dataset, source="", sha256="", train_size=1, test_size=1, seconds=0.0)
     )
-    assert f"{dataset.upper()} DIGITS, not MNIST" in train.summary_line(history)
+    assert f"{dataset.upper()} DIGITS, not MNIST" in run_summary.summary_line(history)

@@ -105,7 +105,7 @@ def test_an_export_into_a_link_is_written_behind_it(tmp_path: Path) -> None:
 
 def test_an_export_of_files_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["export", "demo", "--to", "tensorboard", "--out", "/dev/full"]) == 1
-    assert capsys.readouterr().err == "mnist-tui: /dev/full is no folder; name one, or a new one.\n"
+    assert capsys.readouterr().err == "mnist-tui: /dev/full is not a folder; name one, or a new one.\n"
 
 
 @pytest.mark.fault(

@@ -57,4 +57,4 @@ def test_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert main.main(["compare", "nowhere"]) == 2
     (tmp_path / "empty.jsonl").write_text("")
     assert main.main(["compare", str(tmp_path / "empty.jsonl")]) == 1
-    assert capsys.readouterr().err.endswith("no run was recorded there.\n")
+    assert capsys.readouterr().err.endswith("No run was recorded there.\n")

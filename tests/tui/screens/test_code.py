@@ -17,7 +17,16 @@ from engines.tools.source import ORDER, SETUP, logical_lines, sections_of
 from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tests.support.recording import shown
 from tui.cli import main
-from tui.reports.source_columns import aligned_blocks, blocks, breaks, columns, indent_of, pairs, read_pairs, total
+from tui.reports.source_columns import (
+    aligned_blocks,
+    blocks,
+    break_line,
+    columns,
+    hanging_indent,
+    pairs,
+    read_pairs,
+    total_lines,
+)
 from tui.screens.code import CodeScreen, hyperparameters, sections_now
 from tui.widgets.source_view import SourceView
 from tui.widgets.text_line import TextLine
@@ -104,31 +113,31 @@ def test_both_engines_have_the_same_sections_and_nothing_is_lost() -> None:
         texts = [path.read_text(encoding="utf-8") for path in files]
         missing = {line for text in texts for line in text.splitlines() if line.strip()} - told
         assert {line.strip().removeprefix("# ") for line in missing} <= set(titles[0])
-        assert total(read_pairs(ENGINES), i) == sum(map(logical_lines, texts))
+        assert total_lines(read_pairs(ENGINES), i) == sum(map(logical_lines, texts))
 
 
 def test_an_engine_may_lack_a_section() -> None:
     aligned = pairs([sections_of(MODULE), sections_of("# Train\n")])
     assert [pair.title for pair in aligned] == [SETUP, "Train", "Predict"]
     assert aligned[2].sections[1] is None
-    assert total(aligned, 1) == 0
+    assert total_lines(aligned, 1) == 0
 
 
 @given(st.text(alphabet=" abc(),.=", max_size=150), st.integers(8, 60))
 def test_broken_lines_fit_and_lose_nothing(line: str, width: int) -> None:
-    parts = breaks(line, width)
+    parts = break_line(line, width)
     assert "".join(line[start:end] for start, end in parts).replace(" ", "") == line.replace(" ", "")
-    assert all(end - start <= width - (indent_of(line, width) if i else 0) for i, (start, end) in enumerate(parts))
-    assert all(len(piece.of([line])) <= width for row in columns([line], width) for piece in row[0] if piece)
+    assert all(end - start <= width - (hanging_indent(line, width) if i else 0) for i, (start, end) in enumerate(parts))
+    assert all(len(piece.text([line])) <= width for row in columns([line], width) for piece in row[0] if piece)
 
 
 def test_lines_are_broken_between_arguments_rather_than_inside_of_one() -> None:
     line = "    self.optimizer.apply(gradients, self.model.trainable_variables)"
-    (start, end), (again, _) = breaks(line, 56)
+    (start, end), (again, _) = break_line(line, 56)
     assert line[start:end] == "    self.optimizer.apply(gradients,"
     assert line[again:] == "self.model.trainable_variables)"
     signature = "def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:"
-    assert [signature[a:b] for a, b in breaks(signature, 66)][1] == "-> npt.NDArray[np.float32]:"
+    assert [signature[a:b] for a, b in break_line(signature, 66)][1] == "npt.NDArray[np.float32]:"
 
 
 def test_blocks_are_named_and_methods_stand_at_the_left() -> None:
@@ -156,7 +165,7 @@ def test_every_line_of_both_engines_is_shown(width: int) -> None:
             shown_pieces = [piece for row in columns(codes, width) for piece in row[i] if piece]
             told = "".join(code.splitlines()[piece.line][piece.start : piece.end] for piece in shown_pieces)
             assert "".join(told.split()) == "".join(code.split())
-            assert all(len(piece.of(code.splitlines())) <= width for piece in shown_pieces)
+            assert all(len(piece.text(code.splitlines())) <= width for piece in shown_pieces)
 
 
 # What runs
@@ -341,11 +350,11 @@ def test_the_command_prints_the_same_to_a_pipe(capsys: pytest.CaptureFixture[str
     aligned = read_pairs(ENGINES)
     assert printed[0].split() == [
         "PyTorch:",
-        str(total(aligned, 0)),
+        str(total_lines(aligned, 0)),
         "lines",
         "│",
         "Keras:",
-        str(total(aligned, 1)),
+        str(total_lines(aligned, 1)),
         "lines",
     ]
     assert max(map(len, printed)) <= 200
@@ -358,4 +367,4 @@ def test_the_command_prints_the_same_to_a_pipe(capsys: pytest.CaptureFixture[str
     assert any("nn.Conv2d(1, 32, kernel_size=3)" in line for line in printed)
     assert main.main(["code", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["lines"] == {engine: total(aligned, i) for i, engine in enumerate(ENGINES)}
+    assert told["lines"] == {engine: total_lines(aligned, i) for i, engine in enumerate(ENGINES)}

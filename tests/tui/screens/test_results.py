@@ -305,13 +305,13 @@ async def test_files_are_written_and_older_runs_opened(tmp_path: Path, small_mni
         await pilot.press("4")
         await until(pilot, lambda: bool(app.screen.query("#verdict")) and text_of(app, "#verdict") != "")
         await pilot.press("f")
-        assert {"results.md", "results.html", "results.svg"} <= {path.name for path in newer.iterdir()}
-        assert newer.name in (newer / "results.md").read_text(encoding="utf-8")
+        assert {"results.md", "results.html", "results.svg"} <= {path.name for path in (newer / "export").iterdir()}
+        assert newer.name in (newer / "export" / "results.md").read_text(encoding="utf-8")
         await pilot.press("left_square_bracket")
         await until(pilot, lambda: older.name in text_of(app, "#views"))
         await pilot.press("f")
-        await until(pilot, lambda: (older / "results.md").exists())
-        assert older.name in (older / "results.md").read_text(encoding="utf-8")
+        await until(pilot, lambda: (older / "export" / "results.md").exists())
+        assert older.name in (older / "export" / "results.md").read_text(encoding="utf-8")
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: older.name not in text_of(app, "#views"))
         histories, _ = read_run(older)
