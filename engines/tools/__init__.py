@@ -1,1 +1,1 @@
-"""What the commands without a screen do: doctor, parity, setup, source, hyperparameters."""
+"""The work of the commands without a screen: doctor, parity, setup, source, hyperparameters."""

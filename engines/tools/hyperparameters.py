@@ -45,7 +45,7 @@ class HyperparameterRow:
     values: dict[str, Any]
     """The value by engine; None where that library has no such hyperparameter."""
     same: bool
-    """Whether all values have the same effect."""
+    """True when all values have the same effect."""
     defaults: dict[str, Any] = field(default_factory=dict)
     """The library's default by engine, where the app overrides it."""
 

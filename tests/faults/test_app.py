@@ -67,7 +67,7 @@ def is_resumable(terminal: Terminal, before: int) -> bool:
 
 
 @pytest.mark.fault("app", "a signal in mid-training")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda one: one.name)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
 def test_a_signal_restores_the_terminal(number: signal.Signals, training: Terminal) -> None:
     workers, before = training.processes(), len(training.record())
     assert len(workers) == 2
@@ -110,8 +110,9 @@ def test_a_killed_app_leaves_no_worker_that_hangs(
     workers = terminal.processes()
     assert len(workers) == 2
     if how == "stop":
-        terminal.wait_until(lambda: {one.status() for one in workers} == {psutil.STATUS_STOPPED}, "stopped")
-    groups = [process for process in psutil.process_iter() if _group_of(process) in {one.pid for one in workers}]
+        terminal.wait_until(lambda: {worker.status() for worker in workers} == {psutil.STATUS_STOPPED}, "stopped")
+    pids = {worker.pid for worker in workers}
+    groups = [process for process in psutil.process_iter() if _group_of(process) in pids]
     assert len(groups) > len(workers), "each has a watchdog"
     terminal.child.kill(signal.SIGKILL)
     assert all_exited(groups)

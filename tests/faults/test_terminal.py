@@ -44,7 +44,7 @@ def test_frames_wait_for_the_terminal(terminal: AnsweringTerminal) -> None:
     before = len(terminal.written)
     for _ in range(4):  # nearly a second in which nothing comes; eight frames would
         terminal.read()
-    assert len(terminal.written) == before, "a frame was sent while the last one was under way"
+    assert len(terminal.written) == before, "a frame was sent while the last was under way"
     terminal.send("?")
     terminal.wait_for("This page.")
     terminal.send("\x1b")

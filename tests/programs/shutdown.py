@@ -47,9 +47,8 @@ def end_in_time() -> None:
     its.own_process()
     its.start_deadline(7)
     its.finish()
-    for thread in set(threading.enumerate()) - {
-        threading.main_thread()
-    }:  # the timer, and the one that closes the workers
+    others = set(threading.enumerate()) - {threading.main_thread()}  # the timer, and the thread that closes the workers
+    for thread in others:
         thread.join()
     report("the end")
 

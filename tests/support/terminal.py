@@ -146,10 +146,10 @@ class PixelTerminal(Terminal):
 
 
 class AnsweringTerminal(Terminal):
-    """A pseudo-terminal that answers queries for its cursor's position, as real ones do, at once or when told to."""
+    """A pseudo-terminal that answers queries for its cursor's position, as real ones do, at once or on demand."""
 
     withholds_answers = False
-    """Whether answers wait for `answer`, as on a slow link."""
+    """True while answers wait for `answer`, as on a slow link."""
     _answered = 0
 
     def read(self) -> None:

@@ -36,7 +36,7 @@ from tui.widgets.engine_panel import GLYPHS
 
 def bad(findings: Sequence[Finding], *, has_fix: bool = True) -> Finding:
     """Return the only finding with state "bad", which names its fix unless `has_fix` is false."""
-    (finding,) = [one for one in findings if one.state == "bad"]
+    (finding,) = [finding for finding in findings if finding.state == "bad"]
     assert finding.fix or not has_fix
     return finding
 
@@ -110,7 +110,7 @@ def test_an_engine_that_can_not_be_checked_is_red(
     assert main.main(["doctor", "--json"]) == 3
     out, err = capsys.readouterr()
     for engine in ENGINES:
-        (red,) = [one for one in json.loads(out) if one["subject"] == engine]
+        (red,) = [finding for finding in json.loads(out) if finding["subject"] == engine]
         assert red["state"] == "bad"
         assert cause in red["text"]
         assert red["fix"].startswith(fix)
