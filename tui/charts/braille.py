@@ -193,9 +193,9 @@ def _spans(column: Any, line: Any, gaps: Any, columns: int) -> tuple[Any, Any]:
     filled = column[starts]
     ends = np.append(starts[1:], len(column)) - 1
     low, high = np.full(columns, 1e9), np.full(columns, -1e9)
-    enter, leave = np.zeros(columns), np.zeros(columns)
+    first, last = np.zeros(columns), np.zeros(columns)
     low[filled], high[filled] = np.minimum.reduceat(line, starts), np.maximum.reduceat(line, starts)
-    enter[filled], leave[filled] = line[starts], line[ends]
+    first[filled], last[filled] = line[starts], line[ends]
     gaps_before = np.searchsorted(gaps, np.arange(columns))  # equal for two columns without a gap between them
     if len(filled) > 1:
         left, right = filled[:-1], filled[1:]
@@ -205,13 +205,13 @@ def _spans(column: Any, line: Any, gaps: Any, columns: int) -> tuple[Any, Any]:
         a, b = left[before], right[before]
         between = joined[before] & (inner > a) & (inner < b)
         c, a, b = inner[between], a[between], b[between]
-        low[c] = high[c] = enter[c] = leave[c] = leave[a] + (enter[b] - leave[a]) * (c - a) / (b - a)
-    has = high >= low
-    pairs = np.flatnonzero(has[:-1] & has[1:] & (gaps_before[:-1] == gaps_before[1:]))
-    middle = (leave[pairs] + enter[pairs + 1]) / 2
+        low[c] = high[c] = first[c] = last[c] = last[a] + (first[b] - last[a]) * (c - a) / (b - a)
+    drawn = high >= low
+    pairs = np.flatnonzero(drawn[:-1] & drawn[1:] & (gaps_before[:-1] == gaps_before[1:]))
+    middle = (last[pairs] + first[pairs + 1]) / 2
     for side in (pairs, pairs + 1):
         low[side], high[side] = np.minimum(low[side], middle), np.maximum(high[side], middle)
-    return np.where(has, np.floor(low + 0.5), 1e9), np.where(has, np.floor(high + 0.5), -1e9)
+    return np.where(drawn, np.floor(low + 0.5), 1e9), np.where(drawn, np.floor(high + 0.5), -1e9)
 
 
 class _CellGrid:
