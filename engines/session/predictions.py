@@ -126,7 +126,7 @@ class PredictionRequests:
 def weights_source(answer: Prediction) -> str:
     """Return which weights an answer is from, for people."""
     if answer.checkpoint:
-        return f"saved model, step {answer.global_step:,}"
+        return f"a kept model, step {answer.global_step:,}"
     if not answer.global_step:
         return "before its first step"
     return f"epoch {answer.epoch}, step {answer.global_step:,}"
