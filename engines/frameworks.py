@@ -33,4 +33,4 @@ PACKAGES = {
     "keras-jax": (JAX, KERAS),
     "keras-torch": (TORCH, KERAS),
 }
-"""By engine id: the packages that must be installed, in the order in which they are imported."""
+"""The packages of each engine id, in the order in which they are imported."""

@@ -86,7 +86,7 @@ def most_free(devices: Sequence[Device], order: str = "") -> Device:
 
 def readings_of(device: str, devices: Sequence[Device], readings: Sequence[GpuReading]) -> list[GpuReading]:
     """Return the driver's readings of `device`, which may be several ("cuda:0,cuda:1"); `devices` are all of the framework's."""
-    ids = {one.id: one.gpu for one in devices}
+    ids = {item.id: item.gpu for item in devices}
     used = [ids.get(name) or name.partition(":")[2] for name in device.split(",")]
     return [
         gpu for gpu_id in used for gpu in readings if gpu_id and matches_id(gpu_id, gpu.index, (gpu.uuid, *gpu.slices))

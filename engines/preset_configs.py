@@ -44,14 +44,14 @@ def from_settings(settings: dict[str, Any]) -> TrainConfig:
 
     An optimizer without a learning rate gets its usual one, unless it is the preset's own. Raises ConfigError.
     """
-    given = {key: value for key, value in settings.items() if value is not None}
-    preset = given.get("preset", "reference")
+    custom = {key: value for key, value in settings.items() if value is not None}
+    preset = custom.get("preset", "reference")
     if preset not in PRESETS:
         raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, not {preset!r}.")
-    values = {**_PRESET_VALUES[preset], **given}
-    if "optimizer" in given and given["optimizer"] != _PRESET_VALUES[preset].get("optimizer"):
-        usual = _USUAL_LEARNING_RATES.get(str(given["optimizer"]), 1.0)
-        values["learning_rate"] = given.get("learning_rate", usual)
+    values = {**_PRESET_VALUES[preset], **custom}
+    if "optimizer" in custom and custom["optimizer"] != _PRESET_VALUES[preset].get("optimizer"):
+        usual = _USUAL_LEARNING_RATES.get(str(custom["optimizer"]), 1.0)
+        values["learning_rate"] = custom.get("learning_rate", usual)
     try:
         config = TrainConfig(**values)
     except TypeError as error:

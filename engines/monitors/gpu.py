@@ -50,7 +50,7 @@ _THROTTLES = {0x04: "power limit", 0x08: "hardware", 0x20: "heat", 0x40: "heat",
 
 
 class GpuProcess(Record):
-    """What one process uses of one GPU."""
+    """The usage of one GPU by one process."""
 
     pid: int
     """The driver's number of the process: in most containers the host's, which matches no process inside."""
@@ -66,7 +66,7 @@ class GpuUsage(Record):
     processes: tuple[GpuProcess, ...] = ()
     """One entry for each process and each GPU that it computes on."""
     reason: str = ""
-    """Why there is no reading; empty when there is one."""
+    """The reason why there is no reading; empty when there is one."""
 
 
 class GpuMonitor:

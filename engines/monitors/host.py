@@ -22,7 +22,7 @@ CHILDREN_REFRESH_SECONDS = 2.0
 
 
 class ProcessUsage(Record):
-    """What a process and all its descendants use."""
+    """The usage of a process and all its descendants."""
 
     cpu_percent: float
     """100 for one core."""
@@ -33,7 +33,7 @@ class ProcessUsage(Record):
 
 
 class HostUsage(Record):
-    """What all processes on this machine, or in this container, use."""
+    """The usage of this machine, or of this container, by all processes."""
 
     cpu_percent: float
     """Share of all usable cores, or of the CPU quota where there is one; 0 to 100."""

@@ -18,7 +18,7 @@ from engines.supervision.supervisor import Supervisor
 TIMEOUT_SECONDS = 120.0
 """Time to import a framework and train one step, after which it counts as broken."""
 POLL_SECONDS = 0.05
-"""How late a cancellation may be noticed."""
+"""Longest delay before a cancellation is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Answer:
 
     @property
     def failure_reason(self) -> str:
-        """Why there is no file: the failure that the worker reported, or how it ended and its last words."""
+        """The reason for a missing file: the failure that the worker reported, or its exit and its last words."""
         if self.failure is not None:
             return f"{self.failure.message} {self.failure.hint}".strip()
         if self.exited is None:

@@ -1,4 +1,4 @@
-"""The specification of each engine's worker: its module, and the interpreter that it runs in."""
+"""Specify each engine's worker: its module, and the interpreter that runs it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MANAGED = "made by mnist-tui setup"
 
 
 class EngineSpec(Record):
-    """How to start one engine's worker."""
+    """The specification of one engine's worker."""
 
     name: str
     title: str
@@ -84,5 +84,6 @@ def completion_marker(variant: str) -> Path:
 
 
 def _resolve(python: str) -> str:
-    found = shutil.which(python) or python
-    return str(user_path(found)) if os.sep in found else found
+    """Return the absolute path of an interpreter; a name that is not on PATH stays."""
+    path = shutil.which(python) or python
+    return str(user_path(path)) if os.sep in path else path

@@ -18,7 +18,7 @@ from engines.version import version_and_commit
 
 
 class RunLedger:
-    """Which run a worker has, whether the end of that run is still due, and what the worker was doing last."""
+    """Tracks the run under way, whether its end is still due, and the worker's last activity."""
 
     def __init__(self, engine: str, title: str) -> None:
         self._engine = engine
@@ -29,7 +29,7 @@ class RunLedger:
         self.no_run_yet = True
         """True until a run is requested or the worker reports an end."""
         self.activity = f"while importing {title}"
-        """What the worker was doing at its last event, as the end of a sentence."""
+        """The worker's activity at its last event, as the end of a sentence."""
 
     def event(self, kind: type[Event], /, **fields: Any) -> Event:
         """Make an event of the parent's for the run under way; its time is now, unless `t` is among the fields."""

@@ -43,7 +43,7 @@ SHUTDOWN_SECONDS = 2.0
 TERM_SECONDS = 1.0
 """Seconds from SIGTERM to SIGKILL."""
 POLL_SECONDS = 0.2
-"""How late the end of the worker may be noticed."""
+"""Longest delay before the end of the worker is noticed."""
 
 _WORKER = Path(__file__).parents[1] / "worker" / "__main__.py"
 
@@ -153,7 +153,7 @@ class Supervisor:
         self._publish_exit(process.returncode)
 
     def abort(self, error: Exception) -> None:
-        """End the worker, if there is one, and publish `error`, which `run` raised or which kept it from starting."""
+        """End the worker, if there is one, and publish `error`, which `run` raised or which prevented its start."""
         self._supervisor_error = error
         self._signal(signal.SIGKILL)
         process = self._process

@@ -165,8 +165,8 @@ def test_every_setting_has_a_group_and_at_most_one_rule_for_resuming() -> None:
     assert not {*CHANGEABLE_ON_RESUME} & {*MUST_MATCH_ON_RESUME}
 
 
-def test_what_decides_the_weights_can_not_change_on_resume() -> None:
-    """Only the epochs may grow, and the precision may change with the machine."""
+def test_settings_that_decide_the_weights_can_not_change_on_resume() -> None:
+    """Epochs and precision may change; a checkpoint compares the digits themselves instead of limit_train."""
     assert {*RESET_BY_PRESET} - {*MUST_MATCH_ON_RESUME} == {"epochs", "limit_train"}
     assert {*HYPERPARAMETERS} - {*RESET_BY_PRESET} == {"precision", "limit_test"}
     assert "schedule" in MUST_MATCH_ON_RESUME

@@ -99,7 +99,7 @@ def test_folders_on_a_search_path_become_absolute(tmp_path: Path, monkeypatch: p
 def test_a_worker_removes_only_its_own_folder_from_the_path(
     safe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With PYTHONSAFEPATH, Python does not add that folder, and the first entry is the user's."""
+    """Python does not add that folder with PYTHONSAFEPATH, so the first entry is the user's."""
     monkeypatch.setenv("PYTHONSAFEPATH", safe)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     folder = tmp_path / "engines" / "worker"
