@@ -94,7 +94,7 @@ def print_summary(app: Any) -> None:
     streams.write_out(sys.stdout)
 
 
-# What a replay, too, decides
+# Shared with the replay
 
 
 def theme(options: argparse.Namespace, saved: dict[str, Any]) -> str:

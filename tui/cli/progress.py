@@ -1,4 +1,4 @@
-"""How training goes, without the app: plain lines, or bars on a terminal."""
+"""Progress of training without the app: plain lines, or bars on a terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LineWriter:
         self._lock = threading.Lock()
         self._closed = False
         self.problem = ""
-        """Why the output is not complete; empty when it is, or when its reader has ended."""
+        """The reason that the output is incomplete; empty when it is complete, or when its reader has ended."""
 
     def write(self, text: str) -> None:
         """Write a line; after a failure, do nothing."""

@@ -1,4 +1,4 @@
-"""How runs ended, in lines for people: printed by the command line, and by the app when it closes."""
+"""Summaries of runs in lines for people: the command line prints them, and the app when it has closed."""
 
 from __future__ import annotations
 

@@ -31,11 +31,9 @@ from tui.app import MnistApp
 from tui.cli import arguments, main, train
 from tui.reports import run_summary
 
-CLI = [sys.executable, "-m", "tui.cli.main"]
 
-
-def run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own."""
+def run_command(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
     code = "import sys; from tui.cli.main import main; sys.exit(main())"
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=timeout)
 
@@ -43,12 +41,12 @@ def run(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[st
 def test_version() -> None:
     from engines.version import __version__
 
-    assert run("--version").stdout == f"mnist-tui {__version__}\n"
+    assert run_command("--version").stdout == f"mnist-tui {__version__}\n"
 
 
 @pytest.mark.parametrize("command", list(main.COMMANDS))
 def test_every_command_has_help(command: str) -> None:
-    done = run(*([command] if command else []), "--help")
+    done = run_command(*([command] if command else []), "--help")
     assert done.returncode == 0
     assert "usage: mnist-tui" in done.stdout
     if not command:
@@ -62,7 +60,7 @@ def test_help_explains_every_option(command: str) -> None:
     assert [action.dest for action in parser._actions if not action.help] == []
 
 
-def test_a_replay_offers_nothing_that_it_ignores(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_replay_has_no_options_that_it_ignores(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["replay", "demo", "--plain"]) == 2
     assert "--plain" in capsys.readouterr().err
 
@@ -89,8 +87,8 @@ def test_a_replay_offers_nothing_that_it_ignores(capsys: pytest.CaptureFixture[s
         ([], "terminal"),
     ],
 )
-def test_bad_usage_is_one_sentence_and_2(arguments: list[str], says: str) -> None:
-    done = run(*arguments)
+def test_bad_usage_is_one_sentence_and_exit_code_2(arguments: list[str], says: str) -> None:
+    done = run_command(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     assert says in done.stderr
@@ -100,11 +98,11 @@ def test_bad_usage_is_one_sentence_and_2(arguments: list[str], says: str) -> Non
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both engines are the scripted one."""
+    """Replace both engines by the scripted one."""
     monkeypatch.setattr(arguments, "specs", lambda _: [scripted_spec("pytorch"), scripted_spec("keras")])
 
 
-def test_json_is_nothing_but_events(scripted: None, small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_prints_only_events(scripted: None, small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = main.main(["train", "--json", "--epochs", "2", "--batch-size", "64", "--data-dir", str(small_mnist)])
     out, err = capsys.readouterr()
     events = [decode_event(line) for line in out.splitlines()]
@@ -115,7 +113,7 @@ def test_json_is_nothing_but_events(scripted: None, small_mnist: Path, capsys: p
         assert len([event for event in own if isinstance(event, RunFinished)]) == 1
 
 
-def test_plain_lines_and_a_summary(scripted: None, small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plain_lines_end_with_a_summary(scripted: None, small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = main.main(["train", "--epochs", "1", "--batch-size", "64", "--data-dir", str(small_mnist)])
     out = capsys.readouterr().out
     assert code == 0
@@ -124,19 +122,19 @@ def test_plain_lines_and_a_summary(scripted: None, small_mnist: Path, capsys: py
     assert "\x1b" not in out
 
 
-def test_a_missed_target_is_1(scripted: None, small_mnist: Path) -> None:
+def test_a_missed_target_is_exit_code_1(scripted: None, small_mnist: Path) -> None:
     arguments = ["train", "--json", "--epochs", "1", "--data-dir", str(small_mnist)]
     assert main.main([*arguments, "--target-accuracy", "100"]) == 1
     assert main.main([*arguments, "--target-accuracy", "5"]) == 0
 
 
-def test_a_failed_run_is_1(scripted: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_run_is_exit_code_1(scripted: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["train", "--data-dir", str(tmp_path / "nowhere")]) == 1
     assert "nowhere" in capsys.readouterr().out
 
 
-def begun(child: subprocess.Popen[str]) -> list[int]:
-    """The numbers of both workers, once both train."""
+def worker_pids(child: subprocess.Popen[str]) -> list[int]:
+    """Wait until both engines train; return the process ids of their workers."""
     assert child.stdout
     pids = []
     for line in child.stdout:
@@ -150,19 +148,19 @@ def begun(child: subprocess.Popen[str]) -> list[int]:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """Of a process whose stdout is buffered, as it is for a user."""
+    """Return an environment in which stdout is buffered, as it is for a user."""
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return {**buffered, "PYTHONPATH": str(SCRIPTED.parents[2])}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_signals_end_it_with_their_code_and_leave_nothing(
+def test_a_signal_ends_training_with_its_code_and_without_workers(
     number: int, code: int, small_mnist: Path, environment: dict[str, str]
 ) -> None:
     command = script("--json", "--epochs", "9999", "--data-dir", str(small_mnist))
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     assert child.stdout
-    pids = begun(child)
+    pids = worker_pids(child)
     child.send_signal(number)
     _, stderr = child.communicate(timeout=10)
     assert child.returncode == code
@@ -172,7 +170,7 @@ def test_signals_end_it_with_their_code_and_leave_nothing(
             os.kill(pid, 0)
 
 
-@pytest.mark.fault("app", "headless, under nohup or in a script's background: a signal that is ignored stays so")
+@pytest.mark.fault("app", "headless, under nohup or in a script's background: ignored signals stay ignored")
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
 def test_ignored_signals_stay_ignored(
     number: signal.Signals, small_mnist: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
@@ -185,15 +183,15 @@ def test_ignored_signals_stay_ignored(
     finally:
         signal.signal(number, before)
     assert child.stdout
-    begun(child)
+    worker_pids(child)
     child.send_signal(number)
     assert child.stdout.read().count('"outcome":"completed"') == 2
     child.stdout.close()
     assert child.wait(10) == 0
 
 
-@pytest.mark.fault("app", "headless, started where SIGCHLD is ignored: a good run is a good run")
-def test_ignored_children_are_heard(small_mnist: Path, environment: dict[str, str]) -> None:
+@pytest.mark.fault("app", "headless, started where SIGCHLD is ignored: the run succeeds")
+def test_a_run_succeeds_where_sigchld_is_ignored(small_mnist: Path, environment: dict[str, str]) -> None:
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         command = script("--epochs", "1", "--data-dir", str(small_mnist))
@@ -204,18 +202,20 @@ def test_ignored_children_are_heard(small_mnist: Path, environment: dict[str, st
     assert (child.returncode, out.count("completed: test accuracy")) == (0, 2)
 
 
-@pytest.mark.fault("disk", "headless, its output goes to a disk that is full: it trains to the end, and says so")
+@pytest.mark.fault("disk", "headless, its output goes to a full disk: it trains to the end and reports the loss")
 @pytest.mark.parametrize("form", ["--json", "--plain"])
-def test_output_to_a_full_disk(form: str, small_mnist: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+def test_training_continues_when_the_disk_of_its_output_is_full(
+    form: str, small_mnist: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
     command = script(form, "--epochs", "1", "--data-dir", str(small_mnist), "--runs-dir", str(tmp_path))
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, timeout=60)
     assert (done.returncode, done.stderr) == (1, "The output could not be written: No space left on device.\n")
-    (kept,) = list_runs(tmp_path)
-    assert {its["outcome"] for its in kept["summary"].values() if "outcome" in its} == {"completed"}
+    (saved,) = list_runs(tmp_path)
+    assert {part["outcome"] for part in saved["summary"].values() if "outcome" in part} == {"completed"}
 
 
-def test_a_signal_while_the_workers_are_closed_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_while_workers_are_closed_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(Session, "start", lambda *_: None)
     monkeypatch.setattr(Session, "close", lambda _: os.kill(os.getpid(), signal.SIGINT))
@@ -224,19 +224,19 @@ def test_a_signal_while_the_workers_are_closed_changes_nothing(tmp_path: Path, m
 
 
 class ClosedWindow(io.StringIO):
-    """A terminal that is gone."""
+    """A stream to a terminal that is gone."""
 
     def write(self, text: str) -> int:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
-def test_a_closed_window_ends_plain_lines_with_129(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_window_ends_plain_lines_with_exit_code_129(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Session, "start", lambda *_: os.kill(os.getpid(), signal.SIGHUP))
-    monkeypatch.setattr("sys.stdout", ClosedWindow())
+    monkeypatch.setattr(sys, "stdout", ClosedWindow())
     assert train.train([scripted_spec()], {}, str(tmp_path), json_lines=False, bars=False) == 129
 
 
-def test_runs_export_and_their_files(
+def test_a_trained_run_is_listed_and_exported(
     scripted: None, small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = tmp_path / "kept"
@@ -244,22 +244,22 @@ def test_runs_export_and_their_files(
     assert main.main(["train", "--json", *arguments]) == 0
     capsys.readouterr()
     assert main.main(["runs", "--json", "--runs-dir", str(runs)]) == 0
-    (run_,) = json.loads(capsys.readouterr().out)
-    assert run_["summary"]["keras"]["outcome"] == "completed"
+    (run,) = json.loads(capsys.readouterr().out)
+    assert run["summary"]["keras"]["outcome"] == "completed"
     assert main.main(["runs", "--runs-dir", str(runs)]) == 0
-    assert run_["id"] in capsys.readouterr().out
-    assert main.main(["export", run_["id"], "--runs-dir", str(runs)]) == 0
+    assert run["id"] in capsys.readouterr().out
+    assert main.main(["export", run["id"], "--runs-dir", str(runs)]) == 0
     rows = capsys.readouterr().out.splitlines()
     assert rows[0].startswith("engine,split,t,epoch,global_step,loss,accuracy")
     assert sum(",test," in row for row in rows) == 4
-    events = list(read_events(runs / run_["id"] / "events.jsonl"))
+    events = list(read_events(runs / run["id"] / "events.jsonl"))
     assert violations(event for event in events if event.engine == "pytorch") == []
-    with open(runs / run_["id"] / "events.jsonl", "a") as file:
+    with open(runs / run["id"] / "events.jsonl", "a") as file:
         file.write('{"type":"TrainProg')
-    assert len(list(read_events(runs / run_["id"] / "events.jsonl"))) == len(events)
+    assert len(list(read_events(runs / run["id"] / "events.jsonl"))) == len(events)
 
 
-def test_data_says_where_the_digits_are(small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_lists_and_loads_the_digits(small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["data", "--json", "--data-dir", str(small_mnist)]) == 0
     assert json.loads(capsys.readouterr().out)[0]["origin"] == "--data-dir"
     assert main.main(["data", "--fetch", "--json", "--data-dir", str(small_mnist)]) == 0
@@ -267,7 +267,7 @@ def test_data_says_where_the_digits_are(small_mnist: Path, capsys: pytest.Captur
     assert main.main(["data", "--fetch", "--dataset", "mnist", "--data-dir", "nowhere"]) == 1
 
 
-def test_the_last_runs_are_listed_and_the_older_never_opened(tmp_path: Path) -> None:
+def test_older_runs_than_those_listed_are_not_opened(tmp_path: Path) -> None:
     for i in range(5):
         (tmp_path / f"run-{i}").mkdir()
         (tmp_path / f"run-{i}" / "config.json").write_text('{"schema": 1, "engines": {}}')
@@ -277,7 +277,7 @@ def test_the_last_runs_are_listed_and_the_older_never_opened(tmp_path: Path) -> 
     assert [run["id"] for run in newest_first] == ["run-1", "run-0"]
 
 
-def test_runs_lists_as_many_as_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_lists_the_requested_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for i in range(3):
         (tmp_path / f"run-{i}").mkdir()
         (tmp_path / f"run-{i}" / "config.json").write_text('{"schema": 1, "engines": {}}')
@@ -287,7 +287,7 @@ def test_runs_lists_as_many_as_asked(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main.main(["runs", "--last", "-1", "--runs-dir", str(tmp_path)]) == 2
 
 
-def test_bench_measures(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_prints_measurements(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["bench", "charts", "startup", "--repeats", "1", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {row["name"] for row in rows} >= {"--version", "first paint"}
@@ -297,21 +297,21 @@ def test_bench_measures(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[MnistApp]]:
-    """Every app that a command on a terminal would have opened."""
+    """Collect the apps that commands open on a terminal, instead of running them."""
     apps: list[MnistApp] = []
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
 
-    def open_it(app: MnistApp) -> int:
+    def run_guarded(app: MnistApp) -> int:
         apps.append(app)
         return 0
 
-    monkeypatch.setattr(MnistApp, "run_guarded", open_it)
+    monkeypatch.setattr(MnistApp, "run_guarded", run_guarded)
     yield apps
-    gc.enable()  # no app was painted, which does it else
+    gc.enable()  # an app does it at its first paint
 
 
-def test_the_remembered_theme_is_everywhere(opened: list[MnistApp], tmp_path: Path) -> None:
+def test_the_saved_theme_is_used_by_every_command(opened: list[MnistApp], tmp_path: Path) -> None:
     preferences.save(paths.config_file().with_name(preferences.FILE), {"theme": "mnist-light", "epochs": 3})
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "events.jsonl").write_text(DEMO.read_text(encoding="utf-8"), encoding="utf-8")
@@ -322,12 +322,12 @@ def test_the_remembered_theme_is_everywhere(opened: list[MnistApp], tmp_path: Pa
     assert [app.control.settings.get("epochs") for app in opened] == [3, 3, None, None, None, None]
 
 
-def test_a_replay_lists_the_runs_beside_its_own(opened: list[MnistApp], tmp_path: Path) -> None:
+def test_a_replay_lists_the_runs_of_its_runs_dir(opened: list[MnistApp], tmp_path: Path) -> None:
     assert main.main(["replay", "demo", "--runs-dir", str(tmp_path / "elsewhere")]) == 0
     assert opened[0].runs_dir == tmp_path / "elsewhere"
 
 
-def test_the_goodbye_into_a_closed_window_changes_no_code(environment: dict[str, str]) -> None:
+def test_a_summary_into_a_closed_window_keeps_the_exit_code(environment: dict[str, str]) -> None:
     ours, theirs = os.openpty()
     os.close(ours)
     script = """
@@ -345,7 +345,7 @@ sys.exit(129)
     assert (done.returncode, done.stderr) == (129, "")
 
 
-def test_a_run_that_was_left_says_where() -> None:
+def test_an_interrupted_run_is_summarized_with_the_command_that_continues_it() -> None:
     from engines.api import RunHistory
     from engines.messages.events import RunFailed
     from tests.support.life import life
@@ -361,7 +361,7 @@ def test_a_run_that_was_left_says_where() -> None:
     )
 
 
-def test_what_is_not_there_is_listed_where_it_was_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_run_names_the_command_that_lists_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["export", "nothing", "--runs-dir", "/else where"]) == 2
     assert "`mnist-tui runs --runs-dir '/else where'` lists them." in capsys.readouterr().err
 
