@@ -15,6 +15,7 @@ import numpy as np
 from engines.config import TrainConfig
 from engines.data import Digits
 from engines.experiment.arrays import Arrays, load_arrays, save_arrays
+from engines.experiment.contract import Engine
 from engines.experiment.progress import Position
 from engines.experiment.recipe import Weights
 from engines.messages.codec import from_plain
@@ -34,7 +35,7 @@ class CheckpointError(Exception):
     """A checkpoint that can't be resumed from; the message says why."""
 
 
-def save(path: Path, position: Position, config: TrainConfig, digits: Digits, engine: Any) -> None:
+def save(path: Path, position: Position, config: TrainConfig, digits: Digits, engine: Engine) -> None:
     """Write everything down. Raises OSError."""
     facts = {
         "schema": SCHEMA,

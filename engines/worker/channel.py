@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from engines.messages.codec import ProtocolError, decode_command, encode
 from engines.messages.commands import Command, Pause, Predict, Resume, SaveCheckpoint, Shutdown, Start, Stop
@@ -23,6 +23,9 @@ from engines.messages.events import (
     RunPaused,
     RunResumed,
 )
+
+if TYPE_CHECKING:
+    from engines.experiment.contract import Engine  # numpy, which may be missing
 
 HEARTBEAT_SECONDS = 1.0
 SHUTDOWN_GRACE_SECONDS = 1.5
@@ -41,7 +44,7 @@ class Channel:
         self.run_id = ""
         self.stop_requested = False
         self.checkpoint_requested = False
-        self.model: Any = None
+        self.model: Engine | None = None
         """The engine object that answers Predict, once there is one."""
         self.position = (0, 0)
         """(epoch, global_step) of the model's weights."""

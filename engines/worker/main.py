@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 from engines.messages.events import (
     ExamProgress,
@@ -19,6 +19,9 @@ from engines.messages.events import (
 )
 from engines.worker import requirements, watchdog
 from engines.worker.channel import Channel
+
+if TYPE_CHECKING:
+    from engines.experiment.contract import EngineModule  # numpy, which may be missing
 
 
 def main(argv: list[str]) -> int:
@@ -73,7 +76,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _answer_once(module: ModuleType, options: argparse.Namespace, control: Channel, seconds: float) -> int:
+def _answer_once(module: EngineModule, options: argparse.Namespace, control: Channel, seconds: float) -> int:
     """Sit the parity proof's exam, say every hyperparameter, or look closely, instead of serving."""
     from engines.worker import hyperparameter_probe, parity_probe, selftest
 
@@ -99,7 +102,7 @@ def _answer_once(module: ModuleType, options: argparse.Namespace, control: Chann
     return 0
 
 
-def _load(module: str) -> tuple[ModuleType, float]:
+def _load(module: str) -> tuple[EngineModule, float]:
     before = time.perf_counter()
     if module.endswith(".py"):
         spec = importlib.util.spec_from_file_location(Path(module).stem, module)
@@ -110,4 +113,4 @@ def _load(module: str) -> tuple[ModuleType, float]:
         spec.loader.exec_module(loaded)
     else:
         loaded = importlib.import_module(module)
-    return loaded, time.perf_counter() - before
+    return cast("EngineModule", loaded), time.perf_counter() - before

@@ -21,7 +21,6 @@ import os
 import time
 import traceback
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from engines.config import TrainConfig
 from engines.data import DataCancelled, DataError, Digits, load_digits, placeholder_dataset
 from engines.experiment import checkpoint, recipe
 from engines.experiment.checkpoint import CheckpointError
+from engines.experiment.contract import EngineModule
 from engines.messages.commands import Start
 from engines.messages.events import (
     DataProgress,
@@ -47,7 +47,7 @@ from engines.worker.run import Run
 class Trainer:
     """Runs what Start asks for and says how it goes; keeps the digits and the last model warm."""
 
-    def __init__(self, module: ModuleType, devices: tuple[Device, ...], threads: int, control: Channel) -> None:
+    def __init__(self, module: EngineModule, devices: tuple[Device, ...], threads: int, control: Channel) -> None:
         self._module = module
         self._devices = devices
         self._threads = threads
