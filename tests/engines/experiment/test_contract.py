@@ -52,9 +52,11 @@ if TYPE_CHECKING:  # mypy imports no framework; two in one process would abort i
     from engines.pytorch import engine as pytorch_engine, parallel as pytorch_parallel, selftest as pytorch_selftest
     from tests.support import scripted_engine
 
-    _modules: tuple[contract.EngineModule, ...] = (
-        pytorch_engine, keras_engine, keras_jax_engine, keras_torch_engine, scripted_engine,
-    )  # fmt: skip
+    _pytorch: contract.EngineModule = pytorch_engine
+    _keras: contract.EngineModule = keras_engine
+    _keras_jax: contract.EngineModule = keras_jax_engine
+    _keras_torch: contract.EngineModule = keras_torch_engine
+    _scripted: contract.EngineModule = scripted_engine
     _parallel_modules: tuple[contract.ParallelModule, ...] = (pytorch_parallel, keras_parallel)
     _parallel_classes: tuple[Callable[[TrainConfig, Digits, Weights], contract.ParallelEngine], ...] = (
         pytorch_parallel.ParallelEngine, keras_parallel.ParallelEngine,
