@@ -15,6 +15,7 @@ import numpy as np
 from engines.config import MUST_MATCH_ON_RESUME, TrainConfig
 from engines.data import Digits
 from engines.experiment.arrays import Arrays, load_arrays, save_arrays
+from engines.experiment.contract import Engine
 from engines.experiment.progress import Position
 from engines.experiment.recipe import Weights
 from engines.messages.codec import from_plain
@@ -28,7 +29,7 @@ class CheckpointError(Exception):
     """A checkpoint can't be used; the message says why."""
 
 
-def save(path: Path, position: Position, config: TrainConfig, digits: Digits, engine: Any) -> None:
+def save(path: Path, position: Position, config: TrainConfig, digits: Digits, engine: Engine) -> None:
     """Write a checkpoint. Raises OSError."""
     metadata = {
         "schema": SCHEMA,

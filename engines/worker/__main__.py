@@ -10,10 +10,11 @@ import importlib
 import os
 import sys
 
+_worker = os.path.dirname(os.path.realpath(__file__))
+# On the path, this folder and its parent would shadow other modules, and the package engines/keras the library.
+sys.path[:] = [folder for folder in sys.path if os.path.realpath(folder) not in (_worker, os.path.dirname(_worker))]
+
 if not __package__:
-    _own_folders = {os.path.dirname(os.path.abspath(__file__)), os.path.dirname(os.path.realpath(__file__))}
-    # This file's modules must not shadow others. With PYTHONSAFEPATH, the first entry is not this folder but the user's.
-    sys.path[:] = [folder for folder in sys.path if folder not in _own_folders]
     import importlib.util
     from pathlib import Path
 
@@ -26,8 +27,8 @@ if not __package__:
     sys.modules["engines"] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(sys.modules["engines"])
 
-from engines.worker.channel import exit_now
-from engines.worker.main import main
+from engines.worker.channel import exit_now  # noqa: E402  # with the path set
+from engines.worker.main import main  # noqa: E402
 
 if __name__ == "__main__":
     if sys.argv[1] == "--plain":

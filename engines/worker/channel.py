@@ -11,11 +11,14 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from engines.messages.codec import ProtocolError, decode_command, encode
 from engines.messages.commands import Command, Pause, Predict, Resume, SaveCheckpoint, Shutdown, Start, Stop
 from engines.messages.events import Event, Heartbeat, LogLine, Prediction, RunPaused, RunResumed
+
+if TYPE_CHECKING:
+    from engines.experiment.contract import Engine  # numpy, which may be missing
 
 HEARTBEAT_SECONDS = 1.0
 SHUTDOWN_GRACE_SECONDS = 1.5
@@ -35,7 +38,7 @@ class Channel:
         """The active run; empty outside any run."""
         self.stop_requested = False
         self.checkpoint_requested = False
-        self.model: Any = None
+        self.model: Engine | None = None
         """The engine that answers Predict; None before the first run."""
         self.position = (0, 0)
         """(epoch, global_step) of the model's weights."""

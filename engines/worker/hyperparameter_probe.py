@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import ModuleType
 
 from engines.config import TrainConfig
+from engines.experiment.contract import EngineModule
 from engines.messages.codec import from_plain
 
 
-def run(module: ModuleType, path: Path, configs: str) -> None:
+def run(module: EngineModule, path: Path, configs: str) -> None:
     """Write every hyperparameter of the named configs (JSON), in the framework's own terms, to `path` as JSON."""
     values = {
-        name: module.hyperparameters(from_plain(TrainConfig, plain)) for name, plain in json.loads(configs).items()
+        name: {"default.tf32": module.TF32_DEFAULT, **module.hyperparameters(from_plain(TrainConfig, plain))}
+        for name, plain in json.loads(configs).items()
     }
     path.write_text(json.dumps(values, default=str), encoding="utf-8")

@@ -10,11 +10,14 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 from engines.messages.events import ExamProgress, RunFailed, WorkerReady
 from engines.worker import requirements, watchdog
 from engines.worker.channel import Channel
+
+if TYPE_CHECKING:
+    from engines.experiment.contract import EngineModule  # numpy, which may be missing
 
 
 def main(argv: list[str]) -> int:
@@ -68,7 +71,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _run_probe(module: ModuleType, options: argparse.Namespace, channel: Channel, import_seconds: float) -> int:
+def _run_probe(module: EngineModule, options: argparse.Namespace, channel: Channel, import_seconds: float) -> int:
     """Run the parity probe, the hyperparameter probe or the self-test instead of serving; return the exit code."""
     from engines.worker import hyperparameter_probe, parity_probe, selftest
 
@@ -95,7 +98,7 @@ def _run_probe(module: ModuleType, options: argparse.Namespace, channel: Channel
     return 0
 
 
-def _import_engine(module: str) -> tuple[ModuleType, float]:
+def _import_engine(module: str) -> tuple[EngineModule, float]:
     """Import the engine's module, named or a path; return it with the seconds of the import."""
     before = time.perf_counter()
     if module.endswith(".py"):
@@ -107,4 +110,4 @@ def _import_engine(module: str) -> tuple[ModuleType, float]:
         spec.loader.exec_module(loaded)
     else:
         loaded = importlib.import_module(module)
-    return loaded, time.perf_counter() - before
+    return cast("EngineModule", loaded), time.perf_counter() - before

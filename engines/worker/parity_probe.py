@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from engines.data import load_digits
 from engines.experiment import recipe
 from engines.experiment.arrays import save_arrays
+from engines.experiment.contract import EngineModule
 from engines.preset_configs import from_settings
 
 LOGITS = 512
@@ -28,7 +28,7 @@ PROGRESS_SECONDS = 0.2
 
 
 def run(
-    module: ModuleType,
+    module: EngineModule,
     path: Path,
     on_progress: Callable[[int, int], None],
     *,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from types import ModuleType
-from typing import Any
+from typing import cast
 
+from engines.experiment.contract import EngineClass, EngineModule, ParallelModule
 from engines.gpu_selection import most_free
 from engines.messages.events import Device
 
@@ -34,13 +34,13 @@ def resolve(setting: str, devices: Sequence[Device]) -> str:
     raise DeviceError(f"There is no {missing} here{': ' + reasons[0] if reasons else ''}.")
 
 
-def engine_class(module: ModuleType, device: str) -> Any:
+def engine_class(module: EngineModule, device: str) -> EngineClass:
     """Return the module's Engine, or its ParallelEngine for several devices. Raises DeviceError."""
     if "," not in device:
         return module.Engine
     name = f"{module.__package__}.parallel"
     try:
-        return importlib.import_module(name).ParallelEngine
+        return cast(ParallelModule, importlib.import_module(name)).ParallelEngine
     except ModuleNotFoundError as error:
         if error.name != name:
             raise

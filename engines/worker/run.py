@@ -7,7 +7,7 @@ import dataclasses
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from engines.config import reaches
 from engines.errors import reason
 from engines.experiment import checkpoint, recipe
 from engines.experiment.arrays import Arrays
+from engines.experiment.contract import Engine, ParallelEngine
 from engines.experiment.progress import Interval, Position
 from engines.messages.commands import Start
 from engines.messages.events import (
@@ -64,7 +65,7 @@ class Run:
         self.module = trainer.module
         self.start = start
         self.config = for_engine(start.config, self.channel.engine)
-        self.engine: Any = None
+        self._engine: Engine | None = None
         self.position = Position()
         self.first_step_seconds: float | None = None
         """Seconds of this process's first step, in a resumed run too."""
@@ -94,6 +95,12 @@ class Run:
             train_seconds=self.position.train_seconds,
             wall_seconds=time.monotonic() - self.start.requested_t,
         )
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, once it is built."""
+        assert self._engine is not None
+        return self._engine
 
     # Prepare
 
@@ -139,7 +146,7 @@ class Run:
         state: Arrays = {}
         if self.start.resume:
             self.position, weights, state = checkpoint.load(Path(self.start.resume), self.config, self.digits)
-        self.engine = placement.engine_class(self.module, self.config.device)(self.config, self.digits, weights)
+        self._engine = placement.engine_class(self.module, self.config.device)(self.config, self.digits, weights)
         if state:
             self.engine.load_state(state)
             self.save()  # so that the new run can be resumed even before its first epoch ends
@@ -301,19 +308,19 @@ class Run:
 
     def close(self) -> None:
         """End the replicas of an engine on several devices; its model still predicts."""
-        if "," in self.config.device and self.engine is not None:
-            self.engine.close()
+        if isinstance(self._engine, ParallelEngine):
+            self._engine.close()
 
     # Save
 
     def save(self) -> None:
         """Write a checkpoint, if there is a folder for it and training to save; a failure is published, not raised."""
         self.channel.checkpoint_requested = False
-        if not self.start.run_dir or self.engine is None or not self.position.global_step or self.diverged:
+        if not self.start.run_dir or self._engine is None or not self.position.global_step or self.diverged:
             return
         path = Path(self.start.run_dir) / f"{self.channel.engine}.npz"
         try:
-            checkpoint.save(path, self.position, self.config, self.digits, self.engine)
+            checkpoint.save(path, self.position, self.config, self.digits, self._engine)
         except OSError as error:
             self.channel.publish(SaveFailed, what="checkpoint", path=str(path), reason=reason(error))
         else:

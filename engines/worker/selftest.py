@@ -10,17 +10,17 @@ import sys
 import time
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from engines.experiment.contract import EngineModule, SelftestModule
 from engines.messages.events import Device
 
 
-def run(module: ModuleType, import_seconds: float, path: Path, *, xla: bool) -> None:
+def run(module: EngineModule, import_seconds: float, path: Path, *, xla: bool) -> None:
     """Write the results to `path` as JSON; with `xla`, test only whether XLA compiles here, which can end the process."""
     own = _framework_selftest(module)
     if xla:
-        results: dict[str, Any] = {"xla": own.try_xla() if own is not None else ""}
+        results: dict[str, Any] = {"xla": own.check_xla() if own is not None else ""}
     else:
         devices = module.devices()
         results = {
@@ -31,7 +31,7 @@ def run(module: ModuleType, import_seconds: float, path: Path, *, xla: bool) -> 
             "executable": sys.executable,
             "packages": nvidia_packages(),
             "devices": [_test_device(device, own) for device in devices],
-            **(own.facts() if own is not None else {}),
+            **(own.build_info() if own is not None else {}),
         }
     path.write_text(json.dumps(results, default=str), encoding="utf-8")
 
@@ -45,20 +45,20 @@ def nvidia_packages() -> dict[str, str]:
     }
 
 
-def _framework_selftest(module: ModuleType) -> ModuleType | None:
+def _framework_selftest(module: EngineModule) -> SelftestModule | None:
     """Import the self-test of this framework; None for an engine outside of this project."""
     package = module.__package__ or ""
     return importlib.import_module(f"{package}.selftest") if package.startswith("engines.") else None
 
 
-def _test_device(device: Device, own: ModuleType | None) -> dict[str, Any]:
+def _test_device(device: Device, own: SelftestModule | None) -> dict[str, Any]:
     """Run a convolution forward and backward on the device; return its fields and the result."""
     result = dataclasses.asdict(device)
     if device.usable and own is not None:
         before = time.perf_counter()
         try:
-            result |= own.details(device.id)
-            own.try_step(device.id)
+            result |= own.device_info(device.id)
+            own.check_step(device.id)
             result["step_seconds"] = time.perf_counter() - before
         except Exception as error:  # any error of the driver, a library or the framework is the test's result
             result |= {"usable": False, "reason": f"{type(error).__name__}: {str(error).strip()[:300]}"}

@@ -21,7 +21,6 @@ import os
 import time
 import traceback
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from engines.config import TrainConfig
 from engines.data import DataCancelled, DataError, Digits, load_digits, placeholder_dataset
 from engines.experiment import checkpoint, recipe
 from engines.experiment.checkpoint import CheckpointError
+from engines.experiment.contract import EngineModule
 from engines.messages.commands import Start
 from engines.messages.events import DataProgress, Device, RunFailed, RunFinished
 from engines.out_of_memory import is_out_of_memory
@@ -42,7 +42,7 @@ from engines.worker.run import Run
 class Trainer:
     """Trains one run after the other; keeps the digits and the last model in memory."""
 
-    def __init__(self, module: ModuleType, devices: tuple[Device, ...], threads: int, channel: Channel) -> None:
+    def __init__(self, module: EngineModule, devices: tuple[Device, ...], threads: int, channel: Channel) -> None:
         self.module = module
         self.devices = devices
         self.threads = threads

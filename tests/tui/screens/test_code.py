@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from engines.api import ENGINES, EVALUATING, IMPORTING, TRAINING, HyperparameterRow, RunHistory, read_source
 from engines.messages.events import Prediction
-from engines.tools.source import ORDER, SETUP, logical_lines, sections_of
+from engines.tools.source import ORDER, SETUP, logical_lines, sections_of, source_files
 from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tests.support.recording import shown
 from tui.cli import main
@@ -30,8 +30,6 @@ from tui.reports.source_columns import (
 from tui.screens.code import CodeScreen, hyperparameters, sections_now
 from tui.widgets.source_view import SourceView
 from tui.widgets.text_line import TextLine
-
-WORKER = Path(str(main.__file__)).parents[2] / "engines" / "worker"
 
 MODULE = '''"""A docstring
 over two lines."""
@@ -102,15 +100,17 @@ def test_both_engines_have_the_same_sections_and_nothing_is_lost() -> None:
         sections = read_source("keras", backend)
         assert {section.title for section in sections} == set(titles[0])
         assert [section.title for section in sections][: len(ORDER)] == list(ORDER)
-        files = [WORKER / f"keras_{name}.py" for name in (f"{backend}_engine", "shared", "augment", "optimizer")]
+        files = source_files("keras", backend)
+        assert [path.parent.name for path in files if path.name in ("engine.py", "device.py")] == [
+            f"keras_{backend}"
+        ] * 2
         assert sum(section.lines for section in sections) == sum(logical_lines(path.read_text()) for path in files)
         shown = "\n".join(section.code for section in sections)
         assert all(line in shown for line in files[0].read_text().splitlines() if not line.strip().startswith("# "))
     assert titles[0][: len(ORDER)] == list(ORDER)
     for i, engine in enumerate(ENGINES):
         told = {line for section in read_source(engine) for line in section.code.splitlines()}
-        files = [WORKER / f"{engine}_{name}.py" for name in ("engine", "augment", "optimizer")]
-        texts = [path.read_text(encoding="utf-8") for path in files]
+        texts = [path.read_text(encoding="utf-8") for path in source_files(engine)]
         missing = {line for text in texts for line in text.splitlines() if line.strip()} - told
         assert {line.strip().removeprefix("# ") for line in missing} <= set(titles[0])
         assert total_lines(read_pairs(ENGINES), i) == sum(map(logical_lines, texts))
@@ -236,26 +236,26 @@ async def test_one_engine_or_both_by_key_and_click(columns_: int, at_first: str)
         screen = app.screen
         assert isinstance(screen, CodeScreen)
         assert screen.view == at_first
-        model = next(pair for pair in screen.query(SourceView) if pair.pair.title == "Model")
+        state = next(pair for pair in screen.query(SourceView) if pair.pair.title == "Checkpoint")
         pages = screen.query_one("#sections")
 
         def top() -> str:
             engine = "keras" if screen.view == "keras" else "pytorch"
-            text = str(model.query_one(f".-{engine} .code", Static).render()).splitlines()
-            return text[max(pages.scroll_offset.y - model.virtual_region.y - 1, 0)]
+            text = str(state.query_one(f".-{engine} .code", Static).render()).splitlines()
+            return text[max(pages.scroll_offset.y - state.virtual_region.y - 1, 0)]
 
         screen.action_show_code("pytorch")
         await pilot.pause()
         await pilot.press("f")
-        code = str(model.query_one(".-pytorch .code", Static).render()).splitlines()
+        code = str(state.query_one(".-pytorch .code", Static).render()).splitlines()
         line = next(i for i, text in enumerate(code) if text.startswith("def layers("))
-        pages.scroll_to(y=model.virtual_region.y + 1 + line, animate=False)
+        pages.scroll_to(y=state.virtual_region.y + 1 + line, animate=False)
         for view in ("keras", "both", "pytorch"):
             await pilot.press("tab")
             await pilot.pause()
             assert screen.view == view
             assert top().startswith("def layers("), view
-            cells = [cell for cell in model.query(".cell") if cell.display]
+            cells = [cell for cell in state.query(".cell") if cell.display]
             assert [cell.has_class("-keras") for cell in cells] == {
                 "keras": [True],
                 "pytorch": [False],
