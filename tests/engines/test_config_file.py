@@ -112,7 +112,7 @@ async def test_the_app_says_it_once(damaged: tuple[Path, Path], monkeypatch: pyt
     monkeypatch.setattr("gc.disable", lambda: None)
     assert main.main(["--runs-dir", "/dev/null/runs"]) == 0
     (app,) = apps
-    assert app.control.settings == {"learning_rate": 0.5}
+    assert app.controller.settings == {"learning_rate": 0.5}
     app.specs = ()
     async with app.run_test() as pilot:
         await until(pilot, lambda: len(app._notifications) >= 3)

@@ -215,7 +215,7 @@ def test_leaving_by_keys(training: Terminal) -> None:
 @pytest.mark.fault("app", "a signal while it lends the terminal to a replay")
 def test_a_signal_ends_a_replay_first(small_mnist: Path, tmp_path: Path) -> None:
     shutil.copy(DEMO, keep(tmp_path / "runs", "kept") / "events.jsonl")
-    show = "app.ascii_only, app._start_at_once = True, False"
+    show = "app.ascii_only, app._start_on_open = True, False"
     terminal = Terminal(app(small_mnist, tmp_path, show), tmp_path)
     terminal.wait_for("press s to start")
     terminal.send("5")

@@ -35,7 +35,7 @@ async def opened(
         {"epochs": 2, "batch_size": 64, "data_dir": str(small_mnist), **settings},
         cache_dir=tmp_path / "cache",
         runs_dir=tmp_path / "runs",
-        remember=tmp_path / preferences.FILE,
+        preferences_file=tmp_path / preferences.FILE,
     )
     if settings.get("epochs", 0) > 100:
         os.environ["MNIST_TUI_SCRIPT"] = "slow"  # taken back by the fixture `home`
@@ -55,7 +55,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], timeout: floa
     except TimeoutError:
         app = pilot.app
         assert isinstance(app, MnistApp)
-        pytest.fail(f"still {phases(app)} after {timeout} s; aim {app.control.aim}, screen {app.screen}")
+        pytest.fail(f"still {phases(app)} after {timeout} s; aim {app.controller.aim}, screen {app.screen}")
 
 
 def phases(app: MnistApp) -> list[str]:
@@ -94,7 +94,7 @@ async def on_runs(runs: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterato
     app = MnistApp([scripted_spec("pytorch"), scripted_spec("keras")], cache_dir=runs.parent / "cache", runs_dir=runs)
     async with app.run_test(size=size) as pilot:
         await pilot.press("5")
-        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen._bytes is not None)
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen._disk_bytes is not None)
         assert isinstance(app.screen, RunsScreen)
         yield app.screen, pilot
 

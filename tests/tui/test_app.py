@@ -34,6 +34,7 @@ from tui.app import POOL_THREADS, MnistApp
 from tui.cli import arguments
 from tui.commands import COMMANDS
 from tui.screens.dialogs import HelpDialog, Question, QuitDialog
+from tui.screens import parity
 from tui.screens.parity import ParityScreen
 from tui.screens.settings import FORM_FIELDS, SettingsScreen
 from tui.screens.train import TrainScreen
@@ -99,7 +100,7 @@ async def test_resize_storm(tmp_path: Path, small_mnist: Path) -> None:
             if i % 5 == 2:
                 await pilot.press("om"[i // 5 % 2])
         await pilot.resize_terminal(120, 40)
-        app.train_screen.lay_out("beside")
+        app.train_screen.set_layout("beside")
         await until(pilot, lambda: app.screen.query_one("#panel-keras #loss", LineChart).size.height > 5)
 
 
@@ -267,10 +268,10 @@ async def test_killed_while_it_waits_for_another_worker(tmp_path: Path, small_mn
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        app.control.settings |= {"threads": 7, "framework": "keras"}
+        app.controller.settings |= {"threads": 7, "framework": "keras"}
         app.action_start()
         await until(pilot, lambda: phases(app)[1] == "finished" and not app.session.running)
-        app.control.settings |= {"framework": "both"}
+        app.controller.settings |= {"framework": "both"}
         app.action_start()  # a worker that has its threads already, and one that must be another
         app.session.kill("pytorch")
         await until(pilot, lambda: phases(app)[1] == "finished" and not app.session.running)
@@ -397,7 +398,7 @@ async def test_settings_validate_as_one_types(tmp_path: Path, small_mnist: Path)
         assert "--epochs 3" in str(form.query_one("#command", Static).render())
         await pilot.press("ctrl+s")
         await pilot.pause()
-        assert app.control.settings["epochs"] == 3
+        assert app.controller.settings["epochs"] == 3
         assert preferences.load(tmp_path / preferences.FILE)["epochs"] == 3
 
 
@@ -417,7 +418,7 @@ async def test_a_preset_changes_what_presets_set_and_nothing_else(tmp_path: Path
         await until(pilot, lambda: "--preset quick" in text_of(app, "#command"))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: isinstance(app.screen, TrainScreen))
-        assert app.control.settings == {**own, "data_dir": str(small_mnist), "preset": "quick"}
+        assert app.controller.settings == {**own, "data_dir": str(small_mnist), "preset": "quick"}
 
 
 async def test_a_device_that_can_not_be_used_says_why(tmp_path: Path, small_mnist: Path) -> None:
@@ -453,18 +454,18 @@ async def test_the_field_in_hand_is_explained(tmp_path: Path, small_mnist: Path)
         await pilot.press("e")
         await pilot.pause()
         app.screen.query_one("#dropout").focus()
-        await until(pilot, lambda: "the dense layer drops twice that. As it comes: 0.25" in text_of(app, "#help"))
+        await until(pilot, lambda: "the dense layer drops twice that. Default: 0.25" in text_of(app, "#help"))
 
 
 async def test_escape_changes_nothing(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
-        before = dict(app.control.settings)
+        before = dict(app.controller.settings)
         await pilot.press("e")
         await pilot.pause()
         app.screen.query_one("#epochs", Input).value = "9"
         await pilot.press("escape")
         await pilot.pause()
-        assert app.control.settings == before
+        assert app.controller.settings == before
 
 
 async def test_logs_show_what_the_worker_printed(
@@ -754,9 +755,7 @@ async def test_the_proof_in_the_app(tmp_path: Path, small_mnist: Path) -> None:
     async with app.run_test(size=(100, 40)) as pilot:
         await pilot.press("p")
         assert isinstance(app.screen, ParityScreen)
-        await until(
-            pilot, lambda: "Every bar" in text_of(app, "#progress") or "MISSED" in text_of(app, "#progress"), 120
-        )
+        await until(pilot, lambda: "checks passed" in text_of(app, "#progress"), 120)
         await pilot.press("e")
         await until(pilot, lambda: "step" in text_of(app, "#progress"), 120)
         await pilot.press("escape")
@@ -773,12 +772,12 @@ async def test_a_proof_that_can_not_be_had_says_why(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("tui.screens.parity.prove", fail)
+    monkeypatch.setattr(parity, "prove", fail)
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("p")
         await until(pilot, lambda: "no room for it" in text_of(app, "#progress"))
         assert isinstance(app.screen, ParityScreen)
-        assert not app.screen._running
+        assert not app.screen._proving
 
 
 async def test_the_last_line_is_clicked_and_drops_what_makes_no_sense_first(tmp_path: Path, small_mnist: Path) -> None:

@@ -184,7 +184,7 @@ def test_the_largest_confusions_are_stressed_without_colour() -> None:
 def test_who_has_braille(term: str, braille: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert has_braille(term) is braille
     monkeypatch.setenv("TERM", term)
-    monkeypatch.setattr("tui.cli.main._utf8", lambda: True)
+    monkeypatch.setattr(main, "_utf8", lambda: True)
     assert main._ascii_only(Namespace(ascii=False)) is (braille is False)
 
 

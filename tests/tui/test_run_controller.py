@@ -13,7 +13,19 @@ from tests.support.engines import scripted_spec
 from tui.frame_clock import CURVES_EVERY, FIGURES_EVERY, FrameClock
 from tui.run_controller import RunController
 
-EVERYTHING = ("start", "pause", "seek", "seek_epoch", "hurry", "stop", "kill", "restart", "resume", "save", "settings")
+EVERYTHING = (
+    "start",
+    "pause",
+    "seek",
+    "seek_epoch",
+    "change_speed",
+    "stop",
+    "kill",
+    "restart",
+    "resume",
+    "save",
+    "settings",
+)
 
 
 @pytest.fixture
@@ -42,24 +54,30 @@ def recording() -> RunController:
 
 
 def test_before_a_run_there_is_only_the_start(idle: RunController) -> None:
-    can = {name: idle.can(name) for name in EVERYTHING}
+    can = {name: idle.check_command(name) for name in EVERYTHING}
     assert [name for name, possible in can.items() if possible] == ["start", "settings"]
-    assert [name for name, possible in can.items() if possible is False] == ["seek", "seek_epoch", "hurry", "resume"]
-    assert idle.can("help") is True
+    assert [name for name, possible in can.items() if possible is False] == [
+        "seek",
+        "seek_epoch",
+        "change_speed",
+        "resume",
+    ]
+    assert idle.check_command("help") is True
 
 
 def test_a_recording_is_wound_not_trained() -> None:
     control = recording()
-    can = {name: control.can(name) for name in EVERYTHING if control.can(name)}
-    assert set(can) <= {"pause", "seek", "seek_epoch", "hurry", "kill"}
-    assert {"pause", "seek", "seek_epoch", "hurry"} <= set(can)
+    can = {name: control.check_command(name) for name in EVERYTHING if control.check_command(name)}
+    assert set(can) <= {"pause", "seek", "seek_epoch", "change_speed", "kill"}
+    assert {"pause", "seek", "seek_epoch", "change_speed"} <= set(can)
 
 
-def test_while_one_trains_commands_are_for_the_one_that_is_aimed_at(idle: RunController) -> None:
+def test_commands_are_for_the_engine_that_is_aimed_at(idle: RunController) -> None:
+    commands = ("pause", "stop", "save", "kill")
     in_mid_run(idle, "keras")
-    assert idle.can("pause") is idle.can("stop") is idle.can("save") is idle.can("kill") is True
+    assert {idle.check_command(name) for name in commands} == {True}
     idle.aim = "pytorch"
-    assert idle.can("pause") is idle.can("stop") is idle.can("save") is idle.can("kill") is None
+    assert {idle.check_command(name) for name in commands} == {None}
 
 
 def test_pause_reaches_what_runs_and_goes_on_when_all_is_paused(
@@ -81,7 +99,7 @@ def test_pause_reaches_what_runs_and_goes_on_when_all_is_paused(
 def test_the_aim_goes_round(idle: RunController) -> None:
     aims = []
     for _ in range(4):
-        aims.append((idle.aim, [history.engine for history in idle.aimed]))
+        aims.append((idle.aim, [history.engine for history in idle.targets]))
         idle.aim_at_next()
     both = ["pytorch", "keras"]
     assert aims == [(None, both), ("pytorch", ["pytorch"]), ("keras", ["keras"]), (None, both)]
@@ -91,18 +109,18 @@ def test_settings_choose_who_trains_with_what(idle: RunController) -> None:
     assert {engine: config.epochs for engine, config in idle.configs().items()} == {"pytorch": 10, "keras": 10}
     idle.settings["framework"] = "keras"
     assert list(idle.configs()) == ["keras"]
-    assert idle.present_config().epochs == 10
+    assert idle.current_config().epochs == 10
     in_mid_run(idle, "pytorch")
-    assert idle.present_config().epochs == 2, "what runs comes before what is set"
+    assert idle.current_config().epochs == 2, "what runs comes before what is set"
 
 
 def test_settings_that_cannot_be_used_are_said_and_start_nothing(idle: RunController) -> None:
     idle.settings["epochs"] = -1
-    for command in (idle.start, idle.restart, idle.warm):
+    for command in (idle.start, idle.restart, idle.start_workers):
         with pytest.raises(ConfigError, match="epochs"):
             command()
     assert not idle.session.running
-    assert idle.present_config().epochs == 12, "the reference, where there is nothing better to show"
+    assert idle.current_config().epochs == 12, "the reference, where there is nothing better to show"
     idle.session.close(0.0)
 
 
@@ -110,7 +128,7 @@ def test_start_asks_once(idle: RunController, monkeypatch: pytest.MonkeyPatch) -
     idle.start()
     asked = list(idle.session.histories)
     assert idle.session.running
-    assert idle.can("start") is None
+    assert idle.check_command("start") is None
     monkeypatch.setattr(idle.session, "start", lambda configs: asked.clear())
     idle.start()
     idle.restart()
@@ -121,11 +139,11 @@ def test_start_asks_once(idle: RunController, monkeypatch: pytest.MonkeyPatch) -
 def test_what_was_cut_off_goes_on_from_its_folder(idle: RunController, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunHistory, "can_continue", property(lambda self: self.engine == "keras"))
     monkeypatch.setattr(idle.session, "folder", lambda engine: Path("runs") / engine)
-    assert idle.can("resume") is True
-    assert idle.to_resume() == {Path("runs/keras"): ["keras"]}
+    assert idle.check_command("resume") is True
+    assert idle.resumable_folders() == {Path("runs/keras"): ["keras"]}
     idle.aim = "pytorch"
-    assert idle.can("resume") is False
-    assert idle.to_resume() == {}
+    assert idle.check_command("resume") is False
+    assert idle.resumable_folders() == {}
 
 
 def test_only_a_recording_is_wound(idle: RunController) -> None:
@@ -134,10 +152,10 @@ def test_only_a_recording_is_wound(idle: RunController) -> None:
     control.pause()
     control.seek(5.0)
     assert control.session.now() == begin + 5.0
-    control.hurry(1)
+    control.change_speed(1)
     control.seek_epoch(-1)
     assert control.session.now() < begin + 5.0
-    for command in (idle.seek, idle.seek_epoch, idle.hurry):
+    for command in (idle.seek, idle.seek_epoch, idle.change_speed):
         command(1)  # nothing happens
 
 
@@ -145,7 +163,7 @@ def test_figures_and_curves_have_their_turns() -> None:
     frames, shown = FrameClock(), list[tuple[int, set[str], bool]]()
     for number in range(1, 2 * CURVES_EVERY + 1):
         if number == CURVES_EVERY + 1:
-            frames.changed(["keras"])
+            frames.mark_stale(["keras"])
         frames.draw(lambda stale, with_curves, number=number: shown.append((number, set(stale), with_curves)))  # type: ignore[misc]
     assert [number for number, *_ in shown] == list(range(FIGURES_EVERY, 2 * CURVES_EVERY + 1, FIGURES_EVERY))
     assert [number for number, _, with_curves in shown if with_curves] == [CURVES_EVERY, 2 * CURVES_EVERY]
@@ -158,13 +176,15 @@ def test_frames_a_second_have_bounds() -> None:
 
 
 def test_how_often_the_aim_has_to_go_on(idle: RunController) -> None:
-    assert [idle.turns_to(engine) for engine in ("pytorch", "keras")] == [0, 0], "commands for all are for nobody else"
+    assert [idle.presses_to_aim_at(engine) for engine in ("pytorch", "keras")] == [0, 0], (
+        "commands for all are for nobody else"
+    )
     in_mid_run(idle, "pytorch")
-    assert [idle.turns_to(engine) for engine in ("pytorch", "keras")] == [0, 2]
+    assert [idle.presses_to_aim_at(engine) for engine in ("pytorch", "keras")] == [0, 2]
     in_mid_run(idle, "keras")
     for _ in range(3):
         for engine in ("pytorch", "keras"):
-            before, turns = idle.aim, idle.turns_to(engine)
+            before, turns = idle.aim, idle.presses_to_aim_at(engine)
             for _ in range(turns):
                 assert idle.aim != engine
                 idle.aim_at_next()

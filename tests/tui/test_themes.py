@@ -126,7 +126,7 @@ def test_256_colours_have_a_grey_for_every_ground(theme: str) -> None:
 def test_the_theme_suits_the_terminal(colors: str | None, theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui.base_app._COLORS", colors)
     chosen, named = BaseApp(themes.AUTO), BaseApp("ansi-dark")
-    assert chosen.theme == chosen.chosen_theme == theme
+    assert chosen.theme == chosen.auto_theme == theme
     on_black = [any(isinstance(one, OnBlack) for one in app.get_line_filters()) for app in (chosen, named)]
     assert on_black == [theme == "ansi-dark", False], "who names it knows the terminal's ground"
 

@@ -140,8 +140,8 @@ def _run_app(options: argparse.Namespace) -> int:
         fps=2 if options.slow else options.fps,
         runs_dir=Path(known.runs_dir(options)),
         ascii_only=_ascii_only(options),
-        remember=preferences.default_path(),
-        notes=[*known.startup_problems(options), *preferences.problems(preferences.default_path(), unusable)],
+        preferences_file=preferences.default_path(),
+        warnings=[*known.startup_problems(options), *preferences.problems(preferences.default_path(), unusable)],
     )
     code = app.run_guarded()
     if not app.is_web:  # a browser has no screen that stays

@@ -14,11 +14,9 @@ from engines.api import (
     preset_changes,
 )
 from tui import formatting, themes
+from tui.commands import SCREENS
 from tui.widgets.machine import ROOMY
 from tui.widgets.text_line import TextLine
-
-TABS = ("Train", "Code", "Draw", "Results", "Runs")
-"""The screens, by their keys."""
 
 
 class HeaderSource(Protocol):
@@ -81,7 +79,7 @@ def _tabs(told: HeaderSource, width: int, shown: int, colors: Mapping[str, str],
     text = Text(no_wrap=True, overflow="ellipsis")
     if width >= ROOMY:
         text.append(" mnist-tui ", style="bold reverse")
-    for number, title in enumerate(TABS, 1):
+    for number, title in ((screen.number, screen.title) for screen in SCREENS.values()):
         tab = f" {number}" if short else f" {number} {title} "
         if number == shown:
             tab = f"{' ' * (short and number > 1)}[{number} {title}]"

@@ -15,7 +15,7 @@ from engines.runs.run_id import began, is_utc, local_time
 from tests.support.pilot import on_runs
 from tests.support.run_folders import keep
 from tui.cli import main
-from tui.screens.runs import SORTS
+from tui.screens.run_query import SORTS
 from tui.widgets.run_table import when
 
 

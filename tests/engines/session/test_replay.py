@@ -152,7 +152,7 @@ async def test_logs_that_are_wound_back_hold_each_line_once(events: list[Any]) -
 
         def after(seconds: float) -> list[str]:
             app.action_seek(seconds)
-            app.fold()
+            app.apply_events()
             pane.show_log(app.session.histories["keras"])
             return [strip.text.split()[-1] for strip in pane.lines]
 

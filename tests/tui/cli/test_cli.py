@@ -318,7 +318,7 @@ def test_the_remembered_theme_is_everywhere(opened: list[MnistApp], tmp_path: Pa
         assert main.main(command) == 0
         assert main.main([*command, "--theme", "mnist-clear"]) == 0
     assert [app.theme for app in opened] == 3 * ["mnist-light", "mnist-clear"]
-    assert [app.control.settings.get("epochs") for app in opened] == [3, 3, None, None, None, None]
+    assert [app.controller.settings.get("epochs") for app in opened] == [3, 3, None, None, None, None]
 
 
 def test_a_replay_lists_the_runs_beside_its_own(opened: list[MnistApp], tmp_path: Path) -> None:

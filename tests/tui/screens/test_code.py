@@ -18,6 +18,7 @@ from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tests.support.recording import shown
 from tui.cli import main
 from tui.reports.source_columns import aligned_blocks, blocks, breaks, columns, indent_of, pairs, read_pairs, total
+from tui.screens import code
 from tui.screens.code import CodeScreen, hyperparameters, sections_now
 from tui.widgets.source_view import SourcePair
 from tui.widgets.text_line import TextLine
@@ -285,7 +286,7 @@ async def test_what_is_shown_follows_the_backend(tmp_path: Path, small_mnist: Pa
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and "Keras " in text_of(app, "#sums"))
         assert "Keras on" not in text_of(app, "#sums")
-        app.control.settings["keras_backend"] = "jax"
+        app.controller.settings["keras_backend"] = "jax"
         await until(pilot, lambda: "Keras on JAX" in text_of(app, "#sums"))
 
         def shown() -> str:
@@ -304,7 +305,7 @@ async def test_libraries_that_can_not_be_asked_say_why(
         def tabulate(*_: object) -> None:
             raise error
 
-        monkeypatch.setattr("tui.screens.code.tabulate", tabulate)
+        monkeypatch.setattr(code, "tabulate", tabulate)
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
         await pilot.press("2")
@@ -328,7 +329,7 @@ def test_rows_that_differ_stand_first_and_are_marked() -> None:
         ["hyperparameter", "epsilon", "rho"],
         ["PyTorch", "1e-06", "0.95"],
         ["Keras", "1e-07", "0.95"],
-        ["left alone", "", "PyTorch 0.9"],
+        ["library default", "", "PyTorch 0.9"],
     ]
 
 

@@ -228,7 +228,7 @@ async def test_two_that_agree_on_a_wrong_digit_are_not_praised(tmp_path: Path, s
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
         both = [dict((i, p) for i, _, p in h.evaluations[-1].mistakes) for h in app.session.histories.values()]
         index = next(i for i, read in both[0].items() if both[1].get(i) == read)
-        screen._give(index)
+        screen._show_test_digit(index)
         await until(pilot, lambda: screen._label is not None)
         said = f"✗ BOTH WRONG: {both[0][index]}, not {screen._label}"
         await until(pilot, lambda: text_of(app, "#verdict") == said)
@@ -241,14 +241,14 @@ async def test_one_test_digit_at_a_time(tmp_path: Path, small_mnist: Path, monke
     async with opened(tmp_path, small_mnist) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         loads: list[TrainConfig] = []
-        go, load = threading.Event(), app.test_digits.load
+        go, load = threading.Event(), app.digit_cache.load
 
         def slowly(config: TrainConfig) -> tuple[Any, Any, str]:
             loads.append(config)
             assert go.wait(30)
             return load(config)
 
-        monkeypatch.setattr(app.test_digits, "load", slowly)
+        monkeypatch.setattr(app.digit_cache, "load", slowly)
         await pilot.press("d", "d", "d")
         await until(pilot, lambda: bool(loads))
         go.set()
@@ -258,7 +258,7 @@ async def test_one_test_digit_at_a_time(tmp_path: Path, small_mnist: Path, monke
             "Reading the test digits…"
         ]
         await pilot.press("d")
-        await until(pilot, lambda: len(loads) == 2 and not screen._giving)
+        await until(pilot, lambda: len(loads) == 2 and not screen._loading)
         assert len([note for note in app._notifications if "Reading" in note.message]) == 1, "they are at hand"
 
 
@@ -281,33 +281,33 @@ async def test_each_screen_shows_answers_about_its_own_digit(tmp_path: Path, sma
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
         await pilot.press(*keys_of(7))
-        await until(pilot, lambda: not screen.questions.waiting)
-        drawn_bars = [screen.questions.probabilities(history) for history in app.session.histories.values()]
+        await until(pilot, lambda: not screen.predictions.waiting)
+        drawn_bars = [screen.predictions.probabilities(history) for history in app.session.histories.values()]
         assert text_of(app, "#sure-keras").endswith("sure")
         await pilot.press("4", "tab", "tab")
         gallery = app.screen
         assert isinstance(gallery, ResultsScreen)
         await until(pilot, lambda: "the same model" in text_of(app, "#answer-keras #source"))
-        await until(pilot, lambda: not gallery.questions.waiting)
-        told = [gallery.questions.probabilities(history, exact=True) for history in app.session.histories.values()]
+        await until(pilot, lambda: not gallery.predictions.waiting)
+        told = [gallery.predictions.probabilities(history, exact=True) for history in app.session.histories.values()]
         assert all(told)
         assert told != drawn_bars
         await pilot.press("3")
         await pilot.pause(0.3)
-        assert [screen.questions.probabilities(history) for history in app.session.histories.values()] == drawn_bars
+        assert [screen.predictions.probabilities(history) for history in app.session.histories.values()] == drawn_bars
         await pilot.press("space", "up")
-        await until(pilot, lambda: not screen.questions.waiting)
+        await until(pilot, lambda: not screen.predictions.waiting)
         await pilot.press("4")
         await pilot.pause(0.3)
         assert [
-            gallery.questions.probabilities(history, exact=True) for history in app.session.histories.values()
+            gallery.predictions.probabilities(history, exact=True) for history in app.session.histories.values()
         ] == told
 
 
 def _looks(screen: DrawScreen) -> bool:
     """Whether it looks for answers between frames."""
-    assert screen._looking is not None
-    return screen._looking._active.is_set()
+    assert screen._poll_timer is not None
+    return screen._poll_timer._active.is_set()
 
 
 async def test_nobody_looks_for_the_answer_of_an_engine_that_has_none(
@@ -321,7 +321,7 @@ async def test_nobody_looks_for_the_answer_of_an_engine_that_has_none(
         screen = app.screen
         assert isinstance(screen, DrawScreen)
         await until(pilot, lambda: not _looks(screen))
-        assert not screen.questions.waiting
+        assert not screen.predictions.waiting
 
 
 async def test_nobody_looks_for_answers_that_nobody_sees(

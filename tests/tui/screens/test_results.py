@@ -25,6 +25,7 @@ from engines.session.replay import DEMO
 from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tests.support.recording import shown
 from tui.reports import card as report_card
+from tui.screens import kept_run
 from tui.screens.results import ResultsScreen
 from tui.widgets.kernel_tiles import best_grid, tiled
 from tui.widgets.mistake_gallery import mistakes
@@ -365,7 +366,7 @@ async def test_of_two_runs_the_one_that_was_asked_for_last_is_shown(
             assert go.wait(30)
         return read_run(folder)
 
-    monkeypatch.setattr("tui.screens.results.read_run", read)
+    monkeypatch.setattr(kept_run, "read_run", read)
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("4")
         await until(pilot, lambda: bool(app.screen.query("#views")) and quick.name in text_of(app, "#views"))
@@ -385,4 +386,4 @@ async def test_of_two_runs_the_one_that_was_asked_for_last_is_shown(
         go.set()
         await until(pilot, lambda: delivered == [quick, slow])
         assert screen._kept is not None
-        assert screen._kept[0] == quick
+        assert screen._kept.folder == quick

@@ -19,6 +19,8 @@ from engines.session.replay import DEMO, Replay
 from tests.support.pilot import SIZES, on_runs, opened, phases, screen_text, until
 from tests.support.run_folders import keep
 from tui.app import MnistApp
+from tui.reports import export
+from tui.screens import runs as runs_module
 from tui.screens.results import ResultsScreen
 from tui.screens.runs import RunsScreen
 
@@ -58,7 +60,7 @@ async def test_one_run_is_one_run(tmp_path: Path) -> None:
 
 async def test_no_runs_say_what_to_do(tmp_path: Path) -> None:
     async with on_runs(tmp_path / "none") as (screen, _):
-        assert "1 and s train" in screen_text(screen.app)  # type: ignore[arg-type]
+        assert "Press 1, then s" in screen_text(screen.app)  # type: ignore[arg-type]
 
 
 async def test_the_newest_is_first_and_sorting_keeps_the_cursor(runs: Path) -> None:
@@ -67,7 +69,7 @@ async def test_the_newest_is_first_and_sorting_keeps_the_cursor(runs: Path) -> N
         await pilot.press("down", "down")
         assert at(screen) == "run5"
         await pilot.press("tab")
-        assert (screen.sort, at(screen)) == ("accuracy", "run5")
+        assert (screen.run_query.sort, at(screen)) == ("accuracy", "run5")
 
 
 async def test_another_theme_colours_the_table_anew(runs: Path) -> None:
@@ -97,10 +99,10 @@ async def test_words_choose_and_escape_shows_all(runs: Path) -> None:
 
 async def test_the_list_waits_until_nothing_more_is_typed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or enter is pressed: each list costs a tenth of a second where there are hundreds of runs."""
-    monkeypatch.setattr("tui.screens.runs.FILTER_SECONDS", 1e6)
+    monkeypatch.setattr(runs_module, "FILTER_SECONDS", 1e6)
     async with on_runs(runs) as (screen, pilot):
         await pilot.press("slash", *"acc<98.15")
-        await until(pilot, lambda: screen._words == "acc<98.15")
+        await until(pilot, lambda: screen.run_query.text == "acc<98.15")
         assert screen.query_one(DataTable).row_count == 8
         await pilot.press("enter")
         await until(pilot, lambda: screen.query_one(DataTable).row_count == 2)
@@ -122,11 +124,11 @@ async def test_a_mark_lays_out_nothing_anew(runs: Path, monkeypatch: pytest.Monk
 
 async def test_curves_of_marked_runs(runs: Path) -> None:
     async with on_runs(runs) as (screen, pilot):
-        await until(pilot, lambda: len(screen._curves) == 1)
+        await until(pilot, lambda: len(screen._curves.runs) == 1)
         for _ in range(7):
             await pilot.press("space", "down")
         assert len(screen.marked) == 6, "the seventh was refused"
-        await until(pilot, lambda: set(screen.marked) <= set(screen._curves))
+        await until(pilot, lambda: set(screen.marked) <= set(screen._curves.runs))
         await pilot.pause()
         assert "⠉" in screen_text(screen.app) or "⡇" in screen_text(screen.app)  # type: ignore[arg-type]
         await pilot.press("o")
@@ -167,7 +169,7 @@ async def test_a_list_that_was_read_before_does_not_come_back(runs: Path, monkey
         return 2
 
     async with on_runs(runs) as (screen, pilot):
-        monkeypatch.setattr("tui.screens.runs.size_bytes", count)
+        monkeypatch.setattr(runs_module, "size_bytes", count)
         delivered, deliver = [], screen.deliver
 
         def heard(call: Callable[..., object], *args: Any) -> None:
@@ -178,10 +180,10 @@ async def test_a_list_that_was_read_before_does_not_come_back(runs: Path, monkey
         screen._load()
         await until(pilot, counting.is_set)
         await pilot.press("d", "y")
-        await until(pilot, lambda: screen._bytes == 2)
+        await until(pilot, lambda: screen._disk_bytes == 2)
         go.set()
         await until(pilot, lambda: 1 in delivered)
-        assert (len(screen.runs), screen._bytes) == (7, 2)
+        assert (len(screen.runs), screen._disk_bytes) == (7, 2)
 
 
 async def test_curves_are_read_once(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,12 +196,12 @@ async def test_curves_are_read_once(runs: Path, monkeypatch: pytest.MonkeyPatch)
         assert go.wait(30)
         return read_run(folder)
 
-    monkeypatch.setattr("tui.screens.runs.read_run", slowly)
+    monkeypatch.setattr(runs_module, "read_run", slowly)
     async with on_runs(runs) as (screen, pilot):
         await until(pilot, lambda: bool(read))
         await pilot.press("space", "down", "space", "down", "space")
         go.set()
-        await until(pilot, lambda: len(screen._curves) == 3)
+        await until(pilot, lambda: len(screen._curves.runs) == 3)
         assert read == ["run7", "run6", "run5"]
 
 
@@ -215,15 +217,15 @@ async def test_curves_of_a_run_that_runs_are_read_anew(runs: Path, monkeypatch: 
         read.append(folder.name[-4:])
         return read_run(folder)
 
-    monkeypatch.setattr("tui.screens.runs.listed", listing)
-    monkeypatch.setattr("tui.screens.runs.read_run", reading)
+    monkeypatch.setattr(runs_module, "summarize", listing)
+    monkeypatch.setattr(runs_module, "read_run", reading)
     async with on_runs(runs) as (screen, pilot):
-        await until(pilot, lambda: bool(screen._curves))
+        await until(pilot, lambda: bool(screen._curves.runs))
         assert screen.runs[0].state == "running"
         for _ in range(2):
-            screen._bytes = None
+            screen._disk_bytes = None
             screen._load()
-            await until(pilot, lambda: screen._bytes is not None and bool(screen._curves))
+            await until(pilot, lambda: screen._disk_bytes is not None and bool(screen._curves.runs))
         assert read == ["run7", "run7"]
 
 
@@ -235,7 +237,7 @@ async def test_enter_opens_its_results(runs: Path) -> None:
         assert isinstance(results, ResultsScreen)
         await until(pilot, lambda: results._kept is not None)
         assert results._kept is not None
-        assert results._kept[0].name.endswith("run6")
+        assert results._kept.folder.name.endswith("run6")
         await until(pilot, lambda: "98.29 %" in screen_text(screen.app))  # type: ignore[arg-type]
 
 
@@ -248,7 +250,7 @@ async def test_every_form_is_written_into_its_folder(runs: Path) -> None:
 
 
 async def test_where_nothing_can_be_written_that_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.reports.export.write_all", lambda _: ([], ["csv: no room."]))
+    monkeypatch.setattr(export, "write_all", lambda _: ([], ["csv: no room."]))
     async with on_runs(runs) as (screen, pilot):
         await pilot.press("f")
         await until(pilot, lambda: any("no room" in note.message for note in screen.app._notifications))
@@ -258,7 +260,7 @@ async def test_where_nothing_can_be_written_that_is_said(runs: Path, monkeypatch
 
 async def test_what_nobody_foresaw_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with on_runs(runs) as (screen, pilot):
-        monkeypatch.setattr("tui.screens.runs.list_runs", lambda _: 1 / 0)
+        monkeypatch.setattr(runs_module, "list_runs", lambda _: 1 / 0)
         screen._load()
         await until(pilot, lambda: any("ZeroDivisionError" in note.message for note in screen.app._notifications))
         assert [run.id[-4:] for run in screen.runs][:1] == ["run7"]
@@ -308,7 +310,7 @@ async def test_a_replay_continues_no_run(tmp_path: Path) -> None:
         runs = app.screen
         assert isinstance(runs, RunsScreen)
         assert runs.runs[0].resumable
-        assert runs.check_action("go_on_with", ()) is None
+        assert runs.check_action("continue_run", ()) is None
         await pilot.press("c")
         await pilot.pause()
         assert app.screen is runs
