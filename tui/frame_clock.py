@@ -1,4 +1,4 @@
-"""When to draw what: frames as often as the terminal keeps up, figures in some of them, curves in fewer."""
+"""The schedule of drawing: frames as often as the terminal keeps up, figures in some of them, curves in fewer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few screens, cell by cell, from the recorded run; MNIST_TUI_UPDATE=1 takes the present looks for the right ones."""
+"""Snapshots of the recorded run, cell by cell; MNIST_TUI_UPDATE=1 rewrites them."""
 
 from __future__ import annotations
 
@@ -44,5 +44,5 @@ async def test_the_same_moment_gives_the_same_screen() -> None:
 
 
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
-def test_the_recording_keeps_the_grammar(engine: str) -> None:
+def test_the_recording_follows_the_grammar(engine: str) -> None:
     assert violations(event for event in read_events(DEMO) if event.engine == engine) == []

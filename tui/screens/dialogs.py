@@ -34,7 +34,7 @@ TERMS = (
     ),
     (
         "tie",
-        "Too few digits, or too evenly many, were right in one framework only to call one better (McNemar's test).",
+        "The digits that only one network got right are too few, or too evenly shared, to call one better (McNemar's test).",
     ),
     ("ahead (one seed)", f"This network reads better than that one. {ONE_RUN_CAVEAT}"),
     ("smoothed", "The bright curve is a moving average, the faint one shows every sample. v changes the smoothing."),

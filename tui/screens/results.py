@@ -17,9 +17,9 @@ from textual.widgets import ContentSwitcher, Static
 from engines.api import DataError, Replay, RunHistory, Session, read_filters
 from tui.digit_cache import DigitCache
 from tui.reports import card as report_card
-from tui.screens.kept_run import KeptRun, older_folder
 from tui.screens.mistake_position import MistakePosition
 from tui.screens.prediction_base import PredictionScreen
+from tui.screens.stored_run import StoredRun, older_folder
 from tui.terminal.clipboard import copy
 from tui.widgets.card_view import CardView
 from tui.widgets.kernel_tiles import Filters
@@ -61,7 +61,7 @@ class ResultsScreen(PredictionScreen):
         self.position = MistakePosition()
         self._digits = digits
         self._runs_dir = runs_dir
-        self._kept: KeptRun | None = None
+        self._stored_run: StoredRun | None = None
         """The kept run that is shown; None for the session's runs."""
         self._folder_to_open: Path | None = None
         """The kept run to open when the screen is ready."""
@@ -115,12 +115,14 @@ class ResultsScreen(PredictionScreen):
     @property
     def histories(self) -> Mapping[str, RunHistory]:
         """The histories of the run that is shown."""
-        return self.session.histories if self._kept is None else self._kept.histories
+        return self.session.histories if self._stored_run is None else self._stored_run.histories
 
     @property
     def report(self) -> report_card.Report | None:
         """The card of the run that is shown."""
-        return report_card.report(self.histories, self.session.machine if self._kept is None else self._kept.machine)
+        return report_card.report(
+            self.histories, self.session.machine if self._stored_run is None else self._stored_run.machine
+        )
 
     # Views
 
@@ -128,7 +130,7 @@ class ResultsScreen(PredictionScreen):
         """Redraw the view if its state has changed, and show new predictions or filters."""
         if self._newest > self._newest_seen:
             self._newest_seen = self._newest
-            self.workers.cancel_group(self, "kept")
+            self.workers.cancel_group(self, "stored run")
             self._set_run(None)
         state = self._state()
         if state != self._drawn_state:
@@ -155,8 +157,8 @@ class ResultsScreen(PredictionScreen):
             click = Style(bold=name == self.view, meta={"@click": f"screen.show_view('{name}')"})
             text.append(f"[{title}]" if name == self.view else f" {title} ", style=click)
             text.append(" ")
-        if self._kept is not None:
-            text.append(f"  kept run {self._kept.folder.name}", style=self.palette["$accent"])
+        if self._stored_run is not None:
+            text.append(f"  kept run {self._stored_run.folder.name}", style=self.palette["$accent"])
         self.query_one("#views", TextLine).set_text(text)
 
     def _show_card(self) -> None:
@@ -182,8 +184,9 @@ class ResultsScreen(PredictionScreen):
     def _request_predictions(self, index: int) -> None:
         if self._requested != (self._images_run, index) and index < len(self._images):
             self._requested = self._images_run, index
-            kept = {engine: str(self._checkpoint(engine)) for engine in self.session.histories} if self._kept else {}
-            self.predictions.ask([int(grey) for grey in self._images[index].ravel()], kept)
+            engines = self.session.histories if self._stored_run else ()
+            checkpoints = {engine: str(self._checkpoint(engine)) for engine in engines}
+            self.predictions.ask([int(grey) for grey in self._images[index].ravel()], checkpoints)
             self.resume_polling()
 
     def show_predictions(self) -> None:
@@ -227,8 +230,8 @@ class ResultsScreen(PredictionScreen):
                 self._read_filters(panel, Path(version[0]) if version[1] else None)
 
     def _checkpoint(self, engine: str) -> Path | None:
-        if self._kept is not None:
-            return self._kept.folder / f"{engine}.npz"
+        if self._stored_run is not None:
+            return self._stored_run.folder / f"{engine}.npz"
         history = self.histories[engine]
         return Path(history.checkpoint) if history.checkpoint else None
 
@@ -290,30 +293,30 @@ class ResultsScreen(PredictionScreen):
         """Show an older kept run, or a newer one for negative steps; the newest are the session's."""
         self._read_older_run(int(step))
 
-    @work(thread=True, exclusive=True, group="kept", exit_on_error=False)
+    @work(thread=True, exclusive=True, group="stored run", exit_on_error=False)
     def _read_older_run(self, steps: int) -> None:
         own = {self.session.folder(engine) for engine in self.session.histories}
-        folder = older_folder(self._runs_dir, self._kept.folder if self._kept else None, steps, own)
+        folder = older_folder(self._runs_dir, self._stored_run.folder if self._stored_run else None, steps, own)
         self._read_and_show(folder)
 
-    @work(thread=True, exclusive=True, group="kept", exit_on_error=False)
+    @work(thread=True, exclusive=True, group="stored run", exit_on_error=False)
     def _read_run(self, folder: Path) -> None:
         self._read_and_show(folder)
 
     def _read_and_show(self, folder: Path | None) -> None:
         try:
-            kept = KeptRun.read(folder) if folder is not None else None
+            run = StoredRun.read(folder) if folder is not None else None
         except OSError as error:
             self.deliver(self.notify, f"{folder}: {error.strerror or error}", severity="error")
             return
-        self.deliver(self._show_run, kept)
+        self.deliver(self._show_run, run)
 
-    def _show_run(self, kept: KeptRun | None) -> None:
-        self._set_run(kept)
+    def _show_run(self, run: StoredRun | None) -> None:
+        self._set_run(run)
         self.update_body(set())
 
-    def _set_run(self, kept: KeptRun | None) -> None:
-        self._kept, self._drawn_state, self._requested = kept, (), None
+    def _set_run(self, run: StoredRun | None) -> None:
+        self._stored_run, self._drawn_state, self._requested = run, (), None
         self.position.select(0)
 
     def action_copy(self) -> None:
@@ -346,7 +349,7 @@ class ResultsScreen(PredictionScreen):
             self.notify(f"{', '.join(files)} are in {folder}", title="Written")
 
     def _folder(self) -> Path | None:
-        if self._kept is not None:
-            return self._kept.folder
+        if self._stored_run is not None:
+            return self._stored_run.folder
         ran = [engine for engine, history in self.histories.items() if history.config is not None]
         return next((folder for engine in ran if (folder := self.session.folder(engine))), None)

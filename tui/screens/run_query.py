@@ -1,4 +1,4 @@
-"""Which kept runs are listed, and in which order."""
+"""The selection and the order of the listed runs."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from engines.api import MachineHistory, RunHistory, read_run
 
 
-class KeptRun(NamedTuple):
+class StoredRun(NamedTuple):
     """A run on disk, and what its events say."""
 
     folder: Path
@@ -17,7 +17,7 @@ class KeptRun(NamedTuple):
     machine: MachineHistory
 
     @classmethod
-    def read(cls, folder: Path) -> KeptRun:
+    def read(cls, folder: Path) -> StoredRun:
         """Read a run from its folder; a long one has thousands of events. Raises OSError."""
         return cls(folder, *read_run(folder))
 
