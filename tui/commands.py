@@ -25,13 +25,13 @@ class Command(Record, kw_only=False):
     """The short name in the key bar and the palette."""
     help: str
     footer: bool = True
-    """Whether the key bar shows it."""
+    """True to show it in the key bar."""
     arguments: tuple[float, ...] = ()
     """The arguments for `action_<name>`."""
     target: str = "app"
     """"app", or "screen" for a command that only one screen has."""
     priority: bool = False
-    """Whether its keys come before those of the focused widget and of a dialog."""
+    """True to handle its keys before the focused widget or a dialog does."""
 
     @property
     def action(self) -> str:

@@ -202,4 +202,4 @@ _RULES: dict[str, Callable[[RunController], bool | None]] = {
     "resume": lambda it: any(history.can_continue for history in it._free),
     "settings": lambda it: _grey_unless(not it.session.recorded),
 }
-"""When each command makes sense, in the terms of `check_command`; the others always do."""
+"""The state of each command, in the terms of `check_command`; other commands are always enabled."""

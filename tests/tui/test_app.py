@@ -141,7 +141,7 @@ THREAD_FAILURES: dict[str, tuple[type[Any], str, Callable[..., str]]] = {
     "while the worker starts": (Sampler, "watch", lambda sampler, engine, *_: engine),
     "while it trains": (Supervisor, "_hear", lambda own, line: own.spec.name if b'"TrainProgress"' in line else ""),
 }
-"""What fails in the thread that owns a worker: (class, method, function from its arguments to the engine)."""
+"""Methods that fail in the thread that owns a worker: (class, method, function from its arguments to the engine)."""
 
 
 @pytest.mark.fault("app", "an exception in the thread that owns a worker: reported in the pane, and r trains again")

@@ -43,7 +43,7 @@ async def test_stacked_panes_have_charts_in_both_or_in_none(height: int) -> None
 
 @pytest.mark.parametrize("width", [32, 40])
 async def test_no_figure_is_cut_off(width: int) -> None:
-    """What has no room is left out."""
+    """Figures without room are left out."""
     async with shown(400.0, (width, 20)) as app:
         lines = screen_text(app).splitlines()
     headings = [line for line in lines if line.startswith(("│ loss", "│ accuracy"))]

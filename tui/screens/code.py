@@ -93,10 +93,10 @@ class CodeScreen(BaseScreen):
         self._backend = self._current_backend()
         self._pairs = read_pairs(ENGINES, self._backend)
         self._tabulating_since: float | None = None
-        """When the libraries were last queried; None while no query is running."""
+        """The start of the running query of the libraries; None without one."""
         self._tables: dict[TrainConfig, list[HyperparameterRow]] = {}
         self._problem = ""
-        """Why the last query failed; empty when it did not, or there was none."""
+        """The error of the last query; empty when it succeeded, or there was none."""
         self._shown_table: tuple[object, ...] = ()
 
     def compose_body(self) -> ComposeResult:

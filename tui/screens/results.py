@@ -71,7 +71,7 @@ class ResultsScreen(PredictionScreen):
         self._images_run = ""
         """The id of the run whose test digits are loaded or being loaded."""
         self._images_problem = ""
-        """Why there are no test digits; empty when there are."""
+        """The reason why there are no test digits; empty when there are."""
         self._requested: tuple[str, int] | None = None
         """The run and the test digit of the last request for predictions."""
         self._filters_shown: dict[str, tuple[str, float]] = {}

@@ -27,7 +27,7 @@ class RunQuery:
         self.sort = "time"
         """A key of SORTS."""
         self.problem = ""
-        """Why the filter is invalid; empty when it is valid."""
+        """The error in the filter; empty when it is valid."""
         self.rows: list[RunSummary] = []
         """The first MAX_ROWS runs that match."""
         self.match_count = 0

@@ -68,12 +68,12 @@ class RunsScreen(BaseScreen):
         self._runs_dir = runs_dir
         self._open_results, self._play, self._continue_run = open_results, play, continue_run
         self._folder_problem = ""
-        """Why the folder of runs can't be read; empty when it can."""
+        """The error that the folder of runs can't be read; empty when it can."""
         self._disk_bytes: int | None = None
         self._loaded = False
         self._curves = CurveCache()
         self._curves_wanted: bool | None = None
-        """Whether the user wants curves; None lets the height of the screen decide."""
+        """True if the user wants curves; None lets the height of the screen decide."""
         self._filter_timer: Timer | None = None
         self._table_theme = ""
         """The theme whose colours the table has."""

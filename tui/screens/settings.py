@@ -55,7 +55,7 @@ KEPT_BY_PRESETS = frozenset(
         "stop_on_nan",
     }
 )
-"""What a preset says nothing of."""
+"""Fields that presets never change."""
 
 
 class SettingsScreen(ModalScreen[dict[str, Any] | None]):

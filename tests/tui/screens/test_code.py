@@ -87,7 +87,7 @@ def test_the_count_is_independent_of_formatting() -> None:
 
 
 def test_both_engines_have_the_same_sections_and_nothing_is_lost() -> None:
-    """What is shown is what runs: every line of the files, but for blank ones and the titles."""
+    """The sections contain every line of the files but blank ones and the titles."""
     titles = [[section.title for section in read_source(engine)] for engine in ENGINES]
     assert titles[0] == titles[1]
     for backend in ("jax", "torch"):
@@ -141,7 +141,7 @@ def test_blocks_have_names_and_methods_are_dedented() -> None:
 
 
 def test_twins_start_side_by_side() -> None:
-    """What only one engine has is placed below what both have."""
+    """Blocks that only one engine has are placed below those that both have."""
     left, right = (
         f"def {names.replace(' ', '(): ...{0}def ')}(): ...".replace("{0}", "\n\n\n") for names in ("a b c", "a x c d")
     )
