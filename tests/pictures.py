@@ -42,7 +42,7 @@ async def take_live_pictures(folder: Path) -> None:
             while not all(history.phase == FINISHED for history in histories):
                 await pilot.pause(0.5)
             if seed < 2:
-                app.control.settings = {**settings, "seed": seed + 1}
+                app.controller.settings = {**settings, "seed": seed + 1}
                 await pilot.press("s")
                 await pilot.pause(1)
         await pilot.press("3", *keys_for(7), "down")

@@ -93,13 +93,13 @@ def test_the_screen_shows_no_escape_sequences_of_a_worker(evil: EngineSpec, smal
     terminal.send("?")
     terminal.wait_for("the side")
     terminal.send("e")
-    terminal.wait_for("Keep and start")
+    terminal.wait_for("Save and start")
     terminal.send("\t\t\t\r")
     terminal.wait_for("can't be used")
     terminal.send("\x1b")
     terminal.wait_until(lambda: not any("can't be used" in line for line in terminal.screen.display), "chosen")
     terminal.send("\x1b")
-    terminal.wait_until(lambda: not any("Keep and start" in line for line in terminal.screen.display), "closed")
+    terminal.wait_until(lambda: not any("Save and start" in line for line in terminal.screen.display), "closed")
     terminal.send("q")
     assert terminal.wait_for_exit() == 0
     assert "evil" in terminal.written

@@ -43,7 +43,7 @@ from tui.charts.viewport import Viewport
 from tui.cli import arguments, main
 from tui.reports import export
 from tui.screens.draw import DrawScreen
-from tui.screens.runs import SORTS
+from tui.screens.run_query import SORTS
 from tui.widgets.curves import x_extent
 from tui.widgets.mistake_gallery import mistakes
 from tui.widgets.run_table import _cells
@@ -263,8 +263,8 @@ def test_a_negative_index_is_no_digit() -> None:
     history = RunHistory("keras")
     history.apply(replace(_EVALUATION, mistakes=((-1, 2, 3), (5, 3, 4))))
     assert [one.index for one in mistakes({"keras": history})["keras"]] == [5]
-    sheet: Any = SimpleNamespace(_lay=lambda *_: pytest.fail("it is laid on the sheet"))
-    DrawScreen._take(sheet, (np.zeros((3, 28, 28)), np.zeros(3), ""), -1, "")
+    sheet: Any = SimpleNamespace(_set_image=lambda *_: pytest.fail("it is laid on the sheet"))
+    DrawScreen._on_digits_loaded(sheet, (np.zeros((3, 28, 28)), np.zeros(3), ""), -1, "")
 
 
 @pytest.mark.fault("input", "a worker whose clock runs away: the time axis has an end")

@@ -1,4 +1,4 @@
-"""Tests of a few screens of the recorded run, cell by cell. MNIST_TUI_UPDATE=1 accepts the present screens."""
+"""Snapshots of the recorded run, cell by cell; MNIST_TUI_UPDATE=1 rewrites them."""
 
 from __future__ import annotations
 

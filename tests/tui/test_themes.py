@@ -132,13 +132,9 @@ def test_the_default_theme_depends_on_the_terminal(
 ) -> None:
     monkeypatch.setattr(base_app, "_COLORS", colors)
     chosen, named = BaseApp(themes.AUTO), BaseApp("ansi-dark")
-    assert chosen.theme == chosen.chosen_theme == theme
-    on_black = [
-        any(isinstance(line_filter, OnBlack) for line_filter in app.get_line_filters()) for app in (chosen, named)
-    ]
-    assert on_black == [theme == "ansi-dark", False], (
-        "a theme that the user named is drawn on the terminal's own background"
-    )
+    assert chosen.theme == chosen.auto_theme == theme
+    on_black = [any(isinstance(one, OnBlack) for one in app.get_line_filters()) for app in (chosen, named)]
+    assert on_black == [theme == "ansi-dark", False], "who names it knows the terminal's ground"
 
 
 def test_the_theme_of_the_command_line_precedes_the_saved_one() -> None:

@@ -74,8 +74,8 @@ def _open(options: argparse.Namespace, settings: dict[str, Any]) -> int:
         fps=frames_per_second(options),
         runs_dir=Path(arguments.runs_dir(options)),
         ascii_only=ascii_only(options),
-        remember=preferences.default_path(),
-        notes=[*arguments.startup_problems(options), *preferences.problems(preferences.default_path(), invalid)],
+        preferences_file=preferences.default_path(),
+        warnings=[*arguments.startup_problems(options), *preferences.problems(preferences.default_path(), invalid)],
     )
     code = app.run_guarded()
     if not app.is_web:  # in a browser, no screen is left to print on

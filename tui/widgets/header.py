@@ -11,10 +11,9 @@ from textual.screen import Screen
 
 from engines.api import RunHistory, preset_changes
 from tui import formatting, themes
+from tui.commands import SCREENS
 from tui.widgets.text_line import TextLine
 
-TABS = ("Train", "Code", "Draw", "Results", "Runs")
-"""The titles of the screens, in the order of their keys."""
 APP_NAME_WIDTH = 110
 """Narrowest header that shows the app's name."""
 
@@ -79,7 +78,7 @@ def _render_tabs(source: HeaderSource, width: int, shown: int, colors: Mapping[s
     text = Text(no_wrap=True, overflow="ellipsis")
     if width >= APP_NAME_WIDTH:
         text.append(" mnist-tui ", style="bold reverse")
-    for number, title in enumerate(TABS, 1):
+    for number, title in ((screen.number, screen.title) for screen in SCREENS.values()):
         tab = f" {number}" if short else f" {number} {title} "
         if number == shown:
             tab = f"{' ' * (short and number > 1)}[{number} {title}]"

@@ -21,7 +21,7 @@ from engines.runs.run_list import summarize
 from tests.support.pilot import on_runs
 from tests.support.run_folders import make_run_folder
 from tui.cli import main
-from tui.screens.runs import SORTS
+from tui.screens.run_query import SORTS
 from tui.widgets.run_table import start_text
 
 

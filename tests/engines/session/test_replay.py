@@ -153,7 +153,7 @@ async def test_after_seeking_back_a_log_holds_each_line_once(events: list[Event]
 
         def after(seconds: float) -> list[str]:
             app.action_seek(seconds)
-            app.fold()
+            app.apply_events()
             pane.show_log(app.session.histories["keras"])
             return [strip.text.split()[-1] for strip in pane.lines]
 
