@@ -17,6 +17,7 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from engines.api import KNOWN_DIFFERENCES, TITLES, EngineSpec, ParityError, ParityRow, plural, prove
+from tui.charts.sparkline import progress_bar
 
 BAR_WIDTH = 30
 
