@@ -139,7 +139,7 @@ async def test_a_hanging_worker_is_killed_by_the_keys_that_its_pane_names(
 THREAD_FAILURES: dict[str, tuple[type[Any], str, Callable[..., str]]] = {
     "before there is a worker": (Supervisor, "run", lambda supervisor: supervisor.spec.name),
     "while the worker starts": (Sampler, "watch", lambda sampler, engine, *_: engine),
-    "while it trains": (Supervisor, "_hear", lambda own, line: own.spec.name if b'"TrainProgress"' in line else ""),
+    "while it trains": (Supervisor, "_receive", lambda own, data: own.spec.name if b'"TrainProgress"' in data else ""),
 }
 """Methods that fail in the thread that owns a worker: (class, method, function from its arguments to the engine)."""
 
