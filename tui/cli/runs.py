@@ -42,7 +42,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="move all but the newest N runs to the trash; named runs and baselines stay",
     )
     parser.add_argument("--empty-trash", action="store_true", help="delete what is in the trash for good")
-    parser.add_argument("--yes", action="store_true", help="do it; without --yes, only print what would be deleted")
+    parser.add_argument(
+        "--yes", action="store_true", help="do it; without --yes, only print what would be moved or deleted"
+    )
     arguments.add_runs_dir_option(parser)
 
 
