@@ -83,20 +83,20 @@ from engines.runs.annotations import (
     TRASH as TRASH,
     empty_trash as empty_trash,
     move_to_trash as move_to_trash,
+    prunable_runs as prunable_runs,
     size_bytes as size_bytes,
-    to_prune as to_prune,
-    write_about as write_about,
+    write_annotations as write_annotations,
 )
-from engines.runs.bounded_series import BoundedSeries as BoundedSeries
 from engines.runs.comparison import (
     compare_answers as compare_answers,
     device_of as device_of,
     time_caveat as time_caveat,
     verdict as verdict,
 )
-from engines.runs.directory import RunDirectory as RunDirectory, new_run_id as new_run_id
 from engines.runs.energy import energy_joules as energy_joules, gpus_of as gpus_of
-from engines.runs.history import (
+from engines.runs.history import MILESTONES as MILESTONES, RunHistory as RunHistory
+from engines.runs.machine_history import MachineHistory as MachineHistory
+from engines.runs.phases import (
     BUILDING as BUILDING,
     DIVERGED as DIVERGED,
     EVALUATING as EVALUATING,
@@ -106,56 +106,50 @@ from engines.runs.history import (
     IMPORTING as IMPORTING,
     INTERRUPTED as INTERRUPTED,
     LOADING as LOADING,
-    MILESTONES as MILESTONES,
     OFF as OFF,
     PAUSED as PAUSED,
     READY as READY,
     STOPPED as STOPPED,
     TRAINING as TRAINING,
-    RunHistory as RunHistory,
 )
-from engines.runs.machine_history import MachineHistory as MachineHistory
-from engines.runs.race import CLEAR_SECONDS as CLEAR_SECONDS, lead as lead
+from engines.runs.race import CLEAR_LEAD_SECONDS as CLEAR_LEAD_SECONDS, lead as lead
 from engines.runs.reader import (
     events_file as events_file,
     list_runs as list_runs,
-    newest_checkpoint as newest_checkpoint,
     read_events as read_events,
     read_run as read_run,
-    run_began as run_began,
+    run_start_time as run_start_time,
 )
 from engines.runs.resume import (
     ResumeError as ResumeError,
-    ResumePoint as ResumePoint,
     find_resume_points as find_resume_points,
-    schedule_warning as schedule_warning,
 )
 from engines.runs.run_list import (
-    FIELDS as FIELDS,
     FilterError as FilterError,
     RunSummary as RunSummary,
     parse_filter as parse_filter,
     summarize as summarize,
 )
-from engines.runs.save_failures import save_failure as save_failure, save_failures as save_failures
+from engines.runs.save_failures import (
+    describe_save_failure as describe_save_failure,
+    describe_save_failures as describe_save_failures,
+)
 from engines.runs.seeds import SeedResults as SeedResults
 from engines.runs.statistics import (
     ONE_RUN_CAVEAT as ONE_RUN_CAVEAT,
     TIE as TIE,
-    Verdict as Verdict,
+    format_p_value as format_p_value,
     holm as holm,
     judge_answers as judge_answers,
-    p_text as p_text,
 )
-from engines.session.inbox import Inbox as Inbox
 from engines.session.predictions import PredictionRequests as PredictionRequests
 from engines.session.replay import (
     DEMO as DEMO,
     MAX_SPEED as MAX_SPEED,
-    SPEEDS as SPEEDS,
     Replay as Replay,
 )
 from engines.session.session import Session as Session
+from engines.session.source import RunSource as RunSource
 from engines.supervision.one_shot import run_in_thread as run_in_thread
 from engines.supervision.registry import (
     EngineSpec as EngineSpec,

@@ -1,7 +1,7 @@
-"""`make gpu-check`: everything that needs a CUDA GPU, in one command and one table.
+"""Check everything that needs a CUDA GPU, and print one table (`make gpu-check`).
 
-Runs on a bare machine: the standard library, numpy and whatever of PyTorch and Keras is installed. What is missing is skipped by
-name. Exit code 1 when something that could run failed.
+Needs the standard library, numpy, and PyTorch or Keras or both; a missing part is a skipped row. The exit code is 1 when a part
+that could run failed.
 """
 
 from __future__ import annotations
@@ -35,89 +35,89 @@ Row = tuple[str, str, str]
 
 
 class Skipped(Exception):
-    """Something that can't be had on this machine."""
+    """A part is missing on this machine."""
 
 
-class Check:
-    """One engine's worker and what it says."""
+class CheckedWorker:
+    """One engine's worker, and the events that it sent."""
 
     def __init__(self, engine: str, cache: Path) -> None:
         spec = EngineSpec(name=engine, title=TITLES[engine], module=f"engines.{engine}.engine", python=sys.executable)
         self.events: list[Event] = []
         self._inbox: queue.Queue[Event] = queue.Queue()
-        self.supervisor = Supervisor(spec, self._hear, cache_dir=cache, threads=2)
+        self.supervisor = Supervisor(spec, self._on_event, cache_dir=cache, threads=2)
         self._thread = threading.Thread(target=self.supervisor.run, daemon=True)
         self._thread.start()
 
-    def _hear(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         self.events.append(event)
         self._inbox.put(event)
 
-    def wait_for(self, *kinds: type[Event]) -> Any:
-        """The next event of these kinds; a failure is raised."""
+    def wait_for(self, *types: type[Event]) -> Any:
+        """Return the next event of these types. Raises Skipped without the framework, RuntimeError when the run fails."""
         while True:
             event = self._inbox.get(timeout=600)
             if isinstance(event, RunFailed):
                 if event.kind == "missing-framework":
                     raise Skipped(event.message)
                 raise RuntimeError(f"{event.message} {event.traceback}")
-            if isinstance(event, kinds):
+            if isinstance(event, types):
                 return event
 
     def train(self, run_id: str, **settings: Any) -> list[Event]:
-        """Run to the end; the run's events."""
+        """Train one run to its end, and return its events."""
         self.supervisor.start_run(run_id, from_settings(settings))
         self.wait_for(RunFinished)
         return [event for event in self.events if event.run_id == run_id]
 
     def close(self) -> None:
-        """End the worker."""
+        """Stop the worker."""
         self.supervisor.end()
         self._thread.join(10)
 
 
 def check_engine(engine: str, cache: Path) -> list[Row]:
-    """The rows of one engine."""
+    """Return the rows of one engine."""
     rows: list[Row] = []
-    check = Check(engine, cache)
+    worker = CheckedWorker(engine, cache)
     try:
-        ready = check.wait_for(WorkerReady)
+        ready = worker.wait_for(WorkerReady)
         gpus = [device for device in ready.devices if device.id.startswith("cuda") and device.usable]
         rows.append((engine, "framework", f"{ready.framework}, imported in {ready.import_seconds:.1f} s"))
         if not gpus:
             raise Skipped("; ".join(device.reason for device in ready.devices if device.reason) or "no GPU")
         rows.append((engine, "device", f"{gpus[0].id} {gpus[0].name}"))
-        run = check.train("gpu", epochs=12, device="cuda:0")
+        run = worker.train("gpu", epochs=12, device="cuda:0")
         rows += _figures(engine, run)
-        first = {}
+        first_loss = {}
         for device in ("cpu", "cuda:0"):
-            run = check.train(f"first-{device}", epochs=1, limit_train=128, limit_test=500, dropout=0.0, device=device)
-            first[device] = next(e for e in run if isinstance(e, TrainProgress)).loss
-        difference = abs(first["cpu"] - first["cuda:0"])
+            run = worker.train(f"first-{device}", epochs=1, limit_train=128, limit_test=500, dropout=0.0, device=device)
+            first_loss[device] = next(e for e in run if isinstance(e, TrainProgress)).loss
+        difference = abs(first_loss["cpu"] - first_loss["cuda:0"])
         verdict = "" if difference < 1e-4 else "FAILED "
         rows.append((engine, "first loss, cpu against cuda", f"{verdict}difference {difference:.1e}"))
         if len(gpus) > 1:
-            rows += _together(engine, check, len(gpus))
-        memory = [e.device_memory_bytes for e in check.events if isinstance(e, Heartbeat) and e.device_memory_bytes]
+            rows += _check_all_gpus(engine, worker, len(gpus))
+        memory = [e.device_memory_bytes for e in worker.events if isinstance(e, Heartbeat) and e.device_memory_bytes]
         rows.append((engine, "allocator", f"{max(memory) / 1e6:.0f} MB" if memory else "FAILED no figure"))
     except Skipped as skipped:
         rows.append((engine, "skipped", str(skipped)))
     except Exception as error:
         rows.append((engine, "FAILED", f"{type(error).__name__}: {error}"))
     finally:
-        check.close()
-    broken = violations(check.events)
-    rows.append((engine, "grammar", f"FAILED {broken[0]}" if broken else "kept"))
+        worker.close()
+    faults = violations(worker.events)
+    rows.append((engine, "grammar", f"FAILED {faults[0]}" if faults else "followed"))
     return rows
 
 
-def _together(engine: str, check: Check, count: int) -> list[Row]:
-    """All GPUs as one."""
-    run = check.train("gpus", epochs=12, device="all")
-    rows = [(engine, f"{what}, {count} GPUs", said) for _, what, said in _figures(engine, run)]
+def _check_all_gpus(engine: str, worker: CheckedWorker, count: int) -> list[Row]:
+    """Compare a run on all GPUs with one on a single GPU."""
+    run = worker.train("gpus", epochs=12, device="all")
+    rows = [(engine, f"{name}, {count} GPUs", value) for _, name, value in _figures(engine, run)]
     losses = []
     for device in ("cuda:0", "all"):
-        run = check.train(f"together-{device}", epochs=1, limit_train=600, limit_test=500, dropout=0.0, device=device)
+        run = worker.train(f"together-{device}", epochs=1, limit_train=600, limit_test=500, dropout=0.0, device=device)
         losses.append(next(e for e in run if isinstance(e, EpochCompleted)).train_loss)
     difference = abs(losses[0] - losses[1])
     verdict = "" if difference < 1e-3 else "FAILED "
@@ -138,7 +138,7 @@ def _figures(engine: str, run: list[Event]) -> list[Row]:
 
 
 def main() -> int:
-    """Print the table."""
+    """Run every check, print the table, and return the exit code."""
     monitor = GpuMonitor()
     usage = monitor.sample()
     rows = [("NVML", f"GPU {gpu.index}", f"{gpu.name}, {gpu.power_watts} W") for gpu in usage.readings]

@@ -1,4 +1,4 @@
-"""`make pictures`: the README's pictures, by the app itself: from the recorded run, and Draw and Runs from one that it makes."""
+"""Take the README's pictures (`make pictures`): Draw and Runs from new runs, the others from the recorded run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from engines.api import FINISHED, engine_spec
-from tests.support.keystrokes import keys_of
+from tests.support.keystrokes import keys_for
 from tests.support.recording import shown
 from tui.app import MnistApp
 
@@ -20,19 +20,20 @@ PICTURES: dict[str, tuple[float, tuple[int, int], str, tuple[str, ...]]] = {
     "code": (40.0, (160, 36), "mnist-dark", ("2",)),
     "results": (400.0, (120, 36), "mnist-dark", ("4",)),
 }
+"""Pictures by name: seconds into the recording, size, theme, keys."""
 
 
-async def draw() -> None:
+async def take_pictures() -> None:
     """Write every picture."""
-    for name, (at, size, theme, keys) in PICTURES.items():
-        async with shown(at, size, theme, *keys) as app:
+    for name, (seconds, size, theme, keys) in PICTURES.items():
+        async with shown(seconds, size, theme, *keys) as app:
             save(app, name)
     with tempfile.TemporaryDirectory() as folder:
-        await draw_live(Path(folder))
+        await take_live_pictures(Path(folder))
 
 
-async def draw_live(folder: Path) -> None:
-    """A seven that both frameworks read after an epoch, and the runs that were kept: needs both, and a minute."""
+async def take_live_pictures(folder: Path) -> None:
+    """Train three short runs, then draw a seven and list the runs. Needs both frameworks and a minute."""
     settings = {"epochs": 1, "limit_train": 30_000}
     app = MnistApp([engine_spec("pytorch"), engine_spec("keras")], settings, start=True, runs_dir=folder)
     histories = app.session.histories.values()
@@ -41,10 +42,10 @@ async def draw_live(folder: Path) -> None:
             while not all(history.phase == FINISHED for history in histories):
                 await pilot.pause(0.5)
             if seed < 2:
-                app.control.settings = {**settings, "seed": seed + 1}
+                app.controller.settings = {**settings, "seed": seed + 1}
                 await pilot.press("s")
                 await pilot.pause(1)
-        await pilot.press("3", *keys_of(7), "down")
+        await pilot.press("3", *keys_for(7), "down")
         await pilot.pause(2)
         save(app, "draw")
         await pilot.press("5")
@@ -56,9 +57,9 @@ async def draw_live(folder: Path) -> None:
 
 
 def save(app: MnistApp, name: str) -> None:
-    """As SVG."""
+    """Save the screen as docs/NAME.svg."""
     (DOCS / f"{name}.svg").write_text(app.export_screenshot(title="mnist-tui"), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    asyncio.run(draw())
+    asyncio.run(take_pictures())

@@ -1,4 +1,4 @@
-"""Who imports what, seen from inside fresh interpreters."""
+"""Tests of what each part imports, in fresh interpreters."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras", "jax"}
 
 
 def modules_after(code: str) -> set[str]:
-    """The top-level modules that are loaded once `code` has run in a fresh interpreter."""
+    """Return the top-level modules that are loaded after `code` has run in a fresh interpreter."""
     script = f"{code}\nimport json, sys\nprint(json.dumps(sorted({{m.partition('.')[0] for m in sys.modules}})))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_the_app_loads_no_framework_and_no_numpy_before_its_first_paint() -> None:
-    loaded = modules_after("import tui.app, tui.screens.train, tui.screens.settings, tui.cli.train, tui.cli.output")
+    loaded = modules_after("import tui.app, tui.screens.train, tui.screens.settings, tui.cli.train, tui.cli.runs")
     assert not loaded & (FRAMEWORKS | {"numpy", "psutil", "pynvml"})
 
 
-def test_the_first_paint_waits_for_no_worker_and_no_file_format() -> None:
+def test_the_app_loads_no_supervisor_and_no_file_format_before_its_first_paint() -> None:
     script = """
 import sys
 from engines.api import engine_spec
@@ -39,24 +39,24 @@ sys.exit(" ".join(late & sys.modules.keys()))
     assert not done.stderr.strip()
 
 
-def test_the_engines_know_no_screen() -> None:
+def test_the_engines_import_no_screen() -> None:
     loaded = modules_after(
         "import engines.api, engines.tools.doctor, engines.supervision.supervisor, engines.worker.channel"
     )
     assert not loaded & (FRAMEWORKS | {"tui", "textual", "rich"})
 
 
-def test_a_worker_needs_little() -> None:
+def test_a_worker_imports_little() -> None:
     loaded = modules_after("import engines.worker.channel, engines.worker.trainer")
     assert not loaded & (FRAMEWORKS | {"tui", "textual", "rich", "psutil", "platformdirs", "pynvml"})
 
 
 def test_version_and_help_are_quick_to_import() -> None:
-    loaded = modules_after("import tui.cli.main\ntui.cli.main(['--version'])")
+    loaded = modules_after("import tui.cli.main\ntui.cli.main.main(['--version'])")
     assert not loaded & (FRAMEWORKS | {"textual", "rich", "numpy", "psutil", "platformdirs"})
 
 
-def test_every_package_that_claims_to_be_typed_says_so_to_type_checkers() -> None:
+def test_typed_packages_have_a_marker_for_type_checkers() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
     assert "Typing :: Typed" in project["project"]["classifiers"]
     for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
@@ -65,6 +65,6 @@ def test_every_package_that_claims_to_be_typed_says_so_to_type_checkers() -> Non
 
 @pytest.mark.framework
 @pytest.mark.parametrize(("engine", "own"), [("pytorch", {"torch"}), ("keras", {"tensorflow", "keras"})])
-def test_each_engine_imports_its_own_framework_alone(engine: str, own: set[str]) -> None:
+def test_each_engine_imports_only_its_own_framework(engine: str, own: set[str]) -> None:
     loaded = modules_after(f"import engines.{engine}.engine")
     assert loaded & FRAMEWORKS == own

@@ -1,4 +1,4 @@
-"""How the app looks on any screen: themes, what the terminal may be sent and when, and what is said at the side."""
+"""The part of the app that is the same on every screen: themes, the terminal, and notifications."""
 
 from __future__ import annotations
 
@@ -21,39 +21,43 @@ from tui.terminal.driver import TerminalDriver
 from tui.terminal.sanitize import NoBrightening, NoEscapes, OnBlack, OnlyAscii
 
 _COLORS: Any = constants.COLOR_SYSTEM
-"""What TEXTUAL_COLOR_SYSTEM asks for, as Textual gives it to Rich."""
+"""The value of TEXTUAL_COLOR_SYSTEM, as Textual passes it to Rich."""
 
 
 class BaseApp(App[None]):
-    """An app in our themes, whose text is never obeyed by the terminal."""
+    """An app with our themes, whose text can hold no control sequences for the terminal."""
 
     def __init__(self, theme: str = "", *, ascii_only: bool = False) -> None:
-        self.chosen_theme = ""
-        """The theme that suits this terminal, where no theme was named; else empty."""
+        self.auto_theme = ""
+        """The theme chosen to suit this terminal; empty when the user named one."""
         if theme == themes.AUTO:
-            theme = self.chosen_theme = themes.suited(Console(color_system=_COLORS, force_terminal=True).color_system)
-        # Before Textual begins: a theme that is chosen later has it read all style sheets once more before the first paint.
-        self.set_reactive(App.theme, theme if theme in (*themes.OURS, *BUILTIN_THEMES) else themes.NAMES[0])
+            theme = self.auto_theme = themes.default_theme(
+                Console(color_system=_COLORS, force_terminal=True).color_system
+            )
+        # Before Textual starts: a later change would make it read all style sheets again before the first paint.
+        self.set_reactive(App.theme, theme if theme in (*themes.THEMES, *BUILTIN_THEMES) else themes.THEME_NAMES[0])
         super().__init__()
         self.ascii_only = ascii_only
-        self._outermost = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
+        self._text_filters = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
         self._on_black, self._no_brightening = OnBlack(), NoBrightening()
 
     @property
     def available_themes(self) -> dict[str, Theme]:
-        """Textual's, and ours."""
-        return {**super().available_themes, **themes.OURS}
+        return {**super().available_themes, **themes.THEMES}
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The engines' colours for themes that are not ours."""
+        """Return the engines' colours for a theme that is not ours."""
         return themes.ENGINE_COLORS_DARK if self.current_theme.dark else themes.ENGINE_COLORS_LIGHT
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Nothing that a worker, a file or an error says is obeyed by the terminal; and ASCII is ASCII, borders too."""
-        filters = [*super().get_line_filters(), *(one for one in self._outermost if one.enabled)]
+        """Remove control sequences from any text of a worker, a file or an error; with `ascii_only`, draw even borders in ASCII."""
+        filters = [
+            *super().get_line_filters(),
+            *(text_filter for text_filter in self._text_filters if text_filter.enabled),
+        ]
         if self.theme == themes.ANSI_LIGHT.name:
             filters.append(self._no_brightening)
-        elif self.theme == themes.ANSI_DARK.name == self.chosen_theme:
+        elif self.theme == themes.ANSI_DARK.name == self.auto_theme:
             filters.append(self._on_black)
         return filters
 
@@ -66,44 +70,44 @@ class BaseApp(App[None]):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Say something at the side; a bracket in a file's name is a bracket, never markup."""
+        """Show a notification; its text is never markup, since a file's name may hold brackets."""
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     # The terminal
 
     def get_driver_class(self) -> type[Driver]:
-        """Draw in a browser where textual-serve started the app, else on the terminal."""
+        """Return the driver for a browser if textual-serve started the app, else one for the terminal."""
         if display.in_browser():
             from tui.terminal.browser_driver import BrowserDriver
 
             return BrowserDriver
-        chosen = super().get_driver_class()
-        return TerminalDriver if chosen is LinuxDriver else chosen
+        default = super().get_driver_class()
+        return TerminalDriver if default is LinuxDriver else default
 
     @property
     def terminal_is_ready(self) -> bool:
-        """Whether the terminal has shown the last frame, or never says so."""
+        """True when the terminal has shown the last frame, or can't report it."""
         return not isinstance(self._driver, TerminalDriver) or self._driver.flow.may_draw()
 
     def query_terminal(self) -> None:
-        """Ask the terminal to say when it has shown everything that was sent."""
+        """Query the terminal, which replies once it has shown everything that was sent."""
         if isinstance(self._driver, TerminalDriver):
             self._driver.query()
 
     def action_repaint(self) -> None:
-        """Send the whole screen once more: Textual itself sends only what has changed."""
+        """Send all of the screen again; Textual itself sends only changes."""
         if isinstance(self._driver, TerminalDriver):
             self._driver.clear()
         self.refresh()
 
     def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
-        """Save the screen as SVG, once the palette is gone from it."""
+        """Save the screen as SVG after the command palette has closed."""
 
         def save() -> None:
             try:
                 saved = Path(self.save_screenshot(filename, path)).absolute()
             except OSError as error:
-                self.notify(f"It could not be written: {error}.", title="Screenshot", severity="error")
+                self.notify(f"The screenshot could not be written: {error}.", title="Screenshot", severity="error")
             else:
                 self.notify(str(saved), title="Screenshot", timeout=8)
 

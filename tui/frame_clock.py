@@ -1,4 +1,4 @@
-"""What is drawn when: frames as often as the terminal keeps up, figures in some of them, curves in fewer."""
+"""The schedule of drawing: frames as often as the terminal keeps up, figures in some of them, curves in fewer."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Protocol, runtime_checkable
 
 FPS = 10
 FIGURES_EVERY = 2
-"""Frames from figures to figures: nobody reads ten numbers a second, and each costs bytes over SSH."""
+"""Frames between two updates of the figures: ten numbers a second are unreadable, and each costs bytes over SSH."""
 CURVES_EVERY = 6
-"""Frames from curves to curves: they cost most."""
+"""Frames between two updates of the curves, which cost most."""
 
 
 @runtime_checkable
@@ -17,36 +17,36 @@ class FrameReceiver(Protocol):
     """A screen that draws the session's histories."""
 
     def show_frame(self, changed: set[str], with_curves: bool) -> None:
-        """One frame: what changed, and curves when it is their turn."""
+        """Draw one frame: the figures, and with `with_curves` the curves of the `changed` engines."""
 
 
 class FrameClock:
-    """Counts the frames, and knows which histories have changed since their curves were drawn."""
+    """Counts the frames, and records which histories have changed since their curves were drawn."""
 
     def __init__(self, fps: int = FPS) -> None:
         self.fps = min(max(fps, 1), 60)
         self.stale: set[str] = set()
-        """The histories whose curves are older than they are."""
-        self._pace = Pace(self.period)
+        """The engines whose curves are older than their histories."""
+        self._throttle = FrameThrottle(self.period)
         self._count = 0
 
     @property
     def period(self) -> float:
-        """Seconds from tick to tick."""
+        """Seconds between two ticks."""
         return 1 / self.fps
 
-    def due(self, now: float) -> bool:
-        """Whether the tick at `now`, in seconds, is a frame."""
-        return self._pace.draws(now)
+    def is_due(self, now: float) -> bool:
+        """Return whether the tick at `now`, in seconds, is a frame."""
+        return self._throttle.is_frame(now)
 
-    def changed(self, engines: Iterable[str]) -> None:
-        """The curves of these are to be drawn anew."""
+    def mark_stale(self, engines: Iterable[str]) -> None:
+        """Mark the curves of these engines for redrawing."""
         self.stale.update(engines)
 
     def draw(self, show: Callable[[set[str], bool], None], *, held: bool = False) -> bool:
-        """One frame: `show` is called when figures have their turn, with what is stale and whether curves have theirs.
+        """Count one frame, and call `show` with the stale engines when figures are due; the flag is whether curves are.
 
-        While frames are held, that turn waits. Returns whether `show` was called.
+        While frames are held, due figures wait. Returns whether `show` was called.
         """
         figures = (self._count + 1) % FIGURES_EVERY == 0
         if figures and held:
@@ -60,44 +60,44 @@ class FrameClock:
         return figures
 
 
-LATE = 0.5
-"""Ticks that come later than this share of their period, on average, are thinned out."""
+LATE_SHARE = 0.5
+"""The mean lateness of ticks, as a share of their period, above which fewer of them are frames."""
 
-SLOWEST = 5
-"""At most every so many ticks is a frame, however late they come."""
+MAX_TICKS_PER_FRAME = 5
+"""The most ticks between two frames, however late they come."""
 
 RECOVERY_TICKS = 20
-"""Ticks in time after which more frames are drawn again."""
+"""The number of punctual ticks after which more of them are frames again."""
 
-_NEWEST = 0.1
-"""The weight of the newest tick in the mean."""
+_NEWEST_WEIGHT = 0.1
+"""The weight of the newest tick in the moving average of the lateness."""
 
 
-class Pace:
-    """Decides at each tick. A busy machine holds the event loop up, and its ticks come late."""
+class FrameThrottle:
+    """Decides which ticks are frames: fewer while a busy machine holds up the event loop, so that its ticks come late."""
 
     def __init__(self, period: float) -> None:
         self.period = period
-        """Seconds from tick to tick, when all is well."""
-        self.every = 1
-        """Ticks from frame to frame."""
+        """Seconds between two punctual ticks."""
+        self.ticks_per_frame = 1
         self._lateness = 0.0
-        self._before: float | None = None
-        self._since_frame = self._in_time = 0
+        self._previous_tick: float | None = None
+        self._ticks_since_frame = self._punctual_ticks = 0
 
-    def draws(self, now: float) -> bool:
-        """Whether the tick at `now`, in seconds, is a frame."""
-        late = 0.0 if self._before is None else max(now - self._before - self.period, 0.0)
-        self._before = now
-        self._lateness += _NEWEST * (min(late, 1.0) - self._lateness)
-        if self._lateness > LATE * self.period:
-            self.every, self._lateness, self._in_time = min(self.every + 1, SLOWEST), 0.0, 0
-        elif late < LATE * self.period:
-            self._in_time += 1
-            if self._in_time >= RECOVERY_TICKS:
-                self.every, self._in_time = max(self.every - 1, 1), 0
-        self._since_frame += 1
-        if self._since_frame < self.every:
+    def is_frame(self, now: float) -> bool:
+        """Return whether the tick at `now`, in seconds, is a frame."""
+        late = 0.0 if self._previous_tick is None else max(now - self._previous_tick - self.period, 0.0)
+        self._previous_tick = now
+        self._lateness += _NEWEST_WEIGHT * (min(late, 1.0) - self._lateness)
+        if self._lateness > LATE_SHARE * self.period:
+            self.ticks_per_frame = min(self.ticks_per_frame + 1, MAX_TICKS_PER_FRAME)
+            self._lateness, self._punctual_ticks = 0.0, 0
+        elif late < LATE_SHARE * self.period:
+            self._punctual_ticks += 1
+            if self._punctual_ticks >= RECOVERY_TICKS:
+                self.ticks_per_frame, self._punctual_ticks = max(self.ticks_per_frame - 1, 1), 0
+        self._ticks_since_frame += 1
+        if self._ticks_since_frame < self.ticks_per_frame:
             return False
-        self._since_frame = 0
+        self._ticks_since_frame = 0
         return True

@@ -1,8 +1,8 @@
-"""What can be done with the runs, when, and to which of them: the rules behind the keys, without a screen."""
+"""The rules behind the keys, without a screen: what can be done with the runs, when, and to which of them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,98 +12,91 @@ from engines.api import (
     PAUSED,
     TITLES,
     ConfigError,
-    Replay,
     RunHistory,
-    Session,
+    RunSource,
     TrainConfig,
     from_settings,
 )
 
 
 class RunController:
-    """Obeys for the engine that is aimed at, or for all."""
+    """Runs the user's commands on the engine that is aimed at, or on all of them."""
 
-    def __init__(self, session: Session | Replay, settings: Mapping[str, Any]) -> None:
+    def __init__(self, session: RunSource, settings: Mapping[str, Any]) -> None:
         self.session = session
         self.settings = dict(settings)
-        """Of the next run, as they were said; `configs` checks them."""
+        """The settings of the next run, unchecked; `configs` checks them."""
         self.aim: str | None = None
-        """The engine that commands are for; None is all."""
+        """The engine that commands act on; None for all."""
 
-    # What is to run
+    # Configs
 
     def configs(self) -> dict[str, TrainConfig]:
-        """The config of each chosen engine. Raises ConfigError."""
+        """Return the config of each chosen engine. Raises ConfigError."""
         settings = dict(self.settings)
         engines = FRAMEWORK_CHOICES.get(str(settings.pop("framework", "both")), ())
         config = from_settings(settings)
         return {engine: config for engine in engines if engine in self.session.histories}
 
-    def present_config(self) -> TrainConfig:
-        """Of what runs or ran; before the first run, of the settings, or the reference where these can't be used."""
-        known = next((config for history in self.session.histories.values() if (config := history.config)), None)
-        if known is not None:
-            return known
+    def current_config(self) -> TrainConfig:
+        """Return the config of the current or last run; before the first, that of the settings.
+
+        Settings that are invalid give the reference config.
+        """
+        used = next((config for history in self.session.histories.values() if (config := history.config)), None)
+        if used is not None:
+            return used
         try:
             return next(iter(self.configs().values()), TrainConfig())
         except ConfigError:
             return TrainConfig()
 
-    # Who is meant
-
-    def aim_at_next(self) -> None:
-        """At the next engine, then at all."""
-        engines: list[str | None] = [*self.session.histories, None]
-        self.aim = engines[(engines.index(self.aim) + 1) % len(engines)]
-
-    def turns_to(self, engine: str) -> int:
-        """How often the aim has to go on until commands are for that engine, and for no other that has a worker."""
-        engines: list[str | None] = [*self.session.histories, None]
-        alone = not any(history.alive for name, history in self.session.histories.items() if name != engine)
-        return 0 if self.aim is None and alone else (engines.index(engine) - engines.index(self.aim)) % len(engines)
+    # The aim
 
     @property
-    def aimed(self) -> list[RunHistory]:
-        """The histories of those that commands are for."""
+    def _aims(self) -> list[str | None]:
+        return [*self.session.histories, None]
+
+    def aim_at_next(self) -> None:
+        """Aim at the next engine, and after the last one at all."""
+        self.aim = self._aims[(self._aims.index(self.aim) + 1) % len(self._aims)]
+
+    def presses_to_aim_at(self, engine: str) -> int:
+        """Return how often `aim_at_next` must be called until commands act on this engine and on no other live worker."""
+        alone = not any(history.alive for name, history in self.session.histories.items() if name != engine)
+        if self.aim is None and alone:
+            return 0
+        return (self._aims.index(engine) - self._aims.index(self.aim)) % len(self._aims)
+
+    @property
+    def targets(self) -> list[RunHistory]:
+        """The histories of the engines that commands act on."""
         return [self.session.histories[self.aim]] if self.aim else list(self.session.histories.values())
 
     @property
     def _running(self) -> list[str]:
-        return [history.engine for history in self.aimed if history.running]
+        return [history.engine for history in self.targets if history.running]
 
     @property
     def _free(self) -> list[RunHistory]:
-        return [history for history in self.aimed if self.session.is_free(history.engine)]
+        return [history for history in self.targets if self.session.is_free(history.engine)]
 
-    # What makes sense
+    @property
+    def _waiting(self) -> list[str]:
+        return [history.engine for history in self.targets if self.session.waiting_for(history.engine)]
 
-    def can(self, name: str) -> bool | None:
-        """Whether the command makes sense now. None: not now, it is grey; False: it is not even shown."""
-        recorded = self.session.recorded
-        if name == "start":
-            return None if self.session.running or recorded else True
-        if name in ("seek", "seek_epoch", "hurry"):
-            return recorded
-        if name == "pause" and recorded:
-            return True
-        if name == "stop" and any(self.session.waiting_for(history.engine) for history in self.aimed):
-            return True
-        if name in ("pause", "stop", "save"):
-            return True if self._running and not recorded else None
-        if name == "kill":
-            return True if any(history.alive for history in self.aimed) else None
-        if name == "restart":
-            return True if any(h.requested_t is not None or h.phase == FAILED for h in self._free) else None
-        if name == "resume":
-            return any(history.can_continue for history in self._free)
-        if name == "settings":
-            return None if recorded else True
-        return True
+    def check_command(self, name: str) -> bool | None:
+        """Return whether a command makes sense now: True, None for grey, False for hidden."""
+        rule = _RULES.get(name)
+        return True if rule is None else rule(self)
 
     # Runs
 
-    def warm(self) -> None:
-        """Import the frameworks while the user reads; the machine is watched in any case. Raises ConfigError."""
+    def start_workers(self) -> None:
+        """Start the workers, so that the frameworks are imported before a run starts. Raises ConfigError.
+
+        The machine is watched even with invalid settings.
+        """
         configs: dict[str, TrainConfig] = {}
         try:
             configs = self.configs()
@@ -111,21 +104,21 @@ class RunController:
             self.session.start_workers(configs)
 
     def start(self) -> None:
-        """Train. Raises ConfigError."""
+        """Start training, unless a run is under way. Raises ConfigError."""
         configs = self.configs()
         if configs and not self.session.running:
             self.session.start(configs)
 
     def restart(self) -> None:
-        """Start again what is not running. Raises ConfigError."""
+        """Start the engines again that have no run. Raises ConfigError."""
         free = [history.engine for history in self._free]
-        again = {engine: config for engine, config in self.configs().items() if engine in free}
-        if again:
-            self.session.start(again)
+        configs = {engine: config for engine, config in self.configs().items() if engine in free}
+        if configs:
+            self.session.start(configs)
 
     def pause(self) -> None:
-        """Pause what runs; when all of it is paused, go on."""
-        if isinstance(self.session, Replay):
+        """Pause the running engines, or resume them when all are paused."""
+        if self.session.recorded:
             self.session.toggle()
             return
         running = self._running
@@ -134,26 +127,27 @@ class RunController:
             (self.session.resume if all_paused else self.session.pause)(engine)
 
     def stop(self) -> None:
-        """Finish the step, evaluate, keep; turns that are still to come are dropped."""
-        for history in self.aimed:
-            if history.running or self.session.waiting_for(history.engine):
+        """Stop the runs after the current step and an evaluation; drop the turns that are still to come."""
+        running, waiting = self._running, self._waiting
+        for history in self.targets:
+            if history.engine in running or history.engine in waiting:
                 self.session.stop(history.engine)
 
     def kill(self) -> None:
-        """SIGKILL."""
-        for history in self.aimed:
+        """Kill the workers with SIGKILL."""
+        for history in self.targets:
             self.session.kill(history.engine)
 
     def save(self) -> str:
-        """A checkpoint, now; returns what is to be said of it."""
-        saved = [engine for engine in self._running if self.session.histories[engine].global_step]
-        for engine in saved:
+        """Request a checkpoint; return a message for the user."""
+        engines = [engine for engine in self._running if self.session.histories[engine].global_step]
+        for engine in engines:
             self.session.save(engine)
-        names = " and ".join(TITLES.get(engine, engine) for engine in saved)
-        return f"{names}: a checkpoint is written after this step." if saved else "There is no step to save yet."
+        names = " and ".join(TITLES.get(engine, engine) for engine in engines)
+        return f"{names}: a checkpoint is written after this step." if engines else "There is no step to save yet."
 
-    def to_resume(self) -> dict[Path, list[str]]:
-        """The folders of the runs that can go on from their last checkpoint, and the engines that can do so in each."""
+    def resumable_folders(self) -> dict[Path, list[str]]:
+        """Return the folders of the runs that can continue from a checkpoint, with the engines that can."""
         folders: dict[Path, list[str]] = {}
         for history in self._free:
             folder = self.session.folder(history.engine) if history.can_continue else None
@@ -162,7 +156,7 @@ class RunController:
         return folders
 
     def resume(self, folder: Path, changes: Mapping[str, Any] | None = None, engines: Collection[str] = ()) -> str:
-        """Go on with the run in that folder, with some settings changed; returns a warning or an empty text.
+        """Continue the run in that folder with some settings changed; return a warning or an empty text.
 
         Raises ResumeError and ConfigError.
         """
@@ -171,16 +165,40 @@ class RunController:
     # Recordings
 
     def seek(self, seconds: float) -> None:
-        """Wind the recording."""
-        if isinstance(self.session, Replay):
+        """Move a recording by some seconds."""
+        if self.session.recorded:
             self.session.seek(seconds)
 
     def seek_epoch(self, epochs: int) -> None:
-        """Wind it by epochs."""
-        if isinstance(self.session, Replay):
+        """Move a recording by some epochs."""
+        if self.session.recorded:
             self.session.seek_epoch(epochs)
 
-    def hurry(self, steps: int) -> None:
-        """Play it faster, or slower."""
-        if isinstance(self.session, Replay):
+    def change_speed(self, steps: int) -> None:
+        """Play a recording faster, or slower for negative `steps`."""
+        if self.session.recorded:
             self.session.change_speed(steps)
+
+
+def _grey_unless(enabled: object) -> bool | None:
+    return True if enabled else None
+
+
+def _is_recording(controller: RunController) -> bool:
+    return controller.session.recorded
+
+
+_RULES: dict[str, Callable[[RunController], bool | None]] = {
+    "start": lambda it: _grey_unless(not it.session.running and not it.session.recorded),
+    "seek": _is_recording,
+    "seek_epoch": _is_recording,
+    "change_speed": _is_recording,
+    "pause": lambda it: _grey_unless(it._running or it.session.recorded),
+    "stop": lambda it: _grey_unless(it._waiting or (it._running and not it.session.recorded)),
+    "save": lambda it: _grey_unless(it._running and not it.session.recorded),
+    "kill": lambda it: _grey_unless(any(history.alive for history in it.targets)),
+    "restart": lambda it: _grey_unless(any(h.requested_t is not None or h.phase == FAILED for h in it._free)),
+    "resume": lambda it: any(history.can_continue for history in it._free),
+    "settings": lambda it: _grey_unless(not it.session.recorded),
+}
+"""The state of each command, in the terms of `check_command`; other commands are always enabled."""

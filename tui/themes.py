@@ -1,4 +1,4 @@
-"""The app's own looks. Orange is PyTorch and blue is Keras: a pair that colour-blind people tell apart (P. Tol, 2021)."""
+"""The app's themes. Orange is PyTorch and blue is Keras: a pair that colour-blind people tell apart (P. Tol, 2021)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DARK = Theme(
     secondary="#6c8ebf",
     accent="#e0c46c",
     foreground="#d8dee9",
-    # These three are so grey that 256 colours have a grey for them: a little more blue, and the header would be navy.
+    # Each has a grey among 256 colours: with a little more blue, the header would be navy there.
     background="#14161a",
     surface="#1c1f25",
     panel="#252932",
@@ -65,7 +65,7 @@ CLEAR = Theme(
     dark=True,
     variables={"pytorch": "#e69f00", "pytorch-raw": "#664600", "keras": "#56b4e9", "keras-raw": "#265068"},
 )
-"""For every kind of colour vision and for bad projectors: Okabe & Ito's palette (2008) on black, without red against green."""
+"""Okabe & Ito's palette (2008) on black, for every kind of colour vision and for bad projectors; no red against green."""
 
 ANSI_DARK = replace(
     BUILTIN_THEMES["ansi-dark"],
@@ -89,7 +89,7 @@ ANSI_DARK = replace(
         "run-6": "ansi_bright_white",
     },
 )
-"""The terminal's own colours on a dark ground. The bright ones, because VGA's blue, red and brown are hard to read on black."""
+"""The terminal's own colours on a dark background: the bright ones, as VGA's blue, red and brown are hard to read on black."""
 
 ANSI_LIGHT = replace(
     BUILTIN_THEMES["ansi-light"],
@@ -113,25 +113,25 @@ ANSI_LIGHT = replace(
         "run-6": "ansi_bright_red",
     },
 )
-"""The terminal's own colours on a light ground, where only three of them can be read: blue, magenta and red."""
+"""The terminal's own colours on a light background, where only three of them can be read: blue, magenta and red."""
 
-OURS = {theme.name: theme for theme in (DARK, LIGHT, CLEAR, ANSI_DARK, ANSI_LIGHT)}
-"""The last two are Textual's by name, but not its colours."""
-NAMES = tuple(OURS)
-"""In the order in which the key takes them."""
+THEMES = {theme.name: theme for theme in (DARK, LIGHT, CLEAR, ANSI_DARK, ANSI_LIGHT)}
+"""The themes by name. The last two have the names of Textual's, but other colours."""
+THEME_NAMES = tuple(THEMES)
+"""The names in the order in which the theme key cycles through them."""
 AUTO = "auto"
-"""A theme's name that asks for the one that suits the terminal."""
+"""The name that stands for `default_theme`."""
 
 
-def suited(color_system: str | None) -> str:
-    """Return the theme for a terminal by Rich's name for its colours: "truecolor", "256", or 16 and fewer."""
+def default_theme(color_system: str | None) -> str:
+    """Return the theme for a terminal, by Rich's name for its colours: "truecolor", "256", or another for 16 and fewer."""
     return DARK.name if color_system in ("256", "truecolor") else ANSI_DARK.name
 
 
 RUN_COLORS = ("primary", "warning", "success", "error", "accent", "secondary")
-"""Of the runs in one chart, in their order, unless the theme names others; a run's engines are told apart by dashes."""
+"""The colours of the runs in one chart, in order, unless the theme has its own; dashes distinguish a run's engines."""
 _RUNS = tuple(f"run-{i}" for i in range(1, len(RUN_COLORS) + 1))
-ROLES = {
+_ROLES = {
     "axis": ("foreground", 0.3, False),
     "label": ("foreground", 0.6, False),
     "cursor": ("foreground", 0.7, False),
@@ -140,46 +140,45 @@ ROLES = {
     **{f"{engine}-test": ("foreground", 1.0, True) for engine in ("pytorch", "keras")},
     **{run: (run, 1.0, False) for run in _RUNS},
 }
-"""What is drawn in a chart: (variable, how much of it and not of the background, bold).
+"""The style of each role in a chart: (variable, its share in the mix with the background, bold).
 
-Not component classes: each of them is one more node to style in every chart, and the first paint waits for that.
+They are not component classes, because each would be one more node to style in every chart, and the first paint waits for that.
 """
 
 
 def palette(variables: Mapping[str, str]) -> dict[str, str]:
-    """The colours that lines are written in, by "$name", as Rich says them; from a theme's variables."""
+    """Return the colours for lines of text by "$name", as Rich writes them, from a theme's variables."""
     variables = _with_runs(variables)
     names = ("pytorch", "keras", "error", "success", "warning", "accent", *_RUNS)
-    return {f"${name}": _rich(variables, name) for name in names} | {
-        "$detail": _rich(variables, "foreground", 0.8),
-        "$heading": _rich(variables, "foreground", 0.85),
+    return {f"${name}": _rich_color(variables, name) for name in names} | {
+        "$detail": _rich_color(variables, "foreground", 0.8),
+        "$heading": _rich_color(variables, "foreground", 0.85),
     }
 
 
-def looks(variables: Mapping[str, str]) -> Mapping[str, Style]:
-    """How each of ROLES is drawn; from a theme's variables."""
+def chart_styles(variables: Mapping[str, str]) -> Mapping[str, Style]:
+    """Return the style of each role in a chart, from a theme's variables."""
     variables = _with_runs(variables)
-    return _looks(*(variables[name] for name in _VARIABLES))
+    return _chart_styles(*(variables[name] for name in _VARIABLES))
 
 
 def _with_runs(variables: Mapping[str, str]) -> Mapping[str, str]:
-    """A theme's variables and, where it has none for them, the colours of runs."""
+    """Add the colours of runs to a theme's variables, unless it has its own."""
     return {**{run: variables[name] for run, name in zip(_RUNS, RUN_COLORS, strict=True)}, **variables}
 
 
-_VARIABLES = ("background", *dict.fromkeys(name for name, _, _ in ROLES.values()))
+_VARIABLES = ("background", *dict.fromkeys(name for name, _, _ in _ROLES.values()))
 
 
 @cache
-def _looks(*colors: str) -> dict[str, Style]:
-    """Made once for all charts."""
+def _chart_styles(*colors: str) -> dict[str, Style]:
     variables = dict(zip(_VARIABLES, colors, strict=True))
     return {
-        role: Style(color=_rich(variables, name, share), bold=bold or None)
-        for role, (name, share, bold) in ROLES.items()
+        role: Style(color=_rich_color(variables, name, share), bold=bold or None)
+        for role, (name, share, bold) in _ROLES.items()
     }
 
 
-def _rich(variables: Mapping[str, str], name: str, share: float = 1.0) -> str:
-    """A colour as Rich says it, with so much of it over the background; one of the terminal's own is never mixed."""
+def _rich_color(variables: Mapping[str, str], name: str, share: float = 1.0) -> str:
+    """Return a colour as Rich writes it, mixed with the background by its share; the terminal's own colours are never mixed."""
     return Color.parse(variables["background"]).blend(Color.parse(variables[name]), share).rich_color.name

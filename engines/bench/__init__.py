@@ -1,1 +1,1 @@
-"""Measurements of the engines, each a ratio to something plain."""
+"""Measurements of the engines, most of them ratios to a plain program."""

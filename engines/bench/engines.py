@@ -1,9 +1,9 @@
-"""How fast the engines are, against other people's scripts of the same model on the same cores.
+"""Compare the engines' speed with other people's scripts that train the same model on the same cores.
 
-Ours is what the app runs: a worker that trains with all its events, timed from one event to another. The baselines
-(`engines/*/baseline.py`, `expert.py`) run as their authors' users run them, without our worker's environment, and once more
-with the two variables of it that glibc's allocator reads. All processes stay alive and take turns, in an order that is reversed
-from repeat to repeat, so that a machine that slows down slows all.
+The engines run as in the app: in a worker that trains and publishes all its events, timed from one event to another. The baselines
+(`engines/*/baseline.py`, `expert.py`) run as their authors' users run them, without our worker's environment, and once more with
+the two variables of it that glibc's allocator reads. All processes stay alive and measure in turn, in an order that is reversed
+from repeat to repeat, so that a machine that slows down slows all of them.
 """
 
 from __future__ import annotations
@@ -37,20 +37,21 @@ from engines.supervision.registry import EngineSpec
 from engines.supervision.supervisor import Supervisor
 
 TRAIN_DIGITS = 12_800
-"""Digits that each repeat trains on: a hundred steps."""
+"""Training digits of each repeat: a hundred steps."""
 TEST_DIGITS = 10_000
 BUDGETS = {"pytorch": "≥ 1.6", "keras": "≥ 1.1"}
-"""Of training alone on all cores."""
+"""Budgets of the speed ratio against the plain script, training alone on all cores."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Baseline:
-    """What the engines are measured against."""
+    """A script that the engines are compared with."""
 
     title: str
     kind: str
-    """Its module in the framework's package."""
+    """The script's module in the framework's package."""
     environment: Mapping[str, str]
+    """Variables added to the neutral environment."""
 
 
 BASELINES = (
@@ -59,15 +60,15 @@ BASELINES = (
     Baseline("expert's loop", "expert", {}),
     Baseline("expert's loop with our allocator settings", "expert", ALLOCATOR),
 )
-RACED = BASELINES[:1]
-"""Against these only where both frameworks run at once: more processes than cores would measure the machine."""
+CONCURRENT_BASELINES = BASELINES[:1]
+"""The baselines while both frameworks run at once: with more processes than cores, the machine would be measured."""
 
 _WORKER = Path(__file__).parents[1] / "worker" / "__main__.py"
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds to train on TRAIN_DIGITS and to evaluate TEST_DIGITS, by the wall's clock and of the processor."""
+    """Seconds to train on TRAIN_DIGITS and to evaluate TEST_DIGITS, by the wall clock and in CPU time."""
 
     train: float
     evaluate: float
@@ -75,31 +76,31 @@ class Cost:
     evaluate_cpu: float
 
     def times_faster(self, other: Cost) -> Cost:
-        """How often this goes into the other, figure by figure."""
+        """Return the other cost divided by this one, figure by figure."""
         pairs = zip(dataclasses.astuple(other), dataclasses.astuple(self), strict=True)
         return Cost(*(theirs / ours for theirs, ours in pairs))
 
 
 class WorkerRunner:
-    """One of our workers, as the app starts it."""
+    """One worker, started as the app starts it."""
 
     def __init__(self, spec: EngineSpec, cores: Sequence[int], cache_dir: Path, data_dir: str) -> None:
         self._spec = spec
         self._settings: dict[str, Any] = {"device": "cpu", **({"data_dir": data_dir} if data_dir else {})}
         self._inbox: queue.Queue[Event] = queue.Queue()
-        self._cpu: dict[int, float] = {}
-        """Processor seconds of the worker until an event, by the event's number."""
+        self._cpu_seconds: dict[int, float] = {}
+        """CPU seconds of the worker when an event arrived, by the event's seq."""
         self._supervisor = Supervisor(spec, self._receive, cache_dir=cache_dir, cores=cores, threads=len(cores))
         self._thread = run_in_thread(self._supervisor)
 
     def _receive(self, event: Event) -> None:
         if isinstance(event, TrainProgress | EvalCompleted) and self._supervisor.pid is not None:
             times = psutil.Process(self._supervisor.pid).cpu_times()
-            self._cpu[event.seq] = times.user + times.system
+            self._cpu_seconds[event.seq] = times.user + times.system
         self._inbox.put(event)
 
     def train(self, **settings: Any) -> list[Event]:
-        """The events of a run, from its beginning to its end. Raises BenchError."""
+        """Train one run and return its events. Raises BenchError."""
         self._supervisor.start_run("bench", from_settings({**self._settings, **settings}))
         events: list[Event] = []
         while not (events and isinstance(events[-1], RunFinished)):
@@ -107,28 +108,28 @@ class WorkerRunner:
             if isinstance(events[-1], RunFailed):
                 raise BenchError(f"{events[-1].message} {events[-1].hint}".strip())
             if isinstance(events[-1], WorkerExited):
-                raise BenchError(f"{self._spec.title} ended without an answer.")
+                raise BenchError(f"The {self._spec.title} worker ended before its run did.")
         return events
 
     def measure(self) -> Cost:
-        """One epoch, from after its first step, and its evaluation. Raises BenchError."""
-        self._cpu.clear()
+        """Measure an epoch after its first step, and its evaluation. Raises BenchError."""
+        self._cpu_seconds.clear()
         events = self.train(epochs=1, limit_train=TRAIN_DIGITS, limit_test=TEST_DIGITS)
         first, *_, last = [event for event in events if isinstance(event, TrainProgress)]
         (test,) = [event for event in events if isinstance(event, EvalCompleted)]
         share = TRAIN_DIGITS / (last.samples_seen - first.samples_seen)
-        until_first, until_last, until_test = (self._cpu[event.seq] for event in (first, last, test))
+        until_first, until_last, until_test = (self._cpu_seconds[event.seq] for event in (first, last, test))
         train, train_cpu = share * (last.t - first.t), share * (until_last - until_first)
         return Cost(train, test.seconds, train_cpu, until_test - until_last)
 
     def close(self) -> None:
-        """End it."""
+        """End the worker."""
         self._supervisor.end()
         self._thread.join()
 
 
 class BaselineRunner:
-    """One baseline, with nothing of ours around it but the cores that it may use."""
+    """One baseline in a process of its own, limited to its cores."""
 
     def __init__(
         self, spec: EngineSpec, baseline: Baseline, cores: Sequence[int], cache_dir: Path, data_dir: str
@@ -151,60 +152,66 @@ class BaselineRunner:
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(self._process.pid, cores)
 
-    def _answer(self) -> str:
+    def _read_line(self) -> str:
         assert self._process.stdout
-        answer = self._process.stdout.readline()
-        if not answer:
+        line = self._process.stdout.readline()
+        if not line:
             variables = (f"{name}={self._environment[name]}" for name in ("MNIST_TUI_CACHE_DIR", "KERAS_BACKEND"))
             command = shlex.join(["env", *variables, *self._command])
             raise BenchError(f"The {self._title} failed; to see why, run: {command}")
-        return answer
+        return line
 
     def warm_up(self) -> None:
-        """Wait until it is warm. Raises BenchError."""
-        self._answer()
+        """Wait until the baseline has warmed up. Raises BenchError."""
+        self._read_line()
 
     def measure(self) -> Cost:
-        """One epoch and one evaluation. Raises BenchError."""
+        """Measure one epoch and one evaluation. Raises BenchError."""
         assert self._process.stdin
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write("\n")
             self._process.stdin.flush()
-        return Cost(**json.loads(self._answer()))
+        return Cost(**json.loads(self._read_line()))
 
     def close(self) -> None:
-        """End it."""
+        """Kill the process."""
         self._process.kill()
         self._process.communicate()
 
 
 def measure_engines(specs: Sequence[EngineSpec], repeats: int, cache_dir: Path, data_dir: str) -> Iterator[Measurement]:
-    """Training and evaluation, alone on 1, 2 and all cores, then both racing, each on its half. Raises BenchError."""
+    """Measure training and evaluation alone on 1, 2 and all cores, then both engines at once on half each.
+
+    Raises BenchError.
+    """
     cores = usable_core_ids()
     for count in sorted({1, min(2, len(cores)), len(cores)}):
         for spec in specs:
-            baselines = BASELINES if spec.name == "pytorch" or spec.backend == "tensorflow" else RACED
-            alone = ratios([spec], [cores[:count]], baselines, repeats, cache_dir, data_dir)[spec.name]
+            baselines = BASELINES if spec.name == "pytorch" or spec.backend == "tensorflow" else CONCURRENT_BASELINES
+            alone = measure_ratios([spec], [cores[:count]], baselines, repeats, cache_dir, data_dir)[spec.name]
             budget = BUDGETS.get(engine_id(spec.name, spec.backend), "") if count == len(cores) else ""
-            yield from rows(spec, plural(count, "core"), alone, budget)
+            yield from tabulate(spec, plural(count, "core"), alone, budget)
     if len(specs) > 1:
-        raced = ratios(specs, split_cores(cores, len(specs)), RACED, repeats, cache_dir, data_dir)
+        shares = split_cores(cores, len(specs))
+        concurrent = measure_ratios(specs, shares, CONCURRENT_BASELINES, repeats, cache_dir, data_dir)
         for spec in specs:
-            yield from rows(spec, "racing", raced[spec.name], "")
+            yield from tabulate(spec, "racing", concurrent[spec.name], "")
 
 
-def rows(spec: EngineSpec, where: str, ratios: Mapping[Baseline, Sequence[Cost]], budget: str) -> Iterator[Measurement]:
-    """Tabulate one engine under one condition; `budget` is that of training against the plain script."""
-    for baseline, found in ratios.items():
+def tabulate(
+    spec: EngineSpec, condition: str, ratios: Mapping[Baseline, Sequence[Cost]], budget: str
+) -> Iterator[Measurement]:
+    """Yield one engine's measurements under one condition; `budget` applies to training against the plain script."""
+    for baseline, costs in ratios.items():
         speed, saving = f"times the speed of the {baseline.title}", f"the {baseline.title}'s CPU seconds, of ours"
         for work in ("train", "evaluate"):
-            name = f"{spec.name} {'training' if work == 'train' else 'evaluation'}, {where}"
-            budgeted = budget if baseline is BASELINES[0] and work == "train" else ""
-            yield Measurement(name, speed, tuple(getattr(one, work) for one in found), budgeted)
-            yield Measurement(f"{name}, CPU", saving, tuple(getattr(one, f"{work}_cpu") for one in found), "")
+            name = f"{spec.name} {'training' if work == 'train' else 'evaluation'}, {condition}"
+            row_budget = budget if baseline is BASELINES[0] and work == "train" else ""
+            yield Measurement(name, speed, tuple(getattr(cost, work) for cost in costs), row_budget)
+            yield Measurement(f"{name}, CPU", saving, tuple(getattr(cost, f"{work}_cpu") for cost in costs), "")
 
 
-def ratios(
+def measure_ratios(
     specs: Sequence[EngineSpec],
     shares: Sequence[Sequence[int]],
     baselines: Sequence[Baseline],
@@ -212,49 +219,51 @@ def ratios(
     cache_dir: Path,
     data_dir: str,
 ) -> dict[str, dict[Baseline, list[Cost]]]:
-    """How often ours goes into each baseline, by engine; several engines run at once. Raises BenchError."""
+    """Return each baseline's cost divided by the engine's, by engine; several engines run at once. Raises BenchError."""
     with ExitStack() as stack:
         scripts: dict[Baseline, list[BaselineRunner]] = {baseline: [] for baseline in baselines}
-        ours: list[WorkerRunner] = []
+        workers: list[WorkerRunner] = []
         for spec, cores in zip(specs, shares, strict=True):
             for baseline in baselines:
                 scripts[baseline].append(BaselineRunner(spec, baseline, cores, cache_dir, data_dir))
                 stack.callback(scripts[baseline][-1].close)
-            ours.append(WorkerRunner(spec, cores, cache_dir, data_dir))
-            stack.callback(ours[-1].close)
+            workers.append(WorkerRunner(spec, cores, cache_dir, data_dir))
+            stack.callback(workers[-1].close)
         for script in chain.from_iterable(scripts.values()):
             script.warm_up()
-        measure_concurrently(ours)
-        found: dict[str, dict[Baseline, list[Cost]]] = {spec.name: {one: [] for one in baselines} for spec in specs}
-        turns: list[Baseline | None] = [None, *baselines]  # None is our own
+        measure_concurrently(workers)
+        ratios: dict[str, dict[Baseline, list[Cost]]] = {
+            spec.name: {baseline: [] for baseline in baselines} for spec in specs
+        }
+        order: list[Baseline | None] = [None, *baselines]  # None stands for the workers
         for _ in range(repeats):
-            costs = {turn: measure_concurrently(ours if turn is None else scripts[turn]) for turn in turns}
-            turns.reverse()
+            costs = {turn: measure_concurrently(workers if turn is None else scripts[turn]) for turn in order}
+            order.reverse()
             for i, spec in enumerate(specs):
                 for baseline in baselines:
-                    found[spec.name][baseline].append(costs[None][i].times_faster(costs[baseline][i]))
-        return found
+                    ratios[spec.name][baseline].append(costs[None][i].times_faster(costs[baseline][i]))
+        return ratios
 
 
 def measure_concurrently(runners: Sequence[WorkerRunner | BaselineRunner]) -> list[Cost]:
-    """All measure at the same time. Raises BenchError."""
-    costs: dict[int, Cost | Exception] = {}
+    """Let all runners measure at the same time. Raises BenchError."""
+    results: dict[int, Cost | Exception] = {}
 
     def measure(i: int) -> None:
         try:
-            costs[i] = runners[i].measure()
-        except Exception as error:  # raised below, where somebody catches it
-            costs[i] = error
+            results[i] = runners[i].measure()
+        except Exception as error:  # raised below, in the caller's thread
+            results[i] = error
 
     threads = [threading.Thread(target=measure, args=(i,), daemon=True) for i in range(len(runners))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    out = []
+    costs = []
     for i in range(len(runners)):
-        cost = costs[i]
-        if isinstance(cost, Exception):
-            raise cost
-        out.append(cost)
-    return out
+        result = results[i]
+        if isinstance(result, Exception):
+            raise result
+        costs.append(result)
+    return costs

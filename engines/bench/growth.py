@@ -1,4 +1,4 @@
-"""Whether anything gets slower as it grows: a run's steps, the fold over its events, the list of kept runs."""
+"""Measure what could get slower as it grows: a run's steps, the history of its events, and the list of saved runs."""
 
 from __future__ import annotations
 
@@ -21,39 +21,41 @@ from engines.runs.reader import list_runs
 from engines.supervision.registry import EngineSpec
 
 STEPS = 3_000
-"""Of a real run: Adadelta's averages of dead units would be denormal numbers after half of them."""
+"""Steps of a real run: Adadelta's averages of dead units would be denormal numbers after half of them."""
 BATCH = 16
 EVENTS = (10_000, 1_000_000)
+"""Lengths of the history at which the time of an event is compared."""
 RUNS = (10, 1_000, 10_000)
+"""Numbers of saved runs."""
 FIRST_RUN = datetime(2026, 1, 1)
-SHOWN = 50
-"""Runs that `mnist-tui runs` lists."""
+LISTED = 50
+"""The number of runs that `mnist-tui runs` lists."""
 
 
 def measure_growth(specs: Sequence[EngineSpec], repeats: int, cache_dir: Path, data_dir: str) -> Iterator[Measurement]:
-    """Late against early, and seconds of the list. Raises BenchError."""
-    yield _folds(repeats)
-    yield from _lists(repeats)
+    """Compare late events and steps with early ones, and time the list of runs. Raises BenchError."""
+    yield _measure_history(repeats)
+    yield from _measure_run_lists(repeats)
     for spec in specs:
-        yield _steps(spec, repeats, cache_dir, data_dir)
+        yield _measure_steps(spec, repeats, cache_dir, data_dir)
 
 
-def _folds(repeats: int) -> Measurement:
-    found = []
+def _measure_history(repeats: int) -> Measurement:
+    ratios = []
     for _ in range(repeats):
-        history, at, seconds = RunHistory("pytorch"), 0, []
+        history, applied, seconds = RunHistory("pytorch"), 0, []
         for end in EVENTS:
-            while at < end - EVENTS[0] // 2:
-                history.apply(_progress(at))
-                at += 1
-            events = [_progress(i) for i in range(at, end)]
+            while applied < end - EVENTS[0] // 2:
+                history.apply(_progress(applied))
+                applied += 1
+            events = [_progress(i) for i in range(applied, end)]
             before = time.perf_counter()
             for event in events:
                 history.apply(event)
             seconds.append(time.perf_counter() - before)
-            at = end
-        found.append(seconds[1] / seconds[0])
-    return Measurement("an event into the history, step 10^6", "times the seconds at step 10^4", tuple(found), "≤ 1.2")
+            applied = end
+        ratios.append(seconds[1] / seconds[0])
+    return Measurement("an event into the history, step 10^6", "times the seconds at step 10^4", tuple(ratios), "≤ 1.2")
 
 
 def _progress(step: int) -> Event:
@@ -63,38 +65,38 @@ def _progress(step: int) -> Event:
     )  # fmt: skip
 
 
-def _lists(repeats: int) -> Iterator[Measurement]:
+def _measure_run_lists(repeats: int) -> Iterator[Measurement]:
     config = json.dumps({"schema": 1, "engines": {"pytorch": to_plain(from_settings({}))}})
     with tempfile.TemporaryDirectory() as folder:
         for count in RUNS:
-            for made in range(len(list(Path(folder).iterdir())), count):
-                run = Path(folder) / f"{FIRST_RUN + timedelta(seconds=made):%Y%m%d-%H%M%S}-000Z-seed0-0000"
+            for i in range(len(list(Path(folder).iterdir())), count):
+                run = Path(folder) / f"{FIRST_RUN + timedelta(seconds=i):%Y%m%d-%H%M%S}-000Z-seed0-0000"
                 run.mkdir()
                 (run / "config.json").write_text(config)
-            found = []
+            seconds = []
             for _ in range(repeats):
                 before = time.perf_counter()
-                list(islice(list_runs(Path(folder)), SHOWN))
-                found.append(time.perf_counter() - before)
-            yield Measurement(f"the last {SHOWN} of {count:,} runs listed", "seconds", tuple(found), "≤ 0.3")
+                list(islice(list_runs(Path(folder)), LISTED))
+                seconds.append(time.perf_counter() - before)
+            yield Measurement(f"the last {LISTED} of {count:,} runs listed", "seconds", tuple(seconds), "≤ 0.3")
 
 
-def _steps(spec: EngineSpec, repeats: int, cache_dir: Path, data_dir: str) -> Measurement:
+def _measure_steps(spec: EngineSpec, repeats: int, cache_dir: Path, data_dir: str) -> Measurement:
     worker = WorkerRunner(spec, usable_core_ids(), cache_dir, data_dir)
-    found = []
+    ratios = []
     try:
         for _ in range(repeats):
             events = worker.train(epochs=1, batch_size=BATCH, limit_train=STEPS * BATCH, limit_test=100)
-            told = [event for event in events if isinstance(event, TrainProgress)]
-            found.append(_pace(told, STEPS - 500, STEPS) / _pace(told, 1, 500))
+            progress = [event for event in events if isinstance(event, TrainProgress)]
+            ratios.append(_seconds_per_step(progress, STEPS - 500, STEPS) / _seconds_per_step(progress, 1, 500))
     finally:
         worker.close()
     return Measurement(
-        f"{spec.name}, a step at {STEPS:,}", "times the seconds of the first 500 steps'", tuple(found), "≤ 1.1"
+        f"{spec.name}, a step at {STEPS:,}", "times the seconds of the first 500 steps", tuple(ratios), "≤ 1.1"
     )
 
 
-def _pace(told: Sequence[TrainProgress], first: int, last: int) -> float:
-    """Seconds a step between those two steps."""
-    inside = [event for event in told if first <= event.global_step <= last]
+def _seconds_per_step(progress: Sequence[TrainProgress], first: int, last: int) -> float:
+    """Return the mean seconds of a step between two steps."""
+    inside = [event for event in progress if first <= event.global_step <= last]
     return (inside[-1].t - inside[0].t) / (inside[-1].global_step - inside[0].global_step)

@@ -1,4 +1,4 @@
-"""What a bench measured: a figure with its spread."""
+"""One measured figure with its spread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One figure, repeated: most often a ratio of ours to something plain, as `meaning` says."""
+    """One figure from several repeats, most often a ratio to a plain program; `meaning` names its unit."""
 
     name: str
     meaning: str
@@ -17,12 +17,12 @@ class Measurement:
 
     @property
     def median(self) -> float:
-        """Of the repeats."""
+        """The median of the repeats."""
         return statistics.median(self.ratios)
 
     @property
     def spread(self) -> tuple[float, float]:
-        """Lowest and highest repeat."""
+        """The lowest and the highest repeat."""
         return min(self.ratios), max(self.ratios)
 
 

@@ -1,1 +1,1 @@
-"""What makes all engines one experiment. numpy and the standard library only."""
+"""Everything that makes the engines one experiment. numpy and the standard library only."""

@@ -1,6 +1,6 @@
-"""A run as it stands, on disk: weights, optimizer, random numbers and position, so that it can go on as if nothing had happened.
+"""Save and load checkpoints: weights, optimizer and random state, and position, so that a run resumes exactly where it was.
 
-One .npz for each engine, without pickle, written whole or not at all.
+One .npz for each engine, without pickle, written atomically.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ import numpy as np
 from engines.config import MUST_MATCH_ON_RESUME, TrainConfig
 from engines.data import Digits
 from engines.experiment.arrays import Arrays, load_arrays, save_arrays
+from engines.experiment.contract import Engine
 from engines.experiment.progress import Position
 from engines.experiment.recipe import Weights
 from engines.messages.codec import from_plain
 from engines.plural import plural
 
 SCHEMA = 2
-"""Grows when an older checkpoint would be misread: PyTorch's slots of dense1 were in (channel, height, width) order before 2."""
+"""Increased when older checkpoints would be misread: before 2, PyTorch's slots of dense1 were in (channel, height, width) order."""
 
 
 class CheckpointError(Exception):
-    """A checkpoint that can't be resumed from; the message says why."""
+    """A checkpoint can't be used; the message says why."""
 
 
-def save(path: Path, position: Position, config: TrainConfig, digits: Digits, engine: Any) -> None:
-    """Write everything down. Raises OSError."""
-    facts = {
+def save(path: Path, position: Position, config: TrainConfig, digits: Digits, engine: Engine) -> None:
+    """Write a checkpoint. Raises OSError."""
+    metadata = {
         "schema": SCHEMA,
         "position": dataclasses.asdict(position),
         "digits_sha256": digits.sha256,
@@ -39,65 +40,66 @@ def save(path: Path, position: Position, config: TrainConfig, digits: Digits, en
     }
     weights = {f"weights.{name}": value for name, value in engine.weights().items()}
     state = {f"state.{name}": value for name, value in engine.state().items()}
-    save_arrays({"facts": np.array(json.dumps(facts)), **weights, **state}, path)
+    save_arrays({"facts": np.array(json.dumps(metadata)), **weights, **state}, path)
 
 
 def load(path: Path, config: TrainConfig, digits: Digits) -> tuple[Position, Weights, Arrays]:
-    """The position, the weights and the engine's state. Raises CheckpointError when the run can't go on from there."""
-    arrays, facts, position = _read(path)
-    now = {"train_size": len(digits.train_labels), "digits_sha256": digits.sha256}
-    now |= {name: getattr(config, name) for name in MUST_MATCH_ON_RESUME}
-    for name, value in now.items():
-        if facts.get(name, value if name == "schedule" else None) != value:  # an older checkpoint does not name it
-            what = (
-                "the digits are others"
-                if name == "digits_sha256"
-                else f"{name} is {value} now and was {facts.get(name)}"
-            )
-            raise CheckpointError(f"The run can't go on from its checkpoint: {what}.")
+    """Read the position, weights and engine state from which a run resumes. Raises CheckpointError."""
+    arrays, metadata, position = _read(path)
+    current = {"train_size": len(digits.train_labels), "digits_sha256": digits.sha256}
+    current |= {name: getattr(config, name) for name in MUST_MATCH_ON_RESUME}
+    for name, value in current.items():
+        if metadata.get(name, value if name == "schedule" else None) != value:  # older checkpoints lack the schedule
+            change = "the digits differ" if name == "digits_sha256" else f"{name} was {metadata.get(name)}, now {value}"
+            raise CheckpointError(f"The run can't be resumed from its checkpoint: {change}.")
     if position.epoch > config.epochs:
-        raise CheckpointError(f"The run has done its {plural(config.epochs, 'epoch')}; resume it with more --epochs.")
-    weights = {name.removeprefix("weights."): arrays[name] for name in arrays if name.startswith("weights.")}
-    state = {name.removeprefix("state."): arrays[name] for name in arrays if name.startswith("state.")}
-    return position, weights, state
+        epochs = plural(config.epochs, "epoch")
+        raise CheckpointError(f"The run has completed its {epochs}; resume it with more --epochs.")
+    return position, _with_prefix(arrays, "weights."), _with_prefix(arrays, "state.")
 
 
 def load_model(path: Path) -> tuple[Position, Weights, TrainConfig]:
-    """What is needed to answer with the model: its position, weights and settings. Raises CheckpointError."""
-    arrays, facts, position = _read(path)
-    weights = {name.removeprefix("weights."): arrays[name] for name in arrays if name.startswith("weights.")}
-    return position, weights, TrainConfig(**{name: facts[name] for name in MUST_MATCH_ON_RESUME if name in facts})
+    """Read the position, weights and settings of a model, for predictions. Raises CheckpointError."""
+    arrays, metadata, position = _read(path)
+    config = TrainConfig(**{name: metadata[name] for name in MUST_MATCH_ON_RESUME if name in metadata})
+    return position, _with_prefix(arrays, "weights."), config
 
 
 def read_position(path: Path) -> Position:
-    """How far the run was. Raises CheckpointError."""
+    """Read how far the run was. Raises CheckpointError."""
     return _read(path)[2]
 
 
+def _with_prefix(arrays: Arrays, prefix: str) -> Arrays:
+    """Select the arrays whose names start with the prefix, and remove it."""
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+
+
 def _read(path: Path) -> tuple[Arrays, dict[str, Any], Position]:
+    """Read all arrays, the metadata and the position. Raises CheckpointError."""
     try:
         arrays = load_arrays(path)
-        facts = json.loads(str(arrays["facts"]))
-        if facts["schema"] != SCHEMA:
+        metadata = json.loads(str(arrays["facts"]))
+        if metadata["schema"] != SCHEMA:
             raise ValueError("another version of mnist-tui wrote it")
-        return arrays, facts, from_plain(Position, {**facts["position"]})
+        return arrays, metadata, from_plain(Position, {**metadata["position"]})
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"the checkpoint {path} can't be read: {error}.") from error
 
 
 def read_filters(path: Path) -> tuple[Any, int]:
-    """The first layer's kernels (3, 3, 1, n) in a checkpoint, and after how many steps. Raises OSError, and ValueError when
-    it is none."""
-    import numpy as np
+    """Read the first layer's kernels (3, 3, 1, n) from a checkpoint, and its global step.
 
+    Raises OSError, and ValueError for any other file.
+    """
     try:
-        with np.load(path, allow_pickle=False) as archive:  # reads no more than these two
+        with np.load(path, allow_pickle=False) as archive:  # reads only these two members
             steps = int(json.loads(str(archive["facts"]))["position"]["global_step"])
             kernel = np.asarray(archive["weights.conv1.kernel"], np.float32)
     except OSError:
         raise
-    except Exception as error:  # zipfile's and zlib's own errors say that it is damaged, in many ways
+    except Exception as error:  # zipfile and zlib raise many types for a damaged file
         raise ValueError("it is damaged, or no checkpoint of mnist-tui") from error
     if kernel.shape[:3] != (3, 3, 1) or kernel.ndim != 4 or not kernel.size or not np.isfinite(kernel).all():
-        raise ValueError("its first layer is another one, or holds what is no number")
+        raise ValueError("its first layer has a different shape or values that are not finite")
     return kernel, steps

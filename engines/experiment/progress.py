@@ -1,13 +1,14 @@
-"""How far a run has come: its position and its running sums. Standard library only."""
+"""Track how far a run is: its position and its running sums. Standard library only."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class Position:
-    """How far a run is: the epoch under way and what it has summed up so far."""
+    """The progress of a run: the current epoch with its sums, and the results so far."""
 
     epoch: int = 1
     step: int = 0
@@ -16,23 +17,24 @@ class Position:
     loss_sum: float = 0.0
     correct: float = 0.0
     epoch_seconds: float = 0.0
-    """Training seconds in this epoch."""
+    """Training seconds in this epoch, without the run's first step."""
     timed_samples: int = 0
-    """The samples that were trained in them."""
+    """Samples trained in `epoch_seconds`."""
     train_seconds: float = 0.0
-    """Training seconds in all."""
+    """Training seconds in all epochs, without the run's first step."""
     evaluated_step: int = 0
-    """The global step of the last evaluation."""
+    """Global step of the last evaluation."""
     test_accuracy: float | None = None
-    """At the last evaluation, as the next."""
+    """Accuracy in the last evaluation."""
     test_loss: float | None = None
+    """Loss in the last evaluation."""
     best_accuracy: float = -1.0
     best_epoch: int = 0
     evaluations_since_best: int = 0
     """Evaluations since the best one."""
 
     def advance(self, step: int, loss_sum: float, correct: float, seconds: float = 0.0, timed_samples: int = 0) -> None:
-        """Training went on to that step; a step that is not timed gives no seconds."""
+        """Record training up to `step` of this epoch; leave out the seconds and samples of a step that is not timed."""
         self.global_step += step - self.step
         self.step = step
         self.loss_sum += loss_sum
@@ -42,16 +44,34 @@ class Position:
         self.timed_samples += timed_samples
 
     def next_epoch(self) -> None:
-        """The epoch is over."""
+        """Move to the first step of the next epoch."""
         self.epoch, self.step = self.epoch + 1, 0
         self.loss_sum = self.correct = self.epoch_seconds = 0.0
         self.timed_samples = 0
 
     def record_evaluation(self, accuracy: float, loss: float) -> bool:
-        """Take an evaluation into account; whether it is the best so far."""
+        """Record an evaluation; return whether it is the best so far."""
         self.evaluated_step, self.test_accuracy, self.test_loss = self.global_step, accuracy, loss
         if accuracy > self.best_accuracy:
             self.best_accuracy, self.best_epoch, self.evaluations_since_best = accuracy, self.epoch, 0
             return True
         self.evaluations_since_best += 1
         return False
+
+
+@dataclass(slots=True)
+class Interval:
+    """Sums over the training since a moment; unlike Position's, they include the run's first step."""
+
+    started: float = field(default_factory=time.monotonic)
+    loss_sum: float = 0.0
+    correct: float = 0.0
+    seconds: float = 0.0
+    samples: int = 0
+
+    def add(self, loss_sum: float, correct: float, seconds: float, samples: int) -> None:
+        """Add the sums of further steps."""
+        self.loss_sum += loss_sum
+        self.correct += correct
+        self.seconds += seconds
+        self.samples += samples

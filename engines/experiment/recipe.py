@@ -1,4 +1,4 @@
-"""What makes the two engines one experiment: the same first weights, order of digits and learning rates, one way to count.
+"""The recipe that makes all engines one experiment: initial weights, order of digits, learning rates and metrics.
 
 numpy and the standard library only.
 """
@@ -15,8 +15,8 @@ import numpy.typing as npt
 from engines.config import TrainConfig
 
 Weights = dict[str, npt.NDArray[np.float32]]
-"""Layer parameters by name, in one canonical layout: convolution kernels (height, width, in, out), dense kernels (in, out), the
-features of the first dense layer flattened in (height, width, channel) order."""
+"""Layer parameters by name, in one canonical layout: convolution kernels (height, width, in, out), dense kernels (in, out); the
+first dense layer's features are flattened in (height, width, channel) order."""
 
 KERNELS: dict[str, tuple[int, ...]] = {
     "conv1": (3, 3, 1, 32),
@@ -27,28 +27,30 @@ KERNELS: dict[str, tuple[int, ...]] = {
 """The reference convnet: 1,199,882 parameters with the biases."""
 
 LAYERS = ("conv1", "conv2", "pool", "dropout1", "flatten", "dense1", "dropout2", "dense2")
-"""The reference's layers in forward order, its activations counted with the layer before them."""
+"""The reference's layers in forward order; an activation belongs to the layer before it."""
 
 
 class Affine(NamedTuple):
-    """The largest changes that augmentation makes, drawn evenly from zero to them on both sides."""
+    """The limits of augmentation; each change is drawn uniformly between minus and plus its limit."""
 
     degrees: float
+    """Rotation in degrees."""
     shift: float
-    """Of the image's side."""
+    """Translation as a fraction of the image's side."""
     zoom: float
+    """Change of size as a fraction."""
     shear: float
-    """Sideways, of the height."""
+    """Horizontal shear as a fraction of the image's height."""
 
 
 AFFINE = Affine(degrees=10.0, shift=0.07, zoom=0.1, shear=0.1)
 
-WARM_UP = 0.2
-"""The part of a one-cycle run in which the learning rate climbs."""
+WARM_UP_FRACTION = 0.2
+"""The fraction of a one-cycle run in which the learning rate rises."""
 
 
 def initial_weights(seed: int) -> Weights:
-    """Glorot-uniform kernels and zero biases, drawn from the seed.
+    """Draw Glorot-uniform kernels from the seed; biases are zero.
 
     U(-a, a) with a = sqrt(6 / (fan_in + fan_out)): Glorot & Bengio 2010, equation 16; the default of Keras' layers.
     """
@@ -63,25 +65,25 @@ def initial_weights(seed: int) -> Weights:
 
 
 def layer_parameters() -> tuple[tuple[str, int], ...]:
-    """(layer, parameters) in forward order."""
+    """Return (layer, number of parameters) in forward order."""
     return tuple((layer, int(np.prod(shape)) + shape[-1]) for layer, shape in KERNELS.items())
 
 
 def epoch_order(seed: int, epoch: int, train_size: int) -> npt.NDArray[np.int64]:
-    """The permutation of the training digits in that epoch, shape (train_size,)."""
+    """Draw the epoch's permutation of the training digits from the seed, shape (train_size,)."""
     return np.random.default_rng([seed, 1, epoch]).permutation(train_size).astype(np.int64)
 
 
 def order_sha256(order: npt.NDArray[np.int64]) -> str:
-    """SHA-256 of the permutation as little-endian int64."""
+    """Return the SHA-256 of the permutation as little-endian int64."""
     return hashlib.sha256(order.astype("<i8").tobytes()).hexdigest()
 
 
 def learning_rates(config: TrainConfig, epoch: int, steps_per_epoch: int) -> npt.NDArray[np.float32]:
-    """The learning rate of every step of that epoch, shape (steps_per_epoch,).
+    """Return the learning rate of every step of the epoch, shape (steps_per_epoch,).
 
     "cosine" falls from the peak to 0 along half a cosine (Loshchilov & Hutter 2017, equation 5, without restarts). "one-cycle"
-    first climbs to the peak for a fifth of the run, in a straight line, then falls like it (after Smith & Topin 2018).
+    first rises linearly to the peak for a fifth of the run, then falls like "cosine" (after Smith & Topin 2018).
     """
     done = (np.arange(steps_per_epoch) + (epoch - 1) * steps_per_epoch) / (steps_per_epoch * config.epochs)
     if config.schedule == "constant":
@@ -89,23 +91,24 @@ def learning_rates(config: TrainConfig, epoch: int, steps_per_epoch: int) -> npt
     elif config.schedule == "cosine":
         factor = 0.5 * (1 + np.cos(np.pi * done))
     else:
-        falling = 0.5 * (1 + np.cos(np.pi * (done - WARM_UP) / (1 - WARM_UP)))
-        factor = np.where(done < WARM_UP, (done + 1 / (steps_per_epoch * config.epochs)) / WARM_UP, falling)
+        rising = (done + 1 / (steps_per_epoch * config.epochs)) / WARM_UP_FRACTION
+        falling = 0.5 * (1 + np.cos(np.pi * (done - WARM_UP_FRACTION) / (1 - WARM_UP_FRACTION)))
+        factor = np.where(done < WARM_UP_FRACTION, rising, falling)
     return (config.learning_rate * np.minimum(factor, 1.0)).astype(np.float32)
 
 
 def has_diverged(loss: float) -> bool:
-    """Whether that mean loss says that training is lost: no number, or ten times worse than guessing, which costs ln 10."""
+    """Return whether a mean loss is not finite, or more than ten times that of guessing, which is ln 10."""
     return not math.isfinite(loss) or loss > 10 * math.log(10)
 
 
 def mean_cross_entropy(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]) -> float:
-    """Mean of -log softmax(logits)[label] over n digits; logits (n, 10), labels (n,)."""
+    """Return the mean of -log softmax(logits)[label] over n digits; logits (n, 10), labels (n,)."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     log_total = np.log(np.exp(shifted).sum(axis=1))
     return float(np.mean(log_total - shifted[np.arange(len(labels)), labels]))
 
 
 def confusion(labels: npt.NDArray[np.uint8], predicted: npt.NDArray[np.int64]) -> tuple[int, ...]:
-    """100 counts, row-major: true label x predicted label."""
+    """Count each pair of true and predicted label: 100 counts, row-major, true label x predicted label."""
     return tuple(np.bincount(labels.astype(np.int64) * 10 + predicted, minlength=100).tolist())

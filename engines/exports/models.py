@@ -1,4 +1,4 @@
-"""The trained convnet of either engine, from its last checkpoint, as ONNX and as safetensors."""
+"""Export an engine's trained convnet, from its last checkpoint, to ONNX and safetensors."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from engines.experiment.recipe import Weights, initial_weights
 from engines.exports import ExportError, missing
 
 OPSET = 17
+"""ONNX operator set, of ONNX 1.12 (2022): older runtimes read it too."""
 IR_VERSION = 8
-"""Of ONNX 1.12 (2022): what runtimes of today and of some years ago read."""
+"""ONNX file format, of ONNX 1.12."""
 
 
 def read_weights(folder: Path, engine: str) -> Weights:
-    """The parameters in the canonical layout. Raises ExportError."""
+    """Read the parameters of an engine's checkpoint, in the canonical layout. Raises ExportError."""
     path = folder / f"{engine}.npz"
     try:
         return checkpoint.load_model(path)[1]
@@ -25,7 +26,7 @@ def read_weights(folder: Path, engine: str) -> Weights:
 
 
 def write_safetensors(weights: Weights, path: Path) -> None:
-    """The parameters under their canonical names; needs safetensors. Raises ExportError and OSError."""
+    """Write the parameters under their canonical names; needs safetensors. Raises ExportError and OSError."""
     try:
         from safetensors.numpy import save
     except ImportError as error:
@@ -34,7 +35,10 @@ def write_safetensors(weights: Weights, path: Path) -> None:
 
 
 def write_onnx(weights: Weights, path: Path) -> None:
-    """Logits (n, 10) of images (n, 1, 28, 28) in 0..1, dropout off; needs onnx. Raises ExportError and OSError."""
+    """Write a graph from images (n, 1, 28, 28) in 0..1 to logits (n, 10), dropout off; needs onnx.
+
+    Raises ExportError and OSError.
+    """
     try:
         from onnx import TensorProto, checker, helper, numpy_helper
     except ImportError as error:
@@ -57,7 +61,7 @@ def write_onnx(weights: Weights, path: Path) -> None:
         node("Conv", ["relu1", "conv2.kernel", "conv2.bias"], "conv2"),
         node("Relu", ["conv2"], "relu2"),
         node("MaxPool", ["relu2"], "pool", kernel_shape=[2, 2], strides=[2, 2]),
-        node("Transpose", ["pool"], "channels_last", perm=[0, 2, 3, 1]),  # the order that dense1 is laid out in
+        node("Transpose", ["pool"], "channels_last", perm=[0, 2, 3, 1]),  # dense1's kernel expects this order
         node("Flatten", ["channels_last"], "features"),
         node("Gemm", ["features", "dense1.kernel", "dense1.bias"], "dense1"),
         node("Relu", ["dense1"], "relu3"),

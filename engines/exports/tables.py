@@ -1,4 +1,4 @@
-"""Every training and test figure of a run, as CSV and as JSON."""
+"""Export every training and test figure of a run to CSV and JSON."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ COLUMNS = (
     "engine", "split", "t", "epoch", "global_step", "loss", "accuracy", "samples_per_sec", "learning_rate", "train_seconds",
     "dataset", "times",
 )  # fmt: skip
-"""`t` is in seconds since the run was asked for; `times` says whether times may be compared."""
+"""Columns of the table. `t` is in seconds since RunRequested; `times` says whether times are comparable."""
 
 
 def rows(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """One for each TrainProgress and each EvalCompleted of a known engine; a figure that an event does not have is None."""
+    """Return a row for each TrainProgress and EvalCompleted of a known engine; a figure that an event lacks is None."""
     events = [event for event in events if event.engine in ENGINES]
     histories = {engine: RunHistory(engine) for engine in dict.fromkeys(event.engine for event in events)}
     for event in events:
         histories[event.engine].apply(event)
-    digits = next((h.data.dataset for h in histories.values() if h.data), "")
-    about = {"dataset": digits, "times": time_caveat(histories) or "comparable"}
-    found = []
+    dataset = next((h.data.dataset for h in histories.values() if h.data), "")
+    common = {"dataset": dataset, "times": time_caveat(histories) or "comparable"}
+    table = []
     for event in events:
         if isinstance(event, TrainProgress | EvalCompleted):
             plain = to_plain(event)
             plain["t"] = round(event.t - (histories[event.engine].requested_t or 0.0), 6)
             plain["split"] = plain.get("split", "train")
-            found.append({name: plain.get(name) for name in COLUMNS} | about)
-    return found
+            table.append({name: plain.get(name) for name in COLUMNS} | common)
+    return table
 
 
 def as_json(events: Sequence[Event]) -> str:
-    """A list of objects."""
+    """Return the rows as a JSON list of objects."""
     return json.dumps(rows(events)) + "\n"
 
 
 def as_csv(events: Sequence[Event]) -> str:
-    """A header, and a line each."""
+    """Return the rows as CSV with a header."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

@@ -1,6 +1,7 @@
-"""The plain script that our Keras engine is measured against: keras-io's mnist_convnet, with the reference's model and optimizer.
+"""The plain script that the Keras engine is measured against: keras-io's mnist_convnet with our model and optimizer.
 
-As its authors write it: numpy arrays, one-hot labels, `model.fit`, `model.evaluate`. Not slowed, not tuned.
+It is written as its authors write it, neither slowed nor tuned: numpy arrays, one-hot labels, `model.fit`, `model.evaluate`. The
+mirror file is engines/pytorch/baseline.py.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from engines.data import Digits
 
 
 class Script:
-    """The example's model, fit and evaluate."""
+    """The example's data, model, fit and evaluate."""
 
     def __init__(self, digits: Digits) -> None:
         self.x_train = np.expand_dims(digits.train_images.astype("float32") / 255, -1)
@@ -36,14 +37,14 @@ class Script:
         self.model.compile(loss="categorical_crossentropy", optimizer=optimizer, metrics=["accuracy"])
 
     def warm_up(self) -> None:
-        """Ten steps, which trace everything."""
+        """Train ten steps and evaluate, which traces everything."""
         self.model.fit(self.x_train[:1280], self.y_train[:1280], batch_size=128, epochs=1, verbose=0)
         self.model.evaluate(self.x_test[:1280], self.y_test[:1280], verbose=0)
 
     def train(self) -> None:
-        """One epoch."""
+        """Train one epoch."""
         self.model.fit(self.x_train, self.y_train, batch_size=128, epochs=1, verbose=0)
 
     def evaluate(self) -> None:
-        """The test digits."""
+        """Evaluate the test digits."""
         self.model.evaluate(self.x_test, self.y_test, verbose=0)

@@ -1,6 +1,7 @@
 """The loop that an expert in Keras on TensorFlow would write for this one model: all digits resident, an epoch in one graph.
 
-The same network, batch and optimizer as the engine; no events, no control, no checkpoints. Its twin is pytorch_expert.py.
+It has the engine's network, batch size and optimizer, but no events, commands or checkpoints. The mirror file is
+engines/pytorch/expert.py.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from engines.data import Digits
 
 
 class Script:
-    """One model, trained and tested from tensors."""
+    """One model, trained and tested on resident tensors."""
 
     def __init__(self, digits: Digits) -> None:
         self.x, self.test = (
@@ -29,22 +30,22 @@ class Script:
         self.optimizer.build(self.model.trainable_variables)
 
     def warm_up(self) -> None:
-        """Ten steps, which trace everything."""
+        """Train ten steps and evaluate, which traces everything."""
         float(self._train(tf.constant(1280)))
         self.evaluate()
 
     def train(self) -> None:
-        """One epoch."""
+        """Train one epoch."""
         float(self._train(tf.constant(len(self.x))))
 
     @tf.function
     def _train(self, count: tf.Tensor) -> tf.Tensor:
         order, loss_sum = tf.random.shuffle(tf.range(count)), 0.0
         for first in tf.range(0, count, 128):
-            chosen = order[first : first + 128]
+            indices = order[first : first + 128]
             with tf.GradientTape() as tape:
-                logits = self.model(tf.gather(self.x, chosen), training=True)
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather(self.y, chosen), logits)
+                logits = self.model(tf.gather(self.x, indices), training=True)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather(self.y, indices), logits)
                 loss = tf.reduce_mean(losses)
             self.optimizer.apply(tape.gradient(loss, self.model.trainable_variables), self.model.trainable_variables)
             loss_sum += tf.reduce_sum(losses)
@@ -55,7 +56,7 @@ class Script:
         return self.model(images, training=False)
 
     def evaluate(self) -> None:
-        """The test digits."""
+        """Evaluate the test digits."""
         logits = tf.concat([self._forward(self.test[i : i + 1000]) for i in range(0, len(self.test), 1000)], axis=0)
         float(tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(self.test_y, logits)))
         int(tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == self.test_y, tf.int32)))

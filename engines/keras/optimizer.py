@@ -1,4 +1,4 @@
-"""The optimizers of the Keras engine; their twins are in pytorch_optimizer.py."""
+"""The optimizers. The mirror file is engines/pytorch/optimizer.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engines.config import ADAM_BETAS, TrainConfig
 
 
 def build_optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
-    """Every hyperparameter is given: the libraries' defaults differ."""
+    """Build the optimizer with every hyperparameter set, because the libraries' defaults differ."""
     rate = config.learning_rate
     if config.optimizer == "adadelta":
         kind = Adadelta if keras.config.backend() == "tensorflow" else keras.optimizers.Adadelta
@@ -20,25 +20,23 @@ def build_optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
         return SGD(rate, momentum=config.momentum)
     decay = config.weight_decay if config.optimizer == "adamw" else 0.0
     adam = AdamW(rate, beta_1=ADAM_BETAS[0], beta_2=ADAM_BETAS[1], epsilon=config.epsilon, weight_decay=decay)
-    adam.weight_decay = (
-        decay or None
-    )  # Keras would go over all weights to take off nothing; its AdamW asks for a number
+    adam.weight_decay = decay or None  # the constructor needs a number, but 0 would still cost a pass over all weights
     return adam
 
 
 def implementation(optimizer: keras.optimizers.Optimizer) -> str:
-    """Name Keras' class, and say where its update is replaced by one of the classes below."""
+    """Return the name of Keras' class, and whether one of the classes below replaces its update."""
     kind = type(optimizer)
     replaced = "" if kind.__module__.startswith("keras.") else ", its update replaced"
     return f"keras.optimizers.{kind.__name__}{replaced}"
 
 
 class Adadelta(keras.optimizers.Adadelta):
-    """Keras' own as TensorFlow's one fused operation: the same formula in one pass over the weights instead of a dozen."""
+    """Keras' Adadelta as TensorFlow's fused operation: the same formula in one pass over the weights instead of a dozen."""
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
-        """One step of one variable."""
-        import tensorflow as tf  # other backends have none
+        """Update one variable by one step."""
+        import tensorflow as tf  # the other backends do without it
 
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdadelta(
@@ -53,13 +51,13 @@ class Adadelta(keras.optimizers.Adadelta):
 
 
 class SGD(keras.optimizers.SGD):
-    """Momentum as PyTorch has it: the learning rate scales the whole step, where Keras' own scales each gradient as it comes.
+    """SGD with PyTorch's momentum: the learning rate scales the whole step, where Keras' own scales each gradient.
 
-    The same while the learning rate is constant, another path under a schedule.
+    Both are the same while the learning rate is constant, and differ under a schedule.
     """
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
-        """One step of one variable."""
+        """Update one variable by one step."""
         if not self.momentum:
             super().update_step(gradient, variable, learning_rate)
             return
@@ -69,13 +67,13 @@ class SGD(keras.optimizers.SGD):
 
 
 class AdamW(keras.optimizers.AdamW):
-    """Adam as in Kingma & Ba 2015, Algorithm 1, and in PyTorch: epsilon joins after the bias correction.
+    """Adam as in Kingma & Ba 2015, Algorithm 1, and in PyTorch: epsilon is added after the bias correction.
 
-    Keras' own has it before, the paper's "epsilon hat": small gradients then move differently. Without decay this is Adam.
+    Keras' own adds it before, the paper's "epsilon hat": small gradients then move differently. Without decay this is Adam.
     """
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
-        """One step of one variable."""
+        """Update one variable by one step."""
         index = self._get_variable_index(variable)
         mean, square = self._momentums[index], self._velocities[index]
         step = ops.cast(self.iterations + 1, "float32")

@@ -1,4 +1,4 @@
-"""What TensorFlow can be asked about itself and its devices. Its twin is pytorch_look.py."""
+"""A self-test of TensorFlow for the doctor: build, devices, one real step. The mirror file is engines/pytorch/selftest.py."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Any
 
 import tensorflow as tf
 
-from engines.keras.engine import device_name
+from engines.keras.device import device_name
 
 
-def facts() -> dict[str, Any]:
-    """Of the build: versions of CUDA and cuDNN, and the architectures that it has kernels for."""
+def build_info() -> dict[str, Any]:
+    """Return the build's versions of CUDA and cuDNN, and the architectures that it has kernels for."""
     build = tf.sysconfig.get_build_info()
     kernels = build.get("cuda_compute_capabilities", [])
     return {"cuda": build.get("cuda_version", ""), "cudnn": build.get("cudnn_version", ""), "kernels": list(kernels)}
 
 
-def details(device: str) -> dict[str, Any]:
-    """Compute capability of a GPU; TensorFlow does not tell its memory."""
+def device_info(device: str) -> dict[str, Any]:
+    """Return the compute capability of a GPU; TensorFlow does not report its memory."""
     if not device.startswith("cuda"):
         return {}
     gpu = tf.config.list_physical_devices("GPU")[int(device.partition(":")[2])]
@@ -25,8 +25,8 @@ def details(device: str) -> dict[str, Any]:
     return {"capability": ".".join(map(str, capability))}
 
 
-def try_step(device: str) -> None:
-    """A convolution forward and backward. Raises what the framework raises."""
+def check_step(device: str) -> None:
+    """Run a convolution forward and backward. Raises whatever the framework raises."""
     with tf.device(device_name(device)):
         images, kernel = tf.ones((8, 28, 28, 1)), tf.fill((3, 3, 1, 4), 0.1)
         with tf.GradientTape() as tape:
@@ -37,7 +37,7 @@ def try_step(device: str) -> None:
         raise ArithmeticError("a convolution's gradient is not finite")
 
 
-def try_xla() -> str:
-    """Compile one function by XLA; says how that went, if the process lives to tell."""
+def check_xla() -> str:
+    """Compile one function with XLA and return how that went; XLA may end the process instead."""
     compiled = tf.function(lambda x: tf.reduce_sum(x * x), jit_compile=True)
     return "compiles" if float(compiled(tf.ones(8))) == 8.0 else "computes wrongly"

@@ -1,7 +1,7 @@
-"""What can be asked of PyTorch beneath Keras: the same as of PyTorch alone."""
+"""A self-test of the PyTorch beneath Keras for the doctor: the same as that of PyTorch alone."""
 
 from __future__ import annotations
 
-from engines.pytorch.selftest import details, facts, try_step, try_xla
+from engines.pytorch.selftest import build_info, check_step, check_xla, device_info
 
-__all__ = ["details", "facts", "try_step", "try_xla"]
+__all__ = ["build_info", "check_step", "check_xla", "device_info"]

@@ -1,1 +1,1 @@
-"""The vocabulary of both sides of the pipe: events, commands, their JSON and their order. Standard library only."""
+"""Messages between worker and app: events, commands, their JSON and their order. Standard library only."""

@@ -1,7 +1,7 @@
-"""One JSON object a line: how events and commands cross the pipe and rest in `events.jsonl`.
+"""Encode and decode events and commands: one JSON object a line, on the pipe and in `events.jsonl`.
 
-Strict JSON: NaN and infinities travel as the strings "NaN", "Infinity" and "-Infinity". Unknown fields are ignored, so that an
-older reader understands a newer writer; anything else that does not fit raises ProtocolError. Standard library only.
+Strict JSON: NaN and infinities are encoded as the strings "NaN", "Infinity" and "-Infinity". Unknown fields are ignored, so that
+an older reader understands a newer writer; any other mismatch raises ProtocolError. Standard library only.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from engines.messages.commands import COMMANDS, Command
 from engines.messages.events import EVENTS, Event
 
 MAX_LINE_BYTES = 8 * 2**20
-"""A longer line is not ours."""
-MOST = 2**63
-"""Whole numbers reach as far as 64 bits: no count of ours needs more, and arrays and the files of others hold no more."""
+"""Readers drop longer lines: no message is that long."""
+INTEGER_LIMIT = 2**63
+"""Integers are signed 64-bit, the most that numpy arrays and other programs' files hold."""
 
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -31,42 +31,53 @@ class ProtocolError(ValueError):
 
 
 def encode(message: Event | Command) -> str:
-    """The message as one line of JSON, without its newline."""
-    return json.dumps({"type": type(message).__name__, **_plain(message)}, separators=(",", ":"), allow_nan=False)
+    """Encode a message as one line of JSON, without a newline."""
+    return json.dumps({"type": type(message).__name__, **to_plain(message)}, separators=(",", ":"), allow_nan=False)
+
+
+def type_prefix(kind: type[Event]) -> str:
+    """Return the text before the first comma of every encoded event of that type, so that readers can skip lines undecoded."""
+    return f'{{"type":"{kind.__name__}"'
 
 
 def decode_event(line: str | bytes) -> Event:
-    """The event in `line`. Raises ProtocolError."""
+    """Decode a line into an event. Raises ProtocolError."""
     return typing.cast(Event, _decode(line, EVENTS))
 
 
 def decode_command(line: str | bytes) -> Command:
-    """The command in `line`. Raises ProtocolError."""
+    """Decode a line into a command. Raises ProtocolError."""
     return typing.cast(Command, _decode(line, COMMANDS))
 
 
-def to_plain(message: Any) -> Any:
-    """A message, a config, or any nest of them as plain JSON values."""
-    return _plain(message)
-
-
-def from_plain(kind: type[Any], fields: dict[str, Any]) -> Any:
-    """The inverse of `to_plain`, ignoring unknown fields. Raises ProtocolError."""
-    return _build(kind, fields)
-
-
-def _plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
+    """Convert a dataclass, or any nesting of dataclasses, lists and dicts, to plain JSON values."""
     if isinstance(value, float):
         return (
             value if math.isfinite(value) else "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
         )
     if dataclasses.is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: to_plain(item) for name, item in value.items()}
     return value
+
+
+def from_plain(kind: type[Any], fields: dict[str, Any]) -> Any:
+    """Build the dataclass `kind` from plain JSON values, ignoring unknown fields. Raises ProtocolError."""
+    values = {}
+    for name, field_type in _field_types(typing.cast(Hashable, kind)).items():
+        if name in fields:
+            try:
+                values[name] = _convert(field_type, fields[name])
+            except ProtocolError as error:
+                raise ProtocolError(f"{kind.__name__}.{name}: {error}") from error
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ProtocolError(str(error)) from error
 
 
 def _decode(line: str | bytes, kinds: dict[str, Any]) -> Any:
@@ -80,29 +91,16 @@ def _decode(line: str | bytes, kinds: dict[str, Any]) -> Any:
     kind = kinds.get(name) if isinstance(name, str) else None
     if kind is None:
         raise ProtocolError(f"unknown type {name!r}")
-    return _build(kind, fields)
-
-
-def _build(kind: type[Any], fields: dict[str, Any]) -> Any:
-    known = {}
-    for name, hint in _hints(typing.cast(Hashable, kind)).items():
-        if name in fields:
-            try:
-                known[name] = _convert(hint, fields[name])
-            except ProtocolError as error:
-                raise ProtocolError(f"{kind.__name__}.{name}: {error}") from error
-    try:
-        return kind(**known)
-    except TypeError as error:
-        raise ProtocolError(str(error)) from error
+    return from_plain(kind, fields)
 
 
 @cache
-def _hints(kind: Hashable) -> dict[str, Any]:
+def _field_types(kind: Hashable) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
 def _convert(hint: Any, value: Any) -> Any:
+    """Return the JSON value as the type hint says. Raises ProtocolError."""
     origin = typing.get_origin(hint)
     if origin in (types.UnionType, typing.Union):
         if value is None:
@@ -128,9 +126,9 @@ def _convert(hint: Any, value: Any) -> Any:
                 raise ProtocolError("a number beyond any float") from None
     elif dataclasses.is_dataclass(hint):
         if isinstance(value, dict):
-            return _build(typing.cast("type[Any]", hint), value)
+            return from_plain(typing.cast("type[Any]", hint), value)
     elif type(value) is hint:
-        if isinstance(value, int) and not -MOST <= value < MOST:
-            raise ProtocolError("a whole number beyond 64 bits")
+        if isinstance(value, int) and not -INTEGER_LIMIT <= value < INTEGER_LIMIT:
+            raise ProtocolError("an integer beyond 64 bits")
         return value
     raise ProtocolError(f"{value!r:.40} is not {getattr(hint, '__name__', hint)}")

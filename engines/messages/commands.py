@@ -1,4 +1,4 @@
-"""What a worker can be told."""
+"""The commands that a worker accepts."""
 
 from __future__ import annotations
 
@@ -7,53 +7,53 @@ from engines.record import Record
 
 
 class Start(Record):
-    """Train; answered by one RunFinished or RunFailed."""
+    """Train one run, which ends with exactly one RunFinished or RunFailed."""
 
     run_id: str
     config: TrainConfig
     run_dir: str = ""
-    """Where checkpoints go; empty keeps none."""
+    """Folder of the run's checkpoint and model; empty writes neither."""
     resume: str = ""
-    """The checkpoint to go on from; empty begins anew."""
+    """Checkpoint to resume from; empty starts at epoch 1."""
     requested_t: float = 0.0
-    """The time of the run's RunRequested, filled in by the supervisor."""
+    """Time of the run's RunRequested, filled in by the supervisor."""
 
 
 class Pause(Record):
-    """Wait after the current step."""
+    """Pause the run after the current step."""
 
 
 class Resume(Record):
-    """Go on after Pause."""
+    """Continue the run after a pause."""
 
 
 class Stop(Record):
-    """Finish the step, evaluate, keep the results."""
+    """Stop the run after the current step, evaluate and save."""
 
 
 class SaveCheckpoint(Record):
-    """Write the weights now."""
+    """Write a checkpoint after the current step."""
 
 
 class Predict(Record):
-    """Answer one digit; a newer question makes an older one that still waits pointless, and it is dropped."""
+    """Classify one image, answered by a Prediction. The worker drops a waiting request when a newer one arrives."""
 
     request_id: int
     """Strictly increasing."""
     image: tuple[int, ...]
     """784 grey values 0 to 255, row-major."""
     checkpoint: str = ""
-    """Whose weights answer when the worker has trained no model itself and no run is under way."""
+    """Checkpoint whose weights answer while the worker has trained no model of its own and no run is active."""
 
 
 class Shutdown(Record):
-    """End the worker, abandoning any run."""
+    """End the worker and abandon any run."""
 
 
 Command = Start | Pause | Resume | Stop | SaveCheckpoint | Predict | Shutdown
 
 RUN_COMMANDS = (Pause, Resume, Stop)
-"""The commands that change what a run does, after its current step; an event answers each."""
+"""Commands that affect a run after its current step; each is answered by an event."""
 
 COMMANDS: dict[str, type[Command]] = {
     kind.__name__: kind for kind in (Start, Pause, Resume, Stop, SaveCheckpoint, Predict, Shutdown)

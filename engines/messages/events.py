@@ -1,6 +1,6 @@
-"""What a worker says, and what it can be told: the vocabulary of the pipe, of `events.jsonl` and of the screens.
+"""The events of a worker and its runs, as they cross the pipe, stand in `events.jsonl` and reach the screens.
 
-Frozen values of plain numbers, strings and tuples; standard library only. The order of a worker's life:
+Frozen records of plain numbers, strings and tuples; standard library only. Their order:
 
     WorkerSpawned WorkerReady
       ( RunRequested DataProgress* DataReady ModelReady RunStarted
@@ -8,12 +8,12 @@ Frozen values of plain numbers, strings and tuples; standard library only. The o
         ( RunFinished | RunFailed ) )*
     WorkerExited
 
-A stop or a failure may cut a run short; exactly one RunFinished or RunFailed ends every requested run. A resumed run begins by
-telling its past again: what was said of its epochs until the checkpoint stands between RunRequested and DataReady, its times moved
-up to the present. LogLine, Heartbeat, Prediction, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused, RunResumed,
-CommandSent, EvalStarted and the usage events may stand anywhere. `grammar.py` checks all this.
+A stop or a failure may cut a run short; exactly one RunFinished or RunFailed ends every requested run. A resumed run repeats the
+events of its epochs up to the checkpoint between RunRequested and DataReady, with their times shifted to the present. LogLine,
+Heartbeat, Prediction, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused, RunResumed, CommandSent,
+EvalStarted and the usage events may stand anywhere. `grammar.py` checks this order.
 
-Times are in seconds, accuracies fractions of 1, memory in bytes. A value that can't be had is None. NaN and Inf are legal.
+Times are in seconds, accuracies fractions of 1, memory in bytes. An unavailable value is None. NaN and Inf are legal.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from engines.record import Record
 
 
 class Event(Record):
-    """What every event carries."""
+    """The fields that every event has."""
 
     engine: str
     """"pytorch", "keras", or "machine" for the figures of the whole machine."""
     run_id: str = ""
     """The run that the event belongs to; empty outside any run."""
     seq: int = 0
-    """Strictly increasing per engine: a gap is a loss that can be seen."""
+    """Strictly increasing per engine, so that a gap shows a lost event."""
     t: float = 0.0
     """Seconds on the machine's monotonic clock."""
 
 
 class Device(Record):
-    """A device that a framework knows, or would know if it could."""
+    """A device that a framework offers, or an unusable one with the reason."""
 
     id: str
     """"cpu", "cuda:N" or "mps"."""
     name: str
     usable: bool = True
     reason: str = ""
-    """Why it can't be used; empty when it can."""
+    """The reason why the device can't be used; empty when it can."""
     gpu: str = ""
-    """What the driver calls it: an index or a UUID, whole or cut short; empty for what is no GPU, and when nobody can tell."""
+    """The driver's id of the GPU: an index, or a UUID that may be abbreviated; empty for a CPU, and when unknown."""
 
 
 class WorkerSpawned(Event):
-    """The process exists and is importing its framework. Synthesised by the supervisor."""
+    """The worker's process exists and imports its framework. Published by the supervisor."""
 
     pid: int
     interpreter: str
@@ -60,7 +60,7 @@ class WorkerReady(Event):
 
     pid: int
     framework: str
-    """For people: "PyTorch 2.15.0", "Keras 3.15.1 on TensorFlow 2.21.0"."""
+    """Display name: "PyTorch 2.15.0", "Keras 3.15.1 on TensorFlow 2.21.0"."""
     version: str
     devices: tuple[Device, ...]
     num_threads: int
@@ -68,25 +68,22 @@ class WorkerReady(Event):
 
 
 class RunRequested(Event):
-    """The run was asked for. Its `t` is second 0 of the run's wall clock, wherever wall seconds are stated.
-
-    Synthesised by the supervisor.
-    """
+    """A run was requested. Its `t` is second 0 of all the run's wall seconds. Published by the supervisor."""
 
     config: TrainConfig
     build: str = ""
-    """Which mnist-tui: `engines.version.build`. Empty in recordings older than this field."""
+    """The build of mnist-tui (`engines.version.build`); empty in recordings older than this field."""
 
 
 class CommandSent(Event):
-    """A command was sent that the run heeds after its current step. Synthesised by the supervisor."""
+    """A command was sent that takes effect after the current step. Published by the supervisor."""
 
     command: str
     """"Pause", "Resume" or "Stop"."""
 
 
 class DataProgress(Event):
-    """Digits are being fetched, or drawn."""
+    """Digits are being downloaded or drawn."""
 
     done_bytes: int
     total_bytes: int
@@ -115,7 +112,7 @@ class ModelReady(Event):
 
 
 class RunStarted(Event):
-    """Everything stands ready for the first step."""
+    """Everything is ready for the first step."""
 
     config: TrainConfig
     device: str
@@ -125,19 +122,19 @@ class RunStarted(Event):
     steps_per_epoch: int
     total_steps: int
     global_step: int = 0
-    """Steps done before, when the run was resumed."""
+    """Steps that a resumed run had done before; else 0."""
 
 
 class EpochStarted(Event):
-    """A pass over the training digits begins; epochs count from 1."""
+    """A pass over the training digits starts; epochs count from 1."""
 
     epoch: int
     order_sha256: str
-    """SHA-256 of the epoch's permutation as little-endian int64: equal in both engines."""
+    """SHA-256 of the epoch's permutation as little-endian int64; equal in both engines."""
 
 
 class TrainProgress(Event):
-    """Means over the samples since the previous TrainProgress (dropout on), never running epoch means."""
+    """Means over the samples since the previous TrainProgress (dropout on), not running means of the epoch."""
 
     epoch: int
     step: int
@@ -151,14 +148,14 @@ class TrainProgress(Event):
 
 
 class EvalStarted(Event):
-    """An evaluation begins. Recordings older than this event leave it out."""
+    """An evaluation starts. Recordings older than this event lack it."""
 
     epoch: int
     global_step: int
 
 
 class EvalCompleted(Event):
-    """The test digits were answered (dropout off)."""
+    """The test digits were evaluated (dropout off)."""
 
     epoch: int
     global_step: int
@@ -166,9 +163,9 @@ class EvalCompleted(Event):
     loss: float
     accuracy: float
     seconds: float
-    """That the evaluation took."""
+    """Seconds of the evaluation."""
     train_seconds: float = 0.0
-    """Trained until here, evaluations not counted."""
+    """Training seconds so far, without evaluations."""
     confusion: tuple[int, ...]
     """100 counts, row-major: true label x predicted label."""
     mistakes: tuple[tuple[int, int, int], ...]
@@ -176,7 +173,7 @@ class EvalCompleted(Event):
 
 
 class EpochCompleted(Event):
-    """The epoch's own means. `train_seconds` holds neither evaluation nor the first (tracing, compiling) step."""
+    """Means of one epoch. `train_seconds` counts neither evaluations nor the first (tracing, compiling) step."""
 
     epoch: int
     train_loss: float
@@ -193,11 +190,11 @@ class RunPaused(Event):
 
 
 class RunResumed(Event):
-    """Training goes on."""
+    """Training continues after a pause."""
 
 
 class CheckpointSaved(Event):
-    """Everything that is needed to go on from here is on disk."""
+    """A checkpoint, from which the run can be resumed, is on disk."""
 
     path: str
     epoch: int = 0
@@ -211,16 +208,16 @@ class ModelSaved(Event):
 
 
 class SaveFailed(Event):
-    """A file that the run leaves could not be written; a later CheckpointSaved or ModelSaved makes that good."""
+    """A result file could not be written; a later CheckpointSaved or ModelSaved supersedes this."""
 
     what: str
-    """"checkpoint" or "model"; and, synthesised by the app, "run" (its whole folder), "record" or "summary"."""
+    """"checkpoint" or "model"; published by the app: "run" (the whole folder), "record" or "summary"."""
     path: str
     reason: str
 
 
 class Diverged(Event):
-    """The loss is no longer a number, or ten times worse than guessing; said once a run."""
+    """The loss is not finite, or ten times worse than guessing; published once a run."""
 
     epoch: int
     global_step: int
@@ -232,66 +229,66 @@ class Prediction(Event):
 
     request_id: int
     probabilities: tuple[float, ...]
-    """Of the digits 0 to 9; empty when there is no answer."""
+    """Probabilities of the digits 0 to 9; empty when there is no answer."""
     epoch: int
     global_step: int
     checkpoint: str = ""
-    """Where the weights come from; empty when this worker trained them."""
+    """Path of the checkpoint that holds the weights; empty when this worker trained them."""
     problem: str = ""
-    """Why there is no answer; empty when there is one."""
+    """The reason for a missing answer; empty when there is one."""
 
 
 class ExamProgress(Event):
-    """How far the parity proof's exam is, in steps; said outside of any run."""
+    """Progress of the parity proof, in steps; outside of any run."""
 
     done: int
     total: int
 
 
 class LogLine(Event):
-    """A line that the worker's process wrote to stdout or stderr, or that the supervisor has to say."""
+    """A line that the worker's process printed, or a message of the worker or its supervisor."""
 
     stream: str
-    """"stdout", "stderr", "worker" for what it says itself, or "supervisor"."""
+    """"stdout" or "stderr" for printed lines; "worker" or "supervisor" for their messages."""
     text: str
 
 
 class Heartbeat(Event):
-    """The worker lives, whatever else it is doing."""
+    """The worker is alive, whatever else it is doing."""
 
     device_memory_bytes: int | None = None
-    """What the framework's own allocator holds on its GPU; None on a CPU."""
+    """Bytes that the framework's allocator holds on its GPU; None on a CPU."""
 
 
 class RunFinished(Event):
     """The run ended without failing."""
 
     outcome: str
-    """"completed": all epochs; "stopped" by Stop; "target-reached", "no-progress" or "diverged": by a rule of its config."""
+    """"completed" after all epochs; "stopped" by Stop; "target-reached", "no-progress" or "diverged" by a rule of its config."""
     test_accuracy: float | None
     test_loss: float | None
     best_epoch: int | None
     train_seconds: float
     wall_seconds: float
-    """Since RunRequested: an import that the run had to wait for, the digits, training, evaluations and pauses included.
+    """Seconds since RunRequested, including any import that the run waited for, the digits, training, evaluations and pauses.
 
-    Recordings older than `Start.requested_t` leave the import out; `RunHistory.wall_seconds` does not.
+    Recordings older than `Start.requested_t` omit the import; `RunHistory.wall_seconds` includes it.
     """
 
 
 class RunFailed(Event):
-    """The run, or the start of the worker, failed; the hint says what to do next."""
+    """The run, or the worker's start, failed; the hint says what to do next."""
 
     kind: str
     """"missing-interpreter", "missing-framework", "framework", "device", "data", "checkpoint", "out-of-memory", "crashed",
-    "killed", "interrupted" (told to end in mid-run), "internal", or "exam": a question that is no run could not be answered."""
+    "killed", "interrupted" (shut down in mid-run), "internal", or "exam" (a probe of the worker failed outside of any run)."""
     message: str
     hint: str = ""
     traceback: str = ""
 
 
 class WorkerExited(Event):
-    """The process is gone. Synthesised by the supervisor."""
+    """The worker's process has ended. Published by the supervisor."""
 
     returncode: int | None
     signal: str
@@ -300,17 +297,17 @@ class WorkerExited(Event):
 
 
 class WorkerUsage(Event):
-    """What the worker's process tree takes. Measured by the app."""
+    """Resource usage of the worker's process tree. Measured by the app."""
 
     cpu_percent: float
-    """100 is one core."""
+    """Percent of one core: 400 is four busy cores."""
     cores_allowed: int
     rss_bytes: int
     num_threads: int
     gpu_memory_bytes: int | None = None
-    """Of all GPUs, as the driver counts it by process; None where it can't, or knows this process by another number."""
+    """Bytes on all GPUs, as the driver counts them by process; None where it can't, or has another id for this process."""
     gpu_percent: float | None = None
-    """Of the time of a GPU's cores, the mean over those that it computes on; None as above."""
+    """Percent of a GPU's core time, averaged over the GPUs that the worker uses; None as above."""
 
 
 class GpuReading(Record):
@@ -326,30 +323,30 @@ class GpuReading(Record):
     power_watts: float | None
     power_limit_watts: float | None
     energy_joules: float | None = None
-    """Since the driver was loaded; only Volta and later count it."""
+    """Joules since the driver was loaded; only Volta and later GPUs count them."""
     sm_clock_mhz: float | None = None
     throttled: str = ""
-    """Why the GPU is slower than it could be: "heat", "power limit", ...; empty when it is not, and when nobody can tell."""
+    """The reason why the GPU is slowed down: "heat", "power limit", ...; empty when it is not, and when unknown."""
     missing: tuple[tuple[str, str], ...] = ()
-    """(field, reason) for every None."""
+    """(field, reason) of every field that is None."""
     slices: tuple[str, ...] = ()
-    """The UUIDs of the MIG slices that it is cut into."""
+    """UUIDs of the GPU's MIG slices."""
 
 
 class MachineUsage(Event):
-    """What the whole machine does. Measured by the app."""
+    """Resource usage of the whole machine. Measured by the app."""
 
     cpu_percent: float
-    """Of all usable cores, 0 to 100."""
+    """Percent of all usable cores, 0 to 100."""
     per_core: tuple[float, ...]
     memory_used_bytes: int
     memory_total_bytes: int
     gpus: tuple[GpuReading, ...]
     gpu_reason: str
-    """Why there is no reading; empty when there is one."""
+    """The reason for missing GPU readings; empty when there are some."""
 
 
-TERMINAL = (RunFinished, RunFailed)
+TERMINAL_EVENTS = (RunFinished, RunFailed)
 """The events that end a run."""
 
 EVENTS: dict[str, type[Event]] = {

@@ -1,6 +1,7 @@
-"""The plain loop that our PyTorch engine is measured against: pytorch/examples mnist/main.py, with this model, batch and optimizer.
+"""The plain script that the PyTorch engine is measured against: pytorch/examples mnist/main.py with our model and optimizer.
 
-As its authors write it: torchvision's images and transforms, a DataLoader, loss.item() at every tenth step. Not slowed, not tuned.
+It is written as its authors write it, neither slowed nor tuned: torchvision's transforms, a DataLoader, loss.item() at every
+tenth step. The mirror file is engines/keras/baseline.py.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from torchvision import transforms
 from engines.data import Digits
 
 
-class Pictures(Dataset[tuple[torch.Tensor, int]]):
-    """As torchvision.datasets.MNIST gives its items: a PIL image through the example's transform, and its label."""
+class ImageDataset(Dataset[tuple[torch.Tensor, int]]):
+    """Items as torchvision.datasets.MNIST returns them: a PIL image through the example's transform, and its label."""
 
     def __init__(self, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> None:
         self.images, self.labels = images, labels
@@ -32,7 +33,7 @@ class Pictures(Dataset[tuple[torch.Tensor, int]]):
 
 
 class Net(nn.Module):
-    """The reference convnet as the example writes its own."""
+    """The reference convnet in the example's style."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +45,7 @@ class Net(nn.Module):
         self.fc2 = nn.Linear(128, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities."""
+        """Return log-probabilities (n, 10)."""
         x = F.relu(self.conv1(x))
         x = F.relu(self.conv2(x))
         x = self.dropout1(F.max_pool2d(x, 2))
@@ -53,25 +54,27 @@ class Net(nn.Module):
 
 
 class Script:
-    """The example's train() and test()."""
+    """The example's data, model, train() and test()."""
 
     def __init__(self, digits: Digits) -> None:
         train, test = (
-            Pictures(digits.train_images, digits.train_labels),
-            Pictures(digits.test_images, digits.test_labels),
+            ImageDataset(digits.train_images, digits.train_labels),
+            ImageDataset(digits.test_images, digits.test_labels),
         )
-        self.warm_loader = DataLoader(Pictures(train.images[:1280], train.labels[:1280]), batch_size=128, shuffle=True)
+        self.warm_up_loader = DataLoader(
+            ImageDataset(train.images[:1280], train.labels[:1280]), batch_size=128, shuffle=True
+        )
         self.train_loader = DataLoader(train, batch_size=128, shuffle=True)
         self.test_loader = DataLoader(test, batch_size=1000)
         self.model = Net()
         self.optimizer = optim.Adadelta(self.model.parameters(), lr=1.0, rho=0.95, eps=1e-7)
 
     def warm_up(self) -> None:
-        """Ten steps."""
-        self._train(self.warm_loader)
+        """Train ten steps."""
+        self._train(self.warm_up_loader)
 
     def train(self) -> None:
-        """One epoch."""
+        """Train one epoch."""
         self._train(self.train_loader)
 
     def _train(self, loader: DataLoader[tuple[torch.Tensor, int]]) -> None:
@@ -85,7 +88,7 @@ class Script:
                 loss.item()
 
     def evaluate(self) -> None:
-        """The test digits."""
+        """Evaluate the test digits."""
         self.model.eval()
         test_loss = correct = 0.0
         with torch.no_grad():

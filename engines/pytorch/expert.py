@@ -1,6 +1,7 @@
 """The loop that an expert in PyTorch would write for this one model: all digits resident on the device, no DataLoader.
 
-The same network, batch and optimizer as the engine; no events, no control, no checkpoints. Its twin is keras_expert.py.
+It has the engine's network, batch size and optimizer, but no events, commands or checkpoints. The mirror file is
+engines/keras/expert.py.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from engines.data import Digits
 
 
 class Script:
-    """One model, trained and tested from tensors."""
+    """One model, trained and tested on resident tensors."""
 
     def __init__(self, digits: Digits) -> None:
         self.x, self.test = (
@@ -28,27 +29,27 @@ class Script:
         self.optimizer = torch.optim.Adadelta(self.model.parameters(), lr=1.0, rho=0.95, eps=1e-7)
 
     def warm_up(self) -> None:
-        """Ten steps."""
+        """Train ten steps."""
         self._train(1280)
 
     def train(self) -> None:
-        """One epoch."""
+        """Train one epoch."""
         self._train(len(self.x))
 
     def _train(self, count: int) -> None:
         self.model.train()
         loss_sum = torch.zeros(())
-        for chosen in torch.randperm(count).split(128):
-            loss = F.cross_entropy(self.model(self.x[chosen]), self.y[chosen])
+        for indices in torch.randperm(count).split(128):
+            loss = F.cross_entropy(self.model(self.x[indices]), self.y[indices])
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
-            loss_sum += loss.detach() * len(chosen)
+            loss_sum += loss.detach() * len(indices)
         loss_sum.item()
 
     @torch.inference_mode()
     def evaluate(self) -> None:
-        """The test digits."""
+        """Evaluate the test digits."""
         self.model.eval()
         logits = torch.cat([self.model(images) for images in self.test.split(1000)])
         F.cross_entropy(logits, self.test_y).item()

@@ -1,4 +1,4 @@
-"""The optimizers of the PyTorch engine; their twins are in keras_optimizer.py."""
+"""The optimizers. The mirror file is engines/keras/optimizer.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engines.config import ADAM_BETAS, TrainConfig
 
 
 def build_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """Every hyperparameter is given: the libraries' defaults differ."""
+    """Build the optimizer with every hyperparameter set, because the libraries' defaults differ."""
     rate, parameters = config.learning_rate, model.parameters()
     if config.optimizer == "adadelta":
         return torch.optim.Adadelta(parameters, lr=rate, rho=config.rho, eps=config.epsilon)
@@ -23,5 +23,5 @@ def build_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimi
 
 
 def implementation(optimizer: torch.optim.Optimizer) -> str:
-    """Name PyTorch's class, which is used as it is."""
+    """Return the name of PyTorch's class, which is used as it is."""
     return f"torch.optim.{type(optimizer).__name__}"

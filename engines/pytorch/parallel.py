@@ -1,8 +1,8 @@
-"""The PyTorch engine on several devices at once, by DistributedDataParallel. Its twin is keras_parallel.py.
+"""Training on several devices at once with DistributedDataParallel. The mirror file is engines/keras/parallel.py.
 
-Each replica holds the whole model and trains on its contiguous share of every batch; before each step the gradients of all are
-averaged, and so every replica makes the step that one device would make. The worker is replica 0; the others have processes of
-their own.
+Each replica holds the full model and trains on its contiguous share of every batch. Before each step the gradients of all
+replicas are averaged, so every replica makes the step that one device would make. The worker is replica 0; the others have
+processes of their own.
 """
 
 from __future__ import annotations
@@ -27,50 +27,52 @@ from engines.config import TrainConfig
 from engines.data import Digits, placeholder_dataset
 from engines.experiment.arrays import Arrays, load_arrays, save_arrays
 from engines.experiment.recipe import Weights
-from engines.pytorch.engine import Engine, scale, set_threads
+from engines.pytorch.device import set_threads
+from engines.pytorch.engine import Engine, scale
 from engines.worker.replicas import Replica, attribute_failures, serve_commands
 
-LONGEST_WAIT = timedelta(minutes=2)
-"""For another replica's part of a step."""
+COLLECTIVE_TIMEOUT = timedelta(minutes=2)
+"""The longest wait for another replica's part of a step."""
 
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
+"""The loopback interface, the only one that the replicas talk over."""
 
 
 class ReplicaEngine(Engine):
-    """What every replica does; `rank` counts them from 0."""
+    """The part of the training that every replica does; `rank` counts the replicas from 0."""
 
     def __init__(self, config: TrainConfig, digits: Digits, weights: Weights, rank: int, rendezvous: Path) -> None:
         names = config.device.split(",")
-        self.rank, self.replicas = rank, len(names)
-        self.held = 0.0
+        self.rank, self.world_size = rank, len(names)
+        self.memory_sum = 0.0
         own_seed = config.seed + rank  # or all would drop the same units
         super().__init__(dataclasses.replace(config, device=names[rank], seed=own_seed), digits, weights)
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
         dist.init_process_group(
             "nccl" if self.device.type == "cuda" else "gloo",
-            store=dist.FileStore(str(rendezvous), self.replicas),  # type: ignore[attr-defined]
+            store=dist.FileStore(str(rendezvous), self.world_size),  # type: ignore[attr-defined]
             rank=rank,
-            world_size=self.replicas,
-            timeout=LONGEST_WAIT,
+            world_size=self.world_size,
+            timeout=COLLECTIVE_TIMEOUT,
         )
         self.parallel = DistributedDataParallel(self.model)
-        # Only after a first pass DDP adds in its lasting order: without this one, a resumed run would not in its first step.
+        # DDP settles its order of summation in the first pass; without this one, the first step of a resumed run would differ.
         self.parallel(scale(self.train_images[:1])).sum().backward()
 
     # Data
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """This replica's share of the step's images and labels; of an empty share one image, as the twin has it."""
-        whole = self.order[step * self.batch_size : (step + 1) * self.batch_size]
-        first, last = (len(whole) * rank // self.replicas for rank in (self.rank, self.rank + 1))
-        seen = whole[first : max(last, first + 1)]
-        return scale(self.train_images[seen]), self.train_labels[whole[first:last]]
+        """Return this replica's share of the step's images and labels; one image if the share is empty, as in Keras."""
+        indices = self.order[step * self.batch_size : (step + 1) * self.batch_size]
+        first, last = (len(indices) * rank // self.world_size for rank in (self.rank, self.rank + 1))
+        never_empty = indices[first : max(last, first + 1)]
+        return scale(self.train_images[never_empty]), self.train_labels[indices[first:last]]
 
     # Train
 
     def train_steps(self, first: int, last: int) -> tuple[float, float]:
-        """Train steps first..last-1 of the epoch; returns the sum of losses and the number of right answers, of all replicas."""
+        """Train steps first..last-1 of the epoch; returns the sums over all replicas of losses and correct answers."""
         self.model.train()
         losses = []
         correct = torch.zeros((), device=self.device)
@@ -83,31 +85,31 @@ class ReplicaEngine(Engine):
                 logits = self.parallel(images)[: len(labels)]
                 loss = F.cross_entropy(logits, labels, reduction="sum")
             self.optimizer.zero_grad()
-            weighed = loss * (self.replicas / size)  # for DDP takes the mean over the replicas, not over the digits
-            weighed.backward()
+            weighted = loss * (self.world_size / size)  # because DDP averages over the replicas, not over the digits
+            weighted.backward()
             self.optimizer.step()
             losses.append(loss.detach().double())
             correct += (logits.argmax(dim=1) == labels).sum()
-        held = torch.tensor(super().device_memory_bytes() or 0, device=self.device)
-        figures = torch.stack([torch.stack(losses).sum(), correct.double(), held.double()])
-        dist.all_reduce(figures)
-        loss_sum, right, self.held = figures.tolist()  # the call's one synchronisation with the device
-        return loss_sum, right
+        memory = torch.tensor(super().device_memory_bytes() or 0, device=self.device)
+        sums = torch.stack([torch.stack(losses).sum(), correct.double(), memory.double()])
+        dist.all_reduce(sums)
+        loss_sum, correct_sum, self.memory_sum = sums.tolist()  # the call's one synchronisation with the device
+        return loss_sum, correct_sum
 
     # Checkpoint
 
     def state(self) -> Arrays:
-        """That of one device, and the random state of the other replicas."""
+        """Return the state that one device has, and the random state of the other replicas."""
         state = super().state()
         for name in [name for name in state if name.startswith("random.")]:
             own = torch.from_numpy(state[name]).to(self.device)
-            every = [torch.empty_like(own) for _ in range(self.replicas)]
-            dist.all_gather(every, own)
-            state |= {f"{name}.{rank}": one.cpu().numpy() for rank, one in enumerate(every) if rank}
+            gathered = [torch.empty_like(own) for _ in range(self.world_size)]
+            dist.all_gather(gathered, own)
+            state |= {f"{name}.{rank}": value.cpu().numpy() for rank, value in enumerate(gathered) if rank}
         return state
 
     def load_state(self, state: Arrays) -> None:
-        """Take what `state` gave; a replica that it does not know keeps the random state that it has."""
+        """Restore what `state` returned; a replica without a saved random state stays in its present one."""
         slots = {name: value for name, value in state.items() if name.startswith("optimizer.")}
         own = {"random.cpu": torch.get_rng_state().numpy()}
         for name in ("random.cpu", "random.cuda"):
@@ -117,7 +119,7 @@ class ReplicaEngine(Engine):
 
 
 class ParallelEngine(ReplicaEngine):
-    """Trains on all devices of a comma list; evaluates and answers on the first. To be closed when the training is over."""
+    """Trains on all devices of a comma list, evaluates and predicts on the first. Close it when the training is over."""
 
     def __init__(self, config: TrainConfig, digits: Digits, weights: Weights) -> None:
         names = config.device.split(",")
@@ -125,8 +127,8 @@ class ParallelEngine(ReplicaEngine):
         self.threads = torch.get_num_threads()
         share = max(1, self.threads // len(names))
         settings = np.array(json.dumps(dataclasses.asdict(config)))
-        known = {"config": settings, "images": digits.train_images, "labels": digits.train_labels}
-        save_arrays(known | weights, self.path("start.npz"))
+        arrays = {"config": settings, "images": digits.train_images, "labels": digits.train_labels}
+        save_arrays(arrays | weights, self.path("start.npz"))
         os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = LOOPBACK
         self.others: list[Replica] = []
         try:
@@ -143,56 +145,56 @@ class ParallelEngine(ReplicaEngine):
             raise
 
     def path(self, name: str) -> Path:
-        """A file for the other replicas to read."""
+        """Return the path of a file that the replicas share."""
         return Path(self.folder.name) / name
 
-    def tell(self, command: str, *arguments: object) -> None:
-        """Have all other replicas do the same."""
+    def send(self, command: str, *arguments: object) -> None:
+        """Send a command to all other replicas."""
         for other in self.others:
-            other.tell(command, *arguments)
+            other.send(command, *arguments)
 
     def start_epoch(self, order: npt.NDArray[np.int64], rates: npt.NDArray[np.float32]) -> None:
-        """As on one device."""
+        """Set the epoch's order and learning rates on every replica. Raises ReplicaError when one is gone."""
         with attribute_failures(self.others):
-            self.tell("start_epoch", order.tolist(), rates.tolist())
+            self.send("start_epoch", order.tolist(), rates.tolist())
         super().start_epoch(order, rates)
 
     def train_steps(self, first: int, last: int) -> tuple[float, float]:
-        """As on one device. Raises ReplicaError when another replica is gone."""
+        """Train on every replica. Raises ReplicaError when one is gone."""
         with attribute_failures(self.others):
-            self.tell("train_steps", first, last)
+            self.send("train_steps", first, last)
             return super().train_steps(first, last)
 
     def state(self) -> Arrays:
-        """As on one device, and the random state of the other replicas."""
+        """Return the state with every replica's random state. Raises ReplicaError when one is gone."""
         with attribute_failures(self.others):
-            self.tell("state")
+            self.send("state")
             return super().state()
 
     def load_state(self, state: Arrays) -> None:
-        """Take what `state` gave."""
+        """Restore what `state` returned on every replica. Raises OSError, and ReplicaError when one is gone."""
         save_arrays(state, self.path("state.npz"))
         with attribute_failures(self.others):
-            self.tell("load_state", str(self.path("state.npz")))
+            self.send("load_state", str(self.path("state.npz")))
         super().load_state(state)
 
     def device_memory_bytes(self) -> int | None:
-        """What PyTorch's allocators held on all its GPUs at the end of the last steps; None on CPUs, and before."""
-        return int(self.held) or None
+        """Return what PyTorch's allocators held on all GPUs after the last steps; None on CPUs, and before the first."""
+        return int(self.memory_sum) or None
 
     def close(self) -> None:
-        """End the other replicas; this one goes on answering."""
+        """End the other replicas; this one still predicts."""
         for other in self.others:
             other.close()
         if dist.is_initialized():
             dist.destroy_process_group()
-        vars(self).pop("parallel", None)  # or gloo's socket would stay open
+        vars(self).pop("parallel", None)  # it would keep gloo's socket open
         torch.set_num_threads(self.threads)
         self.folder.cleanup()
 
 
 def serve(rank: str, threads: str, folder: str) -> None:
-    """Be one of the other replicas, until the worker ends."""
+    """Run one of the other replicas until the worker ends."""
 
     def build() -> dict[str, Callable[..., object]]:
         set_threads(int(threads))

@@ -1,4 +1,4 @@
-"""What PyTorch can be asked about itself and its devices. Its twin is keras_look.py."""
+"""A self-test of PyTorch for the doctor: build, devices, one real step. The mirror file is engines/keras/selftest.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch.nn import functional as F
 
 
-def facts() -> dict[str, Any]:
-    """Of the build: versions of CUDA and cuDNN, and the architectures that it has kernels for."""
+def build_info() -> dict[str, Any]:
+    """Return the build's versions of CUDA and cuDNN, and the architectures that it has kernels for."""
     return {
         "cuda": torch.version.cuda or "",
         "cudnn": str(torch.backends.cudnn.version() or ""),
@@ -17,16 +17,16 @@ def facts() -> dict[str, Any]:
     }
 
 
-def details(device: str) -> dict[str, Any]:
-    """Memory in bytes and compute capability of a GPU."""
+def device_info(device: str) -> dict[str, Any]:
+    """Return the memory in bytes and the compute capability of a GPU."""
     if not device.startswith("cuda"):
         return {}
-    its = torch.cuda.get_device_properties(torch.device(device))
-    return {"memory_bytes": its.total_memory, "capability": f"{its.major}.{its.minor}"}
+    properties = torch.cuda.get_device_properties(torch.device(device))
+    return {"memory_bytes": properties.total_memory, "capability": f"{properties.major}.{properties.minor}"}
 
 
-def try_step(device: str) -> None:
-    """A convolution forward and backward. Raises what the framework raises."""
+def check_step(device: str) -> None:
+    """Run a convolution forward and backward. Raises whatever the framework raises."""
     images = torch.ones(8, 1, 28, 28, device=device)
     kernel = torch.full((4, 1, 3, 3), 0.1, device=device, requires_grad=True)
     F.conv2d(images, kernel).square().mean().backward()
@@ -34,6 +34,6 @@ def try_step(device: str) -> None:
         raise ArithmeticError("a convolution's gradient is not finite")
 
 
-def try_xla() -> str:
-    """PyTorch has no XLA here."""
+def check_xla() -> str:
+    """Return nothing: PyTorch has no XLA here."""
     return ""

@@ -1,1 +1,1 @@
-"""A run once it is told: its history as a fold over events, and its folder on disk."""
+"""Runs: the state of a run as a fold over its events, its folder on disk, and what can be concluded from it."""

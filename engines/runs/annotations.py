@@ -1,4 +1,4 @@
-"""What people do to kept runs: name them, note, mark a baseline, throw them away, make room."""
+"""What the user does to saved runs: name them, annotate them, mark a baseline, move them to the trash, prune them."""
 
 from __future__ import annotations
 
@@ -13,65 +13,69 @@ from typing import Any
 from engines.atomic_file import write_atomically
 
 TRASH = ".trash"
-"""In the folder of runs: what was thrown away, until it is emptied by hand."""
-ABOUT = "about.json"
-"""In a run's folder: what people say of it."""
-LONGEST = 200
+"""Folder in the folder of runs that holds the deleted runs until the trash is emptied."""
+ANNOTATIONS_FILE = "about.json"
+"""File in a run's folder that holds the user's annotations."""
+MAX_LENGTH = 200
 """Characters of a name or a note."""
 
 
-def read_about(folder: Path) -> dict[str, Any]:
-    """{"name", "note", "baseline"}, as far as they were given; empty when the file is not there or not readable."""
+def read_annotations(folder: Path) -> dict[str, Any]:
+    """Read the annotations of a run, {"name", "note", "baseline"} as far as they are set; empty if unreadable."""
+    path = folder / ANNOTATIONS_FILE
     try:
-        content = json.loads((folder / ABOUT).read_text(encoding="utf-8")) if os.path.isfile(folder / ABOUT) else {}
+        content = json.loads(path.read_text(encoding="utf-8")) if os.path.isfile(path) else {}
     except (OSError, ValueError, RecursionError):
         return {}
-    said = content if isinstance(content, dict) else {}
-    return {word: it for word, it in said.items() if isinstance(it, str | bool)}
+    annotations = content if isinstance(content, dict) else {}
+    return {name: value for name, value in annotations.items() if isinstance(value, str | bool)}
 
 
-def write_about(folder: Path, said: Mapping[str, Any]) -> None:
-    """Change what is said of a run. Raises OSError."""
-    content = {**read_about(folder), **{k: v[:LONGEST] if isinstance(v, str) else v for k, v in said.items()}}
-    write_atomically(folder / ABOUT, lambda part: part.write_text(json.dumps(content) + "\n", encoding="utf-8"))
+def write_annotations(folder: Path, changes: Mapping[str, Any]) -> None:
+    """Change some annotations of a run. Raises OSError."""
+    shortened = {name: value[:MAX_LENGTH] if isinstance(value, str) else value for name, value in changes.items()}
+    text = json.dumps({**read_annotations(folder), **shortened}) + "\n"
+    write_atomically(folder / ANNOTATIONS_FILE, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def move_to_trash(folder: Path) -> Path:
-    """Move a run into the trash beside it; says where it lies now. Raises OSError."""
+    """Move a run into the trash beside it and return its new path. Raises OSError."""
     trash = folder.parent / TRASH
     trash.mkdir(exist_ok=True)
-    place = trash / folder.name
-    if place.exists():
-        place = trash / f"{folder.name}-{time.time_ns()}"
-    return folder.rename(place)
+    target = trash / folder.name
+    if target.exists():
+        target = trash / f"{folder.name}-{time.time_ns()}"
+    return folder.rename(target)
 
 
 def size_bytes(folder: Path) -> int:
-    """Of all files in it, and in folders in it; what vanishes meanwhile counts nothing."""
+    """Return the size of all files below a folder; a file that vanishes meanwhile counts as empty."""
     total = 0
-    for place, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder):
         for name in names:
             try:
-                total += os.lstat(os.path.join(place, name)).st_size
+                total += os.lstat(os.path.join(parent, name)).st_size
             except OSError:
                 continue
     return total
 
 
-def to_prune(runs: Sequence[Mapping[str, Any]], keep: int) -> list[str]:
-    """The ids of all but the newest `keep` of `runs`, which are in the order of `list_runs`; named ones, baselines and what
-    still runs stay, and are not counted."""
-    free = [
+def prunable_runs(runs: Sequence[Mapping[str, Any]], keep: int) -> list[str]:
+    """Return the ids of all but the newest `keep` of `runs`, which are in the order of `list_runs`.
+
+    Named runs, baselines and runs that are still running are never pruned, and do not count.
+    """
+    candidates = [
         run["id"]
         for run in runs
-        if not any((run.get("about") or {}).get(word) for word in ("name", "baseline"))
+        if not any((run.get("about") or {}).get(name) for name in ("name", "baseline"))
         and not any(isinstance(its, dict) and its.get("outcome") == "running" for its in run["summary"].values())
     ]
-    return free[keep:]
+    return candidates[keep:]
 
 
 def empty_trash(runs_dir: Path) -> int:
-    """Delete for good what was thrown away; says how many runs. Raises OSError."""
+    """Delete the runs in the trash for good and return their number. Raises OSError."""
     trash = runs_dir / TRASH
     if not trash.is_dir():
         return 0

@@ -1,4 +1,4 @@
-"""Two engines beside each other: may their times be compared, who is ahead, and what several seeds say together."""
+"""Compare two engines: whether their times are comparable, and which is more accurate."""
 
 from __future__ import annotations
 
@@ -10,53 +10,54 @@ from engines.runs.history import RunHistory
 from engines.runs.statistics import PairedAnswers, Verdict, judge_answers
 
 
-def time_badge(mode: str, devices: Mapping[str, str]) -> str:
-    """Why the times of these engines, each on its device, can't be compared; empty when they can.
+def device_caveat(mode: str, devices: Mapping[str, str]) -> str:
+    """Return why the times of engines on these devices are not comparable; empty when they are.
 
-    Two that run at once take from each other what they share; two devices are two machines.
+    Engines that run at once slow each other down where they share hardware; different devices are different machines.
+    `devices` holds a comma list of device ids by engine.
     """
     if len(devices) < 2:
         return ""
     lists = [device.split(",") for device in devices.values()]
-    kinds = {several[0].partition(":")[0] for several in lists}
+    kinds = {ids[0].partition(":")[0] for ids in lists}
     if len(kinds) > 1:
-        return f"{' and '.join(sorted(_kind(kind) for kind in kinds))}: times not comparable"
-    counts = sorted({len(several) for several in lists})
+        return f"{' and '.join(sorted(_device_kind(kind) for kind in kinds))}: times not comparable"
+    counts = sorted({len(ids) for ids in lists})
     if len(counts) > 1:
         return f"{' and '.join(map(str, counts))} devices: times not comparable"
-    apart = kinds != {"cpu"} and len(set().union(*lists)) == sum(counts) * len(lists)
+    separate = kinds != {"cpu"} and len(set().union(*lists)) == sum(counts) * len(lists)
     which = "two" if counts == [1] else "separate"
     if mode == "time-trial":
-        return f"{which} GPUs: times barely comparable" if apart else ""
-    if apart:
+        return f"{which} GPUs: times barely comparable" if separate else ""
+    if separate:
         return f"{which} GPUs, shared CPU: times barely comparable"
-    return f"shared {_kind(*kinds)}: times not comparable"
+    return f"shared {_device_kind(*kinds)}: times not comparable"
 
 
-def _kind(device: str) -> str:
+def _device_kind(device: str) -> str:
     return "CPU" if device == "cpu" else "GPU"
 
 
 def time_caveat(histories: Mapping[str, RunHistory]) -> str:
-    """`time_badge` of what runs, or ran last."""
+    """Return why the times of the current or last runs are not comparable; empty when they are."""
     runs = {engine: h for engine, h in histories.items() if h.config is not None}
     mode = next((h.config.mode for h in runs.values() if h.config), "race")
-    return time_badge(mode, {engine: device_of(h) for engine, h in runs.items()})
+    return device_caveat(mode, {engine: device_of(h) for engine, h in runs.items()})
 
 
 def device_of(history: RunHistory) -> str:
-    """Where it trains, or is going to: "cpu" or "cuda:N", or a comma list of such."""
+    """Return the device that an engine trains on, or will train on: "cpu", "cuda:N", or a comma list of such."""
     if history.started is not None:
         return history.started.device
-    wanted = for_engine(history.config, history.engine).device if history.config else "auto"
-    gpus = [device.id for device in history.devices if device.usable and device.id != "cpu"]
-    if wanted == "all":
-        return ",".join(gpus) or wanted
-    return next(iter(gpus), "cpu") if wanted == "auto" else wanted
+    device = for_engine(history.config, history.engine).device if history.config else "auto"
+    gpus = [candidate.id for candidate in history.devices if candidate.usable and candidate.id != "cpu"]
+    if device == "all":
+        return ",".join(gpus) or device
+    return next(iter(gpus), "cpu") if device == "auto" else device
 
 
 def verdict(histories: Mapping[str, RunHistory]) -> Verdict | None:
-    """Who is ahead on the test digits; None while they train, and when the two are not comparable."""
+    """Return which engine is ahead on the test digits; None while they train, and when the two are not comparable."""
     pair = [h for h in histories.values() if h.evaluations and not h.running]
     if len(pair) != 2 or pair[0].config is None or pair[1].config is None:
         return None

@@ -1,4 +1,4 @@
-"""How much energy a run took on its GPUs."""
+"""The energy that a run used on its GPUs."""
 
 from __future__ import annotations
 
@@ -10,33 +10,39 @@ from engines.messages.events import GpuReading
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 
+_NO_GPU_REASON = {"cpu": "a CPU's energy is not measured", "cuda": "the GPU's power is not known"}
+"""Why there is no energy when the driver reads none of a run's devices, by kind of device."""
+
 
 def energy_joules(
     history: RunHistory, machine: MachineHistory, others: Collection[RunHistory], now: float | None = None
 ) -> tuple[float | None, str]:
-    """What its GPUs took from the first step to its end, or to `now`, and why that is not known when it is not."""
-    ended = history.ended_t if history.ended_t is not None else now
-    if history.started is None or ended is None:
+    """Return (joules, "") that a run's GPUs used from its first step to its end or `now`, or (None, why it is not known).
+
+    `others` are the histories whose runs may have used the same GPU at the same time; `history` itself may be among them.
+    """
+    end = history.ended_t if history.ended_t is not None else now
+    if history.started is None or end is None:
         return None, "the run has not ended"
-    own = gpus_of(history, machine)
-    if not own:
-        kind = {"cpu": "a CPU's energy is not measured", "cuda": "the GPU's power is not known"}
-        return None, kind.get(re.split("[:,]", history.started.device)[0], "the device's energy is not measured")
-    began, indices = history.started.t, {one.index for one in own}
-    for one in others:
-        beside = one is not history and indices & {other.index for other in gpus_of(one, machine)}
-        if beside and one.started and one.started.t < ended and (one.ended_t or ended) > began:
+    gpus = gpus_of(history, machine)
+    if not gpus:
+        kind = re.split("[:,]", history.started.device)[0]
+        return None, _NO_GPU_REASON.get(kind, "the device's energy is not measured")
+    start, indices = history.started.t, {gpu.index for gpu in gpus}
+    for other in others:
+        shares_gpu = other is not history and indices & {gpu.index for gpu in gpus_of(other, machine)}
+        if shares_gpu and other.started and other.started.t < end and (other.ended_t or end) > start:
             return None, "the GPU was shared"
-    if any(one.slices for one in own):
+    if any(gpu.slices for gpu in gpus):
         return None, "a part of a GPU has no counter of its own"
-    joules = [machine.gpus[index].energy_joules(began, ended) if index in machine.gpus else None for index in indices]
-    known = [one for one in joules if one is not None]
-    return (sum(known), "") if len(known) == len(own) else (None, "the GPU's power is not known")
+    joules = [machine.gpus[index].energy_joules(start, end) if index in machine.gpus else None for index in indices]
+    measured = [value for value in joules if value is not None]
+    return (sum(measured), "") if len(measured) == len(gpus) else (None, "the GPU's power is not known")
 
 
 def gpus_of(history: RunHistory, machine: MachineHistory) -> list[GpuReading]:
-    """Those that it trains on, as the driver read them last; none on a CPU, and where the driver knows nothing of them."""
+    """Return the newest readings of the GPUs that a run trains on; empty on a CPU, and where the driver has no readings."""
     if history.started is None or machine.usage is None:
         return []
-    known = history.last_worker_ready.devices if history.last_worker_ready else ()
-    return readings_of(history.started.device, known, machine.usage.gpus)
+    devices = history.last_worker_ready.devices if history.last_worker_ready else ()
+    return readings_of(history.started.device, devices, machine.usage.gpus)

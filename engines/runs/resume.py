@@ -1,4 +1,4 @@
-"""A run that ended early, made ready to go on: its configs, its checkpoints, and its past to be told again."""
+"""Resume points: what is needed to continue a run that ended early, or to train a finished one for more epochs."""
 
 from __future__ import annotations
 
@@ -34,28 +34,34 @@ from engines.runs.reader import read_events
 if TYPE_CHECKING:
     from engines.experiment.progress import Position
 
+_REPEATED_WHEN_FINISHED = (
+    RunRequested, WorkerSpawned, WorkerReady, DataReady, ModelReady, RunStarted, EpochStarted, TrainProgress, EvalCompleted,
+    EpochCompleted, ModelSaved, Diverged, RunFinished,
+)  # fmt: skip
+"""Events of a finished run that the record of the resumed run repeats."""
+
 
 class ResumeError(Exception):
-    """A run that can't go on; the message says why and what to do."""
+    """A run that can't be resumed; the message says why and what to do."""
 
 
 class ResumePoint(Record, kw_only=False):
-    """One engine's run until its checkpoint."""
+    """One engine's run up to its checkpoint."""
 
     config: TrainConfig
     checkpoint: str
-    """Its path; empty when the run was finished and is only told again."""
+    """Path of the checkpoint; empty when the run was finished and only its events are repeated."""
     events: tuple[Event, ...]
-    """RunRequested first; then what is told again."""
+    """The events to repeat; RunRequested is the first."""
 
 
-def schedule_warning(pasts: Mapping[str, ResumePoint]) -> str:
-    """Say where more epochs change the learning rates that are still to come; empty where they do not."""
-    for past in pasts.values():
-        before = next((event.config for event in past.events if isinstance(event, RunRequested)), past.config)
-        if past.checkpoint and before.epochs != past.config.epochs and past.config.schedule != "constant":
+def schedule_warning(resume_points: Mapping[str, ResumePoint]) -> str:
+    """Return a warning where more epochs change the learning rates still to come; empty where they do not."""
+    for point in resume_points.values():
+        before = next((event.config for event in point.events if isinstance(event, RunRequested)), point.config)
+        if point.checkpoint and before.epochs != point.config.epochs and point.config.schedule != "constant":
             return (
-                f"The {past.config.schedule} schedule now spans {past.config.epochs} epochs instead of {before.epochs}: from here"
+                f"The {point.config.schedule} schedule now spans {point.config.epochs} epochs instead of {before.epochs}: from here"
                 " on the learning rates are not those of a run that was never cut off."
             )
     return ""
@@ -64,52 +70,60 @@ def schedule_warning(pasts: Mapping[str, ResumePoint]) -> str:
 def find_resume_points(
     folder: Path, changes: Mapping[str, Any], engines: frozenset[str] = frozenset()
 ) -> dict[str, ResumePoint]:
-    """What each engine of the run (of those in `engines`, when some are named) can go on from. Raises ResumeError, and
-    ConfigError for a setting that can't be used."""
+    """Return where each engine of a run can continue, with `changes` to its settings; empty `engines` means all of them.
+
+    Raises ResumeError, and ConfigError for a setting that can't be used.
+    """
     for name in changes:
         if name not in CHANGEABLE_ON_RESUME:
-            raise ResumeError(
-                f"A resumed run keeps its {name.replace('_', ' ')}; leave --{name.replace('_', '-')} away."
-            )
-    try:
-        kept = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        configs = {
-            engine: from_plain(TrainConfig, kept["engines"][engine]) for engine in ENGINES if engine in kept["engines"]
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ProtocolError) as error:
-        raise ResumeError(f"{folder} holds no run that can be resumed: {error}.") from error
-    found = {}
-    for engine, before in configs.items():
+            raise ResumeError(f"A resumed run keeps its {name.replace('_', ' ')}. Omit --{name.replace('_', '-')}.")
+    points = {}
+    for engine, before in _read_configs(folder).items():
         if engines and engine not in engines:
             continue
         config: TrainConfig = dataclasses.replace(before, seeds=1, **changes)
         for name, reason in problems(config):
             raise ConfigError(f"{name} {reason}.")
-        events = _of(engine, folder)
-        ended = _finished(config, events)
-        by_rule = ended is not None and _by_its_own_rule(before, config, events)
-        left = None if by_rule else _unfinished(engine, folder, config, events)
-        if ended and not left and not by_rule and config.epochs > before.epochs:
-            raise ResumeError(
-                f"{TITLES.get(engine, engine)} has no checkpoint in {folder.name}, so it can't be trained for more epochs."
-                " Leave --epochs away, or name the run that it was trained in."
-            )
-        if past := left or ended:
-            found[engine] = past
-    if not any(past.checkpoint for past in found.values()):
+        point = _resume_point(engine, folder, before, config)
+        if point is not None:
+            points[engine] = point
+    if not any(point.checkpoint for point in points.values()):
         raise ResumeError(
             f"Nothing is left to do in {folder.name}, or it has no checkpoint yet: one is written after each epoch and at a stop."
             " More --epochs make it longer."
         )
-    return found
+    return points
 
 
-def _of(engine: str, folder: Path) -> list[Event]:
-    """What the record holds of the run itself, from its last RunRequested on, and of the worker that it had."""
+def _read_configs(folder: Path) -> dict[str, TrainConfig]:
+    """Read the config of each engine of a run. Raises ResumeError."""
+    try:
+        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))["engines"]
+        return {engine: from_plain(TrainConfig, content[engine]) for engine in ENGINES if engine in content}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ProtocolError) as error:
+        raise ResumeError(f"{folder} holds no run that can be resumed: {error}.") from error
+
+
+def _resume_point(engine: str, folder: Path, before: TrainConfig, config: TrainConfig) -> ResumePoint | None:
+    """Return where one engine continues, or its finished run; None when it has neither. Raises ResumeError."""
+    events = _events_of_run(engine, folder)
+    finished = _finished(config, events)
+    by_rule = finished is not None and _ended_by_rule(before, config, events)
+    unfinished = None if by_rule else _unfinished(engine, folder, config, events)
+    if finished and not unfinished and not by_rule and config.epochs > before.epochs:
+        raise ResumeError(
+            f"{TITLES.get(engine, engine)} has no checkpoint in {folder.name}, so it can't be trained for more epochs."
+            " Omit --epochs, or name the run that it was trained in."
+        )
+    return unfinished or finished
+
+
+def _events_of_run(engine: str, folder: Path) -> list[Event]:
+    """Return the recorded events of the run, from its last RunRequested on, and those of its worker's start."""
     try:
         events = [event for event in read_events(folder / "events.jsonl") if event.engine == engine]
     except OSError:
-        return []  # the checkpoint is enough to go on
+        return []  # the checkpoint alone is enough to resume
     starts = [i for i, event in enumerate(events) if isinstance(event, RunRequested)]
     if not starts:
         return []
@@ -118,21 +132,23 @@ def _of(engine: str, folder: Path) -> list[Event]:
 
 
 def _unfinished(engine: str, folder: Path, config: TrainConfig, events: list[Event]) -> ResumePoint | None:
+    """Return the resume point of a run that has epochs left; None without a checkpoint. Raises ResumeError."""
     path = folder / f"{engine}.npz"
     if not os.path.isfile(path):
         return None
-    from engines.experiment.checkpoint import CheckpointError, read_position  # numpy, for whoever resumes
+    from engines.experiment.checkpoint import CheckpointError, read_position  # imports numpy
 
     try:
         position = read_position(path)
     except CheckpointError as error:
-        raise ResumeError(f"{TITLES.get(engine, engine)} can't go on: {error}") from error
+        raise ResumeError(f"{TITLES.get(engine, engine)} can't be resumed: {error}") from error
     if position.epoch > config.epochs:
         return None
     return ResumePoint(config, str(path), tuple(event for event in events if _is_before(event, position)))
 
 
 def _is_before(event: Event, position: Position) -> bool:
+    """Return whether an event belongs to the part of the run before the position, and is repeated."""
     if isinstance(event, TrainProgress | EvalCompleted):
         return event.global_step <= position.global_step
     if isinstance(event, EpochStarted):
@@ -143,22 +159,18 @@ def _is_before(event: Event, position: Position) -> bool:
 
 
 def _finished(config: TrainConfig, events: list[Event]) -> ResumePoint | None:
-    told = [event for event in events if isinstance(event, _OF_A_RUN)]
-    if not isinstance(told[-1] if told else None, RunFinished):
+    """Return the events of a finished run, to be repeated; None when the run did not finish."""
+    repeated = [event for event in events if isinstance(event, _REPEATED_WHEN_FINISHED)]
+    last = repeated[-1] if repeated else None
+    if not isinstance(last, RunFinished):
         return None
-    gone = WorkerExited(engine=told[-1].engine, t=told[-1].t, returncode=0, signal="", log_tail=())
-    return ResumePoint(config, "", (*told, gone))
+    exited = WorkerExited(engine=last.engine, t=last.t, returncode=0, signal="", log_tail=())
+    return ResumePoint(config, "", (*repeated, exited))
 
 
-def _by_its_own_rule(before: TrainConfig, now: TrainConfig, events: list[Event]) -> bool:
-    """Whether a rule of its config ended the run before its last epoch, and that rule still holds."""
+def _ended_by_rule(before: TrainConfig, now: TrainConfig, events: list[Event]) -> bool:
+    """Return whether a rule of its config ended the run before its last epoch, and that rule is unchanged."""
     outcome = next(event.outcome for event in reversed(events) if isinstance(event, RunFinished))
     rules = ("target_accuracy", "patience", "stop_on_nan")
-    same = all(getattr(before, name) == getattr(now, name) for name in rules)
-    return same and outcome in ("target-reached", "no-progress", "diverged")
-
-
-_OF_A_RUN = (
-    RunRequested, WorkerSpawned, WorkerReady, DataReady, ModelReady, RunStarted, EpochStarted, TrainProgress, EvalCompleted,
-    EpochCompleted, ModelSaved, Diverged, RunFinished,
-)  # fmt: skip
+    unchanged = all(getattr(before, name) == getattr(now, name) for name in rules)
+    return unchanged and outcome in ("target-reached", "no-progress", "diverged")

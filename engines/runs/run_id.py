@@ -1,4 +1,4 @@
-"""A run's name, which begins with the moment when the run began, in UTC: the order of names is the order of runs everywhere."""
+"""Run ids. An id starts with the time at which the run started, in UTC: runs sort by their ids everywhere."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ import re
 from datetime import datetime, timezone
 from typing import Any
 
-_MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)(?:-(\d{3})Z-)?", re.ASCII)
-"""Year to second; the milliseconds and a Z follow where it is in UTC, and not in the local time of its maker, as once."""
+_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)(?:-(\d{3})Z-)?", re.ASCII)
+"""Year to second; milliseconds and a Z follow in UTC. Without them, the time is local to the machine that ran it."""
 
 
 def utc_prefix(moment: datetime) -> str:
-    """The beginning of the name of a run that began at that moment, to the millisecond."""
+    """Return the start of the id of a run that starts at that moment, to the millisecond."""
     utc = moment.astimezone(timezone.utc)
     return f"{utc:%Y%m%d-%H%M%S}-{utc.microsecond // 1000:03d}Z-"
 
 
-def is_utc(run: str) -> bool:
-    """Whether the name alone tells when the run began."""
-    moment = _MOMENT.match(run)
-    return moment is not None and moment[7] is not None
+def has_utc_prefix(run_id: str) -> bool:
+    """Return whether the id alone determines when the run started."""
+    match = _TIME.match(run_id)
+    return match is not None and match[7] is not None
 
 
-def began(run: str, created: Any) -> float:
-    """When a run began, in seconds since 1970; 0 when nothing tells.
+def start_time(run_id: str, created: Any) -> float:
+    """Return when a run started, in seconds since 1970; 0 when unknown.
 
-    `created` is what its config.json says, in ISO 8601: it counts where the name is not in UTC.
+    `created` is the entry of its config.json, in ISO 8601; it counts where the id is not in UTC.
     """
-    if not is_utc(run) and (recorded := _parse(created)) is not None and recorded.tzinfo is not None:
+    if not has_utc_prefix(run_id) and (recorded := _parse(created)) is not None and recorded.tzinfo is not None:
         return recorded.timestamp()
-    moment = _MOMENT.match(run)
-    if moment is None:
+    match = _TIME.match(run_id)
+    if match is None:
         return 0.0
-    *fields, milliseconds = moment.groups()
+    *fields, milliseconds = match.groups()
     try:
         year, month, day, hour, minute, second = map(int, fields)
         zone = timezone.utc if milliseconds else None
@@ -42,7 +42,7 @@ def began(run: str, created: Any) -> float:
 
 
 def local_time(created: Any) -> str:
-    """What config.json says of the moment as this machine's local time, in ISO 8601; empty when it is no moment."""
+    """Return a config.json's `created` as this machine's local time, in ISO 8601; empty when it is no time."""
     moment = _parse(created)
     if moment is None:
         return ""
@@ -52,7 +52,7 @@ def local_time(created: Any) -> str:
 def _parse(created: Any) -> datetime | None:
     try:
         moment = datetime.fromisoformat(created)
-        moment.timestamp()  # raises for a year that no clock tells
+        moment.timestamp()  # raises for a year outside the clock's range
     except (TypeError, ValueError, OverflowError, OSError):
         return None
     return moment

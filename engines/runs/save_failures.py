@@ -1,30 +1,28 @@
-"""What runs should have left on disk and did not, in sentences."""
+"""Sentences about the files that a run could not write."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from engines.messages.events import SaveFailed
 from engines.paths import OTHER_HOME
+from engines.runs.run_state import RunState
 
-if TYPE_CHECKING:
-    from engines.runs.history import RunHistory
-
-_WHAT = {
+_LOSSES = {
     "run": "This run is not kept, nor are its checkpoints and models",
     "record": "The record of this run breaks off here",
     "summary": "This run has no summary",
 }
 
 
-def save_failure(event: SaveFailed) -> str:
-    """What is not on disk, and why; the reason goes before the path, which may be cut off."""
+def describe_save_failure(event: SaveFailed) -> str:
+    """Return a sentence on what is not on disk and why; the reason stands before the path, which may be cut off."""
     hint = f" {OTHER_HOME}" if event.what == "run" else ""
-    return f"{_WHAT.get(event.what, f'The {event.what} could not be saved')}: {event.reason}, in {event.path}.{hint}"
+    loss = _LOSSES.get(event.what, f"The {event.what} could not be saved")
+    return f"{loss}: {event.reason}, in {event.path}.{hint}"
 
 
-def save_failures(histories: Iterable[RunHistory]) -> list[str]:
-    """A sentence for each file that is not there in the end; engines that share a record share its sentence."""
-    failures = (failure for history in histories for failure in history.unsaved.values())
-    return list(dict.fromkeys(save_failure(failure) for failure in failures))
+def describe_save_failures(states: Iterable[RunState]) -> list[str]:
+    """Return a sentence for each file that is still missing; engines that share a record share its sentence."""
+    failures = (failure for state in states for failure in state.unsaved.values())
+    return list(dict.fromkeys(describe_save_failure(failure) for failure in failures))

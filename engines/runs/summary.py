@@ -1,4 +1,4 @@
-"""summary.json: one engine's results, as plain values."""
+"""The content of summary.json: the results of a run's engines, as plain JSON values."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import Any
 
 from engines.messages.codec import to_plain
 from engines.runs.comparison import time_caveat, verdict
-from engines.runs.history import INTERRUPTED, RunHistory
+from engines.runs.history import RunHistory
+from engines.runs.phases import INTERRUPTED
 
 
-def _summaries(histories: Mapping[str, RunHistory]) -> dict[str, Any]:
-    said = verdict(histories)
-    shared = {"times": time_caveat(histories) or "comparable", "verdict": to_plain(said) if said else None}
-    return {**{engine: summary(h) for engine, h in histories.items()}, "comparison": shared}
+def run_summary(histories: Mapping[str, RunHistory]) -> dict[str, Any]:
+    """Return the summary of each engine, and their comparison."""
+    result = verdict(histories)
+    comparison = {"times": time_caveat(histories) or "comparable", "verdict": to_plain(result) if result else None}
+    return {**{engine: engine_summary(h) for engine, h in histories.items()}, "comparison": comparison}
 
 
-def summary(history: RunHistory) -> dict[str, Any]:
-    """What is worth knowing of a run that ended, as plain JSON values."""
+def engine_summary(history: RunHistory) -> dict[str, Any]:
+    """Return one engine's results; a run without an end counts as interrupted."""
     finished = history.finished
     plain = {
         "outcome": history.outcome or INTERRUPTED,
@@ -32,19 +34,19 @@ def summary(history: RunHistory) -> dict[str, Any]:
         "global_step": history.global_step,
         "train_seconds": finished.train_seconds if finished else history.epoch_seconds,
         "wall_seconds": history.wall_seconds(history.last_t) if finished else None,
-        "began_cold": history.began_cold,
+        "began_cold": history.cold_start,
         "import_seconds": history.worker.import_seconds if history.worker else None,
         "data_seconds": history.data.seconds if history.data else None,
         "build_seconds": history.model.seconds if history.model else None,
         "first_step_seconds": history.first_step_seconds,
         "reached": {
-            f"{m.accuracy:.4g}": {
-                "wall_seconds": m.wall_seconds,
-                "train_seconds": m.train_seconds,
-                "epoch": m.epoch,
-                "global_step": m.global_step,
+            f"{milestone.accuracy:.4g}": {
+                "wall_seconds": milestone.wall_seconds,
+                "train_seconds": milestone.train_seconds,
+                "epoch": milestone.epoch,
+                "global_step": milestone.global_step,
             }
-            for m in history.milestones
+            for milestone in history.milestones
         },
         "failure": history.failure.message if history.failure else "",
     }

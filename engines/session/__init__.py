@@ -1,1 +1,1 @@
-"""All the workers of one app, true without a screen: session, schedule, inbox, replay, predictions."""
+"""All workers of one app or one headless command, and recordings of them, without a screen."""

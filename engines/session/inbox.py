@@ -1,4 +1,4 @@
-"""Events on their way from the threads to the screen: never without end, however long a stalled terminal holds it up."""
+"""The queue of events between the workers' threads and the screen; bounded, however long a stalled terminal blocks it."""
 
 from __future__ import annotations
 
@@ -8,46 +8,46 @@ from collections.abc import Callable
 
 from engines.messages.events import Event, Heartbeat, LogLine, MachineUsage, TrainProgress, WorkerUsage
 
-LIMIT = 10_000
-"""Minutes of two engines that train; taken ten times a second, they are a handful."""
+CAPACITY = 10_000
+"""Events that two training engines send in minutes; a screen that drains ten times a second sees a handful."""
 STALLED_SECONDS = 30.0
-"""A screen that took nothing for so long is held up; what comes at once is the past of a run that goes on, and all of it counts."""
+"""Seconds without a drain after which the screen counts as stalled. A resumed run sends its long past at once, unthinned."""
 
-_FIGURES = (TrainProgress, WorkerUsage, MachineUsage, Heartbeat, LogLine)
-"""One of many, of which the screen can miss some; the record on disk has them all."""
+_THINNABLE = (TrainProgress, WorkerUsage, MachineUsage, Heartbeat, LogLine)
+"""Kinds of frequent events, of which the screen can miss some; the record on disk has all of them."""
 
 
 class Inbox:
-    """Filled by any thread, emptied by one."""
+    """A queue that any thread fills and one thread drains."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._taken_t = clock()
+        self._drained_t = clock()
         self._events: list[Event] = []
-        self._limit = LIMIT
+        self._capacity = CAPACITY
         self._lock = threading.Lock()
 
     def put(self, event: Event) -> None:
-        """The newest event."""
+        """Append an event."""
         with self._lock:
             self._events.append(event)
-            if len(self._events) > self._limit and self._clock() - self._taken_t > STALLED_SECONDS:
+            if len(self._events) > self._capacity and self._clock() - self._drained_t > STALLED_SECONDS:
                 self._thin_out()
 
-    def take(self) -> list[Event]:
-        """All of them, in order."""
+    def drain(self) -> list[Event]:
+        """Remove and return all events, in order."""
         with self._lock:
-            events, self._events, self._limit = self._events, [], LIMIT
-            self._taken_t = self._clock()
+            events, self._events, self._capacity = self._events, [], CAPACITY
+            self._drained_t = self._clock()
         return events
 
     def _thin_out(self) -> None:
-        """Of each engine's figures every second one of a kind goes; what tells of a state stays."""
-        odd: dict[tuple[str, type[Event]], bool] = {}
+        """Drop every second event of each thinnable kind and engine; events that change a state stay."""
+        keep_next: dict[tuple[str, type[Event]], bool] = {}
         kept = []
         for event in reversed(self._events):  # so that the newest of each kind stays
             kind = event.engine, type(event)
-            odd[kind] = not odd.get(kind, False)
-            if odd[kind] or not isinstance(event, _FIGURES):
+            keep_next[kind] = not keep_next.get(kind, False)
+            if keep_next[kind] or not isinstance(event, _THINNABLE):
                 kept.append(event)
-        self._events, self._limit = kept[::-1], max(LIMIT, len(kept) + LIMIT // 4)
+        self._events, self._capacity = kept[::-1], max(CAPACITY, len(kept) + CAPACITY // 4)

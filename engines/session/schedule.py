@@ -1,4 +1,4 @@
-"""Which runs begin together, and where they are kept: the turns of a race, of a time trial, of a series of seeds."""
+"""The schedule: which runs start together, in a race, a time trial or a series of seeds, and which folder they share."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 
 
 class RunFolder:
-    """Where the runs of one seed are kept: one folder for all engines, made when the first of them begins."""
+    """The folder that the engines' runs of one seed share; it is made when the first of them starts."""
 
     def __init__(self, configs: Mapping[str, TrainConfig], resumed: str = "") -> None:
+        """`resumed` is the id of the run that these ones continue."""
         self.configs = configs
         self.resumed = resumed
         self.run_id = ""
+        """The id of the runs; empty until the folder is open."""
         self.directory: RunDirectory | None = None
 
     def open(self, runs_dir: Path | None, series: str) -> None:
-        """Make the folder, unless nothing is kept or it is there already."""
+        """Choose the run id and make the folder, unless that is done; without `runs_dir` nothing is saved."""
         if self.run_id:
             return
         from engines.runs.directory import RunDirectory, new_run_id
@@ -36,56 +38,56 @@ class RunFolder:
             self.directory = RunDirectory(folder, self.configs, series=series, resumed=self.resumed)
 
     @property
-    def folder(self) -> str:
-        """Where checkpoints go; empty when nothing can be kept."""
-        return str(self.directory.folder) if self.directory and self.directory.takes_files else ""
+    def path(self) -> str:
+        """Where workers write checkpoints; empty when nothing can be saved."""
+        return str(self.directory.folder) if self.directory and self.directory.accepts_files else ""
 
 
 class Round(Record, kw_only=False):
-    """The runs that begin together: of both engines in a race, of one in a time trial."""
+    """The runs that start together: of both engines in a race, of one in a time trial."""
 
     configs: Mapping[str, TrainConfig]
-    place: RunFolder
-    pasts: Mapping[str, ResumePoint]
-    """Of those that go on from a checkpoint."""
+    run_folder: RunFolder
+    resume_points: Mapping[str, ResumePoint]
+    """Resume points of the engines that continue from a checkpoint."""
 
     @property
     def config(self) -> TrainConfig:
-        """Any of them: they agree in mode and seeds."""
+        """The config of any of the engines: all agree in mode and seeds."""
         return next(iter(self.configs.values()))
 
 
 def rounds_of(configs: Mapping[str, TrainConfig]) -> list[Round]:
-    """For each seed all engines at once, or one after the other, as their mode says."""
+    """Return the rounds of a series: for each seed all engines at once, or one after the other, by their mode."""
     first = next(iter(configs.values()))
-    heats = []
+    rounds = []
     for i in range(first.seeds):
         seeded = {engine: replace(config, seed=(config.seed + i) % 2**32) for engine, config in configs.items()}
-        place = RunFolder(seeded)
+        run_folder = RunFolder(seeded)
         if first.mode == "race":
-            heats.append(Round(seeded, place, {}))
-        else:  # who goes first changes with each seed, so that neither always has the warmer machine
+            rounds.append(Round(seeded, run_folder, {}))
+        else:  # the order alternates, so that neither engine always has the warmer machine
             turns = list(seeded.items())[:: 1 if i % 2 == 0 else -1]
-            heats += [Round({engine: config}, place, {}) for engine, config in turns]
-    return heats
+            rounds += [Round({engine: config}, run_folder, {}) for engine, config in turns]
+    return rounds
 
 
-def resumed_rounds(pasts: Mapping[str, ResumePoint], resumed: str) -> list[Round]:
-    """What is left of a run that was cut off, in the place that goes on from it."""
-    configs = {engine: past.config for engine, past in pasts.items()}
-    place = RunFolder(configs, resumed)
-    left = {engine: past for engine, past in pasts.items() if past.checkpoint}
+def resumed_rounds(resume_points: Mapping[str, ResumePoint], resumed: str) -> list[Round]:
+    """Return the rounds that are left of the run with the id `resumed`, all in one new folder."""
+    configs = {engine: point.config for engine, point in resume_points.items()}
+    run_folder = RunFolder(configs, resumed)
+    left = {engine: point for engine, point in resume_points.items() if point.checkpoint}
     turns = [left] if next(iter(configs.values())).mode == "race" else [{engine: left[engine]} for engine in left]
-    return [Round({engine: past.config for engine, past in turn.items()}, place, turn) for turn in turns]
+    return [Round({engine: point.config for engine, point in turn.items()}, run_folder, turn) for turn in turns]
 
 
-def drop_engine(heats: Iterable[Round], engine: str) -> list[Round]:
-    """No turns of that engine; a record in which its turn was still to come is whole without that."""
-    rest = []
-    for heat in heats:
-        if engine in heat.configs and heat.place.directory is not None:
-            heat.place.directory.drop_engine(engine)
-        others = {name: config for name, config in heat.configs.items() if name != engine}
+def drop_engine(rounds: Iterable[Round], engine: str) -> list[Round]:
+    """Return the rounds without the engine; records that waited for its run are complete without it."""
+    remaining = []
+    for round_ in rounds:
+        if engine in round_.configs and round_.run_folder.directory is not None:
+            round_.run_folder.directory.drop_engine(engine)
+        others = {name: config for name, config in round_.configs.items() if name != engine}
         if others:
-            rest.append(replace(heat, configs=others))
-    return rest
+            remaining.append(replace(round_, configs=others))
+    return remaining

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engines.messages.commands import Start
-from engines.messages.events import TERMINAL, Event, LogLine, RunRequested
+from engines.messages.events import TERMINAL_EVENTS, Event, LogLine, RunRequested
 from engines.supervision.environment import environment_notes
 from engines.supervision.exit_reason import activity_after
 from engines.version import version_and_commit
@@ -48,7 +48,7 @@ class RunLedger:
 
     def record(self, event: Event) -> Event | None:
         """Record an event of the worker's and return it, an end with its run's id; None for a second end of the same run."""
-        if isinstance(event, TERMINAL):
+        if isinstance(event, TERMINAL_EVENTS):
             self.no_run_yet = False
             event = dataclasses.replace(event, run_id=event.run_id or self.run_id)
             if event.run_id and event.run_id == self.ended_run:

@@ -1,1 +1,1 @@
-"""Commands that need no screen: doctor, parity, setup, source, hyperparameters."""
+"""The work of the commands without a screen: doctor, parity, setup, source, hyperparameters."""

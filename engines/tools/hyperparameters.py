@@ -1,6 +1,6 @@
-"""Every hyperparameter of a preset, as both libraries themselves say it: what was given, and what nobody gave.
+"""Every hyperparameter of a preset in both libraries: the values that the app sets, and the libraries' defaults for the others.
 
-Each engine is asked in its own worker process, in its own words; this module knows which words mean the same.
+Each engine reports its own in a worker process, under its library's names; this module knows which names mean the same.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from engines.preset_configs import for_engine
 from engines.supervision.one_shot import TIMEOUT_SECONDS, run_once
 from engines.supervision.registry import EngineSpec
 
-SAME_WORDS = {
+TORCH_TO_KERAS = {
     "lr": "learning_rate", "eps": "epsilon", "stride": "strides", "dilation": "dilation_rate", "p": "rate",
     "out_channels": "filters", "out_features": "units", "pool.kernel_size": "pool_size",
 }  # fmt: skip
-"""PyTorch's words for what Keras calls otherwise."""
+"""Maps PyTorch's names to the Keras names of the same hyperparameters."""
 
 _NOT_HYPERPARAMETERS = frozenset({
     "name", "dtype", "trainable", "data_format", "build_config", "in_channels", "in_features", "output_padding", "activation",
@@ -30,58 +30,62 @@ _NOT_HYPERPARAMETERS = frozenset({
     "noise_shape", "quantization_config", "seed", "padding_mode", "jit_compile", "loss_scale_factor", "decoupled_weight_decay",
     "use_amsgrad", "implementation", "kernel_initializer", "bias_initializer", "pool.dilation",
 })  # fmt: skip
-"""How a library computes or stores, not what; in_* follow from the layer before, activations are counted with their layers, the
-initializers are never used and stand as defaults beside what is."""
+"""Names that are left out: they say how a library computes or stores, not what.
+
+in_* follow from the layer before, and activations are counted with their layers. The libraries' initializers are never used; they
+are listed as the defaults of the initializer that is.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class HyperparameterRow:
-    """One hyperparameter."""
+    """One hyperparameter and its value in each engine."""
 
     name: str
     values: dict[str, Any]
-    """By engine; None where that library has no such thing."""
+    """The value by engine; None where that library has no such hyperparameter."""
     same: bool
-    """Whether both are the same in effect."""
+    """True when all values have the same effect."""
     defaults: dict[str, Any] = field(default_factory=dict)
-    """By engine, what the library would take if nothing were given; of the optimizer only."""
+    """The library's default by engine, where the app overrides it."""
 
 
 class PresetsError(Exception):
-    """A library could not be asked; the message says why."""
+    """A library's hyperparameters could not be read; the message says why."""
 
 
 def tabulate(
     specs: Sequence[EngineSpec], configs: Mapping[str, TrainConfig], cache_dir: Path
 ) -> dict[str, list[HyperparameterRow]]:
-    """The rows of each config, by its name. Raises PresetsError."""
-    asked = {spec.name: _ask(spec, configs, cache_dir) for spec in specs}
+    """Return the rows of each config, by the config's name. Raises PresetsError."""
+    by_engine = {spec.name: _run_probe(spec, configs, cache_dir) for spec in specs}
     tables = {}
     for name, config in configs.items():
-        answers = {engine: answer[name] for engine, answer in asked.items()}
-        tables[name] = _shared_rows(config, answers) + compare(answers)
+        reports = {engine: by_config[name] for engine, by_config in by_engine.items()}
+        tables[name] = _shared_rows(config, reports) + compare(reports)
     return tables
 
 
-def _ask(spec: EngineSpec, configs: Mapping[str, TrainConfig], cache_dir: Path) -> dict[str, dict[str, Any]]:
+def _run_probe(spec: EngineSpec, configs: Mapping[str, TrainConfig], cache_dir: Path) -> dict[str, dict[str, Any]]:
+    """Return the engine's report of each config, from a worker of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        paper = Path(folder) / "answer.json"
+        path = Path(folder) / "report.json"
         plain = {name: to_plain(for_engine(config, spec.name)) for name, config in configs.items()}
-        arguments = ["--describe", str(paper), json.dumps(plain)]
+        arguments = ["--describe", str(path), json.dumps(plain)]
         answer = run_once(spec, arguments, cache_dir=cache_dir, timeout=TIMEOUT_SECONDS)
         try:
-            return dict(json.loads(paper.read_text(encoding="utf-8")))
+            return dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError):
-            raise PresetsError(f"{spec.title} can't say its hyperparameters: {answer.failure_reason}") from None
+            raise PresetsError(f"{spec.title} did not report its hyperparameters: {answer.failure_reason}") from None
 
 
-def _shared_rows(config: TrainConfig, asked: Mapping[str, Mapping[str, Any]]) -> list[HyperparameterRow]:
-    """What is one definition for both, in recipe.py and trainer.py, and what each library would do if left alone."""
-    rows: dict[str, Any] = {
+def _shared_rows(config: TrainConfig, reports: Mapping[str, Mapping[str, Any]]) -> list[HyperparameterRow]:
+    """Return the rows that recipe.py and trainer.py define once for both engines, beside the libraries' own defaults."""
+    values: dict[str, Any] = {
         name: getattr(config, name) for name in ("epochs", "batch_size", "schedule", "augment", "seed", "precision")
     }
-    rows |= _only_where_used(config)
-    rows |= {
+    values |= _recipe_values(config)
+    values |= {
         "loss": "softmax cross-entropy",
         "kernel_initializer": "Glorot uniform, seeded",
         "bias_initializer": "zeros",
@@ -89,66 +93,67 @@ def _shared_rows(config: TrainConfig, asked: Mapping[str, Mapping[str, Any]]) ->
         "last batch": "kept",
         "pixels": "grey / 255",
     }
-    hidden = {"kernel_initializer": "dense1.kernel_initializer", "bias_initializer": "dense1.bias_initializer"}
-    out = []
-    for name, value in rows.items():
-        defaults = {engine: answer.get(hidden.get(name, "")) for engine, answer in asked.items()}
+    default_keys = {"kernel_initializer": "dense1.kernel_initializer", "bias_initializer": "dense1.bias_initializer"}
+    rows = []
+    for name, value in values.items():
+        defaults = {engine: report.get(default_keys.get(name, "")) for engine, report in reports.items()}
         if name == "precision":
-            tf32 = {engine: answer.get("default.tf32") for engine, answer in asked.items()}
+            tf32 = {engine: report.get("default.tf32") for engine, report in reports.items()}
             defaults = {engine: f"TF32 on CUDA in {parts}" if parts else None for engine, parts in tf32.items()}
-        known = {engine: default for engine, default in defaults.items() if default is not None}
-        out.append(HyperparameterRow(name, dict.fromkeys(asked, value), same=True, defaults=known))
-    implementations = {engine: answer.get("optimizer.implementation") for engine, answer in asked.items()}
-    return [*out, HyperparameterRow("optimizer.implementation", implementations, same=True)]
+        reported = {engine: default for engine, default in defaults.items() if default is not None}
+        rows.append(HyperparameterRow(name, dict.fromkeys(reports, value), same=True, defaults=reported))
+    implementations = {engine: report.get("optimizer.implementation") for engine, report in reports.items()}
+    return [*rows, HyperparameterRow("optimizer.implementation", implementations, same=True)]
 
 
-def _only_where_used(config: TrainConfig) -> dict[str, Any]:
-    """What recipe.py adds to a schedule that warms up, and to augmentation: the largest change to each side."""
-    from engines.experiment.recipe import AFFINE, WARM_UP  # numpy, for whoever asks
+def _recipe_values(config: TrainConfig) -> dict[str, Any]:
+    """Return the constants of recipe.py that this config uses: the warm-up, and the largest change of each augmentation."""
+    from engines.experiment.recipe import AFFINE, WARM_UP_FRACTION  # imports numpy, which `--help` must not
 
-    rows: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     if config.schedule == "one-cycle":
-        rows["schedule.warm_up"] = f"{100 * WARM_UP:g} % of the run"
+        values["schedule.warm_up"] = f"{100 * WARM_UP_FRACTION:g} % of the run"
     if config.augment == "affine":
         shares = {name: f"±{100 * value:g} %" for name, value in AFFINE._asdict().items() if name != "degrees"}
-        rows |= {f"augment.{name}": value for name, value in {"turn": f"±{AFFINE.degrees:g}°", **shares}.items()}
-    return rows
+        values |= {f"augment.{name}": value for name, value in {"turn": f"±{AFFINE.degrees:g}°", **shares}.items()}
+    return values
 
 
-def compare(answers: Mapping[str, Mapping[str, Any]]) -> list[HyperparameterRow]:
-    """The rows of what the libraries said, in the order in which the first said it."""
-    spoken = {engine: _translated(answer) for engine, answer in answers.items()}
-    names = dict.fromkeys(name for answer in spoken.values() for name in answer if not name.startswith("default."))
+def compare(reports: Mapping[str, Mapping[str, Any]]) -> list[HyperparameterRow]:
+    """Return the rows of what the libraries reported, in the first one's order."""
+    translated = {engine: _translated(report) for engine, report in reports.items()}
+    names = dict.fromkeys(name for report in translated.values() for name in report if not name.startswith("default."))
     rows = []
     for name in names:
-        values = {engine: answer.get(name) for engine, answer in spoken.items()}
-        hidden = name.replace("optimizer.", "default.")
-        defaults = {e: answer[hidden] for e, answer in spoken.items() if name != hidden and hidden in answer}
-        changed = any(_meaning(values[engine]) != _meaning(default) for engine, default in defaults.items())
-        same = len({json.dumps(_meaning(value)) for value in values.values()}) == 1
+        values = {engine: report.get(name) for engine, report in translated.items()}
+        key = name.replace("optimizer.", "default.")
+        defaults = {engine: report[key] for engine, report in translated.items() if name != key and key in report}
+        changed = any(_normalized(values[engine]) != _normalized(default) for engine, default in defaults.items())
+        same = len({json.dumps(_normalized(value)) for value in values.values()}) == 1
         rows.append(HyperparameterRow(name, values, same, defaults if changed else {}))
     return rows
 
 
-def _translated(answer: Mapping[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in answer.items():
-        owner, _, word = key.partition(".")
-        if {word, key} & _NOT_HYPERPARAMETERS or (word.startswith("ema_") and not answer.get(f"{owner}.use_ema")):
+def _translated(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the report's hyperparameters under their Keras names."""
+    values: dict[str, Any] = {}
+    for key, value in report.items():
+        owner, _, name = key.partition(".")
+        if {name, key} & _NOT_HYPERPARAMETERS or (name.startswith("ema_") and not report.get(f"{owner}.use_ema")):
             continue
-        if word == "betas":
-            out[f"{owner}.beta_1"], out[f"{owner}.beta_2"] = value
+        if name == "betas":
+            values[f"{owner}.beta_1"], values[f"{owner}.beta_2"] = value
         else:
-            out[f"{owner}.{SAME_WORDS.get(key) or SAME_WORDS.get(word, word)}"] = value
-    return out
+            values[f"{owner}.{TORCH_TO_KERAS.get(key) or TORCH_TO_KERAS.get(name, name)}"] = value
+    return values
 
 
-def _meaning(value: Any) -> Any:
-    """Values that have the same effect, made equal: (2, 2) and 2; "valid", 0, off and a thing that the other doesn't have."""
-    if isinstance(value, list) and value and all(one == value[0] for one in value):
+def _normalized(value: Any) -> Any:
+    """Make values of the same effect equal: (2, 2) and 2; "valid", 0, off, and absent."""
+    if isinstance(value, list) and value and all(item == value[0] for item in value):
         value = value[0]
     if value in (None, False, "valid") or value == 0:
         return None
     if value is True:
         return value
-    return float(f"{value:.7g}") if isinstance(value, int | float) else value  # Keras keeps float32
+    return float(f"{value:.7g}") if isinstance(value, int | float) else value  # Keras stores float32

@@ -1,4 +1,4 @@
-"""An environment of its own for each framework, so that both can have their own CUDA libraries.
+"""Make a separate environment for each framework, so that both can have their own CUDA libraries.
 
 Today's PyTorch (CUDA 13) and tensorflow[and-cuda] (CUDA 12) overwrite each other's cuDNN and NCCL files in one environment.
 """
@@ -24,10 +24,10 @@ PACKAGES = {
     }
     for engine, packages in frameworks.PACKAGES.items()
 }
-"""By engine, or variant of Keras, and kind."""
+"""The packages to install, by engine id and kind."""
 
-_ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH")
-"""What would have pip install into another place, or leave out what lies there already."""
+_REMOVED_VARIABLES = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONHOME", "PYTHONPATH")
+"""Variables that make pip install elsewhere, or skip what is already installed elsewhere."""
 
 IMPORTS = {engine: tuple(package.module for package in packages) for engine, packages in frameworks.PACKAGES.items()}
 
@@ -37,7 +37,7 @@ class SetupError(Exception):
 
 
 def plan(engine: str, kind: str) -> list[list[str]]:
-    """The commands that make the environment of an engine, or of a variant such as "keras-jax"; `kind` is "cpu" or "gpu"."""
+    """Return the commands that make the environment of an engine id such as "keras-jax"; `kind` is "cpu" or "gpu"."""
     python = managed_python(engine)
     folder, packages = str(python.parents[1]), PACKAGES[engine][kind]
     uv = shutil.which("uv")
@@ -52,21 +52,22 @@ def plan(engine: str, kind: str) -> list[list[str]]:
     ]
 
 
-def build(engine: str, kind: str, say: Callable[[str], None]) -> Path:
-    """Make or complete the engine's environment; returns its interpreter. Raises SetupError.
+def build(engine: str, kind: str, on_command: Callable[[str], None]) -> Path:
+    """Make or complete the engine's environment; return its interpreter. Raises SetupError.
 
-    Until its stamp is written, last of all, nobody takes the environment for a whole one; running this again goes on with it.
+    `on_command` gets each command before it runs. The environment is used only once its completion marker is written, at the very
+    end; running this again continues an incomplete one.
     """
-    stamp = completion_marker(engine)
-    if not paths.can_exist(stamp.parent):
-        raise SetupError(f"{stamp.parent} can't be made. {paths.OTHER_HOME}")
+    marker = completion_marker(engine)
+    if not paths.can_exist(marker.parent):
+        raise SetupError(f"{marker.parent} can't be made. {paths.OTHER_HOME}")
     try:
-        stamp.unlink(missing_ok=True)
+        marker.unlink(missing_ok=True)
     except OSError as error:
-        raise SetupError(f"{stamp} could not be removed: {error.strerror}.") from error
-    environment = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+        raise SetupError(f"{marker} could not be removed: {error.strerror}.") from error
+    environment = {name: value for name, value in os.environ.items() if name not in _REMOVED_VARIABLES}
     for command in [*plan(engine, kind), _check(engine)]:
-        say("$ " + shlex.join(command))
+        on_command("$ " + shlex.join(command))
         try:
             done = subprocess.run(command, env=environment, check=False)
         except OSError as error:
@@ -74,17 +75,17 @@ def build(engine: str, kind: str, say: Callable[[str], None]) -> Path:
         if done.returncode:
             raise SetupError(
                 f"This failed with code {done.returncode}: {shlex.join(command)}."
-                " Running setup again goes on, once what it printed above is mended."
+                " Fix what it printed above, then run setup again: it continues from here."
             )
     try:
-        write_atomically(stamp, lambda part: part.write_text(kind + "\n", encoding="utf-8"))
+        write_atomically(marker, lambda part: part.write_text(kind + "\n", encoding="utf-8"))
     except OSError as error:
-        raise SetupError(f"{stamp} could not be written: {error.strerror}.") from error
+        raise SetupError(f"{marker} could not be written: {error.strerror}.") from error
     return managed_python(engine)
 
 
 def _check(engine: str) -> list[str]:
-    """Whether what was installed imports at all."""
+    """Return the command that imports what was installed."""
     backend = engine.partition("-")[2] or "tensorflow"
     code = f'import os; os.environ["KERAS_BACKEND"] = "{backend}"; import {", ".join(IMPORTS[engine])}'
-    return [str(managed_python(engine)), "-I", "-c", code]  # -I: a folder keras in the current one is not Keras
+    return [str(managed_python(engine)), "-I", "-c", code]  # -I ignores a folder named keras in the current one

@@ -1,7 +1,7 @@
-"""The engines' own source text: in sections by their titles, and counted.
+"""Read the engines' own source text in sections, and count its lines.
 
-The rule of counting: logical lines, as Python's own tokenizer ends them, without blank lines, comments and docstrings. A statement
-that is laid out over five lines is one, so the count does not depend on the formatter.
+Logical lines are counted, as Python's own tokenizer ends them, without blank lines, comments and docstrings. A statement that is
+laid out over five lines is one, so the count does not depend on the formatter.
 """
 
 from __future__ import annotations
@@ -17,106 +17,113 @@ from engines.config import BACKENDS, engine_id
 
 RULE = "logical lines, without blank lines, comments and docstrings"
 SETUP = "Setup"
-"""What stands before the first title: the imports, and how an engine is made."""
-ORDER = (SETUP, "Data", "Model", "Optimizer", "Train", "Evaluate", "Predict")
-"""In which sections are told; any others follow."""
-BESIDE = {"augment": "Data", "optimizer": "Optimizer"}
-"""What each engine has in a file of its own beside the engine's, and to which section it belongs."""
-SHARED = {"keras-jax": "keras/base.py", "keras-torch": "keras/base.py"}
-"""What Keras' engines on other backends share is told with them, section by section."""
+"""The section before a file's first title: the imports, and how an engine is built."""
+ORDER = (SETUP, "Data", "Model", "Optimizer", "Train", "Evaluate", "Predict", "Checkpoint", "Device")
+"""The order of the sections."""
+FILES = {
+    "engine.py": "",
+    "base.py": "",
+    "augment.py": "Data",
+    "model.py": "Model",
+    "optimizer.py": "Optimizer",
+    "hyperparameters.py": "Optimizer",
+    "state.py": "Checkpoint",
+    "device.py": "Device",
+}
+"""An engine's files and the section that each belongs to; empty where titles inside the file divide it."""
 _TITLE = re.compile(r"(?: {4})?# ([A-Z][\w' ]{2,24})")
 _ENGINES = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one engine has under one title, its methods and its functions together."""
+    """The code of one engine under one title."""
 
     title: str
     code: str
     lines: int
-    """Of code, by the rule."""
+    """Lines of code, by the rule."""
 
 
 def read_source(engine: str, backend: str = "tensorflow") -> list[Section]:
-    """The sections of the file that the engine's worker runs, with what it alone imports from beside it. Raises OSError."""
-    if backend not in BACKENDS:  # a recording may be anybody's, and this names a file
+    """Read the sections of the files that the engine's worker runs. Raises OSError."""
+    sections: dict[str, Section] = {}
+    for path in source_files(engine, backend):
+        text, title = path.read_text(encoding="utf-8"), FILES[path.name]
+        parts = [Section(title, text.strip(), logical_lines(text))] if title else sections_of(text)
+        for part in parts:
+            if path.name != "engine.py":
+                part = Section(part.title, f"# {path.parent.name}/{path.name}\n\n{part.code}", part.lines)
+            before = sections.get(part.title)
+            sections[part.title] = part if before is None else _joined(before, part)
+    return _ordered(sections)
+
+
+def source_files(engine: str, backend: str = "tensorflow") -> list[Path]:
+    """Return the paths of those files; Keras on another backend has few of its own. Raises FileNotFoundError."""
+    if backend not in BACKENDS:  # a recording from elsewhere may hold any text, and this becomes part of a path
         raise FileNotFoundError(f"there is no backend {backend!r}")
-    name = engine_id(engine, backend)
-    sections = sections_of((_ENGINES / name.replace("-", "_") / "engine.py").read_text(encoding="utf-8"))
-    if name in SHARED:
-        shared = {one.title: one for one in sections_of((_ENGINES / SHARED[name]).read_text(encoding="utf-8"))}
-        own = {one.title: one for one in sections}
-        titles = sorted({**own, **shared}, key=lambda title: ORDER.index(title) if title in ORDER else len(ORDER))
-        sections = [
-            _joined(own[title], _told(SHARED[name], shared[title])) if title in own and title in shared
-            else own.get(title) or shared[title]
-            for title in titles
-        ]  # fmt: skip
-    for kind, title in BESIDE.items():
-        path = _ENGINES / engine / f"{kind}.py"
-        text = path.read_text(encoding="utf-8")
-        more = _told(f"{engine}/{kind}.py", Section(title, text.strip(), logical_lines(text)))
-        sections = [_joined(one, more) if one.title == title else one for one in sections]
-    return sections
+    own = _ENGINES / engine_id(engine, backend).replace("-", "_")
+    shared = _ENGINES / engine
+    paths = [own / name if (own / name).exists() else shared / name for name in FILES]
+    return [path for path in paths if path.name != "base.py" or own != shared]
 
 
 def script_lines(engine: str) -> int:
-    """Lines of code, by the rule, of the plain script that the engine is measured against. Raises OSError."""
+    """Count the lines of the plain script that the engine is measured against. Raises OSError."""
     return logical_lines((_ENGINES / engine / "baseline.py").read_text(encoding="utf-8"))
 
 
 def sections_of(text: str) -> list[Section]:
-    """A module's sections; their titles are comments of a few words that stand alone."""
+    """Divide a module into sections; a title is a comment of a few words between blank lines."""
     lines, starts = text.splitlines(), _starts(text)
     code: dict[str, list[str]] = {}
-    counted: dict[str, int] = {}
+    counts: dict[str, int] = {}
     title = SETUP
     for i, line in enumerate(lines):
         alone = 0 < i < len(lines) - 1 and not lines[i - 1].strip() and not lines[i + 1].strip()
-        if alone and (found := _TITLE.fullmatch(line)):
-            title = found.group(1)
+        if alone and (match := _TITLE.fullmatch(line)):
+            title = match.group(1)
             code.setdefault(title, []).append("")
             continue
         code.setdefault(title, []).append(line)
-        counted[title] = counted.get(title, 0) + (i + 1 in starts)
-    ordered = [title for title in ORDER if title in code] + [title for title in code if title not in ORDER]
-    return [Section(title, _tidy(code[title]), counted.get(title, 0)) for title in ordered]
+        counts[title] = counts.get(title, 0) + (i + 1 in starts)
+    return _ordered({title: Section(title, _tidy(code[title]), counts.get(title, 0)) for title in code})
 
 
 def logical_lines(text: str) -> int:
-    """Lines of code by the rule. Raises SyntaxError."""
+    """Count lines of code by the rule. Raises SyntaxError."""
     return len(_starts(text))
 
 
 def _starts(text: str) -> set[int]:
-    """The numbers of the lines on which logical lines begin."""
-    bare = {
+    """Return the numbers of the lines on which logical lines start."""
+    bare_strings = {
         node.lineno
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
     }
     starts, first = set(), 0
-    nothing = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING)
+    no_code = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING)
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.NEWLINE:
             starts.add(first)
             first = 0
-        elif token.type not in nothing and not first:
+        elif token.type not in no_code and not first:
             first = token.start[0]
-    return starts - bare
+    return starts - bare_strings
 
 
-def _told(file: str, section: Section) -> Section:
-    """The section with the name of the file that it is from."""
-    return Section(section.title, f"# {file}\n\n{section.code}", section.lines)
+def _ordered(sections: dict[str, Section]) -> list[Section]:
+    """Sort the sections by `ORDER`; any others follow."""
+    return sorted(sections.values(), key=lambda part: ORDER.index(part.title) if part.title in ORDER else len(ORDER))
 
 
-def _joined(one: Section, more: Section) -> Section:
-    return Section(one.title, f"{one.code}\n\n{more.code}", one.lines + more.lines)
+def _joined(first: Section, second: Section) -> Section:
+    return Section(first.title, f"{first.code}\n\n{second.code}", first.lines + second.lines)
 
 
 def _tidy(lines: list[str]) -> str:
-    """Without blank lines at the ends, and never more than one in a row."""
-    kept = [line for i, line in enumerate(lines) if line.strip() or (i and lines[i - 1].strip())]
-    return "\n".join(kept).strip("\n")
+    """Remove blank lines at the ends, and all but one in a row."""
+    tidy = [line for i, line in enumerate(lines) if line.strip() or (i and lines[i - 1].strip())]
+    return "\n".join(tidy).strip("\n")

@@ -1,1 +1,1 @@
-"""The child side: the standard library, numpy and its framework, nothing else."""
+"""The child side: a worker process, with the standard library, numpy and its framework and nothing else."""

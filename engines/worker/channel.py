@@ -1,4 +1,4 @@
-"""A worker's side of the pipe: it says events, hears commands, beats its heart, and ends when the app is gone."""
+"""The worker's end of the pipe: publish events and heartbeats, receive commands, and end the worker when the app is gone."""
 
 from __future__ import annotations
 
@@ -11,62 +11,59 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from engines.messages.codec import ProtocolError, decode_command, encode
 from engines.messages.commands import Command, Pause, Predict, Resume, SaveCheckpoint, Shutdown, Start, Stop
-from engines.messages.events import (
-    Event,
-    Heartbeat,
-    LogLine,
-    Prediction,
-    RunPaused,
-    RunResumed,
-)
+from engines.messages.events import Event, Heartbeat, LogLine, Prediction, RunPaused, RunResumed
+
+if TYPE_CHECKING:
+    from engines.experiment.contract import Engine  # numpy, which may be missing
 
 HEARTBEAT_SECONDS = 1.0
 SHUTDOWN_GRACE_SECONDS = 1.5
-"""How long a worker whose app is gone, or that was told to end, may take before it is cut off."""
+"""Seconds that a worker may take to end by itself, once its app is gone or has sent Shutdown."""
 
 
 class ShuttingDown(Exception):
-    """Raised at the next step once the worker was told to end."""
+    """The worker has to end; raised at the next step."""
 
 
 class Channel:
-    """What the run loop needs of the world outside: `emit`, and `poll` at every step."""
+    """The connection to the app; the training loop polls it at every step."""
 
     def __init__(self, engine: str, protocol_fd: int, command_fd: int) -> None:
         self.engine = engine
         self.run_id = ""
+        """The active run; empty outside any run."""
         self.stop_requested = False
         self.checkpoint_requested = False
-        self.model: Any = None
-        """The engine object that answers Predict, once there is one."""
+        self.model: Engine | None = None
+        """The engine that answers Predict; None before the first run."""
         self.position = (0, 0)
         """(epoch, global_step) of the model's weights."""
         self.load_model: Callable[[Path], None] | None = None
-        """Makes the model that a checkpoint holds `model`, and says so in `recalled`; raises what it likes."""
+        """Loads a checkpoint's model for predictions, and sets `model`, `position` and `loaded_from`; may raise anything."""
         self.loaded_from = ""
-        """The checkpoint that `model` is from; empty when it was trained here."""
-        self._newest_question = 0
+        """The checkpoint that `model` was loaded from; empty when it was trained here."""
+        self._newest_request_id = 0
         self._protocol_fd = protocol_fd
         self._command_fd = command_fd
         self._lock = threading.Lock()
         self._seq = 0
-        self._inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._shutdown = threading.Event()
         self._paused = False
 
     def start(self) -> None:
-        """Start hearing and beating."""
+        """Start the threads that receive commands and publish heartbeats, and handle signals."""
         threading.Thread(target=self._read_commands, name="commands", daemon=True).start()
         threading.Thread(target=self._heartbeat, name="heartbeat", daemon=True).start()
-        signal.signal(signal.SIGTERM, lambda *_: self._end())
+        signal.signal(signal.SIGTERM, lambda *_: self._shut_down())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def emit(self, kind: type[Event], /, **fields: Any) -> None:
-        """Say one event; a reader that is gone ends the worker."""
+    def publish(self, kind: type[Event], /, **fields: Any) -> None:
+        """Publish one event. Ends the worker when nothing reads the pipe any more."""
         with self._lock:
             self._seq += 1
             event = kind(engine=self.engine, run_id=self.run_id, seq=self._seq, t=time.monotonic(), **fields)
@@ -78,14 +75,14 @@ class Channel:
                 exit_now()
 
     def warn(self, text: str) -> None:
-        """Say something for people that is no failure."""
-        self.emit(LogLine, stream="worker", text=text)
+        """Publish a warning as a LogLine."""
+        self.publish(LogLine, stream="worker", text=text)
 
     def wait_for_start(self) -> Start | None:
-        """The next run, answering whatever else comes meanwhile; None when the worker is to end."""
+        """Wait for the next run, applying other commands meanwhile; return None when the worker has to end."""
         while not self._shutdown.is_set():
             with contextlib.suppress(ShuttingDown):
-                command = self._take(block=True)
+                command = self._apply_next(block=True)
                 if isinstance(command, Start):
                     self.stop_requested = self.checkpoint_requested = self._paused = False
                     self.run_id = command.run_id
@@ -94,68 +91,68 @@ class Channel:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing has been commanded yet."""
-        return self._inbox.empty()
+        """True while no command waits."""
+        return self._commands.empty()
 
     def poll(self) -> None:
-        """Obey what was commanded since the last step, waiting here while paused. Raises ShuttingDown."""
-        while self._take(block=self._paused) is not None or self._paused:
+        """Apply all waiting commands, and wait while the run is paused. Raises ShuttingDown."""
+        while self._apply_next(block=self._paused) is not None or self._paused:
             pass
         if self._shutdown.is_set():
             raise ShuttingDown
 
-    def _take(self, *, block: bool) -> Command | None:
+    def _apply_next(self, *, block: bool) -> Command | None:
+        """Apply and return the next command; None when none waits and `block` is false. Raises ShuttingDown."""
         try:
-            command = self._inbox.get(block=block)
+            command = self._commands.get(block=block)
         except queue.Empty:
             return None
         if isinstance(command, Shutdown):
             raise ShuttingDown
         if isinstance(command, Predict):
-            self._answer(command)
+            self._predict(command)
         elif isinstance(command, SaveCheckpoint):
             self.checkpoint_requested = True
         elif self.run_id:
-            self._apply(command)
+            self._apply_to_run(command)
         return command
 
-    def _apply(self, command: Command) -> None:
+    def _apply_to_run(self, command: Command) -> None:
         if isinstance(command, Stop):
             self.stop_requested = True
-            if self._paused:
-                self._paused = False
-                self.emit(RunResumed)
-        elif isinstance(command, Pause) and not self._paused:
+        if isinstance(command, Pause) and not self._paused:
             self._paused = True
-            self.emit(RunPaused)
-        elif isinstance(command, Resume) and self._paused:
+            self.publish(RunPaused)
+        elif isinstance(command, (Resume, Stop)) and self._paused:
             self._paused = False
-            self.emit(RunResumed)
+            self.publish(RunResumed)
 
-    def _answer(self, question: Predict) -> None:
-        if question.request_id < self._newest_question:
+    def _predict(self, request: Predict) -> None:
+        """Publish the Prediction of a request, unless a newer one waits."""
+        if request.request_id < self._newest_request_id:
             return
         probabilities: tuple[float, ...] = ()
         problem = ""
         try:
-            other = question.checkpoint not in ("", self.loaded_from) and (self.model is None or self.loaded_from)
-            if other and self.load_model is not None and not self.run_id:
-                self.load_model(Path(question.checkpoint))
+            own_model = self.model is not None and not self.loaded_from
+            other_checkpoint = request.checkpoint not in ("", self.loaded_from) and not own_model
+            if other_checkpoint and self.load_model is not None and not self.run_id:
+                self.load_model(Path(request.checkpoint))
             if self.model is None:
                 problem = "no model yet"
-            elif len(question.image) != 784:
-                problem = f"{len(question.image)} grey values are no digit"
+            elif len(request.image) != 784:
+                problem = f"an image has 784 grey values, not {len(request.image)}"
             else:
                 import numpy as np
 
-                image = np.array(question.image).clip(0, 255).astype(np.uint8).reshape(1, 28, 28)
+                image = np.array(request.image).clip(0, 255).astype(np.uint8).reshape(1, 28, 28)
                 probabilities = tuple(float(p) for p in self.model.predict(image)[0])
-        except Exception as error:  # a question that can't be answered must not end a run, nor the worker
+        except Exception as error:  # a failed prediction must not end the run or the worker
             problem = str(error) or type(error).__name__
         epoch, global_step = self.position
-        self.emit(
+        self.publish(
             Prediction,
-            request_id=question.request_id,
+            request_id=request.request_id,
             probabilities=probabilities,
             epoch=epoch,
             global_step=global_step,
@@ -169,18 +166,19 @@ class Channel:
                 try:
                     command = decode_command(line)
                 except ProtocolError as error:
-                    self.warn(f"a command that can't be read: {error}")
+                    self.warn(f"Ignored a command that can't be decoded: {error}")
                     continue
                 if isinstance(command, Shutdown):
                     break
                 if isinstance(command, Predict):
-                    self._newest_question = command.request_id
-                self._inbox.put(command)
-        self._end()
+                    self._newest_request_id = command.request_id
+                self._commands.put(command)
+        self._shut_down()
 
-    def _end(self) -> None:
+    def _shut_down(self) -> None:
+        """Wake the main thread to end the worker, and end it anyway after the grace period."""
         self._shutdown.set()
-        self._inbox.put(Shutdown())
+        self._commands.put(Shutdown())
         timer = threading.Timer(SHUTDOWN_GRACE_SECONDS, exit_now)
         timer.daemon = True
         timer.start()
@@ -189,13 +187,13 @@ class Channel:
         while not self._shutdown.wait(HEARTBEAT_SECONDS):
             memory = None
             if self.model is not None:
-                with contextlib.suppress(Exception):  # a figure that can't be had must not stop the heart
+                with contextlib.suppress(Exception):  # an unavailable figure must not stop the heartbeats
                     memory = self.model.device_memory_bytes()
-            self.emit(Heartbeat, device_memory_bytes=memory)
+            self.publish(Heartbeat, device_memory_bytes=memory)
 
 
 def exit_now(code: int = 0) -> NoReturn:
-    """End now, and take along what is in the scratch folder: a framework may take seconds to come down, or crash."""
+    """Delete the scratch folder and end at once: a framework's own shutdown may take seconds, or crash."""
     if scratch := os.environ.get("MNIST_TUI_SCRATCH"):
         shutil.rmtree(scratch, ignore_errors=True)
     os._exit(code)

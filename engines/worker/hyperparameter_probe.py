@@ -1,16 +1,19 @@
-"""Write every hyperparameter of this framework as JSON, for the hyperparameter table."""
+"""Write every hyperparameter of this framework as JSON, for the table of hyperparameters."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import ModuleType
 
 from engines.config import TrainConfig
+from engines.experiment.contract import EngineModule
 from engines.messages.codec import from_plain
 
 
-def describe(module: ModuleType, answer: Path, configs: str) -> None:
-    """Write every hyperparameter of the named configs (JSON), in the library's own words, as JSON."""
-    said = {name: module.hyperparameters(from_plain(TrainConfig, plain)) for name, plain in json.loads(configs).items()}
-    answer.write_text(json.dumps(said, default=str), encoding="utf-8")
+def run(module: EngineModule, path: Path, configs: str) -> None:
+    """Write every hyperparameter of the named configs (JSON), in the framework's own terms, to `path` as JSON."""
+    values = {
+        name: {"default.tf32": module.TF32_DEFAULT, **module.hyperparameters(from_plain(TrainConfig, plain))}
+        for name, plain in json.loads(configs).items()
+    }
+    path.write_text(json.dumps(values, default=str), encoding="utf-8")

@@ -1,12 +1,12 @@
-"""Where a run trains: the devices that its setting means, and the class of the engine that trains there."""
+"""Resolve a run's device setting to devices, and choose the engine class that trains on them."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from types import ModuleType
-from typing import Any
+from typing import cast
 
+from engines.experiment.contract import EngineClass, EngineModule, ParallelModule
 from engines.gpu_selection import most_free
 from engines.messages.events import Device
 
@@ -15,33 +15,33 @@ class DeviceError(Exception):
     """The chosen device can't be used; the message says why."""
 
 
-def resolve(device: str, known: Sequence[Device]) -> str:
-    """The device that "auto" stands for, those that "all" does, or what was asked for. Raises DeviceError."""
-    gpus = [one for one in known if one.usable and one.id != "cpu"]
-    if device == "auto":
+def resolve(setting: str, devices: Sequence[Device]) -> str:
+    """Return the id of the device that the setting means, or a comma list of several. Raises DeviceError."""
+    gpus = [device for device in devices if device.usable and device.id != "cpu"]
+    if setting == "auto":
         return most_free(gpus).id if gpus else "cpu"
-    if device == "all" and gpus:
-        return ",".join(one.id for one in gpus)
-    if "," in device:
-        return ",".join(resolve(one, known) for one in device.split(","))
-    for one in known:
-        if one.id == device:
-            if one.usable:
-                return device
-            raise DeviceError(f"{device} can't be used: {one.reason}.")
-    reasons = [one.reason for one in known if not one.usable]
-    device = "GPU" if device == "all" else device
-    raise DeviceError(f"There is no {device} here{': ' + reasons[0] if reasons else ''}.")
+    if setting == "all" and gpus:
+        return ",".join(gpu.id for gpu in gpus)
+    if "," in setting:
+        return ",".join(resolve(part, devices) for part in setting.split(","))
+    for device in devices:
+        if device.id == setting:
+            if device.usable:
+                return setting
+            raise DeviceError(f"{setting} can't be used: {device.reason}.")
+    reasons = [device.reason for device in devices if not device.usable]
+    missing = "GPU" if setting == "all" else setting
+    raise DeviceError(f"There is no {missing} here{': ' + reasons[0] if reasons else ''}.")
 
 
-def engine_class(module: ModuleType, device: str) -> Any:
-    """The engine's own class, or its twin for several devices. Raises DeviceError."""
+def engine_class(module: EngineModule, device: str) -> EngineClass:
+    """Return the module's Engine, or its ParallelEngine for several devices. Raises DeviceError."""
     if "," not in device:
         return module.Engine
     name = f"{module.__package__}.parallel"
     try:
-        return importlib.import_module(name).ParallelEngine
+        return cast(ParallelModule, importlib.import_module(name)).ParallelEngine
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        raise DeviceError(f"{module.framework()} trains on one device here, not on {device}.") from error
+        raise DeviceError(f"{module.framework()} can train on only one device, not on {device}.") from error

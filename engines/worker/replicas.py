@@ -1,7 +1,7 @@
-"""The other processes of an engine that trains in several: their start, what they are told, and their end.
+"""Start and command the replicas: the further processes of an engine that trains in several.
 
-The worker writes a command a line to a replica's stdin; a replica says that it is ready, and what it died of, on its stdout. It
-ends when its stdin does, so when the worker ends, in whatever way. Knows no framework; nothing is pickled.
+The worker writes one command per line to a replica's stdin; the replica reports on its stdout that it is ready, and its fatal
+error. A replica ends when its stdin does, and so however the worker ends. Knows no framework; nothing is pickled.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 NOTICE_SECONDS = 5.0
-"""How long after a replica's death the worker may take to notice by itself: gloo does at once, NCCL waits for its dead."""
+"""Seconds that the worker has to notice a replica's death by itself: gloo notices at once, NCCL waits without end."""
 
 
 class ReplicaError(Exception):
-    """A replica is gone; the message says which, and why."""
+    """A replica has ended; the message says which, and why."""
 
 
 class Replica:
-    """One other process, seen from the worker."""
+    """A replica's process, as the worker sees it."""
 
     def __init__(self, module: str, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start `module.serve(*arguments)` in this interpreter; `name` is how people are told of it."""
+        """Start `module.serve(*arguments)` in a process of its own; messages call it `name`."""
         main = Path(__file__).with_name("__main__.py")
         self.name = name
         self._process = subprocess.Popen(
@@ -42,46 +42,44 @@ class Replica:
             env={**os.environ, **environment},
         )
         self._closing = False
-        self._last_words = ""
+        self._error = ""
 
     def wait_until_ready(self) -> None:
-        """Raises ReplicaError when it ends instead."""
+        """Wait until the replica is ready. Raises ReplicaError when it ends instead."""
         assert self._process.stdout
         if self._process.stdout.readline() != b"ready\n":
             self._process.wait()
-            raise ReplicaError(self.obituary)
+            raise ReplicaError(self.exit_description)
         threading.Thread(target=self._watch, name=self.name, daemon=True).start()
 
-    def tell(self, command: str, *arguments: Any) -> None:
-        """Have it do something. Raises OSError when it is gone."""
+    def send(self, command: str, *arguments: Any) -> None:
+        """Send a command with its arguments. Raises OSError when the replica has ended."""
         assert self._process.stdin
         self._process.stdin.write(json.dumps([command, *arguments]).encode() + b"\n")
         self._process.stdin.flush()
 
-    def is_gone(self, seconds: float) -> bool:
-        """Whether it has ended, or does so within that time."""
+    def ends_within(self, seconds: float) -> bool:
+        """Wait up to `seconds` for the replica's end; return whether it has ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         return self._process.returncode is not None
 
     @property
-    def obituary(self) -> str:
-        """What is to be said of a replica that has ended."""
+    def exit_description(self) -> str:
+        """Describe, in one or two sentences, how a replica ended and why."""
         code = self._process.returncode
         how = f"exited with code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
-        if not self._last_words and self._process.stdout:
-            self._last_words = self._process.stdout.read().decode(errors="replace").strip()
-        return f"The replica on {self.name} {how}." + (
-            f" Its last words: {self._last_words}" if self._last_words else ""
-        )
+        if not self._error and self._process.stdout:
+            self._error = self._process.stdout.read().decode(errors="replace").strip()
+        return f"The replica on {self.name} {how}." + (f" Its last output: {self._error}" if self._error else "")
 
     @property
-    def was_cut_off(self) -> bool:
-        """Whether it died of another replica's death."""
-        return "peer" in self.obituary
+    def lost_its_peer(self) -> bool:
+        """Return whether the replica ended because another one did."""
+        return "peer" in self.exit_description
 
     def close(self) -> None:
-        """End it; it has nothing to lose."""
+        """Kill the replica; it holds no results."""
         self._closing = True
         self._process.kill()
         self._process.wait()
@@ -91,48 +89,50 @@ class Replica:
                     pipe.close()
 
     def _watch(self) -> None:
-        """End the worker where it waits for this replica, which is dead."""
+        """End the worker if it still waits for this replica some seconds after its death."""
         self._process.wait()
         time.sleep(NOTICE_SECONDS)
         if not self._closing:
-            print(self.obituary, file=sys.stderr, flush=True)  # the worker's last words
+            print(
+                self.exit_description, file=sys.stderr, flush=True
+            )  # the supervisor quotes the last line in its RunFailed
             os._exit(1)
 
 
 @contextlib.contextmanager
 def attribute_failures(replicas: Sequence[Replica]) -> Iterator[None]:
-    """What fails in here because a replica is gone raises ReplicaError, and says so."""
+    """Raise ReplicaError instead of an error in the block that the end of a replica caused."""
     try:
         yield
     except (RuntimeError, OSError) as error:
-        gone = [replica for replica in replicas if replica.is_gone(1.0)]
-        if not gone:
+        ended = [replica for replica in replicas if replica.ends_within(1.0)]
+        if not ended:
             raise
-        raise ReplicaError(min(gone, key=lambda replica: replica.was_cut_off).obituary) from error
+        raise ReplicaError(min(ended, key=lambda replica: replica.lost_its_peer).exit_description) from error
 
 
 def serve_commands(build: Callable[[], Mapping[str, Callable[..., Any]]]) -> NoReturn:
-    """Be a replica: say that it is ready, build what can be commanded, by name, and obey until stdin ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the worker's, which may still write a checkpoint
+    """Serve as a replica: report that it is ready, build the commands by name, and run what stdin commands until it ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the worker may still write a checkpoint, and needs its replicas
         signal.signal(number, signal.SIG_IGN)
-    answers, commands = os.dup(1), os.dup(0)
-    os.dup2(2, 1)  # what a framework prints belongs into the log
+    report_fd, command_fd = os.dup(1), os.dup(0)
+    os.dup2(2, 1)  # a framework's output goes to the log, not to the worker
     inbox: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
 
-    def hear() -> None:
-        with os.fdopen(commands, "rb") as lines:
+    def read_commands() -> None:
+        with os.fdopen(command_fd, "rb") as lines:
             for line in lines:
                 inbox.put(json.loads(line))
         os._exit(0)
 
     try:
-        threading.Thread(target=hear, name="commands", daemon=True).start()
-        os.write(answers, b"ready\n")
-        obeys = build()
+        threading.Thread(target=read_commands, name="commands", daemon=True).start()
+        os.write(report_fd, b"ready\n")
+        commands = build()
         while True:
             command, *arguments = inbox.get()
-            obeys[command](*arguments)
+            commands[command](*arguments)
     except BaseException as error:
         traceback.print_exc()
-        os.write(answers, f"{type(error).__name__}: {error}".encode()[:4096])
+        os.write(report_fd, f"{type(error).__name__}: {error}".encode()[:4096])
         os._exit(1)

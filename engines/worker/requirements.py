@@ -1,4 +1,4 @@
-"""What each engine needs of its framework, and what to say when it is not there, too old, or broken."""
+"""Check that an engine's framework is new enough, and explain why it could not be imported."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from engines.ulimits import limit_in
 
 
 class TooOldError(Exception):
-    """A framework that imports and will not do; the message says what was found and what is needed."""
+    """A framework is older than required; the message names both versions."""
 
 
 def check(engine: str) -> None:
-    """Raises TooOldError when a framework that was imported is too old."""
-    if said := _too_old(engine):
-        raise TooOldError(said)
+    """Check the versions of the imported frameworks. Raises TooOldError."""
+    if problem := _too_old(engine):
+        raise TooOldError(problem)
 
 
 def failure(engine: str, error: BaseException) -> dict[str, str]:
-    """The fields of RunFailed for a framework that could not be imported."""
+    """Return the fields of RunFailed for a framework that could not be imported."""
     title = TITLES.get(engine, engine)
     modules = [package.module for package in PACKAGES.get(_variant(engine), ())] or [engine]
     install = shlex.join([sys.executable, "-m", "pip", "install", *modules])
     text = f"{type(error).__name__}: {error}"
-    kind, hint = "framework", f"See the log; `mnist-tui doctor` looks closer. To install it anew: {install}"
-    if too_old := _too_old(engine):  # also what an old one stumbles over is said best like this
+    kind, hint = "framework", f"See the log, or run `mnist-tui doctor`. To reinstall: {install}"
+    if too_old := _too_old(engine):  # the likely cause of any other error, too
         message, hint = f"{title} can't start: {too_old}.", f"{install} --upgrade"
     elif isinstance(error, ModuleNotFoundError):
         kind, message, hint = "missing-framework", f"{title} can't start: {error.name} is not installed.", install
@@ -39,7 +39,7 @@ def failure(engine: str, error: BaseException) -> dict[str, str]:
     elif isinstance(error, MemoryError) or is_out_of_memory(text):
         kind, message, hint = "out-of-memory", f"{title} could not be imported: {text}", LESS_MEMORY
     else:
-        message = f"{title} is installed but does not import: {text}"
+        message = f"{title} is installed but can't be imported: {text}"
     return {"kind": kind, "message": message, "hint": hint, "traceback": traceback.format_exc()}
 
 
@@ -48,19 +48,20 @@ def _variant(engine: str) -> str:
 
 
 def _too_old(engine: str) -> str:
-    """What was found and what is needed; empty when all is new enough, or not there at all."""
+    """Name the installed and the required version of an outdated framework; empty when none is outdated."""
     for package in PACKAGES.get(_variant(engine), ()):
-        found = _version(package.module) if package.oldest else ""
-        if found and _numbers(found) < package.oldest:
-            return f"{package.title} {found} was found, and {'.'.join(map(str, package.oldest))} or newer is needed"
+        version = _version(package.module) if package.oldest else ""
+        if version and _numbers(version) < package.oldest:
+            oldest = ".".join(map(str, package.oldest))
+            return f"{package.title} {version} is installed, but {oldest} or newer is required"
     return ""
 
 
 def _version(module: str) -> str:
-    """Of the imported module, or of what is installed; empty when neither tells."""
-    found = getattr(sys.modules.get(module), "__version__", "")
-    if isinstance(found, str) and found:
-        return found
+    """Return the version of the module as imported, or else as installed; empty when unknown."""
+    version = getattr(sys.modules.get(module), "__version__", "")
+    if isinstance(version, str) and version:
+        return version
     from importlib import metadata  # slow, and needed only when something is wrong
 
     try:
@@ -70,7 +71,7 @@ def _version(module: str) -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """(2, 5) of "2.5.0+cu124"."""
+    """Parse major and minor version: "2.5.0+cu124" is (2, 5)."""
     numbers = []
     for part in version.split(".")[:2]:
         digits = part[: len(part) - len(part.lstrip("0123456789"))]

@@ -1,4 +1,4 @@
-"""One run of one engine: its epochs, its clocks and its events, the same for every framework."""
+"""Train one run of one engine: its epochs, its clocks and its events, the same for every framework."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from engines.config import reaches
 from engines.errors import reason
 from engines.experiment import checkpoint, recipe
 from engines.experiment.arrays import Arrays
-from engines.experiment.progress import Position
+from engines.experiment.contract import Engine, ParallelEngine
+from engines.experiment.progress import Interval, Position
 from engines.messages.commands import Start
 from engines.messages.events import (
     CheckpointSaved,
@@ -41,18 +42,18 @@ if TYPE_CHECKING:
     from engines.worker.trainer import Trainer
 
 EVENT_SECONDS = 0.05
-"""At most 20 progress events a second."""
+"""Seconds between two TrainProgress events: at most 20 a second."""
 
 CALL_SECONDS = 0.1
-"""Of training between two looks at the commands: entering a traced function costs Keras 4 % of a step."""
+"""Seconds of training in one call, between two polls for commands: each call of a traced function costs Keras 4 % of a step."""
 
 EVAL_BATCH = 200
 """Test digits in one call: a quarter faster than 500 on a CPU in both frameworks, because the activations stay in its cache."""
 
 MAX_STEPS_PER_CALL = 512
 
-JUDGED_SAMPLES = 6_400
-"""So many losses together say whether training is lost: 50 steps of the reference."""
+DIVERGENCE_SAMPLES = 6_400
+"""Samples between two checks for divergence, whatever the machine's speed: 50 steps of the reference."""
 
 
 class Run:
@@ -60,30 +61,32 @@ class Run:
 
     def __init__(self, trainer: Trainer, start: Start) -> None:
         self.trainer = trainer
-        self.control = trainer._control
-        self.module = trainer._module
+        self.channel = trainer.channel
+        self.module = trainer.module
         self.start = start
-        self.config = for_engine(start.config, self.control.engine)
-        self.engine: Any = None
+        self.config = for_engine(start.config, self.channel.engine)
+        self._engine: Engine | None = None
         self.position = Position()
         self.first_step_seconds: float | None = None
-        """Of this process, resumed or not."""
+        """Seconds of this process's first step, in a resumed run too."""
         self.epochs_done = 0
-        """By this process."""
-        self.judged = (0.0, 0)
-        """(sum of losses, samples) since it was last judged whether training is lost."""
+        """Epochs that this process completed."""
+        self.interval = Interval()
+        """The training since the last TrainProgress."""
+        self.unchecked = Interval()
+        """The training since the last check for divergence."""
         self.diverged = False
         self.outcome = ""
-        """Why the run ends before its last epoch; empty while it goes on."""
+        """The reason for an end before the last epoch; empty until there is one."""
         self.steps_per_call = 1
 
     def run(self) -> None:
-        """The whole run."""
+        """Train all epochs, or until a reason to end early, and save the model."""
         self._prepare()
         while self.position.epoch <= self.config.epochs and not self.outcome:
-            self._epoch()
+            self._run_epoch()
         self._save_model()
-        self.control.emit(
+        self.channel.publish(
             RunFinished,
             outcome=self.outcome or "completed",
             test_accuracy=self.position.test_accuracy,
@@ -93,19 +96,40 @@ class Run:
             wall_seconds=time.monotonic() - self.start.requested_t,
         )
 
-    # Before the first step
+    @property
+    def engine(self) -> Engine:
+        """The engine, once it is built."""
+        assert self._engine is not None
+        return self._engine
+
+    # Prepare
 
     def _prepare(self) -> None:
-        device = placement.resolve(self.config.device, self.trainer._devices)
+        device = placement.resolve(self.config.device, self.trainer.devices)
         if self.config.precision == "tf32" and device.startswith("cpu"):
             raise DeviceError("tf32 needs a CUDA GPU; on a CPU choose fp32 or bf16.")
         self.config = dataclasses.replace(self.config, device=device)
         if self.start.run_dir:
-            with contextlib.suppress(OSError):  # reported by SaveFailed; a folder that was deleted is not made again
+            with contextlib.suppress(OSError):  # SaveFailed reports it later; a folder that was deleted stays deleted
                 Path(self.start.run_dir).mkdir(parents=True, exist_ok=True)
+        self._load_data()
+        self._build_engine()
+        self.channel.publish(
+            RunStarted,
+            config=self.config,
+            device=device,
+            precision=self.config.precision,
+            num_threads=self.trainer.threads,
+            steps_per_epoch=self.steps,
+            total_steps=self.steps * self.config.epochs,
+            global_step=self.position.global_step,
+        )
+
+    def _load_data(self) -> None:
         before = time.monotonic()
-        self.digits = self.trainer.load(self.config)
-        self.control.emit(
+        self.digits = self.trainer.load_data(self.config)
+        self.steps = -(-len(self.digits.train_labels) // self.config.batch_size)
+        self.channel.publish(
             DataReady,
             dataset=self.digits.dataset,
             source=self.digits.source,
@@ -114,142 +138,137 @@ class Run:
             test_size=len(self.digits.test_labels),
             seconds=time.monotonic() - before,
         )
-        self.steps = -(-len(self.digits.train_labels) // self.config.batch_size)
+
+    def _build_engine(self) -> None:
         before = time.monotonic()
-        self.control.model, self.control.loaded_from = None, ""  # free the last run's memory first
+        self.channel.model, self.channel.loaded_from = None, ""  # free the last run's memory first
         weights = recipe.initial_weights(self.config.seed)
         state: Arrays = {}
         if self.start.resume:
             self.position, weights, state = checkpoint.load(Path(self.start.resume), self.config, self.digits)
-        self.engine = placement.engine_class(self.module, device)(self.config, self.digits, weights)
+        self._engine = placement.engine_class(self.module, self.config.device)(self.config, self.digits, weights)
         if state:
             self.engine.load_state(state)
-            self.save()  # so that the new run, too, can be resumed from its beginning
-        self.control.model, self.control.position = self.engine, (self.position.epoch, self.position.global_step)
+            self.save()  # so that the new run can be resumed even before its first epoch ends
+        self.channel.model, self.channel.position = self.engine, (self.position.epoch, self.position.global_step)
         layers = recipe.layer_parameters()
-        self.control.emit(
+        self.channel.publish(
             ModelReady,
             layers=layers,
             parameters=sum(count for _, count in layers),
             seconds=time.monotonic() - before,
         )
-        self.control.emit(
-            RunStarted,
-            config=self.config,
-            device=device,
-            precision=self.config.precision,
-            num_threads=self.trainer._threads,
-            steps_per_epoch=self.steps,
-            total_steps=self.steps * self.config.epochs,
-            global_step=self.position.global_step,
-        )
 
     # Train
 
-    def _epoch(self) -> None:
-        """One pass, or what a checkpoint left of it, and its evaluation."""
-        at, config = self.position, self.config
-        order = recipe.epoch_order(config.seed, at.epoch, len(self.digits.train_labels))
-        self.rates = recipe.learning_rates(config, at.epoch, self.steps)
-        self.control.emit(EpochStarted, epoch=at.epoch, order_sha256=recipe.order_sha256(order))
+    def _run_epoch(self) -> None:
+        """Train and evaluate one epoch, or the rest of one after a resume."""
+        position, config = self.position, self.config
+        order = recipe.epoch_order(config.seed, position.epoch, len(self.digits.train_labels))
+        self.rates = recipe.learning_rates(config, position.epoch, self.steps)
+        self.channel.publish(EpochStarted, epoch=position.epoch, order_sha256=recipe.order_sha256(order))
         self.engine.start_epoch(order, self.rates)
         self._train()
         if self.outcome == "diverged":
             return
-        if at.step and self.position.global_step != at.evaluated_step:
+        if position.step and position.global_step != position.evaluated_step:
             self._evaluate()
-        if at.step == self.steps:
-            self.control.emit(
+        if position.step == self.steps:
+            self.channel.publish(
                 EpochCompleted,
-                epoch=at.epoch,
-                train_loss=at.loss_sum / len(order),
-                train_accuracy=at.correct / len(order),
-                train_seconds=at.epoch_seconds,
-                samples_per_sec=at.timed_samples / at.epoch_seconds if at.epoch_seconds else None,
+                epoch=position.epoch,
+                train_loss=position.loss_sum / len(order),
+                train_accuracy=position.correct / len(order),
+                train_seconds=position.epoch_seconds,
+                samples_per_sec=position.timed_samples / position.epoch_seconds if position.epoch_seconds else None,
                 first_step_seconds=self.first_step_seconds if not self.epochs_done else None,
             )
             self.epochs_done += 1
-            at.next_epoch()
+            position.next_epoch()
         self.save()
 
     def _train(self) -> None:
-        """The steps of the epoch, until its end or a reason to stop."""
-        at = self.position
-        loss_sum = correct = seconds = 0.0
-        samples, said = 0, time.monotonic()
-        while at.step < self.steps:
-            self.control.poll()
-            if self.control.stop_requested:
+        """Train the epoch's steps until its end, or until a reason to stop."""
+        self.interval = Interval()
+        while self.position.step < self.steps:
+            self.channel.poll()
+            if self.channel.stop_requested:
                 self.outcome = self.outcome or "stopped"
             if self.outcome:
                 break
-            first, last = at.step, self._next_step()
-            before = time.perf_counter()
-            losses, right = self.engine.train_steps(first, last)
-            elapsed, count = time.perf_counter() - before, self._samples(first, last)
-            loss_sum, correct, seconds, samples = loss_sum + losses, correct + right, seconds + elapsed, samples + count
-            very_first = self.first_step_seconds is None
-            if very_first:
-                self.first_step_seconds = elapsed
-                at.advance(last, losses, right)
-            else:
-                at.advance(last, losses, right, elapsed, count)
-                self._tune_call_size(elapsed)
-            self.control.position = (at.epoch, self.position.global_step)
+            is_first_call = self.first_step_seconds is None
+            self._train_steps()
+            epoch_ends = self.position.step == self.steps
             evaluates = self.config.eval_every and self.position.global_step % self.config.eval_every == 0
-            if time.monotonic() - said >= EVENT_SECONDS or at.step == self.steps or very_first or evaluates:
-                self._progress(loss_sum / samples, correct / samples, samples / seconds if seconds else 0.0)
-                loss_sum = correct = seconds = 0.0
-                samples, said = 0, time.monotonic()
-            self._check_divergence(losses, count)
-            if evaluates and at.step < self.steps and not self.outcome:
+            is_due = time.monotonic() - self.interval.started >= EVENT_SECONDS
+            if is_first_call or epoch_ends or evaluates or is_due:
+                self._publish_progress()
+            self._check_divergence()
+            if evaluates and not epoch_ends and not self.outcome:
                 self._evaluate()
-            if self.control.checkpoint_requested:
+            if self.channel.checkpoint_requested:
                 self.save()
-        if samples:
-            self._progress(loss_sum / samples, correct / samples, samples / seconds if seconds else 0.0)
+        if self.interval.samples:
+            self._publish_progress()
 
-    def _next_step(self) -> int:
-        """Up to which step the next call goes: not beyond the epoch, nor beyond an evaluation."""
-        last = min(self.position.step + self.steps_per_call, self.steps)
-        if self.config.eval_every:
-            last = min(
-                last, self.position.step + self.config.eval_every - self.position.global_step % self.config.eval_every
-            )
-        return last
+    def _train_steps(self) -> None:
+        """Train the steps of one call, and add up its figures."""
+        position = self.position
+        first, last = position.step, self._last_step_of_call()
+        before = time.perf_counter()
+        loss_sum, correct = self.engine.train_steps(first, last)
+        seconds, samples = time.perf_counter() - before, self._samples(first, last)
+        if self.first_step_seconds is None:
+            self.first_step_seconds = seconds
+            position.advance(last, loss_sum, correct)
+        else:
+            position.advance(last, loss_sum, correct, seconds, samples)
+            self._tune_call_size(seconds)
+        for interval in (self.interval, self.unchecked):
+            interval.add(loss_sum, correct, seconds, samples)
+        self.channel.position = (position.epoch, position.global_step)
+
+    def _last_step_of_call(self) -> int:
+        """Return the step at which the next call ends: at the latest, that of the epoch's end or of the next evaluation."""
+        step, every = self.position.step, self.config.eval_every
+        last = min(step + self.steps_per_call, self.steps)
+        return min(last, step + every - self.position.global_step % every) if every else last
 
     def _samples(self, first: int, last: int) -> int:
+        """Count the samples of the epoch's steps first..last-1."""
         return min(last * self.config.batch_size, len(self.digits.train_labels)) - first * self.config.batch_size
 
-    def _tune_call_size(self, elapsed: float) -> None:
-        """As many steps a call as fit between two looks: a few on a CPU, many on a GPU, never a sync a step."""
-        wanted = int(self.steps_per_call * CALL_SECONDS / max(elapsed, 1e-6))
-        self.steps_per_call = max(1, min(wanted, 2 * self.steps_per_call, MAX_STEPS_PER_CALL))
+    def _tune_call_size(self, seconds: float) -> None:
+        """Fit as many steps as possible into CALL_SECONDS: a few on a CPU; many on a GPU, which synchronises once a call."""
+        steps = int(self.steps_per_call * CALL_SECONDS / max(seconds, 1e-6))
+        self.steps_per_call = max(1, min(steps, 2 * self.steps_per_call, MAX_STEPS_PER_CALL))
 
-    def _progress(self, loss: float, accuracy: float, samples_per_sec: float) -> None:
-        at = self.position
-        self.control.emit(
+    def _publish_progress(self) -> None:
+        """Publish the means of the interval, and start the next one."""
+        position, interval = self.position, self.interval
+        self.channel.publish(
             TrainProgress,
-            epoch=at.epoch,
-            step=at.step,
-            global_step=self.position.global_step,
-            samples_seen=(at.epoch - 1) * len(self.digits.train_labels) + self._samples(0, at.step),
-            loss=loss,
-            accuracy=accuracy,
-            samples_per_sec=samples_per_sec,
-            learning_rate=float(self.rates[at.step - 1]),
+            epoch=position.epoch,
+            step=position.step,
+            global_step=position.global_step,
+            samples_seen=(position.epoch - 1) * len(self.digits.train_labels) + self._samples(0, position.step),
+            loss=interval.loss_sum / interval.samples,
+            accuracy=interval.correct / interval.samples,
+            samples_per_sec=interval.samples / interval.seconds if interval.seconds else 0.0,
+            learning_rate=float(self.rates[position.step - 1]),
         )
+        self.interval = Interval()
 
-    def _check_divergence(self, losses: float, samples: int) -> None:
-        """Whether training is lost, by as many samples on every machine; one loss that is no number is enough."""
-        loss_sum, count = self.judged = self.judged[0] + losses, self.judged[1] + samples
-        if count < JUDGED_SAMPLES and self.position.step < self.steps and math.isfinite(losses):
+    def _check_divergence(self) -> None:
+        """Check for divergence every DIVERGENCE_SAMPLES, at the epoch's end, and on any non-finite loss."""
+        loss_sum, samples = self.unchecked.loss_sum, self.unchecked.samples
+        if samples < DIVERGENCE_SAMPLES and self.position.step < self.steps and math.isfinite(loss_sum):
             return
-        self.judged = 0.0, 0
-        if recipe.has_diverged(loss_sum / count) and not self.diverged:
+        self.unchecked = Interval()
+        if recipe.has_diverged(loss_sum / samples) and not self.diverged:
             self.diverged = True
-            self.control.emit(
-                Diverged, epoch=self.position.epoch, global_step=self.position.global_step, loss=loss_sum / count
+            self.channel.publish(
+                Diverged, epoch=self.position.epoch, global_step=self.position.global_step, loss=loss_sum / samples
             )
         if self.diverged and self.config.stop_on_nan:
             self.outcome = "diverged"
@@ -257,19 +276,20 @@ class Run:
     # Evaluate
 
     def _evaluate(self) -> None:
-        labels, seconds, parts = self.digits.test_labels, 0.0, []
-        self.control.emit(EvalStarted, epoch=self.position.epoch, global_step=self.position.global_step)
+        """Evaluate on all test digits, and end the run if a rule of its config says so."""
+        labels, seconds, batches = self.digits.test_labels, 0.0, []
+        self.channel.publish(EvalStarted, epoch=self.position.epoch, global_step=self.position.global_step)
         for first in range(0, len(labels), EVAL_BATCH):
-            self.control.poll()
+            self.channel.poll()
             before = time.monotonic()
-            parts.append(self.engine.evaluate(first, min(first + EVAL_BATCH, len(labels))))
+            batches.append(self.engine.evaluate(first, min(first + EVAL_BATCH, len(labels))))
             seconds += time.monotonic() - before
-        logits = np.concatenate(parts)
+        logits = np.concatenate(batches)
         predicted = logits.argmax(axis=1)
         wrong = np.flatnonzero(predicted != labels)
         loss, accuracy = recipe.mean_cross_entropy(logits, labels), 1.0 - len(wrong) / len(labels)
-        better = self.position.record_evaluation(accuracy, loss)
-        self.control.emit(
+        is_best = self.position.record_evaluation(accuracy, loss)
+        self.channel.publish(
             EvalCompleted,
             epoch=self.position.epoch,
             global_step=self.position.global_step,
@@ -283,39 +303,39 @@ class Run:
         )
         if self.config.target_accuracy and reaches(accuracy, self.config.target_accuracy):
             self.outcome = self.outcome or "target-reached"
-        elif self.config.patience and not better and self.position.evaluations_since_best >= self.config.patience:
+        elif self.config.patience and not is_best and self.position.evaluations_since_best >= self.config.patience:
             self.outcome = self.outcome or "no-progress"
 
     def close(self) -> None:
-        """End what trains with this process; what it has learnt still answers."""
-        if "," in self.config.device and self.engine is not None:
-            self.engine.close()
+        """End the replicas of an engine on several devices; its model still predicts."""
+        if isinstance(self._engine, ParallelEngine):
+            self._engine.close()
 
-    # Keep
+    # Save
 
     def save(self) -> None:
-        """Write a checkpoint, if there is something to keep and a place for it. Training goes on when that fails."""
-        self.control.checkpoint_requested = False
-        if not self.start.run_dir or self.engine is None or not self.position.global_step or self.diverged:
+        """Write a checkpoint, if there is a folder for it and training to save; a failure is published, not raised."""
+        self.channel.checkpoint_requested = False
+        if not self.start.run_dir or self._engine is None or not self.position.global_step or self.diverged:
             return
-        path = Path(self.start.run_dir) / f"{self.control.engine}.npz"
+        path = Path(self.start.run_dir) / f"{self.channel.engine}.npz"
         try:
-            checkpoint.save(path, self.position, self.config, self.digits, self.engine)
+            checkpoint.save(path, self.position, self.config, self.digits, self._engine)
         except OSError as error:
-            self.control.emit(SaveFailed, what="checkpoint", path=str(path), reason=reason(error))
+            self.channel.publish(SaveFailed, what="checkpoint", path=str(path), reason=reason(error))
         else:
-            self.control.emit(
+            self.channel.publish(
                 CheckpointSaved, path=str(path), epoch=self.position.epoch, global_step=self.position.global_step
             )
 
     def _save_model(self) -> None:
-        """In the library's own format, for other programs."""
+        """Write the model in its library's own format; a failure is published, not raised."""
         if not self.start.run_dir or not self.position.global_step:
             return
         path = Path(self.start.run_dir) / self.module.MODEL_FILE
         try:
             write_atomically(path, self.engine.save_model)
-        except Exception as error:  # the libraries raise what they like; nothing of the training is lost
-            self.control.emit(SaveFailed, what="model", path=str(path), reason=reason(error))
+        except Exception as error:  # libraries raise errors of any type, and the training itself has succeeded
+            self.channel.publish(SaveFailed, what="model", path=str(path), reason=reason(error))
         else:
-            self.control.emit(ModelSaved, path=str(path))
+            self.channel.publish(ModelSaved, path=str(path))

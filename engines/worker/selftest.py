@@ -1,4 +1,4 @@
-"""A close look at one engine in its own interpreter, for the doctor: versions, packages, devices, and a real step on each."""
+"""Test one framework in its own interpreter, for the doctor: versions, packages, devices, and a real step on each."""
 
 from __future__ import annotations
 
@@ -10,57 +10,56 @@ import sys
 import time
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from engines.experiment.contract import EngineModule, SelftestModule
 from engines.messages.events import Device
 
 
-def look(module: ModuleType, seconds: float, answer: Path, *, xla: bool) -> None:
-    """Write everything as JSON; with `xla`, only whether XLA compiles here, which can end the process."""
-    own = _own(module)
+def run(module: EngineModule, import_seconds: float, path: Path, *, xla: bool) -> None:
+    """Write the results to `path` as JSON; with `xla`, test only whether XLA compiles here, which can end the process."""
+    own = _framework_selftest(module)
     if xla:
-        said: dict[str, Any] = {"xla": own.try_xla() if own is not None else ""}
+        results: dict[str, Any] = {"xla": own.check_xla() if own is not None else ""}
     else:
         devices = module.devices()
-        said = {
+        results = {
             "framework": module.framework(),
             "version": module.version(),
-            "import_seconds": seconds,
+            "import_seconds": import_seconds,
             "python": platform.python_version(),
             "executable": sys.executable,
-            "packages": packages(),
-            "devices": [_tried(device, own) for device in devices],
-            **(own.facts() if own is not None else {}),
+            "packages": nvidia_packages(),
+            "devices": [_test_device(device, own) for device in devices],
+            **(own.build_info() if own is not None else {}),
         }
-    answer.write_text(json.dumps(said, default=str), encoding="utf-8")
+    path.write_text(json.dumps(results, default=str), encoding="utf-8")
 
 
-def packages() -> dict[str, str]:
-    """NVIDIA's own packages in this environment, by name: what frameworks bring along, and may overwrite each other's."""
-    found = {}
-    for one in metadata.distributions():
-        name = str(one.metadata["Name"] or "").lower()
-        if name.startswith("nvidia-"):
-            found[name] = one.version
-    return found
+def nvidia_packages() -> dict[str, str]:
+    """Return the versions of NVIDIA's packages in this environment by name; frameworks may overwrite each other's."""
+    return {
+        name: package.version
+        for package in metadata.distributions()
+        if (name := str(package.metadata["Name"] or "").lower()).startswith("nvidia-")
+    }
 
 
-def _own(module: ModuleType) -> ModuleType | None:
-    """What only this framework can be asked; None for an engine that is nobody's framework."""
+def _framework_selftest(module: EngineModule) -> SelftestModule | None:
+    """Import the self-test of this framework; None for an engine outside of this project."""
     package = module.__package__ or ""
     return importlib.import_module(f"{package}.selftest") if package.startswith("engines.") else None
 
 
-def _tried(device: Device, own: ModuleType | None) -> dict[str, Any]:
-    """The device, and how a convolution forward and backward went on it."""
-    said = dataclasses.asdict(device)
+def _test_device(device: Device, own: SelftestModule | None) -> dict[str, Any]:
+    """Run a convolution forward and backward on the device; return its fields and the result."""
+    result = dataclasses.asdict(device)
     if device.usable and own is not None:
         before = time.perf_counter()
         try:
-            said |= own.details(device.id)
-            own.try_step(device.id)
-            said["step_seconds"] = time.perf_counter() - before
-        except Exception as error:  # whatever the driver, the library or the framework raises is the finding
-            said |= {"usable": False, "reason": f"{type(error).__name__}: {str(error).strip()[:300]}"}
-    return said
+            result |= own.device_info(device.id)
+            own.check_step(device.id)
+            result["step_seconds"] = time.perf_counter() - before
+        except Exception as error:  # any error of the driver, a library or the framework is the test's result
+            result |= {"usable": False, "reason": f"{type(error).__name__}: {str(error).strip()[:300]}"}
+    return result

@@ -1,16 +1,16 @@
-"""One run of one engine: the epochs, the clocks and the events, the same for every framework.
+"""Train run after run in one worker, and report how each ends.
 
-The engine does the arithmetic and knows nothing of events; this module does the telling and knows no framework.
+An engine does the arithmetic and knows no events; `run.py` publishes the events and knows no framework.
 
-The clocks, the same for both:
-- `train_seconds` is the time spent inside `train_steps`, which returns with the device synchronised. Nothing else is in it: no
-  evaluation, no pause, no prediction, no checkpoint, no event.
-- `first_step_seconds` is the run's first step alone, which traces, compiles and warms up, what the worker's
-  rehearsal has not done before; it is not in `train_seconds`.
-- `import_seconds`, and the seconds of DataReady, ModelReady and EvalCompleted, are each their own.
-- `wall_seconds` begin with the run's RunRequested, before an import that the run has to wait for, and end with its last event.
+The clocks, the same for every engine:
+- `train_seconds` is the time inside `train_steps`, which returns with the device synchronised. It includes no evaluation, pause,
+  prediction, checkpoint or event.
+- `first_step_seconds` is the run's first step alone, with the tracing, compiling and warming up that the worker's `warm_up` has
+  not done before; `train_seconds` excludes it.
+- `import_seconds`, and the seconds of DataReady, ModelReady and EvalCompleted, each measure only their own phase.
+- `wall_seconds` start with the run's RunRequested, before an import that the run has to wait for, and end with its last event.
 
-A resumed run carries its clocks on; what passed between the interruption and the resumption is in none of them.
+A resumed run continues its clocks; they exclude the time between the interruption and the resumption.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import os
 import time
 import traceback
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -29,13 +28,9 @@ from engines.config import TrainConfig
 from engines.data import DataCancelled, DataError, Digits, load_digits, placeholder_dataset
 from engines.experiment import checkpoint, recipe
 from engines.experiment.checkpoint import CheckpointError
+from engines.experiment.contract import EngineModule
 from engines.messages.commands import Start
-from engines.messages.events import (
-    DataProgress,
-    Device,
-    RunFailed,
-    RunFinished,
-)
+from engines.messages.events import DataProgress, Device, RunFailed, RunFinished
 from engines.out_of_memory import is_out_of_memory
 from engines.worker import placement
 from engines.worker.channel import Channel, ShuttingDown
@@ -45,26 +40,26 @@ from engines.worker.run import Run
 
 
 class Trainer:
-    """Runs what Start asks for and says how it goes; keeps the digits and the last model warm."""
+    """Trains one run after the other; keeps the digits and the last model in memory."""
 
-    def __init__(self, module: ModuleType, devices: tuple[Device, ...], threads: int, control: Channel) -> None:
-        self._module = module
-        self._devices = devices
-        self._threads = threads
-        self._control = control
+    def __init__(self, module: EngineModule, devices: tuple[Device, ...], threads: int, channel: Channel) -> None:
+        self.module = module
+        self.devices = devices
+        self.threads = threads
+        self.channel = channel
         self._digits: tuple[tuple[str, str], Digits] | None = None
-        control.load_model = self.load_model
+        channel.load_model = self.load_model
 
     def warm_up(self) -> None:
-        """One step on one blank digit, forgotten at once: the imports and traces that a framework puts off until then are done."""
+        """Train one step on one blank digit, so that the framework's delayed imports and traces are done before a run."""
         config = TrainConfig(device="cpu")
-        with contextlib.suppress(Exception):  # what fails here fails again in the run, and is told there
-            engine = self._module.Engine(config, placeholder_dataset(), recipe.initial_weights(0))
+        with contextlib.suppress(Exception):  # an error here occurs again in the run, which reports it
+            engine = self.module.Engine(config, placeholder_dataset(), recipe.initial_weights(0))
             engine.start_epoch(np.zeros(1, np.int64), np.zeros(1, np.float32))
             engine.train_steps(0, 1)
 
     def run(self, start: Start) -> None:
-        """Train; says exactly one RunFinished or RunFailed, unless the worker is told to end."""
+        """Train one run, and publish exactly one RunFinished or RunFailed, unless the worker has to end."""
         run = Run(self, start)
         try:
             run.run()
@@ -72,7 +67,7 @@ class Trainer:
             with contextlib.suppress(ReplicaError):
                 run.save()
         except DataCancelled:
-            self._control.emit(
+            self.channel.publish(
                 RunFinished,
                 outcome="stopped",
                 test_accuracy=None,
@@ -82,53 +77,54 @@ class Trainer:
                 wall_seconds=time.monotonic() - start.requested_t,
             )
         except DataError as error:
-            self._fail("data", error.message, error.hint)
+            self._publish_failure("data", error.message, error.hint)
         except DeviceError as error:
-            self._fail("device", str(error), "Choose another device, or look at `mnist-tui doctor`.")
+            self._publish_failure("device", str(error), "Choose another device, or run `mnist-tui doctor`.")
         except CheckpointError as error:
-            self._fail("checkpoint", str(error), "Start over, or resume another run: `mnist-tui runs` lists them.")
+            hint = "Start over, or resume another run: `mnist-tui runs` lists them."
+            self._publish_failure("checkpoint", str(error), hint)
         except ReplicaError as error:
             kind = "out-of-memory" if is_out_of_memory(str(error)) else "crashed"
-            self._fail(kind, str(error), "Restart tries again; on one device there is no other replica to lose.")
+            self._publish_failure(kind, str(error), "Restart tries again. A run on one device needs no replicas.")
         except Exception as error:
             text = f"{type(error).__name__}: {error}".strip()
-            if isinstance(error, (MemoryError, *self._module.OUT_OF_MEMORY)) or is_out_of_memory(text):
-                self._fail("out-of-memory", text, "Use a smaller batch size, or free memory on the device.")
+            if isinstance(error, (MemoryError, *self.module.OUT_OF_MEMORY)) or is_out_of_memory(text):
+                hint = "Use a smaller batch size, or free memory on the device."
+                self._publish_failure("out-of-memory", text, hint)
             else:
-                self._fail("internal", text, "See the log. Restart tries again.")
+                self._publish_failure("internal", text, "See the log. Restart tries again.")
         finally:
             run.close()
 
-    def _fail(self, kind: str, message: str, hint: str) -> None:
-        self._control.emit(RunFailed, kind=kind, message=message, hint=hint, traceback=traceback.format_exc())
+    def _publish_failure(self, kind: str, message: str, hint: str) -> None:
+        self.channel.publish(RunFailed, kind=kind, message=message, hint=hint, traceback=traceback.format_exc())
 
-    def load(self, config: TrainConfig) -> Digits:
-        """The digits that the config names, from memory when they were there last time."""
+    def load_data(self, config: TrainConfig) -> Digits:
+        """Load the digits that the config names, or reuse the last run's. Raises DataError and DataCancelled."""
         key = (config.dataset, config.data_dir)
         if self._digits is None or self._digits[0] != key:
-            control = self._control
 
-            def stopped() -> bool:
-                control.poll()
-                return control.stop_requested
+            def stop_requested() -> bool:
+                self.channel.poll()
+                return self.channel.stop_requested
 
-            def tell(done: int, total: int, source: str) -> None:
-                control.emit(DataProgress, done_bytes=done, total_bytes=total, source=source)
+            def publish_progress(done: int, total: int, source: str) -> None:
+                self.channel.publish(DataProgress, done_bytes=done, total_bytes=total, source=source)
 
             digits = load_digits(
                 config.dataset,
                 Path(config.data_dir) if config.data_dir else None,
                 cache_dir=Path(os.environ["MNIST_TUI_CACHE_DIR"]),
-                on_progress=tell,
-                cancelled=stopped,
+                on_progress=publish_progress,
+                cancelled=stop_requested,
             )
             self._digits = (key, digits)
         return self._digits[1].limited(config.limit_train or None, config.limit_test or None)
 
     def load_model(self, path: Path) -> None:
-        """Let the model that a checkpoint holds answer questions. Raises CheckpointError, and what the framework raises."""
+        """Load a checkpoint's model for predictions. Raises CheckpointError, and anything that the framework raises."""
         position, weights, config = checkpoint.load_model(path)
-        config = dataclasses.replace(config, device=placement.resolve("auto", self._devices))
-        self._control.model = self._module.Engine(config, placeholder_dataset(), weights)
-        done = position.epoch if position.step else position.epoch - 1
-        self._control.position, self._control.loaded_from = (done, position.global_step), str(path)
+        config = dataclasses.replace(config, device=placement.resolve("auto", self.devices))
+        self.channel.model = self.module.Engine(config, placeholder_dataset(), weights)
+        epoch = position.epoch if position.step else position.epoch - 1
+        self.channel.position, self.channel.loaded_from = (epoch, position.global_step), str(path)

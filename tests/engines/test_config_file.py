@@ -67,10 +67,10 @@ def test_ignored_parts_are_reported(
     config.write_bytes(content)
     (problem,) = config_problems(config)
     assert problem.startswith(f"{config}{message}" if message.startswith(",") else f"{config} {message}")
-    monkeypatch.setattr("tui.cli.output.parity", lambda *_, **__: 0)
+    monkeypatch.setattr("tui.cli.parity.run", lambda *_, **__: 0)
     assert main.main(["parity"]) == 0
     assert capsys.readouterr().err == f"mnist-tui: {problem}\n"
-    monkeypatch.setattr("tui.cli.output.doctor", lambda *_, **__: 0)
+    monkeypatch.setattr("tui.cli.doctor.run", lambda *_, **__: 0)
     assert main.main(["doctor"]) == 0
     assert capsys.readouterr().err == "", "the doctor has a finding for it"
     (finding,) = [one for one in doctor.diagnose([], None, paths.cache_dir(), paths.runs_dir()) if problem == one.text]
@@ -114,13 +114,13 @@ async def test_the_app_reports_problems_once(damaged: tuple[Path, Path], monkeyp
     monkeypatch.setattr(gc, "disable", lambda: None)
     assert main.main(["--runs-dir", "/dev/null/runs"]) == 0
     (app,) = apps
-    assert app.control.settings == {"learning_rate": 0.5}
+    assert app.controller.settings == {"learning_rate": 0.5}
     app.specs = ()
     async with app.run_test() as pilot:
         await until(pilot, lambda: len(app._notifications) >= 3)
         messages = [note.message for note in app._notifications]
     assert messages[0].startswith(f"{config} is not used: expected '='")
-    assert messages[1].startswith("No run can be kept in /dev/null/runs. Set MNIST_TUI_HOME")
+    assert messages[1].startswith("Runs can't be saved in /dev/null/runs. Set MNIST_TUI_HOME")
     assert messages[2] == f"{remembered}: epochs must be at least 1; epoch is no setting. The other settings are used."
 
 

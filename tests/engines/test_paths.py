@@ -16,8 +16,8 @@ from engines import paths
 from engines.api import engine_spec, events_file, find_digits, parse, user_path
 from engines.tools.setup import SetupError, build
 from tests.support.engines import SCRIPTED
-from tests.support.run_folders import keep
-from tui.cli import arguments, main
+from tests.support.run_folders import make_run_folder
+from tui.cli import app as app_command, arguments, main
 
 # Paths as users write them
 
@@ -47,7 +47,7 @@ _VARIABLES: dict[str, Callable[[], object]] = {
 @pytest.mark.fault("input", "a ~ that the shell did not expand, in every option, variable and field: the home folder")
 @pytest.mark.parametrize("how", [*_READERS, *_VARIABLES])
 def test_a_tilde_is_expanded_wherever_a_path_is_read(how: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep(home, "r")
+    make_run_folder(home, "r")
     (home / "r" / "mnist.npz").touch()
     if how in _READERS:
         path = _READERS[how]("~/r")
@@ -62,7 +62,7 @@ def test_a_tilde_is_expanded_wherever_a_path_is_read(how: str, home: Path, monke
 )
 def test_the_options_of_every_command_are_absolute(command: str, home: Path) -> None:
     parser = main._Parser()
-    main.COMMANDS[command][0](parser)
+    main.load(command).add_options(parser)
     for flag in ("--runs-dir", "--data-dir", "--out"):
         action = next((one for one in parser._actions if flag in one.option_strings), None)
         if action is not None:
@@ -73,7 +73,7 @@ def test_the_options_of_every_command_are_absolute(command: str, home: Path) -> 
 @pytest.mark.fault("data", "--data-dir is relative, and the run is resumed from another folder: the digits are found")
 def test_a_relative_data_dir_is_stored_as_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parser = main._Parser()
-    arguments.app(parser)
+    app_command.add_options(parser)
     (tmp_path / "elsewhere").mkdir()
     settings = arguments.settings(parser.parse_args(["--data-dir", "mnist"]))
     monkeypatch.chdir(tmp_path / "elsewhere")

@@ -1,7 +1,7 @@
-"""`make faults`: each test is a row of the table that says what was tried, and whether the app survived it.
+"""`make faults`: a table of the faults that the tests tried, and whether the app survived them.
 
-A test names its row: `@pytest.mark.fault("worker", "SIGKILL in mid-epoch")`. Rows that take long are
-`slow` as well, and so not in CI.
+A test names its row: `@pytest.mark.fault("worker", "SIGKILL in mid-epoch")`. Tests that take minutes are marked `slow` as well, and
+so do not run in CI.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import pytest
 
 _ROW = "fault"
 _rows: dict[str, tuple[str, str, str, str]] = {}
-"""By test: (area, what was tried, which case of it, how it went)."""
+"""Maps a test to (area, what was tried, the case, the outcome)."""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Say of which row the report is; it may be read in another process than the test ran in."""
+    """Store the row in the report, which another process than the test's may read."""
     report = yield
     marker = item.get_closest_marker("fault")
     if marker is not None:
@@ -30,12 +30,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Note how each row went."""
+    """Record the outcome of each row."""
     if report.when == "call" or not report.passed:
         outcome = {"passed": "survived", "failed": "LOST"}.get(report.outcome, report.outcome)
         for name, row in report.user_properties:
             if name == _ROW:
-                area, tried, case = map(str, row)  # type: ignore[call-overload]  # as it was appended above
+                area, tried, case = map(str, row)  # type: ignore[call-overload]  # appended above
                 _rows[report.nodeid] = (area, tried, case, outcome)
 
 
@@ -48,7 +48,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for (area, tried), group in groupby(sorted(_rows.values()), key=lambda row: row[:2]):
         cases = list(group)
         lost = [case or "it" for *_, case, outcome in cases if outcome == "LOST"]
-        outcome = f"LOST: {', '.join(lost)}" if lost else ", ".join(sorted({one[3] for one in cases}))
+        outcome = f"LOST: {', '.join(lost)}" if lost else ", ".join(sorted({case[3] for case in cases}))
         terminalreporter.write_line(f"| {area} | {tried} | {len(cases)} | {outcome} |")
     counts = Counter(outcome for *_, outcome in _rows.values())
     skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""

@@ -1,4 +1,4 @@
-"""What happens to the app: signals, a hang-up, an exception anywhere, a terminal that stalls or is taken away."""
+"""The app survives signals, a hang-up, an exception anywhere, and a terminal that stalls or goes away."""
 
 from __future__ import annotations
 
@@ -20,37 +20,45 @@ from engines.api import find_resume_points, list_runs, read_events, read_run
 from engines.messages.events import Event, TrainProgress
 from engines.messages.grammar import violations
 from engines.session.replay import DEMO
-from tests.support.run_folders import keep
-from tests.support.terminal import TAKEN, UNDONE, Terminal, app, gone, is_interrupted, without_reading
+from tests.support.run_folders import make_run_folder
+from tests.support.terminal import (
+    RESTORE_SEQUENCES,
+    SETUP_SEQUENCES,
+    Terminal,
+    all_exited,
+    app_command,
+    is_interrupted,
+    wait_without_reading,
+)
 from tui.cli import main
 from tui.terminal.tty_state import CLEAR
 
 
 @pytest.fixture(autouse=True)
 def slow(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scripted engine takes its time, so that the app can be met in the middle of a run."""
+    """Slow the scripted engine down, so that a test meets the app in the middle of a run."""
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
 
 
 @pytest.fixture
 def training(small_mnist: Path, tmp_path: Path) -> Iterator[Terminal]:
-    """The app, training with two workers that have each written a checkpoint."""
-    terminal = Terminal(app(small_mnist, tmp_path), tmp_path)
+    """Return the app while it trains, once both workers have written a checkpoint."""
+    terminal = Terminal(app_command(small_mnist, tmp_path), tmp_path)
     terminal.wait_for("training")
     terminal.wait_for_checkpoints()
     yield terminal
-    terminal.end()
+    terminal.close()
 
 
-def comes_back(terminal: Terminal) -> None:
-    """Take the terminal, and paint all of the screen, also what never changes: header, borders, footer."""
-    terminal.wait_until(lambda: all(sequence in terminal.written for sequence in TAKEN), "back on the screen")
+def wait_until_repainted(terminal: Terminal) -> None:
+    """Wait until the terminal is set up and all of the screen is painted, also the constant parts: header, borders, footer."""
+    terminal.wait_until(lambda: all(sequence in terminal.written for sequence in SETUP_SEQUENCES), "set up")
     for word, line in (("mnist-tui", 0), ("╭", 1), ("Quit", -1)):
-        terminal.wait_until(lambda word=word, line=line: word in terminal.screen.display[line], "painted whole")  # type: ignore[misc]  # bound now
+        terminal.wait_until(lambda word=word, line=line: word in terminal.screen.display[line], "painted")  # type: ignore[misc]  # bound now
 
 
-def is_kept(terminal: Terminal, before: int) -> bool:
-    """Whether what was recorded is on disk, whole and in order, and can go on."""
+def is_resumable(terminal: Terminal, before: int) -> bool:
+    """Return whether all recorded events are on disk in a valid order, and the run is resumable."""
     events = terminal.record()
     assert len(events) >= before
     for engine in ("pytorch", "keras"):
@@ -59,36 +67,36 @@ def is_kept(terminal: Terminal, before: int) -> bool:
 
 
 @pytest.mark.fault("app", "a signal in mid-training")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda one: one.name)
-def test_signals_give_the_terminal_back(number: signal.Signals, training: Terminal) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_restores_the_terminal(number: signal.Signals, training: Terminal) -> None:
     workers, before = training.processes(), len(training.record())
     assert len(workers) == 2
     training.child.kill(number)
-    assert training.ended() == 128 + number
-    assert training.given_back
-    assert gone(workers)
-    assert is_kept(training, before)
+    assert training.wait_for_exit() == 128 + number
+    assert training.is_restored
+    assert all_exited(workers)
+    assert is_resumable(training, before)
 
 
-@pytest.mark.fault("app", "one signal after the other, while it leaves")
-def test_signals_while_it_leaves(training: Terminal) -> None:
+@pytest.mark.fault("app", "one signal after the other, while it ends")
+def test_signals_while_the_app_ends(training: Terminal) -> None:
     workers, before = training.processes(), len(training.record())
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     for number in (*numbers, *numbers):
         training.child.kill(number)
-    assert training.ended() - 128 in numbers, "the one that it heard first"
-    assert training.given_back
-    assert gone(workers)
-    assert is_kept(training, before)
+    assert training.wait_for_exit() - 128 in numbers, "the first that arrived"
+    assert training.is_restored
+    assert all_exited(workers)
+    assert is_resumable(training, before)
 
 
 @pytest.mark.fault("app", "SIGKILL in mid-training")
 def test_a_killed_app_leaves_no_worker(training: Terminal) -> None:
     workers, before = training.processes(), len(training.record())
     training.child.kill(signal.SIGKILL)
-    assert training.ended() == -signal.SIGKILL
-    assert gone(workers)
-    assert is_kept(training, before)
+    assert training.wait_for_exit() == -signal.SIGKILL
+    assert all_exited(workers)
+    assert is_resumable(training, before)
 
 
 @pytest.mark.fault("app", "SIGKILL while both workers hang, are stopped, or hang where no Python runs")
@@ -97,18 +105,19 @@ def test_a_killed_app_leaves_no_worker_that_hangs(
     how: str, small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", f"{how}@25")
-    terminal = Terminal(app(small_mnist, tmp_path), tmp_path)
+    terminal = Terminal(app_command(small_mnist, tmp_path), tmp_path)
     terminal.wait_for_checkpoints()
     workers = terminal.processes()
     assert len(workers) == 2
     if how == "stop":
-        terminal.wait_until(lambda: {one.status() for one in workers} == {psutil.STATUS_STOPPED}, "stopped")
-    groups = [process for process in psutil.process_iter() if _group_of(process) in {one.pid for one in workers}]
-    assert len(groups) > len(workers), "each has a guard"
+        terminal.wait_until(lambda: {worker.status() for worker in workers} == {psutil.STATUS_STOPPED}, "stopped")
+    pids = {worker.pid for worker in workers}
+    groups = [process for process in psutil.process_iter() if _group_of(process) in pids]
+    assert len(groups) > len(workers), "each has a watchdog"
     terminal.child.kill(signal.SIGKILL)
-    assert gone(groups)
+    assert all_exited(groups)
     assert is_interrupted(terminal.runs)
-    terminal.end()
+    terminal.close()
 
 
 def _group_of(process: psutil.Process) -> int:
@@ -119,47 +128,47 @@ def _group_of(process: psutil.Process) -> int:
 
 
 @pytest.mark.fault("app", "SIGTSTP, and back with SIGCONT")
-def test_a_stopped_app_lends_the_terminal(training: Terminal) -> None:
-    """The shell has its terminal meanwhile; the workers wait for the app, and everything goes on with it."""
-    app_process, workers = psutil.Process(training.child.pid), training.processes()
+def test_a_stopped_app_frees_the_terminal(training: Terminal) -> None:
+    """Meanwhile the shell has the terminal and the workers wait; SIGCONT continues everything."""
+    process, workers = psutil.Process(training.child.pid), training.processes()
     training.child.kill(signal.SIGTSTP)
-    training.wait_until(lambda: app_process.status() == psutil.STATUS_STOPPED, "stopped")
+    training.wait_until(lambda: process.status() == psutil.STATUS_STOPPED, "stopped")
     training.read()
-    assert training.given_back
+    assert training.is_restored
     before, training.written = training.record(), ""
     training.child.kill(signal.SIGCONT)
-    comes_back(training)
+    wait_until_repainted(training)
     training.wait_until(lambda: len(training.record()) > len(before) + 20, "training again")
     assert training.processes() == workers
     training.child.kill(signal.SIGTERM)
-    assert training.ended() == 143
-    assert training.given_back
-    assert gone(workers)
+    assert training.wait_for_exit() == 143
+    assert training.is_restored
+    assert all_exited(workers)
 
 
 @pytest.mark.fault(
-    "app", "SIGSTOP and SIGCONT, twice, and SIGCONT for no reason: keys are read, and the terminal is given back"
+    "app", "SIGSTOP and SIGCONT, twice, and SIGCONT without a stop: keys are read, and the terminal is restored"
 )
-def test_what_asks_nobody_stops_the_app(training: Terminal) -> None:
-    """A SIGSTOP can't be heard: the app goes on as if it had just come."""
-    app_process, workers = psutil.Process(training.child.pid), training.processes()
-    threads = app_process.num_threads()
+def test_sigstop_and_sigcont(training: Terminal) -> None:
+    """A SIGSTOP can't be handled, so at SIGCONT the terminal is still set up."""
+    process, workers = psutil.Process(training.child.pid), training.processes()
+    threads = process.num_threads()
     for stops in (True, True, False):
         if stops:
             training.child.kill(signal.SIGSTOP)
-            training.wait_until(lambda: app_process.status() == psutil.STATUS_STOPPED, "stopped")
+            training.wait_until(lambda: process.status() == psutil.STATUS_STOPPED, "stopped")
         training.written = ""
         training.child.kill(signal.SIGCONT)
-        comes_back(training)
+        wait_until_repainted(training)
         training.send("?")
         training.wait_for("This page.")
         training.send("\x1b")
         training.wait_until(lambda: not any("This page." in line for line in training.screen.display), "without help")
-    assert app_process.num_threads() <= threads
+    assert process.num_threads() <= threads
     training.child.kill(signal.SIGTERM)
-    assert training.ended() == 143
-    assert training.given_back
-    assert gone(workers)
+    assert training.wait_for_exit() == 143
+    assert training.is_restored
+    assert all_exited(workers)
 
 
 @pytest.mark.fault(
@@ -167,7 +176,7 @@ def test_what_asks_nobody_stops_the_app(training: Terminal) -> None:
 )
 @pytest.mark.parametrize("started", ["by the shell", "by make"])
 def test_ctrl_z(started: str, small_mnist: Path, tmp_path: Path) -> None:
-    command = shlex.join(app(small_mnist, tmp_path))
+    command = shlex.join(app_command(small_mnist, tmp_path))
     if started == "by make":
         command = f"sh -c {shlex.quote(f'{command}; exit $?')}"
     terminal = Terminal(["bash", "-mc", f"{command}; echo in the shell; read answer; fg; exit $?"], tmp_path)
@@ -175,19 +184,19 @@ def test_ctrl_z(started: str, small_mnist: Path, tmp_path: Path) -> None:
     terminal.wait_for_checkpoints()
     terminal.send("\x1a")
     terminal.wait_for("in the shell")
-    assert terminal.given_back
+    assert terminal.is_restored
     assert terminal.written.rfind(CLEAR) > terminal.written.rfind("╯"), "not every terminal has an alternate screen"
     terminal.written = ""
     terminal.send("\n")
-    comes_back(terminal)
+    wait_until_repainted(terminal)
     terminal.send("\x03")
     terminal.wait_for("Leave (y)")
     workers = terminal.processes()
     assert len(workers) == (3 if started == "by the shell" else 4)
     terminal.send("y")
-    assert terminal.ended() == 0
-    assert terminal.given_back
-    assert gone(workers)
+    assert terminal.wait_for_exit() == 0
+    assert terminal.is_restored
+    assert all_exited(workers)
 
 
 @pytest.mark.fault(
@@ -206,17 +215,17 @@ def test_leaving_by_keys(training: Terminal) -> None:
     training.send("\x03")
     training.wait_for("Leave (y)")
     training.send("y")
-    assert training.ended() == 0
-    assert training.given_back
-    assert gone(workers)
-    assert is_kept(training, before)
+    assert training.wait_for_exit() == 0
+    assert training.is_restored
+    assert all_exited(workers)
+    assert is_resumable(training, before)
 
 
-@pytest.mark.fault("app", "a signal while it lends the terminal to a replay")
-def test_a_signal_ends_a_replay_first(small_mnist: Path, tmp_path: Path) -> None:
-    shutil.copy(DEMO, keep(tmp_path / "runs", "kept") / "events.jsonl")
-    show = "app.ascii_only, app._start_at_once = True, False"
-    terminal = Terminal(app(small_mnist, tmp_path, show), tmp_path)
+@pytest.mark.fault("app", "a signal while a replay has the terminal")
+def test_a_signal_ends_a_replay_in_the_foreground(small_mnist: Path, tmp_path: Path) -> None:
+    shutil.copy(DEMO, make_run_folder(tmp_path / "runs", "kept") / "events.jsonl")
+    options = "app.ascii_only, app._start_at_once = True, False"
+    terminal = Terminal(app_command(small_mnist, tmp_path, options), tmp_path)
     terminal.wait_for("press s to start")
     terminal.send("5")
     terminal.wait_for("01-01 12:00")
@@ -224,18 +233,18 @@ def test_a_signal_ends_a_replay_first(small_mnist: Path, tmp_path: Path) -> None
     terminal.wait_for("RECORDED")
     started = terminal.processes()
     (command,) = (process.cmdline() for process in started if "replay" in process.cmdline())
-    said = ["--runs-dir", str(terminal.runs), "--fps", "10", "--theme", "mnist-dark", "--ascii"]
-    assert command[-len(said) :] == said
+    arguments = ["--runs-dir", str(terminal.runs), "--fps", "10", "--theme", "mnist-dark", "--ascii"]
+    assert command[-len(arguments) :] == arguments
     terminal.child.kill(signal.SIGTERM)
-    assert terminal.ended() == 143
-    assert terminal.given_back
-    assert gone(started)
+    assert terminal.wait_for_exit() == 143
+    assert terminal.is_restored
+    assert all_exited(started)
 
 
-BROKEN = {
+BREAK = {
     "a key's action": "app.action_help = lambda: 1 / 0",
     "a frame": "app.action_help = lambda: setattr(app, 'draw_frame', lambda: 1 / 0)",
-    "what comes from the workers": "app.action_help = lambda: setattr(app.session, 'drain', lambda: 1 / 0)",
+    "an event of the workers": "app.action_help = lambda: setattr(app.session, 'drain', lambda: 1 / 0)",
     "a thread of the app": "app.action_help = lambda: app.run_worker(lambda: 1 / 0, thread=True)",
     "a timer, while a thread waits for a slow disk": (
         "import time; app.action_help = lambda:"
@@ -246,45 +255,46 @@ BROKEN = {
         " app.action_help = lambda: app.action_show_screen(4)"
     ),
     "a timer": "app.action_help = lambda: app.set_timer(0.01, lambda: 1 / 0)",
-    "the mouse": "from tui.widgets.chart import LineChart; LineChart.on_mouse_move = lambda *_: 1 / 0",
+    "the mouse": "from tui.widgets.line_chart import LineChart; LineChart.on_mouse_move = lambda *_: 1 / 0",
     "a message's handler": "import tui.screens.train; tui.screens.train.TrainScreen.on_key = lambda *_: 1 / 0",
     "a widget's drawing": (
-        "from tui.widgets.chart import LineChart;"
+        "from tui.widgets.line_chart import LineChart;"
         " app.action_help = lambda: [setattr(LineChart, 'render_line', lambda *_: 1 / 0), app.refresh(layout=True)]"
     ),
     "a dialog's composition": ("import tui.screens.dialogs; tui.screens.dialogs.HelpDialog.compose = lambda *_: 1 / 0"),
 }
+"""Statements that raise an exception in one place, when ? is pressed or the mouse moves."""
 
 
 @pytest.mark.fault("app", "an exception in")
-@pytest.mark.parametrize("where", BROKEN)
-def test_an_exception_gives_the_terminal_back(where: str, small_mnist: Path, tmp_path: Path) -> None:
-    terminal = Terminal(app(small_mnist, tmp_path, BROKEN[where]), tmp_path)
+@pytest.mark.parametrize("where", BREAK)
+def test_an_exception_restores_the_terminal(where: str, small_mnist: Path, tmp_path: Path) -> None:
+    terminal = Terminal(app_command(small_mnist, tmp_path, BREAK[where]), tmp_path)
     terminal.wait_for("training")
     terminal.wait_for_checkpoints()
     workers, before = terminal.processes(), len(terminal.record())
     terminal.send("".join(f"\x1b[<35;{x};15M" for x in range(20, 40)) if where == "the mouse" else "?")
-    assert terminal.ended(8.0) == 1
-    assert terminal.given_back
+    assert terminal.wait_for_exit(8.0) == 1
+    assert terminal.is_restored
     assert "ZeroDivisionError" in terminal.written
-    assert gone(workers)
-    assert is_kept(terminal, before)
+    assert all_exited(workers)
+    assert is_resumable(terminal, before)
 
 
 @pytest.mark.fault("app", "an exception before the first paint, and at it")
 @pytest.mark.parametrize("where", ["compose", "on_mount", "render"])
 def test_an_exception_at_the_start(where: str, small_mnist: Path, tmp_path: Path) -> None:
-    broken = {
+    statements = {
         "compose": "from tui.screens.train import TrainScreen; TrainScreen.compose = lambda _: 1 / 0",
         "on_mount": "from tui.widgets.key_bar import KeyBar; KeyBar.on_mount = lambda _: 1 / 0",
         "render": "from tui.widgets.text_line import TextLine; TextLine.render_line = lambda *_: 1 / 0",
     }
-    terminal = Terminal(app(small_mnist, tmp_path, broken[where]), tmp_path)
-    assert terminal.ended(30.0) == 1
-    assert terminal.given_back
+    terminal = Terminal(app_command(small_mnist, tmp_path, statements[where]), tmp_path)
+    assert terminal.wait_for_exit(30.0) == 1
+    assert terminal.is_restored
     assert "ZeroDivisionError" in terminal.written
-    left = [one.info["cmdline"] for one in psutil.process_iter(["cmdline"])]
-    assert not [words for words in left if str(tmp_path) in " ".join(words or ())]
+    commands = [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
+    assert not [command for command in commands if str(tmp_path) in " ".join(command or ())]
 
 
 @pytest.mark.fault("app", "the terminal's window is closed")
@@ -295,48 +305,48 @@ def test_a_terminal_that_is_gone_leaves_nothing_behind(training: Terminal) -> No
     started = time.monotonic()
     os.waitpid(training.child.pid, 0)
     assert time.monotonic() - started < 5.5
-    assert gone(processes)
-    assert is_kept(training, before)
+    assert all_exited(processes)
+    assert is_resumable(training, before)
 
 
-@pytest.mark.fault("app", "a terminal that nobody reads, for so many seconds, then SIGTERM")
+@pytest.mark.fault("app", "a terminal that is not read for a while, then SIGTERM")
 @pytest.mark.parametrize("seconds", [6, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_stalled_terminal_costs_no_training(seconds: int, training: Terminal) -> None:
     """A pseudo-terminal holds four kilobytes; after that, every write of the app blocks."""
-    began = training.record()[-1].t
+    start = training.record()[-1].t
 
-    def trained_on() -> bool:
+    def has_trained() -> bool:
         newest = max(event.t for event in training.record() if isinstance(event, TrainProgress))
         assert time.monotonic() - newest < 3.0, "training, or its record, stands still"
-        return newest - began > seconds
+        return newest - start > seconds
 
-    without_reading(trained_on)
+    wait_without_reading(has_trained)
     workers = training.processes()
     os.kill(training.child.pid, signal.SIGTERM)
     started = time.monotonic()
     assert os.waitstatus_to_exitcode(os.waitpid(training.child.pid, 0)[1]) == 143
     assert time.monotonic() - started < 5.5
-    assert gone(workers)
+    assert all_exited(workers)
     assert is_interrupted(training.runs)
-    assert termios.tcgetattr(training.child.child_fd)[:4] == training.before[:4]
+    assert termios.tcgetattr(training.child.child_fd)[:4] == training.initial_settings[:4]
 
 
-@pytest.mark.fault("app", "a terminal that nobody reads for six seconds, and then does")
-def test_a_terminal_that_wakes_up_shows_the_present(training: Terminal) -> None:
-    began = training.record()[-1].t
-    without_reading(lambda: training.record()[-1].t - began > 6)
+@pytest.mark.fault("app", "a terminal that is not read for six seconds, then read again")
+def test_a_terminal_that_is_read_again_shows_the_present(training: Terminal) -> None:
+    start = training.record()[-1].t
+    wait_without_reading(lambda: training.record()[-1].t - start > 6)
     training.written = ""
     training.wait_until(lambda: len(training.written) > 8_000, "drawing again")
     training.send("\x03")
     training.wait_for("Leave (y)")
     training.send("y")
-    assert training.ended() == 0
-    assert training.given_back
+    assert training.wait_for_exit() == 0
+    assert training.is_restored
 
 
 @pytest.fixture
 def tmux(tmp_path: Path) -> Iterator[list[str]]:
-    """A tmux server of its own, gone when the test is over."""
+    """Return the command of a separate tmux server, which ends with the test."""
     if shutil.which("tmux") is None:
         pytest.skip("no tmux on this machine")
     command = ["tmux", "-S", str(tmp_path / "tmux"), "-f", "/dev/null"]
@@ -346,98 +356,96 @@ def tmux(tmp_path: Path) -> Iterator[list[str]]:
 
 @pytest.mark.fault("app", "tmux: detach, attach, kill the server")
 def test_tmux_detach_and_attach(tmux: list[str], small_mnist: Path, tmp_path: Path) -> None:
-    opened = shlex.join(app(small_mnist, tmp_path))
-    client = Terminal([*tmux, "new-session", "-s", "stage", opened], tmp_path)
+    command = shlex.join(app_command(small_mnist, tmp_path))
+    client = Terminal([*tmux, "new-session", "-s", "stage", command], tmp_path)
     client.wait_for("training")
     client.wait_for_checkpoints()
     pane = subprocess.run([*tmux, "list-panes", "-F", "#{pane_pid}"], capture_output=True, text=True, check=True)
     root = psutil.Process(int(pane.stdout))
     processes = [root, *root.children(recursive=True)]
     subprocess.run([*tmux, "detach-client", "-s", "stage"], check=True)
-    client.ended()
+    client.wait_for_exit()
     before = len(client.record())
     client.wait_until(lambda: len(client.record()) > before + 20, "training while detached")
     again = Terminal([*tmux, "attach-session", "-t", "stage"], tmp_path)
     again.wait_for("training")
     subprocess.run([*tmux, "kill-server"], check=True)
-    assert gone(processes)
+    assert all_exited(processes)
     assert is_interrupted(again.runs)
-    again.end()
+    again.close()
 
 
 @pytest.mark.fault("app", "two at once, with one folder of runs and one cache")
 def test_two_at_once(small_mnist: Path, tmp_path: Path) -> None:
-    both = [Terminal(app(small_mnist, tmp_path), tmp_path) for _ in range(2)]
+    both = [Terminal(app_command(small_mnist, tmp_path), tmp_path) for _ in range(2)]
     for terminal in both:
         terminal.wait_for("training")
     both[0].wait_until(lambda: len(list(both[0].runs.glob("*/[!.]*.npz"))) == 4, "four checkpoints")
     workers = [worker for terminal in both for worker in terminal.processes()]
     for terminal in both:
         terminal.child.kill(signal.SIGTERM)
-        assert terminal.ended() == 143
-    assert gone(workers)
-    found = list(list_runs(both[0].runs))
-    assert [sorted(run["resumable"]) for run in found] == 2 * [["keras", "pytorch"]]
-    for run in found:
-        told = list(read_events(both[0].runs / run["id"] / "events.jsonl"))
-        assert {event.run_id for event in told if event.run_id} == {run["id"]}
+        assert terminal.wait_for_exit() == 143
+    assert all_exited(workers)
+    runs = list(list_runs(both[0].runs))
+    assert [sorted(run["resumable"]) for run in runs] == 2 * [["keras", "pytorch"]]
+    for run in runs:
+        events = list(read_events(both[0].runs / run["id"] / "events.jsonl"))
+        assert {event.run_id for event in events if event.run_id} == {run["id"]}
         for engine in ("pytorch", "keras"):
-            assert violations(event for event in told if event.engine == engine) == []
+            assert violations(event for event in events if event.engine == engine) == []
 
 
 @pytest.mark.fault("app", "what a worker prints: screen-clearing sequences, carriage returns, garbage")
-def test_nothing_that_a_worker_prints_reaches_the_screen(
+def test_output_of_a_worker_never_reaches_the_screen(
     small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "garbage@3")
-    terminal = Terminal(app(small_mnist, tmp_path), tmp_path)
+    terminal = Terminal(app_command(small_mnist, tmp_path), tmp_path)
     terminal.wait_for("training")
     terminal.wait_for_checkpoints()
     assert "last words" not in terminal.written
     assert "not json" not in terminal.written
     terminal.child.kill(signal.SIGTERM)
-    assert terminal.ended() == 143
-    assert all(sequence in terminal.written for sequence in UNDONE)
+    assert terminal.wait_for_exit() == 143
+    assert all(sequence in terminal.written for sequence in RESTORE_SEQUENCES)
 
 
-_REPLAY = "import sys; from tui.cli.main import main; sys.exit(main(sys.argv[1:]))"
 MOMENTS: dict[str, Callable[[Terminal], bool]] = {
     "before the first event": lambda terminal: bool(list(terminal.runs.glob("*/config.json"))),
     "in the first epoch": lambda terminal: any(isinstance(event, TrainProgress) for event in recorded(terminal)),
     "after a checkpoint": lambda terminal: len(list(terminal.runs.glob("*/[!.]*.npz"))) == 2,
 }
-"""When the app is killed."""
+"""The moments at which the app is killed."""
 
 
 def recorded(terminal: Terminal) -> list[Event]:
-    """What is on disk so far, if anything."""
+    """Return the events on disk so far."""
     return [event for path in terminal.runs.glob("*/events.jsonl") for event in read_events(path)]
 
 
-@pytest.mark.fault(
-    "app", "SIGKILL at any moment: its run is listed, opened, replayed, and goes on where it left a checkpoint"
-)
+@pytest.mark.fault("app", "SIGKILL at any moment: its run is listed, opened, replayed, and resumes from a checkpoint")
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_run_outlives_its_app(
+def test_a_run_survives_its_app(
     moment: str, small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    terminal = Terminal(app(small_mnist, tmp_path), tmp_path)
+    terminal = Terminal(app_command(small_mnist, tmp_path), tmp_path)
     terminal.wait_until(lambda: MOMENTS[moment](terminal), moment)
     workers = terminal.processes()
     terminal.child.kill(signal.SIGKILL)
     terminal.child.wait()
-    assert gone(workers)
+    assert all_exited(workers)
     (run,) = list_runs(terminal.runs)
     assert {its["outcome"] for its in run["summary"].values() if "outcome" in its} == {"interrupted"}
     read_run(terminal.runs / run["id"])
-    place = ["--runs-dir", str(terminal.runs)]
-    assert main.main(["runs", *place]) == 0
-    assert main.main(["export", run["id"], "--to", "html", *place]) == (0 if recorded(terminal) else 1)
+    runs_dir = ["--runs-dir", str(terminal.runs)]
+    assert main.main(["runs", *runs_dir]) == 0
+    assert main.main(["export", run["id"], "--to", "html", *runs_dir]) == (0 if recorded(terminal) else 1)
     if recorded(terminal):
-        shown = Terminal([sys.executable, "-c", _REPLAY, "replay", run["id"], "--speed", "max", *place], tmp_path)
-        shown.wait_for("RECORDED")
-        shown.send("q")
-        assert shown.ended() == 0
+        command = [sys.executable, "-m", "tui", "replay", run["id"], "--speed", "max", *runs_dir]
+        replay = Terminal(command, tmp_path)
+        replay.wait_for("RECORDED")
+        replay.send("q")
+        assert replay.wait_for_exit() == 0
     if moment == "after a checkpoint":
         assert run["resumable"] == ["pytorch", "keras"]
-        assert all(past.checkpoint for past in find_resume_points(terminal.runs / run["id"], {}).values())
+        assert all(point.checkpoint for point in find_resume_points(terminal.runs / run["id"], {}).values())

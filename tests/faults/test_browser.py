@@ -1,4 +1,4 @@
-"""The app in a browser: Textual's own driver, with a server that speaks its protocol as textual-serve does."""
+"""The app in a browser: Textual's own driver, with a server that implements textual-serve's protocol."""
 
 from __future__ import annotations
 
@@ -14,28 +14,25 @@ import psutil
 import pyte
 import pytest
 
-from tests.support.terminal import ROOT, app, gone, is_interrupted, without_reading
+from tests.support.terminal import ROOT, all_exited, app_command, is_interrupted, wait_without_reading
 from tui.terminal.display import WEB_DRIVER
 
 
 class Server:
-    """Starts an app as textual-serve does, shows what it draws, and is the keyboard."""
+    """Starts an app as textual-serve does, draws its output on a screen, and sends keys."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        said = {
-            "TEXTUAL_DRIVER": WEB_DRIVER,
-            "TEXTUAL_FPS": "60",
-            "TEXTUAL_COLOR_SYSTEM": "truecolor",
-            "COLUMNS": "100",
-        }
-        env = {**os.environ, "PYTHONPATH": str(ROOT), **said, "ROWS": "30", "TERM": "dumb"}
+        env = {
+            **os.environ, "PYTHONPATH": str(ROOT), "TEXTUAL_DRIVER": WEB_DRIVER, "TEXTUAL_FPS": "60",
+            "TEXTUAL_COLOR_SYSTEM": "truecolor", "COLUMNS": "100", "ROWS": "30", "TERM": "dumb",
+        }  # fmt: skip
         self.app = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
         )
         self.screen = pyte.Screen(100, 30)
         self.metas: list[str] = []
-        self.rest = b""
-        """What came after the last packet."""
+        self.remainder = b""
+        """The bytes after the last packet."""
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -49,7 +46,7 @@ class Server:
                 stream.feed(payload)
             else:
                 self.metas.append(json.loads(payload)["type"])
-        self.rest = head
+        self.remainder = head
 
     def send(self, kind: bytes, payload: bytes) -> None:
         """Send keys (D) or a message (M)."""
@@ -58,16 +55,16 @@ class Server:
         self.app.stdin.flush()
 
     def wait_for(self, text: str, line: int | None = None) -> None:
-        """Until the text is on the screen, or on that line of it."""
+        """Wait until the text is on the screen, or on that line of it."""
 
         def shown() -> bool:
             lines = self.screen.display
-            return any(text in one for one in (lines if line is None else [lines[line]]))
+            return text in lines[line] if line is not None else any(text in shown_line for shown_line in lines)
 
-        without_reading(shown)
+        wait_without_reading(shown)
 
-    def ended(self) -> int:
-        """The exit code, once the app has ended and all that it wrote is read."""
+    def wait_for_exit(self) -> int:
+        """Wait until the app has ended and all its output is read; return the exit code."""
         code = self.app.wait(20)
         self._thread.join(5)
         return code
@@ -75,7 +72,7 @@ class Server:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Sequence[str]], Server]]:
-    """Start apps that are gone when the test is over."""
+    """Return a function that starts an app; all apps end with the test."""
     servers: list[Server] = []
 
     def start(command: Sequence[str]) -> Server:
@@ -98,13 +95,13 @@ def test_a_replay_in_a_browser(serve: Callable[[Sequence[str]], Server]) -> None
     server.send(b"D", b"\x1a")
     server.wait_for("no shell to go back to")
     server.send(b"D", b"q")
-    assert server.ended() == 0
-    assert (server.metas, server.rest) == (["exit"], b"")
+    assert server.wait_for_exit() == 0
+    assert (server.metas, server.remainder) == (["exit"], b"")
 
 
 @pytest.mark.fault("app", "in a browser, in mid-training: the page is closed, or the server is gone")
 @pytest.mark.parametrize(("how", "code"), [("closed", 0), ("gone", 129)])
-def test_nothing_trains_for_nobody(
+def test_training_ends_with_the_page_or_the_server(
     how: str,
     code: int,
     serve: Callable[[Sequence[str]], Server],
@@ -113,9 +110,9 @@ def test_nothing_trains_for_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
-    server = serve(app(small_mnist, tmp_path))
+    server = serve(app_command(small_mnist, tmp_path))
     server.wait_for("training")
-    without_reading(lambda: len(list(tmp_path.glob("runs/*/[!.]*.npz"))) == 2)
+    wait_without_reading(lambda: len(list(tmp_path.glob("runs/*/[!.]*.npz"))) == 2)
     workers = psutil.Process(server.app.pid).children(recursive=True)
     assert len(workers) == 2
     if how == "closed":
@@ -125,6 +122,6 @@ def test_nothing_trains_for_nobody(
         assert server.app.stdout
         os.dup2(os.open(os.devnull, os.O_RDONLY), server.app.stdout.fileno())
         server.app.stdin.close()
-    assert server.ended() == code
-    assert gone(workers)
+    assert server.wait_for_exit() == code
+    assert all_exited(workers)
     assert is_interrupted(tmp_path / "runs")

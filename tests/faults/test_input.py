@@ -1,4 +1,4 @@
-"""Whatever comes in: bytes on the pipe, settings, words on the command line, keys, sizes, terminals that can do less."""
+"""Any input: bytes on the pipe, settings, words on the command line, keys, sizes, and terminals that can do less."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from engines.api import ConfigError, MachineHistory, RunHistory, TrainConfig, fr
 from engines.messages.codec import ProtocolError, decode_command, decode_event, encode
 from engines.messages.events import EVENTS, EvalCompleted
 from engines.runs.seeds import SeedResults as Seeds
-from engines.runs.summary import summary
+from engines.runs.summary import engine_summary
 from engines.session.replay import DEMO, FAR, Replay
 from engines.supervision.streams import LineSplitter
 from tests.conftest import INTS
 from tests.support.life import life
-from tests.support.terminal import ROOT, PixelTerminal, Terminal, app, gone
+from tests.support.terminal import ROOT, PixelTerminal, Terminal, all_exited, app_command
 from tui import preferences
 from tui.app import MnistApp
 from tui.charts.braille import Axes, Series, draw
-from tui.charts.sparkline import bar, spark
+from tui.charts.sparkline import progress_bar, sparkline
 from tui.charts.viewport import Viewport
-from tui.cli import main, output, train as headless
-from tui.reports import card as report_card, comparison as comparison, export
+from tui.cli import code, data, doctor, export as export_command, main, parity, presets, setup, train as train_command
+from tui.reports import card as report_card, comparison, export, run_summary
 from tui.terminal import textual_patches
 from tui.widgets.curves import x_extent
 from tui.widgets.results_card import card, confusions
@@ -60,7 +60,7 @@ _ANYTHING = st.recursive(
 @example({"optimizer": ["adam"]})
 @example({"learning_rate": 10**400})
 @given(st.dictionaries(st.sampled_from([*FIELDS, "no_such_setting"]), _ANYTHING))
-def test_any_settings_are_good_or_refused_in_a_sentence(chosen: dict[str, Any]) -> None:
+def test_any_settings_are_valid_or_refused_in_a_sentence(chosen: dict[str, Any]) -> None:
     try:
         config = from_settings(chosen)
     except ConfigError as error:
@@ -94,26 +94,27 @@ _TOML = st.binary() | st.lists(
 def test_any_remembered_settings_open_the_app(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / preferences.FILE
     path.write_bytes(content.removeprefix(b"[remembered]\n"))
-    usable, _ = preferences.usable(preferences.load(path))
-    assert usable.pop("framework", "both") in ("pytorch", "keras", "both")
-    from_settings(usable)
+    settings_, _ = preferences.valid_settings(preferences.load(path))
+    assert settings_.pop("framework", "both") in ("pytorch", "keras", "both")
+    from_settings(settings_)
 
 
 _WORD = st.sampled_from([*FIELDS, "theme", '"two words"', "a.b", '""', '"a=b"', "'é'"])
-_KEPT = ("0x10", "true", "'x'", r'"\u007f"', "2.5")
+_SAVED = ("0x10", "true", "'x'", r'"\u007f"', "2.5")
 _CONTENT = st.sampled_from(
     [
-        "1979-05-27", "07:32:00", "1979-05-27T07:32:00Z", "{a = 1}", "[1, 'x']", "inf", "nan", "1e400", *_KEPT,
+        "1979-05-27", "07:32:00", "1979-05-27T07:32:00Z", "{a = 1}", "[1, 'x']", "inf", "nan", "1e400", *_SAVED,
     ]
 )  # fmt: skip
 
 
 @pytest.mark.fault(
-    "input", "remembered.toml, and our table of config.toml: what can't be kept is left out, the rest stays (property)"
+    "input",
+    "remembered.toml, and the old table of config.toml: what can't be saved is left out, the rest stays (property)",
 )
 @example(True, {"theme": "'x'", "a.b": "1979-05-27", '"two words"': "1", "learning_rate": "inf"})
 @given(st.booleans(), st.dictionaries(_WORD, _CONTENT))
-def test_what_is_kept_again_is_loaded_again(
+def test_settings_saved_again_are_loaded_again(
     tmp_path_factory: pytest.TempPathFactory, before: bool, lines: dict[str, str]
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "kept" / preferences.FILE
@@ -125,7 +126,7 @@ def test_what_is_kept_again_is_loaded_again(
     preferences.save(path, loaded)
     again = preferences.load(path)
     assert again == {name: value for name, value in loaded.items() if name in again}
-    assert set(again) == {name for name in lines if name.isidentifier() and lines[name] in _KEPT}
+    assert set(again) == {name for name in lines if name.isidentifier() and lines[name] in _SAVED}
 
 
 # The pipe
@@ -157,23 +158,23 @@ def test_any_line_is_a_message_or_a_protocol_error(line: bytes) -> None:
             assert str(error)
 
 
-@pytest.mark.fault("input", "lines: a stream cut anywhere gives the lines that it gives whole (property)")
+@pytest.mark.fault("input", "lines: a stream has the same lines wherever it is cut (property)")
 @given(st.lists(st.sampled_from([b"a", b"bc", b"\n", b"longer than five", b"\xff\x00"])), st.data())
-def test_lines_do_not_depend_on_how_they_come(words: list[bytes], data: st.DataObject) -> None:
+def test_lines_do_not_depend_on_how_the_stream_is_cut(words: list[bytes], data: st.DataObject) -> None:
     stream, longest = b"".join(words), 5
     at = sorted(data.draw(st.lists(st.integers(0, len(stream)))))
     cut = LineSplitter(longest)
-    *ended, begun = stream.split(b"\n")
-    wanted = [line[:longest] for line in ended] + ([begun[:longest]] if len(begun) >= longest else [])
+    *ended, unfinished = stream.split(b"\n")
+    wanted = [line[:longest] for line in ended] + ([unfinished[:longest]] if len(unfinished) >= longest else [])
     assert [line for a, b in pairwise([0, *at, len(stream)]) for line in cut.feed(stream[a:b])] == wanted
-    assert cut.remainder() == (begun if len(begun) < longest else b"")
+    assert cut.remainder() == (unfinished if len(unfinished) < longest else b"")
 
 
-# The fold, and every pane drawn from it
+# Events, and every pane drawn from them
 
 
 def _any(field: str, hint: Any) -> st.SearchStrategy[Any]:
-    """What the field may hold, at its worst."""
+    """Return a strategy for the worst values that the field may hold."""
     if field == "confusion":
         return st.just((1,) * 100) | st.lists(INTS, min_size=100, max_size=100).map(tuple) | st.from_type(hint)
     if field == "device":
@@ -183,20 +184,20 @@ def _any(field: str, hint: Any) -> st.SearchStrategy[Any]:
     return INTS if hint is int else FLOATS if hint is float else st.from_type(hint)
 
 
-def _is_said(histories: Mapping[str, RunHistory], machine: MachineHistory) -> None:
-    """Everywhere else than on the panes: the card and its charts, comparisons, the summary, and what several seeds came to."""
-    told, colors = report_card.report(histories, machine), defaultdict[str, str](lambda: "red")
-    if told is not None:
-        assert report_card.markdown(told)
-        assert report_card.html(told, export.charts(histories))
-        assert card(told, colors)
+def _write_everything(histories: Mapping[str, RunHistory], machine: MachineHistory) -> None:
+    """Write all that is not drawn on a pane: the card and its charts, a comparison, the summary, and results over seeds."""
+    report, colors = report_card.report(histories, machine), defaultdict[str, str](lambda: "red")
+    if report is not None:
+        assert report_card.markdown(report)
+        assert report_card.html(report, export.charts(histories))
+        assert card(report, colors)
     assert confusions(list(histories.values()), colors, beside=True)
     assert comparison.lines(comparison.entries([("a run", histories)]))
     series = Seeds()
     for history in (*histories.values(), *histories.values()):
-        json.dumps(summary(history), allow_nan=False)
+        json.dumps(engine_summary(history), allow_nan=False)
         series.add(history)
-    assert isinstance(series.lines(), list)
+    assert isinstance(series.summary_lines(), list)
 
 
 _RESULTS = [
@@ -205,10 +206,10 @@ _RESULTS = [
 EVENT = st.sampled_from([*sorted(EVENTS), *(4 * _RESULTS)]).flatmap(
     lambda name: st.builds(EVENTS[name], **{f: _any(f, h) for f, h in get_type_hints(EVENTS[name]).items()})
 )
-"""Those that results come of more often: they mean something only together."""
+"""Any event; those that results consist of come more often, because they mean something only together."""
 
 
-@pytest.mark.fault("input", "events: any that can be read, in any order, folded and drawn on every pane (property)")
+@pytest.mark.fault("input", "events: any, in any order, applied and drawn on every pane (property)")
 def test_any_events_in_any_order_are_drawn() -> None:
     shown = MnistApp(session=Replay(list(read_events(DEMO))[:10], clock=lambda: 0.0))
     test = shown.run_test(size=(120, 40))
@@ -228,11 +229,11 @@ def test_any_events_in_any_order_are_drawn() -> None:
             assert decode_event(encode(event))
             shown.session.machine.apply(event)
             shown.session.histories[event.engine].apply(event)
-        _is_said(shown.session.histories, shown.session.machine)
+        _write_everything(shown.session.histories, shown.session.machine)
         if key:
             runner.run(pilot.press(key))
         runner.run(draw_now())
-        assert all(headless.closing_lines(shown.session))  # type: ignore[arg-type]  # a recording has all that is asked
+        assert all(run_summary.closing_lines(shown.session))
 
     with asyncio.Runner() as runner:
         pilot = runner.run(test.__aenter__())
@@ -242,32 +243,32 @@ def test_any_events_in_any_order_are_drawn() -> None:
             runner.run(test.__aexit__(None, None, None))
 
 
-@pytest.mark.fault("input", "events: a whole run of any figures, shown and told (property)")
+@pytest.mark.fault("input", "events: a run of any figures, drawn and written (property)")
 @example(float("inf"), float("-inf"), (1,) * 100)
 @example(1.7e308, 1.7e308, (1,) * 100)
 @example(0.5, 0.5, (0,) * 100)
 @example(0.5, 0.5, (1, 1))
 @given(FLOATS, FLOATS, st.sampled_from([(-1,) * 100, (0,) * 100, (1,) * 100, (1, 1)]))
-def test_a_run_of_any_figures_is_told(one: float, other: float, counts: tuple[int, ...]) -> None:
+def test_a_run_of_any_figures_is_drawn_and_written(one: float, other: float, counts: tuple[int, ...]) -> None:
     events: list[Any] = []
     for engine in ("pytorch", "keras"):
         for event, figure in zip(life(), cycle([one, other]), strict=False):
             hints = get_type_hints(type(event)).items()
-            said: dict[str, Any] = {name: figure for name, hint in hints if hint is float}
+            values: dict[str, Any] = {name: figure for name, hint in hints if hint is float}
             if isinstance(event, EvalCompleted):
-                said["confusion"] = counts
-            events.append(dataclasses.replace(event, **said, engine=engine))
+                values["confusion"] = counts
+            events.append(dataclasses.replace(event, **values, engine=engine))
     histories = {engine: RunHistory(engine) for engine in ("pytorch", "keras")}
     for event in events:
         histories[event.engine].apply(event)
-    _is_said(histories, MachineHistory())
+    _write_everything(histories, MachineHistory())
     for axis in ("step", "epoch", "time"):
         assert x_extent(histories.values(), Viewport(x_axis=axis))
     shown = Replay(events)
     shown.drain()
     assert shown.playback
     assert abs(shown.now()) < FAR
-    assert all(headless.closing_lines(shown))  # type: ignore[arg-type]  # a recording has all that is asked
+    assert all(run_summary.closing_lines(shown))
 
 
 # Charts
@@ -283,7 +284,7 @@ def test_a_run_of_any_figures_is_told(one: float, other: float, counts: tuple[in
     st.booleans(),
     st.sampled_from(["line", "points"]),
 )
-def test_any_data_at_any_size(
+def test_charts_of_any_data_have_their_size(
     data: list[tuple[float, float]], width: int, height: int, log: bool, ascii_only: bool, kind: str
 ) -> None:
     xs, ys = [x for x, _ in data], [y for _, y in data]
@@ -297,13 +298,13 @@ def test_any_data_at_any_size(
 @pytest.mark.fault("input", "sparks: any floats at any width (property)")
 @given(st.lists(st.none() | FLOATS, max_size=50), st.integers(0, 60), FLOATS, st.booleans())
 def test_sparks_have_their_width(values: list[float | None], width: int, maximum: float, ascii_only: bool) -> None:
-    assert cell_len(spark(values, width, maximum=maximum, ascii_only=ascii_only)) == width
+    assert cell_len(sparkline(values, width, maximum=maximum, ascii_only=ascii_only)) == width
 
 
 @pytest.mark.fault("input", "bars: any fraction at any width (property)")
 @given(FLOATS, st.integers(0, 100), st.booleans())
 def test_bars_have_their_width(fraction: float, width: int, ascii_only: bool) -> None:
-    assert sum(map(cell_len, bar(fraction, width, ascii_only=ascii_only))) == width
+    assert sum(map(cell_len, progress_bar(fraction, width, ascii_only=ascii_only))) == width
 
 
 # The command line
@@ -334,22 +335,21 @@ _WORDS = st.one_of(
 
 
 @pytest.fixture
-def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is good on the command line is not done."""
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the work of every command, so that only the command line is tested."""
     from tui.bench import suite
 
-    for module, names in (
-        (headless, ("train",)),
-        (output, ("parity", "doctor", "presets", "code", "setup", "data", "export")),
-        (suite, ("measure",)),
-    ):
-        for name in names:
-            monkeypatch.setattr(module, name, lambda *_, **__: 0)
+    monkeypatch.setattr(train_command, "train", lambda *_, **__: 0)
+    monkeypatch.setattr(presets, "print_tables", lambda *_, **__: None)
+    monkeypatch.setattr(export_command, "write", lambda *_, **__: None)
+    monkeypatch.setattr(suite, "measure", lambda *_, **__: 0)
+    for command in (parity, doctor, code, setup, data):
+        monkeypatch.setattr(command, "run", lambda _: 0)
 
 
 @pytest.mark.fault("input", "command line: any words (property)")
-@pytest.mark.usefixtures("nothing_runs")
-def test_any_words_are_obeyed_or_refused_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("no_work")
+def test_any_command_line_runs_or_is_refused_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     @settings(max_examples=300, deadline=None)
     @given(st.sampled_from(list(main.COMMANDS)), st.lists(_WORDS, max_size=5))
     def any_words(command: str, words: list[str]) -> None:
@@ -374,13 +374,13 @@ _KEYS = [
     "\x1b[<64;40;12M", "\x1b[<65;40;12M", "\x1b[<0;20;9M", "\x1b[<35;60;20M", "\x1b[200~pasted\x1b[201~",
     "\x1b[", "[/x]", "é", "漢", "\x13", "\x1a",
 ]  # fmt: skip
-"""All but those that leave: every command's on every screen, the form's, the mouse's, broken sequences, other alphabets."""
+"""All keys but those that quit: every command's, the form's, the mouse's, broken sequences, other alphabets."""
 
 
-@pytest.mark.fault("input", "keys mashed while both train, for so many seconds")
+@pytest.mark.fault("input", "random keys for some seconds while both train")
 @pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.slow)])
-def test_mashed_keys(seconds: int, small_mnist: Path, tmp_path: Path) -> None:
-    terminal = Terminal(app(small_mnist, tmp_path), tmp_path, MNIST_TUI_SCRIPT="slow")
+def test_random_keys_do_not_end_the_app(seconds: int, small_mnist: Path, tmp_path: Path) -> None:
+    terminal = Terminal(app_command(small_mnist, tmp_path), tmp_path, MNIST_TUI_SCRIPT="slow")
     terminal.wait_for("training")
     dice, end = random.Random(seconds), time.monotonic() + seconds
     while time.monotonic() < end:
@@ -394,17 +394,17 @@ def test_mashed_keys(seconds: int, small_mnist: Path, tmp_path: Path) -> None:
     deadline = time.monotonic() + 20
     while terminal.child.isalive() and time.monotonic() < deadline:
         with contextlib.suppress(OSError):
-            terminal.send("\x03")  # asks where something still trains, and is the answer too
+            terminal.send("\x03")  # asks while something still trains, and confirms
         terminal.read()
-    assert terminal.ended() == 0, terminal.written[-30_000:]
-    assert terminal.given_back
-    assert gone(workers)
+    assert terminal.wait_for_exit() == 0, terminal.written[-30_000:]
+    assert terminal.is_restored
+    assert all_exited(workers)
     assert "Traceback" not in terminal.written
 
 
 @pytest.mark.fault("input", "a page down in an open select of a terminal of one cell")
-async def test_a_list_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(OptionList, "_move_page", OptionList._move_page)  # taken back after the test
+async def test_paging_in_a_list_without_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OptionList, "_move_page", OptionList._move_page)  # restored after the test
     textual_patches.fix_empty_option_list()
     shown = MnistApp(session=Replay([]))
     async with shown.run_test(size=(80, 24)) as pilot:
@@ -429,7 +429,7 @@ SIZES = [*((w, h) for w in _WIDTHS for h in (1, 24, 60)), *((w, h) for h in _HEI
 
 
 @pytest.mark.fault("input", "every size of terminal, from 1 by 1 to 300 by 100, with charts, logs, form and help")
-async def test_every_size() -> None:
+async def test_every_terminal_size_is_drawn() -> None:
     shown = MnistApp(session=Replay(list(read_events(DEMO)), speed=1e9))
     async with shown.run_test(size=(120, 40)) as pilot:
         shown.draw_frame()
@@ -448,11 +448,11 @@ async def test_every_size() -> None:
 _CLI = """
 import sys
 from tests.support.engines import scripted_spec
-from tui.cli import arguments as options, main as cli
+from tui.cli import arguments, main
 import engines.api
-options.specs = lambda said: [scripted_spec(name) for name in engines.api.FRAMEWORK_CHOICES[said.framework or "both"]]
+arguments.specs = lambda given: [scripted_spec(name) for name in engines.api.FRAMEWORK_CHOICES[given.framework or "both"]]
 engines.api.engine_spec = lambda name, python="": scripted_spec(name)
-sys.exit(cli.main(sys.argv[1:]))
+sys.exit(main.main(sys.argv[1:]))
 """
 COMMAND = [sys.executable, "-c", _CLI]
 COLORS = re.compile(r"\x1b\[[0-9;]*?(?:[34][1-7]|9[1-7]|10[1-7]|[34]8;5;\d+|[34]8;2;(\d+);(\d+);(\d+))[0-9;]*m")
@@ -460,12 +460,12 @@ COLORS = re.compile(r"\x1b\[[0-9;]*?(?:[34][1-7]|9[1-7]|10[1-7]|[34]8;5;\d+|[34]
 
 @pytest.fixture
 def train(small_mnist: Path) -> list[str]:
-    """The options of a short run."""
+    """Return the options of a short run."""
     return ["--epochs", "2", "--batch-size", "64", "--data-dir", str(small_mnist)]
 
 
 def piped(*arguments: str, before: tuple[str, ...] = (), **environment: str) -> subprocess.CompletedProcess[bytes]:
-    """The command without any terminal."""
+    """Run the command without any terminal."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run(
         [*before, *COMMAND, *arguments],
@@ -491,11 +491,11 @@ def test_no_terminal(train: list[str]) -> None:
 @pytest.mark.fault("input", "TERM=dumb")
 def test_a_dumb_terminal(train: list[str], tmp_path: Path) -> None:
     refused = Terminal(COMMAND, tmp_path, TERM="dumb")
-    assert refused.ended(20) == 2
+    assert refused.wait_for_exit(20) == 2
     assert "mnist-tui train" in refused.written
     for arguments in (["--start", *train], ["train", *train]):
         done = Terminal([*COMMAND, *arguments], tmp_path, TERM="dumb")
-        assert done.ended(40) == 0
+        assert done.wait_for_exit(40) == 0
         assert done.written.count("completed") == 2
         assert "\x1b" not in done.written
 
@@ -518,14 +518,14 @@ def test_lines_without_utf8(train: list[str]) -> None:
 @pytest.mark.fault("input", "no UTF-8: the screen is drawn in ASCII")
 def test_the_screen_without_utf8(train: list[str], tmp_path: Path) -> None:
     terminal = Terminal([*COMMAND, "--start", *train], tmp_path, **C_LOCALE)
-    terminal.wait_for_the_end()
+    terminal.wait_until_finished()
     terminal.send("l")
     terminal.send("?")
     terminal.wait_for("one convnet")
     terminal.send("?")
     terminal.wait_until(lambda: not any("one convnet" in line for line in terminal.screen.display), "closed")
     terminal.send("q")
-    assert terminal.ended() == 0
+    assert terminal.wait_for_exit() == 0
     assert "\\u" not in terminal.written
     assert sorted({c for c in terminal.written if not c.isascii()}) == []
 
@@ -535,11 +535,11 @@ def test_no_color(train: list[str], tmp_path: Path) -> None:
     for arguments in (["--start", *train], ["train", *train]):
         terminal = Terminal([*COMMAND, *arguments], tmp_path, NO_COLOR="1", COLORTERM="truecolor")
         if arguments[0] == "--start":
-            terminal.wait_for_the_end()
+            terminal.wait_until_finished()
             terminal.send("q")
-        assert terminal.ended(40) == 0
+        assert terminal.wait_for_exit(40) == 0
         colored = [match for match in COLORS.finditer(terminal.written) if not match[1] or len(set(match.groups())) > 1]
-        assert [match.group() for match in colored] == []  # greys are none
+        assert [match.group() for match in colored] == []  # greys are no colours
 
 
 @pytest.mark.fault("input", "one core for everything")
@@ -554,7 +554,7 @@ def test_one_core(train: list[str]) -> None:
 
 @pytest.fixture
 def one_core() -> Iterator[Path]:
-    """A control group of version 2, or of 1, whose quota is one core's time."""
+    """Make a control group, of version 2 or 1, whose quota is one core's time."""
     tops = {"cpu.max": Path("/sys/fs/cgroup"), "cpu.cfs_quota_us": Path("/sys/fs/cgroup/cpu")}
     for quota, top in tops.items():
         group = top / f"mnist-tui-test-{os.getpid()}"
@@ -582,10 +582,10 @@ def test_a_control_group_of_one_core(one_core: Path, train: list[str]) -> None:
     assert {event["cores_allowed"] for event in events if event["type"] == "WorkerUsage"} <= {1}
 
 
-@pytest.mark.fault("input", "a terminal that tells the mouse in pixels: the pen goes by them, not by cells")
-def test_a_terminal_that_tells_pixels(tmp_path: Path, small_mnist: Path) -> None:
-    """Two dots in one cell, at its left edge and at its right: each has more ink on its own side."""
-    terminal = PixelTerminal(app(small_mnist, tmp_path), tmp_path, (80, 24), COLORTERM="truecolor")
+@pytest.mark.fault("input", "a terminal that reports the mouse in pixels: the pen follows them, not cells")
+def test_the_pen_follows_pixels_where_the_terminal_reports_them(tmp_path: Path, small_mnist: Path) -> None:
+    """Draw dots at the left and at the right edge of a cell: each has more ink on its own side."""
+    terminal = PixelTerminal(app_command(small_mnist, tmp_path), tmp_path, (80, 24), COLORTERM="truecolor")
     try:
         terminal.wait_for("training")
         terminal.wait_until(lambda: "\x1b[?1016h" in terminal.written, "asked for pixels")
@@ -595,7 +595,7 @@ def test_a_terminal_that_tells_pixels(tmp_path: Path, small_mnist: Path) -> None
         cell, row = column + 12, 9
 
         def ink() -> list[int]:
-            """Of the cells beside it: how far both halves are from the colour of the paper."""
+            """Return how far both halves of the cells beside it are from the colour of the paper."""
             line, paper = terminal.screen.buffer[row], terminal.screen.buffer[row + 8][cell].bg
 
             def far(color: str) -> int:
@@ -606,17 +606,19 @@ def test_a_terminal_that_tells_pixels(tmp_path: Path, small_mnist: Path) -> None
         for place, more in ((0.05, 0), (0.95, 1)):
             terminal.send("\x7f")
             terminal.wait_until(lambda: ink() == [0, 0], "blank")
-            terminal.point(0, cell + place, row + 0.5)
-            terminal.point(0, cell + place, row + 0.5, up=True)
+            terminal.send_mouse(0, cell + place, row + 0.5)
+            terminal.send_mouse(0, cell + place, row + 0.5, up=True)
             terminal.wait_until(lambda more=more: ink()[more] > ink()[1 - more], "more ink on one side")  # type: ignore[misc]
     finally:
-        terminal.end()
+        terminal.close()
 
 
-@pytest.mark.fault("input", "a terminal that tells its size as 0 pixels: the mouse goes by cells")
-def test_a_terminal_that_knows_no_pixels(tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("input", "a terminal that reports its size as 0 pixels: the mouse goes by cells")
+def test_the_mouse_works_where_the_terminal_reports_zero_pixels(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(PixelTerminal, "CELL", (0, 0))
-    terminal = PixelTerminal(app(small_mnist, tmp_path), tmp_path, (80, 24))
+    terminal = PixelTerminal(app_command(small_mnist, tmp_path), tmp_path, (80, 24))
     try:
         terminal.wait_for("training")
         terminal.wait_until(lambda: "\x1b[?1016h" in terminal.written, "asked for pixels")
@@ -625,4 +627,4 @@ def test_a_terminal_that_knows_no_pixels(tmp_path: Path, small_mnist: Path, monk
         terminal.send(f"\x1b[<0;{column};1M\x1b[<0;{column};1m")
         terminal.wait_for("Draw a digit")
     finally:
-        terminal.end()
+        terminal.close()

@@ -1,4 +1,4 @@
-"""Nobody is listened to but the user: no port, no pickle, no path that leads out of its folder, no signal to a stranger."""
+"""No open port, no pickle, no path that leads out of its folder, no signal to a foreign process."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from engines.experiment.arrays import load_arrays, save_arrays
 from engines.experiment.checkpoint import CheckpointError, read_position
 from engines.experiment.recipe import initial_weights
 from engines.messages.events import RunFinished, TrainProgress, WorkerReady
-from engines.runs.annotations import TRASH, move_to_trash, write_about
+from engines.runs.annotations import TRASH, move_to_trash, write_annotations
 from engines.runs.reader import events_file, list_runs
 from tests.support.engines import Worked, scripted_spec
 from tests.support.pilot import on_runs, until
-from tests.support.run_folders import keep
-from tests.support.terminal import ROOT, Terminal, app
+from tests.support.run_folders import make_run_folder
+from tests.support.terminal import ROOT, Terminal, app_command
 from tui import preferences
 from tui.cli import arguments, main
 from tui.reports import export
@@ -36,16 +36,16 @@ from tui.screens.dialogs import Question
 @pytest.mark.fault("security", "nothing listens: neither the app nor a worker has a socket on any network")
 def test_nothing_listens(small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
-    terminal = Terminal(app(small_mnist, tmp_path), tmp_path)
+    terminal = Terminal(app_command(small_mnist, tmp_path), tmp_path)
     terminal.wait_for_checkpoints()
     ours = [psutil.Process(terminal.child.pid), *terminal.processes()]
     assert len(ours) == 3
     assert [process.net_connections("inet") for process in ours] == [[], [], []]
-    terminal.end()
+    terminal.close()
 
 
 @pytest.mark.framework
-@pytest.mark.fault("security", "nothing listens: the frameworks neither")
+@pytest.mark.fault("security", "nothing listens: not the frameworks either")
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
 def test_frameworks_do_not_listen(engine: str, warm: Callable[[str], Worked], small_config: TrainConfig) -> None:
     worker = warm(engine)
@@ -56,8 +56,8 @@ def test_frameworks_do_not_listen(engine: str, warm: Callable[[str], Worked], sm
     worker.finish()
 
 
-class _Evil:
-    """Would run a command when unpickled."""
+class _Hostile:
+    """An object that would run a command when unpickled."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.system, ("touch unpickled",)
@@ -65,26 +65,26 @@ class _Evil:
 
 @pytest.mark.fault("security", "a checkpoint that is a pickle, or holds one")
 @pytest.mark.parametrize("how", ["a pickle", "in an npz"])
-def test_no_pickle_is_loaded(how: str, tmp_path: Path) -> None:
+def test_a_checkpoint_never_loads_a_pickle(how: str, tmp_path: Path) -> None:
     path = tmp_path / "pytorch.npz"
     if how == "a pickle":
-        path.write_bytes(pickle.dumps(_Evil()))
+        path.write_bytes(pickle.dumps(_Hostile()))
     else:
-        np.savez(path, facts=np.array([_Evil()], dtype=object), allow_pickle=True)
+        np.savez(path, facts=np.array([_Hostile()], dtype=object), allow_pickle=True)
     with pytest.raises(CheckpointError):
         read_position(path)
     assert not Path("unpickled").exists()
 
 
 _PICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "multiprocessing"}
-"""Modules that load pickles, or what is as bad."""
+"""Modules that load pickles, or that are as dangerous."""
 _LOADERS = {"torch.load", "yaml.load", "yaml.unsafe_load", "pandas.read_pickle", "numpy.loads"}
 _SAFE = {"allow_pickle": False, "weights_only": True, "safe_mode": True}
-"""Arguments that decide whether a pickle is loaded, and what they have to be."""
+"""Arguments that decide whether a pickle is loaded, and the values that they must have."""
 
 
-def _pickles(source: str) -> list[str]:
-    """Whatever in the source could load a pickle."""
+def _pickle_uses(source: str) -> list[str]:
+    """Return the parts of the source that could load a pickle."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -102,11 +102,11 @@ def _pickles(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.fault("security", "no module of ours can load a pickle")
-def test_nothing_of_ours_loads_pickles() -> None:
+@pytest.mark.fault("security", "no module can load a pickle")
+def test_no_module_loads_pickles() -> None:
     sources = [*ROOT.joinpath("engines").rglob("*.py"), *ROOT.joinpath("tui").rglob("*.py")]
     assert len(sources) > 80
-    assert {path.name: found for path in sources if (found := _pickles(path.read_text(encoding="utf-8")))} == {}
+    assert {path.name: found for path in sources if (found := _pickle_uses(path.read_text(encoding="utf-8")))} == {}
 
 
 @pytest.mark.parametrize(
@@ -118,16 +118,16 @@ def test_nothing_of_ours_loads_pickles() -> None:
         "keras.models.load_model(p, safe_mode=False)", "from multiprocessing import Queue",
     ],
 )  # fmt: skip
-def test_however_a_pickle_is_loaded_it_is_found(source: str) -> None:
-    assert _pickles(source)
-    assert not _pickles("import json\nnp.load(p, allow_pickle=False)\ng(p, weights_only=True)\n'a pickle'")
+def test_every_way_to_load_a_pickle_is_detected(source: str) -> None:
+    assert _pickle_uses(source)
+    assert not _pickle_uses("import json\nnp.load(p, allow_pickle=False)\ng(p, weights_only=True)\n'a pickle'")
 
 
-def _outside(tmp_path: Path) -> Path:
-    """A folder of runs with one run, in a folder that holds a whole run itself, and another beside it; says where the runs are."""
+def _runs_with_outsiders(tmp_path: Path) -> Path:
+    """Make a folder of runs with one run; its parent is a run itself and has another. Return the folder."""
     runs = tmp_path / "place" / "runs"
     for folder in (runs.parent, runs.parent / "outside", runs / "run"):
-        keep(folder.parent, folder.name, outcome="interrupted")
+        make_run_folder(folder.parent, folder.name, outcome="interrupted")
         (folder / "keras.npz").write_text("")
     (runs / "a").mkdir()  # "a/.." leads nowhere without it
     return runs
@@ -135,8 +135,8 @@ def _outside(tmp_path: Path) -> Path:
 
 @pytest.mark.fault("security", "names of runs that lead elsewhere")
 @pytest.mark.parametrize("name", ["../outside", "..", "*", "[a-z]", "a/../../outside", "\0", "x" * 5000], ids=ascii)
-def test_a_run_is_looked_for_in_its_folder_alone(name: str, tmp_path: Path) -> None:
-    runs = _outside(tmp_path)
+def test_a_run_is_searched_only_in_the_folder_of_runs(name: str, tmp_path: Path) -> None:
+    runs = _runs_with_outsiders(tmp_path)
     assert events_file("ru", runs) == runs / "run" / "events.jsonl"
     with pytest.raises(OSError):  # noqa: PT011  # "not found" or "too long"
         events_file(name, runs)
@@ -149,31 +149,31 @@ def test_a_run_is_looked_for_in_its_folder_alone(name: str, tmp_path: Path) -> N
     [["export"], ["replay"], ["compare", "run"], ["train", "--resume"], ["--plain", "--resume"]],
     ids=" ".join,
 )
-def test_a_run_that_is_not_there(
+def test_a_name_that_leads_elsewhere_is_no_run(
     command: list[str], name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs = _outside(tmp_path)
+    runs = _runs_with_outsiders(tmp_path)
     assert main.main([*command, name, "--runs-dir", str(runs)]) == 2
-    said = capsys.readouterr().err
-    assert "mnist-tui runs" in said
-    assert name in said
+    printed = capsys.readouterr().err
+    assert "mnist-tui runs" in printed
+    assert name in printed
 
 
-def _called(run: Path, name: str) -> None:
-    """Its config.json says that this is its id, and more that is not a config's to say."""
+def _set_id(run: Path, name: str) -> None:
+    """Write an id into the run's config.json, and other keys that do not belong there."""
     config = json.loads((run / "config.json").read_text())
     more = {"id": name, "about": {"name": "x"}, "resumable": "x"}
     (run / "config.json").write_text(json.dumps({**config, **more}))
 
 
-_IS_ANOTHER = "a run's files say that it is another one, elsewhere: that one is not thrown away"
+_FOREIGN_ID = "a run's files name another run elsewhere: that one is not deleted"
 
 
-@pytest.mark.fault("security", _IS_ANOTHER)
+@pytest.mark.fault("security", _FOREIGN_ID)
 @pytest.mark.parametrize("name", ["../outside", "..", "", "a/../../outside"])
-def test_a_run_is_called_as_its_folder_is(name: str, tmp_path: Path) -> None:
-    runs = _outside(tmp_path)
-    _called(runs / "run", name)
+def test_a_run_has_the_name_of_its_folder(name: str, tmp_path: Path) -> None:
+    runs = _runs_with_outsiders(tmp_path)
+    _set_id(runs / "run", name)
     (run,) = list_runs(runs)
     assert (run["id"], run["about"], run["resumable"]) == ("run", {}, ["keras"])
     assert main.main(["runs", "--prune", "0", "--yes", "--runs-dir", str(runs)]) == 0
@@ -182,10 +182,10 @@ def test_a_run_is_called_as_its_folder_is(name: str, tmp_path: Path) -> None:
     assert (runs.parent / "outside" / "config.json").is_file()
 
 
-@pytest.mark.fault("security", _IS_ANOTHER)
-async def test_what_is_deleted_by_a_key_is_the_run_that_is_shown(tmp_path: Path) -> None:
-    runs = _outside(tmp_path)
-    _called(runs / "run", "../outside")
+@pytest.mark.fault("security", _FOREIGN_ID)
+async def test_the_delete_key_deletes_the_run_that_is_shown(tmp_path: Path) -> None:
+    runs = _runs_with_outsiders(tmp_path)
+    _set_id(runs / "run", "../outside")
     async with on_runs(runs) as (screen, pilot):
         await pilot.press("d")
         await until(pilot, lambda: isinstance(screen.app.screen, Question))
@@ -195,10 +195,10 @@ async def test_what_is_deleted_by_a_key_is_the_run_that_is_shown(tmp_path: Path)
     assert (runs.parent / "outside" / "config.json").is_file()
 
 
-@pytest.mark.fault("security", "files are made with the user's umask, and whole")
+@pytest.mark.fault("security", "files are made completely, and with the user's umask")
 @pytest.mark.parametrize("umask", [0o022, 0o077])
-def test_files_have_the_umask(umask: int, tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a run leaves, what is said of it, what is exported, and what is kept for the next one; and the folders of these."""
+def test_files_follow_the_umask(umask: int, tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check a run's files, its annotations, its exports, the saved settings, the cache, and all their folders."""
     place = tmp_path / "place"
     monkeypatch.setenv("MNIST_TUI_CACHE_DIR", str(place / "cache"))
     monkeypatch.setattr(arguments, "specs", lambda _: [scripted_spec()])
@@ -209,7 +209,7 @@ def test_files_have_the_umask(umask: int, tmp_path: Path, small_mnist: Path, mon
         train = ["train", "--epochs", "1", "--batch-size", "64", "--data-dir", str(small_mnist)]
         assert main.main([*train, "--runs-dir", str(place / "runs")]) == 0
         (run,) = (place / "runs").iterdir()
-        write_about(run, {"name": "kept"})
+        write_annotations(run, {"name": "kept"})
         preferences.save(place / "config" / preferences.FILE, {"epochs": 1})
         synthetic.load_drawn(place / "cache", lambda *_: None, lambda: False)
         for form in export.TEXTS:
@@ -243,11 +243,11 @@ def test_files_have_the_umask(umask: int, tmp_path: Path, small_mnist: Path, mon
     assert modes == {
         str(path.relative_to(place)): oct((0o777 if path.is_dir() else 0o666) & ~umask) for path in made
     }, "no file is wider, and none is narrower"
-    assert not [name for name in names if ".part" in name], "nothing half-written is left"
+    assert not [name for name in names if ".part" in name], "no partly written file is left"
 
 
-@pytest.mark.fault("security", "the number of a worker that has ended may be somebody else's: it is signalled no more")
-def test_nobody_else_is_signalled(work: Callable[[str], Worked], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("security", "the process id of an ended worker may be reused: it is not signalled")
+def test_a_reused_process_id_is_not_signalled(work: Callable[[str], Worked], monkeypatch: pytest.MonkeyPatch) -> None:
     worker = work("scripted")
     worker.start()
     worker.wait_for(WorkerReady)

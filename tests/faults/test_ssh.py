@@ -1,4 +1,4 @@
-"""The app over SSH: a server on the loopback, with keys and a configuration of its own, and a client that is cut off."""
+"""The app over SSH: a server on the loopback interface with its own keys and configuration, and a client that is killed."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.terminal import ROOT, Terminal, app, environment_of, gone, is_interrupted
+from tests.support.terminal import ROOT, Terminal, all_exited, app_command, env_command, is_interrupted
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 PRIVILEGE_SEPARATION = Path("/run/sshd")
-"""Debian's sshd wants this empty folder when root starts it; its service makes it, so do we, and take it away again."""
+"""Debian's sshd needs this empty folder when root starts it; its service makes it, so the test makes and removes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """An sshd of our own."""
+    """A running sshd."""
 
     process: psutil.Process
     client: tuple[str, ...]
-    """The command that logs in, less what to run there."""
+    """The command that logs in, without the command to run there."""
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """Serves this user, from this machine, with this test's key, until the test is over."""
+    """Start an sshd on this machine that accepts this user with the test's key; it ends with the test."""
     if not (os.access(SSHD, os.X_OK) and shutil.which("ssh") and shutil.which("ssh-keygen")):
         pytest.skip("no sshd on this machine")
     folder = tmp_path / "ssh"
@@ -42,24 +42,24 @@ def server(tmp_path: Path) -> Iterator[Server]:
     for name in ("host", "user"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
         subprocess.run(command, check=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
     (folder / "config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
         "PidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\nPermitRootLogin yes\n"
     )
-    ours = os.geteuid() == 0 and not PRIVILEGE_SEPARATION.exists()
-    if ours:
+    make_folder = os.geteuid() == 0 and not PRIVILEGE_SEPARATION.exists()
+    if make_folder:
         PRIVILEGE_SEPARATION.mkdir(mode=0o755)
     sshd = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.PIPE, text=True)
     try:
         assert sshd.stderr is not None
-        said = ""
-        while "Server listening" not in said:
+        output = ""
+        while "Server listening" not in output:
             line = sshd.stderr.readline()
-            assert line, f"sshd did not start: {said}"
-            said += line
+            assert line, f"sshd did not start: {output}"
+            output += line
         options = (
             "StrictHostKeyChecking=no",
             f"UserKnownHostsFile={folder}/known",
@@ -72,7 +72,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     finally:
         sshd.terminate()
         sshd.communicate(timeout=10)
-        if ours:
+        if make_folder:
             PRIVILEGE_SEPARATION.rmdir()
 
 
@@ -81,16 +81,16 @@ def test_a_cut_connection_leaves_nothing_but_the_run(
     server: Server, small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ("HOME", "MNIST_TUI_HOME", "MNIST_TUI_CACHE_DIR", "MNIST_TUI_CONFIG_DIR", "MNIST_TUI_MIRRORS")
-    there = {name: os.environ[name] for name in names} | {"PYTHONPATH": str(ROOT), "MNIST_TUI_SCRIPT": "slow"}
-    command = shlex.join([*environment_of(there), *app(small_mnist, tmp_path)])
+    variables = {name: os.environ[name] for name in names} | {"PYTHONPATH": str(ROOT), "MNIST_TUI_SCRIPT": "slow"}
+    command = shlex.join([*env_command(variables), *app_command(small_mnist, tmp_path)])
     client = Terminal([*server.client, command], tmp_path)
     client.wait_for("training")
     client.wait_for_checkpoints()
-    processes = [one for one in server.process.children(recursive=True) if "python" in one.name()]
+    processes = [child for child in server.process.children(recursive=True) if "python" in child.name()]
     assert len(processes) == 3  # the app and its two workers
     recorded = len(client.record())
     client.child.kill(signal.SIGKILL)
-    assert gone(processes)
+    assert all_exited(processes)
     assert len(client.record()) >= recorded
     assert is_interrupted(client.runs)
-    client.end()
+    client.close()

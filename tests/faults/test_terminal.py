@@ -1,4 +1,4 @@
-"""A terminal at the end of a slow link, and one that something else has written on."""
+"""A terminal at the end of a slow link, and one that another program has written on."""
 
 from __future__ import annotations
 
@@ -13,62 +13,60 @@ import pytest
 
 from tests.support.terminal import AnsweringTerminal
 
-ALL_OF_IT = ("mnist-tui", "╭", "Quit")
-"""Words of the first line, the second and the last, which no frame paints again."""
+CONSTANT_TEXT = ("mnist-tui", "╭", "Quit")
+"""Text in the first line, the second and the last, which no frame repaints."""
 
 MODES = ("\x1b[?1049h", "\x1b[?1003h", "\x1b[?25l", "\x1b[?2004h", "\x1b[?2048$p")
-"""What a terminal that was just attached has to be told."""
+"""Modes that a terminal must be set to after it is attached."""
 
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[AnsweringTerminal]:
-    """The recording of a run, played in a terminal that answers."""
+    """Return a terminal that answers, in which the demo recording plays."""
     terminal = AnsweringTerminal([sys.executable, "-m", "tui", "replay", "demo", "--speed", "10"], tmp_path)
     terminal.wait_for("training")
     yield terminal
-    terminal.end()
+    terminal.close()
 
 
-def painted(terminal: AnsweringTerminal) -> bool:
-    """Whether all of the screen is there."""
+def is_painted(terminal: AnsweringTerminal) -> bool:
+    """Return whether all of the screen is painted."""
     display = terminal.screen.display
-    return all(word in display[line] for word, line in zip(ALL_OF_IT, (0, 1, -1), strict=True))
+    return all(word in display[line] for word, line in zip(CONSTANT_TEXT, (0, 1, -1), strict=True))
 
 
-@pytest.mark.fault(
-    "terminal", "a link slower than the frames: they wait for it, keys do not, and it is never asked in vain"
-)
+@pytest.mark.fault("terminal", "a link slower than the frames: they wait for it, keys do not, and no query is lost")
 def test_frames_wait_for_the_terminal(terminal: AnsweringTerminal) -> None:
-    terminal.withholds = True
-    terminal.wait_until(lambda: terminal.unanswered == 1, "asked after a frame")
-    for _ in range(3):  # what was on its way
+    terminal.withholds_answers = True
+    terminal.wait_until(lambda: terminal.unanswered == 1, "queried after a frame")
+    for _ in range(3):  # output that was under way
         terminal.read()
     before = len(terminal.written)
     for _ in range(4):  # nearly a second in which nothing comes; eight frames would
         terminal.read()
-    assert len(terminal.written) == before, "a frame was sent while the last one was under way"
+    assert len(terminal.written) == before, "a frame was sent while the last was under way"
     terminal.send("?")
     terminal.wait_for("This page.")
     terminal.send("\x1b")
-    terminal.wait_until(lambda: painted(terminal), "the help closed")
-    terminal.withholds = False
+    terminal.wait_until(lambda: is_painted(terminal), "the help closed")
+    terminal.withholds_answers = False
     terminal.answer()
-    asked = terminal.written.count("\x1b[6n")
-    terminal.wait_until(lambda: terminal.written.count("\x1b[6n") > asked + 3, "frames again")
+    queries = terminal.written.count("\x1b[6n")
+    terminal.wait_until(lambda: terminal.written.count("\x1b[6n") > queries + 3, "frames again")
 
 
-@pytest.mark.fault("terminal", "an answer under way when the app gives the terminal back: the shell gets no keys")
+@pytest.mark.fault("terminal", "an answer under way when the app stops: the shell gets no keys")
 def test_no_answer_reaches_the_shell(terminal: AnsweringTerminal) -> None:
-    terminal.withholds = True
-    terminal.wait_until(lambda: terminal.unanswered == 1, "asked after a frame")
-    before, app = len(terminal.written), psutil.Process(terminal.child.pid)
+    terminal.withholds_answers = True
+    terminal.wait_until(lambda: terminal.unanswered == 1, "queried after a frame")
+    before, process = len(terminal.written), psutil.Process(terminal.child.pid)
     link = threading.Timer(0.3, terminal.answer)
     link.start()
     terminal.child.kill(signal.SIGTSTP)
-    terminal.wait_until(lambda: app.status() == psutil.STATUS_STOPPED, "stopped")
+    terminal.wait_until(lambda: process.status() == psutil.STATUS_STOPPED, "stopped")
     link.join()
     terminal.read()
-    assert "^[" not in terminal.written[before:], "echoed, as what is typed at a shell is"
+    assert "^[" not in terminal.written[before:], "the answer was echoed, as typed keys are"
 
 
 @pytest.mark.fault(
@@ -85,5 +83,5 @@ def test_ctrl_l_repaints(terminal: AnsweringTerminal) -> None:
         terminal.screen.reset()
         terminal.written = ""
         terminal.send("\x0c")
-        terminal.wait_until(lambda: all(mode in terminal.written for mode in MODES), "taken once more")
-        terminal.wait_until(lambda: painted(terminal), "painted")
+        terminal.wait_until(lambda: all(mode in terminal.written for mode in MODES), "set up again")
+        terminal.wait_until(lambda: is_painted(terminal), "painted")

@@ -1,4 +1,4 @@
-"""Workers that die, hang, babble or never come to be, in every phase, and the other engine that does not notice."""
+"""Test workers that die, hang, flood the pipe or don't start, in every phase, and that the other engine is unaffected."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ from engines.messages.events import (
 )
 from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
-from engines.runs.history import FAILED, HEARTBEAT_LOST_SECONDS, LOADING, RunHistory
+from engines.runs.history import RunHistory
+from engines.runs.phases import FAILED, LOADING
+from engines.runs.run_state import HEARTBEAT_LOST_SECONDS
 from tests.support.engines import Worked
 
 Work = Callable[..., Worked]
@@ -46,60 +48,63 @@ PHASES = {
     "evaluate": "in epoch 1, after step 10",
     "checkpoint": "after epoch 1",
 }
-"""Place of the misdeed, and what the failure says the worker was doing."""
+"""The failure's description of what the worker was doing, by the place of the fault."""
 DEATHS = {"kill": "SIGKILL", "crash": "SIGSEGV", "abort": "SIGABRT", "exit": "code 3"}
+"""The failure's description of how the worker ended, by the fault."""
+
+ScriptedRun = Callable[[str], Worked]
 
 
 @pytest.fixture
-def misdone(work: Work, small_config: TrainConfig, tmp_path: Path) -> Callable[[str], Worked]:
-    """A worker that does what the script says, two short epochs long."""
+def scripted_run(work: Work, small_config: TrainConfig, tmp_path: Path) -> ScriptedRun:
+    """Start a worker that follows a script in a run of two short epochs."""
 
-    def begin(script: str) -> Worked:
-        os.environ["MNIST_TUI_SCRIPT"] = script  # taken back by the fixture `home`
+    def start(script: str) -> Worked:
+        os.environ["MNIST_TUI_SCRIPT"] = script  # the fixture `home` removes it
         worker = work("scripted")
         (tmp_path / script.replace("@", "-")).mkdir()
         config = small_config
-        if script.endswith("@data"):  # there are none yet: drawing them takes seconds
+        if script.endswith("@data"):  # drawing digits takes seconds, so that the fault can happen in the middle
             config = dataclasses.replace(config, dataset="drawn", data_dir="", limit_train=640, limit_test=200)
         worker.start(config, run_dir=str(tmp_path / script.replace("@", "-")))
         return worker
 
-    return begin
+    return start
 
 
-def pane(worker: Worked) -> RunHistory:
-    """What the engine's pane shows: its events, folded."""
+def history_of(worker: Worked) -> RunHistory:
+    """Apply the worker's events to a history, as the engine's panel does."""
     history = RunHistory("pytorch")
     for event in worker.events:
         history.apply(event)
     return history
 
 
-def dies_clearly(worker: Worked, place: str, how: str) -> None:
-    """Whether its end is one clear state: what happened, in which phase, and what to do."""
+def assert_clear_failure(worker: Worked, place: str, how: str) -> None:
+    """Check that the failure says what happened, in which phase, and what to do."""
     failed = worker.wait_for(RunFailed)
     worker.wait_for(WorkerExited)
     worker.thread.join(10)
     assert how in failed.message, failed.message
     assert PHASES[place] in failed.message, failed.message
     assert "Restart" in failed.hint
-    assert pane(worker).phase == FAILED
+    assert history_of(worker).phase == FAILED
     assert violations(worker.events) == []
 
 
-@pytest.mark.fault("workers", "dies in the midst of its work, without warning")
+@pytest.mark.fault("workers", "dies in the middle of its work, without warning")
 @pytest.mark.parametrize("place", PHASES)
 @pytest.mark.parametrize("death", DEATHS)
-def test_a_death_is_a_clear_state(death: str, place: str, misdone: Callable[[str], Worked]) -> None:
-    worker = misdone(f"{death}@{place}")
-    dies_clearly(worker, place, DEATHS[death])
-    assert bool(worker.of(DataProgress)) == (place == "data"), "in the midst of it"
+def test_a_worker_that_dies_is_reported(death: str, place: str, scripted_run: ScriptedRun) -> None:
+    worker = scripted_run(f"{death}@{place}")
+    assert_clear_failure(worker, place, DEATHS[death])
+    assert bool(worker.of(DataProgress)) == (place == "data"), "in the middle of drawing them"
     assert bool(worker.of(DataReady)) == (place not in ("import", "data"))
 
 
-@pytest.mark.fault("workers", "dies while it is imported, and while it waits, before any run was asked for")
+@pytest.mark.fault("workers", "dies while it imports, and while it waits, before any run was requested")
 @pytest.mark.parametrize("death", [*DEATHS, "while it waits"])
-def test_a_death_that_nobody_waits_for(death: str, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_dies_before_any_run_is_reported(death: str, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", f"{death}@import")
     worker = work("scripted")
     worker.start()
@@ -110,24 +115,24 @@ def test_a_death_that_nobody_waits_for(death: str, work: Work, monkeypatch: pyte
     worker.thread.join(10)
     assert DEATHS.get(death, "SIGKILL while it waited for a run") in failed.message, failed.message
     assert ("while importing" in failed.message) == (death in DEATHS)
-    assert pane(worker).phase == FAILED
+    assert history_of(worker).phase == FAILED
     assert violations(worker.events) == []
 
 
-@pytest.mark.fault("workers", "SIGSTOP: a worker that says nothing more")
+@pytest.mark.fault("workers", "SIGSTOP: a worker that publishes nothing more")
 @pytest.mark.parametrize("place", PHASES)
-def test_a_stopped_worker_is_silent_not_dead(place: str, misdone: Callable[[str], Worked]) -> None:
-    worker = misdone(f"stop@{place}")
+def test_a_stopped_worker_is_silent_not_dead(place: str, scripted_run: ScriptedRun) -> None:
+    worker = scripted_run(f"stop@{place}")
     pid = worker.wait_for(WorkerSpawned).pid
     os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
     if place == "data":
         worker.wait_for(DataProgress)
     while not worker.inbox.empty():
         worker.inbox.get()
-    history = pane(worker)
+    history = history_of(worker)
     assert (history.phase == LOADING) == (place == "data")
-    assert history.silent_seconds(history.heard_t + HEARTBEAT_LOST_SECONDS + 1) is not None
-    os.kill(pid, signal.SIGCONT)  # slow is not dead: it goes on
+    assert history.silent_seconds(history.last_worker_t + HEARTBEAT_LOST_SECONDS + 1) is not None
+    os.kill(pid, signal.SIGCONT)
     assert worker.wait_for(RunFinished).outcome == "completed"
     worker.finish()
 
@@ -135,7 +140,7 @@ def test_a_stopped_worker_is_silent_not_dead(place: str, misdone: Callable[[str]
 @pytest.mark.fault("workers", "out of memory")
 @pytest.mark.parametrize("place", ["build", "0", "15", "evaluate", "checkpoint"])
 def test_out_of_memory_is_named(place: str, work: Work, small_config: TrainConfig, tmp_path: Path) -> None:
-    """A limited address space, as `ulimit -v`; the worker itself survives, and trains once it has room."""
+    """A worker whose address space is limited, as by `ulimit -v`, survives, and trains once the limit is raised."""
     os.environ["MNIST_TUI_SCRIPT"] = f"devour@{place}"
     worker = work("scripted")
     worker.start()
@@ -156,7 +161,7 @@ def test_out_of_memory_is_named(place: str, work: Work, small_config: TrainConfi
 @pytest.mark.slow
 @pytest.mark.fault("workers", "out of memory, in the framework itself")
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
-def test_a_framework_out_of_memory(engine: str, work: Work, small_mnist: Path) -> None:
+def test_a_framework_out_of_memory_is_reported(engine: str, work: Work, small_mnist: Path) -> None:
     worker = work(engine)
     config = from_settings({"epochs": 1, "batch_size": 60, "data_dir": str(small_mnist)})
     worker.start(config)
@@ -173,73 +178,75 @@ def test_a_framework_out_of_memory(engine: str, work: Work, small_mnist: Path) -
 
 
 @pytest.mark.fault("workers", "the app may open no more files, at each that a worker's start needs")
-def test_no_descriptor_is_left(work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With none left, with one, ... until there are enough: each is a failed run that says why."""
+def test_too_few_file_descriptors_are_reported(
+    work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each start fails with a reason until enough descriptors are free; the test frees one after the other."""
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    taken = list[int]()
+    opened = list[int]()
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 20, hard))
         with contextlib.suppress(OSError):
             while True:
-                taken.append(os.open(os.devnull, os.O_RDONLY))
+                opened.append(os.open(os.devnull, os.O_RDONLY))
         failures = list[RunFailed]()
         while True:
             worker = work("scripted")
             worker.start(small_config)
-            told = worker.wait_for((RunFailed, TrainProgress))
-            if not isinstance(told, RunFailed):
+            event = worker.wait_for((RunFailed, TrainProgress))
+            if not isinstance(event, RunFailed):
                 break
             assert isinstance(worker.wait_for(WorkerExited), WorkerExited)
             worker.thread.join(10)
-            failures.append(told)
-            os.close(taken.pop())
+            failures.append(event)
+            os.close(opened.pop())
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for fd in taken:
+        for fd in opened:
             os.close(fd)
     worker.finish()
-    assert len(failures) > 8, "two pipes of ours, three of the worker's"
+    assert len(failures) > 8, "two pipes of the app and three of the worker"
     assert {"Too many open files" in failed.message for failed in failures} == {True}
 
 
 @pytest.mark.fault("workers", "garbage, half a line, and a line of ten million bytes on the protocol")
 @pytest.mark.parametrize("place", [place for place in PHASES if place != "data"])
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "warning"),
     [("garbage", "unreadable line"), ("long", "bytes from the worker was dropped")],
 )
-def test_babble_is_noted_and_training_goes_on(
-    script: str, said: str, place: str, misdone: Callable[[str], Worked]
+def test_garbage_is_reported_and_training_continues(
+    script: str, warning: str, place: str, scripted_run: ScriptedRun
 ) -> None:
-    worker = misdone(f"{script}@{place}")
+    worker = scripted_run(f"{script}@{place}")
     assert worker.wait_for(RunFinished).outcome == "completed"
-    assert any(said in line.text for line in worker.of(LogLine))
+    assert any(warning in line.text for line in worker.of(LogLine))
     assert all(len(line.text) < 3_000 for line in worker.of(LogLine))
     worker.finish()
     assert violations(worker.events) == []
 
 
 @pytest.mark.fault("workers", "half an event, and then the end")
-def test_half_an_event(misdone: Callable[[str], Worked]) -> None:
-    worker = misdone("half@15")
-    dies_clearly(worker, "15", "code 3")
+def test_an_end_in_the_middle_of_an_event_is_reported(scripted_run: ScriptedRun) -> None:
+    worker = scripted_run("half@15")
+    assert_clear_failure(worker, "15", "code 3")
     assert any("in the middle of an event" in line.text for line in worker.of(LogLine))
 
 
 @pytest.mark.fault("workers", "100,000 events at once, and 200,000 printed lines")
 @pytest.mark.parametrize("place", ["import", "build", "5", "checkpoint"])
-@pytest.mark.parametrize(("script", "said"), [("flood", "has to wait"), ("chatter", "more lines dropped")])
-def test_a_flood_is_held_back(script: str, said: str, place: str, misdone: Callable[[str], Worked]) -> None:
-    worker = misdone(f"{script}@{place}")
+@pytest.mark.parametrize(("script", "warning"), [("flood", "has to wait"), ("chatter", "more lines dropped")])
+def test_a_flood_is_throttled(script: str, warning: str, place: str, scripted_run: ScriptedRun) -> None:
+    worker = scripted_run(f"{script}@{place}")
     if script.startswith("chatter"):
         assert worker.wait_for(RunFinished).outcome == "completed"
         worker.finish()
     else:
-        worker.wait_for(LogLine, until=lambda line: said in line.text)
-        worker.supervisor.kill()  # some 45 s long, at the pace that it is allowed
+        worker.wait_for(LogLine, until=lambda line: warning in line.text)
+        worker.supervisor.kill()  # the throttled flood would last 45 s
         worker.wait_for(WorkerExited)
-    assert any(said in line.text for line in worker.of(LogLine))
+    assert any(warning in line.text for line in worker.of(LogLine))
     assert len(worker.events) < 30_000
 
 
@@ -252,77 +259,77 @@ _FAKES = {
     "leaves": ("raise SystemExit('this CPU lacks AVX')\n", "framework", "this CPU lacks AVX"),
     "aborts": ("import os; os.abort()\n", "crashed", "was ended by SIGABRT while importing"),
 }
-"""What a fake framework does when it is imported; kind and message of the failure."""
+"""Content of a fake framework, and kind and message of the failure that it causes."""
 _OLD = {
-    "torch": ("1.13.1", "PyTorch can't start: PyTorch 1.13.1 was found, and 2.5 or newer is needed"),
-    "tensorflow": ("2.15.1", "Keras can't start: TensorFlow 2.15.1 was found, and 2.16 or newer is needed"),
-    "keras": ("3.3.3", "Keras can't start: Keras 3.3.3 was found, and 3.12 or newer is needed"),
+    "torch": ("1.13.1", "PyTorch can't start: PyTorch 1.13.1 is installed, but 2.5 or newer is required"),
+    "tensorflow": ("2.15.1", "Keras can't start: TensorFlow 2.15.1 is installed, but 2.16 or newer is required"),
+    "keras": ("3.3.3", "Keras can't start: Keras 3.3.3 is installed, but 3.12 or newer is required"),
 }
-"""A version that is too old, and what is said of it."""
+"""A version that is too old, and the failure's message."""
 
 
-@pytest.mark.fault("workers", "a framework that is of the wrong version, broken, or ends the process on import")
+@pytest.mark.fault("workers", "a framework that is too old, broken, or ends the process on import")
 @pytest.mark.parametrize("module", list(_OLD))
 @pytest.mark.parametrize("fake", ["too old", *_FAKES])
-def test_a_fake_framework_that_does_not_import(
+def test_a_framework_that_can_not_be_imported_is_reported(
     fake: str, module: str, work: Work, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version, too_old = _OLD[module]
-    content, kind, said = _FAKES.get(fake, (f"__version__ = '{version}'\n", "framework", too_old))
+    content, kind, message = _FAKES.get(fake, (f"__version__ = '{version}'\n", "framework", too_old))
     (tmp_path / "fake" / module).mkdir(parents=True)
     (tmp_path / "fake" / module / "__init__.py").write_text(content)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fake"))
     worker = work("pytorch" if module == "torch" else "keras")
     worker.start(small_config)
     failed = worker.wait_for(RunFailed)
-    assert (failed.kind, said in failed.message) == (kind, True), failed
+    assert (failed.kind, message in failed.message) == (kind, True), failed
     assert failed.hint
     worker.finish()
     assert violations(worker.events) == []
 
 
 def curve(worker: Worked) -> dict[tuple[type[Event], int], tuple[float, float]]:
-    """Loss and accuracy of each step, evaluation and epoch."""
-    told: dict[tuple[type[Event], int], tuple[float, float]] = {
+    """Return loss and accuracy of each step, evaluation and epoch."""
+    figures: dict[tuple[type[Event], int], tuple[float, float]] = {
         (type(event), event.global_step): (event.loss, event.accuracy)
         for event in [*worker.of(TrainProgress), *worker.of(EvalCompleted)]
     }
     for event in worker.of(EpochCompleted):
-        told[EpochCompleted, event.epoch] = (event.train_loss, event.train_accuracy)
-    return told
+        figures[EpochCompleted, event.epoch] = (event.train_loss, event.train_accuracy)
+    return figures
 
 
 @pytest.mark.fault("workers", "one dies, floods or hangs in mid-training; the other's losses are those of a run alone")
 @pytest.mark.parametrize("script", ["kill@15", "crash@15", "abort@15", "exit@15", "flood@15", "stop@15"])
-def test_the_other_does_not_notice(script: str, work: Work, small_config: TrainConfig) -> None:
-    """It trains before, while and after that happens; every step is evaluated, so that each has a loss of its own."""
+def test_another_worker_is_unaffected(script: str, work: Work, small_config: TrainConfig) -> None:
+    """The other worker trains before, during and after the fault; every step is evaluated, and so has its own losses."""
     config = dataclasses.replace(small_config, epochs=10_000, eval_every=1)
     os.environ["MNIST_TUI_SCRIPT"] = "slow"
     worker = work("scripted")
     worker.start(config)
     worker.wait_for(TrainProgress)
 
-    def trains() -> None:
-        """It makes steps from now on."""
+    def assert_still_training() -> None:
+        """Wait for three steps from now on."""
         now = time.monotonic()
         for _ in range(3):
             worker.wait_for(TrainProgress, until=lambda event: event.t > now)
 
     os.environ["MNIST_TUI_SCRIPT"] = script
-    beside = work("scripted")
-    beside.start(small_config)
-    pid = beside.wait_for(WorkerSpawned).pid
+    faulty = work("scripted")
+    faulty.start(small_config)
+    pid = faulty.wait_for(WorkerSpawned).pid
     if script.startswith("stop"):
         os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
     elif script.startswith("flood"):
-        beside.wait_for(LogLine, until=lambda line: "has to wait" in line.text)
+        faulty.wait_for(LogLine, until=lambda line: "has to wait" in line.text)
     if not script.startswith(("kill", "crash", "abort", "exit")):
-        trains()
-        beside.supervisor.kill()
-    beside.wait_for(RunFailed)
-    beside.wait_for(WorkerExited)
-    assert beside.of(EpochStarted), "it died in mid-training"
-    trains()
+        assert_still_training()
+        faulty.supervisor.kill()
+    faulty.wait_for(RunFailed)
+    faulty.wait_for(WorkerExited)
+    assert faulty.of(EpochStarted), "it died in mid-training"
+    assert_still_training()
     worker.supervisor.send(Stop())
     assert worker.wait_for(RunFinished).outcome == "stopped"
     reached = worker.of(TrainProgress)[-1].global_step
@@ -335,16 +342,16 @@ def test_the_other_does_not_notice(script: str, work: Work, small_config: TrainC
     alone.supervisor.send(Stop())
     alone.wait_for(RunFinished)
     alone.finish()
-    expected, found = curve(alone), curve(worker)
-    assert [event.global_step for event in worker.of(TrainProgress)] == list(range(1, reached + 1)), "each has its own"
-    assert reached > 10, "an epoch is among them"
-    assert found == {place: expected[place] for place in found}
+    expected, actual = curve(alone), curve(worker)
+    assert [event.global_step for event in worker.of(TrainProgress)] == list(range(1, reached + 1)), "one for each step"
+    assert reached > 10, "at least one epoch is complete"
+    assert actual == {place: expected[place] for place in actual}
 
 
 @pytest.mark.framework
-@pytest.mark.fault("workers", "one framework dies in mid-training; what the other computes is what it computes alone")
+@pytest.mark.fault("workers", "one framework dies in mid-training; the other computes the same as alone")
 @pytest.mark.parametrize(("victim", "other"), [("pytorch", "keras"), ("keras", "pytorch")])
-def test_the_other_framework_does_not_notice(
+def test_another_framework_is_unaffected(
     victim: str, other: str, work: Work, warm: Callable[[str], Worked], small_config: TrainConfig
 ) -> None:
     config = dataclasses.replace(small_config, epochs=4)
@@ -360,7 +367,7 @@ def test_the_other_framework_does_not_notice(
     worker.wait_for(RunFinished)
     worker.start(config, "alone")
     worker.wait_for(RunFinished)
-    told = {
+    figures = {
         run: [
             (event.train_loss, event.train_accuracy)
             if isinstance(event, EpochCompleted)
@@ -370,5 +377,5 @@ def test_the_other_framework_does_not_notice(
         ]
         for run in ("beside", "alone")
     }
-    assert len(told["alone"]) == 2 * config.epochs
-    assert told["beside"] == told["alone"]
+    assert len(figures["alone"]) == 2 * config.epochs
+    assert figures["beside"] == figures["alone"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from tui.charts.braille import Row
 
-def line_of(rows: list[list[tuple[str, str]]]) -> list[str]:
-    """A drawing's text."""
+
+def chart_lines(rows: list[Row]) -> list[str]:
+    """Return the text of each row, without its roles."""
     return ["".join(text for text, _ in row) for row in rows]

@@ -12,7 +12,7 @@ from typing import Any
 
 from engines.api import EngineSpec, Event, Supervisor, TrainConfig, engine_spec, for_backend
 from engines.messages.commands import Predict
-from engines.messages.events import TERMINAL, Prediction, RunRequested, WorkerReady, WorkerSpawned
+from engines.messages.events import TERMINAL_EVENTS, Prediction, RunRequested, WorkerReady, WorkerSpawned
 
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
 
@@ -91,7 +91,11 @@ class Warm(Worked):
     @property
     def idle(self) -> bool:
         """True while the worker is alive and all its runs have ended."""
-        ended = [isinstance(event, TERMINAL) for event in self.events if isinstance(event, (RunRequested, *TERMINAL))]
+        ended = [
+            isinstance(event, TERMINAL_EVENTS)
+            for event in self.events
+            if isinstance(event, (RunRequested, *TERMINAL_EVENTS))
+        ]
         return self.thread.is_alive() and (not ended or ended[-1])
 
     def finish(self) -> None:

@@ -1,4 +1,4 @@
-"""The ten digits of `data/digits.txt`: what keys draw them, and the canvas that they leave."""
+"""The ten digits of `data/digits.txt`: the keys that draw them, and the canvas that results."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _LINES = (Path(__file__).parents[1] / "data" / "digits.txt").read_text(encoding=
 STROKES = {int(line[0]): line[2:].split() for line in _LINES if not line.startswith("#")}
 
 
-def keys_of(digit: int) -> list[str]:
-    """The keys that draw it, from the middle of a cleared sheet."""
+def keys_for(digit: int) -> list[str]:
+    """Return the keys that draw the digit, from the middle of a cleared pad."""
     keys: list[str] = []
     for word in STROKES[digit]:
-        way = word.rstrip("0123456789")
-        keys += ["space"] if word == "_" else [KEYS[way]] * int(word.removeprefix(way))
+        direction = word.rstrip("0123456789")
+        keys += ["space"] if word == "_" else [KEYS[direction]] * int(word.removeprefix(direction))
     return keys
 
 
-def drawn(digit: int) -> Canvas:
-    """The canvas after those keys, drawn as the Draw screen draws."""
+def draw_digit(digit: int) -> Canvas:
+    """Return the canvas after those keys, drawn as the Draw screen draws."""
     canvas, x, y, down = Canvas(), 14, 14, False
-    for key in keys_of(digit):
+    for key in keys_for(digit):
         if key == "space":
             down = not down
             if down:

@@ -1,8 +1,10 @@
-"""Every event of one run of two epochs, in order."""
+"""The events of a worker's life: one run of two epochs of four steps."""
 
 from __future__ import annotations
 
-from engines.api import TrainConfig
+from dataclasses import replace
+
+from engines.config import TrainConfig
 from engines.messages.events import (
     DataReady,
     EpochCompleted,
@@ -32,7 +34,7 @@ def _progress(epoch: int, step: int, t: float) -> TrainProgress:
 
 
 def life() -> list[Event]:
-    """A whole run of two epochs of four steps."""
+    """Return all events of one run of two epochs of four steps, in order."""
     e = "keras"
     epochs = [EpochCompleted(engine=e, t=t, epoch=n, train_loss=0.2, train_accuracy=0.9, train_seconds=4.0,
                              samples_per_sec=8.0, first_step_seconds=0.5 if n == 1 else None)
@@ -55,10 +57,9 @@ def life() -> list[Event]:
         RunFinished(engine=e, t=30.0, outcome="completed", test_accuracy=0.992, test_loss=0.1, best_epoch=2,
                     train_seconds=8.0, wall_seconds=30.0),
     ]  # fmt: skip
-    return [_numbered(event, i) for i, event in enumerate(events, start=1)]
+    return [numbered(event, i) for i, event in enumerate(events, start=1)]
 
 
-def _numbered(event: Event, seq: int) -> Event:
-    import dataclasses
-
-    return dataclasses.replace(event, seq=seq, run_id="r")
+def numbered(event: Event, seq: int) -> Event:
+    """Return the event with that number, in the run "r"."""
+    return replace(event, seq=seq, run_id="r")

@@ -1,4 +1,4 @@
-"""The app under Pilot: open it with scripted engines, wait for it, read what it shows."""
+"""Helpers for the app under Pilot: open it with scripted engines, wait, and read the screen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.engines import scripted_spec
 from tui import preferences
 from tui.app import MnistApp
 from tui.screens.runs import RunsScreen
-from tui.widgets.chart import LineChart
+from tui.widgets.line_chart import LineChart
 from tui.widgets.log_pane import LogPane
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
@@ -29,16 +29,16 @@ SIZES = [(80, 24), (120, 40), (200, 60)]
 async def opened(
     tmp_path: Path, small_mnist: Path, size: tuple[int, int] = (120, 40), **settings: Any
 ) -> AsyncIterator[tuple[MnistApp, Pilot[None]]]:
-    """The app with two scripted engines; when it is left, no process of it is."""
+    """Open the app with two scripted engines; afterwards check that no process is left."""
     app = MnistApp(
         [scripted_spec("pytorch"), scripted_spec("keras")],
         {"epochs": 2, "batch_size": 64, "data_dir": str(small_mnist), **settings},
         cache_dir=tmp_path / "cache",
         runs_dir=tmp_path / "runs",
-        remember=tmp_path / preferences.FILE,
+        preferences_file=tmp_path / preferences.FILE,
     )
     if settings.get("epochs", 0) > 100:
-        os.environ["MNIST_TUI_SCRIPT"] = "slow"  # taken back by the fixture `home`
+        os.environ["MNIST_TUI_SCRIPT"] = "slow"  # the fixture `home` restores it
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     async with app.run_test(size=size) as pilot:
         yield app, pilot
@@ -47,7 +47,7 @@ async def opened(
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool], timeout: float = 30.0) -> None:
-    """Wait for something to become true, frame by frame."""
+    """Wait until a condition is true."""
     try:
         async with asyncio.timeout(timeout):
             while not condition():
@@ -55,7 +55,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], timeout: floa
     except TimeoutError:
         app = pilot.app
         assert isinstance(app, MnistApp)
-        pytest.fail(f"still {phases(app)} after {timeout} s; aim {app.control.aim}, screen {app.screen}")
+        pytest.fail(f"still {phases(app)} after {timeout} s; aim {app.controller.aim}, screen {app.screen}")
 
 
 def phases(app: MnistApp) -> list[str]:
@@ -82,7 +82,7 @@ def heading(app: MnistApp, selector: str) -> str:
 async def hover_until(
     pilot: Pilot[None], where: Widget | str, offset: tuple[int, int], condition: Callable[[], bool]
 ) -> None:
-    """Move the mouse over a widget until the condition holds: a layout that still settles may send a leave in between."""
+    """Move the mouse over a widget until the condition is true; a layout change may send a leave event in between."""
     async with asyncio.timeout(30):
         while not condition():
             await pilot.hover(where, offset=offset)
@@ -90,28 +90,28 @@ async def hover_until(
 
 @asynccontextmanager
 async def on_runs(runs: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterator[tuple[RunsScreen, Pilot[None]]]:
-    """The app with the Runs screen open and read."""
+    """Open the app with the Runs screen, and wait until its runs are read."""
     app = MnistApp([scripted_spec("pytorch"), scripted_spec("keras")], cache_dir=runs.parent / "cache", runs_dir=runs)
     async with app.run_test(size=size) as pilot:
         await pilot.press("5")
-        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen._bytes is not None)
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen._disk_bytes is not None)
         assert isinstance(app.screen, RunsScreen)
         yield app.screen, pilot
 
 
 def script(*arguments: str) -> list[str]:
-    """The command with two scripted engines, in a process of its own."""
-    said = f"""
+    """Return a `train` command with two scripted engines, for a process of its own."""
+    program = f"""
 import sys
 from tests.support.engines import scripted_spec
 from tui.cli import arguments as options, main as cli
 options.specs = lambda _: [scripted_spec("pytorch"), scripted_spec("keras")]
 sys.exit(cli.main({["train", *arguments]!r}))
 """
-    return [sys.executable, "-c", said]
+    return [sys.executable, "-c", program]
 
 
 def screen_text(app: MnistApp) -> str:
-    """Every cell of the screen."""
-    strips = app.screen._compositor.render_strips()  # what export_screenshot draws, without the drawing
+    """Return the text of all cells of the screen."""
+    strips = app.screen._compositor.render_strips()  # the source of export_screenshot
     return "\n".join(strip.text.rstrip() for strip in strips) + "\n"

@@ -1,8 +1,8 @@
-"""An engine for tests: softmax regression in numpy, fast enough for hundreds of runs, and it misbehaves on demand.
+"""A third engine, for tests: softmax regression in numpy, added to the app by `engines.experiment.contract` alone.
 
-MNIST_TUI_SCRIPT says how, and where: "MISDEED@PLACE", once. The place is a number of steps done, "import", "data" (digits are being
-drawn), "build", "evaluate" or "checkpoint". The misdeeds are in `misbehave`; beside them "missing" fails to import, "slow" takes
-20 ms a step, and "nan@5" turns the loss into NaN from there on.
+It is fast enough for hundreds of runs, and fails on demand: MNIST_TUI_SCRIPT is "FAULT@POINT", and the fault happens once. The
+point is a number of steps done, "import", "data" (digits are being drawn), "build", "evaluate" or "checkpoint". The faults are
+in `fail_at`; besides them "missing" fails to import, "slow" takes 20 ms a step, and "nan@5" turns the loss into NaN after step 5.
 """
 
 from __future__ import annotations
@@ -17,29 +17,38 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from engines.config import TrainConfig
+from engines.data import Digits
+from engines.experiment.arrays import Arrays
+from engines.experiment.recipe import Weights
 from engines.messages.events import Device
 
-OUT_OF_MEMORY = ()
+OUT_OF_MEMORY: tuple[type[Exception], ...] = ()
+TF32_DEFAULT = ""
 MODEL_FILE = "scripted.npy"
 
-_MISDEED, _, _AT = os.environ.get("MNIST_TUI_SCRIPT", "").partition("@")
-_DONE: list[str] = []
+_FAULT, _, _POINT = os.environ.get("MNIST_TUI_SCRIPT", "").partition("@")
+_past_faults: list[str] = []
+_allocated: list[npt.NDArray[np.uint8]] = []
 
 
-def misbehave(place: str, rehearses: bool = False) -> None:
-    """Do what the script says, if this is the place for it."""
-    if place != _AT or rehearses or _DONE:
+def fail_at(point: str, warming_up: bool = False) -> None:
+    """Do what the script says, if this is the point for it."""
+    if point != _POINT or warming_up or _past_faults:
         return
-    _DONE.append(place)
-    match _MISDEED:
+    _past_faults.append(point)
+    match _FAULT:
         case "kill" | "crash" | "abort" | "stop":
-            names = {"kill": signal.SIGKILL, "crash": signal.SIGSEGV, "abort": signal.SIGABRT, "stop": signal.SIGSTOP}
-            os.kill(os.getpid(), names[_MISDEED])
-        case "terminate":  # as the C++ runtime does with an exception that is caught nowhere, while other threads live
+            signals = {"kill": signal.SIGKILL, "crash": signal.SIGSEGV, "abort": signal.SIGABRT, "stop": signal.SIGSTOP}
+            os.kill(os.getpid(), signals[_FAULT])
+        case "terminate":  # as the C++ runtime does with an uncaught exception, while other threads live
             for _ in range(20):
                 threading.Thread(target=threading.Event().wait, daemon=True).start()
             os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n")
@@ -52,103 +61,99 @@ def misbehave(place: str, rehearses: bool = False) -> None:
             raise ImportError("libscripted.so.1: cannot open shared object file")
         case "oom":
             raise MemoryError("no more")
-        case (
-            "devour"
-        ):  # more than an address space under a limit holds; never touched, so it costs nothing where there is none
-            _HELD.append(np.empty(2**34, np.uint8))
+        case "devour":  # more than a limited address space holds; never touched, so without a limit it costs nothing
+            _allocated.append(np.empty(2**34, np.uint8))
         case "hang":
             threading.Event().wait()
-        case "hold":  # as a library does that waits and keeps Python's lock meanwhile
+        case "hold":  # as a library does that waits without releasing Python's lock
             ctypes.PyDLL(None).sleep(3600)
         case "child":
             print("child", subprocess.Popen(["sleep", "600"]).pid, flush=True)
         case "garbage":
             sys.stdout.write("\x1b[2J\x1b[31mred\x1b[0m\rlast words\n")
             sys.stderr.write("on stderr\n")
-            _write_everywhere(
+            _write_to_every_pipe(
                 b'not json\n{"type":"Nonsense"}\n{"type":"Heartbeat","engine":"somebody","seq":1,"t":0}\n'
             )
         case "long":  # ten million bytes in a line
-            _write_everywhere(b"x" * 10_000_000 + b"\n")
+            _write_to_every_pipe(b"x" * 10_000_000 + b"\n")
         case "half":
-            _write_everywhere(b'{"type":"Heartbeat","engine":"py')
+            _write_to_every_pipe(b'{"type":"Heartbeat","engine":"py')
             os._exit(3)
         case "flood":
-            beat = b'{"type":"Heartbeat","engine":"pytorch","seq":1,"t":0}\n'
-            _write_everywhere(beat * 100_000)
+            heartbeat = b'{"type":"Heartbeat","engine":"pytorch","seq":1,"t":0}\n'
+            _write_to_every_pipe(heartbeat * 100_000)
         case "chatter":
             for i in range(200_000):
                 print("line", i)
 
 
-_HELD: list[np.ndarray] = []
-
-
-def _write_everywhere(content: bytes) -> None:
-    """Into every pipe that this process can find: one of them is the protocol's."""
+def _write_to_every_pipe(content: bytes) -> None:
+    """Write into every pipe that this process has open; one of them is the protocol's."""
     for fd in range(3, 20):
-        left = content
+        remaining = content
         try:
             if not stat.S_ISFIFO(os.fstat(fd).st_mode):
                 continue
-            while left:
-                left = left[os.write(fd, left) :]
+            while remaining:
+                remaining = remaining[os.write(fd, remaining) :]
         except OSError:
             continue
 
 
-if _MISDEED == "missing":
+if _FAULT == "missing":
     import a_framework_that_nobody_has  # type: ignore[import-not-found]  # noqa: F401  # that is the test
-misbehave("import")
+fail_at("import")
 
 
-def _draw_badly() -> None:
-    """Misbehave once some of the digits are drawn, and that was said."""
+def _fail_while_drawing() -> None:
+    """Fail once some of the digits are drawn and their progress is published."""
     from engines.data import synthetic
 
-    honest = synthetic.draw
+    original = synthetic.draw
 
-    def draw(count, seed, on_progress, cancelled):  # type: ignore[no-untyped-def]  # as the original
-        def tell(done: int, total: int, source: str) -> None:
+    def draw(
+        count: int, seed: int, on_progress: Callable[[int, int, str], None], cancelled: Callable[[], bool]
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        def publish(done: int, total: int, source: str) -> None:
             on_progress(done, total, source)
-            misbehave("data")
+            fail_at("data")
 
-        return honest(count, seed, tell, cancelled)
+        return original(count, seed, publish, cancelled)
 
     synthetic.draw = draw
 
 
-if _AT == "data":
-    _draw_badly()
+if _POINT == "data":
+    _fail_while_drawing()
 
 
 class Engine:
-    """Learns for real, in one matrix."""
+    """Trains one matrix, for real."""
 
-    def __init__(self, config, digits, weights) -> None:  # type: ignore[no-untyped-def]  # as the trainer gives them
+    def __init__(self, config: TrainConfig, digits: Digits, weights: Weights) -> None:
         self.batch_size = config.batch_size
         self.images = digits.train_images.reshape(len(digits.train_labels), -1) / 255.0
         self.labels = digits.train_labels
         self.test = digits.test_images.reshape(len(digits.test_labels), -1) / 255.0
-        self.kernel = np.array(weights["kernel"]) if "kernel" in weights else np.zeros((784, 10))
+        self.kernel: npt.NDArray[Any] = np.array(weights["kernel"]) if "kernel" in weights else np.zeros((784, 10))
         self.random = np.random.default_rng(config.seed)
         self.done = 0
-        self.rehearses = len(self.labels) == 1
-        misbehave("build", self.rehearses)
+        """Steps done."""
+        self.warming_up = len(self.labels) == 1
+        fail_at("build", self.warming_up)
 
-    def start_epoch(self, order: np.ndarray, rates: np.ndarray) -> None:
-        """Take the permutation and the learning rates."""
+    def start_epoch(self, order: npt.NDArray[np.int64], rates: npt.NDArray[np.float32]) -> None:
         self.order, self.rates = order, rates
 
     def train_steps(self, first: int, last: int) -> tuple[float, float]:
-        """Gradient descent on cross-entropy."""
         loss_sum = correct = 0.0
         for step in range(first, last):
-            if _MISDEED == "slow":
+            if _FAULT == "slow":
                 time.sleep(0.02)
-            misbehave(str(self.done), self.rehearses)
-            chosen = self.order[step * self.batch_size : (step + 1) * self.batch_size]
-            x, y = self.images[chosen], self.labels[chosen]
+            fail_at(str(self.done), self.warming_up)
+            indices = self.order[step * self.batch_size : (step + 1) * self.batch_size]
+            x, y = self.images[indices], self.labels[indices]
             logits = x @ self.kernel
             p = np.exp(logits - logits.max(axis=1, keepdims=True))
             p /= p.sum(axis=1, keepdims=True)
@@ -158,58 +163,55 @@ class Engine:
             p[np.arange(len(y)), y] -= 1
             self.kernel -= 0.1 * self.rates[step] * self.random.uniform(0.9, 1.1) * x.T @ p / len(y)
             self.done += 1
-            if _MISDEED == "nan" and self.done > int(_AT):
+            if _FAULT == "nan" and self.done > int(_POINT):
                 loss_sum = float("nan")
         return loss_sum, correct
 
-    def evaluate(self, first: int, last: int) -> np.ndarray:
-        """Logits."""
-        misbehave("evaluate")
+    def evaluate(self, first: int, last: int) -> npt.NDArray[np.float32]:
+        fail_at("evaluate")
         return np.asarray(self.test[first:last] @ self.kernel, np.float32)
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """Probabilities."""
+    def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         logits = images.reshape(len(images), -1) / 255.0 @ self.kernel
         p = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(p / p.sum(axis=1, keepdims=True), np.float32)
 
-    def weights(self) -> dict[str, np.ndarray]:
-        """The one matrix."""
+    def weights(self) -> Weights:
         return {"kernel": self.kernel}
 
-    def state(self) -> dict[str, np.ndarray]:
-        """The random numbers to come."""
-        misbehave("checkpoint")
+    def state(self) -> Arrays:
+        fail_at("checkpoint")
         return {"random": np.array(json.dumps(self.random.bit_generator.state))}
 
-    def load_state(self, state: dict[str, np.ndarray]) -> None:
-        """Take them."""
+    def load_state(self, state: Arrays) -> None:
         self.random.bit_generator.state = json.loads(str(state["random"]))
 
     def save_model(self, path: Path) -> None:
-        """The one matrix, in numpy's format."""
         content = io.BytesIO()
         np.save(content, self.kernel)
-        path.write_bytes(content.getbuffer())  # of a full disk, np.save would say how many items it wrote
+        path.write_bytes(content.getbuffer())  # on a full disk, np.save would report a number of items, no OSError
 
     def device_memory_bytes(self) -> None:
-        """None: no GPU."""
+        """Return None: there is no GPU."""
 
 
 def framework() -> str:
-    """For people."""
     return "Scripted 1.0"
 
 
 def version() -> str:
-    """For records."""
     return "1.0"
 
 
 def set_threads(threads: int) -> None:
-    """One is enough."""
+    """Do nothing: numpy's products here are small."""
 
 
 def devices() -> tuple[Device, ...]:
-    """A CPU, and a GPU that isn't there."""
+    """Return a CPU, and a GPU that is not usable."""
     return Device(id="cpu", name="CPU"), Device(id="cuda:0", name="GPU", usable=False, reason="scripted away")
+
+
+def hyperparameters(config: TrainConfig) -> Mapping[str, Any]:
+    """Raise NotImplementedError: the network is not the reference."""
+    raise NotImplementedError("the scripted engine has no hyperparameters")

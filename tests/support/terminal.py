@@ -1,4 +1,4 @@
-"""The app in a real pseudo-terminal: what it writes, the screen that this makes, its workers, and what it leaves on disk."""
+"""Programs in a real pseudo-terminal: what they write, the screen that it makes, their processes, and their run on disk."""
 
 from __future__ import annotations
 
@@ -19,38 +19,23 @@ import pyte
 import pytest
 
 from engines.api import Event, list_runs, read_events
-from tests.support.engines import SCRIPTED
 from tui.terminal.driver import QUERY
 
-ROOT = SCRIPTED.parents[2]
+ROOT = Path(__file__).parents[2]
 
-_APP = """
-import sys
-from pathlib import Path
-from tests.support.engines import scripted_spec
-from tui.app import MnistApp
-app = MnistApp(
-    [scripted_spec("pytorch"), scripted_spec("keras")],
-    {{"epochs": 10000, "batch_size": 64, "data_dir": {data!r}}},
-    start=True, cache_dir=Path({folder!r}), runs_dir=Path({folder!r}) / "runs",
-)
-{extra}
-sys.exit(app.run_guarded())
-"""
-
-TAKEN = ("\x1b[?1049h", "\x1b[?1000h", "\x1b[?25l")
-"""What a program that takes the terminal has written: alternate screen, mouse and cursor."""
-UNDONE = ("\x1b[?1049l", "\x1b[?1000l", "\x1b[?25h")
-"""And one that gives it back."""
+SETUP_SEQUENCES = ("\x1b[?1049h", "\x1b[?1000h", "\x1b[?25l")
+"""Written by a program that sets up the terminal: alternate screen, mouse and hidden cursor."""
+RESTORE_SEQUENCES = ("\x1b[?1049l", "\x1b[?1000l", "\x1b[?25h")
+"""Written by a program that restores the terminal."""
 
 
-def app(data: Path, folder: Path, extra: str = "") -> list[str]:
-    """The command that opens the app, training with two scripted engines."""
-    return [sys.executable, "-c", _APP.format(data=str(data), folder=str(folder), extra=extra)]
+def app_command(data: Path, folder: Path, statements: str = "") -> list[str]:
+    """Return the command that opens the app, training with two scripted engines, after the Python statements."""
+    return [sys.executable, "-m", "tests.programs.scripted_app", str(data), str(folder), statements]
 
 
 class Terminal:
-    """A program, what it wrote, and the screen that this makes."""
+    """A program in a pseudo-terminal, its output, and the screen that it makes."""
 
     def __init__(
         self, command: Sequence[str], folder: Path, size: tuple[int, int] = (120, 40), **environment: str
@@ -60,14 +45,14 @@ class Terminal:
         self.child = pexpect.spawn(
             command[0], list(command[1:]), dimensions=(rows, columns), env=env, timeout=30, encoding="utf-8"
         )
-        self.before: Any = termios.tcgetattr(self.child.child_fd)
+        self.initial_settings: Any = termios.tcgetattr(self.child.child_fd)
         self.runs = folder / "runs"
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.Stream(self.screen)
         self.written = ""
 
     def read(self) -> None:
-        """Take what the program wrote until now."""
+        """Read what the program has written, waiting for at most 0.2 seconds."""
         try:
             text = self.child.read_nonblocking(1 << 16, timeout=0.2)
         except (pexpect.TIMEOUT, pexpect.EOF):
@@ -75,24 +60,24 @@ class Terminal:
         self.written += text
         self.stream.feed(text)
 
-    def wait_until(self, true: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
-        """Read until something is true."""
+    def wait_until(self, condition: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
+        """Read until the condition is true; `what` names it in the failure."""
         deadline = time.monotonic() + timeout
-        while not true():
+        while not condition():
             if time.monotonic() > deadline:
                 pytest.fail(f"never {what}:\n" + "\n".join(self.screen.display))
             self.read()
 
     def wait_for(self, text: str, timeout: float = 60.0) -> None:
-        """Until the text is on the screen."""
+        """Read until the text is on the screen."""
         self.wait_until(lambda: any(text in line for line in self.screen.display), f"on the screen: {text!r}", timeout)
 
-    def wait_for_the_end(self, engines: int = 2) -> None:
-        """Until the panes and the lanes of so many engines say so: before that, leaving asks first."""
+    def wait_until_finished(self, engines: int = 2) -> None:
+        """Read until the panes and the race show all engines as finished: before that, the app asks before it quits."""
         self.wait_until(lambda: "".join(self.screen.display).count("finished") >= 2 * engines, "finished")
 
     def wait_for_checkpoints(self) -> None:
-        """Until both engines have one to go on from."""
+        """Read until both engines have a checkpoint to resume from."""
         self.wait_until(lambda: len(list(self.runs.glob("*/[!.]*.npz"))) == 2, "two checkpoints")
 
     def send(self, keys: str) -> None:
@@ -100,11 +85,11 @@ class Terminal:
         self.child.send(keys)
 
     def processes(self) -> list[psutil.Process]:
-        """Those that the program started."""
+        """Return the processes that the program started."""
         return list(psutil.Process(self.child.pid).children(recursive=True))
 
-    def ended(self, timeout: float = 5.0) -> int:
-        """The exit code (or minus the signal), once it has ended."""
+    def wait_for_exit(self, timeout: float = 5.0) -> int:
+        """Read until the program has ended; return its exit code, or minus the signal."""
         deadline = time.monotonic() + timeout
         while self.child.isalive() and time.monotonic() < deadline:
             self.read()
@@ -116,95 +101,97 @@ class Terminal:
         """Close the terminal, as a window does."""
         self.child.ptyproc.fileobj.close()
 
-    def end(self) -> None:
-        """Leave nothing behind, whatever state it is in."""
-        with contextlib.suppress(OSError, pexpect.ExceptionPexpect):  # also where the test itself has waited for it
+    def close(self) -> None:
+        """End the program, whatever state it is in."""
+        with contextlib.suppress(OSError, pexpect.ExceptionPexpect):  # the test may have waited for the process itself
             self.child.close(force=True)
 
     @property
-    def given_back(self) -> bool:
-        """Whether screen, mouse, cursor and line discipline are what they were."""
-        undone = all(self.written.rfind(sequence) >= self.written.rfind(TAKEN[0]) for sequence in UNDONE)
-        return undone and termios.tcgetattr(self.child.child_fd)[:4] == self.before[:4]
+    def is_restored(self) -> bool:
+        """True when screen, mouse, cursor and line settings are as they were."""
+        restored = all(
+            self.written.rfind(sequence) >= self.written.rfind(SETUP_SEQUENCES[0]) for sequence in RESTORE_SEQUENCES
+        )
+        return restored and termios.tcgetattr(self.child.child_fd)[:4] == self.initial_settings[:4]
 
     def record(self) -> list[Event]:
-        """Everything that is on disk of the one run."""
+        """Return the events on disk of the only run."""
         (path,) = self.runs.glob("*/events.jsonl")
         return list(read_events(path))
 
 
 class PixelTerminal(Terminal):
-    """A pseudo-terminal that answers as one does that tells its size in band and the mouse in pixels; cells have 10 by 20."""
+    """A pseudo-terminal that reports its size in band and the mouse in pixels; its cells have 10 by 20 pixels."""
 
     CELL = (10, 20)
     _answered = 0
 
     def read(self) -> None:
-        """Also answer what it is asked."""
+        """Read, and answer the queries for in-band size reports."""
         super().read()
-        asked, on = "\x1b[?2048$p", "\x1b[?2048h"
-        if self._answered == 0 and asked in self.written:
+        query, enable = "\x1b[?2048$p", "\x1b[?2048h"
+        if self._answered == 0 and query in self.written:
             self._answered = 1
             self.send("\x1b[?2048;2$y")
-        if self._answered == 1 and on in self.written:
+        if self._answered == 1 and enable in self.written:
             self._answered = 2
             columns, rows = self.screen.columns, self.screen.lines
             self.send(f"\x1b[48;{rows};{columns};{rows * self.CELL[1]};{columns * self.CELL[0]}t")
 
-    def point(self, button: int, x: float, y: float, *, up: bool = False) -> None:
-        """The mouse, at so many cells from the corner; told in pixels once it was asked to."""
-        assert "\x1b[?1016h" in self.written, "nobody asked for pixels"
-        at = (1 + int(place * side) for place, side in zip((x, y), self.CELL, strict=True))
-        self.send(f"\x1b[<{button};{';'.join(map(str, at))}{'m' if up else 'M'}")
-
-
-def without_reading(true: Callable[[], bool], timeout: float = 60.0) -> None:
-    """Wait until something is true, while nobody reads what the program writes."""
-    deadline, never = time.monotonic() + timeout, threading.Event()
-    while not true():
-        assert time.monotonic() < deadline
-        never.wait(0.1)
-
-
-def gone(processes: Sequence[psutil.Process], timeout: float = 5.0) -> bool:
-    """Whether they all end in time."""
-    return not psutil.wait_procs(processes, timeout=timeout)[1]
-
-
-def is_interrupted(runs: Path) -> bool:
-    """Whether the one kept run of both engines is shown as cut off, and can go on."""
-    (kept,) = list_runs(runs)
-    outcomes = {engine: its["outcome"] for engine, its in kept["summary"].items() if engine in ("pytorch", "keras")}
-    assert outcomes == {"pytorch": "interrupted", "keras": "interrupted"}, json.dumps(kept)
-    assert kept["resumable"] == ["pytorch", "keras"], [*map(str, runs.glob("*/*")), json.dumps(kept)]
-    return True
-
-
-def environment_of(variables: Mapping[str, str]) -> list[str]:
-    """`env NAME=value ...`, for a command that starts with none of ours."""
-    return ["env", *(f"{name}={value}" for name, value in variables.items())]
+    def send_mouse(self, button: int, x: float, y: float, *, up: bool = False) -> None:
+        """Send a mouse event at a position in cells from the corner, reported in pixels."""
+        assert "\x1b[?1016h" in self.written, "pixel reports were not enabled"
+        position = (1 + int(cells * pixels) for cells, pixels in zip((x, y), self.CELL, strict=True))
+        self.send(f"\x1b[<{button};{';'.join(map(str, position))}{'m' if up else 'M'}")
 
 
 class AnsweringTerminal(Terminal):
-    """A pseudo-terminal that says where its cursor is when it is asked, as real ones do; or that is slow to do so."""
+    """A pseudo-terminal that answers queries for its cursor's position, as real ones do, at once or on demand."""
 
-    withholds = False
-    """Whether answers wait for `answer`, as behind a slow link."""
+    withholds_answers = False
+    """True while answers wait for `answer`, as on a slow link."""
     _answered = 0
 
     def read(self) -> None:
-        """Also answer what it is asked."""
+        """Read, and answer the queries."""
         super().read()
-        if not self.withholds:
+        if not self.withholds_answers:
             self.answer()
 
     @property
     def unanswered(self) -> int:
-        """How many queries wait for an answer."""
+        """The number of queries without an answer."""
         return self.written.count(QUERY) - self._answered
 
     def answer(self) -> None:
-        """Every query that waits."""
+        """Answer every open query."""
         for _ in range(self.unanswered):
             self._answered += 1
             self.send("\x1b[1;1R")
+
+
+def wait_without_reading(condition: Callable[[], bool], timeout: float = 60.0) -> None:
+    """Wait until the condition is true, without reading what the program writes."""
+    deadline, never = time.monotonic() + timeout, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline
+        never.wait(0.1)
+
+
+def all_exited(processes: Sequence[psutil.Process], timeout: float = 5.0) -> bool:
+    """Wait for the processes; return whether all ended in time."""
+    return not psutil.wait_procs(processes, timeout=timeout)[1]
+
+
+def is_interrupted(runs: Path) -> bool:
+    """Return true if the only saved run is listed as interrupted in both engines, and resumable; fail otherwise."""
+    (run,) = list_runs(runs)
+    outcomes = {engine: its["outcome"] for engine, its in run["summary"].items() if engine in ("pytorch", "keras")}
+    assert outcomes == {"pytorch": "interrupted", "keras": "interrupted"}, json.dumps(run)
+    assert run["resumable"] == ["pytorch", "keras"], [*map(str, runs.glob("*/*")), json.dumps(run)]
+    return True
+
+
+def env_command(variables: Mapping[str, str]) -> list[str]:
+    """Return `env NAME=value ...`, the start of a command that needs these variables."""
+    return ["env", *(f"{name}={value}" for name, value in variables.items())]

@@ -1,4 +1,4 @@
-"""What the app looks like where there is little room, few colours, or no more than ASCII."""
+"""The app where there is little room, few colours, or only ASCII."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from tui import formatting
 from tui.app import MnistApp
 from tui.base_app import BaseApp
 from tui.charts.braille import Axes, Series
-from tui.charts.sparkline import bar, spark
-from tui.cli import main
+from tui.charts.sparkline import progress_bar, sparkline
+from tui.cli import app as cli_app
 from tui.screens.dialogs import NameDialog, Question
 from tui.widgets import header
-from tui.widgets.chart import LineChart
 from tui.widgets.engine_panel import GLYPHS
-from tui.widgets.pixel_image import HALVES, PixelImage
+from tui.widgets.line_chart import LineChart
+from tui.widgets.pixel_image import HALF_BLOCKS, PixelImage
 from tui.widgets.results_card import confusions
 from tui.widgets.text_line import TextLine
 
 
 @pytest.mark.parametrize("height", [17, 18])
-async def test_panes_above_each_other_have_charts_both_or_none(height: int) -> None:
+async def test_stacked_panes_have_charts_in_both_or_in_none(height: int) -> None:
     async with shown(60.0, (58, height)) as app:
         charts = app.screen.query(LineChart)
         assert len({chart.size.height for chart in charts if chart.has_class("loss")}) == 1
@@ -43,25 +43,29 @@ async def test_panes_above_each_other_have_charts_both_or_none(height: int) -> N
 
 @pytest.mark.parametrize("width", [32, 40])
 async def test_no_figure_is_cut_off(width: int) -> None:
-    """What has no room is not there at all."""
+    """Figures without room are left out."""
     async with shown(400.0, (width, 20)) as app:
         lines = screen_text(app).splitlines()
     headings = [line for line in lines if line.startswith(("│ loss", "│ accuracy"))]
     assert len(headings) == 4
-    assert all("test 0.05" in one or one.rstrip(" │").endswith(("%", ")")) for one in headings)
+    assert all("test 0.05" in line or line.rstrip(" │").endswith(("%", ")")) for line in headings)
     assert "…" not in "".join(line for line in lines if "race" in line or "RECORDED" in line)
 
 
 @pytest.mark.parametrize("screen", range(1, 6))
-def test_tabs_that_are_numbers_stand_apart(screen: int) -> None:
+def test_numbered_tabs_are_separated(screen: int) -> None:
     replay = Replay(list(read_events(DEMO)), MAX_SPEED)
     replay.drain()
-    tabs = header.header(replay, replay.now(), 80, screen, {"$warning": "red"}).plain.partition("RECORDED")[0].split()
+    tabs = (
+        header.render_header(replay, replay.now(), 80, screen, {"$warning": "red"})
+        .plain.partition("RECORDED")[0]
+        .split()
+    )
     assert len(tabs) == 6, "four numbers, and the shown one with its name"
 
 
-class Hidden(BaseApp):
-    """Widgets that repaint only what has changed, in a part of the screen that can be hidden."""
+class HiddenWidgets(BaseApp):
+    """Widgets that repaint only changes, in a container that can be hidden."""
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -70,9 +74,9 @@ class Hidden(BaseApp):
             yield LineChart(ascii_only=True)
 
 
-async def test_what_was_said_while_hidden_is_there_when_shown() -> None:
-    """Textual keeps the rows that it has painted, as they were."""
-    async with Hidden(ascii_only=True).run_test(size=(40, 12)) as pilot:
+async def test_updates_of_hidden_widgets_are_visible_once_shown() -> None:
+    """Textual caches the rows that it painted before."""
+    async with HiddenWidgets(ascii_only=True).run_test(size=(40, 12)) as pilot:
         app = pilot.app
         line, pixels = app.query_one(TextLine), app.query_one(PixelImage)
         chart, part = app.query_one(LineChart), app.query_one(Vertical)
@@ -96,39 +100,44 @@ async def test_what_was_said_while_hidden_is_there_when_shown() -> None:
 # Characters
 
 DIALOGS = (lambda: Question("Sure?", "Yes"), lambda: NameDialog("a run", "its name", "a note"))
-"""The form of settings is in test_themes."""
+"""test_themes covers the settings form."""
 
 
 async def drawn_by(app: MnistApp, pilot: Pilot[None]) -> set[str]:
-    """Every character on any of the screens and dialogs, with the recording at its end."""
-    found: set[str] = set()
+    """Return every character on all screens and dialogs, at the end of the recording."""
+    characters: set[str] = set()
 
-    async def look(*keys: str) -> None:
+    async def collect(*keys: str) -> None:
         await pilot.press(*keys)
         app.draw_frame()
         await pilot.pause()
-        found.update(*(strip.text for strip in app.screen._compositor.render_strips()))
+        characters.update(*(strip.text for strip in app.screen._compositor.render_strips()))
 
     for keys in ("l", "o", "2", "3", "4", "tab", "5", "question_mark", "escape,ctrl+p", "escape,1"):
-        await look(*keys.split(","))
+        await collect(*keys.split(","))
     for dialog in DIALOGS:
         await app.push_screen(dialog())
-        await look("tab")
+        await collect("tab")
         app.pop_screen()
-    return found
+    return characters
 
 
-OUR_OWN = {*"".join(GLYPHS.values()), *HALVES.values(), *spark(range(9), 9, maximum=8), *"".join(bar(0.25, 2))}
-"""What a recording need not show."""
+UNRECORDED = {
+    *"".join(GLYPHS.values()),
+    *HALF_BLOCKS.values(),
+    *sparkline(range(9), 9, maximum=8),
+    *"".join(progress_bar(0.25, 2)),
+}
+"""Characters that a recording need not show."""
 
 
-async def test_every_character_is_a_cell_wide_and_has_its_like_in_ascii() -> None:
+async def test_every_character_is_one_cell_wide_and_has_an_ascii_fallback() -> None:
     async with shown(400.0, (100, 32)) as app:
-        found = await drawn_by(app, Pilot(app))
-    found |= {one for path in SNAPSHOTS.glob("*.txt") for one in path.read_text(encoding="utf-8")}
-    found |= OUR_OWN | set("".join(DIGITS3X3 + DIGITS3X3_BOLD).replace("£", "").replace("€", ""))
-    curves = {chr(code) for code in range(0x2800, 0x2900)}  # LineChart and the spinner have others for ASCII
-    foreign = {one for one in found - curves if not one.isascii()}
+        characters = await drawn_by(app, Pilot(app))
+    characters |= {one for path in SNAPSHOTS.glob("*.txt") for one in path.read_text(encoding="utf-8")}
+    characters |= UNRECORDED | set("".join(DIGITS3X3 + DIGITS3X3_BOLD).replace("£", "").replace("€", ""))
+    curves = {chr(code) for code in range(0x2800, 0x2900)}  # LineChart and the spinner have their own ASCII characters
+    foreign = {one for one in characters - curves if not one.isascii()}
     assert {one for one in foreign if cell_len(one) != 1} == set()
     assert foreign - set(formatting.ASCII) == set()
     assert {one for one in foreign if not is_common(one)} == set()
@@ -136,9 +145,9 @@ async def test_every_character_is_a_cell_wide_and_has_its_like_in_ascii() -> Non
 
 
 def is_common(character: str) -> bool:
-    """Whether the usual fonts of terminals have it, or terminals draw it themselves, and none takes it for an emoji.
+    """Return whether common fonts or terminals can draw a character, and none draws it as an emoji.
 
-    That is Latin-1, punctuation, arrows, boxes, blocks and geometric shapes; and two marks, beside words that say the same.
+    That is Latin-1, punctuation, arrows, boxes, blocks and geometric shapes, and two marks beside words of the same meaning.
     """
     code = ord(character)
     emoji = code in (0x25AA, 0x25AB, 0x25B6, 0x25C0, *range(0x25FB, 0x25FF))  # Unicode's emoji-variation-sequences.txt
@@ -146,7 +155,7 @@ def is_common(character: str) -> bool:
     return code < 0x100 or code in range(0x2010, 0x2030) or shape or character in "≠≤≥√−✓✗"
 
 
-async def test_in_ascii_nothing_is_a_question_mark_that_was_none() -> None:
+async def test_no_character_becomes_a_question_mark_in_ascii() -> None:
     seconds = 400.0
     app = MnistApp(session=Replay(list(read_events(DEMO)), MAX_SPEED, clock=lambda: seconds), ascii_only=True)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -157,8 +166,8 @@ async def test_in_ascii_nothing_is_a_question_mark_that_was_none() -> None:
     assert text.replace("? Help", "").count("?") == 0
 
 
-def test_the_largest_confusions_are_stressed_without_colour() -> None:
-    """NO_COLOR makes red a dark grey."""
+def test_the_largest_confusions_are_highlighted_without_colour() -> None:
+    """With NO_COLOR, red is a dark grey."""
     history = RunHistory("pytorch")
     for event in read_events(DEMO):
         if event.engine == "pytorch":
@@ -166,8 +175,8 @@ def test_the_largest_confusions_are_stressed_without_colour() -> None:
     drawn = Console(width=80, color_system=None).render(
         confusions([history], {"$pytorch": "red", "$error": "red"}, False)
     )
-    stressed = {segment.text.strip() for segment in drawn if segment.style and segment.style.reverse}
-    assert stressed - {""} == {"8", "9", "10", "12", "14"}
+    highlighted = {segment.text.strip() for segment in drawn if segment.style and segment.style.reverse}
+    assert highlighted - {""} == {"8", "9", "10", "12", "14"}
 
 
 @pytest.mark.parametrize(
@@ -181,14 +190,16 @@ def test_the_largest_confusions_are_stressed_without_colour() -> None:
         ("xterm", True),
     ],
 )
-def test_who_has_braille(term: str, braille: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminals_without_braille_fonts_get_ascii(
+    term: str, braille: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert has_braille(term) is braille
     monkeypatch.setenv("TERM", term)
-    monkeypatch.setattr("tui.cli.main._utf8", lambda: True)
-    assert main._ascii_only(Namespace(ascii=False)) is (braille is False)
+    monkeypatch.setattr(cli_app, "_is_utf8", lambda: True)
+    assert cli_app.ascii_only(Namespace(ascii=False)) is (braille is False)
 
 
-async def test_the_first_run_says_what_boxes_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_first_run_explains_the_ascii_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "rxvt-unicode-256color")
     async with MnistApp([], runs_dir=tmp_path).run_test() as pilot:
         await until(pilot, lambda: any("--ascii" in one.message for one in pilot.app._notifications))

@@ -1,4 +1,4 @@
-"""What the app says at once of what was asked for: commands, screens, copies and screenshots."""
+"""Immediate feedback on commands, tabs, copies and screenshots."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tui.terminal import clipboard
 
 
 def in_the_second_epoch(*events: Event) -> RunHistory:
-    """A run after step 5 of 8, and after these events."""
+    """Return a run after step 5 of 8, and after these events."""
     history = RunHistory("keras")
     for event in (*life()[:15], *events):
         history.apply(event)
     return history
 
 
-def test_a_stop_is_known_until_the_run_has_ended() -> None:
+def test_a_run_is_stopping_until_it_has_ended() -> None:
     sent = CommandSent(engine="keras", t=22.0, command="Stop")
     stopping = in_the_second_epoch(sent, CommandSent(engine="keras", t=22.1, command="Pause"))
     assert (stopping.stopping, stopping.phase) == (True, "training")
@@ -50,10 +50,8 @@ def test_a_pause_is_pending_until_the_run_waits() -> None:
     assert history.pending_command == ""
 
 
-@pytest.mark.fault(
-    "workers", "commands for a worker that hangs in mid-step: its pane says at once that they were heard"
-)
-async def test_commands_are_seen_to_be_heard(
+@pytest.mark.fault("workers", "commands for a worker that hangs in mid-step: its pane acknowledges them at once")
+async def test_commands_are_acknowledged_in_the_pane(
     tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "hang@8")
@@ -76,18 +74,17 @@ async def test_commands_are_seen_to_be_heard(
 
 
 def newest_notification(app: MnistApp) -> str:
-    """The newest notification."""
-    return next((one.message for one in reversed([*app._notifications])), "")
+    return next((note.message for note in reversed([*app._notifications])), "")
 
 
 async def test_the_tab_lights_up_before_its_screen_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     before: list[str] = []
 
-    def slow_to_make(name: str, app: MnistApp) -> Screen[Any]:
+    def record_screen(name: str, app: MnistApp) -> Screen[Any]:
         before.append(app.export_screenshot().replace("&#160;", " "))
         return make_screen(name, app)
 
-    monkeypatch.setattr(apps, "make_screen", slow_to_make)
+    monkeypatch.setattr(apps, "make_screen", record_screen)
     async with shown(400.0, (120, 40)) as app:
         pilot = Pilot(app)
         await pilot.press("2")
@@ -99,14 +96,14 @@ async def test_the_tab_lights_up_before_its_screen_is_made(monkeypatch: pytest.M
 
 
 async def test_nothing_is_drawn_beneath_a_dialog() -> None:
-    """Textual would send the whole screen with each frame, which a slow link carries for seconds."""
+    """Textual would send all of the screen with each frame, which takes seconds on a slow link."""
     async with shown(10.0, (120, 40)) as app:
         pilot = Pilot(app)
         await pilot.press("question_mark")
         await pilot.pause()
         header = app.train_screen.query_one("#header")
         before = str(header.render())
-        app.session.seek(60.0)  # type: ignore[union-attr]
+        app.session.seek(60.0)
         for _ in range(12):
             app.draw_frame()
         assert str(header.render()) == before
@@ -114,7 +111,7 @@ async def test_nothing_is_drawn_beneath_a_dialog() -> None:
         await until(pilot, lambda: str(header.render()) != before)
 
 
-async def test_a_copy_may_not_arrive() -> None:
+async def test_a_copy_names_a_fallback() -> None:
     async with shown(400.0, (120, 40)) as app:
         clipboard.copy(app, "text", "The text", "It is in a file.")
         assert app.clipboard == "text"

@@ -1,4 +1,4 @@
-"""The rules behind the keys, and how frames are counted, without a screen and without workers."""
+"""The rules behind the keys, without a screen and without workers."""
 
 from __future__ import annotations
 
@@ -10,22 +10,33 @@ from engines.api import ConfigError, RunHistory, read_events
 from engines.session.replay import DEMO, Replay
 from engines.session.session import Session
 from tests.support.engines import scripted_spec
-from tui.frame_clock import CURVES_EVERY, FIGURES_EVERY, FrameClock
 from tui.run_controller import RunController
 
-EVERYTHING = ("start", "pause", "seek", "seek_epoch", "hurry", "stop", "kill", "restart", "resume", "save", "settings")
+ALL_COMMANDS = (
+    "start",
+    "pause",
+    "seek",
+    "seek_epoch",
+    "change_speed",
+    "stop",
+    "kill",
+    "restart",
+    "resume",
+    "save",
+    "settings",
+)
 
 
 @pytest.fixture
 def idle(tmp_path: Path) -> RunController:
-    """Two engines that nobody has started; their workers are never launched."""
+    """Two engines without a run; their workers are never launched."""
     specs = [scripted_spec("pytorch"), scripted_spec("keras")]
     session = Session(specs, lambda name, live: None, cache_dir=tmp_path / "cache", runs_dir=tmp_path / "runs")
     return RunController(session, {"epochs": 10})
 
 
 def in_mid_run(control: RunController, engine: str) -> None:
-    """What the histories say of an engine that trains."""
+    """Replace the history of an engine by that of a run at half time."""
     demo = [event for event in read_events(DEMO) if event.engine == engine]
     history = RunHistory(engine)
     for event in demo[: len(demo) // 2]:
@@ -35,39 +46,45 @@ def in_mid_run(control: RunController, engine: str) -> None:
 
 
 def recording() -> RunController:
-    """The demo, at its beginning."""
+    """The demo at its start."""
     replay = Replay(list(read_events(DEMO)), clock=lambda: 0.0)
     replay.drain()
     return RunController(replay, {})
 
 
-def test_before_a_run_there_is_only_the_start(idle: RunController) -> None:
-    can = {name: idle.can(name) for name in EVERYTHING}
+def test_only_start_and_settings_are_enabled_before_a_run(idle: RunController) -> None:
+    can = {name: idle.check_command(name) for name in ALL_COMMANDS}
     assert [name for name, possible in can.items() if possible] == ["start", "settings"]
-    assert [name for name, possible in can.items() if possible is False] == ["seek", "seek_epoch", "hurry", "resume"]
-    assert idle.can("help") is True
+    assert [name for name, possible in can.items() if possible is False] == [
+        "seek",
+        "seek_epoch",
+        "change_speed",
+        "resume",
+    ]
+    assert idle.check_command("help") is True
 
 
-def test_a_recording_is_wound_not_trained() -> None:
+def test_a_recording_has_only_playback_commands() -> None:
     control = recording()
-    can = {name: control.can(name) for name in EVERYTHING if control.can(name)}
-    assert set(can) <= {"pause", "seek", "seek_epoch", "hurry", "kill"}
-    assert {"pause", "seek", "seek_epoch", "hurry"} <= set(can)
+    can = {name: control.check_command(name) for name in ALL_COMMANDS if control.check_command(name)}
+    assert set(can) <= {"pause", "seek", "seek_epoch", "change_speed", "kill"}
+    assert {"pause", "seek", "seek_epoch", "change_speed"} <= set(can)
 
 
-def test_while_one_trains_commands_are_for_the_one_that_is_aimed_at(idle: RunController) -> None:
+def test_commands_are_for_the_engine_that_is_aimed_at(idle: RunController) -> None:
+    commands = ("pause", "stop", "save", "kill")
     in_mid_run(idle, "keras")
-    assert idle.can("pause") is idle.can("stop") is idle.can("save") is idle.can("kill") is True
+    assert {idle.check_command(name) for name in commands} == {True}
     idle.aim = "pytorch"
-    assert idle.can("pause") is idle.can("stop") is idle.can("save") is idle.can("kill") is None
+    assert {idle.check_command(name) for name in commands} == {None}
 
 
-def test_pause_reaches_what_runs_and_goes_on_when_all_is_paused(
+def test_pause_pauses_running_engines_and_resumes_when_all_are_paused(
     idle: RunController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(idle.session, "pause", lambda engine: told.append(f"pause {engine}"))
-    monkeypatch.setattr(idle.session, "resume", lambda engine: told.append(f"go on {engine}"))
+    calls: list[str] = []
+    monkeypatch.setattr(idle.session, "pause", lambda engine: calls.append(f"pause {engine}"))
+    monkeypatch.setattr(idle.session, "resume", lambda engine: calls.append(f"resume {engine}"))
     in_mid_run(idle, "keras")
     idle.pause()
     in_mid_run(idle, "pytorch")
@@ -75,97 +92,83 @@ def test_pause_reaches_what_runs_and_goes_on_when_all_is_paused(
     idle.pause()
     idle.session.histories["pytorch"].phase = "paused"
     idle.pause()
-    assert told == ["pause keras", "pause pytorch", "pause keras", "go on pytorch", "go on keras"]
+    assert calls == ["pause keras", "pause pytorch", "pause keras", "resume pytorch", "resume keras"]
 
 
-def test_the_aim_goes_round(idle: RunController) -> None:
+def test_the_aim_cycles_through_engines_and_all(idle: RunController) -> None:
     aims = []
     for _ in range(4):
-        aims.append((idle.aim, [history.engine for history in idle.aimed]))
+        aims.append((idle.aim, [history.engine for history in idle.targets]))
         idle.aim_at_next()
     both = ["pytorch", "keras"]
     assert aims == [(None, both), ("pytorch", ["pytorch"]), ("keras", ["keras"]), (None, both)]
 
 
-def test_settings_choose_who_trains_with_what(idle: RunController) -> None:
+def test_settings_select_engines_and_configs(idle: RunController) -> None:
     assert {engine: config.epochs for engine, config in idle.configs().items()} == {"pytorch": 10, "keras": 10}
     idle.settings["framework"] = "keras"
     assert list(idle.configs()) == ["keras"]
-    assert idle.present_config().epochs == 10
+    assert idle.current_config().epochs == 10
     in_mid_run(idle, "pytorch")
-    assert idle.present_config().epochs == 2, "what runs comes before what is set"
+    assert idle.current_config().epochs == 2, "a run comes before the settings"
 
 
-def test_settings_that_cannot_be_used_are_said_and_start_nothing(idle: RunController) -> None:
+def test_invalid_settings_raise_and_start_nothing(idle: RunController) -> None:
     idle.settings["epochs"] = -1
-    for command in (idle.start, idle.restart, idle.warm):
+    for command in (idle.start, idle.restart, idle.start_workers):
         with pytest.raises(ConfigError, match="epochs"):
             command()
     assert not idle.session.running
-    assert idle.present_config().epochs == 12, "the reference, where there is nothing better to show"
+    assert idle.current_config().epochs == 12, "the reference as a fallback"
     idle.session.close(0.0)
 
 
-def test_start_asks_once(idle: RunController, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_during_a_run_does_nothing(idle: RunController, monkeypatch: pytest.MonkeyPatch) -> None:
     idle.start()
-    asked = list(idle.session.histories)
+    started = list(idle.session.histories)
     assert idle.session.running
-    assert idle.can("start") is None
-    monkeypatch.setattr(idle.session, "start", lambda configs: asked.clear())
+    assert idle.check_command("start") is None
+    monkeypatch.setattr(idle.session, "start", lambda configs: started.clear())
     idle.start()
     idle.restart()
-    assert asked == ["pytorch", "keras"], "neither is free"
+    assert started == ["pytorch", "keras"], "neither is free"
     idle.session.close(0.0)
 
 
-def test_what_was_cut_off_goes_on_from_its_folder(idle: RunController, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_engine_resumes_from_its_folder(idle: RunController, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunHistory, "can_continue", property(lambda self: self.engine == "keras"))
     monkeypatch.setattr(idle.session, "folder", lambda engine: Path("runs") / engine)
-    assert idle.can("resume") is True
-    assert idle.to_resume() == {Path("runs/keras"): ["keras"]}
+    assert idle.check_command("resume") is True
+    assert idle.resumable_folders() == {Path("runs/keras"): ["keras"]}
     idle.aim = "pytorch"
-    assert idle.can("resume") is False
-    assert idle.to_resume() == {}
+    assert idle.check_command("resume") is False
+    assert idle.resumable_folders() == {}
 
 
-def test_only_a_recording_is_wound(idle: RunController) -> None:
+def test_only_a_recording_can_be_sought(idle: RunController) -> None:
     control = recording()
-    begin = control.session.now()
+    start = control.session.now()
     control.pause()
     control.seek(5.0)
-    assert control.session.now() == begin + 5.0
-    control.hurry(1)
+    assert control.session.now() == start + 5.0
+    control.change_speed(1)
     control.seek_epoch(-1)
-    assert control.session.now() < begin + 5.0
-    for command in (idle.seek, idle.seek_epoch, idle.hurry):
+    assert control.session.now() < start + 5.0
+    for command in (idle.seek, idle.seek_epoch, idle.change_speed):
         command(1)  # nothing happens
 
 
-def test_figures_and_curves_have_their_turns() -> None:
-    frames, shown = FrameClock(), list[tuple[int, set[str], bool]]()
-    for number in range(1, 2 * CURVES_EVERY + 1):
-        if number == CURVES_EVERY + 1:
-            frames.changed(["keras"])
-        frames.draw(lambda stale, with_curves, number=number: shown.append((number, set(stale), with_curves)))  # type: ignore[misc]
-    assert [number for number, *_ in shown] == list(range(FIGURES_EVERY, 2 * CURVES_EVERY + 1, FIGURES_EVERY))
-    assert [number for number, _, with_curves in shown if with_curves] == [CURVES_EVERY, 2 * CURVES_EVERY]
-    assert {number for number, stale, _ in shown if stale} == {8, 10, 12}, "until the curves were drawn"
-    assert frames.stale == set()
-
-
-def test_frames_a_second_have_bounds() -> None:
-    assert [FrameClock(fps).fps for fps in (0, 2, 1000)] == [1, 2, 60]
-
-
-def test_how_often_the_aim_has_to_go_on(idle: RunController) -> None:
-    assert [idle.turns_to(engine) for engine in ("pytorch", "keras")] == [0, 0], "commands for all are for nobody else"
+def test_presses_to_aim_at_an_engine(idle: RunController) -> None:
+    assert [idle.presses_to_aim_at(engine) for engine in ("pytorch", "keras")] == [0, 0], (
+        "commands for all reach no other worker"
+    )
     in_mid_run(idle, "pytorch")
-    assert [idle.turns_to(engine) for engine in ("pytorch", "keras")] == [0, 2]
+    assert [idle.presses_to_aim_at(engine) for engine in ("pytorch", "keras")] == [0, 2]
     in_mid_run(idle, "keras")
     for _ in range(3):
         for engine in ("pytorch", "keras"):
-            before, turns = idle.aim, idle.turns_to(engine)
-            for _ in range(turns):
+            before, presses = idle.aim, idle.presses_to_aim_at(engine)
+            for _ in range(presses):
                 assert idle.aim != engine
                 idle.aim_at_next()
             assert idle.aim == engine

@@ -1,4 +1,4 @@
-"""A few screens, cell by cell, from the recorded run; MNIST_TUI_UPDATE=1 takes the present looks for the right ones."""
+"""Snapshots of the recorded run, cell by cell; MNIST_TUI_UPDATE=1 rewrites them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ MOMENTS = {
     "training": 60.0,
     "finished": 400.0,
 }
+"""Seconds into the recording by name."""
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (50, 12)], ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_screen(moment: str, size: tuple[int, int]) -> None:
-    """Reviewers: two panes side by side (stacked below 60 columns), nothing cut off, charts on shared axes."""
+    """Compare with the accepted screen. Expect two panels side by side (stacked below 60 columns), nothing cut off, shared axes."""
     async with shown(MOMENTS[moment], size) as app:
         text = screen_text(app)
     path = SNAPSHOTS / f"{moment}-{size[0]}x{size[1]}.txt"
@@ -35,7 +36,7 @@ async def test_screen(moment: str, size: tuple[int, int]) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
-async def test_the_same_moment_gives_the_same_screen() -> None:
+async def test_the_same_moment_has_the_same_screen() -> None:
     async with shown(77.0, (120, 40)) as app:
         first = screen_text(app)
     async with shown(77.0, (120, 40)) as app:
@@ -44,5 +45,5 @@ async def test_the_same_moment_gives_the_same_screen() -> None:
 
 
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
-def test_the_recording_keeps_the_grammar(engine: str) -> None:
+def test_the_recording_follows_the_grammar(engine: str) -> None:
     assert violations(event for event in read_events(DEMO) if event.engine == engine) == []

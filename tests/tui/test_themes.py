@@ -1,4 +1,4 @@
-"""Colours: on 16, on 256, and on the ground that a terminal happens to have."""
+"""Colours in terminals with 16 and with 256 of them, and on any background."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import color as textual_color
 
-from tui import themes
+from tui import base_app, themes
 from tui.base_app import BaseApp
-from tui.cli import main
+from tui.cli.app import theme
 from tui.screens.settings import SettingsScreen
 from tui.terminal.sanitize import NoBrightening, OnBlack
 
@@ -32,66 +32,70 @@ PALETTES = {
 """The 16 colours of xterm (XTerm-col.ad), of the Linux console (drivers/tty/vt/vt.c), of VTE in its Tango and GNOME schemes
 (gnome-terminal's profile editor), of Windows Terminal (Campbell), and of the terminals that they are named for (Wikipedia,
 "ANSI escape code"). Solarized is not among them: it gives the bright colours to greys, and its own text has 4.1:1."""
-GROUNDS = {"ansi-dark": 0, "ansi-light": 15}
-ENOUGH = 4.5
-"""For text (WCAG 2.2, 1.4.3); for lines and large signs, 3 (1.4.11)."""
+BACKGROUNDS = {"ansi-dark": 0, "ansi-light": 15}
+MIN_CONTRAST = 4.5
+"""The contrast that text needs (WCAG 2.2, 1.4.3); lines and large signs need 3 (1.4.11)."""
 
 
 def luminance(hexadecimal: str) -> float:
-    """WCAG 2.2's relative luminance."""
+    """Return WCAG 2.2's relative luminance."""
     channels = [int(hexadecimal[i : i + 2], 16) / 255 for i in (0, 2, 4)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
-def contrast(one: str, other: str) -> float:
-    """WCAG 2.2's contrast ratio, 1 to 21."""
-    darker, lighter = sorted((luminance(one), luminance(other)))
+def contrast(color: str, other: str) -> float:
+    """Return WCAG 2.2's contrast ratio, 1 to 21."""
+    darker, lighter = sorted((luminance(color), luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def number_of(theme: str, name: str) -> int | None:
-    """Which of the 16 colours; None for the one that the terminal writes in."""
-    known = {**themes.OURS[theme].to_color_system().generate(), **themes.OURS[theme].variables}
-    return textual_color.Color.parse(known[name]).rich_color.number
+def color_number(theme: str, name: str) -> int | None:
+    """Return the number of a theme's colour among the 16; None for the terminal's own foreground."""
+    colors = {**themes.THEMES[theme].to_color_system().generate(), **themes.THEMES[theme].variables}
+    return textual_color.Color.parse(colors[name]).rich_color.number
 
 
-def test_the_formula_is_the_published_one() -> None:
+def test_the_contrast_formula_is_the_published_one() -> None:
     assert contrast("000000", "ffffff") == pytest.approx(21)
     assert contrast("777777", "ffffff") == pytest.approx(4.48, abs=0.005)
 
 
 @pytest.mark.parametrize("palette", PALETTES)
-@pytest.mark.parametrize("theme", GROUNDS)
-def test_sixteen_colours_can_be_read(theme: str, palette: str) -> None:
+@pytest.mark.parametrize("theme", BACKGROUNDS)
+def test_sixteen_colours_are_legible(theme: str, palette: str) -> None:
     colors = PALETTES[palette].split()
     ground = "000000" if theme == "ansi-dark" else "ffffff"
 
-    def against_the_ground(name: str) -> float:
-        number = number_of(theme, name)
+    def contrast_with_background(name: str) -> float:
+        number = color_number(theme, name)
         return 21.0 if number is None else contrast(colors[number], ground)
 
-    assert {name: against_the_ground(name) for name in ("pytorch", "keras") if against_the_ground(name) < ENOUGH} == {}
+    assert {
+        name: contrast_with_background(name)
+        for name in ("pytorch", "keras")
+        if contrast_with_background(name) < MIN_CONTRAST
+    } == {}
     others = ("error", "warning", "success", "accent", "primary", *(f"run-{i}" for i in range(1, 7)))
-    assert {name: against_the_ground(name) for name in others if against_the_ground(name) < 3} == {}
+    assert {name: contrast_with_background(name) for name in others if contrast_with_background(name) < 3} == {}
 
 
-@pytest.mark.parametrize("theme", GROUNDS)
-def test_no_engine_has_the_colour_of_errors_and_runs_differ(theme: str) -> None:
-    assert len({number_of(theme, name) for name in ("pytorch", "keras", "error")}) == 3
+@pytest.mark.parametrize("theme", BACKGROUNDS)
+def test_engines_errors_and_runs_have_different_colours(theme: str) -> None:
+    assert len({color_number(theme, name) for name in ("pytorch", "keras", "error")}) == 3
     assert all(
-        number_of(theme, a) != number_of(theme, b) for a, b in combinations([f"run-{i}" for i in range(1, 7)], 2)
+        color_number(theme, a) != color_number(theme, b) for a, b in combinations([f"run-{i}" for i in range(1, 7)], 2)
     )
 
 
-def test_bold_is_no_other_colour_on_a_light_ground() -> None:
-    """xterm shows it brighter: its magenta has 4.7:1 on white, its bright magenta 3.1:1."""
+def test_bold_does_not_brighten_on_a_light_background() -> None:
+    """Drop bold where xterm would brighten it: its magenta has 4.7:1 on white, its bright magenta 3.1:1."""
     bold = [Segment("x", Style.parse(style)) for style in ("bold magenta", "bold bright_red", "bold")]
     shown = NoBrightening().apply(bold, textual_color.Color.parse("white"))
     assert [segment.style is not None and segment.style.bold for segment in shown] == [False, True, True]
 
 
-def test_on_an_unknown_ground_it_is_white_on_black() -> None:
+def test_an_unknown_background_becomes_black() -> None:
     segments = [
         Segment("x"),
         Segment("x", Style.parse("bold bright_yellow")),
@@ -106,9 +110,9 @@ def test_on_an_unknown_ground_it_is_white_on_black() -> None:
 
 
 @pytest.mark.parametrize("theme", ["mnist-dark", "mnist-light", "mnist-clear"])
-def test_256_colours_have_a_grey_for_every_ground(theme: str) -> None:
-    """Else a header that is nearly grey becomes navy blue, the nearest of the few dark colours there are."""
-    ours = themes.OURS[theme]
+def test_256_colours_have_a_grey_for_every_background(theme: str) -> None:
+    """Nearly grey backgrounds have a grey among 256 colours; else a header would become navy blue."""
+    ours = themes.THEMES[theme]
     shown = []
     for color in (ours.background, ours.surface, ours.panel):
         number = Color.parse(color or "").downgrade(ColorSystem.EIGHT_BIT).number
@@ -123,28 +127,30 @@ def test_256_colours_have_a_grey_for_every_ground(theme: str) -> None:
     ("colors", "theme"),
     [("truecolor", "mnist-dark"), ("256", "mnist-dark"), ("standard", "ansi-dark"), (None, "ansi-dark")],
 )
-def test_the_theme_suits_the_terminal(colors: str | None, theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.base_app._COLORS", colors)
+def test_the_default_theme_depends_on_the_terminal(
+    colors: str | None, theme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base_app, "_COLORS", colors)
     chosen, named = BaseApp(themes.AUTO), BaseApp("ansi-dark")
-    assert chosen.theme == chosen.chosen_theme == theme
+    assert chosen.theme == chosen.auto_theme == theme
     on_black = [any(isinstance(one, OnBlack) for one in app.get_line_filters()) for app in (chosen, named)]
     assert on_black == [theme == "ansi-dark", False], "who names it knows the terminal's ground"
 
 
-def test_a_theme_that_was_named_is_taken_everywhere() -> None:
-    assert main._theme(Namespace(theme=None), {}) == {"theme": themes.AUTO}
-    assert main._theme(Namespace(theme=None), {"theme": "mnist-light"}) == {"theme": "mnist-light"}
-    assert main._theme(Namespace(theme="mnist-clear"), {"theme": "mnist-light"}) == {"theme": "mnist-clear"}
+def test_the_theme_of_the_command_line_precedes_the_saved_one() -> None:
+    assert theme(Namespace(theme=None), {}) == themes.AUTO
+    assert theme(Namespace(theme=None), {"theme": "mnist-light"}) == "mnist-light"
+    assert theme(Namespace(theme="mnist-clear"), {"theme": "mnist-light"}) == "mnist-clear"
 
 
-async def test_the_field_in_hand_is_marked_without_colour() -> None:
+async def test_the_focused_field_is_marked_without_colour() -> None:
     async with BaseApp("ansi-light", ascii_only=True).run_test(size=(110, 40)) as pilot:
         await pilot.app.push_screen(SettingsScreen({}, []))
         marked = []
         for _ in range(3):
             await pilot.pause()
             rows = [strip.text.strip(" |") for strip in pilot.app.screen._compositor.render_strips()]
-            assert "?" not in "".join(rows), "every character has its like"
+            assert "?" not in "".join(rows), "every character has an ASCII replacement"
             marked.append([row.split()[0] for row in rows if row.startswith("#")])
             await pilot.press("tab")
     assert marked == [["#framework"], ["#preset"], ["#mode"]]

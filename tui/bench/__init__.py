@@ -1,1 +1,1 @@
-"""What the screen costs."""
+"""Measurements of the app and of the command line, in processes of their own."""

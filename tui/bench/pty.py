@@ -1,4 +1,4 @@
-"""A Python program in a pseudo-terminal, as a user would see it; what it writes there is counted and thrown away."""
+"""A Python program in a pseudo-terminal, whose output is counted and dropped."""
 
 from __future__ import annotations
 
@@ -18,41 +18,42 @@ from collections.abc import Sequence
 COLUMNS, ROWS = 120, 40
 
 
-class Child:
-    """Runs a script until `end`; `written` is (seconds on the monotonic clock, bytes) of each read."""
+class PtyProcess:
+    """Runs a Python module in a pseudo-terminal until `stop`."""
 
-    def __init__(self, script: str, arguments: Sequence[str] = (), pass_fds: Sequence[int] = ()) -> None:
-        self._ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    def __init__(self, module: str, arguments: Sequence[str] = (), pass_fds: Sequence[int] = ()) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", script, *arguments],
-            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, pass_fds=pass_fds,
-            env={**environment(), "TERM": "xterm-256color", "COLORTERM": "truecolor"},
+            [sys.executable, "-m", module, *arguments],
+            stdin=slave, stdout=slave, stderr=slave, start_new_session=True, pass_fds=pass_fds,
+            env={**child_environment(), "TERM": "xterm-256color", "COLORTERM": "truecolor"},
         )  # fmt: skip
-        os.close(theirs)
-        self.written: list[tuple[float, int]] = []
+        os.close(slave)
+        self.reads: list[tuple[float, int]] = []
+        """The output so far: (time.monotonic(), bytes) of each read."""
         self._reader = threading.Thread(target=self._count, daemon=True)
         self._reader.start()
 
     def _count(self) -> None:
         with contextlib.suppress(OSError):
-            while data := os.read(self._ours, 1 << 16):
-                self.written.append((time.monotonic(), len(data)))
+            while data := os.read(self._master, 1 << 16):
+                self.reads.append((time.monotonic(), len(data)))
 
-    def end(self) -> None:
-        """Ask it to end, and see to it."""
-        end(self.process)
+    def stop(self) -> None:
+        """Stop the program and close the terminal."""
+        stop(self.process)
         self._reader.join(5)
-        os.close(self._ours)
+        os.close(self._master)
 
 
-def environment() -> dict[str, str]:
-    """Ours, but Python keeps what it compiles, as it does for an app that was installed."""
+def child_environment() -> dict[str, str]:
+    """Return this process's environment, but let Python cache its bytecode, as it does for an installed app."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM, and SIGKILL to one that does not heed it."""
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Send SIGTERM, and SIGKILL to a process that is still there after 15 seconds."""
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGTERM)
     try:

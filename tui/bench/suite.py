@@ -1,4 +1,4 @@
-"""`mnist-tui bench`: measures, and prints what it measured."""
+"""`mnist-tui bench`: run the chosen measurements and print them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engines.api import BenchError, EngineSpec, Measurement, measure_engines, me
 
 
 def measure(specs: Sequence[EngineSpec], what: Sequence[str], *, repeats: int, data_dir: str, json_lines: bool) -> int:
-    """Measure, and print a Markdown table or JSON; 1 when something can't be measured."""
+    """Measure and print a Markdown table or JSON; return the exit code, 1 when something can't be measured."""
     rows: list[Measurement] = []
     if not json_lines:
         print("| what | median | lowest to highest | budget | |\n|---|---|---|---|---|", flush=True)
@@ -41,15 +41,15 @@ def _measurements(
     if "startup" in what:
         from tui.bench import startup
 
-        yield from startup.startup(repeats)
+        yield from startup.measure_startup(repeats)
     if "workers" in what:
         from tui.bench import startup
 
-        yield from startup.workers(specs, repeats, paths.cache_dir(), data_dir)
+        yield from startup.measure_workers(specs, repeats, paths.cache_dir(), data_dir)
     if "ui" in what:
         from tui.bench import app
 
-        yield from app.measure(repeats, 20.0, data_dir)
+        yield from app.measure_app(repeats, 20.0, data_dir)
     if "engines" in what:
         yield from measure_engines(specs, repeats, paths.cache_dir(), data_dir)
     if "growth" in what:
@@ -57,7 +57,7 @@ def _measurements(
 
 
 def _measure_chart(repeats: int) -> Measurement:
-    """Milliseconds of one drawing of four curves of 5,000 points."""
+    """Measure the milliseconds to draw four curves of 5,000 points."""
     from tui.charts.braille import Axes, Series, draw
 
     xs = [float(i) for i in range(5_000)]

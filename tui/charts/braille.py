@@ -1,8 +1,8 @@
-"""A line chart in braille: every sample of a curve leaves a trace, however many fall into one column.
+"""A line chart in braille that shows every sample, however many share a column.
 
-Each column of dots shows the span from the lowest to the highest sample that falls into it, so a spike of one sample survives;
-columns are joined, columns without samples are interpolated, and a NaN is a gap with a mark. numpy is imported at the first curve,
-never before an app's first paint.
+Each column of dots spans the lowest to the highest of its samples, so a spike of one sample survives. Neighbouring columns are
+joined, columns without samples are interpolated, and a NaN is a marked gap. numpy is imported with the first curve, after the
+app's first paint.
 """
 
 from __future__ import annotations
@@ -13,119 +13,113 @@ from typing import Any, NamedTuple
 
 from tui.charts.ticks import labelled_ticks, log_ticks, nice_ticks
 
-Run = tuple[str, str]
-"""(text, role): what the text is, for the widget to give it a look."""
-Row = list[Run]
+TextRun = tuple[str, str]
+"""(text, role): the widget chooses a style by the role."""
+Row = list[TextRun]
 
-LABEL = 5
+LABEL_WIDTH = 5
 """Cells of a label at the y axis."""
-GUTTER = LABEL + 1
-"""Cells left of the plot: a label, and the axis."""
-X_SPACE, X_LABEL = 12, 9
-"""At the x axis: cells from tick to tick, at least, and of a label, at most."""
+GUTTER_WIDTH = LABEL_WIDTH + 1
+"""Cells to the left of the plot: a label and the axis."""
+X_TICK_SPACING, X_LABEL_WIDTH = 12, 9
+"""Fewest cells between two ticks of the x axis, and most cells of a label there."""
 DASH_ON, DASH_PERIOD = 7, 10
-"""Dot columns of a dashed line that are drawn, of so many."""
-TURN = 2
-"""Cells that one of two curves which run through the same cells colours before the other does."""
+"""Length of a dash, and from dash to dash, in columns of dots."""
+SHARED_CELLS = 2
+"""Cells that two curves on the same path colour in turn."""
 SPIKE_DOTS = 6
-"""A dashed line that rises by so many dots within one column is drawn there in any case."""
+"""Height in dots from which a spike of a dashed line is drawn in its gaps too."""
 GAP_MARK = ("×", "x")
-BOTH_MARK = ("◈", "8")
-"""Points of two curves in one cell."""
+OVERLAP_MARK = ("◈", "8")
+"""Mark of a cell with points of two curves."""
 _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The braille bit of each dot in a cell, by row and column (Unicode chapter 21.1)."""
 
 
 class Series(NamedTuple):
-    """One curve, or the points of one."""
+    """One curve, or its points."""
 
     role: str
     xs: Sequence[float]
-    """In ascending order."""
+    """Ascending x values."""
     ys: Sequence[float]
     kind: str = "line"
     """"line" or "points"."""
     marker: str = "●"
     dashed: bool = False
     faint: bool = False
-    """Drawn behind every curve that is not."""
+    """True for a curve that is drawn behind the others."""
 
 
 class Axes(NamedTuple):
-    """What the chart shows of the plane; None fits the data."""
+    """The visible ranges, where None fits the data, and the labels."""
 
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
     log_y: bool = False
     percent: bool = False
-    """y is a fraction of 1, labelled in percent."""
+    """True where y is a fraction, labelled in percent."""
     x_name: str = ""
-    """Written in the corner, in at most five characters."""
+    """The name in the corner, at most five characters."""
     cursor: float | None = None
-    """Where a vertical line stands; None: nowhere."""
+    """The x of the vertical cursor line."""
 
 
 def value_range(series: Sequence[Series]) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """((lowest x, highest x), (lowest y, highest y)) of all finite samples; None when there is none."""
+    """Return ((lowest x, highest x), (lowest y, highest y)) of all finite samples; None when there is none."""
     xs: list[float] = []
     ys: list[float] = []
-    for one in series:
-        if len(one.xs):
-            x, y = _arrays(one)
-            good = _finite(x, y)
-            if good.any():
-                xs += [float(x[good].min()), float(x[good].max())]
-                ys += [float(y[good].min()), float(y[good].max())]
+    for curve in series:
+        if len(curve.xs):
+            x, y = _arrays(curve)
+            finite = _finite(x, y)
+            if finite.any():
+                xs += [float(x[finite].min()), float(x[finite].max())]
+                ys += [float(y[finite].min()), float(y[finite].max())]
     return ((min(xs), max(xs)), (min(ys), max(ys))) if xs else None
 
 
 def draw(series: Sequence[Series], axes: Axes, width: int, height: int, *, ascii_only: bool = False) -> list[Row]:
-    """The chart as exactly `height` rows of exactly `width` cells, whatever the data and the size."""
+    """Draw the chart as exactly `height` rows of exactly `width` cells, for any data and any size."""
     if width <= 0 or height <= 0:
         return [[] for _ in range(max(height, 0))]
     columns = plot_width(width, height)
     with_axes = columns < width
     plot_height = height - with_axes
-    filled = sorted((one for one in series if len(one.xs)), key=lambda one: (one.kind == "points", not one.faint))
-    box = _box(filled, axes)
-    if box is None:
+    curves = sorted((curve for curve in series if len(curve.xs)), key=lambda c: (c.kind == "points", not c.faint))
+    ranges = _visible_ranges(curves, axes)
+    if ranges is None:
         (x_low, x_high), (y_low, y_high) = axes.x_range or (0.0, 1.0), axes.y_range or (0.0, 1.0)
         if axes.log_y:
             y_low, y_high = _log(y_low), _log(y_high)
-        cells = _Cells(columns, plot_height)
+        cells = _CellGrid(columns, plot_height)
     else:
-        x_low, x_high, y_low, y_high = box
-        cells = _paint(filled, axes, box, columns, plot_height, ascii_only)
+        x_low, x_high, y_low, y_high = ranges
+        cells = _draw_curves(curves, axes, ranges, columns, plot_height, ascii_only)
     if axes.cursor is not None and x_low <= axes.cursor <= x_high > x_low:
-        at = int((axes.cursor - x_low) / (x_high - x_low) * (2 * columns - 1) + 0.5) // 2
-        cells.rule(at, ":" if ascii_only else "┊")
+        column = int((axes.cursor - x_low) / (x_high - x_low) * (2 * columns - 1) + 0.5) // 2
+        cells.draw_cursor(column, ":" if ascii_only else "┊")
     rows = [cells.row(i, ascii_only) for i in range(plot_height)]
     if not with_axes:
         return rows
-    labels = _y_labels(axes, y_low, y_high, plot_height) if box or axes.y_range else {}
+    labels = _y_labels(axes, y_low, y_high, plot_height) if ranges or axes.y_range else {}
     bar, corner, flat = ("|", "+", "-") if ascii_only else ("│", "└", "─")
     tick = "+" if ascii_only else "┤"
-    out = [
-        [(f"{labels.get(i, ''):>{LABEL}}", "label"), (tick if i in labels else bar, "axis"), *rows[i]]
+    chart = [
+        [(f"{labels.get(i, ''):>{LABEL_WIDTH}}", "label"), (tick if i in labels else bar, "axis"), *rows[i]]
         for i in range(plot_height)
     ]
-    out.append(
-        [
-            (f"{axes.x_name:>{LABEL}.{LABEL}}", "label"),
-            (corner, "axis"),
-            *_x_row(x_low, x_high, columns, flat, bool(box or axes.x_range)),
-        ]
-    )
-    return out
+    x_name = (f"{axes.x_name:>{LABEL_WIDTH}.{LABEL_WIDTH}}", "label")
+    chart.append([x_name, (corner, "axis"), *_x_axis(x_low, x_high, columns, flat, bool(ranges or axes.x_range))])
+    return chart
 
 
-def _box(series: Sequence[Series], axes: Axes) -> tuple[float, float, float, float] | None:
-    """(x low, x high, y low, y high) of what is shown, y already logarithmic where asked for."""
-    shown = [_logged(one) for one in series] if axes.log_y else list(series)
-    found = value_range(shown)
-    if found is None:
+def _visible_ranges(series: Sequence[Series], axes: Axes) -> tuple[float, float, float, float] | None:
+    """Return (x low, x high, y low, y high), as logarithms of y on a logarithmic axis; None without finite samples."""
+    ranges = value_range([_log_series(curve) for curve in series] if axes.log_y else list(series))
+    if ranges is None:
         return None
-    (x_low, x_high), (y_low, y_high) = axes.x_range or found[0], found[1]
+    (x_low, x_high), (y_low, y_high) = axes.x_range or ranges[0], ranges[1]
     if axes.y_range is not None:
         y_low, y_high = (_log(y) for y in axes.y_range) if axes.log_y else axes.y_range
     if not (math.isfinite(y_high - y_low) and math.isfinite(x_high - x_low)):
@@ -139,89 +133,89 @@ def _box(series: Sequence[Series], axes: Axes) -> tuple[float, float, float, flo
 
 
 def plot_width(width: int, height: int) -> int:
-    """Columns of cells that the plot has in a chart of that size: a small one has no axes."""
-    return width - GUTTER if width >= 18 and height >= 4 else width
+    """Return the columns of the plot in a chart of this size; a small chart has no axes."""
+    return width - GUTTER_WIDTH if width >= 18 and height >= 4 else width
 
 
 def x_of(column: int, size: tuple[int, int], x_range: tuple[float, float]) -> float:
-    """What x the middle of a cell stands for, in a chart of (width, height) cells; the column counts from the chart's left."""
-    wide = plot_width(*size)
-    share = (column - (size[0] - wide) + 0.5) / max(wide, 1)
-    return x_range[0] + min(max(share, 0.0), 1.0) * (x_range[1] - x_range[0])
+    """Return the x of a cell's middle in a chart of (width, height) cells; `column` counts from the chart's left."""
+    columns = plot_width(*size)
+    fraction = (column - (size[0] - columns) + 0.5) / max(columns, 1)
+    return x_range[0] + min(max(fraction, 0.0), 1.0) * (x_range[1] - x_range[0])
 
 
-def _paint(
+def _draw_curves(
     series: Sequence[Series],
     axes: Axes,
-    box: tuple[float, float, float, float],
+    ranges: tuple[float, float, float, float],
     width: int,
     height: int,
     ascii_only: bool,
-) -> _Cells:
+) -> _CellGrid:
     import numpy as np
 
-    x_low, x_high, y_low, y_high = box
-    cells = _Cells(width, height)
+    x_low, x_high, y_low, y_high = ranges
+    cells = _CellGrid(width, height)
     columns, lines = 2 * width, 4 * height
-    for one in series:
-        x, y = _arrays(_logged(one) if axes.log_y else one)
+    for curve in series:
+        x, y = _arrays(_log_series(curve) if axes.log_y else curve)
         with np.errstate(all="ignore"):
             inside = (x >= x_low) & (x <= x_high)
             x, y = x[inside], y[inside]
             column = np.clip((x - x_low) / (x_high - x_low) * (columns - 1) + 0.5, 0, columns - 1).astype(np.int64)
-            good = _finite(x, y)
-            line = np.where(good, (y_high - y) / (y_high - y_low), 0.0) * (lines - 1)
+            finite = _finite(x, y)
+            line = np.where(finite, (y_high - y) / (y_high - y_low), 0.0) * (lines - 1)
             line = np.clip(line, 0, lines - 1)
-        if one.kind == "points":
-            marker = "o" if ascii_only else one.marker
-            for c, r in zip(column[good] // 2, (line[good] + 0.5).astype(np.int64) // 4, strict=True):
-                other = cells.role_at(int(r), int(c)) not in ("", "nan", one.role)
-                cells.put(int(r), int(c), BOTH_MARK[ascii_only] if other else marker, one.role)
+        if curve.kind == "points":
+            marker = "o" if ascii_only else curve.marker
+            for c, r in zip(column[finite] // 2, (line[finite] + 0.5).astype(np.int64) // 4, strict=True):
+                overlaps = cells.mark_role(int(r), int(c)) not in ("", "nan", curve.role)
+                cells.put(int(r), int(c), OVERLAP_MARK[ascii_only] if overlaps else marker, curve.role)
             continue
-        gaps = np.unique(column[~good])
-        if good.any():
-            low, high = _spans(column[good], line[good], gaps, columns)
+        gaps = np.unique(column[~finite])
+        if finite.any():
+            low, high = _spans(column[finite], line[finite], gaps, columns)
             rows = np.arange(lines)[:, None]
             dots = (rows >= low) & (rows <= high)
-            if one.dashed:  # a spike is drawn in the gaps too
+            if curve.dashed:
                 dots[:, (np.arange(columns) % DASH_PERIOD >= DASH_ON) & (high - low < SPIKE_DOTS)] = False
-            cells.add(dots, one.role, one.faint)
+            cells.add(dots, curve.role, curve.faint)
         for c in gaps:
             cells.put(0, int(c) // 2, GAP_MARK[ascii_only], "nan")
     return cells
 
 
 def _spans(column: Any, line: Any, gaps: Any, columns: int) -> tuple[Any, Any]:
-    """Lowest and highest dot of the curve in each column, shape (columns,); low > high where there is nothing."""
+    """Return the lowest and highest dot of the curve in each column, shape (columns,); low > high where it has none."""
     import numpy as np
 
     starts = np.flatnonzero(np.diff(column, prepend=-1))
     filled = column[starts]
     ends = np.append(starts[1:], len(column)) - 1
     low, high = np.full(columns, 1e9), np.full(columns, -1e9)
-    enter, leave = np.zeros(columns), np.zeros(columns)
+    first, last = np.zeros(columns), np.zeros(columns)
     low[filled], high[filled] = np.minimum.reduceat(line, starts), np.maximum.reduceat(line, starts)
-    enter[filled], leave[filled] = line[starts], line[ends]
-    stretch = np.searchsorted(gaps, np.arange(columns))  # equal numbers: no gap in between
+    first[filled], last[filled] = line[starts], line[ends]
+    gaps_before = np.searchsorted(gaps, np.arange(columns))  # equal for two columns without a gap between them
     if len(filled) > 1:
         left, right = filled[:-1], filled[1:]
-        joined = stretch[left] == stretch[right]
-        empty = np.arange(filled[0], filled[-1] + 1)
-        before = np.clip(np.searchsorted(filled, empty, side="right") - 1, 0, len(left) - 1)
+        joined = gaps_before[left] == gaps_before[right]
+        inner = np.arange(filled[0], filled[-1] + 1)
+        before = np.clip(np.searchsorted(filled, inner, side="right") - 1, 0, len(left) - 1)
         a, b = left[before], right[before]
-        between = joined[before] & (empty > a) & (empty < b)
-        at, a, b = empty[between], a[between], b[between]
-        low[at] = high[at] = enter[at] = leave[at] = leave[a] + (enter[b] - leave[a]) * (at - a) / (b - a)
-    has = high >= low
-    pairs = np.flatnonzero(has[:-1] & has[1:] & (stretch[:-1] == stretch[1:]))
-    middle = (leave[pairs] + enter[pairs + 1]) / 2
+        between = joined[before] & (inner > a) & (inner < b)
+        c, a, b = inner[between], a[between], b[between]
+        low[c] = high[c] = first[c] = last[c] = last[a] + (first[b] - last[a]) * (c - a) / (b - a)
+    drawn = high >= low
+    pairs = np.flatnonzero(drawn[:-1] & drawn[1:] & (gaps_before[:-1] == gaps_before[1:]))
+    middle = (last[pairs] + first[pairs + 1]) / 2
     for side in (pairs, pairs + 1):
         low[side], high[side] = np.minimum(low[side], middle), np.maximum(high[side], middle)
-    return np.where(has, np.floor(low + 0.5), 1e9), np.where(has, np.floor(high + 0.5), -1e9)
+    return np.where(drawn, np.floor(low + 0.5), 1e9), np.where(drawn, np.floor(high + 0.5), -1e9)
 
 
-class _Cells:
-    """The plot's cells: braille dots by role, and single characters on top."""
+class _CellGrid:
+    """The plot's cells: braille dots with roles, and marks on top of them."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
@@ -230,10 +224,10 @@ class _Cells:
         self._codes: Any = None
         self._owner: Any = None
         self._marks: dict[tuple[int, int], tuple[str, str]] = {}
-        self._rule: tuple[int, str] | None = None
+        self._cursor: tuple[int, str] | None = None
 
     def add(self, dots: Any, role: str, faint: bool = False) -> None:
-        """Merge dots, shape (4 height, 2 width). Where two curves cross, they take turns in colour: neither hides the other."""
+        """Merge a curve's dots, shape (4 height, 2 width). Curves on the same path alternate in colour, so neither is hidden."""
         import numpy as np
 
         blocks = dots.reshape(self.height, 4, self.width, 2)
@@ -243,49 +237,50 @@ class _Cells:
             self._owner = np.zeros((self.height, self.width), np.int64)
         self._roles.append(role)
         self._faint.append(faint)
-        crossed = (self._owner > 0) & (np.array(self._faint)[self._owner] == faint)
-        its_turn = np.arange(self.width) // TURN % 2 == 1
+        shared = (self._owner > 0) & (np.array(self._faint)[self._owner] == faint)
+        own_columns = np.arange(self.width) // SHARED_CELLS % 2 == 1
         self._codes |= codes
-        self._owner[(codes > 0) & (~crossed | its_turn)] = len(self._roles) - 1
+        self._owner[(codes > 0) & (~shared | own_columns)] = len(self._roles) - 1
 
     def put(self, row: int, column: int, character: str, role: str) -> None:
-        """Set one cell."""
+        """Set the mark of one cell."""
         self._marks[min(max(row, 0), self.height - 1), min(max(column, 0), self.width - 1)] = (character, role)
 
-    def role_at(self, row: int, column: int) -> str:
-        """Whose single character stands there; empty when nobody's does."""
+    def mark_role(self, row: int, column: int) -> str:
+        """Return the role of a cell's mark; empty without a mark."""
         return self._marks.get((row, column), ("", ""))[1]
 
-    def rule(self, column: int, character: str) -> None:
+    def draw_cursor(self, column: int, character: str) -> None:
         """Draw a vertical line behind everything else."""
-        self._rule = (column, character)
+        self._cursor = (column, character)
 
     def row(self, i: int, ascii_only: bool) -> Row:
-        """One row as runs of equal roles."""
-        if self._codes is None and not self._marks and self._rule is None:
+        """Return one row as runs of equal roles."""
+        if self._codes is None and not self._marks and self._cursor is None:
             return [(" " * self.width, "")]
         if self._codes is None:
             characters, roles = [" "] * self.width, [""] * self.width
         else:
-            shape = _ascii if ascii_only else _braille
-            characters = [shape(code) for code in self._codes[i].tolist()]
+            to_character = _ascii if ascii_only else _braille
+            characters = [to_character(code) for code in self._codes[i].tolist()]
             roles = [self._roles[owner] for owner in self._owner[i].tolist()]
         for (mark_row, column), (character, role) in self._marks.items():
             if mark_row == i:
                 characters[column], roles[column] = character, role
-        if self._rule is not None and characters[self._rule[0]] == " ":
-            characters[self._rule[0]], roles[self._rule[0]] = self._rule[1], "cursor"
+        if self._cursor is not None and characters[self._cursor[0]] == " ":
+            characters[self._cursor[0]], roles[self._cursor[0]] = self._cursor[1], "cursor"
         return _runs(characters, roles)
 
 
 def _runs(characters: Sequence[str], roles: Sequence[str]) -> Row:
-    out: Row = []
+    """Join neighbouring cells of equal role."""
+    row: Row = []
     start = 0
     for i in range(1, len(roles) + 1):
         if i == len(roles) or roles[i] != roles[start]:
-            out.append(("".join(characters[start:i]), roles[start]))
+            row.append(("".join(characters[start:i]), roles[start]))
             start = i
-    return out
+    return row
 
 
 def _braille(code: int) -> str:
@@ -300,39 +295,39 @@ def _ascii(code: int) -> str:
 
 
 def _y_labels(axes: Axes, low: float, high: float, height: int) -> dict[int, str]:
-    """The labels by their rows; `low` and `high` are logarithms where the axis is logarithmic."""
+    """Return the labels by row; `low` and `high` are logarithms on a logarithmic axis."""
 
-    def ticks(most: int) -> list[float]:
-        found = (log_ticks if axes.log_y else nice_ticks)(low, high, most)
-        return [tick for tick in found if math.isfinite(tick)]  # an axis may reach beyond the largest float
+    def ticks(max_count: int) -> list[float]:
+        candidates = (log_ticks if axes.log_y else nice_ticks)(low, high, max_count)
+        return [tick for tick in candidates if math.isfinite(tick)]  # a logarithmic axis may exceed the largest float
 
     labels = {}
-    for tick, label in labelled_ticks(ticks, max(2, height // 2), LABEL, percent=axes.percent):
+    for tick, label in labelled_ticks(ticks, max(2, height // 2), LABEL_WIDTH, percent=axes.percent):
         row = int((high - (_log(tick) if axes.log_y else tick)) / (high - low) * (4 * height - 1) + 0.5) // 4
         labels[min(max(row, 0), height - 1)] = label
     return labels
 
 
-def _x_row(low: float, high: float, width: int, flat: str, known: bool) -> Row:
+def _x_axis(low: float, high: float, width: int, flat: str, with_labels: bool) -> Row:
     characters, roles = [flat] * width, ["axis"] * width
 
-    def ticks(most: int) -> list[float]:
-        return nice_ticks(low, high, most)
+    def ticks(max_count: int) -> list[float]:
+        return nice_ticks(low, high, max_count)
 
-    for tick, text in labelled_ticks(ticks, max(3, width // X_SPACE), X_LABEL) if known else []:
-        at = int((tick - low) / (high - low) * (2 * width - 1) + 0.5) // 2 - len(text) // 2
-        at = min(max(at, 0), max(width - len(text), 0))
-        place = range(at, min(at + len(text), width))
-        if len(place) == len(text) and all(roles[i] == "axis" for i in place):
-            for i in place:
-                characters[i], roles[i] = text[i - at], "label"
+    for tick, text in labelled_ticks(ticks, max(3, width // X_TICK_SPACING), X_LABEL_WIDTH) if with_labels else []:
+        start = int((tick - low) / (high - low) * (2 * width - 1) + 0.5) // 2 - len(text) // 2
+        start = min(max(start, 0), max(width - len(text), 0))
+        cells = range(start, min(start + len(text), width))
+        if len(cells) == len(text) and all(roles[i] == "axis" for i in cells):
+            for i in cells:
+                characters[i], roles[i] = text[i - start], "label"
     return _runs(characters, roles)
 
 
-def _arrays(one: Series) -> tuple[Any, Any]:
+def _arrays(series: Series) -> tuple[Any, Any]:
     import numpy as np
 
-    x, y = np.asarray(one.xs, np.float64), np.asarray(one.ys, np.float64)
+    x, y = np.asarray(series.xs, np.float64), np.asarray(series.ys, np.float64)
     return x[: len(y)], y[: len(x)]
 
 
@@ -342,13 +337,13 @@ def _finite(x: Any, y: Any) -> Any:
     return np.isfinite(x) & np.isfinite(y)
 
 
-def _logged(one: Series) -> Series:
+def _log_series(series: Series) -> Series:
     import numpy as np
 
-    y = np.asarray(one.ys, np.float64)
+    y = np.asarray(series.ys, np.float64)
     with np.errstate(all="ignore"):
         logs = np.where(y > 0, np.log10(np.where(y > 0, y, 1.0)), np.nan)
-    return one._replace(ys=logs.tolist())
+    return series._replace(ys=logs.tolist())
 
 
 def _log(value: float) -> float:

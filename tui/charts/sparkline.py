@@ -1,4 +1,4 @@
-"""Figures in one row: a history as blocks, a share as a bar."""
+"""Figures in one row: a history as a sparkline, a fraction as a progress bar."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS = "_.-=+*#@"
 
 
-def spark(values: Sequence[float | None], width: int, *, maximum: float, ascii_only: bool = False) -> str:
-    """The newest `width` values, the newest at the right; a missing one is a space."""
+def sparkline(values: Sequence[float | None], width: int, *, maximum: float, ascii_only: bool = False) -> str:
+    """Draw the newest `width` values as blocks, the newest at the right; a missing one is a space."""
     blocks = _ASCII_BLOCKS if ascii_only else _BLOCKS
     shown = list(values)[-width:] if width > 0 else []
     cells = []
@@ -22,8 +22,8 @@ def spark(values: Sequence[float | None], width: int, *, maximum: float, ascii_o
     return "".join(cells).rjust(max(width, 0))
 
 
-def bar(fraction: float, width: int, *, ascii_only: bool = False) -> tuple[str, str]:
-    """(done, rest) of a progress bar, together `width` cells, told apart without colour too."""
+def progress_bar(fraction: float, width: int, *, ascii_only: bool = False) -> tuple[str, str]:
+    """Draw (done, rest) of a progress bar, together `width` cells; they differ without colour too."""
     width = max(width, 0)
     fraction = min(max(fraction, 0.0), 1.0) if math.isfinite(fraction) else 0.0
     if ascii_only:

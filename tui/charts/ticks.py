@@ -1,4 +1,4 @@
-"""Round numbers for axes."""
+"""Round ticks for axes, and exact labels for them."""
 
 from __future__ import annotations
 
@@ -7,53 +7,59 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 
-def nice_ticks(low: float, high: float, most: int) -> list[float]:
-    """At most `most` multiples of 1, 2 or 5 times a power of ten within [low, high] (Heckbert, Graphics Gems, 1990)."""
+def nice_ticks(low: float, high: float, max_count: int) -> list[float]:
+    """Return at most `max_count` multiples of 1, 2 or 5 times a power of ten in [low, high] (Heckbert, Graphics Gems, 1990)."""
     span = high - low
-    if most < 1 or not math.isfinite(span) or span <= 0:
+    if max_count < 1 or not math.isfinite(span) or span <= 0:
         return []
-    magnitude = 10.0 ** math.floor(math.log10(span / most)) if span / most > 0 else 0.0
+    magnitude = 10.0 ** math.floor(math.log10(span / max_count)) if span / max_count > 0 else 0.0
     if magnitude <= 0 or not math.isfinite(magnitude):
         return []
     for factor in (1, 2, 5, 10, 20, 50):
         step = factor * magnitude
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-        if last - first + 1 <= most:
+        if last - first + 1 <= max_count:
             return [i * step for i in range(int(first), int(last) + 1)]
     return []
 
 
-def log_ticks(low: float, high: float, most: int) -> list[float]:
-    """At most `most` values at which to label a logarithmic axis from 10**low to 10**high: powers of ten, if two are there."""
+def log_ticks(low: float, high: float, max_count: int) -> list[float]:
+    """Return at most `max_count` ticks of a logarithmic axis from 10**low to 10**high: powers of ten if two of them fit."""
     powers = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
     if len(powers) >= 2:
-        return [float(f"1e{power}") for power in powers[:: max(1, -(-len(powers) // max(most, 1)))]]
-    return [tick for tick in nice_ticks(10.0**low, 10.0**high, most) if tick > 0] if high < _LARGEST_POWER else []
+        return [float(f"1e{power}") for power in powers[:: max(1, -(-len(powers) // max(max_count, 1)))]]
+    return (
+        [tick for tick in nice_ticks(10.0**low, 10.0**high, max_count) if tick > 0] if high < _MAX_FLOAT_POWER else []
+    )
 
 
 def labelled_ticks(
-    ticks: Callable[[int], Sequence[float]], most: int, width: int, *, percent: bool = False
+    ticks: Callable[[int], Sequence[float]], max_count: int, width: int, *, percent: bool = False
 ) -> list[tuple[float, str]]:
-    """(tick, label) of as many of the axis's ticks as can be labelled exactly in `width` characters.
+    """Return (tick, label) of as many ticks as have exact labels in `width` characters; empty where there are none.
 
-    `ticks(n)` are at most n ticks: with fewer of them the numbers are rounder, so that what has no room for its digits at first
-    has room at last. No label is better than a false one.
+    `ticks(n)` returns at most n ticks: fewer ticks are rounder numbers, with shorter labels.
     """
-    for fewer in range(most, 0, -1):
-        chosen = ticks(fewer)
+    for count in range(max_count, 0, -1):
+        chosen = ticks(count)
         if labels := tick_labels(chosen, width, percent=percent):
             return list(zip(chosen, labels, strict=True))
     return []
 
 
 def tick_labels(ticks: Sequence[float], width: int, *, percent: bool = False) -> list[str]:
-    """Exact labels for all ticks of an axis, written alike, each in at most `width` characters; empty where none would be exact.
+    """Return exact labels in one form for all ticks, each of at most `width` characters; empty where no form fits.
 
     Percentages lose the percent sign before they lose a digit.
     """
     values = [100 * tick for tick in ticks] if percent else ticks
-    numbers = [_Number.of(value) for value in values]
-    forms: list[Callable[[_Number], str]] = [_Number.plain, _Number.bare, _Number.scientific, _Number.whole]
+    numbers = [_Number.from_float(value) for value in values]
+    forms: list[Callable[[_Number], str]] = [
+        _Number.plain,
+        _Number.bare,
+        _Number.scientific,
+        _Number.scientific_integer,
+    ]
     if 1_000 <= max(map(abs, values), default=0.0) < 1_000_000:
         forms.insert(0, _Number.thousands)
     if percent:
@@ -65,24 +71,24 @@ def tick_labels(ticks: Sequence[float], width: int, *, percent: bool = False) ->
     return []
 
 
-_LARGEST_POWER = 308
-"""A float ends there."""
+_MAX_FLOAT_POWER = 308
+"""Largest power of ten that is a float."""
 
 
 class _Number(NamedTuple):
     """A decimal number: `digits` times ten to the power of `exponent`.
 
-    Not `decimal.Decimal`, because the first paint would wait for its import.
+    `decimal.Decimal` would delay the first paint by its import.
     """
 
     sign: str
     digits: str
-    """Without zeros at the end, unless it is zero."""
+    """Significant digits without trailing zeros; "0" for zero."""
     exponent: int
 
     @classmethod
-    def of(cls, value: float) -> _Number:
-        """Convert a float, without its error as a binary fraction: 3 * 0.1 is 0.3."""
+    def from_float(cls, value: float) -> _Number:
+        """Convert a float without its binary rounding error: 3 * 0.1 is 0.3."""
         mantissa, _, power = f"{abs(value):.14e}".partition("e")
         digits = mantissa.replace(".", "").rstrip("0")
         return cls("-" * (value < 0), digits, int(power) - len(digits) + 1) if digits else cls("", "0", 0)
@@ -112,6 +118,6 @@ class _Number(NamedTuple):
             f"{self.sign}{self.digits[0]}{rest}e{self.exponent + len(self.digits) - 1}" if self.digits != "0" else "0"
         )
 
-    def whole(self) -> str:
+    def scientific_integer(self) -> str:
         """Write the number without a point: 25e-4."""
         return f"{self.sign}{self.digits}e{self.exponent}" if self.digits != "0" else "0"

@@ -1,1 +1,1 @@
-"""The command line: a file for each command."""
+"""The command line: a module for each command, with `add_options(parser)` and `run(options) -> int`."""

@@ -1,4 +1,4 @@
-"""What can be said on the command line, shared by its commands. Imports nothing heavy before it has to."""
+"""Options that several commands share, and what is read from them. Imports nothing heavy before it has to."""
 
 from __future__ import annotations
 
@@ -12,46 +12,101 @@ if TYPE_CHECKING:
 
 
 THEMES = ("mnist-dark", "mnist-light", "mnist-clear", "ansi-dark", "ansi-light")
-"""As in tui.themes, for which one would have to wait until Textual is imported."""
+"""The names in tui.themes, without the import of Textual, which --help would wait for; a test holds them equal."""
+RECORDING_HELP = 'a saved run, its folder, an events.jsonl, or "demo"'
 
 
 class UsageError(Exception):
-    """Something on the command line can't be used: one sentence that says what to do."""
+    """The command line can't be used: one sentence that says what to do. The command ends with exit code 2."""
 
 
-def training(parser: argparse.ArgumentParser) -> None:
-    """One flag for each field of TrainConfig, and what decides who trains where."""
+class CommandError(Exception):
+    """The command failed: one sentence that says why. The command ends with exit code 1."""
+
+
+# Options
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each field of TrainConfig, and those that say which engines train and where."""
     import dataclasses
 
     from engines.api import FRAMEWORK_CHOICES, TrainConfig
 
     group = parser.add_argument_group(
-        "what is trained", "In brackets: the defaults, which are the preset reference; another preset has its own."
+        "training", "In brackets: the defaults, which are those of the preset reference; other presets have their own."
     )
-    group.add_argument("--framework", choices=(*FRAMEWORK_CHOICES,), help="which to train (both)")
+    group.add_argument("--framework", choices=(*FRAMEWORK_CHOICES,), help="which framework to train (both)")
     for field in dataclasses.fields(TrainConfig):
+        option = f"--{field.name.replace('_', '-')}"
         if isinstance(field.default, bool):
-            switch = argparse.BooleanOptionalAction
             text = f"{field.metadata['help']} ({'on' if field.default else 'off'})"
-            group.add_argument(f"--{field.name.replace('_', '-')}", action=switch, default=None, help=text)
+            group.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
             continue
         choices = field.metadata.get("choices")
         placeholder = {int: "N", float: "X"}.get(type(field.default), field.name.upper())
         group.add_argument(
-            f"--{field.name.replace('_', '-')}",
-            type=value(field.name),
+            option,
+            type=setting(field.name),
             choices=choices,
             help=f"{field.metadata['help']} ({field.default if field.default != '' else 'none'})",
             metavar=None if choices else placeholder,
         )
     where = parser.add_argument_group("where")
-    runs(where)
-    where.add_argument("--resume", metavar="RUN", help="go on with a run from its last checkpoint, in a new folder")
-    pythons(where)
+    add_runs_dir_option(where)
+    where.add_argument("--resume", metavar="RUN", help="continue a run from its last checkpoint, in a new folder")
+    add_python_options(where)
 
 
-def value(name: str) -> Callable[[str], Any]:
-    """Reads that setting from the command line, or says what is wrong with it."""
+def add_screen_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how the app is drawn."""
+    group = parser.add_argument_group("screen")
+    group.add_argument("--fps", type=integer, default=10, metavar="N", help="frames per second (10)")
+    group.add_argument("--slow", action="store_true", help="for slow connections: 2 frames per second, 256 colours")
+    group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")
+    group.add_argument(
+        "--theme", choices=THEMES, help="colours (those used last; at first mnist-dark, or ansi-dark in 16 colours)"
+    )
+
+
+def add_python_options(parser: argparse._ActionsContainer) -> None:
+    """Add the options that name each framework's interpreter."""
+    parser.add_argument("--pytorch-python", metavar="PATH", default="", help="the interpreter that has PyTorch")
+    parser.add_argument(
+        "--keras-python", metavar="PATH", default="", help="the interpreter that has Keras and its backend"
+    )
+
+
+def add_backend_option(parser: argparse._ActionsContainer) -> None:
+    """Add --keras-backend, for commands without the training options."""
+    from engines.api import BACKENDS
+
+    parser.add_argument("--keras-backend", choices=(*BACKENDS,), help="what Keras computes with (tensorflow)")
+
+
+def add_runs_dir_option(parser: argparse._ActionsContainer) -> None:
+    """Add --runs-dir."""
+    parser.add_argument("--runs-dir", type=path, metavar="DIR", help="the folder of saved runs")
+
+
+def add_dataset_option(parser: argparse._ActionsContainer) -> None:
+    """Add --dataset, for commands without the training options."""
+    choices = ("auto", "mnist", "drawn")
+    parser.add_argument(
+        "--dataset", choices=choices, default="auto", help="which digits: auto, mnist, or drawn offline (auto)"
+    )
+
+
+def add_data_dir_option(parser: argparse._ActionsContainer) -> None:
+    """Add --data-dir, for commands without the training options."""
+    parser.add_argument("--data-dir", type=path, metavar="DIR", default="", help="a folder that holds MNIST")
+
+
+# Types of options
+
+
+def setting(name: str) -> Callable[[str], Any]:
+    """Return the function that reads a value of that setting from the command line."""
 
     def convert(text: str) -> Any:
         from engines.api import ConfigError, parse
@@ -81,45 +136,44 @@ def path(text: str) -> str:
     return str(user_path(text)) if text else ""
 
 
-def app(parser: argparse.ArgumentParser) -> None:
-    """What the app takes."""
-    parser.description = f"{parser.description} Settings that are not given are those of the last time."
-    training(parser)
-    parser.add_argument("--start", action="store_true", help="begin to train at once")
-    parser.add_argument("--plain", action="store_true", help="train at once, with lines of text instead of a screen")
-    screen(parser)
-
-
-def screen(parser: argparse.ArgumentParser) -> None:
-    """How the app is drawn."""
-    group = parser.add_argument_group("screen")
-    group.add_argument("--fps", type=integer, default=10, metavar="N", help="frames a second (10)")
-    group.add_argument("--slow", action="store_true", help="for slow connections: 2 frames a second, 256 colours")
-    group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")
-    group.add_argument(
-        "--theme", choices=THEMES, help="the looks (the last ones; at first mnist-dark, or ansi-dark in 16 colours)"
-    )
+# Values
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
-    """What the command line says of a run, checked; only what was said."""
+    """Return the settings that the command line names, and no others. Raises UsageError when they can't be used."""
     import dataclasses
 
     from engines.api import ConfigError, TrainConfig, from_settings
 
     names = [field.name for field in dataclasses.fields(TrainConfig)]
-    said = {name: value for name in names if (value := getattr(options, name)) is not None}
+    chosen = {name: value for name in names if (value := getattr(options, name)) is not None}
     try:
-        from_settings(said)
+        from_settings(chosen)
     except ConfigError as error:
         raise UsageError(str(error)) from None
     if options.framework:
-        said["framework"] = options.framework
-    return said
+        chosen["framework"] = options.framework
+    return chosen
+
+
+def specs(options: argparse.Namespace) -> list[Any]:
+    """Return the EngineSpec of each chosen engine."""
+    from engines.api import FRAMEWORK_CHOICES, engine_spec
+
+    pythons = {"pytorch": options.pytorch_python, "keras": options.keras_python}
+    backend = options.keras_backend or "tensorflow"
+    return [engine_spec(engine, pythons[engine], backend) for engine in FRAMEWORK_CHOICES[options.framework or "both"]]
+
+
+def runs_dir(options: argparse.Namespace) -> str:
+    """Return the folder of saved runs."""
+    from engines.api import paths
+
+    return getattr(options, "runs_dir", None) or str(paths.runs_dir())
 
 
 def recording(run: str, options: argparse.Namespace) -> Path:
-    """The recording that `run` names: a kept run, its folder, an events.jsonl, or "demo". Raises UsageError."""
+    """Return the recording that `run` names: a saved run, its folder, an events.jsonl, or "demo". Raises UsageError."""
     from pathlib import Path
 
     from engines.api import events_file
@@ -137,13 +191,16 @@ def recording(run: str, options: argparse.Namespace) -> Path:
         raise UsageError(f"There is no run {run!r}. `mnist-tui runs{place}` lists them.") from None
 
 
-def resumed(options: argparse.Namespace) -> Path | None:
-    """The folder of the run that --resume names; None without it. Raises UsageError."""
-    return recording(options.resume, options).absolute().parent if options.resume else None  # in "." it has a name, too
+def resume_folder(options: argparse.Namespace) -> Path | None:
+    """Return the folder of the run that --resume names; None without it. Raises UsageError."""
+    return recording(options.resume, options).absolute().parent if options.resume else None  # "." has no name
+
+
+# Problems
 
 
 def report_config_problems() -> None:
-    """Say on stderr what in config.toml is not used."""
+    """Print on stderr what in config.toml is not used, and why."""
     import sys
 
     from engines.api import config_problems, paths
@@ -154,7 +211,7 @@ def report_config_problems() -> None:
 
 
 def startup_problems(options: argparse.Namespace) -> list[str]:
-    """What the app says when it has opened: what in config.toml is not used, and that no run can be kept."""
+    """Return what the app warns of when it opens: what in config.toml is not used, and a folder that can't hold runs."""
     from pathlib import Path
 
     from engines.api import config_problems, paths
@@ -162,55 +219,6 @@ def startup_problems(options: argparse.Namespace) -> list[str]:
     problems = config_problems(paths.config_file())
     if not paths.can_exist(Path(runs_dir(options))):
         problems.append(
-            f"No run can be kept in {runs_dir(options)}. Set MNIST_TUI_HOME to a folder that you can write to."
+            f"Runs can't be saved in {runs_dir(options)}. Set MNIST_TUI_HOME to a folder that you can write to."
         )
     return problems
-
-
-def specs(options: argparse.Namespace) -> list[Any]:
-    """How to start each chosen engine."""
-    from engines.api import FRAMEWORK_CHOICES, engine_spec
-
-    pythons = {"pytorch": options.pytorch_python, "keras": options.keras_python}
-    backend = options.keras_backend or "tensorflow"
-    return [engine_spec(engine, pythons[engine], backend) for engine in FRAMEWORK_CHOICES[options.framework or "both"]]
-
-
-def pythons(parser: argparse._ActionsContainer) -> None:
-    """In which interpreter each framework lives."""
-    parser.add_argument("--pytorch-python", metavar="PATH", default="", help="the interpreter that has PyTorch")
-    parser.add_argument(
-        "--keras-python", metavar="PATH", default="", help="the interpreter that has Keras and its backend"
-    )
-
-
-def backend(parser: argparse._ActionsContainer) -> None:
-    """What Keras computes with, for the commands that are told nothing else of a run."""
-    from engines.api import BACKENDS
-
-    parser.add_argument("--keras-backend", choices=(*BACKENDS,), help="what Keras computes with (tensorflow)")
-
-
-def runs(parser: argparse._ActionsContainer) -> None:
-    """Where runs are kept."""
-    parser.add_argument("--runs-dir", type=path, metavar="DIR", help="where runs are kept")
-
-
-def dataset(parser: argparse._ActionsContainer) -> None:
-    """Which digits, for the commands that are told nothing else of a run."""
-    choices = ("auto", "mnist", "drawn")
-    parser.add_argument(
-        "--dataset", choices=choices, default="auto", help="which digits: auto, mnist, or drawn offline (auto)"
-    )
-
-
-def data(parser: argparse._ActionsContainer) -> None:
-    """Where MNIST is."""
-    parser.add_argument("--data-dir", type=path, metavar="DIR", default="", help="a folder that holds MNIST")
-
-
-def runs_dir(options: argparse.Namespace) -> str:
-    """Where runs are kept."""
-    from engines.api import paths
-
-    return getattr(options, "runs_dir", None) or str(paths.runs_dir())

@@ -1,42 +1,46 @@
-"""Training without a screen: bars on a terminal, plain lines, or the events as JSON."""
+"""Train without the app: bars on a terminal, plain lines, or the events as JSON."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-import shlex
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from engines.api import (
-    INTERRUPTED,
-    ONE_RUN_CAVEAT,
-    TIE,
-    ConfigError,
-    Diverged,
-    EngineSpec,
-    Event,
-    ResumeError,
-    RunHistory,
-    Session,
-    encode,
-    from_settings,
-    paths,
-    plural,
-    save_failures,
-    time_caveat,
-    verdict,
-)
+from engines.api import ConfigError, EngineSpec, Event, ResumeError, Session, encode, from_settings, paths
 from tui import formatting
-from tui.terminal import streams
+from tui.cli import arguments
+from tui.cli.progress import LineWriter, ProgressBars, ProgressLines
+from tui.reports.run_summary import closing_lines, save_problems
+from tui.terminal import display
 
-LINE_SECONDS = 5.0
-"""Between two plain lines of an engine that trains."""
+DRAIN_SECONDS = 0.1
+"""Seconds between two looks at what the workers have sent."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `mnist-tui train`."""
+    arguments.add_training_options(parser)
+    parser.add_argument("--json", action="store_true", help="print the events of both engines, a JSON object per line")
+    parser.add_argument("--plain", action="store_true", help="print lines instead of bars, also on a terminal")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train as the command line says. Raises UsageError."""
+    return train(
+        arguments.specs(options),
+        arguments.settings(options),
+        arguments.runs_dir(options),
+        json_lines=options.json,
+        bars=display.can_rewrite(sys.stdout) and not options.plain,
+        resume=arguments.resume_folder(options),
+    )
 
 
 class _Signalled(Exception):
@@ -55,265 +59,109 @@ def train(
     bars: bool,
     resume: Path | None = None,
 ) -> int:
-    """Train to the end, or go on with the run in the folder `resume`.
+    """Train to the end, or continue the run in the folder `resume`.
 
-    Returns 0 when every run ended well, reached its target, and was told and kept in full, 1 otherwise, 128 + n when signal n
-    ended it.
+    Returns 0 when every run ended well, reached its target, and was printed and saved completely; 1 otherwise; 2 when the
+    settings or the run to continue can't be used; 128 + n when signal n ended it.
     """
-    said = {name: value for name, value in settings.items() if name != "framework"}
-    out = _OutputLock(sys.stdout)
+    writer = LineWriter(sys.stdout)
 
-    def tell(event: Event) -> None:
+    def print_event(event: Event) -> None:
         if event.engine in session.histories:
-            out.line(encode(event))
-
-    def launch(engine: str, live: Callable[[], None]) -> None:
-        threading.Thread(target=live, name=engine, daemon=True).start()
-
-    # What is ignored stays so: `nohup` and a script's `&` mean it.
-    heard = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        for one in heard:  # a second one must not cut the leaving off
-            signal.signal(one, signal.SIG_IGN)
-        raise _Signalled(number)
+            writer.write(encode(event))
 
     session = Session(
-        specs, launch, cache_dir=paths.cache_dir(), runs_dir=Path(runs_dir), on_event=tell if json_lines else None
+        specs,
+        _start_thread,
+        cache_dir=paths.cache_dir(),
+        runs_dir=Path(runs_dir),
+        on_event=print_event if json_lines else None,
     )
-    view: _Bars | _Lines | None = None
+    view: ProgressBars | ProgressLines | None = None
     code = None
-    handlers = {n: signal.signal(n, on_signal) for n in heard}
-    try:
-        view = None if json_lines else _Bars(session) if bars else _Lines(session, out)
-        if resume is not None:
-            if warning := session.resume_run(resume, said):
-                print(warning, file=sys.stderr)
-        else:
-            config = from_settings(said)
-            session.start({spec.name: config for spec in specs})
-        while session.running:
-            time.sleep(0.1)
+    with _signals_raised() as ignore_signals:
+        try:
+            if not json_lines:
+                view = ProgressBars(session) if bars else ProgressLines(session, writer)
+            _start_runs(session, settings, resume)
+            while session.running:
+                time.sleep(DRAIN_SECONDS)
+                session.drain()
+                if view is not None:
+                    view.update()
+        except _Signalled as signalled:
+            code = 128 + signalled.number
+            with contextlib.suppress(OSError):  # its terminal may be gone
+                print("mnist-tui: stopping; the workers save a checkpoint first.", file=sys.stderr, flush=True)
+        except (ResumeError, ConfigError) as error:
+            print(f"mnist-tui: {formatting.to_plain_text(str(error))}", file=sys.stderr)
+            code = 2
+        finally:
+            ignore_signals()  # a second ctrl+c must not keep the workers from being closed
+            session.close()
             session.drain()
-            if view is not None:
-                view.show()
-    except _Signalled as signalled:
-        code = 128 + signalled.number
-        with contextlib.suppress(OSError):  # its terminal may be gone
-            print("mnist-tui: stopping; the workers keep a checkpoint first.", file=sys.stderr, flush=True)
-    except (ResumeError, ConfigError) as error:
-        print(f"mnist-tui: {formatting.to_plain_text(str(error))}", file=sys.stderr)
-        code = 2
+            with _lost_output_allowed(code):
+                if view is not None:
+                    view.close()
+    return _finish(session, writer, code, json_lines=json_lines)
+
+
+def _start_thread(engine: str, target: Callable[[], None]) -> None:
+    threading.Thread(target=target, name=engine, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _signals_raised() -> Iterator[Callable[[], None]]:
+    """Let the signals that end a command raise _Signalled; yield the function that ignores them from then on.
+
+    A signal that is ignored at the start stays ignored: `nohup` and a script's `&` mean it.
+    """
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+
+    def ignore() -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        ignore()  # a second signal must not interrupt what the first one begins
+        raise _Signalled(number)
+
+    handlers = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield ignore
     finally:
-        for number in handlers:
-            signal.signal(number, signal.SIG_IGN)  # one ctrl+c too many must not cut the leaving off
-        session.close()
-        session.drain()
-        closed = code == 128 + signal.SIGHUP
-        unheard = contextlib.suppress(OSError) if closed else contextlib.nullcontext()  # the terminal's window is gone
-        with unheard:
-            if view is not None:
-                view.close()
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    lost = _lost(session)
+
+
+def _start_runs(session: Session, settings: Mapping[str, Any], resume: Path | None) -> None:
+    """Start the runs, or continue the one in that folder. Raises ResumeError and ConfigError."""
+    values = {name: value for name, value in settings.items() if name != "framework"}
+    if resume is None:
+        config = from_settings(values)
+        session.start(dict.fromkeys(session.histories, config))
+    elif warning := session.resume_run(resume, values):
+        print(warning, file=sys.stderr)
+
+
+def _lost_output_allowed(code: int | None) -> contextlib.AbstractContextManager[None]:
+    """Ignore that output can't be written when the terminal's window was closed."""
+    return contextlib.suppress(OSError) if code == 128 + signal.SIGHUP else contextlib.nullcontext()
+
+
+def _finish(session: Session, writer: LineWriter, code: int | None, *, json_lines: bool) -> int:
+    """Print how the runs ended and what was not saved; return the exit code, unless one is set already."""
+    unsaved = save_problems(session)
     if code is None or code >= 128:
-        with unheard:
+        with _lost_output_allowed(code):
             if not json_lines:
-                for line in closing_lines(session, runs=not session.series.lines() or code is not None):
-                    out.line(line)
-            with contextlib.suppress(OSError):  # it may go where the output does
-                for problem in filter(None, (*(lost if json_lines else ()), out.problem)):
+                for line in closing_lines(session, runs=not session.seed_results.summary_lines() or code is not None):
+                    writer.write(line)
+            with contextlib.suppress(OSError):  # stderr may go where the output does
+                for problem in filter(None, (*(unsaved if json_lines else ()), writer.problem)):
                     print(formatting.to_plain_text(problem), file=sys.stderr, flush=True)
     if code is not None:
         return code
-    if out.problem or lost:
+    if writer.problem or unsaved:
         return 1
-    return 0 if session.series.ended and not session.series.missed else 1
-
-
-def closing_lines(session: Session, *, runs: bool = True) -> list[str]:
-    """For people: how every run ended (unless that was said), whether times are comparable, who is ahead, what was not kept."""
-    histories = {engine: h for engine, h in session.histories.items() if h.requested_t is not None}
-    shown = {engine: h for engine, h in histories.items() if runs or h.failure is not None}
-    lines = [summary_line(history, session.folder(engine)) for engine, history in shown.items()]
-    if time_caveat(histories):
-        lines.append(f"Times: {time_caveat(histories)}. --mode time-trial lets each have the machine to itself.")
-    over_seeds = session.series.lines()
-    said = verdict(histories)
-    if said is not None and not over_seeds:
-        lines.append(f"{said.text[0].upper()}{said.text[1:]} ({said.why}).")
-        if said.text != TIE:
-            lines.append(ONE_RUN_CAVEAT)
-    elif len(histories) == 2 and not over_seeds and all(h.finished for h in histories.values()):
-        lines.append("No verdict: the two were not trained equally long.")
-    return [formatting.to_plain_text(line) for line in lines + over_seeds + _lost(session)]
-
-
-def _lost(session: Session) -> list[str]:
-    """Sentences for what could not be kept, and for a record that still waits for room."""
-    waits = [session.problem] if session.problem else []
-    return list(dict.fromkeys(save_failures(session.histories.values()) + waits))
-
-
-def summary_line(history: RunHistory, folder: Path | None = None) -> str:
-    """One line for people: how the run ended; `folder` is where it is kept."""
-    name = history.framework or history.engine
-    if history.outcome == INTERRUPTED:
-        where = f"in epoch {history.epoch}, step {history.global_step:,} of {history.total_steps:,}"
-        tested = f"; test accuracy so far {formatting.percent(history.test_accuracy)}" if history.evaluations else ""
-        run = shlex.quote(str(folder or history.run_id))
-        kept = f"; go on with: mnist-tui train --resume {run}" if history.can_continue else ""
-        return f"{name}: interrupted {where if history.started else 'before the first step'}{tested}{kept}"
-    if history.failure is not None:
-        failure = f"{history.failure.message} {history.failure.hint}"
-        return f"{name}: failed: {formatting.to_plain_text(failure)}".rstrip()
-    if history.finished is None:
-        return f"{name}: not finished"
-    ended = history.finished
-    parts = [
-        f"test accuracy {formatting.percent(ended.test_accuracy)}{formatting.interval(history.test_interval)}",
-        f"test loss {formatting.loss(ended.test_loss)}",
-        plural(history.epochs_done, "epoch"),
-        f"training {formatting.seconds(ended.train_seconds)}",
-        f"wall {formatting.seconds(history.wall_seconds(history.last_t))}"
-        f" ({'import included' if history.began_cold else 'in a warm worker'})",
-    ]
-    parts += [
-        f"{100 * m.accuracy:g} % after {formatting.seconds(m.train_seconds)} of training, {formatting.seconds(m.wall_seconds)} wall"
-        for m in history.milestones
-    ]
-    if history.diverged is not None:
-        parts.append(diverged_text(history.diverged))
-    if history.data is not None and history.data.dataset != "mnist":
-        parts.append(f"on {formatting.digits_title(history.data.dataset)}")
-    return f"{name}: {ended.outcome.replace('-', ' ')}: " + ", ".join(parts)
-
-
-def diverged_text(event: Diverged) -> str:
-    """What the alarm says."""
-    return f"the loss was {formatting.loss(event.loss)} at step {event.global_step:,}: training has diverged"
-
-
-class _OutputLock:
-    """Whole lines on a stream, from any thread; nothing in them is obeyed by a terminal."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._lock = threading.Lock()
-        self._gone = False
-        self.problem = ""
-        """Why it is not whole, where somebody wanted it."""
-
-    def line(self, text: str) -> None:
-        with self._lock:
-            if self._gone:
-                return
-            try:
-                self._stream.write(formatting.to_plain_text(text) + "\n")
-                self._stream.flush()
-            except (OSError, ValueError) as error:
-                self._gone = True
-                if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):  # else nobody reads on
-                    self.problem = streams.describe_lost_output(error)
-                streams.abandon(self._stream)
-
-
-class _Lines:
-    """Plain lines: what changed, and the figures every few seconds."""
-
-    def __init__(self, session: Session, out: _OutputLock) -> None:
-        self._session = session
-        self._out = out
-        self._phases: dict[str, str] = {}
-        self._epochs: dict[str, int] = {}
-        self._spoke: dict[str, float] = {}
-        self._ended = _Ended(session)
-
-    def show(self) -> None:
-        now = time.monotonic()
-        for engine, history in self._session.histories.items():
-            slow = " takes unusually long" if history.is_slow(now) else ""
-            if history.phase + slow != self._phases.get(engine):
-                self._phases[engine] = history.phase + slow
-                extra = slow
-                if history.phase == "building" and history.data:
-                    extra += f" ({history.data.dataset}: {history.data.source})"
-                if history.phase not in ("training", "evaluating"):
-                    self._out.line(f"{engine:8} {history.phase}{extra}")
-            epoch = history.last_epoch
-            if epoch is not None and history.epochs_done > self._epochs.get(engine, 0):
-                self._epochs[engine] = history.epochs_done
-                rate = "–" if epoch.samples_per_sec is None else f"{epoch.samples_per_sec:,.0f}"
-                self._out.line(
-                    f"{engine:8} epoch {epoch.epoch}/{history.config.epochs if history.config else '?'}"
-                    f"  train loss {formatting.loss(epoch.train_loss)}  test accuracy {formatting.percent(history.test_accuracy)}"
-                    f"  {rate} img/s"
-                )
-                self._spoke[engine] = now
-            elif history.progress and now - self._spoke.get(engine, 0.0) > LINE_SECONDS and history.phase == "training":
-                self._spoke[engine] = now
-                self._out.line(
-                    f"{engine:8} step {history.global_step}/{history.total_steps}  loss {formatting.loss(history.progress.loss)}"
-                    f"  accuracy {formatting.percent(history.progress.accuracy)}"
-                )
-
-        self._ended.say(self._out.line)
-
-    def close(self) -> None:
-        self.show()
-
-
-class _Ended:
-    """The summary of each run of a series as it ends; of a single run, the closing lines say it."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._said: set[tuple[str, str]] = set()
-
-    def say(self, line: Callable[[str], None]) -> None:
-        for engine, history in self._session.histories.items():
-            if history.ended_t is None or history.config is None or history.config.seeds < 2:
-                continue
-            if (engine, history.run_id) not in self._said:
-                self._said.add((engine, history.run_id))
-                line(f"seed {history.config.seed}: {summary_line(history, self._session.folder(engine))}")
-
-
-class _Bars:
-    """A progress bar for each engine."""
-
-    def __init__(self, session: Session) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._session = session
-        self._ended = _Ended(session)
-        self._progress = Progress(
-            TextColumn("{task.description:8}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f} %"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[figures]}"),
-        )
-        self._tasks = {e: self._progress.add_task(e, total=None, figures="starting") for e in session.histories}
-        self._progress.start()
-
-    def show(self) -> None:
-        for engine, history in self._session.histories.items():
-            figures = history.phase + (" takes unusually long" if history.is_slow(time.monotonic()) else "")
-            if history.progress is not None and history.config is not None:
-                figures += f" {history.epoch}/{history.config.epochs}  loss {formatting.loss(history.progress.loss)}"
-            if history.test_accuracy is not None:
-                figures += f"  test {formatting.percent(history.test_accuracy)}"
-            self._progress.update(
-                self._tasks[engine], completed=history.global_step, total=history.total_steps or None, figures=figures
-            )
-        self._ended.say(
-            lambda text: self._progress.console.print(
-                formatting.to_plain_text(text), markup=False, highlight=False, soft_wrap=True
-            )
-        )
-
-    def close(self) -> None:
-        self.show()
-        self._progress.stop()
+    return 0 if session.seed_results.ended and not session.seed_results.unsuccessful else 1

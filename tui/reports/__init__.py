@@ -1,1 +1,1 @@
-"""What came of runs, as text for any front end: cards, comparisons, exports, source columns."""
+"""Reports as text for any front end: cards, summaries, comparisons, exports, columns of source code."""

@@ -1,8 +1,8 @@
-"""What came of a run, as a card of rows: for the Results screen, and as Markdown and HTML. Knows no Textual."""
+"""The results of a run as a card of rows: for the Results screen, as Markdown and as HTML. Knows no Textual."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -29,7 +29,7 @@ from tui import formatting
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure of each engine, in the order of the report's engines."""
+    """A figure of each engine, in the order of the report's engines."""
 
     label: str
     values: tuple[str, ...]
@@ -37,107 +37,120 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The card: who won, and every figure in groups."""
+    """A card: the verdict, and every figure in groups."""
 
     title: str
     engines: tuple[str, ...]
-    """As people write them."""
+    """The engines' names for people."""
     verdict: str
     why: str
-    """The figures behind the verdict, or why there is none."""
+    """The figures behind the verdict, or the reason that there is none."""
     badge: str
-    """Why times may not be compared; empty when they may."""
+    """The reason that times can't be compared; empty when they can."""
     groups: tuple[tuple[str, tuple[Row, ...]], ...]
 
 
+Figure = tuple[str, Callable[[RunHistory], str]]
+"""The label of a row, and the function that writes its value for a run."""
+
+
 def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Report | None:
-    """Of what ran; None before anything was asked for."""
+    """Make the card of the runs that were requested; None when there are none."""
     runs = [history for history in histories.values() if history.config is not None]
-    if not runs or runs[0].config is None:
+    if not runs:
         return None
-    config, data = runs[0].config, next((h.data for h in runs if h.data), None)
-    digits = formatting.digits_title(data.dataset) if data else ""
+    groups = (
+        ("Accuracy", _accuracy()),
+        ("Time", _times(runs)),
+        ("Cost", _costs(runs, machine)),
+        ("Provenance", _provenance()),
+    )
+    names = tuple(TITLES.get(history.engine, history.engine) for history in runs)
+    rows = tuple((title, tuple(_row(figure, runs) for figure in figures)) for title, figures in groups)
+    text, reason = _verdict({history.engine: history for history in runs})
+    return Report(_title(runs), names, text, reason, time_caveat(histories), rows)
+
+
+def _title(runs: Sequence[RunHistory]) -> str:
+    """Name the digits and the settings that the runs share."""
+    config = runs[0].config
+    assert config is not None
+    data = next((history.data for history in runs if history.data), None)
     backends = (display_name(h.engine, h.config.keras_backend) for h in runs if h.config)
     parts = (
-        *(one for one in backends if one not in TITLES.values()),  # "Keras on JAX": the columns are headed by "Keras"
-        digits,
+        *(name for name in backends if name not in TITLES.values()),  # "Keras on JAX": its column is headed by "Keras"
+        formatting.digits_title(data.dataset) if data else "",
         preset_label(config),
         f"seed {config.seed}",
         config.mode,
         plural(config.epochs, "epoch"),
     )
-    said, why = _verdict({h.engine: h for h in runs})
+    return formatting.to_plain_text(" · ".join(part for part in parts if part))
 
-    def row(label: str, form: Callable[[RunHistory], str]) -> Row:
-        return Row(label, tuple(formatting.to_plain_text(form(history)) for history in runs))
 
-    targets = sorted({*MILESTONES, *(h.target for h in runs if h.target)})
-    groups = (
-        (
-            "Accuracy",
-            (
-                row("test accuracy", lambda h: formatting.percent(h.test_accuracy)),
-                row("its 95 % interval", lambda h: _interval(h.test_interval)),
-                row("test loss", lambda h: formatting.loss(h.test_loss)),
-                row("epochs", lambda h: f"{h.epochs_done} of {h.config.epochs if h.config else 0}{_outcome(h)}"),
-            ),
-        ),
-        (
-            "Time",
-            (
-                *(row(f"to {100 * accuracy:g} %", _reached(accuracy)) for accuracy in targets),
-                row("training", lambda h: formatting.seconds(_train_seconds(h))),
-                row("an epoch", lambda h: formatting.seconds(h.epoch_seconds / h.epochs_done if h.epochs_done else None)),
-                row("img/s", lambda h: _count(h.epoch_samples / h.epoch_seconds if h.epoch_seconds else None)),
-                row("wall, since asked for", lambda h: formatting.seconds(h.wall_seconds(h.last_t))),
-                row("import", _import),
-                row("loading digits", lambda h: formatting.seconds(h.data.seconds if h.data else None)),
-                row("building", lambda h: formatting.seconds(h.model.seconds if h.model else None)),
-                row("first step", lambda h: formatting.seconds(h.first_step_seconds)),
-                row("an evaluation", lambda h: formatting.seconds(_mean([e.seconds for e in h.evaluations]))),
-            ),
-        ),
-        (
-            "Cost",
-            (
-                row("peak memory", lambda h: _size(h.peak_rss_bytes, "not sampled")),
-                row("peak GPU memory", _gpu_memory),
-                row("energy", lambda h: _energy(h, machine, runs)),
-                row("lines of a plain script", lambda h: _script_lines(h.engine)),
-                row("lines of this app's engine", lambda h: lines_of_code(h)),
-            ),
-        ),
-        (
-            "Provenance",
-            (
-                row(
-                    "framework",
-                    lambda h: h.last_worker_ready.version if h.last_worker_ready else h.framework or "n/a: not started",
-                ),
-                row("device", _device),
-                row("optimizer", lambda h: f"{h.config.optimizer}, learning rate {h.config.learning_rate:g}" if h.config else ""),
-                row("dropout", lambda h: f"{h.config.dropout:g}" if h.config else ""),
-                row("training digits", lambda h: f"{h.data.train_size:,}" if h.data else "n/a: not loaded"),
-                row("test digits", lambda h: f"{h.data.test_size:,}" if h.data else "n/a: not loaded"),
-                row("precision", lambda h: h.started.precision if h.started else "n/a: not started"),
-                row("CPU threads", lambda h: str(h.started.num_threads) if h.started else "n/a: not started"),
-                row("digits SHA-256", lambda h: h.data.sha256[:16] if h.data else "n/a: not loaded"),
-                row("run", lambda h: h.run_id),
-                row("mnist-tui", lambda h: h.build or "n/a: not recorded"),
-            ),
-        ),
-    )  # fmt: skip
-    names = tuple(TITLES.get(h.engine, h.engine) for h in runs)
-    title = formatting.to_plain_text(" · ".join(part for part in parts if part))
-    return Report(title, names, said, why, time_caveat(histories), groups)
+def _row(figure: Figure, runs: Sequence[RunHistory]) -> Row:
+    label, write = figure
+    return Row(label, tuple(formatting.to_plain_text(write(history)) for history in runs))
+
+
+def _accuracy() -> Sequence[Figure]:
+    return (
+        ("test accuracy", lambda h: formatting.percent(h.test_accuracy)),
+        ("its 95 % interval", lambda h: _interval(h.test_interval)),
+        ("test loss", lambda h: formatting.loss(h.test_loss)),
+        ("epochs", lambda h: f"{h.epochs_done} of {h.config.epochs if h.config else 0}{_outcome(h)}"),
+    )
+
+
+def _times(runs: Sequence[RunHistory]) -> Sequence[Figure]:
+    targets = sorted({*MILESTONES, *(history.target for history in runs if history.target)})
+    return (
+        *((f"to {100 * accuracy:g} %", _time_to(accuracy)) for accuracy in targets),
+        ("training", lambda h: formatting.seconds(_train_seconds(h))),
+        ("an epoch", lambda h: formatting.seconds(h.epoch_seconds / h.epochs_done if h.epochs_done else None)),
+        ("img/s", lambda h: _count(h.epoch_samples / h.epoch_seconds if h.epoch_seconds else None)),
+        ("wall, since asked for", lambda h: formatting.seconds(h.wall_seconds(h.last_t))),
+        ("import", _import),
+        ("loading digits", lambda h: formatting.seconds(h.data.seconds if h.data else None)),
+        ("building", lambda h: formatting.seconds(h.model.seconds if h.model else None)),
+        ("first step", lambda h: formatting.seconds(h.first_step_seconds)),
+        ("an evaluation", lambda h: formatting.seconds(_mean([e.seconds for e in h.evaluations]))),
+    )
+
+
+def _costs(runs: Sequence[RunHistory], machine: MachineHistory) -> Sequence[Figure]:
+    return (
+        ("peak memory", lambda h: _size(h.peak_rss_bytes, "not sampled")),
+        ("peak GPU memory", _gpu_memory),
+        ("energy", lambda h: _energy(h, machine, runs)),
+        ("lines of a plain script", lambda h: _script_lines(h.engine)),
+        ("lines of this app's engine", engine_lines),
+    )
+
+
+def _provenance() -> Sequence[Figure]:
+    return (
+        ("framework", _framework),
+        ("device", _device),
+        ("optimizer", lambda h: f"{h.config.optimizer}, learning rate {h.config.learning_rate:g}" if h.config else ""),
+        ("dropout", lambda h: f"{h.config.dropout:g}" if h.config else ""),
+        ("training digits", lambda h: f"{h.data.train_size:,}" if h.data else "n/a: not loaded"),
+        ("test digits", lambda h: f"{h.data.test_size:,}" if h.data else "n/a: not loaded"),
+        ("precision", lambda h: h.started.precision if h.started else "n/a: not started"),
+        ("CPU threads", lambda h: str(h.started.num_threads) if h.started else "n/a: not started"),
+        ("digits SHA-256", lambda h: h.data.sha256[:16] if h.data else "n/a: not loaded"),
+        ("run", lambda h: h.run_id),
+        ("mnist-tui", lambda h: h.build or "n/a: not recorded"),
+    )
 
 
 def _verdict(runs: Mapping[str, RunHistory]) -> tuple[str, str]:
-    said = verdict(runs)
-    if said is not None:
-        return said.text, said.why if said.text == TIE else f"{said.why}. {ONE_RUN_CAVEAT}"
+    """Return the verdict and its reason, or why there is none yet."""
+    result = verdict(runs)
+    if result is not None:
+        return result.text, result.why if result.text == TIE else f"{result.why}. {ONE_RUN_CAVEAT}"
     if any(history.running for history in runs.values()):
-        return "still training", "who is ahead is decided when both have ended"
+        return "still training", "the verdict comes when both have ended"
     if len(runs) < 2:
         return "no comparison", "only one framework ran"
     return "no verdict", "the two were not tested after the same steps on the same digits"
@@ -151,20 +164,23 @@ def _interval(bounds: tuple[float, float] | None) -> str:
     return "–" if bounds is None else f"{100 * bounds[0]:.2f} to {100 * bounds[1]:.2f} %"
 
 
-def _reached(accuracy: float) -> Callable[[RunHistory], str]:
-    def form(history: RunHistory) -> str:
-        for one in history.milestones:
-            if one.accuracy == accuracy:
-                trained = f", {formatting.seconds(one.train_seconds)} of training" if one.train_seconds else ""
-                return f"{formatting.clock(one.wall_seconds)}{trained}"
+def _time_to(accuracy: float) -> Callable[[RunHistory], str]:
+    """Return the function that writes how long a run took to reach that test accuracy."""
+
+    def write(history: RunHistory) -> str:
+        for milestone in history.milestones:
+            if milestone.accuracy == accuracy:
+                seconds = milestone.train_seconds
+                trained = f", {formatting.seconds(seconds)} of training" if seconds else ""
+                return f"{formatting.clock(milestone.wall_seconds)}{trained}"
         return "–" if history.running else "not reached"
 
-    return form
+    return write
 
 
 def _import(history: RunHistory) -> str:
     seconds = formatting.seconds(history.last_worker_ready.import_seconds if history.last_worker_ready else None)
-    return f"{seconds}, in the wall time" if history.began_cold else f"{seconds}, before the run"
+    return f"{seconds}, in the wall time" if history.cold_start else f"{seconds}, before the run"
 
 
 def _train_seconds(history: RunHistory) -> float:
@@ -188,37 +204,44 @@ def _gpu_memory(history: RunHistory) -> str:
     return _size(history.peak_device_bytes, "runs on the CPU" if on_cpu else "not reported")
 
 
-def _energy(history: RunHistory, machine: MachineHistory, runs: list[RunHistory]) -> str:
+def _energy(history: RunHistory, machine: MachineHistory, runs: Sequence[RunHistory]) -> str:
     joules, reason = energy_joules(history, machine, runs)
     return f"n/a: {reason}" if joules is None else f"{joules / 1000:,.2f} kJ"
 
 
+def _framework(history: RunHistory) -> str:
+    ready = history.last_worker_ready
+    return ready.version if ready else history.framework or "n/a: not started"
+
+
 def _device(history: RunHistory) -> str:
+    """Write the device, or the devices joined by commas, with the names that the driver has for them."""
     if history.started is None:
         return "n/a: not started"
     device = history.started.device
-    known = {one.id: one.name for one in history.last_worker_ready.devices} if history.last_worker_ready else {}
-    names = dict.fromkeys(known.get(one, "") for one in device.split(","))
-    name = " and ".join(one for one in names if one and one.lower() not in device)
-    return f"{device} ({name})" if name else device
+    ready = history.last_worker_ready
+    names_by_id = {listed.id: listed.name for listed in ready.devices} if ready else {}
+    names = dict.fromkeys(names_by_id.get(part, "") for part in device.split(","))
+    text = " and ".join(name for name in names if name and name.lower() not in device)
+    return f"{device} ({text})" if text else device
 
 
-def lines_of_code(history: RunHistory) -> str:
-    """Of the source of the engine that ran, by the rule."""
-    return _lines_of_code(history.engine, history.config.keras_backend if history.config else "tensorflow")
+def engine_lines(history: RunHistory) -> str:
+    """Count the lines of code of the engine that ran, by RULE."""
+    return _engine_lines(history.engine, history.config.keras_backend if history.config else "tensorflow")
 
 
-@cache  # to count what does not change would take most of the time of each drawing
-def _lines_of_code(engine: str, backend: str) -> str:
-    return _counted(lambda: sum(section.lines for section in read_source(engine, backend)))
+@cache  # counting would take most of the time of each drawing
+def _engine_lines(engine: str, backend: str) -> str:
+    return _count_lines(lambda: sum(section.lines for section in read_source(engine, backend)))
 
 
 @cache
 def _script_lines(engine: str) -> str:
-    return _counted(lambda: script_lines(engine))
+    return _count_lines(lambda: script_lines(engine))
 
 
-def _counted(count: Callable[[], int]) -> str:
+def _count_lines(count: Callable[[], int]) -> str:
     try:
         return str(count())
     except (OSError, SyntaxError) as error:
@@ -226,7 +249,7 @@ def _counted(count: Callable[[], int]) -> str:
 
 
 def markdown(card: Report) -> str:
-    """The card as GitHub shows it."""
+    """Write the card as GitHub's Markdown."""
     lines = [f"## {card.verdict}", "", card.why, "", card.title, ""]
     if card.badge:
         lines += [f"**{card.badge}**", ""]
@@ -249,7 +272,7 @@ circle.keras,b.keras{fill:var(--keras);color:var(--keras)}
 
 
 def html(card: Report, charts: str = "") -> str:
-    """The card as a page of its own, with charts as SVG; it needs no network and no script."""
+    """Write the card as an HTML page that needs no network and no script; `charts` is SVG."""
     heads = "".join(f'<th><b class="{escape(engine.lower())}">{escape(engine)}</b></th>' for engine in card.engines)
     body = []
     for title, rows in card.groups:

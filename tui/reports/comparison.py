@@ -1,4 +1,4 @@
-"""Kept runs beside one another: figures with intervals, verdicts, and the settings that differ. Knows no Textual."""
+"""Compare saved runs: figures with intervals, verdicts, and the settings that differ. Knows no Textual."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The engine's name for people."""
         return TITLES.get(self.history.engine, self.history.engine)
 
 
 def entries(runs: Sequence[tuple[str, Mapping[str, RunHistory]]]) -> list[Entry]:
-    """Every engine of every run that was asked for, by the run's name."""
+    """Return every engine of every run that was requested, in order; a run comes as (name, histories)."""
     return [Entry(run, h) for run, histories in runs for h in histories.values() if h.config is not None]
 
 
 def figures(entry: Entry) -> dict[str, Any]:
-    """What is compared, as plain values; None for what is not known."""
+    """Return the figures of an entry as values for JSON; None where one is missing."""
     history = entry.history
     ended = history.finished
     return {
@@ -42,59 +42,60 @@ def figures(entry: Entry) -> dict[str, Any]:
         "test_interval_95": history.test_interval,
         "epochs": history.epochs_done,
         "train_seconds": ended.train_seconds if ended else None,
-        "reached": {f"{one.accuracy:.4g}": one.wall_seconds for one in history.milestones},
+        "reached": {f"{milestone.accuracy:.4g}": milestone.wall_seconds for milestone in history.milestones},
     }
 
 
 def verdicts(compared: Sequence[Entry]) -> list[str]:
-    """Each network against the first, corrected for the number of tests; where the digits were others, that there is none."""
+    """Compare each network with the first, corrected for the number of tests; other digits have no verdict."""
     paired = {
         number: compare_answers(compared[0].history, entry.history) for number, entry in enumerate(compared[1:], 2)
     }
     tested = {number: answers for number, answers in paired.items() if answers is not None}
     corrected = dict(zip(tested, holm([answers.p_value for answers in tested.values()]), strict=True))
-    found = []
+    sentences = []
     for number, answers in paired.items():
         titles = (compared[0].title, compared[number - 1].title)
         pair = f"1 {titles[0]}, {number} {titles[1]}"
         if answers is None:
-            found.append(f"{pair}: no verdict, because they were not trained and tested on the same digits")
+            sentences.append(f"{pair}: no verdict, because they were not trained and tested on the same digits")
             continue
         names = (f"network 1 ({titles[0]})", f"network {number} ({titles[1]})")
         p = corrected[number] if len(tested) > 1 else None
         verdict = judge_answers(names, answers, "one run each", corrected=p)
-        found.append(f"{pair}: {verdict.text}. {verdict.why}")
-    return found
+        sentences.append(f"{pair}: {verdict.text}. {verdict.why}")
+    return sentences
 
 
 def differences(compared: Sequence[Entry]) -> dict[str, list[Any]]:
-    """The settings that are not the same in all, by name."""
+    """Return the values of each setting that is not the same in all entries, by its name."""
     configs = [to_plain(entry.history.config) for entry in compared]
     names = [field.name for field in dataclasses.fields(compared[0].history.config)] if configs else []  # type: ignore[arg-type]  # `entries` has none without
-    found = {name: [config.get(name) for config in configs] for name in names}
-    return {name: values for name, values in found.items() if any(value != values[0] for value in values)}
+    all_values = {name: [config.get(name) for config in configs] for name in names}
+    return {name: values for name, values in all_values.items() if any(value != values[0] for value in values)}
 
 
 def lines(compared: Sequence[Entry]) -> list[str]:
-    """The whole comparison, for people."""
+    """Write the comparison for people."""
     rows = [("", "run", "framework", "device", "test accuracy", "95 % interval", "epochs", "training", "to 98 %")]
     for number, entry in enumerate(compared, 1):
-        of = figures(entry)
-        bounds = of["test_interval_95"]
+        values = figures(entry)
+        bounds = values["test_interval_95"]
         rows.append(
             (
-                str(number), of["run"], of["framework"] or entry.title, of["device"], formatting.percent(of["test_accuracy"]),
-                f"{100 * bounds[0]:.2f} to {100 * bounds[1]:.2f} %" if bounds else "–", str(of["epochs"]),
-                formatting.seconds(of["train_seconds"]), formatting.clock(of["reached"].get("0.98")),
+                str(number), values["run"], values["framework"] or entry.title, values["device"],
+                formatting.percent(values["test_accuracy"]),
+                f"{100 * bounds[0]:.2f} to {100 * bounds[1]:.2f} %" if bounds else "–", str(values["epochs"]),
+                formatting.seconds(values["train_seconds"]), formatting.clock(values["reached"].get("0.98")),
             )
         )  # fmt: skip
-    said = [*_table(rows), "", *verdicts(compared), "", "Settings that differ:"]
+    results = [*_table(rows), "", *verdicts(compared), ""]
     different = differences(compared)
     if not different:
-        return [*said[:-1], "All settings are the same."]
+        return [*results, "All settings are the same."]
     numbers = ("", *(str(number) for number in range(1, len(compared) + 1)))
-    values = [(name, *("none" if v == "" else str(v) for v in of)) for name, of in different.items()]
-    return [*said, *_table([numbers, *values])]
+    settings = [(name, *("none" if v == "" else str(v) for v in values)) for name, values in different.items()]
+    return [*results, "Settings that differ:", *_table([numbers, *settings])]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A kept run in the form that was asked for: text for a pipe or a file, or files for other tools."""
+"""Write a saved run in other formats: a text for a pipe or a file, or files for other tools."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from engines.api import (
@@ -19,7 +20,7 @@ from engines.api import (
     read_run,
     read_weights,
     reason,
-    run_began,
+    run_start_time,
     write_onnx,
     write_safetensors,
     write_tensorboard,
@@ -30,37 +31,41 @@ from tui.charts.viewport import smoothed
 from tui.reports import card
 
 TEXTS = ("csv", "json", "markdown", "html")
-"""One text."""
+"""Formats that are one text."""
 FILES = ("tensorboard", "onnx", "safetensors")
-"""A file for each engine, or a folder of them."""
+"""Formats that are a file, or a folder of files, for each engine."""
 FOLDER = "export"
-"""In the run's own folder."""
+"""The folder in a run's own folder that the app writes to."""
 _ENDINGS = {"markdown": "md"}
-_OURS = re.compile(r"\w+-(train|test)(/events\.out\.tfevents\.[^/]+)?")
-"""All that an export puts into a folder of its own."""
+_TENSORBOARD_FILE = re.compile(r"\w+-(train|test)(/events\.out\.tfevents\.[^/]+)?")
+"""The paths that an export for TensorBoard has in its folder."""
 
 
-def name_of(recording: Path) -> str:
-    """The run's: of its folder, or of a file that lies alone."""
-    path = Path(os.path.abspath(recording))  # in "." its folder has a name, too
+def run_name(recording: Path) -> str:
+    """Return the name of a recording's run: its folder's, or the file's own when it is not an events.jsonl."""
+    path = Path(os.path.abspath(recording))  # relative to ".", a folder has no name
     return path.parent.name if path.name == "events.jsonl" else path.stem
 
 
 def text(form: str, recording: Path) -> str:
-    """One of TEXTS. Raises ExportError and OSError."""
+    """Return a recording in one of TEXTS. Raises ExportError and OSError."""
     if form in ("csv", "json"):
         events = list(read_events(recording))
-        said = (as_csv if form == "csv" else as_json)(events)
-        return "".join(f"{formatting.to_plain_text(line)}\n" for line in said.removesuffix("\n").split("\n"))
+        table = (as_csv if form == "csv" else as_json)(events)
+        return "".join(f"{formatting.to_plain_text(line)}\n" for line in table.removesuffix("\n").split("\n"))
     histories, machine = read_run(recording.parent, recording.name)
     report = card.report(histories, machine)
     if report is None:
         raise ExportError(f"{recording} holds no run.")
+    return _card_text(form, report, histories)
+
+
+def _card_text(form: str, report: card.Report, histories: Mapping[str, RunHistory]) -> str:
     return card.markdown(report) if form == "markdown" else card.html(report, charts(histories))
 
 
 def charts(histories: Mapping[str, RunHistory]) -> str:
-    """Loss and accuracy of all engines, as SVG."""
+    """Draw loss and accuracy of all engines as SVG."""
     drawn = []
     for name in ("loss", "accuracy"):
         lines = []
@@ -75,89 +80,106 @@ def charts(histories: Mapping[str, RunHistory]) -> str:
 
 
 def write_text(content: str, path: Path, *, force: bool) -> None:
-    """Into a file, whole or not at all, or straight into a device or a pipe. Raises ExportError."""
+    """Write a text to a file, completely or not at all, or straight to a device or a pipe. Raises ExportError."""
 
-    def write(part: Path) -> None:
-        part.write_text(content, encoding="utf-8")
+    def write(target: Path) -> None:
+        target.write_text(content, encoding="utf-8")
 
-    if path.exists() and not (path.is_file() or path.is_dir()):  # never to be replaced by a file
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a device or a pipe is never replaced by a file
         try:
             write(path)
         except OSError as error:
             raise ExportError(f"{path}: {reason(error)}.") from error
     else:
-        _whole(Path(os.path.realpath(path)), write, force=force)  # a link stays one
+        _write_atomically(Path(os.path.realpath(path)), write, force=force)  # so that a link stays a link
 
 
-def write_files(form: str, recording: Path, place: Path, *, force: bool) -> list[Path]:
-    """One of FILES, into that folder; says which files or folders were made. Raises ExportError and OSError."""
-    if place.exists() and not place.is_dir():
-        raise ExportError(f"{place} is no folder; name one, or a new one.")
-    place.mkdir(parents=True, exist_ok=True)
-    run = name_of(recording)
+def write_files(form: str, recording: Path, folder: Path, *, force: bool) -> list[Path]:
+    """Write a recording in one of FILES into that folder; return the files or folders. Raises ExportError and OSError."""
+    if folder.exists() and not folder.is_dir():
+        raise ExportError(f"{folder} is not a folder; name one, or a new one.")
+    folder.mkdir(parents=True, exist_ok=True)
+    run = run_name(recording)
     if form == "tensorboard":
-        events = list(read_events(recording))
-        target = place / f"{run}-tensorboard"
-        _whole(target, lambda part: write_tensorboard(events, _began(recording), part), force=force, folder=True)
+        events, start = list(read_events(recording)), _start_time(recording)
+        target = folder / f"{run}-tensorboard"
+        _write_atomically(target, lambda path: write_tensorboard(events, start, path), force=force, is_folder=True)
         return [target]
     write, ending = (write_onnx, "onnx") if form == "onnx" else (write_safetensors, "safetensors")
     engines = [engine for engine in TITLES if (recording.parent / f"{engine}.npz").is_file()]
     if not engines:
         raise ExportError(f"{run} holds no model: it has no checkpoint.")
-    made = []
+    written = []
     for engine in engines:
-        weights, target = read_weights(recording.parent, engine), place / f"{run}-{engine}.{ending}"
-        _whole(target, lambda part, weights=weights: write(weights, part), force=force)  # type: ignore[misc]  # bound now
-        made.append(target)
+        weights, target = read_weights(recording.parent, engine), folder / f"{run}-{engine}.{ending}"
+        _write_atomically(target, partial(write, weights), force=force)
+        written.append(target)
     if missing := [TITLES[engine] for engine in read_run(recording.parent, recording.name)[0] if engine not in engines]:
-        written = ", ".join(str(path) for path in made)
-        raise ExportError(f"{run} holds no checkpoint of {' and '.join(missing)}; written was only {written}.")
-    return made
+        paths = ", ".join(str(path) for path in written)
+        raise ExportError(f"{run} holds no checkpoint of {' and '.join(missing)}; only {paths} is written.")
+    return written
+
+
+def write_card(folder: Path, report: card.Report, histories: Mapping[str, RunHistory], screenshot: str) -> list[str]:
+    """Write a run's card as Markdown, HTML and an SVG `screenshot` to where `write_all` writes; return the files' names.
+
+    Raises ExportError and OSError.
+    """
+    texts = {form: _card_text(form, report, histories) for form in ("markdown", "html")}
+    return [_write_results(folder, form, content) for form, content in {**texts, "svg": screenshot}.items()]
+
+
+def _write_results(folder: Path, form: str, content: str) -> str:
+    """Write a text into FOLDER in the run's own folder, over what is there; return the file's name."""
+    path = folder / FOLDER / f"results.{_ENDINGS.get(form, form)}"
+    path.parent.mkdir(exist_ok=True)
+    write_text(content, path, force=True)
+    return path.name
 
 
 def write_all(folder: Path) -> tuple[list[str], list[str]]:
-    """Everything into the run's folder, over what is there; (names of what was made, why the rest was not)."""
-    place, made, why = folder / FOLDER, [], []
+    """Write a run in every format into FOLDER in its own folder, over what is there.
+
+    Returns the names of what was written, and why the rest was not.
+    """
+    recording, target, written, problems = folder / "events.jsonl", folder / FOLDER, [], []
     for form in (*TEXTS, *FILES):
         try:
-            place.mkdir(exist_ok=True)
-            if form in FILES:
-                made += [path.name for path in write_files(form, folder / "events.jsonl", place, force=True)]
-                continue
-            path = place / f"results.{_ENDINGS.get(form, form)}"
-            write_text(text(form, folder / "events.jsonl"), path, force=True)
-            made.append(path.name)
+            if form in TEXTS:
+                written.append(_write_results(folder, form, text(form, recording)))
+            else:
+                written += [path.name for path in write_files(form, recording, target, force=True)]
         except (ExportError, OSError) as error:
-            why.append(f"{form}: {error if isinstance(error, ExportError) else reason(error)}")
-    return made, why
+            problems.append(f"{form}: {error if isinstance(error, ExportError) else reason(error)}")
+    return written, problems
 
 
-def _began(recording: Path) -> float:
-    """When, in seconds since 1970: as the run's name or its record tells, or else its file."""
+def _start_time(recording: Path) -> float:
+    """Return when the run started, in seconds since 1970, by its name or its record, or else by the file's time."""
     path = Path(os.path.abspath(recording))
     folder = path.parent if path.name == "events.jsonl" else path.with_suffix("")
-    return run_began(folder) or path.stat().st_mtime
+    return run_start_time(folder) or path.stat().st_mtime
 
 
-def _whole(target: Path, write: Callable[[Path], None], *, force: bool, folder: bool = False) -> None:
-    """`folder` says whether `write` makes one. Nothing is deleted but what an export made. Raises ExportError."""
-    if target.is_dir() and not folder:
+def _write_atomically(target: Path, write: Callable[[Path], None], *, force: bool, is_folder: bool = False) -> None:
+    """Call `write` with a temporary path and move the result to `target`; replace nothing but an export. Raises ExportError."""
+    if target.is_dir() and not is_folder:
         raise ExportError(f"{target} is a folder; name a file in it.")
     if target.exists() and not force:
-        raise ExportError(f"{target} is there already; --force writes over it.")
-    if folder and target.exists() and not _is_ours(target):
+        raise ExportError(f"{target} exists; --force overwrites it.")
+    if is_folder and target.exists() and not _is_tensorboard_export(target):
         raise ExportError(f"{target} is no export of mnist-tui; move it away, or name another folder.")
     try:
         with tempfile.TemporaryDirectory(prefix=".mnist-tui-", dir=target.parent) as scratch:
-            part = Path(scratch) / target.name
-            write(part)
-            if folder and target.exists():
+            path = Path(scratch) / target.name
+            write(path)
+            if is_folder and target.exists():
                 shutil.rmtree(target)
-            os.replace(part, target)
-    except OSError as error:  # it may name the scratch folder, which nobody has heard of
+            os.replace(path, target)
+    except OSError as error:  # its own text may name the scratch folder, which is gone
         raise ExportError(f"{target}: {reason(error)}.") from error
 
 
-def _is_ours(folder: Path) -> bool:
+def _is_tensorboard_export(folder: Path) -> bool:
     inside = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    return folder.is_dir() and not folder.is_symlink() and all(map(_OURS.fullmatch, inside))
+    return folder.is_dir() and not folder.is_symlink() and all(map(_TENSORBOARD_FILE.fullmatch, inside))

@@ -1,4 +1,4 @@
-"""The Code screen: what runs, both engines side by side, lit where it runs now; and every hyperparameter of both."""
+"""The Code screen: the code of both engines side by side, highlighted where it runs, and every hyperparameter of both."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.geometry import Region
@@ -28,9 +28,8 @@ from engines.api import (
     EngineSpec,
     HyperparameterRow,
     PresetsError,
-    Replay,
     RunHistory,
-    Session,
+    RunSource,
     TrainConfig,
     display_name,
     for_backend,
@@ -39,44 +38,44 @@ from engines.api import (
     tabulate,
 )
 from tui import formatting
-from tui.reports.source_columns import read_pairs, total
-from tui.screens.base import ShownScreen
-from tui.widgets.source_view import SourcePair
+from tui.reports.source_columns import read_pairs, total_lines
+from tui.screens.base import BaseScreen
+from tui.widgets.source_view import SourceView
 from tui.widgets.text_line import TextLine
 
-RUNS_IN = {
+PHASE_SECTIONS = {
     IMPORTING: "Setup", LOADING: "Data", BUILDING: "Model", FIRST_STEP: "Train", TRAINING: "Train", EVALUATING: "Evaluate",
 }  # fmt: skip
-"""Which section an engine is in while it is in that phase."""
+"""The section of the code that runs in a phase."""
 BOTH = "both"
-BESIDE = 100
-"""Columns from which on both engines' code is shown at first; with less, most lines would have to be broken."""
-ANSWERED_SECONDS = 0.7
-"""How long Predict stays lit after an answer, which itself takes no time that one could see."""
+BOTH_FROM = 100
+"""The width in columns from which both engines' code is shown at first; below it, most lines would wrap."""
+PREDICT_SECONDS = 0.7
+"""Seconds for which Predict stays highlighted after a prediction, which is too short to be seen."""
 
 
 class Sections(VerticalScroll):
-    """The code; says `Moved` when the mouse moves it."""
+    """The scrolling sections of code."""
 
     class Moved(Message):
-        """By the wheel or the scroll bar."""
+        """The mouse wheel or the scroll bar has scrolled the sections."""
 
-    def _said(self) -> None:
+    def _post_moved(self) -> None:
         self.post_message(self.Moved())
 
-    on_mouse_scroll_up = on_mouse_scroll_down = on_scroll_up = on_scroll_down = on_scroll_to = _said
+    on_mouse_scroll_up = on_mouse_scroll_down = on_scroll_up = on_scroll_down = on_scroll_to = _post_moved
 
 
-class CodeScreen(ShownScreen):
-    """Reads the engines' files as text; imports no framework."""
+class CodeScreen(BaseScreen):
+    """Shows the engines' files as text, without importing a framework."""
 
     NAME = "code"
-    BINDINGS = ShownScreen.bindings(NAME)
+    BINDINGS = BaseScreen.bindings(NAME)
     CSS_PATH = "code.tcss"
 
     def __init__(
         self,
-        session: Session | Replay,
+        session: RunSource,
         specs: Sequence[EngineSpec],
         cache_dir: Path,
         config: Callable[[], TrainConfig],
@@ -84,23 +83,22 @@ class CodeScreen(ShownScreen):
         ascii_only: bool = False,
     ) -> None:
         super().__init__(session, ascii_only=ascii_only)
-        self.follows = True
-        self._view: str | None = None
-        """The engine whose code is shown, or BOTH; None while nobody chose, so that the width decides."""
+        self.following = True
+        self._chosen_view: str | None = None
+        """The engine that the user chose, or BOTH; None lets the width decide."""
         self._specs = specs
         self._cache_dir = cache_dir
         self._config = config
-        self._backend = self._present_backend()
+        self._backend = self._current_backend()
         self._pairs = read_pairs(ENGINES, self._backend)
-        self._asking_since: float | None = None
-        """When both libraries were asked for their hyperparameters; None while nobody is."""
+        self._tabulating_since: float | None = None
+        """The start of the running query of the libraries; None without one."""
         self._tables: dict[TrainConfig, list[HyperparameterRow]] = {}
         self._problem = ""
-        """Why the libraries could not be asked; empty when they could, or were not yet."""
+        """The error of the last query; empty when it succeeded, or there was none."""
         self._shown_table: tuple[object, ...] = ()
 
-    def body(self) -> ComposeResult:
-        """The sums; the sections; the table that takes their place."""
+    def compose_body(self) -> ComposeResult:
         yield TextLine(id="sums")
         with ContentSwitcher(initial="sections", id="switcher"):
             with Sections(id="sections", can_focus=False):
@@ -108,236 +106,237 @@ class CodeScreen(ShownScreen):
             with VerticalScroll(id="hyperparameters", can_focus=False):
                 yield Static(id="table")
 
-    def _sections(self) -> list[SourcePair]:
+    def _sections(self) -> list[SourceView]:
         mark, titles = ">" if self.ascii_only else "►", [display_name(engine, self._backend) for engine in ENGINES]
-        return [SourcePair(pair, ENGINES, mark, titles) for pair in self._pairs]
+        return [SourceView(pair, ENGINES, mark, titles) for pair in self._pairs]
 
-    def _present_backend(self) -> str:
-        """What Keras computes with, or last did; before its first run, by the settings."""
-        ran = self.session.histories["keras"].config if "keras" in self.session.histories else None
-        return (ran or self._config()).keras_backend
+    def _current_backend(self) -> str:
+        """Return the Keras backend of the current or last run; before the first, that of the settings."""
+        last = self.session.histories["keras"].config if "keras" in self.session.histories else None
+        return (last or self._config()).keras_backend
 
-    def _parts(self) -> list[SourcePair]:
-        """The sections on the screen, once they have their columns."""
-        return [part for part in self.query(SourcePair) if len(part.query(".code")) == len(ENGINES)]
+    def _laid_out(self) -> list[SourceView]:
+        """Return the sections that have their columns."""
+        return [part for part in self.query(SourceView) if len(part.query(".code")) == len(ENGINES)]
 
-    def _read_again(self, backend: str) -> None:
-        """Other code runs."""
+    def _set_backend(self, backend: str) -> None:
+        """Show the code of another Keras backend."""
         self._backend, self._pairs = backend, read_pairs(ENGINES, backend)
         sections = self.query_one(Sections)
         sections.remove_children()
         sections.mount_all(self._sections())
 
-    # Show
+    # Sections
 
     @property
     def view(self) -> str:
-        """The engine whose code is shown, or BOTH."""
-        return self._view or (BOTH if self.size.width >= BESIDE else ENGINES[0])
+        """The engine whose code is shown, or BOTH for both."""
+        return self._chosen_view or (BOTH if self.size.width >= BOTH_FROM else ENGINES[0])
 
     @property
     def _shown(self) -> tuple[str, ...]:
         return tuple(ENGINES) if self.view == BOTH else (self.view,)
 
-    def show(self, changed: set[str]) -> None:
-        """Where each engine is now, and the table."""
-        if (backend := self._present_backend()) != self._backend:
-            self._read_again(backend)
-        running = self._lit()
+    def update_body(self, changed: set[str]) -> None:
+        """Highlight what each engine runs now, scroll there, and update the table."""
+        if (backend := self._current_backend()) != self._backend:
+            self._set_backend(backend)
+        running = self._running_sections()
         self.query_one("#sums", TextLine).set_text(self._sums(running))
-        place, fitted = self._place(), False
-        for part in self._parts():
+        position, fitted = self._top_position(), False
+        for part in self._laid_out():
             fitted |= part.fit(self.size.width - 1, self._shown)  # beside the scroll bar
-            part.light({engine for engine, titles in running.items() if part.pair.title in titles})
+            part.highlight_running({engine for engine, titles in running.items() if part.pair.title in titles})
         if fitted:
-            self.call_after_refresh(self._settle, place)  # once they are where they belong
+            self.call_after_refresh(self._restore_position, position)  # after the new layout
         else:
             self._follow()
         self._show_table()
 
     def _sums(self, running: Mapping[str, set[str]]) -> Text:
-        """Whose code is shown, how long it is, and what of it runs now, in sight or not."""
+        """Return the tabs of the engines, with the number of lines and the running sections of each."""
         text, mark = Text(), ">" if self.ascii_only else "►"
         for i, engine in enumerate(ENGINES):
-            said = f"{display_name(engine, self._backend)} {plural(total(self._pairs, i), 'line')}"
-            now = " + ".join(one for one in (pair.title for pair in self._pairs) if one in running.get(engine, ()))
-            self._tab(text, engine, f"{said} {mark} {now}" if now else said, self.palette[f"${engine}"])
-        self._tab(text, BOTH, "both", "")
-        for remark in (*self._following(running), RULE):
+            title = f"{display_name(engine, self._backend)} {plural(total_lines(self._pairs, i), 'line')}"
+            now = " + ".join(pair.title for pair in self._pairs if pair.title in running.get(engine, ()))
+            self._append_tab(text, engine, f"{title} {mark} {now}" if now else title, self.palette[f"${engine}"])
+        self._append_tab(text, BOTH, "both", "")
+        for remark in (*self._follow_remarks(running), RULE):
             if text.cell_len + len(remark) + 2 <= self.size.width:
                 text.append(f"  {remark}", style="dim")
         return text
 
-    def _following(self, running: Mapping[str, set[str]]) -> list[str]:
+    def _follow_remarks(self, running: Mapping[str, set[str]]) -> list[str]:
         if not any(running.values()):
             return ["nothing runs now"]
-        return ["following what runs"] if self.follows else []
+        return ["following what runs"] if self.following else []
 
-    def _tab(self, text: Text, name: str, said: str, color: str) -> None:
+    def _append_tab(self, text: Text, name: str, title: str, color: str) -> None:
         click = Style(meta={"@click": f"screen.show_code('{name}')"})
-        said = f"[{said}]" if name == self.view else f" {said} "
-        text.append(said, style=Style.parse(f"bold {color}" if name == self.view else color) + click)
+        tab = f"[{title}]" if name == self.view else f" {title} "
+        text.append(tab, style=Style.parse(f"bold {color}" if name == self.view else color) + click)
 
-    def _lit(self) -> dict[str, set[str]]:
-        """The titles of what each engine does now."""
+    def _running_sections(self) -> dict[str, set[str]]:
+        """Return the titles of the sections that each engine runs now."""
         now = self.session.now()
         return {engine: sections_now(history, now) for engine, history in self.session.histories.items()}
 
     def _follow(self) -> None:
-        """Go to what runs; but stay while some of it is well in sight, so that two engines do not tear the code to and fro."""
-        if not self.follows or not self._shows("sections"):
+        """Scroll to what runs, unless some of it is in sight, so that two engines don't pull the view back and forth."""
+        if not self.following or not self._is_current("sections"):
             return
-        titles = {title for engine, its in self._lit().items() if engine in self._shown for title in its} - {"Predict"}
+        running = self._running_sections()
+        titles = {title for engine in self._shown for title in running.get(engine, ())} - {"Predict"}
         pages = self.query_one(Sections)
         top, height = pages.scroll_offset.y, pages.size.height
-        lit = [part for part in self._parts() if part.pair.title in titles]
-        if lit and not any(_in_sight(part.virtual_region, top, height) for part in lit):
-            self._go_to(lit[0])
+        parts = [part for part in self._laid_out() if part.pair.title in titles]
+        if parts and not any(_in_sight(part.virtual_region, top, height) for part in parts):
+            self._scroll_to_section(parts[0])
 
-    def _go_to(self, part: SourcePair) -> None:
+    def _scroll_to_section(self, part: SourceView) -> None:
         self.query_one(Sections).scroll_to(y=part.virtual_region.y, animate=False)
 
     # Commands
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The table has no sections."""
+        """Disable the commands of the sections while the table is shown."""
         if action in ("section", "follow", "next_code"):
-            return True if self._ready and self._shows("sections") else None
+            return True if self._ready and self._is_current("sections") else None
         return super().check_action(action, parameters)
 
-    def _shows(self, name: str) -> bool:
+    def _is_current(self, name: str) -> bool:
         return self.query_one(ContentSwitcher).current == name
 
     def action_scroll_code(self, pages: float) -> None:
-        """Both columns, or the table."""
+        """Scroll the sections or the table by pages."""
         shown = self.query_one(f"#{self.query_one(ContentSwitcher).current}", VerticalScroll)
-        self.follows = False
+        self.following = False
         step = max(round(abs(pages) * shown.size.height), 1)
         shown.scroll_relative(y=step if pages > 0 else -step, animate=False)
 
-    def on_sections_moved(self) -> None:
-        """The mouse has gone elsewhere: stay there."""
-        self.follows = False
+    @on(Sections.Moved)
+    def _on_moved(self) -> None:
+        self.following = False
 
     def action_next_code(self, step: int = 1) -> None:
-        """PyTorch's code alone, Keras' alone, both."""
         views = (*ENGINES, BOTH)
         self.action_show_code(views[(views.index(self.view) + int(step)) % len(views)])
 
     def action_show_code(self, name: str) -> None:
-        """An engine's code, or BOTH; the function at the top stays at the top."""
-        self._view = name
+        """Show an engine's code, or BOTH; the function at the top stays there."""
+        self._chosen_view = name
         self.query_one(ContentSwitcher).current = "sections"
         self.refresh_bindings()
-        self.show(set())
+        self.update_body(set())
 
-    def _place(self) -> tuple[SourcePair, int, int] | None:
-        """The section at the top, the twin in it, and the line of that, as they were laid out last."""
+    def _top_position(self) -> tuple[SourceView, int, int] | None:
+        """Return the section at the top, the twin in it, and the line in that, by the last layout."""
         top = self.query_one(Sections).scroll_offset.y
-        for part in self.query(SourcePair):
+        for part in self.query(SourceView):
             if part.virtual_region.y <= top < part.virtual_region.bottom:
-                return part, *part.twin_at(top - part.virtual_region.y)
+                return part, *part.position_at(top - part.virtual_region.y)
         return None
 
-    def _settle(self, place: tuple[SourcePair, int, int] | None) -> None:
-        """The function that was at the top is at the top again."""
-        if place is not None:
-            part, twin, rest = place
-            self.query_one(Sections).scroll_to(y=part.virtual_region.y + part.offset_of(twin, rest), animate=False)
+    def _restore_position(self, position: tuple[SourceView, int, int] | None) -> None:
+        """Scroll the function that was at the top back there."""
+        if position is not None:
+            part, twin, rest = position
+            self.query_one(Sections).scroll_to(y=part.virtual_region.y + part.row_at(twin, rest), animate=False)
         self._follow()
 
     def action_section(self, step: int) -> None:
-        """To the beginning of the next section, or of one before."""
-        self.follows = False
-        at, parts = self.query_one(Sections).scroll_offset.y, self._parts()
+        """Scroll to the start of the next section, or of a previous one."""
+        self.following = False
+        top, parts = self.query_one(Sections).scroll_offset.y, self._laid_out()
         if step > 0:
-            ahead = [part for part in parts if part.virtual_region.y > at]
+            ahead = [part for part in parts if part.virtual_region.y > top]
         else:
-            ahead = [part for part in parts if part.virtual_region.y < at][::-1]
+            ahead = [part for part in parts if part.virtual_region.y < top][::-1]
         if ahead:
-            self._go_to(ahead[0])
+            self._scroll_to_section(ahead[0])
 
     def action_follow(self) -> None:
-        """What runs comes into sight, until one scrolls."""
-        self.follows = not self.follows
-        self.notify("Following what runs." if self.follows else "Staying here.", timeout=1.5)
-        self.show(set())
+        """Follow what runs until the user scrolls, or stop following."""
+        self.following = not self.following
+        self.notify("Following what runs." if self.following else "Staying here.", timeout=1.5)
+        self.update_body(set())
 
     def action_hyperparameters(self) -> None:
-        """The table instead of the code, or back."""
+        """Show the table instead of the code, or the code again."""
         self._problem = ""
-        self.query_one(ContentSwitcher).current = "sections" if self._shows("hyperparameters") else "hyperparameters"
+        self.query_one(ContentSwitcher).current = (
+            "sections" if self._is_current("hyperparameters") else "hyperparameters"
+        )
         self.refresh_bindings()
-        self.show(set())
+        self.update_body(set())
 
     # The table
 
     def _show_table(self) -> None:
-        if not self._shows("hyperparameters"):
+        if not self._is_current("hyperparameters"):
             return
         config = self._config()
         rows = self._tables.get(config)
-        said = "" if rows else self._why_no_table(config)
-        known = (config, rows is not None, said, self.app.theme)
-        if known != self._shown_table:
-            self._shown_table = known
-            self.query_one("#table", Static).update(hyperparameters(rows, self.palette) if rows else Text(said))
+        message = "" if rows else self._query_table(config)
+        state = (config, rows is not None, message, self.app.theme)
+        if state != self._shown_table:
+            self._shown_table = state
+            self.query_one("#table", Static).update(hyperparameters(rows, self.palette) if rows else Text(message))
 
-    def _why_no_table(self, config: TrainConfig) -> str:
-        """Also asks, when that is possible: both libraries have to be imported for it."""
+    def _query_table(self, config: TrainConfig) -> str:
+        """Start a query of both libraries if that is possible, since it imports them; return what to show meanwhile."""
         if self._problem:
             return f"n/a: {self._problem}"
         if not self._specs:
-            return "n/a: a recording has no libraries to ask; `mnist-tui presets` asks them."
-        if self._asking_since is None:
+            return "n/a: a recording has no libraries; `mnist-tui presets` shows their values."
+        if self._tabulating_since is None:
             if self.session.running:
-                return "Not while a run is under way: both libraries would be imported once more, which would slow it down."
-            self._asking_since = self.session.now()
-            self._ask(config)
-        return (
-            f"Asking both libraries for every value of {config.preset}: {self.session.now() - self._asking_since:.0f} s"
-        )
+                return "Not while a run is under way: importing both libraries again would slow it down."
+            self._tabulating_since = self.session.now()
+            self._tabulate(config)
+        seconds = self.session.now() - self._tabulating_since
+        return f"Reading every value of {config.preset} from both libraries: {seconds:.0f} s"
 
     @work(thread=True, exclusive=True, group="tabulate", exit_on_error=False)
-    def _ask(self, config: TrainConfig) -> None:
-        """In a thread; the libraries answer in processes of their own."""
+    def _tabulate(self, config: TrainConfig) -> None:
+        """Query the libraries in a thread; each runs in a process of its own."""
         rows, problem = [], ""
         try:
             specs = [for_backend(spec, config.keras_backend) for spec in self._specs]
             rows = tabulate(specs, {config.preset: config}, self._cache_dir)[config.preset]
-        except Exception as error:  # whatever it is: else the screen would wait for ever
+        except Exception as error:  # any error, or the screen would wait forever
             problem = formatting.to_plain_text(str(error) if isinstance(error, PresetsError) else reason(error))
-        self.app.call_from_thread(self._take_table, config, rows, problem)
+        self.app.call_from_thread(self._set_table, config, rows, problem)
 
-    def _take_table(self, config: TrainConfig, rows: list[HyperparameterRow], problem: str) -> None:
-        self._asking_since, self._problem = None, problem
+    def _set_table(self, config: TrainConfig, rows: list[HyperparameterRow], problem: str) -> None:
+        self._tabulating_since, self._problem = None, problem
         if rows:
             self._tables[config] = rows
-        self.show(set())
+        self.update_body(set())
 
 
 def _in_sight(part: Region, top: int, height: int) -> bool:
-    """Whether it begins in the upper half of what is shown, or is shown whole."""
+    """Return whether a section starts in the upper half of the visible rows, or is visible from start to end."""
     return top <= part.y < top + height // 2 or (top <= part.y and part.bottom <= top + height)
 
 
 def sections_now(history: RunHistory, now: float) -> set[str]:
-    """The titles of the sections that the engine is in, by its last events."""
-    found = {RUNS_IN[history.phase]} if history.phase in RUNS_IN else set()
-    if history.prediction is not None and 0 <= now - history.prediction.t < ANSWERED_SECONDS:
-        found.add("Predict")
-    return found
+    """Return the titles of the sections that an engine runs, by its last events."""
+    titles = {PHASE_SECTIONS[history.phase]} if history.phase in PHASE_SECTIONS else set()
+    if history.prediction is not None and 0 <= now - history.prediction.t < PREDICT_SECONDS:
+        titles.add("Predict")
+    return titles
 
 
 def hyperparameters(rows: Sequence[HyperparameterRow], colors: Mapping[str, str]) -> Table:
-    """Every value, a column for each engine; what differs stands first, marked and bright, what is equal dim."""
+    """Return a table of all values, a column for each engine: first those that differ, marked, then the equal ones, dim."""
     table = Table.grid(padding=(0, 2, 0, 0))
     engines = list(rows[0].values)
     table.add_row(
         "",
         Text("hyperparameter", style="bold"),
         *(Text(TITLES.get(engine, engine), style=f"bold {colors[f'${engine}']}") for engine in engines),
-        Text("left alone", style="bold"),
+        Text("library default", style="bold"),
     )
     for row in sorted(rows, key=lambda row: row.same):
         if not any(row.values.values()) and not row.defaults:

@@ -1,4 +1,4 @@
-"""Short questions and answers on top of the Train screen: leave?, and help."""
+"""Small dialogs: a question, a run's name and note, and help."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ TERMS = (
     ("epoch", "One pass over all training digits. The reference takes 12."),
     ("step", "One batch of 128 digits: forward, backward, update."),
     ("loss", "Cross-entropy: how surprised the network is by the right answers. Lower is better."),
-    ("train", "Measured while training, dropout on, over the digits since the last point."),
-    ("test", "Measured after each epoch on 10,000 digits that are never trained on, dropout off."),
+    ("train", "Measured while training, with dropout on, over the digits since the last point."),
+    ("test", "Measured after each epoch on 10,000 digits that are never trained on, with dropout off."),
     (
         "test > train?",
-        "Not a mistake. Dropout hampers the network while it trains and is off in the test; and the training figure is a"
-        " mean over an epoch in which the network was still worse.",
+        "Not a mistake. Dropout weakens the network in training and is off in the test; and the training figure is a mean"
+        " over an epoch in which the network was still worse.",
     ),
-    ("dropout", "In training a random quarter (and before the last layer half) of the signals is set to zero."),
+    ("dropout", "In training, a random quarter of the signals (half before the last layer) is set to zero."),
     ("img/s", "Training digits per second, evaluations and the first step not counted."),
-    ("first step", "Tracing and warming up; not counted in img/s."),
+    ("first step", "Tracing and warm-up; not counted in img/s."),
     (
         "interval",
-        "In brackets. Another 10,000 digits would probably put the accuracy into this interval: ± 0.2 points is chance.",
+        "In brackets. With another 10,000 digits, the accuracy would probably be in this interval: ± 0.2 points is chance.",
     ),
     (
         "tie",
-        "The digits that only one of them got right are too few, or too even, to call one better (McNemar's test).",
+        "The digits that only one network got right are too few, or too evenly shared, to call one better (McNemar's test).",
     ),
-    ("ahead (one seed)", f"This network answers better than that one. {ONE_RUN_CAVEAT}"),
-    ("smoothed", "The bright curve is a moving average; the faint one behind it is every sample. v changes it."),
+    ("ahead (one seed)", f"This network reads better than that one. {ONE_RUN_CAVEAT}"),
+    ("smoothed", "The bright curve is a moving average, the faint one shows every sample. v changes the smoothing."),
     ("● ◆ ◈", "Test points of PyTorch, of Keras, and of both in one place."),
-    ("lead", "Seconds ago that the leader stood at the step where the other stands now."),
+    ("lead", "How many seconds earlier the leader was at the step where the other is now."),
     ("race", "Both share the machine, so their times are not comparable. --mode time-trial takes turns."),
 )
 
@@ -48,7 +48,7 @@ class Question(ModalScreen[bool]):
     """Asks before something is lost."""
 
     AUTO_FOCUS = "#no"
-    """The safe answer."""
+    """The safe choice has the focus."""
     BINDINGS = [
         Binding("y", "answer(True)", "Yes"),
         Binding("n,q,escape", "answer(False)", "No"),
@@ -69,7 +69,6 @@ class Question(ModalScreen[bool]):
         self._question, self._yes, self._no = question, yes, no
 
     def compose(self) -> ComposeResult:
-        """The question and two buttons."""
         with Vertical():
             yield Static(formatting.to_plain_text(self._question), markup=False)
             with Horizontal():
@@ -77,29 +76,27 @@ class Question(ModalScreen[bool]):
                 yield Button(f"{self._no} (n)", variant="primary", id="no")
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """A click answers."""
         self.dismiss(event.button.id == "yes")
 
     def action_answer(self, yes: bool) -> None:
-        """A key answers."""
         self.dismiss(yes)
 
 
 class QuitDialog(Question):
-    """Asks before a run is lost; whoever asks to leave twice means it."""
+    """Asks before a run is ended; pressing the key again confirms."""
 
     BINDINGS = [Binding("q,ctrl+c,ctrl+q", "answer(True)", "Yes", show=False)]
 
     def __init__(self) -> None:
         super().__init__(
-            "Training is running. Leaving ends it and keeps a checkpoint; `mnist-tui --resume RUN` goes on from there.",
+            "Training is running. Leaving stops it and keeps a checkpoint; `mnist-tui --resume RUN` continues from there.",
             "Leave",
             "Stay",
         )
 
 
 class NameDialog(ModalScreen["tuple[str, str] | None"]):
-    """A run's name and a note about it."""
+    """Edits the name and the note of a run."""
 
     AUTO_FOCUS = "#name"
     BINDINGS = [Binding("escape", "cancel", "Cancel")]
@@ -113,26 +110,23 @@ class NameDialog(ModalScreen["tuple[str, str] | None"]):
 
     def __init__(self, run: str, name: str, note: str) -> None:
         super().__init__()
-        self._run, self._name_now, self._note_now = map(formatting.to_plain_text, (run, name, note))
+        self._run, self._old_name, self._old_note = map(formatting.to_plain_text, (run, name, note))
 
     def compose(self) -> ComposeResult:
-        """Two fields; enter keeps both."""
         with Vertical():
-            yield Static(f"{self._run}: enter keeps, esc leaves it as it was", markup=False)
-            yield Input(self._name_now, placeholder="name", id="name", max_length=60)
-            yield Input(self._note_now, placeholder="note", id="note", max_length=200)
+            yield Static(f"{self._run}: enter saves, esc cancels", markup=False)
+            yield Input(self._old_name, placeholder="name", id="name", max_length=60)
+            yield Input(self._old_note, placeholder="note", id="note", max_length=200)
 
     def on_input_submitted(self) -> None:
-        """Enter, in either."""
         self.dismiss((self.query_one("#name", Input).value.strip(), self.query_one("#note", Input).value.strip()))
 
     def action_cancel(self) -> None:
-        """Nothing changes."""
         self.dismiss(None)
 
 
 class HelpDialog(ModalScreen[None]):
-    """Keys and words, from the table of commands."""
+    """Explains the keys and the words on the screen."""
 
     BINDINGS = [Binding("escape,q,question_mark,f1", "close", "Close")]
     CSS = """
@@ -149,7 +143,6 @@ class HelpDialog(ModalScreen[None]):
         self._commands = commands
 
     def compose(self) -> ComposeResult:
-        """Two tables."""
         with VerticalScroll():
             yield Static(
                 Text("mnist-tui trains one convnet in two frameworks, at once and side by side.\n", style="bold")
@@ -157,10 +150,9 @@ class HelpDialog(ModalScreen[None]):
             yield Static(_table([(_keys(c.keys), c.help) for c in self._commands if c.help]))
             yield Static(Text("\nThe words on the screen\n", style="bold"))
             yield Static(_table(TERMS))
-            yield Static(Text("\nEsc closes. ctrl+p: all commands by name.", style="dim"))
+            yield Static(Text("\nesc closes · ctrl+p lists all commands by name", style="dim"))
 
     def action_close(self) -> None:
-        """Back to training."""
         self.dismiss()
 
 

@@ -1,4 +1,4 @@
-"""The Draw screen: draw a digit, and both frameworks read it, while they train and after."""
+"""The Draw screen: the user draws a digit, and both frameworks read it, also while they train."""
 
 from __future__ import annotations
 
@@ -7,55 +7,55 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.text import Text
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import Digits, Static
 
-from engines.api import TITLES, DataError, Replay, Session, TrainConfig
+from engines.api import TITLES, DataError, RunSource, TrainConfig
 from tui.digit_cache import DigitCache
 from tui.screens.base import WIDE
 from tui.screens.prediction_base import PredictionScreen
 from tui.widgets.drawing_pad import SIZE, DrawingPad
 from tui.widgets.pixel_image import PixelImage
-from tui.widgets.prediction_bars import Answer, best_of
+from tui.widgets.prediction_bars import PredictionBars, best_digit
 from tui.widgets.text_line import TextLine
 
 DISAGREE = "✗ DISAGREE: "
-HOW = "Drag, or space and arrows"
+HINT = "Drag, or space and arrows"
 
 
 class DrawScreen(PredictionScreen):
-    """The sheet, what the networks see of it, and what each of them reads."""
+    """Shows the drawing pad, the network's input, and what each engine reads in it."""
 
     NAME = "draw"
     BINDINGS = PredictionScreen.bindings(NAME)
     CSS_PATH = "draw.tcss"
-    LOOK_SECONDS = 1 / 50
+    POLL_SECONDS = 1 / 50
 
     def __init__(
         self,
-        session: Session | Replay,
+        session: RunSource,
         digits: DigitCache,
         config: Callable[[], TrainConfig],
-        fold: Callable[[], None],
+        apply_events: Callable[[], None],
         *,
         ascii_only: bool = False,
     ) -> None:
-        super().__init__(session, fold, ascii_only=ascii_only)
+        super().__init__(session, apply_events, ascii_only=ascii_only)
         self._digits = digits
         self._config = config
-        self._said = ""
-        """What is on the sheet, when it is a test digit."""
+        self._caption = ""
+        """The name of the test digit on the pad; empty for a drawing."""
         self._label: int | None = None
-        """What that digit truly is."""
+        """The true label of that test digit."""
         self._mistake = -1
-        self._giving = False
-        """Whether a test digit is on its way to the sheet; no other is, then."""
-        self._told = Text()
+        """The index of the last mistake that was shown."""
+        self._loading = False
+        """True while a test digit is loading; no other is loaded meanwhile."""
+        self._shown_remarks = Text()
 
-    def body(self) -> ComposeResult:
-        """The sheet at the left; what is seen and read of it beside it."""
+    def compose_body(self) -> ComposeResult:
         with Container(id="draw"):
             with Vertical(id="left"):
                 with Container(id="sheet-box", classes="box") as box:
@@ -78,184 +78,181 @@ class DrawScreen(PredictionScreen):
                                     yield TextLine(id=f"sure-{engine}")
                 with Container(id="answers"):
                     for engine in self.session.histories:
-                        yield Answer(engine)
+                        yield PredictionBars(engine)
 
-    def begin(self) -> None:
-        """Ask about the blank sheet, so that the models are warm when the first stroke comes."""
-        for one in (*self.query(PixelImage), *self.query(Answer)):
-            one.ascii_only = self.ascii_only
-        super().begin()
+    def setup(self) -> None:
+        """Request predictions for the empty pad, so that the models are warm at the first stroke."""
+        for widget in (*self.query(PixelImage), *self.query(PredictionBars)):
+            widget.ascii_only = self.ascii_only
+        super().setup()
         self.query_one(DrawingPad).redraw()
-        self._ask()
+        self._request_predictions()
 
     def on_resize(self) -> None:
-        """Pixels as large as there is room for."""
+        """Make the pixels as large as the room allows."""
         width, height = self.size
         wide = width >= WIDE
         room = (width - 64) // SIZE if wide else 1
         scale = max(min(room, 2 * (height - 5) // SIZE), 1)
-        self.query_one(DrawingPad).enlarge(scale)
+        self.query_one(DrawingPad).set_scale(scale)
         left = width - scale * SIZE - 2
-        self.query_one("#seen", PixelImage).enlarge(2 if wide and left >= 84 and height >= 48 else 1)
+        self.query_one("#seen", PixelImage).set_scale(2 if wide and left >= 84 and height >= 48 else 1)
         super().on_resize()
 
-    # Ask and show
+    # Predictions
 
-    def show(self, changed: set[str]) -> None:
-        """The answers, and new questions where the models have learnt since."""
-        if self.questions.ask_again():
+    def update_body(self, changed: set[str]) -> None:
+        """Show the predictions, and request new ones from models that have learnt since."""
+        if self.predictions.refresh():
             self.resume_polling()
-        self.show_answers()
+        self.show_predictions()
 
-    def on_sheet_drawn(self) -> None:
-        """At every stroke."""
-        self._said, self._label = "", None
-        self._ask()
+    @on(DrawingPad.Changed)
+    def _on_stroke(self) -> None:
+        self._caption, self._label = "", None
+        self._request_predictions()
 
-    def _ask(self) -> None:
-        seen = self.query_one(DrawingPad).canvas.normalised()
-        self.query_one("#seen", PixelImage).show(seen)
-        self.questions.ask([int(grey) for grey in seen.ravel()])
+    def _request_predictions(self) -> None:
+        image = self.query_one(DrawingPad).canvas.normalised()
+        self.query_one("#seen", PixelImage).show(image)
+        self.predictions.request([int(grey) for grey in image.ravel()])
         self.resume_polling()
-        self.show_answers()
+        self.show_predictions()
 
-    def show_answers(self) -> None:
-        """Beside the sheet."""
-        sheet, palette = self.query_one(DrawingPad), self.palette
-        blank = sheet.canvas.blank
-        reads: dict[str, int | None] = {}
-        brief: list[Text] = []
-        for panel in self.query(Answer):
+    def show_predictions(self) -> None:
+        pad, palette = self.query_one(DrawingPad), self.palette
+        blank = pad.canvas.blank
+        digits: dict[str, int | None] = {}
+        sources: list[Text] = []
+        for panel in self.query(PredictionBars):
             history, title = self.session.histories[panel.engine], TITLES.get(panel.engine, panel.engine)
-            shares = () if blank else self.questions.probabilities(history)
-            reads[panel.engine] = best_of(shares)
-            source, problem = self.questions.source(history), self.questions.problem(history)
-            panel.show(shares, source, problem, palette)
-            brief.append(Text(f"{title}: {problem or source}", style=palette[f"${panel.engine}"]))
-            self._show_big(panel.engine, title, shares)
+            probabilities = () if blank else self.predictions.probabilities(history)
+            digits[panel.engine] = best_digit(probabilities)
+            source, problem = self.predictions.source(history), self.predictions.problem(history)
+            panel.show(probabilities, source, problem, palette)
+            sources.append(Text(f"{title}: {problem or source}", style=palette[f"${panel.engine}"]))
+            self._show_large(panel.engine, title, probabilities)
         verdict, histories = self.query_one("#verdict", TextLine), self.session.histories.values()
-        label = self._label if all(self.questions.probabilities(one, exact=True) for one in histories) else None
-        verdict.set_text(_verdict(reads, label, blank, palette, verdict.size.width))
-        self._tell(Text("\n").join([*([Text(self._said)] if self._said else []), *([] if self._roomy else brief)]))
-        tool = "eraser" if sheet.erasing else "pen"
-        state = f"down: arrows {'erase' if sheet.erasing else 'draw'}" if sheet.down else "up: space puts it down"
+        label = self._label if all(self.predictions.probabilities(one, exact=True) for one in histories) else None
+        verdict.set_text(_verdict(digits, label, blank, palette, verdict.size.width))
+        caption = [Text(self._caption)] if self._caption else []
+        self._show_remarks(Text("\n").join([*caption, *([] if self._has_source_lines else sources)]))
+        tool = "eraser" if pad.erasing else "pen"
+        state = f"down: arrows {'erase' if pad.erasing else 'draw'}" if pad.pen_down else "up: space puts it down"
         self.query_one("#hint", TextLine).set_text(Text(f" {tool} {state}", style="dim"))
 
-    def _show_big(self, engine: str, title: str, shares: Sequence[float]) -> None:
-        """What it reads, to be read from the last row of seats."""
-        best = best_of(shares)
+    def _show_large(self, engine: str, title: str, probabilities: Sequence[float]) -> None:
+        """Show an engine's digit so large that it can be read from the back of a room."""
+        best = best_digit(probabilities)
         self.query_one(f"#name-{engine}", TextLine).set_text(Text(title))
-        big, said = self.query_one(f"#big-{engine}", Digits), "" if best is None else str(best)
-        if said != big.value:  # each update paints it anew
-            big.update(said)
-        self.query_one(f"#sure-{engine}", TextLine).set_text(Text(f"{100 * max(shares):.1f} % sure" if shares else ""))
+        large, digit = self.query_one(f"#big-{engine}", Digits), "" if best is None else str(best)
+        if digit != large.value:  # each update repaints
+            large.update(digit)
+        sure = f"{100 * max(probabilities):.1f} % sure" if probabilities else ""
+        self.query_one(f"#sure-{engine}", TextLine).set_text(Text(sure))
 
     @property
-    def _roomy(self) -> bool:
-        """Whether there is a line above the bars that says which weights gave them."""
+    def _has_source_lines(self) -> bool:
+        """True when the bars have a line above them that names the weights."""
         return self.has_class("-wide") or self.has_class("-tall")
 
-    def _tell(self, text: Text) -> None:
-        """Say it below the verdict, when it is new."""
-        if text != self._told:
-            self._told = text
+    def _show_remarks(self, text: Text) -> None:
+        if text != self._shown_remarks:
+            self._shown_remarks = text
             self.query_one("#label", Static).update(text, layout=False)
 
     # Commands
 
     def action_pen(self) -> None:
-        """Down or up."""
         self.query_one(DrawingPad).toggle_pen()
-        self.show_answers()
+        self.show_predictions()
 
     def action_move(self, dx: int, dy: int) -> None:
-        """The pen, by a pixel."""
         self.query_one(DrawingPad).move(dx, dy)
-        self.show_answers()
+        self.show_predictions()
 
     def action_eraser(self) -> None:
-        """Erase, or draw."""
-        sheet = self.query_one(DrawingPad)
-        sheet.erasing = not sheet.erasing
-        self.show_answers()
+        pad = self.query_one(DrawingPad)
+        pad.erasing = not pad.erasing
+        self.show_predictions()
 
     def action_undo(self) -> None:
-        """One stroke back."""
         self.query_one(DrawingPad).undo()
 
     def action_clear(self) -> None:
-        """A blank sheet."""
         self.query_one(DrawingPad).clear()
 
     def action_test_digit(self) -> None:
-        """By chance."""
-        if not self._giving:
-            self._give(None)
+        if not self._loading:
+            self._show_test_digit(None)
 
     def action_next_mistake(self) -> None:
-        """In the order of the test digits, those that either got wrong."""
+        """Show the next test digit that either engine got wrong, by index."""
         wrong: dict[int, dict[str, int]] = {}
         for engine, history in self.session.histories.items():
             for index, _, predicted in history.evaluations[-1].mistakes if history.evaluations else ():
                 wrong.setdefault(index, {})[engine] = predicted
         if not wrong:
             evaluated = any(history.evaluations for history in self.session.histories.values())
-            self.notify("There is no mistake." if evaluated else "Nothing is evaluated yet.", timeout=3)
+            self.notify("There are no mistakes." if evaluated else "There is no evaluation yet.", timeout=3)
             return
-        if self._giving:
+        if self._loading:
             return
         self._mistake = min((index for index in wrong if index > self._mistake), default=min(wrong))
-        said = " and ".join(f"{TITLES.get(e, e)} read {p}" for e, p in wrong[self._mistake].items())
-        self._give(self._mistake, f"; at the last evaluation {said}")
+        readings = " and ".join(f"{TITLES.get(e, e)} read {p}" for e, p in wrong[self._mistake].items())
+        self._show_test_digit(self._mistake, f"; at the last evaluation {readings}")
 
-    def _give(self, index: int | None, remark: str = "") -> None:
-        """Lay a test digit on the sheet, by chance where none is named."""
-        self._giving, config = True, self._config()
-        if not self._digits.at_hand(config):
+    def _show_test_digit(self, index: int | None, remark: str = "") -> None:
+        """Load a test digit onto the pad, a random one without an index."""
+        self._loading, config = True, self._config()
+        if not self._digits.is_cached(config):
             self.notify("Reading the test digits…", timeout=3)
-        self._read(config, index, remark)
+        self._load_digits(config, index, remark)
 
     @work(thread=True, group="digits", exit_on_error=False)
-    def _read(self, config: TrainConfig, index: int | None, remark: str) -> None:
-        """In a thread: it takes long where the digits are fetched first."""
-        found = None
+    def _load_digits(self, config: TrainConfig, index: int | None, remark: str) -> None:
+        """Load the test digits in a thread, since they may have to be downloaded."""
+        digits = None
         try:
-            found = self._digits.load(config)
+            digits = self._digits.load(config)
         except DataError as error:
             self.deliver(self.notify, f"{error.message} {error.hint}", severity="error")
         finally:
-            self.deliver(self._take, found, index, remark)
+            self.deliver(self._on_digits_loaded, digits, index, remark)
 
-    def _take(self, found: tuple[Any, Any, str] | None, index: int | None, remark: str) -> None:
-        self._giving = False
-        if found is None:
+    def _on_digits_loaded(self, digits: tuple[Any, Any, str] | None, index: int | None, remark: str) -> None:
+        self._loading = False
+        if digits is None:
             return
-        images, labels, _ = found
+        images, labels, _ = digits
         if index is None:
             index = random.randrange(len(labels))
         if 0 <= index < len(labels):
-            self._lay(images[index], int(labels[index]), f"Test digit {index:,}: a {labels[index]}{remark}")
+            self._set_image(images[index], int(labels[index]), f"Test digit {index:,}: a {labels[index]}{remark}")
 
-    def _lay(self, image: Any, label: int, said: str) -> None:
-        sheet = self.query_one(DrawingPad)
-        with sheet.prevent(DrawingPad.Drawn):
-            sheet.set_image(image)
-        self._said, self._label = said, label
-        self._ask()
+    def _set_image(self, image: Any, label: int, caption: str) -> None:
+        pad = self.query_one(DrawingPad)
+        with pad.prevent(DrawingPad.Changed):
+            pad.set_image(image)
+        self._caption, self._label = caption, label
+        self._request_predictions()
 
 
-def _verdict(reads: dict[str, int | None], label: int | None, blank: bool, palette: dict[str, str], width: int) -> Text:
+def _verdict(
+    digits: dict[str, int | None], label: int | None, blank: bool, palette: dict[str, str], width: int
+) -> Text:
+    """Return whether the engines agree, or a hint while the pad is blank; `label` is the truth where it is known."""
     if blank:
-        return Text(HOW, style=f"bold {palette['$accent']}")
-    known = {engine: digit for engine, digit in reads.items() if digit is not None}
-    if len(known) < 2:
+        return Text(HINT, style=f"bold {palette['$accent']}")
+    read = {engine: digit for engine, digit in digits.items() if digit is not None}
+    if len(read) < 2:
         return Text("")
-    if len(set(known.values())) == 1:
-        digit = next(iter(known.values()))
+    if len(set(read.values())) == 1:
+        digit = next(iter(read.values()))
         if label not in (None, digit):
             return Text(f"✗ BOTH WRONG: {digit}, not {label}", style=f"bold {palette['$error']}")
         return Text(f"✓ AGREE: both read {digit}", style=f"bold {palette['$success']}")
-    said = ", ".join(f"{TITLES.get(engine, engine)} {digit}" for engine, digit in known.items())
-    if len(said) + len(DISAGREE) > width:
-        said = f"{' or '.join(map(str, known.values()))}?"
-    return Text(f"{DISAGREE}{said}", style=f"bold {palette['$warning']}")
+    text = ", ".join(f"{TITLES.get(engine, engine)} {digit}" for engine, digit in read.items())
+    if len(text) + len(DISAGREE) > width:
+        text = f"{' or '.join(map(str, read.values()))}?"
+    return Text(f"{DISAGREE}{text}", style=f"bold {palette['$warning']}")

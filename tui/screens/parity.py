@@ -1,4 +1,4 @@
-"""The proof, in the app: both engines sit the same exam, and every comparison is a row."""
+"""The parity dialog: proves that both engines train the same thing, with a row for each comparison."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from engines.api import KNOWN_DIFFERENCES, TITLES, EngineSpec, ParityError, ParityRow, plural, prove
-from tui.charts.sparkline import bar
+from tui.charts.sparkline import progress_bar
 
 BAR_WIDTH = 30
 
 
 class ParityScreen(ModalScreen[None]):
-    """Runs the quick proof at once; the whole epoch on a key."""
+    """Runs the short proof at once, and a full epoch on a key."""
 
     BINDINGS = [
         Binding("escape,q,p", "close", "Close"),
-        Binding("e", "whole_epoch", "Whole epoch"),
+        Binding("e", "full_epoch", "Full epoch"),
     ]
     CSS = """
     ParityScreen { align: center middle; background: $background 60%; }
@@ -45,11 +45,10 @@ class ParityScreen(ModalScreen[None]):
         self._cache_dir = cache_dir
         self._settings = settings
         self._cancelled = threading.Event()
-        self._done: dict[str, tuple[int, int]] = {}
-        self._running = False
+        self._progress: dict[str, tuple[int, int]] = {}
+        self._proving = False
 
     def compose(self) -> ComposeResult:
-        """The rows, and how far the exam is."""
         with Vertical() as box:
             box.border_title = "The same experiment?"
             with VerticalScroll(id="rows"):
@@ -58,26 +57,26 @@ class ParityScreen(ModalScreen[None]):
                 yield Static(id="note", markup=False)
 
     def on_mount(self) -> None:
-        """Ask the short questions, unless the screen was closed before it was there."""
+        """Start the short proof, unless the dialog is closed already."""
         if self.query("#progress"):
-            self._begin(whole_epoch=False)
+            self._start(full_epoch=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """What nobody foresaw ends the proof, and is said in its place."""
+        """Show an unexpected error in place of the proof."""
         if event.state is WorkerState.ERROR:
             self._show((), f"{type(event.worker.error).__name__}: {event.worker.error}")
 
     def on_unmount(self) -> None:
-        """Nobody waits for the answer any more."""
+        """Cancel the proof."""
         self._cancelled.set()
 
-    def _begin(self, *, whole_epoch: bool) -> None:
-        self._running, self._done = True, {}
+    def _start(self, *, full_epoch: bool) -> None:
+        self._proving, self._progress = True, {}
         self._show_progress()
-        self.run_worker(lambda: self._prove(whole_epoch), name="parity", thread=True, exit_on_error=False)
+        self.run_worker(lambda: self._prove(full_epoch), name="parity", thread=True, exit_on_error=False)
 
-    def _prove(self, whole_epoch: bool) -> None:
-        """In a thread; the two engines answer in processes of their own."""
+    def _prove(self, full_epoch: bool) -> None:
+        """Run the proof in a thread; each engine has a process of its own."""
         settings, rows, problem = self._settings, [], ""
         try:
             rows = prove(
@@ -86,8 +85,8 @@ class ParityScreen(ModalScreen[None]):
                 seed=int(settings.get("seed", 0)),
                 data_dir=str(settings.get("data_dir", "")),
                 dataset=str(settings.get("dataset", "auto")),
-                whole_epoch=whole_epoch,
-                on_progress=self._hear,
+                full_epoch=full_epoch,
+                on_progress=self._on_progress,
                 cancelled=self._cancelled,
             )
         except (ParityError, OSError) as error:
@@ -95,51 +94,53 @@ class ParityScreen(ModalScreen[None]):
         if not self._cancelled.is_set():
             self.app.call_from_thread(self._show, rows, problem)
 
-    def _hear(self, engine: str, done: int, total: int) -> None:
-        """From the engines' threads."""
-        self._done[engine] = (done, total)
+    def _on_progress(self, engine: str, done: int, total: int) -> None:
+        """Show progress; called in the engines' threads."""
+        self._progress[engine] = (done, total)
         if not self._cancelled.is_set():
             self.app.call_from_thread(self._show_progress)
 
     def _show_progress(self) -> None:
-        if not self.is_mounted or not self._running:
+        if not self.is_mounted or not self._proving:
             return
         text = Text()
         for spec in self._specs:
-            done, total = self._done.get(spec.name, (0, 0))
-            full, rest = bar(done / total if total else 0.0, BAR_WIDTH, ascii_only=False)
-            said = f"step {done:,} of {total:,}" if total else "importing its framework"
-            text.append(f"{TITLES.get(spec.name, spec.name):8} {full}")
+            done, total = self._progress.get(spec.name, (0, 0))
+            filled, rest = progress_bar(done / total if total else 0.0, BAR_WIDTH, ascii_only=False)
+            status = f"step {done:,} of {total:,}" if total else "importing its framework"
+            text.append(f"{TITLES.get(spec.name, spec.name):8} {filled}")
             text.append(rest, style="dim")
-            text.append(f" {said}\n")
+            text.append(f" {status}\n")
         text.right_crop(1)
-        self._say(text, "esc cancels")
+        self._update(text, "esc cancels")
 
     def _show(self, rows: Sequence[ParityRow], problem: str) -> None:
-        self._running = False
+        self._proving = False
         if not self.is_mounted:
             return
         if rows:
             self.query_one("#table", Static).update(_table(rows, self.app.theme_variables))
             self.query_one("#note", Static).update(Text(f"\n{KNOWN_DIFFERENCES}", style="dim"))
-        missed = sum(not row.passed for row in rows)
-        verdict = f"{plural(missed, 'bar')} MISSED" if missed else "Every bar is met"
-        self._say(
-            Text(problem or f"{verdict}.", style="bold"),
-            f"{'No proof' if problem else verdict} · esc closes · e whole epoch",
-        )
+        if problem:
+            self._update(Text(problem, style="bold"), "No proof · esc closes · e full epoch")
+            return
+        checks = [row for row in rows if row.tolerance]
+        passed = sum(row.passed for row in checks)
+        same = "Same experiment" if passed == len(checks) else "NOT the same experiment"
+        verdict = f"{same}: {passed} of {plural(len(checks), 'check')} passed"
+        self._update(Text(f"{verdict}.", style="bold"), f"{verdict} · esc closes · e full epoch")
 
-    def _say(self, text: Text, below: str) -> None:
+    def _update(self, text: Text, subtitle: str) -> None:
         self.query_one("#progress", Static).update(text)
-        self.query_one(Vertical).border_subtitle = below
+        self.query_one(Vertical).border_subtitle = subtitle
 
-    def action_whole_epoch(self) -> None:
-        """The long form, once the short one is done."""
-        if not self._running:
-            self._begin(whole_epoch=True)
+    def action_full_epoch(self) -> None:
+        """Run the proof over a full epoch, unless one is running."""
+        if not self._proving:
+            self._start(full_epoch=True)
 
     def action_close(self) -> None:
-        """Back; a proof under way is cancelled."""
+        """Close the dialog, which cancels a running proof."""
         self.dismiss()
 
 
@@ -154,6 +155,6 @@ def _table(rows: Sequence[ParityRow], colors: Mapping[str, str]) -> Table:
         if row.part != part:
             part = row.part
             table.add_row("", Text(part, style="bold"), "", "")
-        good = Text("✓", style=colors["success"]) if row.passed else Text("✗", style=f"bold {colors['error']}")
-        table.add_row(good if row.bar else "", row.what, row.value, row.bar)
+        mark = Text("✓", style=colors["success"]) if row.passed else Text("✗", style=f"bold {colors['error']}")
+        table.add_row(mark if row.tolerance else "", row.what, row.value, row.tolerance)
     return table

@@ -1,4 +1,4 @@
-"""What Draw and Results have in common: they ask the living models about a digit, and look for the answers."""
+"""The base of Draw and Results, which request predictions from the live models."""
 
 from __future__ import annotations
 
@@ -6,46 +6,43 @@ from collections.abc import Callable
 
 from textual.timer import Timer
 
-from engines.api import PredictionRequests, Replay, Session
-from tui.screens.base import ShownScreen
+from engines.api import PredictionRequests, RunSource
+from tui.screens.base import BaseScreen
 
 
-class PredictionScreen(ShownScreen):
-    """Looks for answers more often than frames are drawn, while some are awaited and the screen is shown."""
+class PredictionScreen(BaseScreen):
+    """Polls for predictions more often than frames are drawn, while some are pending and the screen is shown."""
 
-    LOOK_SECONDS = 1 / 20
-    """From look to look."""
+    POLL_SECONDS = 1 / 20
+    """Seconds between two polls."""
 
-    def __init__(self, session: Session | Replay, fold: Callable[[], None], *, ascii_only: bool = False) -> None:
+    def __init__(self, session: RunSource, apply_events: Callable[[], None], *, ascii_only: bool = False) -> None:
+        """`apply_events` applies the session's new events to its histories."""
         super().__init__(session, ascii_only=ascii_only)
-        self.questions = PredictionRequests(session)
-        self._fold = fold
-        self._looking: Timer | None = None
+        self.predictions = PredictionRequests(session)
+        self._apply_events = apply_events
+        self._poll_timer: Timer | None = None
 
-    def begin(self) -> None:
-        """Nothing is awaited yet."""
-        self._looking = self.set_interval(self.LOOK_SECONDS, self._look, pause=True)
+    def setup(self) -> None:
+        self._poll_timer = self.set_interval(self.POLL_SECONDS, self._poll, pause=True)
 
-    def show_answers(self) -> None:
-        """What the models say now."""
+    def show_predictions(self) -> None:
+        """Show the newest predictions of the models."""
 
     def resume_polling(self) -> None:
-        """Something was asked: look for its answer."""
-        if self._looking is not None:
-            self._looking.resume()
+        """Poll until every pending prediction has arrived."""
+        if self._poll_timer is not None:
+            self._poll_timer.resume()
 
-    def _look(self) -> None:
-        """Take the answers in before the next frame is due; nothing to do once all are there."""
-        self._fold()
-        self.show_answers()
-        if not self.questions.waiting and self._looking is not None:
-            self._looking.pause()
+    def _poll(self) -> None:
+        self._apply_events()
+        self.show_predictions()
+        if not self.predictions.waiting and self._poll_timer is not None:
+            self._poll_timer.pause()
 
     def on_screen_suspend(self) -> None:
-        """Nobody sees an answer."""
-        if self._looking is not None:
-            self._looking.pause()
+        if self._poll_timer is not None:
+            self._poll_timer.pause()
 
     def on_screen_resume(self) -> None:
-        """An answer may have come meanwhile, or not yet."""
         self.resume_polling()

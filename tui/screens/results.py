@@ -1,41 +1,40 @@
-"""The Results screen: the card, the confusions, the mistakes and the filters, of the present run or of a kept one."""
+"""The Results screen: the card, the confusion matrices, the mistakes and the filters of the current run or of a kept one."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.style import Style
 from rich.text import Text
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Container, Horizontal, VerticalScroll
-from textual.widgets import ContentSwitcher, Digits, Static
+from textual.containers import Container, VerticalScroll
+from textual.widgets import ContentSwitcher, Static
 
-from engines.api import TITLES, DataError, MachineHistory, Replay, RunHistory, Session, read_filters, read_run
-from tui import formatting
+from engines.api import DataError, ExportError, RunHistory, RunSource, read_filters
 from tui.digit_cache import DigitCache
 from tui.reports import card as report_card
+from tui.screens.mistake_position import MistakePosition
 from tui.screens.prediction_base import PredictionScreen
+from tui.screens.stored_run import StoredRun, older_folder
 from tui.terminal.clipboard import copy
-from tui.widgets.kernel_tiles import Filters
-from tui.widgets.mistake_gallery import Gallery, mistakes
+from tui.widgets.card_view import CardView
+from tui.widgets.kernel_tiles import KernelTiles
+from tui.widgets.mistake_gallery import MistakeGallery, mistakes
 from tui.widgets.pixel_image import PixelImage
-from tui.widgets.prediction_bars import Answer
-from tui.widgets.results_card import card, confusions, verdict_line
+from tui.widgets.prediction_bars import PredictionBars
+from tui.widgets.results_card import confusions
 from tui.widgets.text_line import TextLine
 
-VIEWS = ("card", "confusion", "mistakes", "filters")
-NOTHING_YET = "No digit is tested yet: the first evaluation comes after an epoch."
-BESIDE = 76
-"""Columns that two confusions need beside each other."""
+NO_EVALUATION = "No digit is tested yet: the first evaluation comes after an epoch."
+MATRIX_COLUMNS = 76
+"""The width in columns of a confusion matrix."""
 
 
 class ResultsScreen(PredictionScreen):
-    """Reads histories, of the session or of a run's folder."""
+    """Shows the histories of the session, or of a run's folder."""
 
     NAME = "results"
     BINDINGS = PredictionScreen.bindings(NAME)
@@ -43,180 +42,155 @@ class ResultsScreen(PredictionScreen):
 
     def __init__(
         self,
-        session: Session | Replay,
+        session: RunSource,
         digits: DigitCache,
-        fold: Callable[[], None],
+        apply_events: Callable[[], None],
         runs_dir: Path,
         *,
         ascii_only: bool = False,
     ) -> None:
-        super().__init__(session, fold, ascii_only=ascii_only)
-        self.view = VIEWS[0]
-        self.whose = "both"
-        self.at = 0
-        self._index: int | None = None
-        """The test digit that is shown: it stays when an evaluation changes the list. None after somebody has moved on."""
+        super().__init__(session, apply_events, ascii_only=ascii_only)
+        self._views: dict[str, Callable[[], None]] = {
+            "card": self._show_card,
+            "confusion": self._show_confusion,
+            "mistakes": self._show_mistakes,
+            "filters": self._show_filters,
+        }
+        self.view = "card"
+        self.position = MistakePosition()
         self._digits = digits
         self._runs_dir = runs_dir
-        self._kept: tuple[Path, Mapping[str, RunHistory], MachineHistory] | None = None
-        """The kept run that is shown; None while it is the session's."""
-        self._wanted: Path | None = None
-        """The kept run that is to be opened when the screen is ready."""
-        self._present = ""
-        """The session's newest run when a kept one was chosen: a newer one takes its place."""
+        self._stored_run: StoredRun | None = None
+        """The kept run that is shown; None for the session's runs."""
+        self._folder_to_open: Path | None = None
+        """The kept run to open when the screen is ready."""
+        self._newest_seen = ""
+        """The session's newest run when a kept one was opened; a newer one replaces it on the screen."""
         self._images: Any = None
-        self._images_of = ""
-        """The run whose test digits were asked for, or are there."""
-        self._no_images = ""
-        self._asked_for: tuple[str, int] | None = None
-        self._filters_of: dict[str, tuple[str, float]] = {}
-        """The checkpoint, and when it was written, whose filters are shown."""
-        self._drawn: tuple[object, ...] = ()
+        self._images_run = ""
+        """The id of the run whose test digits are loaded or being loaded."""
+        self._images_problem = ""
+        """The reason why there are no test digits; empty when there are."""
+        self._requested: tuple[str, int] | None = None
+        """The run and the test digit of the last request for predictions."""
+        self._filters_shown: dict[str, tuple[str, float]] = {}
+        """The checkpoint whose filters are shown, and the time it was written, by engine."""
+        self._drawn_state: tuple[object, ...] = ()
 
-    def body(self) -> ComposeResult:
-        """The names of the views, and the one that is chosen."""
+    def compose_body(self) -> ComposeResult:
         yield TextLine(id="views")
         with ContentSwitcher(initial="card", id="switcher"):
-            with VerticalScroll(id="card", can_focus=False):
-                with Horizontal(id="big"):
-                    for engine in self.session.histories:
-                        yield Static(TITLES.get(engine, engine), classes=f"name -{engine}")
-                        yield Digits("", id=f"big-{engine}")
-                        yield Static("%", classes="percent")
-                yield Static(id="verdict")
-                with Horizontal(id="figures"):
-                    yield Static(id="rows")
-                    yield Static(id="beside")
+            yield CardView(list(self.session.histories))
             with VerticalScroll(id="confusion", can_focus=False):
                 yield Static(id="matrices")
             with Container(id="mistakes"):
-                yield Gallery(list(self.session.histories), self.questions)
+                yield MistakeGallery(list(self.session.histories), self.predictions)
             with Container(id="filters"):
                 for engine in self.session.histories:
-                    yield Filters(engine)
+                    yield KernelTiles(engine)
 
-    def begin(self) -> None:
-        """The newest kept run, when this session has not run anything."""
-        for one in (*self.query(PixelImage), *self.query(Answer)):
-            one.ascii_only = self.ascii_only
-        super().begin()
-        self._present = self._newest
-        if self._wanted is not None:
-            self._open_kept(0, self._wanted)
+    def setup(self) -> None:
+        """Show the newest kept run, if this session has none."""
+        for widget in (*self.query(PixelImage), *self.query(PredictionBars)):
+            widget.ascii_only = self.ascii_only
+        super().setup()
+        self._newest_seen = self._newest
+        if self._folder_to_open is not None:
+            self._read_run(self._folder_to_open)
         elif not any(history.config for history in self.session.histories.values()) and not self.session.recorded:
-            self._open_kept(1)
+            self._read_older_run(1)
 
     def open_run(self, folder: Path) -> None:
-        """That kept run, now or when the screen is ready."""
-        self._wanted, self._present = folder, self._newest
+        """Show a kept run, now or when the screen is ready."""
+        self._folder_to_open, self._newest_seen = folder, self._newest
         if self._ready:
-            self._open_kept(0, folder)
+            self._read_run(folder)
 
     @property
     def _newest(self) -> str:
-        """The id of the session's newest run; ids begin with the time."""
+        """The id of the session's newest run; ids start with the time."""
         return max((history.run_id for history in self.session.histories.values()), default="")
 
     @property
     def histories(self) -> Mapping[str, RunHistory]:
-        """Of the run that is shown."""
-        return self.session.histories if self._kept is None else self._kept[1]
+        """The histories of the run that is shown."""
+        return self.session.histories if self._stored_run is None else self._stored_run.histories
 
     @property
     def report(self) -> report_card.Report | None:
         """The card of the run that is shown."""
-        return report_card.report(self.histories, self.session.machine if self._kept is None else self._kept[2])
-
-    # Show
-
-    def show(self, changed: set[str]) -> None:
-        """The chosen view, when what it shows has changed; and always the answers of the models."""
-        if self._newest > self._present:
-            self._present = self._newest
-            self.workers.cancel_group(self, "kept")
-            self._choose(None)
-        revisions = tuple((h.run_id, h.phase, len(h.evaluations), h.epochs_done) for h in self.histories.values())
-        now = (
-            self.view,
-            self.whose,
-            self.at,
-            self._images_of,
-            self._images is None,
-            self.query_one(Gallery).size,
-            self.size,
-            self.app.theme,
-            revisions,
+        return report_card.report(
+            self.histories, self.session.machine if self._stored_run is None else self._stored_run.machine
         )
-        if now != self._drawn:
-            self._drawn = now
+
+    # Views
+
+    def update_body(self, changed: set[str]) -> None:
+        """Redraw the view if its state has changed, and show new predictions or filters."""
+        if self._newest > self._newest_seen:
+            self._newest_seen = self._newest
+            self.workers.cancel_group(self, "stored run")
+            self._set_run(None)
+        state = self._state()
+        if state != self._drawn_state:
+            self._drawn_state = state
             self._show_heading()
-            getattr(self, f"_show_{self.view}")()
+            self._views[self.view]()
         if self.view == "filters":
-            self._find_filters()
+            self._update_filters()
         elif self.view == "mistakes":
-            if self.questions.ask_again():
+            if self.predictions.refresh():
                 self.resume_polling()
-            self.show_answers()
+            self.show_predictions()
+
+    def _state(self) -> tuple[object, ...]:
+        """Return everything that a view depends on, for comparison."""
+        runs = tuple((h.run_id, h.phase, len(h.evaluations), h.epochs_done) for h in self.histories.values())
+        digit = (self.position.list_name, self.position.number, self._images_run, self._images is None)
+        return (self.view, digit, self.query_one(MistakeGallery).size, self.size, self.app.theme, runs)
 
     def _show_heading(self) -> None:
         text = Text(" ")
-        for name in VIEWS:
+        for name in self._views:
             title = name.capitalize()
             click = Style(bold=name == self.view, meta={"@click": f"screen.show_view('{name}')"})
             text.append(f"[{title}]" if name == self.view else f" {title} ", style=click)
             text.append(" ")
-        if self._kept is not None:
-            text.append(f"  kept run {self._kept[0].name}", style=self.palette["$accent"])
+        if self._stored_run is not None:
+            text.append(f"  kept run {self._stored_run.folder.name}", style=self.palette["$accent"])
         self.query_one("#views", TextLine).set_text(text)
 
     def _show_card(self) -> None:
-        said, palette = self.report, self.palette
-        if said is None:
-            self.query_one("#verdict", Static).update("No results yet: s trains.")
-            return
-        self.query_one("#verdict", Static).update(verdict_line(said, palette))
-        self.query_one("#rows", Static).update(card(said, palette))
-        for digits in self.query(Digits):
-            history = self.histories.get(str(digits.id).removeprefix("big-"))
-            accuracy = None if history is None else history.test_accuracy
-            digits.update(formatting.percent(accuracy).replace("–", "-").removesuffix(" %"))
-        beside = self.query_one("#beside", Static)
-        beside.display = self.size.width >= 160
-        if beside.display:
-            beside.update(confusions(list(self.histories.values()), palette, beside=False))
+        self.query_one(CardView).show(self.report, self.histories, self.palette)
 
     def _show_confusion(self) -> None:
-        wide = self.size.width >= 2 * BESIDE - 40
+        wide = self.size.width >= 2 * MATRIX_COLUMNS - 40
         self.query_one("#matrices", Static).update(confusions(list(self.histories.values()), self.palette, wide))
 
     def _show_mistakes(self) -> None:
         lists = mistakes(self.histories)
-        whose = self.whose if self.whose in lists else next(iter(lists), "both")  # till the other one is evaluated, too
-        its = [one.index for one in lists.get(whose, [])]
-        if self._index is not None:
-            self.at = bisect_left(its, self._index)
-        self.at = min(self.at, max(len(its) - 1, 0))
-        self._index = its[self.at] if its else None
+        list_name = self.position.locate(lists)
         run = next((history for history in self.histories.values() if history.evaluations), None)
-        if run is not None and run.run_id != self._images_of:
-            self._images_of, self._images, self._no_images = run.run_id, None, "Reading the test digits…"
+        if run is not None and run.run_id != self._images_run:
+            self._images_run, self._images, self._images_problem = run.run_id, None, "Reading the test digits…"
             self._read_images(run)
-        gallery = self.query_one(Gallery)
-        gallery.show(lists, whose, self.at, self._images, self._no_images or ("" if lists else NOTHING_YET))
+        gallery, number = self.query_one(MistakeGallery), self.position.number
+        problem = self._images_problem or ("" if lists else NO_EVALUATION)
+        gallery.show(lists, list_name, number, self._images, problem)
         if self._images is not None and gallery.shown:
-            self._ask(gallery.shown[self.at].index)
+            self._request_predictions(gallery.shown[number].index)
 
-    def _ask(self, index: int) -> None:
-        if self._asked_for != (self._images_of, index) and index < len(self._images):
-            self._asked_for = self._images_of, index
-            kept = {engine: str(self._checkpoint(engine)) for engine in self.session.histories} if self._kept else {}
-            self.questions.ask([int(grey) for grey in self._images[index].ravel()], kept)
+    def _request_predictions(self, index: int) -> None:
+        if self._requested != (self._images_run, index) and index < len(self._images):
+            self._requested = self._images_run, index
+            engines = self.session.histories if self._stored_run else ()
+            checkpoints = {engine: str(self._checkpoint(engine)) for engine in engines}
+            self.predictions.request([int(grey) for grey in self._images[index].ravel()], checkpoints)
             self.resume_polling()
 
-    def show_answers(self) -> None:
-        """Below the mistake that is shown."""
+    def show_predictions(self) -> None:
         if self.view == "mistakes":
-            self.query_one(Gallery).show_answers(self.palette, self.histories, self.session.histories)
+            self.query_one(MistakeGallery).show_answers(self.palette, self.histories, self.session.histories)
 
     @work(thread=True, exclusive=True, group="digits", exit_on_error=False)
     def _read_images(self, run: RunHistory) -> None:
@@ -224,44 +198,44 @@ class ResultsScreen(PredictionScreen):
         try:
             images, _, sha256 = self._digits.load(run.config, run.data.dataset if run.data else "")
         except DataError as error:
-            self.deliver(self._take_images, run.run_id, None, f"{error.message} {error.hint}")
+            self.deliver(self._set_images, run.run_id, None, f"{error.message} {error.hint}")
             return
         problem = ""
         if run.data is not None and run.data.sha256 != sha256:
-            images, problem = None, "n/a: the digits that are found now are not those that the run was tested on."
-        self.deliver(self._take_images, run.run_id, images, problem)
+            images, problem = None, "n/a: the digits on this machine are not those that the run was tested on."
+        self.deliver(self._set_images, run.run_id, images, problem)
 
-    def _take_images(self, run_id: str, images: Any, problem: str) -> None:
-        if run_id == self._images_of:
-            self._images, self._no_images, self._drawn = images, problem, ()
-            self.show(set())
+    def _set_images(self, run_id: str, images: Any, problem: str) -> None:
+        if run_id == self._images_run:
+            self._images, self._images_problem, self._drawn_state = images, problem, ()
+            self.update_body(set())
 
-    # Filters
+    # KernelTiles
 
     def _show_filters(self) -> None:
-        self._filters_of = {}
-        self._find_filters()
+        self._filters_shown = {}
+        self._update_filters()
 
-    def _find_filters(self) -> None:
-        """Read what was written since; a checkpoint comes with every epoch."""
-        for panel in self.query(Filters):
+    def _update_filters(self) -> None:
+        """Read the filters of new checkpoints; one is written after each epoch."""
+        for panel in self.query(KernelTiles):
             path = self._checkpoint(panel.engine)
             try:
-                known = (str(path), path.stat().st_mtime if path else 0.0)
-            except (OSError, ValueError):  # a recording may name what no file can be called
-                known = ("", 0.0)
-            if self._filters_of.get(panel.engine) != known:
-                self._filters_of[panel.engine] = known
-                self._read_filters(panel, Path(known[0]) if known[1] else None)
+                version = (str(path), path.stat().st_mtime if path else 0.0)
+            except (OSError, ValueError):  # the path in a recording may be no valid file name
+                version = ("", 0.0)
+            if self._filters_shown.get(panel.engine) != version:
+                self._filters_shown[panel.engine] = version
+                self._read_filters(panel, Path(version[0]) if version[1] else None)
 
     def _checkpoint(self, engine: str) -> Path | None:
-        if self._kept is not None:
-            return self._kept[0] / f"{engine}.npz"
+        if self._stored_run is not None:
+            return self._stored_run.folder / f"{engine}.npz"
         history = self.histories[engine]
         return Path(history.checkpoint) if history.checkpoint else None
 
     @work(thread=True, group="filters", exit_on_error=False)
-    def _read_filters(self, panel: Filters, path: Path | None) -> None:
+    def _read_filters(self, panel: KernelTiles, path: Path | None) -> None:
         kernel, steps, problem = None, 0, "n/a: no checkpoint yet; one is written after each epoch"
         if path is not None:
             try:
@@ -274,7 +248,7 @@ class ResultsScreen(PredictionScreen):
     # Commands
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What has nothing to act on is grey."""
+        """Disable what has nothing to act on."""
         if action in ("mistake", "mistakes_of"):
             return None if self.view != "mistakes" else True
         if action in ("copy", "export"):
@@ -282,101 +256,95 @@ class ResultsScreen(PredictionScreen):
         return super().check_action(action, parameters)
 
     def action_next_view(self, step: int = 1) -> None:
-        """Card, confusion, mistakes, filters."""
-        self.action_show_view(VIEWS[(VIEWS.index(self.view) + int(step)) % len(VIEWS)])
+        names = list(self._views)
+        self.action_show_view(names[(names.index(self.view) + int(step)) % len(names)])
 
     def action_show_view(self, name: str) -> None:
-        """One of VIEWS."""
         self.view = name
         self.query_one(ContentSwitcher).current = self.view
         self.refresh_bindings()
-        self.call_after_refresh(self.show, set())
+        self.call_after_refresh(self.update_body, set())
 
     def action_scroll(self, pages: float) -> None:
-        """Through what is longer than the screen."""
         for part in self.query(VerticalScroll):
             part.scroll_relative(y=pages * part.size.height, animate=False)
 
     def action_mistakes_of(self) -> None:
-        """Both, PyTorch alone, Keras alone."""
-        lists = list(mistakes(self.histories)) or ["both"]
-        at = lists.index(self.whose) if self.whose in lists else -1
-        self.action_show_list(lists[(at + 1) % len(lists)])
+        """Show the next list of mistakes: of both, of PyTorch alone, of Keras alone."""
+        self.position.select_next_list(mistakes(self.histories))
+        self.update_body(set())
 
-    def action_show_list(self, whose: str) -> None:
-        """The mistakes of "both", or of one engine alone."""
-        self.whose, self.at, self._index = whose, 0, None
-        self.show(set())
+    def action_show_list(self, name: str) -> None:
+        """Show a list of mistakes: "both", or an engine's own."""
+        self.position.select_list(name)
+        self.update_body(set())
 
     def action_mistake(self, step: int) -> None:
-        """The next digit, or the one before."""
-        self.at, self._index = max(self.at + int(step), 0), None
-        self.show(set())
+        self.position.select(self.position.number + int(step))
+        self.update_body(set())
 
-    def on_gallery_chosen(self, event: Gallery.Chosen) -> None:
-        """By a click."""
-        self.at, self._index = event.at, None
-        self.show(set())
+    @on(MistakeGallery.Selected)
+    def _on_digit_selected(self, event: MistakeGallery.Selected) -> None:
+        self.position.select(event.position)
+        self.update_body(set())
 
     def action_run(self, step: int) -> None:
-        """An older run, or a newer one, of those that are kept; beyond the newest is the session's."""
-        self._open_kept(int(step))
+        """Show an older kept run, or a newer one for negative steps; the newest are the session's."""
+        self._read_older_run(int(step))
 
-    @work(thread=True, exclusive=True, group="kept", exit_on_error=False)
-    def _open_kept(self, step: int, folder: Path | None = None) -> None:
-        """That one, or so many before the one that is shown; in a thread: a long run has thousands of events."""
-        folders = [path.parent for path in sorted(self._runs_dir.glob("*/events.jsonl"), reverse=True)]
-        present = {self.session.folder(engine) for engine in self.session.histories}
-        known: list[Path | None] = [None, *(folder for folder in folders if folder not in present)]
-        at = known.index(self._kept[0]) if self._kept and self._kept[0] in known else 0
-        folder = folder or known[min(max(at + step, 0), len(known) - 1)]
-        kept = None
-        if folder is not None:
-            try:
-                kept = (folder, *read_run(folder))
-            except OSError as error:
-                self.deliver(self.notify, f"{folder}: {error.strerror or error}", severity="error")
-                return
-        self.deliver(self._take_kept, kept)
+    @work(thread=True, exclusive=True, group="stored run", exit_on_error=False)
+    def _read_older_run(self, steps: int) -> None:
+        own = {self.session.folder(engine) for engine in self.session.histories}
+        folder = older_folder(self._runs_dir, self._stored_run.folder if self._stored_run else None, steps, own)
+        self._read_and_show(folder)
 
-    def _take_kept(self, kept: tuple[Path, dict[str, RunHistory], MachineHistory] | None) -> None:
-        self._choose(kept)
-        self.show(set())
+    @work(thread=True, exclusive=True, group="stored run", exit_on_error=False)
+    def _read_run(self, folder: Path) -> None:
+        self._read_and_show(folder)
 
-    def _choose(self, kept: tuple[Path, dict[str, RunHistory], MachineHistory] | None) -> None:
-        self._kept, self._drawn, self._asked_for, self.at, self._index = kept, (), None, 0, None
+    def _read_and_show(self, folder: Path | None) -> None:
+        try:
+            run = StoredRun.read(folder) if folder is not None else None
+        except OSError as error:
+            self.deliver(self.notify, f"{folder}: {error.strerror or error}", severity="error")
+            return
+        self.deliver(self._show_run, run)
+
+    def _show_run(self, run: StoredRun | None) -> None:
+        self._set_run(run)
+        self.update_body(set())
+
+    def _set_run(self, run: StoredRun | None) -> None:
+        self._stored_run, self._drawn_state, self._requested = run, (), None
+        self.position.select(0)
 
     def action_copy(self) -> None:
-        """To the terminal's clipboard (OSC 52)."""
-        said = self.report
-        if said is not None:
-            otherwise = "f writes it to a file." if self._folder() else "This run is not kept."
-            copy(self.app, report_card.markdown(said), "The card, as Markdown,", otherwise)
+        """Copy the card as Markdown to the terminal's clipboard (OSC 52)."""
+        report = self.report
+        if report is not None:
+            fallback = "f writes it to a file." if self._folder() else "This run is not kept."
+            copy(self.app, report_card.markdown(report), "The card, as Markdown,", fallback)
 
     def action_export(self) -> None:
-        """Into the run's folder."""
-        from engines.api import write_atomically
-        from tui.reports.export import charts
+        """Write the card to the run's folder."""
+        from tui.reports import export
 
-        said, folder = self.report, self._folder()
-        if said is None or folder is None:
-            self.notify("This run is not kept anywhere, so there is no folder for its files.", severity="warning")
+        report, folder = self.report, self._folder()
+        if report is None or folder is None:
+            self.notify("This run is not kept, so there is no folder for its files.", severity="warning")
             return
-        files = {
-            "results.md": report_card.markdown(said),
-            "results.html": report_card.html(said, charts(self.histories)),
-            "results.svg": self.app.export_screenshot(title="mnist-tui"),
-        }
+        screenshot = self.app.export_screenshot(title="mnist-tui")
         try:
-            for name, content in files.items():
-                write_atomically(folder / name, partial(Path.write_text, data=content, encoding="utf-8"))
+            names = export.write_card(folder, report, self.histories, screenshot)
+        except ExportError as error:
+            self.notify(str(error), title="Not written", severity="error")
         except OSError as error:
             self.notify(f"{folder}: {error.strerror or error}.", title="Not written", severity="error")
         else:
-            self.notify(f"{', '.join(files)} are in {folder}", title="Written")
+            self.notify(f"{', '.join(names)} are in {folder / export.FOLDER}", title="Written")
 
     def _folder(self) -> Path | None:
-        if self._kept is not None:
-            return self._kept[0]
+        if self._stored_run is not None:
+            return self._stored_run.folder
         ran = [engine for engine, history in self.histories.items() if history.config is not None]
         return next((folder for engine in ran if (folder := self.session.folder(engine))), None)

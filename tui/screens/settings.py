@@ -1,4 +1,4 @@
-"""The settings form, made from the declaration of TrainConfig: one field, one line of help, one reason when it won't do."""
+"""The settings form, made from the fields of TrainConfig: for each an input, a line of help, and why a value is invalid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from textual.widgets import Button, Input, Label, Select
 
 from engines.api import (
     FRAMEWORK_CHOICES,
-    RESET_BY_PRESET,
     SETTING_GROUPS,
     TITLES,
     ConfigError,
@@ -30,30 +29,64 @@ from engines.api import (
 )
 from tui.terminal.clipboard import copy
 
-FORM_FIELDS = tuple(name for names in SETTING_GROUPS.values() for name in names)
+GROUPS = (
+    ("Run", ("preset", "mode", "device", "pytorch_device", "keras_device", "keras_backend", "epochs", "seed", "seeds")),
+    (
+        "Training",
+        (
+            "batch_size", "optimizer", "learning_rate", "schedule", "rho", "momentum", "weight_decay", "epsilon", "dropout",
+            "augment",
+        ),
+    ),
+    ("Ends early", ("target_accuracy", "patience", "eval_every", "stop_on_nan")),
+    ("Machine and digits", ("precision", "threads", "dataset", "data_dir", "limit_train", "limit_test")),
+)  # fmt: skip
+"""Every field of TrainConfig, under a heading."""
+FORM_FIELDS = tuple(name for _, names in GROUPS for name in names)
+KEPT_BY_PRESETS = frozenset(
+    {
+        "framework",
+        "mode",
+        "device",
+        "pytorch_device",
+        "keras_device",
+        "keras_backend",
+        "seed",
+        "seeds",
+        "dataset",
+        "data_dir",
+        "threads",
+        "precision",
+        "limit_test",
+        "eval_every",
+        "target_accuracy",
+        "patience",
+        "stop_on_nan",
+    }
+)
+"""Fields that presets never change."""
 
 
 class SettingsScreen(ModalScreen[dict[str, Any] | None]):
-    """Edits a copy of the settings; dismisses with it, or with None when cancelled."""
+    """Edits a copy of the settings; its result is the copy, or None when cancelled."""
 
     BINDINGS = [
         Binding("escape", "cancel", "Cancel"),
-        Binding("ctrl+s", "save", "Keep"),
-        Binding("ctrl+t", "save_and_start", "Keep and start"),
+        Binding("ctrl+s", "save", "Save"),
+        Binding("ctrl+t", "save_and_start", "Save and start"),
         Binding("ctrl+r", "reset", "Reset"),
         Binding("ctrl+y", "copy_command", "Copy the command"),
     ]
     CSS_PATH = "settings.tcss"
 
     def __init__(self, settings: Mapping[str, Any], devices: Sequence[tuple[str, str, str]]) -> None:
-        """`devices` are (id, name, why it can't be used or "") as the workers know them."""
+        """`devices` are (id, name, why it can't be used or ""), as the workers report them."""
         super().__init__()
         self._settings = dict(settings)
         self._devices = devices
         self._fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
 
     def compose(self) -> ComposeResult:
-        """A row for each field under its heading; below them what the field in hand means, and the command line."""
         with Vertical(id="box") as box:
             box.border_title = "Settings"
             with VerticalScroll(id="form", can_focus=False):
@@ -63,22 +96,21 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
                         framework = self._settings.get("framework", "both")
                         yield from self._row("framework", _select("framework", FRAMEWORK_CHOICES, framework))
                     for name in names:
-                        yield from self._row(name, self._control(name))
+                        yield from self._row(name, self._input_for(name))
             yield Label("", id="help", markup=False)
             yield Label("", id="command", markup=False)
             with Horizontal(id="buttons"):
-                yield Button("Keep ^s", variant="primary", id="save", compact=True)
-                yield Button("Keep and start ^t", variant="success", id="start", compact=True)
+                yield Button("Save ^s", variant="primary", id="save", compact=True)
+                yield Button("Save and start ^t", variant="success", id="start", compact=True)
                 yield Button("Reset ^r", id="reset", compact=True)
                 yield Button("Copy command ^y", id="copy", compact=True)
                 yield Button("Cancel esc", id="cancel", compact=True)
 
     def on_mount(self) -> None:
-        """Say what is already known."""
         self._refresh_rows()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Explain the field in hand."""
+        """Explain the field that has the focus."""
         name = event.widget.id or ""
         self.query_one("#help", Label).update(self._help(name) if self.query(f"#reason-{name}") else "")
 
@@ -87,18 +119,18 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
             return "Which to train: both at once, or one."
         text = str(self._fields[name].metadata["help"])
         default = getattr(from_settings({"preset": self._settings.get("preset", "reference")}), name)
-        shown = {True: "on", False: "off", "": "none"}.get(default, default)
-        return f"{text[0].upper()}{text[1:]}. As it comes: {shown}."
+        text_of_default = {True: "on", False: "off", "": "none"}.get(default, default)
+        return f"{text[0].upper()}{text[1:]}. Default: {text_of_default}."
 
-    def _row(self, name: str, control: Select[str] | Input) -> ComposeResult:
+    def _row(self, name: str, field: Select[str] | Input) -> ComposeResult:
         with Horizontal(classes="row"):
             yield Label(name.replace("_", " "), classes="name")
-            yield control
+            yield field
             yield Label("", id=f"reason-{name}", classes="reason", markup=False)
 
-    def _control(self, name: str) -> Select[str] | Input:
+    def _input_for(self, name: str) -> Select[str] | Input:
         field = self._fields[name]
-        value = self._shown(name)
+        value = self._value(name)
         if name == "device":
             options: dict[str, Text] = {"auto": Text("auto"), "cpu": Text("cpu")}
             for id_, title, reason in self._devices:
@@ -121,7 +153,8 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         kind = {int: "integer", float: "number"}.get(type(field.default), "text")
         return Input(str(value), id=name, type="text", classes=kind, compact=True)
 
-    def _shown(self, name: str) -> Any:
+    def _value(self, name: str) -> Any:
+        """Return the value of a setting, or its default."""
         if name in self._settings:
             return self._settings[name]
         try:
@@ -132,78 +165,76 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
             return self._fields[name].default
 
     @on(Input.Changed)
-    def validate_field(self, event: Input.Changed) -> None:
-        """The reason stands beside the field while one types."""
+    def _validate_field(self, event: Input.Changed) -> None:
+        """Validate the field while the user types."""
         name = event.input.id or ""
         with suppress(ConfigError):
-            self._take(name, parse(name, event.value))
+            self._set(name, parse(name, event.value))
         self._refresh_rows()
 
     @on(Select.Changed)
-    def choose(self, event: Select.Changed) -> None:
-        """A preset fills in its values."""
+    def _apply_choice(self, event: Select.Changed) -> None:
+        """Apply a choice; a preset or an optimizer changes other fields, too."""
         name, value = event.select.id or "", str(event.value)
         if name == "preset" and value != self._settings.get("preset", "reference"):
-            self._settings = {key: v for key, v in self._settings.items() if key not in RESET_BY_PRESET} | {
-                "preset": value
-            }
-            self._refill()
+            self._settings = {key: v for key, v in self._settings.items() if key in KEPT_BY_PRESETS} | {"preset": value}
+            self._update_inputs()
         switch = name in self._fields and isinstance(self._fields[name].default, bool)
-        self._take(name, value == "on" if switch else value)
+        self._set(name, value == "on" if switch else value)
         if name == "optimizer":
-            self._refill()  # each has its usual learning rate
+            self._update_inputs()  # each has its own default learning rate
         self._refresh_rows()
 
     def _refresh_rows(self) -> None:
-        """What is wrong or does not count stands beside each field; the command line below."""
-        optimizer = self._shown("optimizer")
+        """Update the remarks beside the fields, and the command line."""
+        optimizer = self._value("optimizer")
         for name in FORM_FIELDS:
-            rules, control = self._fields[name].metadata, self.query_one(f"#{name}", Widget)
-            control.disabled = optimizer not in rules.get("optimizers", (optimizer,))
-            wrong = self._problem(name)
+            rules, field = self._fields[name].metadata, self.query_one(f"#{name}", Widget)
+            field.disabled = optimizer not in rules.get("optimizers", (optimizer,))
+            problem_text = self._problem(name)
             label = self.query_one(f"#reason-{name}", Label)
-            label.set_class(bool(wrong), "-wrong")
-            unused = f"only for {', '.join(rules['optimizers'])}" if control.disabled else rules["help"]
-            label.update(f"← {wrong}" if wrong else unused)
+            label.set_class(bool(problem_text), "-wrong")
+            remark = f"only for {', '.join(rules['optimizers'])}" if field.disabled else rules["help"]
+            label.update(f"← {problem_text}" if problem_text else remark)
         self.query_one("#command", Label).update(f"$ {self.command}")
 
     def _problem(self, name: str) -> str:
-        """Why the field can't be used as it is; empty when it can."""
-        control = self.query_one(f"#{name}")
-        if name == "device" and isinstance(control, Select):
-            reason = next((why for id_, _, why in self._devices if id_ == control.value and why), "")
+        """Return why a field is invalid; empty when it is valid."""
+        field = self.query_one(f"#{name}")
+        if name == "device" and isinstance(field, Select):
+            reason = next((why for id_, _, why in self._devices if id_ == field.value and why), "")
             return f"can't be used: {reason}" if reason else ""
-        if isinstance(control, Input):
+        if isinstance(field, Input):
             try:
-                return problem(name, parse(name, control.value)) or ""
+                return problem(name, parse(name, field.value)) or ""
             except ConfigError as error:
                 return str(error)
         return ""
 
-    def _take(self, name: str, value: Any) -> None:
-        """Keep the value, unless it is what comes without saying so."""
+    def _set(self, name: str, value: Any) -> None:
+        """Set a value; a default is not stored."""
         others = {n: v for n, v in self._settings.items() if n in ("preset", "optimizer") and n != name}
-        as_it_comes = "both" if name == "framework" else getattr(from_settings(others), name)
-        if value == as_it_comes:
+        default = "both" if name == "framework" else getattr(from_settings(others), name)
+        if value == default:
             self._settings.pop(name, None)
         else:
             self._settings[name] = value
 
-    def _refill(self) -> None:
+    def _update_inputs(self) -> None:
         for name in FORM_FIELDS:
-            control = self.query_one(f"#{name}")
+            field = self.query_one(f"#{name}")
             with self.prevent(Input.Changed, Select.Changed):
-                if isinstance(control, Input | Select):
-                    shown = self._shown(name)
-                    control.value = ("on" if shown else "off") if isinstance(shown, bool) else str(shown)
+                if isinstance(field, Input | Select):
+                    value = self._value(name)
+                    field.value = ("on" if value else "off") if isinstance(value, bool) else str(value)
 
     def action_copy_command(self) -> None:
-        """To the terminal's clipboard, over SSH too (OSC 52)."""
+        """Copy the command line to the terminal's clipboard, over SSH too (OSC 52)."""
         copy(self.app, self.command, "The command", f"It is: {self.command}")
 
     @property
     def command(self) -> str:
-        """The command line that would do the same."""
+        """The command line with the same settings."""
         parts = ["mnist-tui"]
         for name, value in self._settings.items():
             flag = name.replace("_", "-")
@@ -211,37 +242,34 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         return shlex.join(parts)
 
     @property
-    def wrong(self) -> list[str]:
-        """The fields that can't be used as they are. A device that is missing now may be there when the run starts."""
+    def invalid_fields(self) -> list[str]:
+        """The names of the invalid fields; an absent device is not among them, since it may be present when the run starts."""
         return [name for name in FORM_FIELDS if name != "device" and self._problem(name)]
 
     def action_save(self, start: bool = False) -> None:
-        """Keep the settings, unless a field is wrong."""
-        if self.wrong:
-            self.query_one(f"#{self.wrong[0]}").focus()
+        """Close with the settings, or focus the first invalid field."""
+        if invalid := self.invalid_fields:
+            self.query_one(f"#{invalid[0]}").focus()
             self.app.bell()
             return
         self.dismiss({**self._settings, "start": True} if start else self._settings)
 
     def action_save_and_start(self) -> None:
-        """Keep them and train."""
         self.action_save(start=True)
 
     def action_reset(self) -> None:
-        """Everything as it comes."""
+        """Reset every field to its default."""
         self._settings = {}
-        self._refill()
+        self._update_inputs()
         with self.prevent(Select.Changed):
             self.query_one("#framework", Select).value = "both"
         self._refresh_rows()
 
     def action_cancel(self) -> None:
-        """Nothing was changed."""
         self.dismiss(None)
 
     @on(Button.Pressed)
-    def press(self, event: Button.Pressed) -> None:
-        """The buttons do what the keys do."""
+    def _press_button(self, event: Button.Pressed) -> None:
         actions = {
             "save": self.action_save,
             "start": self.action_save_and_start,

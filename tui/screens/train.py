@@ -1,4 +1,4 @@
-"""The Train screen: a pane for each engine, the race, the machine, the logs."""
+"""The Train screen: a pane for each engine, the race, the machine and the logs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.screen import Screen
@@ -18,121 +19,122 @@ from tui.commands import KEYS
 from tui.run_controller import RunController
 from tui.terminal.clipboard import copy
 from tui.widgets import header, machine, race
-from tui.widgets.chart import LineChart
-from tui.widgets.curves import CURVES, axes, curves, x_extent
+from tui.widgets.curves import CURVES, axes, curves, x_extent as curves_extent
 from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.line_chart import LineChart
 from tui.widgets.overlay import Overlay
 from tui.widgets.text_line import TextLine
 
 if TYPE_CHECKING:
-    from tui.widgets.log_panel import Logs
+    from tui.widgets.log_panel import LogPanel
 
 LAYOUTS = ("beside", "overlaid", "loss", "accuracy")
-"""A pane of charts for each engine; both engines in one pair; or one of that pair alone on the screen."""
+"""A pane of charts for each engine; both engines in one pair of charts; or one chart of that pair alone."""
 
 
 class Panes(Horizontal):
-    """The engines' panes. One above the other they are equally high, so that all of them have room for a chart, or none."""
+    """The engines' panes; when stacked, they are equally high, so that all or none have room for a chart."""
 
     def on_resize(self) -> None:
-        """Leave over the row that would make one of them higher."""
+        """Pad away the rows that can't be shared equally."""
         stacked = self.styles.layout is not None and self.styles.layout.name == "vertical"
         self.styles.padding = (0, 0, self.outer_size.height % (len(self.children) or 1) if stacked else 0, 0)
 
 
 class TrainScreen(Screen[None]):
-    """Draws the session's histories, and who is aimed at; owns no state of theirs."""
+    """Draws the session's histories and the aim, and has no state of theirs."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (110, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-short"), (23, "-medium"), (32, "-tall")]
     AUTO_FOCUS = ""
 
-    def __init__(self, control: RunController, *, ascii_only: bool = False) -> None:
+    def __init__(self, controller: RunController, *, ascii_only: bool = False) -> None:
         super().__init__()
-        self.control = control
-        self.session = control.session
+        self.controller = controller
+        self.session = controller.session
         self.ascii_only = ascii_only
         self.view = Viewport()
         self.layout_name = LAYOUTS[0]
-        self._by_mouse = False
-        self._palette_of = ""
-        self._colors: dict[str, str] = {}
+        self._cursor_from_mouse = False
+        self._palette_theme = ""
+        self._palette_cache: dict[str, str] = {}
         self._header, self._machine_line = TextLine(id="header"), TextLine(id="machine")
         self._panels = {engine: EnginePanel(engine, ascii_only=ascii_only) for engine in self.session.histories}
-        self._lanes = TextLine(id="race")
-        self._lanes.styles.height = len(self.session.histories)
+        self._race = TextLine(id="race")
+        self._race.styles.height = len(self.session.histories)
         self._overlay: Overlay | None = None
-        self._logs: Logs | None = None
-        """Both are made when they are first asked for: the first paint does not wait for them."""
+        self._logs: LogPanel | None = None
+        """Like the overlay, made when first needed, to keep the first paint fast."""
 
     def compose(self) -> ComposeResult:
-        """Header, panes, race, machine, footer; as this size shows them, or Textual styles all of them once more."""
+        """Set the classes of this size before mounting, or Textual would style every widget twice."""
         for breakpoints, cells in zip(
             (self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS), self.app.size, strict=True
         ):
-            self.add_class(max(one for one in breakpoints if one[0] <= cells)[1], update=False)
+            self.add_class(max(limit for limit in breakpoints if limit[0] <= cells)[1], update=False)
         yield self._header
         yield Panes(*self._panels.values(), id="panels")
-        yield self._lanes
+        yield self._race
         yield self._machine_line
         yield KeyBar()
 
     def on_screen_resume(self) -> None:
-        """Fill what is about to be laid out before it is painted: else it is painted empty, and then again."""
-        held = ExitStack()
-        held.enter_context(self.app.batch_update())
-        self.call_later(self._fill, held)
+        """Fill the widgets before they are painted, or they would be painted twice, the first time empty."""
+        batch = ExitStack()
+        batch.enter_context(self.app.batch_update())
+        self.call_later(self._fill, batch)
 
-    def _fill(self, held: ExitStack) -> None:
-        with held:
+    def _fill(self, batch: ExitStack) -> None:
+        with batch:
             self.show_frame(set(self.session.histories), True)
 
     def on_resize(self) -> None:
-        """Lines are cut to the new width."""
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
 
     def show_frame(self, changed: set[str], with_curves: bool) -> None:
-        """One frame: numbers always, curves of what changed."""
-        if not self._header.is_attached:  # not composed yet, or already taken apart
+        """Draw one frame; see FrameReceiver."""
+        if not self._header.is_attached:  # not composed yet, or already removed
             return
         session, now, palette = self.session, self.session.now(), self._palette()
         width = self.size.width
         with self.app.batch_update():
-            self._header.set_text(header.header(session, now, width, 1, palette))
+            self._header.set_text(header.render_header(session, now, width, 1, palette))
             for engine, panel in self._panels.items():
-                panel.set_class(engine == self.control.aim, "-aimed")
-                panel.turn_of = session.waiting_for(engine)
-                aims = [KEYS["focus_engine"]] * self.control.turns_to(engine)
-                panel.ended_by = "" if session.recorded else " ".join([*aims, KEYS["kill"]])
+                panel.set_class(engine == self.controller.aim, "-aimed")
+                panel.waiting_for = session.waiting_for(engine)
+                presses = [KEYS["focus_engine"]] * self.controller.presses_to_aim_at(engine)
+                panel.kill_keys = "" if session.recorded else " ".join([*presses, KEYS["kill"]])
                 history = session.histories[engine]
                 energy = energy_joules(history, session.machine, session.histories.values(), now)
                 panel.show_state(history, now, session.machine, energy, self.view, palette)
             self._show_charts(with_curves and bool(changed & set(session.histories)), palette)
-            lanes = race.race(session.histories, now, session.series, width, palette, self.ascii_only)
-            self._lanes.set_text(*lanes)
+            self._race.set_text(
+                *race.render_race(session.histories, now, session.seed_results, width, palette, self.ascii_only)
+            )
             self._machine_line.set_text(
-                Text(f" {session.problem}", style="bold") if session.problem else self._machine(width)
+                Text(f" {session.problem}", style="bold")
+                if session.problem
+                else machine.render_machine(session.machine, width, self.ascii_only)
             )
             if self._logs is not None:
                 self._logs.show_logs(session.histories)
 
-    # Logs
+    # LogPanel
 
     @property
     def _logs_shown(self) -> bool:
         return self._logs is not None and bool(self._logs.display)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Logs that are hidden are neither copied nor scrolled."""
+        """Disable the commands of hidden logs."""
         return None if action in ("copy_logs", "scroll_logs") and not self._logs_shown else True
 
     def action_log(self) -> None:
-        """Show or hide the logs."""
         if self._logs is None:
-            from tui.widgets.log_panel import Logs
+            from tui.widgets.log_panel import LogPanel
 
-            self._logs = Logs(list(self.session.histories))
+            self._logs = LogPanel(list(self.session.histories))
             self.mount(self._logs, after="#panels")
         else:
             self._logs.display = not self._logs.display
@@ -141,40 +143,38 @@ class TrainScreen(Screen[None]):
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
 
     def action_find(self) -> None:
-        """Ask what to find in the logs."""
         if not self._logs_shown:
             self.action_log()
         if self._logs is not None:
-            self.call_after_refresh(self._logs.search)
+            self.call_after_refresh(self._logs.start_search)
 
-    def on_logs_sought(self, event: Logs.Sought) -> None:
-        """Lines are found as one types."""
+    def on_log_panel_search_changed(self, event: LogPanel.SearchChanged) -> None:
+        """Search while the user types."""
         if self._logs is not None:
             self._logs.find(event.text, self.session.histories)
 
     def action_scroll_logs(self, pages: int) -> None:
-        """Through the logs by pages; by more than one at a time to their beginning or end."""
+        """Scroll the logs by pages; more than one means to their start or end."""
         if self._logs is not None:
             self._logs.scroll_pages(pages)
 
     def action_copy_logs(self) -> None:
-        """What is shown of the engine that is aimed at, or of all, to the terminal's clipboard, over SSH too (OSC 52)."""
+        """Copy the shown lines of the aimed engine, or of all, to the terminal's clipboard, over SSH too (OSC 52)."""
         if self._logs is not None:
-            lines = self._logs.lines_of(self.session.histories, self.control.aim)
+            lines = self._logs.visible_lines(self.session.histories, self.controller.aim)
             folder = next(filter(None, map(self.session.folder, self.session.histories)), None)
-            otherwise = (
-                f"The run's are in {folder / 'events.jsonl'}." if folder else "Select them with shift and the mouse."
+            fallback = (
+                f"All lines of the run are in {folder / 'events.jsonl'}."
+                if folder
+                else "Or select the lines with shift and the mouse."
             )
-            copy(self.app, "\n".join(lines), f"The log ({plural(len(lines), 'line')})", otherwise)
+            copy(self.app, "\n".join(lines), f"The log ({plural(len(lines), 'line')})", fallback)
 
     def _palette(self) -> dict[str, str]:
-        """The theme's colours that lines are written in; looked up once for each theme."""
-        if self._palette_of != self.app.theme:
-            self._palette_of, self._colors = self.app.theme, themes.palette(self.app.theme_variables)
-        return self._colors
-
-    def _machine(self, width: int) -> Text:
-        return machine.machine(self.session.machine, width, self.ascii_only)
+        """Return the theme's colours by name; cached, one lookup for each theme."""
+        if self._palette_theme != self.app.theme:
+            self._palette_theme, self._palette_cache = self.app.theme, themes.palette(self.app.theme_variables)
+        return self._palette_cache
 
     # Charts
 
@@ -183,93 +183,88 @@ class TrainScreen(Screen[None]):
         if beside and not with_curves:
             return
         if with_curves:
-            extent = self.whole
+            extent = self.x_extent
             for name in CURVES:
-                drawn = {h.engine: curves(h, name, self.view, overlaid=not beside) for h in histories}
-                shared = axes([one for its in drawn.values() for one in its], name, self.view, extent)
+                by_engine = {h.engine: curves(h, name, self.view, overlaid=not beside) for h in histories}
+                series = [one for engine_series in by_engine.values() for one in engine_series]
+                shared = axes(series, name, self.view, extent)
                 if self._overlay is not None and not beside:
-                    self._overlay.show_curves(name, [one for its in drawn.values() for one in its], shared)
+                    self._overlay.show_curves(name, series, shared)
                 else:
                     for engine, panel in self._panels.items():
-                        panel.show_curves(name, drawn[engine], shared)
+                        panel.show_curves(name, by_engine[engine], shared)
         if self._overlay is not None and not beside:
             self._overlay.show_figures(histories, self.view, palette)
 
-    def look(self, view: Viewport) -> None:
-        """Show the charts so, at once."""
+    def set_view(self, view: Viewport) -> None:
+        """Show the charts with another viewport at once."""
         if view != self.view:
             self.view = view
             self.show_frame(set(self.session.histories), True)
 
-    def lay_out(self, name: str) -> None:
-        """One of LAYOUTS."""
+    def set_layout(self, name: str) -> None:
+        """Switch to one of LAYOUTS."""
         if self._overlay is None:
             self._overlay = Overlay(ascii_only=self.ascii_only)
             self.mount(self._overlay, after="#panels")
         self.layout_name = name
-        for one in LAYOUTS:
-            self.set_class(one == name, f"-{one}")
+        for layout in LAYOUTS:
+            self.set_class(layout == name, f"-{layout}")
         self.set_class(name != "beside", "-together")
         self.set_class(name in LAYOUTS[2:], "-alone")
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
 
     @property
-    def whole(self) -> tuple[float, float]:
-        """All of x that there is to see."""
-        return x_extent(self.session.histories.values(), self.view)
+    def x_extent(self) -> tuple[float, float]:
+        """The range of x that the curves cover."""
+        return curves_extent(self.session.histories.values(), self.view)
 
     def action_overlay(self) -> None:
-        """Both in one pair of charts, or a pane each."""
-        self.lay_out("overlaid" if self.layout_name == "beside" else "beside")
+        self.set_layout("overlaid" if self.layout_name == "beside" else "beside")
 
     def action_maximise(self) -> None:
-        """The loss alone, the accuracy alone, all again."""
-        self.lay_out({"loss": "accuracy", "accuracy": "beside"}.get(self.layout_name, "loss"))
+        self.set_layout({"loss": "accuracy", "accuracy": "beside"}.get(self.layout_name, "loss"))
 
     def action_x_axis(self) -> None:
-        """Steps, epochs or seconds."""
-        self.look(self.view.with_next_axis())
+        self.set_view(self.view.with_next_axis())
 
     def action_log_scale(self) -> None:
-        """Logarithmic or linear loss."""
-        self.look(self.view._replace(log_y=not self.view.log_y))
+        self.set_view(self.view._replace(log_y=not self.view.log_y))
 
     def action_smooth(self) -> None:
-        """Smoother, then raw again."""
-        self.look(self.view.with_next_smoothing())
+        self.set_view(self.view.with_next_smoothing())
         self.notify(f"Smoothing {self.view.smoothing:g}" if self.view.smoothing else "Not smoothed", timeout=1.5)
 
     def action_zoom(self, notches: int) -> None:
-        """Closer, or further away."""
-        self.look(self.view.zoomed(ZOOM**notches, self.whole))
+        self.set_view(self.view.zoomed(ZOOM**notches, self.x_extent))
 
     def action_pan(self, share: float) -> None:
-        """Along the runs."""
-        self.look(self.view.panned(share, self.whole))
+        self.set_view(self.view.panned(share, self.x_extent))
 
     def action_point(self, columns: int) -> None:
-        """Move the cursor by so many columns."""
         chart = next((chart for chart in self.query(LineChart) if chart.size.width), None)
-        self._by_mouse = False
+        self._cursor_from_mouse = False
         columns_shown = plot_width(*chart.plot_size) if chart else 40
-        self.look(self.view.pointed(columns, columns_shown, self.whole))
+        self.set_view(self.view.cursor_moved(columns, columns_shown, self.x_extent))
 
     def action_reset_view(self) -> None:
-        """Out of the search; else everything in sight."""
+        """Leave the search of the logs, or else reset the charts."""
         if self._logs is not None and self._logs.searching:
             self._logs.end_search("")
         else:
-            self.look(self.view.reset())
+            self.set_view(self.view.reset())
 
-    def on_line_chart_pointed(self, event: LineChart.Pointed) -> None:
-        """The mouse moves the cursor of all charts, and takes away only the one that it brought."""
-        if event.x is not None or self._by_mouse:
-            self._by_mouse = event.x is not None
-            self.look(self.view._replace(cursor=event.x))
+    @on(LineChart.PointerMoved)
+    def _on_pointer_moved(self, event: LineChart.PointerMoved) -> None:
+        """Move the cursor of all charts with the mouse; when the mouse leaves, remove only a cursor of its own."""
+        if event.x is not None or self._cursor_from_mouse:
+            self._cursor_from_mouse = event.x is not None
+            self.set_view(self.view._replace(cursor=event.x))
 
-    def on_line_chart_wheeled(self, event: LineChart.Wheeled) -> None:
-        """The wheel zooms around the pointer; with shift it moves along."""
+    @on(LineChart.WheelTurned)
+    def _on_wheel_turned(self, event: LineChart.WheelTurned) -> None:
+        """Zoom around the pointer, or with shift pan."""
         if event.sideways:
-            self.look(self.view.panned(-0.1 * event.notches, self.whole))
+            self.set_view(self.view.panned(-0.1 * event.notches, self.x_extent))
         else:
-            self.look(self.view.zoomed(ZOOM**event.notches, self.whole, event.x))
+            self.set_view(self.view.zoomed(ZOOM**event.notches, self.x_extent, event.x))

@@ -1,1 +1,1 @@
-"""The terminal: its size, its signals, its state, and what may be sent to it."""
+"""The terminal: its size, signals, state, drivers and output filters."""

@@ -1,4 +1,4 @@
-"""Textual's driver of a browser, which ends the app when the server between them is gone."""
+"""Textual's driver for a browser, which also ends the app when textual-serve is gone."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from textual.drivers.web_driver import WebDriver
 
 
 class BrowserDriver(WebDriver):
-    """Speaks to textual-serve through the pipes of stdin and stdout; a pipe that is closed is a hang-up.
+    """Talks to textual-serve through the pipes of stdin and stdout; a closed pipe sends SIGHUP to the app.
 
-    Textual would train on for nobody, or fail in the midst of its own end.
+    Textual's own driver would let the app train on without a viewer, or fail while it closes.
     """
 
     def __init__(
         self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self._write = partial(_write_if_read, self.fileno)
+        self._write = partial(_write_unless_closed, self.fileno)
 
     def run_input_thread(self) -> None:
-        """Read until the app leaves, or nobody writes any more."""
+        """Read until the app exits or the server closes the pipe."""
         super().run_input_thread()
         if not self.exit_event.is_set():
             os.kill(os.getpid(), signal.SIGHUP)
 
 
-def _write_if_read(descriptor: int, data: bytes) -> int:
+def _write_unless_closed(descriptor: int, data: bytes) -> int:
     with contextlib.suppress(BrokenPipeError):
         return os.write(descriptor, data)
     return 0

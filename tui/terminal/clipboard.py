@@ -7,10 +7,10 @@ from typing import Any
 from textual.app import App
 
 
-def copy(app: App[Any], text: str, what: str, otherwise: str) -> None:
-    """Send a text to the terminal's clipboard (OSC 52), and say so: no terminal answers whether it has taken it.
+def copy(app: App[Any], text: str, label: str, alternative: str) -> None:
+    """Send a text to the terminal's clipboard (OSC 52) and notify the user: no terminal confirms that it was copied.
 
-    `what` names the text, and `otherwise` is a sentence that says where else it can be had.
+    `label` names the text, and `alternative` is a sentence that names another way to get it.
     """
     app.copy_to_clipboard(text)
-    app.notify(f"{what} was sent to your terminal's clipboard (OSC 52). Nothing to paste? {otherwise}", timeout=6)
+    app.notify(f"{label} was sent to your terminal's clipboard (OSC 52). Nothing to paste? {alternative}", timeout=6)

@@ -1,4 +1,4 @@
-"""What there is to draw on: a terminal, how large it is and whether it can do more than lines, or a browser."""
+"""The display that the app draws on: a terminal, its size and whether it can draw a screen, or a browser."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 TERMINAL_DRIVER = "textual.drivers.linux_driver:LinuxDriver"
 WEB_DRIVER = "textual.drivers.web_driver:WebDriver"
-"""Named in TEXTUAL_DRIVER by textual-serve, which speaks to it through pipes."""
+"""The driver that textual-serve names in TEXTUAL_DRIVER and talks to through pipes."""
 
 
 def size() -> tuple[int, int]:
     """Return the columns and rows of the terminal that the app draws on.
 
-    Serial consoles and pseudo-terminals that nobody has sized report 0: then COLUMNS and LINES count, or else 80 by 24.
+    Serial consoles, and pseudo-terminals without a size, report 0: then COLUMNS and LINES count, or else 80 by 24.
     """
     import shutil
 
@@ -34,7 +34,7 @@ def size() -> tuple[int, int]:
 
 
 def ignore_exported_size() -> None:
-    """Forget COLUMNS and LINES where stdout is a terminal that knows its own size: docker, watch or an old shell exports others."""
+    """Unset COLUMNS and LINES where stdout is a terminal with a size of its own: docker, watch or an old shell exports others."""
     with contextlib.suppress(OSError):
         if all(os.get_terminal_size(1)):
             os.environ.pop("COLUMNS", None)
@@ -42,7 +42,7 @@ def ignore_exported_size() -> None:
 
 
 def can_rewrite(stream: TextIO) -> bool:
-    """Return whether the stream is a terminal on which a line can be written over; rich goes by the same two names."""
+    """Return whether the stream is a terminal that can rewrite a line; rich excludes the same two values of TERM."""
     return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
 
 
@@ -52,7 +52,7 @@ def in_browser() -> bool:
 
 
 def missing() -> str:
-    """Return what the app lacks to draw a screen, or nothing; raises UsageError where another driver is asked for."""
+    """Return what the app lacks to draw a screen, or an empty string. Raises UsageError for an unknown driver."""
     if in_browser():
         return ""
     driver = os.environ.get("TEXTUAL_DRIVER", TERMINAL_DRIVER)

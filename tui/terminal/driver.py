@@ -1,4 +1,4 @@
-"""Textual's driver for a terminal: one size, flow control, a repaint, and no dead picture left behind."""
+"""Textual's driver for a terminal, with one source for the size, flow control, a repaint, and a clear screen at the end."""
 
 from __future__ import annotations
 
@@ -16,53 +16,52 @@ from tui.terminal import display, tty_state
 from tui.terminal.flow_control import FlowControl
 
 QUERY = "\x1b[6n"
-"""Asks for the cursor's position (DSR 6): every terminal knows it, and Textual reads the answer as one event, never as keys."""
+"""Queries the cursor's position (DSR 6): every terminal knows it, and Textual reads the answer as one event, never as keys."""
 _RESET = "\x1b[0m\x1b(B\x1b[r"
-"""No colours, the ASCII character set, and the whole screen scrolls: what a stray program may have changed."""
+"""Undoes what a stray program may have changed: resets colours, the character set and the scrolling region."""
 POLL_SECONDS = 0.01
 
 
 class TerminalDriver(LinuxDriver):
     """Draws on the terminal of stderr.
 
-    It asks the terminal after each frame whether it has shown it, and keeps the answers from the app and from the shell. Textual
-    asks two sources for the size, which disagree where stdout is a file or the terminal has 0 rows; here there is one.
+    It queries the terminal after each frame, and hides the answers from the app and from the shell. Textual reads the size from two
+    sources, which disagree when stdout is a file or the terminal has 0 rows; this driver uses one.
     """
 
     def __init__(
         self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size or display.size())
-        self.shows = False
-        """Whether the app's picture is on the terminal."""
+        self.is_showing = False
+        """True while the app's screen is on the terminal."""
         self.flow = FlowControl()
         self._unconfirmed = False
-        """Whether something was written since the last query."""
+        """True when something was written since the last query."""
 
     def start_application_mode(self) -> None:
-        """Take the terminal."""
-        self.shows = True
+        """Switch the terminal to the app's screen."""
+        self.is_showing = True
         super().start_application_mode()  # type: ignore[no-untyped-call]
-        if self._is_reading:  # else it is another job's now
+        if self._is_reading:  # false when another job has the terminal
             self._probe()
 
     def stop_application_mode(self) -> None:
-        """Give the terminal back, cleared: GNU screen and mosh have no alternate screen that would hide the picture."""
-        self.disable_input()  # which may take a moment, and comes first so that no empty screen is seen
+        """Restore the terminal and clear it: GNU screen and mosh have no alternate screen that would hide the app's."""
+        self.disable_input()  # this may wait, so it comes before the screen is cleared
         self.write(tty_state.CLEAR)
         super().stop_application_mode()
-        self.shows = False
+        self.is_showing = False
 
     def _get_terminal_size(self) -> tuple[int, int]:
         return display.size()
 
     def write(self, data: str) -> None:
-        """Write to the terminal."""
         self._unconfirmed = True
         super().write(data)
 
     def query(self) -> None:
-        """Follow a frame with a query, if the frame had anything to write and the terminal answers."""
+        """Send a query after a frame that wrote something, if the terminal answers queries."""
         if self._unconfirmed and self.flow.answers:
             self._query()
 
@@ -72,37 +71,37 @@ class TerminalDriver(LinuxDriver):
         self._unconfirmed = False
 
     def _probe(self) -> None:
-        """Find out whether the terminal answers; were it not the one that is read, the answer would reach whoever reads it."""
+        """Send the first query, if input and output are the same terminal: else another program would read the answer."""
         with contextlib.suppress(OSError, ValueError):
             if self.input_tty and self._file and os.path.sameopenfile(self.fileno, self._file.fileno()):
                 self._query()
 
     @property
     def _is_reading(self) -> bool:
-        """Whether the terminal is ours, and not hung up."""
+        """True while the input thread reads the terminal: the app has it, and it is not hung up."""
         return self._key_thread is not None and self._key_thread.is_alive()
 
     def process_message(self, message: Message) -> None:
-        """Take the answers out of the input, in the thread that reads it."""
+        """Remove the answers from the input, in the thread that reads it."""
         if isinstance(message, events.CursorPosition):
             self.flow.record_answer()
         else:
             super().process_message(message)
 
     def disable_input(self) -> None:
-        """Read no more, once an outstanding answer has come: the shell would get it as typed keys."""
+        """Wait for an outstanding answer, which the shell would take for typed keys, then stop reading."""
         since = time.monotonic()
-        while self._is_reading and not self.flow.may_leave(since):
-            time.sleep(POLL_SECONDS)  # no lock: a signal may have brought us here in the midst of anything
-        self.flow = FlowControl()  # nothing is asked any more
+        while self._is_reading and not self.flow.may_release(since):
+            time.sleep(POLL_SECONDS)  # not a lock: a signal handler may have called this at any point
+        self.flow = FlowControl()  # sends no more queries
         super().disable_input()
 
     def clear(self) -> None:
-        """Take the terminal once more and clear it: another program wrote on it, or another terminal is attached."""
+        """Set the terminal up again and clear it, after another program wrote on it or another terminal was attached."""
         self.write(f"\x1b[?1049h\x1b[?25l\x1b[?1004h{_RESET}\x1b[2J")
         self._enable_mouse_support()
         self._enable_bracketed_paste()
         self._disable_line_wrap()
-        self._in_band_window_resize = False  # until the terminal says so again
+        self._in_band_window_resize = False  # until the terminal confirms it again
         self._query_in_band_window_resize()
         self._probe()

@@ -1,4 +1,4 @@
-"""The last thing that happens to a line before a terminal gets it: what the terminal would obey, or can't show, is taken out."""
+"""Line filters that remove what the terminal would obey, and replace what it can't show."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _FOREIGN = re.compile(r"[^\x00-\x7f]")
 
 
 class NoEscapes(LineFilter):
-    """Words from outside are only words: framework, device and file names, messages, logs, whatever pane shows them.
+    """Removes control characters from text that comes from outside: names of frameworks, devices and files, messages, logs.
 
-    None of these characters is a cell wide, so nothing moves.
+    Control characters have no width, so the layout stays.
     """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The segments without what is no character to see."""
+        """Return the segments without control characters."""
         return [
             Segment(_CONTROL.sub("", segment.text), segment.style, segment.control)
             if _CONTROL.search(segment.text)
@@ -35,43 +35,45 @@ class NoEscapes(LineFilter):
 
 
 class OnlyAscii(LineFilter):
-    """For a terminal that can show nothing else: borders, dots and arrows become what resembles them, cell by cell."""
+    """Replaces borders, dots and arrows by similar ASCII characters, cell by cell, for a terminal that shows only ASCII."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The segments in ASCII, as wide as before."""
+        """Return the segments in ASCII, at the same width."""
         return [
             segment
             if segment.text.isascii()
-            else Segment(_FOREIGN.sub(_in_ascii, segment.text), segment.style, segment.control)
+            else Segment(_FOREIGN.sub(_ascii_for, segment.text), segment.style, segment.control)
             for segment in segments
         ]
 
 
 class OnBlack(LineFilter):
-    """Paint white on black what has no colour, because the terminal's own ground may be a light one."""
+    """Makes uncoloured text white on black, because the terminal's own background may be light."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The segments in colours that do not depend on the terminal's ground."""
+        """Return the segments in colours that do not depend on the terminal's defaults."""
         return [Segment(segment.text, _on_black(segment.style), segment.control) for segment in segments]
 
 
 class NoBrightening(LineFilter):
-    """Take bold from coloured text: xterm and others show it brighter, too bright for a light ground."""
+    """Removes bold from coloured text: xterm and others show it brighter, too bright for a light background."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """The segments, the first eight colours in their normal weight."""
-        return [Segment(segment.text, _not_brightened(segment.style), segment.control) for segment in segments]
+        """Return the segments with the first eight colours in normal weight."""
+        return [Segment(segment.text, _without_bold(segment.style), segment.control) for segment in segments]
 
 
 @lru_cache(maxsize=1024)
 def _on_black(style: Style | None) -> Style:
     style = style or Style()
-    color, ground = style.color or _DEFAULT, style.bgcolor or _DEFAULT
-    return style + Style(color="white" if color.is_default else color, bgcolor="black" if ground.is_default else ground)
+    color, background = style.color or _DEFAULT, style.bgcolor or _DEFAULT
+    return style + Style(
+        color="white" if color.is_default else color, bgcolor="black" if background.is_default else background
+    )
 
 
 @lru_cache(maxsize=1024)
-def _not_brightened(style: Style | None) -> Style | None:
+def _without_bold(style: Style | None) -> Style | None:
     if style is None or not style.bold or style.color is None or style.color.type is not ColorType.STANDARD:
         return style
     return style + Style(bold=False) if 0 < (style.color.number or 0) < 8 else style
@@ -80,5 +82,5 @@ def _not_brightened(style: Style | None) -> Style | None:
 _DEFAULT = RichColor.default()
 
 
-def _in_ascii(found: re.Match[str]) -> str:
-    return formatting.ASCII.get(found[0], "?" * cell_len(found[0]))
+def _ascii_for(match: re.Match[str]) -> str:
+    return formatting.ASCII.get(match[0], "?" * cell_len(match[0]))

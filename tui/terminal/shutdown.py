@@ -1,4 +1,4 @@
-"""How the app is left: in time, whatever hangs, with the terminal given back and no process behind."""
+"""End the app in time, whatever hangs, with the terminal restored and no process left behind."""
 
 from __future__ import annotations
 
@@ -13,107 +13,107 @@ from typing import Any
 from tui.terminal import tty_state
 
 CLOSE_SECONDS = 3.5
-"""So long the workers have to write what they have, before they are killed."""
-CUT_OFF_SECONDS = 4.5
-"""Leaving takes no longer than this, whatever hangs."""
-KILLED_SECONDS = 0.3
-"""A killed process is gone by then, or hangs in the kernel."""
+"""Seconds that the workers have to save before they are killed."""
+DEADLINE_SECONDS = 4.5
+"""Seconds until the process is ended by force, whatever hangs."""
+KILL_WAIT_SECONDS = 0.3
+"""Seconds to wait for a killed process; one that is still there then hangs in the kernel."""
 
 
 class Shutdown:
-    """Hears the signals that end the app, and ends the process itself when the app does not come to it."""
+    """Handles the signals that end the app, and ends the process by force when the app does not."""
 
-    def __init__(self, close: Callable[[float], object], shows: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, close: Callable[[float], object], is_showing: Callable[[], bool] = lambda: False) -> None:
         self._close = close
-        """Ends the workers within so many seconds."""
-        self._shows = shows
-        """Whether the app's picture is on the terminal."""
-        self._terminal = tty_state.save()
+        """Ends the workers within the given number of seconds."""
+        self._is_showing = is_showing
+        """Returns whether the app's screen is on the terminal."""
+        self._tty_state = tty_state.save()
         self._owns_process = False
         self._timer: threading.Timer | None = None
-        self._heard = False
-        self._before: dict[int, Any] = {}
-        """What signals did before we heard them."""
-        self._borrower: subprocess.Popen[bytes] | None = None
-        self._ending = threading.Lock()
-        """Held by the thread that ends the process, and never released: the other one waits here until the process is gone."""
+        self._signalled = False
+        self._previous_handlers: dict[int, Any] = {}
+        self._foreground: subprocess.Popen[bytes] | None = None
+        self._exit_lock = threading.Lock()
+        """Held by the thread that ends the process, and never released: other threads wait here until the process is gone."""
 
     def own_process(self) -> None:
-        """The process ends with the app, so it may be cut off, and its signals stay ours to the end."""
+        """Let the process end with the app: it may be ended by force, and its signal handlers stay to the end."""
         self._owns_process = True
 
     def install_handlers(self, leave: Callable[[int], object]) -> None:
-        """SIGTERM, SIGHUP and SIGINT call `leave`, in the midst of whatever the main thread does, with their exit code.
+        """Let SIGTERM, SIGHUP and SIGINT call `leave` with their exit code, whatever the main thread is doing.
 
-        asyncio's own way would not do: it hears nothing while the loop stands still, in a write that nobody reads.
+        asyncio's own handlers would not run while the loop is blocked, in a write to a terminal that does not read.
         """
 
-        def heard(number: int, _: object) -> None:
-            self._heard = True
-            # The kernel sends SIGCONT after SIGHUP, and Textual would take the terminal, which is gone, once more.
+        def on_signal(number: int, _: object) -> None:
+            self._signalled = True
+            # The kernel sends SIGCONT after SIGHUP, and Textual would set up the terminal again, which is gone.
             signal.signal(signal.SIGCONT, lambda *_: None)
             self.start_deadline(128 + number)
             self._reclaim_tty()
             leave(128 + number)
 
-        self._before = {
-            number: signal.signal(number, heard) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+        self._previous_handlers = {
+            number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
         }
 
-    def unhear(self) -> None:
-        """Signals do what they did before, unless the process ends with the app."""
+    def restore_handlers(self) -> None:
+        """Restore the previous signal handlers, unless the process ends with the app."""
         if not self._owns_process:
-            for number, handler in self._before.items():
+            for number, handler in self._previous_handlers.items():
                 signal.signal(number, handler)
 
     def start_deadline(self, code: int) -> None:
-        """If the process is ours: end the workers now, so that they can save, and cut it off after CUT_OFF_SECONDS."""
+        """If the process is ours, let the workers save and end, and end the process by force after DEADLINE_SECONDS."""
         if self._owns_process and self._timer is None:
-            self._timer = threading.Timer(CUT_OFF_SECONDS, self.cut_off, (code,))
+            self._timer = threading.Timer(DEADLINE_SECONDS, self.force_exit, (code,))
             self._timer.daemon = True
             self._timer.start()
             threading.Thread(target=self._close, args=(CLOSE_SECONDS,), daemon=True).start()
 
     def finish(self) -> None:
-        """The app has ended: so do the workers, if they have not yet."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one ctrl+c too many must not cut the leaving off
+        """End the workers after the app has ended, and cancel the deadline."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second ctrl+c must not interrupt this
         self._close(CLOSE_SECONDS)
-        self.disarm()
+        self.cancel_deadline()
 
-    def disarm(self) -> None:
-        """The end came in time."""
-        self._ending.acquire()
+    def cancel_deadline(self) -> None:
+        """Cancel the deadline, because the process ends in time."""
+        self._exit_lock.acquire()
         if self._timer is not None:
             self._timer.cancel()
 
-    def cut_off(self, code: int) -> None:
-        """End the process here and now: its workers first, then whoever has the terminal, which is then as it was."""
-        self._ending.acquire()
+    def force_exit(self, code: int) -> None:
+        """End the process now: kill its workers, then the program in the foreground, and restore the terminal."""
+        self._exit_lock.acquire()
         try:
             self._close(0.0)
-            borrower = self._borrower
-            if borrower is not None:
-                borrower.kill()
+            foreground = self._foreground
+            if foreground is not None:
+                foreground.kill()
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    borrower.wait(KILLED_SECONDS)
-            if self._terminal is not None:
-                keys, screen = tty_state.detach()
-                tty_state.restore(self._terminal, keys, screen, clear=borrower is not None or self._shows())
+                    foreground.wait(KILL_WAIT_SECONDS)
+            if self._tty_state is not None:
+                input_fd, output_fd = tty_state.detach()
+                clear = foreground is not None or self._is_showing()
+                tty_state.restore(self._tty_state, input_fd, output_fd, clear=clear)
         finally:
             os._exit(code)
 
     def run_foreground(self, command: Sequence[str]) -> None:
-        """Wait for a program that has the terminal meanwhile; a signal to us ends it first."""
-        self._borrower = subprocess.Popen(command)
+        """Run a program that uses the terminal, and wait for it; a signal to this process ends it first."""
+        self._foreground = subprocess.Popen(command)
         try:
-            if self._heard:  # while it was being started
+            if self._signalled:  # the signal came before the program was started
                 self._reclaim_tty()
-            self._borrower.wait()
+            self._foreground.wait()
         finally:
-            with self._ending:  # once we are cut off, the terminal is not ours to take back
-                self._borrower = None
+            with self._exit_lock:  # once the process is ended by force, the terminal must stay as it is
+                self._foreground = None
 
     def _reclaim_tty(self) -> None:
-        """Ask whoever has the terminal to give it back."""
-        if self._borrower is not None:
-            self._borrower.terminate()
+        """End the program in the foreground, so that it restores the terminal."""
+        if self._foreground is not None:
+            self._foreground.terminate()

@@ -1,4 +1,4 @@
-"""The app's way to its first paint without a look for rubbish, which would take a tenth of the time and find none."""
+"""Keep garbage collection off until the first paint: it costs a tenth of the start and frees nothing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import gc
 
 
 def pause_gc() -> None:
-    """Best before Textual is imported."""
+    """Turn garbage collection off; call it before Textual is imported."""
     gc.disable()
 
 
 def resume_gc() -> None:
-    """From now on there may be rubbish, but it is never looked for in what is there already, which stays, or is little."""
+    """Turn garbage collection on, but never scan what exists already: little of it is ever freed."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()

@@ -1,4 +1,4 @@
-"""The standard streams: there from the start, whatever the parent closed, and written out before Python ends."""
+"""The standard streams: open even if the parent closed them, and flushed before Python ends."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 _MISSING = (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w"))
-_ROOM = 1 << 24
-"""Bytes that a stream opened here holds: all that a command prints, whose loss is found once, when it is written out."""
+_BUFFER_BYTES = 1 << 24
+"""Buffer of a stream opened here: it holds everything that a command prints, so that its loss is found once, at the flush."""
 
 
 def open_missing() -> None:
-    """Open the standard streams that the parent closed, or files and pipes of ours would get their numbers.
+    """Open the standard streams that the parent closed, so that no other file or pipe gets their numbers.
 
-    A closed stdin is at its end, and nobody misses what a closed stderr would say. But what goes to a closed stdout is lost:
-    it is opened for reading, so that writing it out fails as it should.
+    A closed stdin reads as empty, and a closed stderr drops its output. A closed stdout is opened for reading only, so that
+    flushing it fails: the output is lost.
     """
     for number, (name, flags, mode) in enumerate(_MISSING):
         try:
@@ -30,30 +30,30 @@ def open_missing() -> None:
         except OSError:
             opened = os.open(os.devnull, flags)  # gets the lowest number that is free
             os.set_inheritable(opened, True)
-            setattr(sys, name, os.fdopen(opened, mode, _ROOM, encoding="utf-8", closefd=False))
+            setattr(sys, name, os.fdopen(opened, mode, _BUFFER_BYTES, encoding="utf-8", closefd=False))
 
 
-def _resembling(error: UnicodeError) -> tuple[str, int]:
-    """What a stream can't say, as it can: "+" for a tick where there is only ASCII, never an exception."""
+def _ascii_fallback(error: UnicodeError) -> tuple[str, int]:
+    """Replace characters that a stream can't encode by similar ASCII characters: "+" for a tick."""
     assert isinstance(error, UnicodeEncodeError)
-    wanted = error.object[error.start : error.end]
+    unencodable = error.object[error.start : error.end]
     from tui import formatting
 
-    return "".join(formatting.ASCII.get(character, "?") for character in wanted), error.end
+    return "".join(formatting.ASCII.get(character, "?") for character in unencodable), error.end
 
 
 def accept_any_text() -> None:
-    """Let stdout and stderr write what resembles a character that they can't encode."""
-    codecs.register_error("resembling", _resembling)
+    """Let stdout and stderr replace a character that they can't encode, instead of raising an exception."""
+    codecs.register_error("ascii_fallback", _ascii_fallback)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="resembling")
+            stream.reconfigure(errors="ascii_fallback")
 
 
 def write_out(stream: TextIO) -> OSError | None:
-    """Write out what the stream still holds; return why it could not be.
+    """Flush the stream; return the error if that failed.
 
-    Left to Python's own end, that would change the exit code to 120.
+    An error while Python flushes the stream at its exit would change the exit code to 120.
     """
     try:
         stream.flush()
@@ -64,11 +64,11 @@ def write_out(stream: TextIO) -> OSError | None:
 
 
 def describe_lost_output(error: OSError) -> str:
-    """Say why the output, or the rest of it, is lost."""
+    """Return the message that the output, or the rest of it, is lost."""
     return f"The output could not be written: {error.strerror or error}."
 
 
 def abandon(stream: TextIO) -> None:
-    """Let a stream that can't be written to lead nowhere, or Python tries once more when it ends."""
+    """Redirect a stream that can't be written to /dev/null: else Python tries again at its exit."""
     with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())

@@ -1,4 +1,4 @@
-"""The mouse in terminals that tell it in pixels."""
+"""Patches of Textual 8.2's faults; each says what it fixes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from textual.widgets import OptionList
 
 
 def fix_zero_pixel_size() -> None:
-    """Take the mouse for told in cells where the terminal gives its size in pixels as 0, which means that it does not know.
+    """Read mouse positions as cells where the terminal reports its size in pixels as 0, which means unknown.
 
-    Textual divides by that size, and the app would end at the first move of the mouse (Textualize/textual#6706).
+    Textual divides by that size, so the app would end at the first move of the mouse (Textualize/textual#6706).
     """
     parse = XTermParser.parse_mouse_code
 
@@ -27,7 +27,7 @@ def fix_zero_pixel_size() -> None:
 
 
 def fix_empty_option_list() -> None:
-    """Let a page up or down do nothing where the list has no line: Textual 8.2 looks one up and ends the app by a KeyError."""
+    """Ignore page up and page down in an empty list: Textual 8.2 looks up a line and ends the app with a KeyError."""
     move = OptionList._move_page
 
     def _move_page(self: OptionList, direction: Literal[-1, 1]) -> None:
@@ -38,10 +38,10 @@ def fix_empty_option_list() -> None:
 
 
 def fix_outdated_sizes() -> None:
-    """Lay a screen out at the app's present size, whatever size a message names.
+    """Lay a screen out at the app's current size, whatever size a message names.
 
-    Textual answers each new layout with a message that names its size. Two sizes that are on their way at once would follow each
-    other for ever: the app draws without end, and hears no key.
+    Textual answers each layout with a message that names its size. Two different sizes in the queue would replace each other for
+    ever: the app would draw without end and handle no key.
     """
     resized = Screen._screen_resized
 

@@ -1,4 +1,4 @@
-"""The title line: the screens, and what is running."""
+"""The first line of a screen: the tabs, and the run that is shown."""
 
 from __future__ import annotations
 
@@ -9,109 +9,106 @@ from rich.style import Style
 from rich.text import Text
 from textual.screen import Screen
 
-from engines.api import (
-    RunHistory,
-    preset_changes,
-)
+from engines.api import RunHistory, preset_changes
 from tui import formatting, themes
-from tui.widgets.machine import ROOMY
+from tui.commands import SCREENS
 from tui.widgets.text_line import TextLine
 
-TABS = ("Train", "Code", "Draw", "Results", "Runs")
-"""The screens, by their keys."""
+APP_NAME_WIDTH = 110
+"""Narrowest header that shows the app's name."""
 
 
 class HeaderSource(Protocol):
-    """What the header needs of a session or a replay."""
+    """The part of a session or a replay that the header shows."""
 
     histories: dict[str, RunHistory]
     recorded: bool
 
     def now(self) -> float:
-        """The present on the events' clock."""
+        """Return the current time on the events' clock."""
 
     @property
     def length_seconds(self) -> float:
-        """Seconds that a recording lasts."""
+        """Length of a recording in seconds."""
 
     @property
     def playback(self) -> str:
-        """How a recording plays; empty for a live session."""
+        """A recording's speed, or "paused" or "end"; empty for a live session."""
 
 
-def header(told: HeaderSource, now: float, width: int, shown: int, colors: Mapping[str, str]) -> Text:
-    """The title line: the screens, and as much of data, preset, seed, mode and clock as fits.
+def render_header(source: HeaderSource, now: float, width: int, shown: int, colors: Mapping[str, str]) -> Text:
+    """Render the tabs, and as much of data, preset, seed, mode and clock as fits; `shown` is the open tab's number.
 
-    Where not even data and clock fit, the other screens are numbers alone.
+    Where neither data nor clock fits, the other tabs shrink to their numbers.
     """
     for short in (False, True):
-        text, parts = _tabs(told, width, shown, colors, short=short), _facts(told, now)
-        for least in (
+        text, details = _render_tabs(source, width, shown, colors, short=short), _details(source, now)
+        for least_important in (
             "sizes",
             "mode",
             "seed",
             "preset",
-            *(("data", "progress", "clock") * (short and "clock" in parts)),
+            *(("data", "progress", "clock") * (short and "clock" in details)),
         ):
-            if text.cell_len + len(_joined(parts)) > width:
-                parts.pop(least, None)
-        if text.cell_len + len(_joined(parts)) <= width or "clock" not in parts:
+            if text.cell_len + len(_join(details)) > width:
+                details.pop(least_important, None)
+        if text.cell_len + len(_join(details)) <= width or "clock" not in details:
             break
-    text.append(_joined(parts))
+    text.append(_join(details))
     return text
 
 
-def show_tab(screen: Screen[Any], told: HeaderSource, number: int) -> None:
-    """Show in the screen's header that another one is being opened."""
+def show_tab(screen: Screen[Any], source: HeaderSource, number: int) -> None:
+    """Select a tab in the screen's header while its screen is still being opened."""
     colors = themes.palette(screen.app.theme_variables)
     for line in screen.query("#header").results(TextLine):
-        line.set_text(header(told, told.now(), screen.size.width, number, colors))
+        line.set_text(render_header(source, source.now(), screen.size.width, number, colors))
 
 
-def _playback(told: HeaderSource) -> str:
-    """Where a recording ends and how it plays: " / 02:24 10x   ", as wide as "paused" so that nothing jumps."""
-    return f" / {formatting.clock(told.length_seconds)} {told.playback:6}" if told.recorded else ""
+def _playback(source: HeaderSource) -> str:
+    """Return " / 02:24 10x   ": a recording's length and speed, padded to the width of "paused" so that nothing jumps."""
+    return f" / {formatting.clock(source.length_seconds)} {source.playback:6}" if source.recorded else ""
 
 
-def _joined(parts: Mapping[str, str]) -> str:
-    return "".join(parts.values()).removeprefix(" · ")
+def _join(details: Mapping[str, str]) -> str:
+    return "".join(details.values()).removeprefix(" · ")
 
 
-def _tabs(told: HeaderSource, width: int, shown: int, colors: Mapping[str, str], *, short: bool) -> Text:
+def _render_tabs(source: HeaderSource, width: int, shown: int, colors: Mapping[str, str], *, short: bool) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
-    if width >= ROOMY:
+    if width >= APP_NAME_WIDTH:
         text.append(" mnist-tui ", style="bold reverse")
-    for number, title in enumerate(TABS, 1):
+    for number, title in ((screen.number, screen.title) for screen in SCREENS.values()):
         tab = f" {number}" if short else f" {number} {title} "
         if number == shown:
             tab = f"{' ' * (short and number > 1)}[{number} {title}]"
         click = Style(bold=number == shown, meta={"@click": f"app.show_screen({number})"})
         text.append(tab, style=click)
     text.append(" ")
-    if told.recorded:
+    if source.recorded:
         text.append(" RECORDED ", style=f"bold reverse {colors['$warning']}")
         text.append(" ")
-    datasets = {h.data.dataset for h in told.histories.values() if h.data}
+    datasets = {h.data.dataset for h in source.histories.values() if h.data}
     for dataset in sorted(datasets - {"mnist"}):
         text.append(f" {formatting.digits_title(dataset)} ", style=f"bold reverse {colors['$warning']}")
     return text
 
 
-def _facts(told: HeaderSource, now: float) -> dict[str, str]:
-    """What is said beside the tabs, by name."""
-    data = next((h.data for h in told.histories.values() if h.data), None)
-    config = next((h.config for h in told.histories.values() if h.config), None)
-    parts = {}
+def _details(source: HeaderSource, now: float) -> dict[str, str]:
+    """Return the texts beside the tabs, by name."""
+    data = next((h.data for h in source.histories.values() if h.data), None)
+    config = next((h.config for h in source.histories.values() if h.config), None)
+    details = {}
     if data is not None:
-        parts["data"] = "MNIST" if data.dataset == "mnist" else ""
-        parts["sizes"] = f" {data.train_size:,} + {data.test_size:,}"
+        details["data"] = "MNIST" if data.dataset == "mnist" else ""
+        details["sizes"] = f" {data.train_size:,} + {data.test_size:,}"
     elif config is None:
-        parts["data"] = "PyTorch and Keras train one convnet, side by side · s starts"
+        details["data"] = "PyTorch and Keras train one convnet, side by side · s starts"
     if config is not None:
-        running = [h for h in told.histories.values() if h.requested_t is not None]
+        running = [h for h in source.histories.values() if h.requested_t is not None]
         seeds = f" · one of {config.seeds} seeds" if config.seeds > 1 else ""
         preset = f"{config.preset}, changed" if preset_changes(config) else config.preset
-        parts |= {"preset": f" · {preset}", "seed": f" · seed {config.seed}{seeds}", "mode": f" · {config.mode}"}
+        details |= {"preset": f" · {preset}", "seed": f" · seed {config.seed}{seeds}", "mode": f" · {config.mode}"}
         clock = formatting.clock(max((h.wall_seconds(now) for h in running), default=0.0))
-        parts |= {"clock": f" · {clock}", "progress": _playback(told)}
-    return parts
+        details |= {"clock": f" · {clock}", "progress": _playback(source)}
+    return details

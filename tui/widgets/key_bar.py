@@ -1,4 +1,4 @@
-"""The last line: what can be asked for, by key or click."""
+"""The last line of a screen: its keys and what they do."""
 
 from __future__ import annotations
 
@@ -12,51 +12,50 @@ from tui.commands import KEY_NAMES
 
 
 class KeyBar(Widget):
-    """The bindings that are to be shown, in one line; where room is short, first those go that make no sense now.
+    """The screen's shown bindings in one line, clickable. Where room is short, disabled ones are left out first.
 
-    Textual's Footer is a widget for each key and each word: half of what the first paint would have to mount.
+    Textual's Footer mounts a widget for each key and each word, which would double the time to the first paint.
     """
 
-    COMPONENT_CLASSES = {"keys--key", "keys--off"}
+    COMPONENT_CLASSES = {"key-bar--key", "key-bar--disabled"}
     DEFAULT_CSS = """
     KeyBar {
         height: 1;
         dock: bottom;
-        & > .keys--key { color: $footer-key-foreground; text-style: bold; }
-        & > .keys--off { color: $foreground; text-opacity: 40%; text-style: dim; }
+        & > .key-bar--key { color: $footer-key-foreground; text-style: bold; }
+        & > .key-bar--disabled { color: $foreground; text-opacity: 40%; text-style: dim; }
     }
     """
 
     def on_mount(self) -> None:
-        """Hear when commands become possible or impossible."""
-        self.screen.bindings_updated_signal.subscribe(self, self._changed)
+        """Repaint when commands become possible or impossible."""
+        self.screen.bindings_updated_signal.subscribe(self, self._on_bindings_updated)
 
-    def _changed(self, screen: Screen[object]) -> None:
+    def _on_bindings_updated(self, screen: Screen[object]) -> None:
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """The row of cells."""
         width = self.size.width
         segments = () if y else self.line(width).render(self.app.console)
         return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
 
     def line(self, width: int) -> Text:
-        """Key and word of each, clickable."""
-        shown: dict[str, tuple[str, str, bool]] = {}
+        """Return the keys and words that fit into `width` cells."""
+        by_action: dict[str, tuple[str, str, bool]] = {}
         for _, binding, enabled, _ in self.screen.active_bindings.values():
             key = KEY_NAMES.get(binding.key, binding.key)
-            if binding.show and (binding.action not in shown or len(key) < len(shown[binding.action][0])):
-                shown[binding.action] = (key, binding.description, enabled)
-        known = list(shown.items())
-        while known and sum(len(key) + len(word) + 2 for _, (key, word, _) in known) > width:
-            off = [one for one in known if not one[1][2]]
-            known.remove((off or known)[-1])
-        key_style = self.get_component_rich_style("keys--key", partial=True)
-        off_style = self.get_component_rich_style("keys--off", partial=True)
+            if binding.show and (binding.action not in by_action or len(key) < len(by_action[binding.action][0])):
+                by_action[binding.action] = (key, binding.description, enabled)
+        shown = list(by_action.items())
+        while shown and sum(len(key) + len(word) + 2 for _, (key, word, _) in shown) > width:
+            disabled = [item for item in shown if not item[1][2]]
+            shown.remove((disabled or shown)[-1])
+        key_style = self.get_component_rich_style("key-bar--key", partial=True)
+        disabled_style = self.get_component_rich_style("key-bar--disabled", partial=True)
         text = Text(no_wrap=True, end="")
-        for action, (key, word, enabled) in known:
+        for action, (key, word, enabled) in shown:
             click = Style.from_meta({"@click": action}) if enabled else Style()
-            text.append(key, click + (key_style if enabled else off_style))
-            text.append(f" {word}", click if enabled else off_style)
+            text.append(key, click + (key_style if enabled else disabled_style))
+            text.append(f" {word}", click if enabled else disabled_style)
             text.append(" ")
         return text

@@ -1,4 +1,4 @@
-"""What one worker's process printed: colours kept, everything else that a terminal would obey removed, memory bounded."""
+"""One worker's log: its colours stay, other control sequences are removed, and memory is bounded."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from textual.widgets import RichLog
 from engines.api import TITLES, LogLine, RunHistory, plural
 from tui import formatting
 
-WITH_CLOCK = 44
-"""From this width on each line begins with its time since the worker was started."""
+CLOCK_WIDTH = 44
+"""Narrowest pane in which each line starts with its time since the worker was started."""
 
 
 class LogPane(RichLog, can_focus=False):
-    """Follows its tail; stops following while scrolled up. Shows only the lines that hold what is searched for."""
+    """The lines of one worker that match the search. Follows the end unless scrolled up."""
 
     DEFAULT_CSS = """
     LogPane {
@@ -32,54 +32,54 @@ class LogPane(RichLog, can_focus=False):
         self.engine = engine
         self.border_title = f"{TITLES.get(engine, engine)} log"
         self._written = 0
-        self._wanted = ""
-        self._found = 0
+        self._filter_text = ""
+        self._matches = 0
 
     def show_log(self, history: RunHistory) -> None:
         """Append the lines that came since the last call."""
         if not self.display or not self.size.width:
             return
-        if history.log_count < self._written:  # a recording was wound back
+        if history.log_count < self._written:  # a recording was rewound
             self.clear()
-            self._written = self._found = 0
+            self._written = self._matches = 0
         new = min(history.log_count - self._written, len(history.log))
         self._written = history.log_count
         for line in list(history.log)[len(history.log) - new :]:
-            if self._matches(line):
-                self._found += 1
-                self.write(self._said(line, history.spawned_t), scroll_end=self.is_vertical_scroll_end)
-        self.border_subtitle = Text(self._state(history))
+            if self._is_match(line):
+                self._matches += 1
+                self.write(self._format(line, history.spawned_t), scroll_end=self.is_vertical_scroll_end)
+        self.border_subtitle = Text(self._subtitle(history))
 
     def find(self, text: str, history: RunHistory) -> None:
-        """Show only the lines that hold this text, whatever its case; all lines for an empty one."""
-        if text != self._wanted:
+        """Show only the lines that contain this text, in any case; all lines for an empty text."""
+        if text != self._filter_text:
             self.clear()
-            self._wanted, self._found, self._written = text, 0, history.log_count - len(history.log)
+            self._filter_text, self._matches, self._written = text, 0, history.log_count - len(history.log)
             self.show_log(history)
 
-    def lines_of(self, history: RunHistory) -> list[str]:
-        """What is shown, as plain text."""
-        return [formatting.to_plain_text(line.text) for line in history.log if self._matches(line)]
+    def visible_lines(self, history: RunHistory) -> list[str]:
+        """Return the lines that match the search, as plain text."""
+        return [formatting.to_plain_text(line.text) for line in history.log if self._is_match(line)]
 
-    def _matches(self, line: LogLine) -> bool:
-        return self._wanted.lower() in formatting.to_plain_text(line.text).lower()
+    def _is_match(self, line: LogLine) -> bool:
+        return self._filter_text.lower() in formatting.to_plain_text(line.text).lower()
 
-    def _said(self, line: LogLine, since: float) -> Text:
+    def _format(self, line: LogLine, since: float) -> Text:
         text = Text.from_ansi(formatting.strip_control(line.text))
-        if self._wanted:
-            text.highlight_words([self._wanted], "reverse", case_sensitive=False)
+        if self._filter_text:
+            text.highlight_words([self._filter_text], "reverse", case_sensitive=False)
         if line.stream in ("supervisor", "worker"):
             text.stylize("italic")
-        if self.size.width < WITH_CLOCK:
+        if self.size.width < CLOCK_WIDTH:
             return text
         return Text(f"{formatting.clock(line.t - since)} ", style="dim").append_text(text)
 
-    def _state(self, history: RunHistory) -> str:
+    def _subtitle(self, history: RunHistory) -> str:
         if not history.log_count:
             return "nothing yet"
         parts = [plural(history.log_count, "line")]
-        if self._wanted:
-            parts.insert(0, f"{self._found:,} with “{formatting.to_plain_text(self._wanted)}”")
+        if self._filter_text:
+            parts.insert(0, f"{self._matches:,} with “{formatting.to_plain_text(self._filter_text)}”")
         if not self.is_vertical_scroll_end:
-            parts.append("end follows again")
+            parts.append("press end to follow")
         return " · ".join(parts)

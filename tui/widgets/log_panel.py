@@ -1,4 +1,4 @@
-"""The logs of all workers side by side, and the line that searches them."""
+"""The logs of all workers side by side, and the line to search them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from engines.api import RunHistory
 from tui.widgets.log_pane import LogPane
 
 
-class Logs(Vertical):
-    """A pane for each engine; says what the user looks for."""
+class LogPanel(Vertical):
+    """A pane for each engine's log, and a search line."""
 
     DEFAULT_CSS = """
-    Logs {
+    LogPanel {
         height: 35%;
         & > Horizontal { height: 1fr; }
         #find { height: 1; background: $panel; }
     }
     """
 
-    class Sought(Message):
-        """Show only the lines that hold this text; all for an empty one."""
+    class SearchChanged(Message):
+        """Posted when the user changes the search; an empty text matches all lines."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
@@ -35,63 +35,62 @@ class Logs(Vertical):
         super().__init__(id="logs")
         self._panes = {engine: LogPane(engine) for engine in engines}
         self._input = Input(
-            placeholder="find in the logs · enter keeps it · esc shows all lines", id="find", compact=True
+            placeholder="find in the logs · enter keeps the search · esc shows all lines", id="find", compact=True
         )
         self._input.display = False
 
     def compose(self) -> ComposeResult:
-        """The panes above the search."""
         yield Horizontal(*self._panes.values())
         yield self._input
 
     def show_logs(self, histories: Mapping[str, RunHistory]) -> None:
-        """Append what came since the last call."""
+        """Append the lines that came since the last call."""
         for engine, pane in self._panes.items():
             pane.show_log(histories[engine])
 
     def find(self, text: str, histories: Mapping[str, RunHistory]) -> None:
-        """Show only the lines that hold this text."""
+        """Show only the lines that contain this text."""
         for engine, pane in self._panes.items():
             pane.find(text, histories[engine])
 
-    def lines_of(self, histories: Mapping[str, RunHistory], engine: str | None) -> list[str]:
-        """What is shown of one engine, or of all, as plain text."""
-        shown = [one for one in self._panes if engine in (None, one)]
-        return [line for one in shown for line in self._panes[one].lines_of(histories[one])]
+    def visible_lines(self, histories: Mapping[str, RunHistory], engine: str | None) -> list[str]:
+        """Return the shown lines of one engine, or of all for None, as plain text."""
+        shown = {name: pane for name, pane in self._panes.items() if engine in (None, name)}
+        return [line for name, pane in shown.items() for line in pane.visible_lines(histories[name])]
 
     def scroll_pages(self, pages: int) -> None:
-        """By a page; by more than one at a time to the beginning or the end."""
+        """Scroll by one page; more than one page scrolls to the start or the end."""
         for pane in self._panes.values():
             if abs(pages) > 1:
                 (pane.scroll_end if pages > 0 else pane.scroll_home)(animate=False)
             else:
                 (pane.scroll_page_down if pages > 0 else pane.scroll_page_up)(animate=False)
 
-    # The search
+    # Search
 
     @property
     def searching(self) -> bool:
-        """Whether the user is typing what to find."""
+        """True while the user types into the search line."""
         return self._input.has_focus
 
-    def search(self) -> None:
-        """Ask what to find."""
+    def start_search(self) -> None:
+        """Open the search line."""
         self._input.display = True
         self._input.focus()
 
     def end_search(self, text: str | None) -> None:
-        """Give the keys back; with the text that is to be found from now on, or None for what was typed."""
+        """Leave the search line, and set its text unless it is None."""
         if text is not None:
             self._input.value = text
         self._input.display = bool(self._input.value)
         self.screen.set_focus(None)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """As one types."""
+        """Search while the user types."""
         event.stop()
-        self.post_message(self.Sought(event.value))
+        self.post_message(self.SearchChanged(event.value))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """What was found stays."""
+        """Leave the search line; the search stays."""
         event.stop()
         self.end_search(None)

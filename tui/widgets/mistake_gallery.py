@@ -1,4 +1,4 @@
-"""The gallery of mistakes: the test digits that both got wrong, or one of them alone, with what each reads in them."""
+"""The test digits that an engine read wrong, with what each engine read in them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from textual.widget import Widget
 
 from engines.api import TITLES, PredictionRequests, RunHistory
 from tui.widgets.pixel_image import PixelImage
-from tui.widgets.prediction_bars import Answer, mark
+from tui.widgets.prediction_bars import PredictionBars, right_or_wrong
 from tui.widgets.text_line import TextLine
 
 SIZE, GAP = 28, 2
@@ -25,46 +25,47 @@ SIZE, GAP = 28, 2
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A test digit that somebody got wrong."""
+    """A test digit that at least one engine read wrong."""
 
     index: int
+    """The digit's number in the test set."""
     label: int
     read: Mapping[str, int]
-    """What each engine that was wrong read in it."""
+    """The wrong answers by engine."""
 
 
 def mistakes(histories: Mapping[str, RunHistory]) -> dict[str, list[Mistake]]:
-    """By the last evaluations: "both", and each engine's own; of one engine alone, all of its own."""
+    """Return the mistakes of the last evaluations: those of "both" engines, and those of each engine only."""
     tested = {engine: h.evaluations[-1].mistakes for engine, h in histories.items() if h.evaluations}
     wrong: dict[int, tuple[int, dict[str, int]]] = {}
-    for engine, its in tested.items():
-        for index, label, read in its:
-            if index < 0:  # a recording may be anybody's, and this would count from the end
+    for engine, rows in tested.items():
+        for index, label, read in rows:
+            if index < 0:  # a foreign recording may hold one, and it would count from the end
                 continue
             wrong.setdefault(index, (label, {}))[1][engine] = read
     lists: dict[str, list[Mistake]] = {"both": []} if len(tested) > 1 else {}
     lists |= {engine: [] for engine in tested}
-    for index, (label, its_readers) in sorted(wrong.items()):
-        owner = "both" if len(its_readers) > 1 else next(iter(its_readers))
-        lists[owner].append(Mistake(index, label, its_readers))
+    for index, (label, answers) in sorted(wrong.items()):
+        owner = "both" if len(answers) > 1 else next(iter(answers))
+        lists[owner].append(Mistake(index, label, answers))
     return lists
 
 
-class Gallery(Widget):
-    """One mistake large, with what each engine read in it when it was tested and reads now, and the next ones below.
+class MistakeGallery(Widget):
+    """One mistake enlarged, each engine's answer when tested and now, and the next mistakes below.
 
-    The lists are of the last evaluation, the bars of the living models: while these train, they may know better already.
+    The lists come from the last evaluation, the bars from the current models, which may have improved since.
     """
 
-    class Chosen(Message):
-        """Somebody clicked that digit of the list."""
+    class Selected(Message):
+        """Posted when the user clicks a mistake; `position` counts from 0 in the shown list."""
 
-        def __init__(self, at: int) -> None:
+        def __init__(self, position: int) -> None:
             super().__init__()
-            self.at = at
+            self.position = position
 
     DEFAULT_CSS = """
-    Gallery {
+    MistakeGallery {
         height: 1fr; layout: vertical;
         #lists { height: 1; }
         #one { height: auto; layout: horizontal; }
@@ -77,15 +78,14 @@ class Gallery(Widget):
     }
     """
 
-    def __init__(self, engines: list[str], questions: PredictionRequests) -> None:
+    def __init__(self, engines: list[str], requests: PredictionRequests) -> None:
         super().__init__(id="gallery")
         self._engines = engines
-        self._questions = questions
+        self._requests = requests
         self.shown: list[Mistake] = []
-        self.at = 0
+        self.position = 0
 
     def compose(self) -> ComposeResult:
-        """The three lists, the digit, its bars, the next digits."""
         yield TextLine(id="lists")
         with Container(id="one"):
             with Vertical(id="picture-side"):
@@ -97,79 +97,87 @@ class Gallery(Widget):
                     with Vertical(classes="reader"):
                         yield TextLine(id=f"tested-{engine}", classes="tested")
                         yield TextLine(id=f"when-{engine}", classes="tested")
-                        yield Answer(engine)
+                        yield PredictionBars(engine)
         yield PixelImage(SIZE, SIZE, id="next")
         yield TextLine(id="captions")
 
-    def show(self, lists: Mapping[str, list[Mistake]], whose: str, at: int, images: Any, problem: str) -> None:
-        """The list `whose`, its digit number `at`, from these test images (n, 28, 28), or why there are none."""
-        self.shown, self.at = lists.get(whose, []), at
-        self.query_one("#lists", TextLine).set_text(_heads(lists, whose))
-        known = self.shown[at] if self.shown else None
-        here = images is not None and known is not None and known.index < len(images)
+    def show(
+        self, lists: Mapping[str, list[Mistake]], list_name: str, position: int, images: Any, problem: str
+    ) -> None:
+        """Show one mistake of a list; `images` are the test images, shape (n, 28, 28), or None with the problem."""
+        self.shown, self.position = lists.get(list_name, []), position
+        self.query_one("#lists", TextLine).set_text(_list_tabs(lists, list_name))
+        mistake = self.shown[position] if self.shown else None
+        available = images is not None and mistake is not None and mistake.index < len(images)
         for name in ("#one", "#next", "#captions"):
-            self.query_one(name).display = here
-        if not here or known is None:
+            self.query_one(name).display = available
+        if not available or mistake is None:
             self.query_one("#captions").display = True
             self.query_one("#captions", TextLine).set_text(Text(problem or "No mistake here."))
             return
-        self.query_one("#picture", PixelImage).show(images[known.index])
+        self.query_one("#picture", PixelImage).show(images[mistake.index])
         self.query_one("#caption", TextLine).set_text(
-            Text(f"test digit {known.index:,}: a {known.label}", style="bold")
+            Text(f"test digit {mistake.index:,}: a {mistake.label}", style="bold")
         )
-        self.query_one("#place", TextLine).set_text(Text(f"{at + 1:,} of {len(self.shown):,}", style="dim"))
+        self.query_one("#place", TextLine).set_text(Text(f"{position + 1:,} of {len(self.shown):,}", style="dim"))
         self._show_next(images)
 
     def _show_next(self, images: Any) -> None:
         room = max((self.size.width - 2 + GAP) // (SIZE + GAP), 1)
-        after = [one for one in self.shown[self.at + 1 : self.at + 1 + room] if one.index < len(images)]
-        fits = self.size.height >= 18 + SIZE // 2 and bool(after)
+        candidates = self.shown[self.position + 1 : self.position + 1 + room]
+        following = [mistake for mistake in candidates if mistake.index < len(images)]
+        fits = self.size.height >= 18 + SIZE // 2 and bool(following)
         self.query_one("#next").display = self.query_one("#captions").display = fits
         if not fits:
             return
-        sheet = np.zeros((SIZE, len(after) * (SIZE + GAP) - GAP), np.uint8)
-        for i, one in enumerate(after):
-            sheet[:, i * (SIZE + GAP) : i * (SIZE + GAP) + SIZE] = images[one.index]
-        self.query_one("#next", PixelImage).show(sheet)
-        captions = [f"{one.index:,}: {one.label}, read {' and '.join(map(str, one.read.values()))}" for one in after]
+        row = np.zeros((SIZE, len(following) * (SIZE + GAP) - GAP), np.uint8)
+        captions = []
+        for i, mistake in enumerate(following):
+            row[:, i * (SIZE + GAP) : i * (SIZE + GAP) + SIZE] = images[mistake.index]
+            answers = " and ".join(map(str, mistake.read.values()))
+            captions.append(f"{mistake.index:,}: {mistake.label}, read {answers}")
+        self.query_one("#next", PixelImage).show(row)
         self.query_one("#captions", TextLine).set_text(
             Text("".join(f"{text:{SIZE + GAP}}" for text in captions).rstrip(), style="dim")
         )
 
     def show_answers(
-        self, colors: Mapping[str, str], tested: Mapping[str, RunHistory], asked: Mapping[str, RunHistory]
+        self, colors: Mapping[str, str], tested: Mapping[str, RunHistory], current: Mapping[str, RunHistory]
     ) -> None:
-        """What each engine read in the digit when the shown run was `tested` last, and what the model that is `asked` reads now."""
-        known = self.shown[self.at] if self.at < len(self.shown) else None
-        if known is None:
+        """Show each engine's answer for the shown mistake: in the last evaluation of `tested`, and of the `current` model."""
+        mistake = self.shown[self.position] if self.position < len(self.shown) else None
+        if mistake is None:
             return
-        for panel in self.query(Answer):
-            engine, history = panel.engine, asked[panel.engine]
-            title, style = TITLES.get(engine, engine), f"bold {colors[f'${engine}']}"
-            exams = tested[engine].evaluations if engine in tested else []
-            read = known.read.get(engine, known.label)
-            said = f"{title} read {read}{mark(read, known.label)}" if exams else title
-            when = f"when tested, epoch {exams[-1].epoch}" if exams else "not tested yet"
-            self.query_one(f"#tested-{engine}", TextLine).set_text(Text(said, style=style))
-            self.query_one(f"#when-{engine}", TextLine).set_text(Text(when, style="dim"))
-            answer = self._questions.answer(history)
-            same = bool(exams) and answer is not None and answer.global_step == exams[-1].global_step
-            shares = self._questions.probabilities(history, exact=True)
-            now = "the same model" if same else self._questions.source(history)
-            panel.show(shares, now, self._questions.problem(history), colors, title="now", truth=known.label)
+        for bars in self.query(PredictionBars):
+            engine, history = bars.engine, current[bars.engine]
+            evaluations = tested[engine].evaluations if engine in tested else []
+            self._show_tested(mistake, engine, evaluations[-1].epoch if evaluations else None, colors)
+            answer = self._requests.answer(history)
+            unchanged = bool(evaluations) and answer is not None and answer.global_step == evaluations[-1].global_step
+            source = "the same model" if unchanged else self._requests.source(history)
+            probabilities, problem = self._requests.probabilities(history, exact=True), self._requests.problem(history)
+            bars.show(probabilities, source, problem, colors, title="now", truth=mistake.label)
+
+    def _show_tested(self, mistake: Mistake, engine: str, epoch: int | None, colors: Mapping[str, str]) -> None:
+        """Show an engine's answer in the evaluation after this epoch; None before its first evaluation."""
+        title, read = TITLES.get(engine, engine), mistake.read.get(engine, mistake.label)
+        answer = title if epoch is None else f"{title} read {read}{right_or_wrong(read, mistake.label)}"
+        when = "not tested yet" if epoch is None else f"when tested, epoch {epoch}"
+        self.query_one(f"#tested-{engine}", TextLine).set_text(Text(answer, style=f"bold {colors[f'${engine}']}"))
+        self.query_one(f"#when-{engine}", TextLine).set_text(Text(when, style="dim"))
 
     def on_click(self, event: events.Click) -> None:
-        """A digit of those below."""
+        """Select a mistake below."""
         if event.widget is self.query_one("#next"):
-            self.post_message(self.Chosen(at=self.at + 1 + event.x // (SIZE + GAP)))
+            self.post_message(self.Selected(self.position + 1 + event.x // (SIZE + GAP)))
 
 
-def _heads(lists: Mapping[str, list[Mistake]], whose: str) -> Text:
+def _list_tabs(lists: Mapping[str, list[Mistake]], selected: str) -> Text:
     text = Text(" Wrong when last tested: " if lists else " ")
-    for name, its in lists.items():
-        alone = len(lists) > 1
-        title = "both" if name == "both" else f"{'only ' if alone else ''}{TITLES.get(name, name)}"
-        head = f"[{title} {len(its):,}]" if name == whose else f" {title} {len(its):,} "
-        text.append(head, style=Style(bold=name == whose, meta={"@click": f"screen.show_list('{name}')"}))
+    only = "only " if len(lists) > 1 else ""
+    for name, entries in lists.items():
+        title = "both" if name == "both" else f"{only}{TITLES.get(name, name)}"
+        tab = f"[{title} {len(entries):,}]" if name == selected else f" {title} {len(entries):,} "
+        text.append(tab, style=Style(bold=name == selected, meta={"@click": f"screen.show_list('{name}')"}))
         text.append(" ")
     return text

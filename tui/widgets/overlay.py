@@ -1,4 +1,4 @@
-"""Both engines in one pair of charts."""
+"""The curves of both engines in one pair of charts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from engines.api import TITLES, RunHistory
 from tui import formatting
 from tui.charts.braille import Axes, Series
 from tui.charts.viewport import Viewport
-from tui.widgets.chart import LineChart
 from tui.widgets.curves import CURVES, DASHED, MARKERS, cursor_label, placeholder, values_at_cursor
+from tui.widgets.line_chart import LineChart
 
 
 class Overlay(Horizontal):
@@ -41,39 +41,37 @@ class Overlay(Horizontal):
         self._boxes = {name: Vertical(chart, id=f"overlay-{name}") for name, chart in self._charts.items()}
 
     def compose(self) -> ComposeResult:
-        """Two boxes."""
         yield from self._boxes.values()
 
     def show_figures(self, histories: Sequence[RunHistory], view: Viewport, colors: dict[str, str]) -> None:
-        """Which line is whose, and its newest figures, or those at the cursor."""
+        """Show the legends with the newest figures, or with those at the cursor."""
         for name, box in self._boxes.items():
             if not box.display:
                 continue
             title = f"{name} · {cursor_label(view)}" if cursor_label(view) else name
             if box.border_title != title:
                 box.border_title = title
-            self._charts[name].set_headings(
-                _legend(name, histories, view, colors, self.ascii_only, box.content_size.width)
-            )
+            legend = _legend(name, histories, view, colors, self.ascii_only, box.content_size.width)
+            self._charts[name].set_headings(legend)
             self._charts[name].set_placeholder(placeholder(histories))
 
     def show_curves(self, name: str, series: Sequence[Series], axes: Axes) -> None:
-        """The curves of all engines."""
+        """Show the curves of all engines in the chart of "loss" or "accuracy"."""
         chart = self._charts[name]
         if chart.plot_size[1]:
             chart.set_series(series, axes)
 
 
 def _legend(
-    name: str, histories: Sequence[RunHistory], view: Viewport, colors: dict[str, str], ascii_only: bool, room: int
+    name: str, histories: Sequence[RunHistory], view: Viewport, colors: dict[str, str], ascii_only: bool, width: int
 ) -> Text:
-    """Engine, its line, train, its marker, test; shorter where there is no room."""
+    """Render for each engine its name, line, train figure, marker and test figure, in the longest form that fits."""
     full = formatting.loss if name == "loss" else formatting.percent
-    for words, names, show in (
+    for with_words, with_names, form in (
         (True, True, full),
         (False, True, full),
         (False, False, full),
-        (False, False, _short(name)),
+        (False, False, _short_form(name)),
     ):
         text = Text(no_wrap=True, overflow="ellipsis")
         for i, history in enumerate(histories):
@@ -81,14 +79,15 @@ def _legend(
             line = ("- -" if ascii_only else "╍╍") if engine in DASHED else ("---" if ascii_only else "━━")
             marker = "o" if ascii_only else MARKERS.get(engine, "●")
             text.append("  " if i else "")
-            text.append(f"{TITLES.get(engine, engine)} " if names else "")
+            text.append(f"{TITLES.get(engine, engine)} " if with_names else "")
             text.append(f"{line} ", style=f"bold {colors[f'${engine}']}")
-            text.append(f"{'train ' if words else ''}{show(train)} {marker} {'test ' if words else ''}{show(test)}")
-        if text.cell_len <= room:
+            train_word, test_word = ("train ", "test ") if with_words else ("", "")
+            text.append(f"{train_word}{form(train)} {marker} {test_word}{form(test)}")
+        if text.cell_len <= width:
             break
     return text
 
 
-def _short(name: str) -> Callable[[float | None], str]:
-    """Three digits of a loss, or a percentage without its sign, which the axis has."""
+def _short_form(name: str) -> Callable[[float | None], str]:
+    """Return a format with three digits of a loss, or with a percentage without its sign, which the axis has."""
     return lambda value: "–" if value is None else f"{value:.3f}" if name == "loss" else f"{100 * value:.2f}"

@@ -1,4 +1,4 @@
-"""What one engine reads in a digit: ten bars, its answer, and which weights gave it."""
+"""One engine's prediction for a digit: ten bars, the answer, and the weights that gave it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from engines.api import TITLES
-from tui.charts.sparkline import bar
+from tui.charts.sparkline import progress_bar
 from tui.widgets.text_line import TextLine
 
 
-class Answer(Vertical):
-    """A line for the answer, and a bar for each digit."""
+class PredictionBars(Vertical):
+    """A line with the answer, and a bar for each digit."""
 
     DEFAULT_CSS = """
-    Answer { width: 1fr; height: auto; padding: 0 1; }
-    Answer .source { color: $foreground 70%; }
+    PredictionBars { width: 1fr; height: auto; padding: 0 1; }
+    PredictionBars .source { color: $foreground 70%; }
     """
 
     def __init__(self, engine: str) -> None:
@@ -27,7 +27,6 @@ class Answer(Vertical):
         self.ascii_only = False
 
     def compose(self) -> ComposeResult:
-        """Top to bottom."""
         yield TextLine(id="reads")
         yield TextLine(id="source", classes="source")
         for digit in range(10):
@@ -43,29 +42,29 @@ class Answer(Vertical):
         title: str = "",
         truth: int | None = None,
     ) -> None:
-        """The answer and where it comes from, or why there is none; marked right or wrong where the truth is known."""
+        """Show the answer with its source, or the reason why there is none; with `truth`, mark it right or wrong."""
         title, color = title or TITLES.get(self.engine, self.engine), colors[f"${self.engine}"]
-        best = best_of(probabilities)
-        said = f"{title} reads {best}{mark(best, truth)}" if best is not None else title
-        self.query_one("#reads", TextLine).set_text(Text(said, style=f"bold {color}"))
+        best = best_digit(probabilities)
+        answer = f"{title} reads {best}{right_or_wrong(best, truth)}" if best is not None else title
+        self.query_one("#reads", TextLine).set_text(Text(answer, style=f"bold {color}"))
         self.query_one("#source", TextLine).set_text(Text(problem or source))
-        room = max(self.content_size.width, 12)
+        width = max(self.content_size.width, 12)
         for digit in range(10):
-            share = probabilities[digit] if probabilities else 0.0
+            probability = probabilities[digit] if probabilities else 0.0
             line = Text(f"{digit} ", style="bold" if digit == best else "")
-            full, rest = bar(share, max(room - 9, 3), ascii_only=self.ascii_only)
-            line.append(full, style=color)
+            filled, rest = progress_bar(probability, max(width - 9, 3), ascii_only=self.ascii_only)
+            line.append(filled, style=color)
             line.append(" " * len(rest))
-            percent = f"{100 * share:.1f} %" if share < 0.9995 else "100 %"
+            percent = f"{100 * probability:.1f} %" if probability < 0.9995 else "100 %"
             line.append(f"{percent:>7}" if probabilities else "")
             self.query_one(f"#bar-{digit}", TextLine).set_text(line)
 
 
-def best_of(probabilities: Sequence[float]) -> int | None:
-    """The digit that is read; None without an answer."""
+def best_digit(probabilities: Sequence[float]) -> int | None:
+    """Return the most probable digit; None without probabilities."""
     return max(range(10), key=probabilities.__getitem__) if probabilities else None
 
 
-def mark(read: int, truth: int | None) -> str:
-    """Right or wrong; nothing where the truth is not known."""
-    return "" if truth is None else " ✓" if read == truth else " ✗"
+def right_or_wrong(digit: int, truth: int | None) -> str:
+    """Return the mark of a right or a wrong answer; empty where the truth is unknown."""
+    return "" if truth is None else " ✓" if digit == truth else " ✗"

@@ -1,4 +1,4 @@
-"""The lines that span the screen: what runs, the race, and the machine."""
+"""The race: a lane for each engine, and remarks on the lead, the result and the times."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from engines.api import (
     BUILDING,
-    CLEAR_SECONDS,
+    CLEAR_LEAD_SECONDS,
     EVALUATING,
     FINISHED,
     FIRST_STEP,
@@ -22,18 +22,20 @@ from engines.api import (
     TRAINING,
     RunHistory,
     SeedResults,
+    format_p_value,
     lead,
-    p_text,
     plural,
     time_caveat,
     verdict,
 )
 from tui import formatting
-from tui.charts.sparkline import bar
-from tui.widgets.machine import ROOMY
+from tui.charts.sparkline import progress_bar
+
+STATUS_WIDTH = 110
+"""Narrowest race in which each lane has a column for its status."""
 
 
-def race(
+def render_race(
     histories: Mapping[str, RunHistory],
     now: float,
     series: SeedResults,
@@ -41,23 +43,24 @@ def race(
     colors: dict[str, str],
     ascii_only: bool,
 ) -> list[Text]:
-    """A lane for each engine: how far it is, when it passed 97, 98, 99 % and its target, who leads, and the verdict."""
+    """Render a lane for each engine: its progress, its milestones (97, 98, 99 % and the target), and a remark."""
     remarks = _remarks(histories, series)
+
+    def lanes_of(track: int) -> list[Text]:
+        return [_lane(i, h, now, track, width, colors, ascii_only) for i, h in enumerate(histories.values())]
+
     track = max(10, min(60, width // 4))
-    lanes = [_lane(i, history, now, track, width, colors, ascii_only) for i, history in enumerate(histories.values())]
-    short = max((min(map(len, said)) for said in remarks if said), default=0)
-    over = max((lane.cell_len for lane in lanes), default=0) + 2 + short - width
-    if over > 0:  # the shortest form of every remark has its place: the track gives way
-        track = max(4, track - over)
-        lanes = [
-            _lane(i, history, now, track, width, colors, ascii_only) for i, history in enumerate(histories.values())
-        ]
+    lanes = lanes_of(track)
+    shortest = max((min(map(len, forms)) for forms in remarks if forms), default=0)
+    excess = max((lane.cell_len for lane in lanes), default=0) + 2 + shortest - width
+    if excess > 0:  # the track shrinks until the shortest form of every remark fits
+        lanes = lanes_of(max(4, track - excess))
     for lane in lanes:
-        if lane.cell_len > width:  # the last milestones go, whole
+        if lane.cell_len > width:  # drop whole milestones, the last ones first
             lane.right_crop(len(lane) - max(lane.plain.rfind("  ", 0, width + 1), 0))
-    for i, (lane, said) in enumerate(zip(lanes, remarks, strict=False)):
+    for i, (lane, forms) in enumerate(zip(lanes, remarks, strict=False)):
         room = width - lane.cell_len - 2
-        remark = next((one for one in said if len(one) <= room), "")
+        remark = next((form for form in forms if len(form) <= room), "")
         if remark:
             lane.append(" " * (room - len(remark) + 1))
             lane.append(remark, style="bold" if i == 0 else "dim")
@@ -70,62 +73,62 @@ def _lane(
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f" {'race' if i == 0 else '':5}{TITLES.get(history.engine, history.engine):8}")
     status = _status(history, now)
-    if width >= ROOMY:  # a place of its own, so that nothing moves when it changes
+    if width >= STATUS_WIDTH:  # a column of fixed width, so that nothing moves when the status changes
         text.append(f"{status:17}", style="bold" if history.phase == FINISHED else "dim")
-    done, rest = bar(history.fraction, track, ascii_only=ascii_only)
+    done, rest = progress_bar(history.fraction, track, ascii_only=ascii_only)
     text.append(done, style=colors[f"${history.engine}"])
     text.append(rest, style="dim")
-    if width < ROOMY and (history.phase == FINISHED or not history.milestones):
+    if width < STATUS_WIDTH and (history.phase == FINISHED or not history.milestones):
         text.append(f" {status if history.phase not in (TRAINING, EVALUATING) else ''}")
     for wall, passed in groupby(history.milestones, lambda milestone: milestone.wall_seconds):  # at one evaluation
-        text.append(f"  {' '.join(f'{100 * one.accuracy:g}' for one in passed)}% @ {formatting.clock(wall)}")
+        percents = " ".join(f"{100 * milestone.accuracy:g}" for milestone in passed)
+        text.append(f"  {percents}% @ {formatting.clock(wall)}")
     return text
 
 
-_TIMED = frozenset({IMPORTING, LOADING, BUILDING, FIRST_STEP})
+_TIMED_PHASES = frozenset({IMPORTING, LOADING, BUILDING, FIRST_STEP})
 
 
 def _status(history: RunHistory, now: float) -> str:
-    """What the lane is doing, with a running clock while nothing moves in it yet."""
+    """Return the lane's phase, with a running clock while its bar cannot move yet."""
     if history.phase in (OFF, READY) and history.requested_t is None:
         return "" if history.phase == OFF else "ready"
     name = "stopping" if history.stopping else history.phase.removesuffix(" data")
-    return f"{name} {now - history.phase_t:.1f} s" if history.phase in _TIMED else name
+    return f"{name} {now - history.phase_t:.1f} s" if history.phase in _TIMED_PHASES else name
 
 
 def _remarks(histories: Mapping[str, RunHistory], series: SeedResults) -> list[tuple[str, ...]]:
-    """What is said beside each lane, at full length and shorter: who is ahead, and whether times may be compared."""
+    """Return the remark of each lane, longest form first: who is ahead or won, and whether times may be compared."""
     runs = {engine: h for engine, h in histories.items() if h.requested_t is not None}
     mode = next((h.config.mode for h in runs.values() if h.config), "race")
-    honest = time_caveat(runs)
-    below = (honest, honest.partition(":")[0]) if honest else ()
-    if not below and mode == "time-trial":
-        below = ("time trial: one after the other, all cores each", "time trial")
-    over_seeds, once = series.verdict(), verdict(runs)
+    caveat = time_caveat(runs)
+    about_times = (caveat, caveat.partition(":")[0]) if caveat else ()
+    if not about_times and mode == "time-trial":
+        about_times = ("time trial: one after the other, all cores each", "time trial")
+    over_seeds, single_run = series.verdict(), verdict(runs)
     if over_seeds is not None:
         seeds = max(len(results) for results in series.results.values())
-        said = f"{over_seeds.text} over {seeds} seeds, p {p_text(over_seeds.p_value)}"
-        return [(said, over_seeds.text), below]
-    if once is not None:
-        return [(f"test accuracy: {once.text}, p {p_text(once.p_value)}", once.text), below]
-    return [_leader(list(runs.values())) if len(runs) > 1 and mode == "race" else (), below]
+        long = f"{over_seeds.text} over {seeds} seeds, p {format_p_value(over_seeds.p_value)}"
+        return [(long, over_seeds.text), about_times]
+    if single_run is not None:
+        long = f"test accuracy: {single_run.text}, p {format_p_value(single_run.p_value)}"
+        return [(long, single_run.text), about_times]
+    return [_leader(list(runs.values())) if len(runs) > 1 and mode == "race" else (), about_times]
 
 
 def _leader(runs: list[RunHistory]) -> tuple[str, ...]:
-    first = lead(*runs[:2])
-    if first is None or any(h.phase == STOPPED or h.failure for h in runs):
+    """Return who leads, or who was first, longest form first; empty when a run was stopped or failed."""
+    leader = lead(*runs[:2])
+    if leader is None or any(h.phase == STOPPED or h.failure for h in runs):
         return ()
-    name = TITLES.get(first.engine, first.engine)
-    changes = f" · {plural(first.changes, 'lead change')}" if first.changes else ""
+    changes = f" · {plural(leader.changes, 'lead change')}" if leader.changes else ""
     if all(h.finished for h in runs):
         winner, other = sorted(runs, key=lambda h: h.wall_seconds(0.0))[:2]
-        name, gap = (
-            TITLES.get(winner.engine, winner.engine),
-            f"{other.wall_seconds(0.0) - winner.wall_seconds(0.0):.1f} s",
-        )
+        name = TITLES.get(winner.engine, winner.engine)
+        gap = f"{other.wall_seconds(0.0) - winner.wall_seconds(0.0):.1f} s"
         return f"{name} was first by {gap}{changes}", f"{name} was first by {gap}", f"{name} +{gap}"
-    if first.seconds < CLEAR_SECONDS:
+    if leader.seconds < CLEAR_LEAD_SECONDS:
         return f"neck and neck{changes}", "neck and neck"
-    gap = f"{first.seconds:.1f} s"
-    steps = f" ({plural(first.steps, 'step')})"
+    name, gap = TITLES.get(leader.engine, leader.engine), f"{leader.seconds:.1f} s"
+    steps = f" ({plural(leader.steps, 'step')})"
     return f"{name} leads by {gap}{steps}{changes}", f"{name} leads by {gap}", f"{name} +{gap}"

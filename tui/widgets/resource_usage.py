@@ -1,116 +1,159 @@
-"""What one engine takes of the machine, in two lines: its CPU, and its GPU. What is missing says why."""
+"""The resources that one engine uses, in two lines: CPU and GPU. A missing figure says why."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from rich.text import Text
 
-from engines.api import MachineHistory, RunHistory, gpus_of, plural
+from engines.api import GpuReading, MachineHistory, RunHistory, gpus_of, plural
 from tui import formatting
-from tui.charts.sparkline import spark
+from tui.charts.sparkline import sparkline
+from tui.widgets.text_line import TextLine
 
-OS_THREADS_FROM = 52
-"""From this width on there is room for the number of threads."""
-LABELS_FROM = 64
-"""From this width on there is room to say whose a GPU's figure is, where it is not this framework's alone."""
+OS_THREADS_WIDTH = 52
+"""Narrowest line that shows the number of threads."""
+OWNER_WIDTH = 64
+"""Narrowest line that labels a GPU figure which is not this engine's alone."""
 
 
-def cpu(history: RunHistory, room: int, ascii_only: bool) -> Text:
-    """Cores used of cores allowed, with a history, memory and threads of the worker's process tree."""
-    used = history.usage
-    if used is None:
+class ResourceUsage(TextLine):
+    """Two lines with the resources of one engine."""
+
+    def show(
+        self,
+        history: RunHistory,
+        machine: MachineHistory,
+        energy: tuple[float | None, str],
+        width: int,
+        ascii_only: bool,
+    ) -> None:
+        """Show both lines; `energy` is the run's, in joules, or None and the reason why it is unknown."""
+        self.set_text(cpu(history, width, ascii_only), gpu(history, machine, energy, width, ascii_only))
+
+
+def cpu(history: RunHistory, width: int, ascii_only: bool) -> Text:
+    """Render the CPU use of the worker's process tree, with a history, and its memory and threads."""
+    usage = history.usage
+    if usage is None:
         reason = "no worker" if not history.alive else "not sampled yet"
         return Text(f"CPU n/a: {reason}", style="dim", no_wrap=True)
-    head = f"CPU {used.cpu_percent:4.0f} % of {100 * used.cores_allowed} "
-    tail = f" RSS {formatting.size(used.rss_bytes)}"
-    if room >= OS_THREADS_FROM:
-        tail += f" · {plural(used.num_threads, 'OS thread')}"
-    width = min(max(room - len(head) - len(tail), 0), 40)
-    graph = spark(history.cpu_percent, width, maximum=100.0 * used.cores_allowed, ascii_only=ascii_only)
+    head = f"CPU {usage.cpu_percent:4.0f} % of {100 * usage.cores_allowed} "
+    tail = f" RSS {formatting.size(usage.rss_bytes)}"
+    if width >= OS_THREADS_WIDTH:
+        tail += f" · {plural(usage.num_threads, 'OS thread')}"
+    graph_width = min(max(width - len(head) - len(tail), 0), 40)
+    graph = sparkline(history.cpu_percent, graph_width, maximum=100.0 * usage.cores_allowed, ascii_only=ascii_only)
     return Text(head + graph + tail, no_wrap=True)
 
 
 def gpu(
-    history: RunHistory, machine: MachineHistory, energy: tuple[float | None, str], room: int, ascii_only: bool
+    history: RunHistory, machine: MachineHistory, energy: tuple[float | None, str], width: int, ascii_only: bool
 ) -> Text:
-    """Of the GPU that it trains on: utilisation, the framework's memory, power, temperature, the run's energy, with histories.
+    """Render the use of the engine's GPU: utilisation, memory, power, temperature, energy, with histories where they fit.
 
-    Of several: the mean utilisation, all memory and power, the hottest one's temperature.
-
-    `energy` is the run's, in joules, or the reason why it is not known.
+    For several GPUs: mean utilisation, total memory and power, highest temperature.
+    `energy` is the run's, in joules, or None and the reason why it is unknown.
     """
-    seen = machine.usage
-    if seen is None:
-        return Text("GPU n/a: not sampled yet", style="dim", no_wrap=True)
-    if not seen.gpus:
-        return Text(f"GPU n/a: {seen.gpu_reason}", style="dim", no_wrap=True)
-    device = history.started.device if history.started else "cpu"
-    if device.startswith("cpu"):
-        return Text("GPU not used: runs on the CPU", style="dim", no_wrap=True)
-    own = gpus_of(history, machine)
-    if len(own) < device.count(",") + 1:
-        return Text(f"GPU n/a: the driver lists no {device}", style="dim", no_wrap=True)
-
-    def now(field: str, how: _How) -> float | None:
-        return _together([getattr(one, field) for one in own], how)
-
-    def past(field: str, how: _How) -> list[float | None]:
-        return [_together(m, how) for m in zip(*(getattr(machine.gpus[one.index], field) for one in own), strict=False)]
-
-    joules, reason = energy
-    figures = [
-        (_busy(history, now("utilization_percent", _mean), room), past("utilization_percent", _mean), 100.0),
-        (_held(history, now("memory_used_bytes", sum), room), past("memory_used_bytes", sum),
-         now("memory_total_bytes", sum) or 0.0),
-        (_said(now("power_watts", sum), "{:3.0f} W"), past("power_watts", sum), now("power_limit_watts", sum) or 0.0),
-        (_said(now("temperature_celsius", max), "{:2.0f} °C"), past("temperature_celsius", max), 100.0),
-        (f"energy n/a: {reason}" if joules is None else formatting.energy(joules), [], 0.0),
-    ]  # fmt: skip
-    head = f"GPU {'+'.join(str(one.index) for one in own)}"
-    while len(figures) > 1 and len(head) + sum(2 + len(said) for said, *_ in figures) > room:
+    gpus = gpus_of(history, machine)
+    if problem := _gpu_problem(history, machine, gpus):
+        return Text(problem, style="dim", no_wrap=True)
+    head = f"GPU {'+'.join(str(gpu.index) for gpu in gpus)}"
+    figures = _gpu_figures(history, machine, gpus, energy, width)
+    while len(figures) > 1 and len(head) + sum(2 + len(figure.text) for figure in figures) > width:
         figures.pop()
-    graphs = sum(maximum > 0 for *_, maximum in figures)
-    free = room - len(head) - sum(2 + len(said) for said, *_ in figures)
-    width = min(max(free // max(graphs, 1) - 1, 0), 16)
+    graphs = sum(figure.maximum > 0 for figure in figures)
+    room = width - len(head) - sum(2 + len(figure.text) for figure in figures)
+    graph_width = min(max(room // max(graphs, 1) - 1, 0), 16)
     text = head
-    for said, values, maximum in figures:
-        text += f"  {said}"
-        if maximum > 0 and width > 2:
-            text += " " + spark(values, width, maximum=maximum, ascii_only=ascii_only)
+    for figure in figures:
+        text += f"  {figure.text}"
+        if figure.maximum > 0 and graph_width > 2:
+            text += " " + sparkline(figure.history, graph_width, maximum=figure.maximum, ascii_only=ascii_only)
     return Text(text, no_wrap=True)
 
 
-def _busy(history: RunHistory, in_all: float | None, room: int) -> str:
-    """Its own share of the GPU's time and the whole, where the driver tells them apart; else what all take together."""
+class _Figure(NamedTuple):
+    text: str
+    history: list[float | None]
+    maximum: float
+    """Upper end of the history's graph; 0 for a figure without a graph."""
+
+
+def _gpu_problem(history: RunHistory, machine: MachineHistory, gpus: Sequence[GpuReading]) -> str:
+    """Return the reason why there are no GPU figures; empty where there are."""
+    if machine.usage is None:
+        return "GPU n/a: not sampled yet"
+    if not machine.usage.gpus:
+        return f"GPU n/a: {machine.usage.gpu_reason}"
+    device = history.started.device if history.started else "cpu"
+    if device.startswith("cpu"):
+        return "GPU not used: runs on the CPU"
+    if len(gpus) < device.count(",") + 1:
+        return f"GPU n/a: the driver lists no {device}"
+    return ""
+
+
+def _gpu_figures(
+    history: RunHistory,
+    machine: MachineHistory,
+    gpus: Sequence[GpuReading],
+    energy: tuple[float | None, str],
+    width: int,
+) -> list[_Figure]:
+    """Return the figures of these GPUs together, most important first."""
+
+    def current(field: str, combine: _Combine) -> float | None:
+        return _combined([getattr(gpu, field) for gpu in gpus], combine)
+
+    def past(field: str, combine: _Combine) -> list[float | None]:
+        series = [getattr(machine.gpus[gpu.index], field) for gpu in gpus]
+        return [_combined(values, combine) for values in zip(*series, strict=False)]
+
+    utilization = _utilization(history, current("utilization_percent", _mean), width)
+    memory = _memory(history, current("memory_used_bytes", sum), width)
+    power = _format(current("power_watts", sum), "{:3.0f} W")
+    temperature = _format(current("temperature_celsius", max), "{:2.0f} °C")
+    joules, reason = energy
+    return [
+        _Figure(utilization, past("utilization_percent", _mean), 100.0),
+        _Figure(memory, past("memory_used_bytes", sum), current("memory_total_bytes", sum) or 0.0),
+        _Figure(power, past("power_watts", sum), current("power_limit_watts", sum) or 0.0),
+        _Figure(temperature, past("temperature_celsius", max), 100.0),
+        _Figure(f"energy n/a: {reason}" if joules is None else formatting.energy(joules), [], 0.0),
+    ]
+
+
+def _utilization(history: RunHistory, total: float | None, width: int) -> str:
+    """Return the engine's share of the GPU's utilisation and the total, or the total alone where the driver has no shares."""
     share = history.usage.gpu_percent if history.usage else None
-    if share is None or in_all is None:
-        return _said(in_all, "{:3.0f} %" + " in all" * (room >= LABELS_FROM))
-    return f"{share:.0f} of {in_all:.0f} %"
+    if share is None or total is None:
+        return _format(total, "{:3.0f} %" + " in all" * (width >= OWNER_WIDTH))
+    return f"{share:.0f} of {total:.0f} %"
 
 
-def _held(history: RunHistory, in_all: float | None, room: int) -> str:
-    """What its process holds, by the driver; else what its framework's allocator says, or what all hold together."""
+def _memory(history: RunHistory, total: float | None, width: int) -> str:
+    """Return the process's GPU memory by the driver, else by the framework's allocator, else that of all processes."""
     if history.usage and history.usage.gpu_memory_bytes is not None:
         return formatting.size(history.usage.gpu_memory_bytes)
-    known, label = (
-        (in_all, " in all") if history.device_memory_bytes is None else (history.device_memory_bytes, " allocated")
-    )
-    return formatting.size(known) + label * (known is not None and room >= LABELS_FROM)
+    allocated = history.device_memory_bytes
+    used, label = (total, " in all") if allocated is None else (allocated, " allocated")
+    return formatting.size(used) + label * (used is not None and width >= OWNER_WIDTH)
 
 
-_How = Callable[[list[float]], float]
+_Combine = Callable[[list[float]], float]
 
 
-def _together(values: Sequence[float | None], how: _How) -> float | None:
-    """One figure for several GPUs; None where one of them can't be read."""
-    known = [value for value in values if value is not None]
-    return how(known) if len(known) == len(values) else None
+def _combined(values: Sequence[float | None], combine: _Combine) -> float | None:
+    """Combine the values of several GPUs; None when one of them is missing."""
+    present = [value for value in values if value is not None]
+    return combine(present) if len(present) == len(values) else None
 
 
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def _said(value: float | None, form: str) -> str:
+def _format(value: float | None, form: str) -> str:
     return "n/a" if value is None else form.format(value)

@@ -13,14 +13,14 @@ from tui import formatting
 from tui.charts.braille import Axes, Series
 from tui.charts.viewport import Viewport, smoothed
 from tui.themes import RUN_COLORS
-from tui.widgets.chart import LineChart
 from tui.widgets.curves import CURVES, DASHED, x_values
+from tui.widgets.line_chart import LineChart
 
-MOST = len(RUN_COLORS)
+MAX_RUNS = len(RUN_COLORS)
 
 
 class RunCharts(Horizontal):
-    """Loss and accuracy, and which line is whose."""
+    """A chart of the loss and one of the accuracy, each with a legend of the runs."""
 
     DEFAULT_CSS = """
     RunCharts { height: 1fr; }
@@ -33,11 +33,10 @@ class RunCharts(Horizontal):
 
     @staticmethod
     def color(number: int, colors: Mapping[str, str]) -> str:
-        """Of the run with that number, counted from 1."""
-        return colors[f"$run-{(number - 1) % MOST + 1}"]
+        """Return the colour of a run by its number, counted from 1."""
+        return colors[f"$run-{(number - 1) % MAX_RUNS + 1}"]
 
     def compose(self) -> ComposeResult:
-        """Two boxes."""
         for name, chart in self._charts.items():
             box = Vertical(chart)
             box.border_title = name
@@ -46,25 +45,25 @@ class RunCharts(Horizontal):
     def show_runs(
         self, runs: Sequence[tuple[str, Mapping[str, RunHistory]]], view: Viewport, colors: Mapping[str, str]
     ) -> None:
-        """(name, histories) of each run, at most MOST."""
+        """Show the (name, histories) of each run; those beyond MAX_RUNS are left out."""
         for name in CURVES:
             series, entries = [], []
-            for number, (title, histories) in enumerate(runs[:MOST], 1):
+            for number, (title, histories) in enumerate(runs[:MAX_RUNS], 1):
                 entries.append(Text(f"{number} {formatting.to_plain_text(title)}", style=self.color(number, colors)))
                 for history in histories.values():
                     series += _curve(history, name, f"run-{number}", view)
             if len(runs) == 1:
-                known = [TITLES.get(engine, engine) for engine in runs[0][1]]
-                said = ", ".join(f"{one} dashed" if one == "Keras" else one for one in known)
-                entries.append(Text(said, style="dim"))
+                titles = [TITLES.get(engine, engine) for engine in runs[0][1]]
+                line_styles = ", ".join(f"{title} dashed" if title == "Keras" else title for title in titles)
+                entries.append(Text(line_styles, style="dim"))
             chart = self._charts[name]
-            chart.set_headings(*_rows(entries, chart.size.width)[: max(chart.size.height // 4, 1)])
-            chart.set_placeholder("no curve was kept" if runs else "no run is chosen")
+            chart.set_headings(*_legend_lines(entries, chart.size.width)[: max(chart.size.height // 4, 1)])
+            chart.set_placeholder("this run has no curves" if runs else "no run is selected")
             chart.set_series(series, Axes(percent=name == "accuracy", x_name="step"))
 
 
-def _rows(entries: Sequence[Text], width: int) -> list[Text]:
-    """The entries of a legend, as many to a line as there is room for, and never between them two that don't fit."""
+def _legend_lines(entries: Sequence[Text], width: int) -> list[Text]:
+    """Fill lines with the entries of a legend; an entry is never broken."""
     lines: list[Text] = []
     for entry in entries:
         if lines and lines[-1].cell_len + 2 + entry.cell_len <= width:

@@ -1,4 +1,4 @@
-"""The list of kept runs: a row for each, and as many columns as there is room for."""
+"""The table of finished runs: a row for each, and the columns that fit."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from engines.api import BACKENDS, FAILED, INTERRUPTED, RunSummary
 from tui import formatting
 from tui.widgets.run_charts import RunCharts
 
-MARK = ""
-"""The title of the column that says which curves are a run's."""
+MARK_COLUMN = ""
+"""Title of the column with a marked run's number."""
 
 
 class RunTable(DataTable[Text]):
-    """Shows what `fill` was last given; the cursor stays at its run."""
+    """A table of runs whose cursor stays on its run when the table is filled again."""
 
     def __init__(self) -> None:
         super().__init__(id="table", cursor_type="row", zebra_stripes=True)
@@ -24,7 +24,7 @@ class RunTable(DataTable[Text]):
 
     @property
     def selected(self) -> RunSummary | None:
-        """The run at the cursor."""
+        """The run at the cursor; None in an empty table."""
         return self.runs[self.cursor_row] if 0 <= self.cursor_row < len(self.runs) else None
 
     def fill(
@@ -35,8 +35,8 @@ class RunTable(DataTable[Text]):
         width: int,
         colors: Mapping[str, str],
     ) -> None:
-        """These runs, in so many cells; `marked` are ids in the order of their numbers, `baseline` is an accuracy."""
-        at, self.runs = self.selected, list(runs)
+        """Show these runs in `width` cells; `marked` are ids in the order of their numbers, `baseline` is an accuracy."""
+        selected, self.runs = self.selected, list(runs)
         columns = _columns(width, max((len(_keras(run)) for run in runs), default=0))
         self.clear(columns=True)
         for title, cells in columns:
@@ -45,39 +45,50 @@ class RunTable(DataTable[Text]):
             row = _cells(run, _number(run, marked), baseline, colors)
             self.add_row(*(row[title] for title, _ in columns), key=run.id)
         ids = [run.id for run in runs]
-        if at is not None and at.id in ids:
-            self.move_cursor(row=ids.index(at.id))
+        if selected is not None and selected.id in ids:
+            self.move_cursor(row=ids.index(selected.id))
 
     def mark(self, marked: Sequence[str], colors: Mapping[str, str]) -> None:
-        """The column of marks alone: to lay out the table anew takes a tenth of a second."""
+        """Update only the column of marks: to fill the table takes a tenth of a second."""
         for run in self.runs:
             mark = _mark(_number(run, marked), colors)
-            if self.get_cell(run.id, MARK) != mark:
-                self.update_cell(run.id, MARK, mark)
+            if self.get_cell(run.id, MARK_COLUMN) != mark:
+                self.update_cell(run.id, MARK_COLUMN, mark)
 
 
-def when(run: RunSummary) -> str:
-    """Month, day, hour and minute."""
+def start_text(run: RunSummary) -> str:
+    """Return month, day, hour and minute of a run's start: "08-14 09:30"."""
     return run.created[5:16].replace("T", " ")
 
 
 def _keras(run: RunSummary) -> str:
-    """Its accuracy, and what it computed with where that was not TensorFlow."""
-    said = formatting.percent(run.accuracy.get("keras"))
-    return f"{said} on {BACKENDS[run.backend]}" if run.backend in BACKENDS and run.backend != "tensorflow" else said
+    """Return the accuracy of Keras, and its backend unless that is TensorFlow."""
+    accuracy = formatting.percent(run.accuracy.get("keras"))
+    return (
+        f"{accuracy} on {BACKENDS[run.backend]}"
+        if run.backend in BACKENDS and run.backend != "tensorflow"
+        else accuracy
+    )
 
 
-def _columns(width: int, keras: int) -> list[tuple[str, int]]:
-    """(title, cells) of what has room; the last takes what is left. `keras` is the longest text of that column."""
-    columns = [(MARK, 1), ("when", 11), ("state", 11), ("preset", 9), ("PyTorch", 9), ("Keras", max(keras, 9))]
+def _columns(width: int, keras_cells: int) -> list[tuple[str, int]]:
+    """Return (title, cells) of the columns that fit; the last one fills the rest. `keras_cells` is its column's longest text."""
+    columns = [
+        (MARK_COLUMN, 1),
+        ("when", 11),
+        ("state", 11),
+        ("preset", 9),
+        ("PyTorch", 9),
+        ("Keras", max(keras_cells, 9)),
+    ]
     if width >= 92:
         columns.append(("± base", 7))
     if width >= 72:
         columns.append(("time", 7))
     if width >= 110:
         columns += [("digits", 6), ("device", 8), ("seed", 4)]
-    left = width - sum(cells + 2 for _, cells in columns) - 4
-    return [*columns, ("name", max(left, 6))]
+    rest = width - sum(cells + 2 for _, cells in columns) - 4
+    return [*columns, ("name", max(rest, 6))]
 
 
 def _number(run: RunSummary, marked: Sequence[str]) -> int:
@@ -85,23 +96,23 @@ def _number(run: RunSummary, marked: Sequence[str]) -> int:
 
 
 def _mark(number: int, colors: Mapping[str, str]) -> Text:
-    """The number of a marked run, in the colour of its curves; of one that is not marked, 0, nothing."""
+    """Render a marked run's number in the colour of its curves; empty for 0, an unmarked run."""
     return Text(str(number), style=f"bold {RunCharts.color(number, colors)}") if number else Text()
 
 
 def _cells(run: RunSummary, number: int, baseline: float | None, colors: Mapping[str, str]) -> dict[str, Text]:
-    """A row's cells by their titles."""
-    state = {FAILED: colors["$error"], INTERRUPTED: colors["$warning"], "running": colors["$success"]}
-    against = "base" if run.baseline else "–"
+    """Return a row's cells by column title."""
+    state_colors = {FAILED: colors["$error"], INTERRUPTED: colors["$warning"], "running": colors["$success"]}
+    difference = "base" if run.baseline else "–"
     if baseline is not None and run.best is not None and not run.baseline:
-        against = f"{100 * (run.best - baseline):+.2f}"
+        difference = f"{100 * (run.best - baseline):+.2f}"
     texts = {
-        "when": when(run),
+        "when": start_text(run),
         "state": run.state,
         "preset": run.preset,
         "PyTorch": formatting.percent(run.accuracy.get("pytorch")),
         "Keras": _keras(run),
-        "± base": against,
+        "± base": difference,
         "time": formatting.clock(run.seconds),
         "digits": run.dataset,
         "device": run.device,
@@ -111,8 +122,8 @@ def _cells(run: RunSummary, number: int, baseline: float | None, colors: Mapping
     cells = {
         title: Text(formatting.to_plain_text(text), no_wrap=True, overflow="ellipsis") for title, text in texts.items()
     }
-    cells[MARK] = _mark(number, colors)
-    cells["state"].stylize(state.get(run.state, ""))
+    cells[MARK_COLUMN] = _mark(number, colors)
+    cells["state"].stylize(state_colors.get(run.state, ""))
     for title in ("PyTorch", "Keras", "± base", "time", "seed"):
         cells[title].justify = "right"
     return cells

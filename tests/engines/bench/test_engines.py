@@ -1,4 +1,4 @@
-"""What `bench engines` compares, and in which order, with runners that only pretend to work."""
+"""The order and the ratios of `bench engines`, with fake runners."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engines.bench import engines
-from engines.bench.engines import BASELINES, Baseline, Cost, ratios, rows
+from engines.bench.engines import BASELINES, Baseline, Cost, measure_ratios, tabulate
 from engines.supervision.registry import EngineSpec
 from tests.support.engines import scripted_spec
 
@@ -23,39 +23,41 @@ def test_costs_are_compared_figure_by_figure() -> None:
 
 @pytest.fixture
 def turns(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Who measured, in order; a baseline takes as many times our cost as its title has letters."""
-    taken: list[str] = []
+    """Return the runners that measured, in order; a baseline costs as many times ours as its title has letters."""
+    titles: list[str] = []
 
-    class FakeOurs:
-        def __init__(self, spec: EngineSpec, cores: Sequence[int], *places: Any) -> None:
+    class FakeWorker:
+        def __init__(self, spec: EngineSpec, cores: Sequence[int], *folders: Any) -> None:
             self.title, self.factor = "ours", 1
 
         def warm_up(self) -> None:
             pass
 
         def measure(self) -> Cost:
-            taken.append(self.title)
-            return Cost(*(self.factor * one for one in (OURS.train, OURS.evaluate, OURS.train_cpu, OURS.evaluate_cpu)))
+            titles.append(self.title)
+            return Cost(
+                *(self.factor * figure for figure in (OURS.train, OURS.evaluate, OURS.train_cpu, OURS.evaluate_cpu))
+            )
 
         def close(self) -> None:
             pass
 
-    class FakeScript(FakeOurs):
+    class FakeBaseline(FakeWorker):
         def __init__(self, spec: EngineSpec, baseline: Baseline, *more: Any) -> None:
             self.title, self.factor = baseline.title, len(baseline.title)
 
-    monkeypatch.setattr(engines, "WorkerRunner", FakeOurs)
-    monkeypatch.setattr(engines, "BaselineRunner", FakeScript)
-    return taken
+    monkeypatch.setattr(engines, "WorkerRunner", FakeWorker)
+    monkeypatch.setattr(engines, "BaselineRunner", FakeBaseline)
+    return titles
 
 
-def test_who_goes_first_changes_and_every_baseline_has_its_ratio(turns: list[str], tmp_path: Path) -> None:
+def test_the_order_is_reversed_and_every_baseline_has_its_ratio(turns: list[str], tmp_path: Path) -> None:
     spec = scripted_spec()
-    found = ratios([spec], [(0,)], BASELINES, 2, tmp_path, "")[spec.name]
+    ratios = measure_ratios([spec], [(0,)], BASELINES, 2, tmp_path, "")[spec.name]
     titles = ["ours", *(baseline.title for baseline in BASELINES)]
     assert turns == ["ours", *titles, *titles[::-1]], "the first is the warm-up"
-    for baseline, costs in found.items():
+    for baseline, costs in ratios.items():
         assert costs == [Cost(*[len(baseline.title)] * 4)] * 2
-    table = list(rows(spec, "1 core", found, "≥ 1.6"))
-    assert [row.budget for row in table if row.budget] == ["≥ 1.6"], "of training against the plain script alone"
+    table = list(tabulate(spec, "1 core", ratios, "≥ 1.6"))
+    assert [row.budget for row in table if row.budget] == ["≥ 1.6"], "only training against the plain script has one"
     assert len({(row.name, row.meaning) for row in table}) == 4 * len(BASELINES)

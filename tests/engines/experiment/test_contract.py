@@ -1,4 +1,4 @@
-"""One contract for every engine: scripted, PyTorch and Keras, each in a real worker process."""
+"""Every engine keeps one contract: scripted, PyTorch and Keras, each in a real worker process."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from engines.config import TrainConfig
+from engines.data import Digits
 from engines.data.synthetic import draw
+from engines.experiment import contract
+from engines.experiment.recipe import Weights
 from engines.messages.commands import Pause, Predict, Resume, Stop
 from engines.messages.events import (
     CheckpointSaved,
@@ -37,8 +41,29 @@ from engines.messages.events import (
 )
 from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
+from engines.supervision.registry import EngineSpec
 from tests.support.digits import write_idx
 from tests.support.engines import Worked
+
+if TYPE_CHECKING:  # mypy imports no framework; two in one process would abort it
+    from engines.keras import engine as keras_engine, parallel as keras_parallel, selftest as keras_selftest
+    from engines.keras_jax import engine as keras_jax_engine, selftest as keras_jax_selftest
+    from engines.keras_torch import engine as keras_torch_engine, selftest as keras_torch_selftest
+    from engines.pytorch import engine as pytorch_engine, parallel as pytorch_parallel, selftest as pytorch_selftest
+    from tests.support import scripted_engine
+
+    _pytorch: contract.EngineModule = pytorch_engine
+    _keras: contract.EngineModule = keras_engine
+    _keras_jax: contract.EngineModule = keras_jax_engine
+    _keras_torch: contract.EngineModule = keras_torch_engine
+    _scripted: contract.EngineModule = scripted_engine
+    _parallel_modules: tuple[contract.ParallelModule, ...] = (pytorch_parallel, keras_parallel)
+    _parallel_classes: tuple[Callable[[TrainConfig, Digits, Weights], contract.ParallelEngine], ...] = (
+        pytorch_parallel.ParallelEngine, keras_parallel.ParallelEngine,
+    )  # fmt: skip
+    _selftests: tuple[contract.SelftestModule, ...] = (
+        pytorch_selftest, keras_selftest, keras_jax_selftest, keras_torch_selftest,
+    )  # fmt: skip
 
 ENGINES = [
     "scripted",
@@ -49,8 +74,8 @@ Work = Callable[[str], Worked]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_whole_life(engine: str, work: Work, small_config: TrainConfig, tmp_path: Path) -> None:
-    """Two runs in one warm worker, with a prediction and a stop, all by the grammar."""
+def test_two_runs_in_one_worker(engine: str, work: Work, small_config: TrainConfig, tmp_path: Path) -> None:
+    """Two runs in one warm worker, with a prediction and a stop, follow the grammar."""
     worker = work(engine)
     worker.start(small_config, "first", str(tmp_path / "run"))
     ready = worker.wait_for(WorkerReady)
@@ -90,7 +115,7 @@ def test_a_whole_life(engine: str, work: Work, small_config: TrainConfig, tmp_pa
 
 
 def _check_figures(worker: Worked) -> None:
-    """Every number means what the contract says."""
+    """Check that every figure means what `engines.messages.events` says."""
     for epoch in (1, 2):
         progress = [e for e in worker.of(TrainProgress) if e.epoch == epoch]
         (completed,) = [e for e in worker.of(EpochCompleted) if e.epoch == epoch]
@@ -109,7 +134,7 @@ def _check_figures(worker: Worked) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_pause_holds_and_resume_goes_on(engine: str, warm: Work, small_mnist: Path) -> None:
+def test_a_paused_worker_predicts_and_a_resumed_one_trains(engine: str, warm: Work, small_mnist: Path) -> None:
     worker = warm(engine)
     worker.start(from_settings({"epochs": 300, "batch_size": 64, "data_dir": str(small_mnist)}))
     worker.wait_for(TrainProgress)
@@ -132,7 +157,7 @@ def test_pause_holds_and_resume_goes_on(engine: str, warm: Work, small_mnist: Pa
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_stop_before_the_first_step(engine: str, work: Work, small_config: TrainConfig) -> None:
-    """However early it comes, it ends the run, and the worker stays."""
+    """A stop ends the run however early it comes, and the worker stays."""
     worker = work(engine)
     worker.start(small_config)
     worker.supervisor.send(Stop())
@@ -157,8 +182,8 @@ def test_the_same_seed_gives_the_same_curve(engine: str, warm: Work, small_mnist
 
 
 @pytest.mark.parametrize("engine", ["scripted"])
-def test_another_seed_needs_no_digits_again(engine: str, warm: Work, tmp_path: Path) -> None:
-    """Told by taking them away from the disk."""
+def test_another_seed_reuses_the_digits(engine: str, warm: Work, tmp_path: Path) -> None:
+    """The second run trains although the digits are gone from the disk."""
     images, labels = draw(40, 7, lambda *_: None, lambda: False)
     for part in ("train", "t10k"):
         write_idx(tmp_path / "digits", images, labels, part)
@@ -172,8 +197,8 @@ def test_another_seed_needs_no_digits_again(engine: str, warm: Work, tmp_path: P
 
 
 @pytest.mark.parametrize("engine", ["scripted"])
-def test_a_speed_that_nobody_could_measure_is_none(engine: str, warm: Work, small_mnist: Path) -> None:
-    """An epoch of the run's first step alone; the next one has a speed."""
+def test_the_speed_of_an_untimed_epoch_is_none(engine: str, warm: Work, small_mnist: Path) -> None:
+    """An epoch of the run's first step alone has no speed; the next epoch has one."""
     config = from_settings({"epochs": 2, "batch_size": 64, "limit_train": 64, "data_dir": str(small_mnist)})
     worker = warm(engine)
     worker.start(config)
@@ -185,8 +210,8 @@ def test_a_speed_that_nobody_could_measure_is_none(engine: str, warm: Work, smal
 
 
 @pytest.mark.framework
-def test_both_frameworks_see_the_same_digits_and_begin_alike(warm: Work, small_mnist: Path) -> None:
-    """Equal orders, and with dropout off nearly the same first loss."""
+def test_both_frameworks_train_on_the_same_digits_from_the_same_weights(warm: Work, small_mnist: Path) -> None:
+    """The orders are equal, and with dropout off the first losses nearly so."""
     config = from_settings(
         {
             "epochs": 1,
@@ -214,7 +239,7 @@ def test_both_frameworks_see_the_same_digits_and_begin_alike(warm: Work, small_m
 @pytest.mark.framework
 @pytest.mark.parametrize("optimizer", ["adadelta", "sgd", "adam", "adamw"])
 def test_engines_agree_under_every_optimizer(optimizer: str, warm: Work, tmp_path: Path) -> None:
-    """Five steps under a changing learning rate, dropout off: the optimizers are one definition in two libraries."""
+    """Five steps under a changing learning rate, with dropout off, lead both engines to the same loss."""
     images, labels = draw(420, 3, lambda *_: None, lambda: False)
     write_idx(tmp_path / "digits", images[:320], labels[:320], "train")
     write_idx(tmp_path / "digits", images[320:], labels[320:], "t10k")
@@ -243,7 +268,7 @@ def test_engines_agree_under_every_optimizer(optimizer: str, warm: Work, tmp_pat
 @pytest.mark.framework
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
 def test_it_learns(engine: str, warm: Work, tmp_path: Path) -> None:
-    """3,200 drawn digits once, 1,000 others to read: 72.4 to 75.3 % measured in both with seeds 0, 1, 2; chance is 10 %."""
+    """One epoch of 3,200 drawn digits, 1,000 others to test: measured 72.4 to 75.3 % in both, seeds 0, 1, 2; chance is 10 %."""
     images, labels = draw(4200, 11, lambda *_: None, lambda: False)
     write_idx(tmp_path / "digits", images[:3200], labels[:3200], "train")
     write_idx(tmp_path / "digits", images[3200:], labels[3200:], "t10k")
@@ -254,7 +279,7 @@ def test_it_learns(engine: str, warm: Work, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_device_that_is_not_there_fails_with_its_reason(engine: str, warm: Work, small_mnist: Path) -> None:
+def test_a_run_on_a_missing_device_fails_with_a_reason(engine: str, warm: Work, small_mnist: Path) -> None:
     worker = warm(engine)
     worker.start(from_settings({"device": "cuda:77", "data_dir": str(small_mnist)}))
     failed = worker.wait_for(RunFailed)
@@ -277,8 +302,8 @@ def test_missing_data_fails_with_a_hint(work: Work, tmp_path: Path) -> None:
 @pytest.mark.fault("workers", "a framework that is missing")
 @pytest.mark.framework
 @pytest.mark.parametrize("engine", ["pytorch", "keras", "keras-jax"])
-def test_a_worker_says_what_is_missing(engine: str, work: Work, tmp_path: Path) -> None:
-    """An interpreter without the framework: the failure names what to install, and where."""
+def test_a_missing_framework_is_reported(engine: str, work: Work, tmp_path: Path) -> None:
+    """In an interpreter without the framework, the failure names what to install, and where."""
     import dataclasses
     import venv
 
@@ -302,7 +327,7 @@ def test_a_worker_says_what_is_missing(engine: str, work: Work, tmp_path: Path) 
     assert sys.executable not in failed.hint
 
 
-def test_log_lines_keep_colours_and_lose_nothing_else(
+def test_garbage_from_a_worker_becomes_log_lines(
     work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "garbage@3")
@@ -319,46 +344,46 @@ def test_log_lines_keep_colours_and_lose_nothing_else(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_questions_change_nothing(
+def test_predictions_do_not_change_the_training(
     engine: str, warm: Work, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same run, left alone and asked after every event: weights, optimizer and random numbers are equal bit for bit."""
+    """A run without and one with a prediction after every event end with equal weights, slots and random state, bit for bit."""
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
-    kept = []
+    checkpoints = []
     worker = warm(engine)
-    for run in ("alone", "asked"):
+    for run in ("without", "with"):
         worker.start(small_config, run, str(tmp_path / run))
-        if run == "asked":
-            told = asked = 0
+        if run == "with":
+            requests = 0
             while not any(event.run_id == run for event in worker.of(RunFinished)):
                 event = worker.inbox.get(timeout=120)
                 if isinstance(event, ModelReady | TrainProgress | EvalCompleted):
-                    told += 1
-                    worker.supervisor.send(Predict(request_id=told, image=tuple(i % 256 for i in range(784))))
-            asked = len(worker.of(Prediction))
-            assert asked >= 3, "it was asked while it trained"
+                    requests += 1
+                    worker.supervisor.send(Predict(request_id=requests, image=tuple(i % 256 for i in range(784))))
+            assert len(worker.of(Prediction)) >= 3, "it predicted while it trained"
         else:
             worker.wait_for(RunFinished)
         with np.load(tmp_path / run / f"{worker.supervisor.spec.name}.npz") as archive:
-            kept.append({name: archive[name] for name in archive.files if name != "facts"})
+            checkpoints.append({name: archive[name] for name in archive.files if name != "facts"})
     worker.finish()
-    assert kept[0].keys() == kept[1].keys()
-    assert [name for name in kept[0] if not np.array_equal(kept[0][name], kept[1][name])] == []
+    without, with_predictions = checkpoints
+    assert without.keys() == with_predictions.keys()
+    assert [name for name in without if not np.array_equal(without[name], with_predictions[name])] == []
     assert violations(worker.events) == []
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_fresh_worker_answers_with_a_kept_model(
+def test_a_fresh_worker_predicts_with_a_saved_model(
     engine: str, warm: Work, work: Work, small_config: TrainConfig, tmp_path: Path
 ) -> None:
-    """As the worker did that trained it; without a checkpoint, or with a broken one, it says why not."""
+    """It predicts what the worker that trained the model did; without a checkpoint, or with a broken one, it reports why."""
     image = tuple(i % 256 for i in range(784))
     trained = warm(engine)
     trained.start(small_config, "first", str(tmp_path / "run"))
     trained.wait_for(RunFinished)
     trained.supervisor.send(Predict(request_id=1, image=image))
-    right = trained.wait_for(Prediction)
-    assert right.checkpoint == ""
+    expected = trained.wait_for(Prediction)
+    assert expected.checkpoint == ""
     trained.finish()
 
     fresh = work(engine)
@@ -373,10 +398,51 @@ def test_a_fresh_worker_answers_with_a_kept_model(
     fresh.supervisor.send(Predict(request_id=3, image=image, checkpoint=path))
     answer = fresh.wait_for(Prediction)
     assert (answer.problem, answer.checkpoint, answer.epoch, answer.global_step) == ("", path, 2, 20)
-    assert answer.probabilities == pytest.approx(right.probabilities, abs=1e-6)
+    assert answer.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
     fresh.start(small_config, "second")
     assert fresh.wait_for(RunFinished).outcome == "completed"
     fresh.supervisor.send(Predict(request_id=4, image=image, checkpoint=path))
     assert fresh.wait_for(Prediction).checkpoint == "", "its own model answers from then on"
     fresh.finish()
     assert violations(fresh.events) == []
+
+
+# A third engine
+
+CONTRACT_ONLY = """
+from engines.experiment import contract
+from tests.support import scripted_engine
+
+def members(protocol):
+    return {name for part in protocol.__mro__ for name in {**vars(part), **vars(part).get("__annotations__", {})} if name[0] != "_"}
+
+globals().update({name: getattr(scripted_engine, name) for name in members(contract.EngineModule)})
+
+class Engine:
+    def __init__(self, config, digits, weights):
+        engine = scripted_engine.Engine(config, digits, weights)
+        for name in members(contract.Engine):
+            setattr(self, name, getattr(engine, name))
+"""
+"""The scripted engine without anything that the contract does not name."""
+
+
+def test_a_third_engine_needs_only_the_contract(
+    tmp_path: Path, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine trains, predicts, saves and resumes, although it has nothing but what the Protocols name."""
+    (tmp_path / "third_engine.py").write_text(CONTRACT_ONLY)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    spec = EngineSpec(name="pytorch", title="Third", module=str(tmp_path / "third_engine.py"), python=sys.executable)
+    worker = Worked(spec, tmp_path / "cache")
+    worker.start(small_config, "first", str(tmp_path / "first"))
+    assert isinstance(worker.wait_for((RunFinished, RunFailed)), RunFinished)
+    assert (tmp_path / "first" / "scripted.npy").is_file()
+    checkpoint = worker.of(CheckpointSaved)[-1].path
+    config = from_settings({"epochs": 3, "batch_size": 64, "data_dir": small_config.data_dir})
+    worker.start(config, "resumed", str(tmp_path / "resumed"), checkpoint)
+    assert worker.wait_for((RunFinished, RunFailed)).outcome == "completed"
+    worker.supervisor.send(Predict(request_id=1, image=(0,) * 784))
+    assert worker.wait_for(Prediction).problem == ""
+    worker.finish()
+    assert violations(worker.events) == []

@@ -1,4 +1,4 @@
-"""PyTorch's dropout with masks of 16 bits, in a process of its own."""
+"""Tests of PyTorch's dropout with masks of 16 bits, in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import engines
 
 SCRIPT = """
 import json, torch
-from engines.pytorch.engine import Dropout
+from engines.pytorch.model import Dropout
 torch.manual_seed(0)
 layer, ones = Dropout(0.3), torch.ones(64, 64, 12, 12).contiguous(memory_format=torch.channels_last).requires_grad_()
 out = layer(ones)
@@ -31,14 +31,14 @@ print(json.dumps({
 
 
 @pytest.mark.framework
-def test_dropout_keeps_what_it_says_and_keeps_the_mean() -> None:
-    """589,824 units: the standard deviation of the kept part is 0.0006, and of a channel's 0.0048."""
+def test_dropout_preserves_the_rate_and_the_mean() -> None:
+    """Of 589,824 units, the standard deviation of the part that stays is 0.0006; in one channel it is 0.0048."""
     home = Path(engines.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=home, check=True, stdout=subprocess.PIPE, text=True)
-    said = json.loads(done.stdout)
-    assert said["kept"] == pytest.approx(0.7, abs=0.003)
-    assert said["scale"] == pytest.approx(1 / 0.7, abs=1e-5)
-    assert said["by channel"] < 0.01
-    assert said["gradient"]
-    assert said["off"]
-    assert said["odd"] == [0.0, 2.0]
+    results = json.loads(done.stdout)
+    assert results["kept"] == pytest.approx(0.7, abs=0.003)
+    assert results["scale"] == pytest.approx(1 / 0.7, abs=1e-5)
+    assert results["by channel"] < 0.01
+    assert results["gradient"]
+    assert results["off"]
+    assert results["odd"] == [0.0, 2.0]

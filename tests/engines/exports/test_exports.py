@@ -1,4 +1,4 @@
-"""A kept run in other tools' formats, each read back by the tool that it is for."""
+"""Exports of a saved run, each read back by the tool that it is for."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.api import ENGINES, read_events
-from engines.config import TrainConfig
+from engines.config import ENGINES, TrainConfig
 from engines.experiment.arrays import load_arrays, save_arrays
 from engines.experiment.checkpoint import SCHEMA
 from engines.experiment.recipe import initial_weights
 from engines.messages.commands import Predict
 from engines.messages.events import EvalCompleted, Prediction, RunFinished, TrainProgress
+from engines.runs.reader import read_events
 from engines.session.replay import DEMO
 from tests.support.engines import Worked
 from tui.charts import svg
@@ -27,20 +27,21 @@ from tui.cli import main
 from tui.reports import export
 
 
-def run(*arguments: str) -> int:
+def export_demo(*arguments: str) -> int:
+    """Run `mnist-tui export` on the demo; return the exit code."""
     return main.main(["export", str(DEMO), *arguments])
 
 
 def test_csv_and_json_hold_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run() == 0
+    assert export_demo() == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
-    assert run("--to", "json") == 0
+    assert export_demo("--to", "json") == 0
     objects = json.loads(capsys.readouterr().out)
-    said = [event for event in read_events(DEMO) if isinstance(event, TrainProgress | EvalCompleted)]
-    assert len(rows) == len(objects) == len(said) > 500
-    assert [float(row["loss"]) for row in rows] == [event.loss for event in said] == [o["loss"] for o in objects]
+    events = [event for event in read_events(DEMO) if isinstance(event, TrainProgress | EvalCompleted)]
+    assert len(rows) == len(objects) == len(events) > 500
+    assert [float(row["loss"]) for row in rows] == [event.loss for event in events] == [o["loss"] for o in objects]
     assert {row["split"] for row in rows} == {"train", "test"}
-    assert 0 < float(rows[0]["t"]) < 60, "seconds since the run was asked for"
+    assert 0 < float(rows[0]["t"]) < 60, "seconds since the run was requested"
 
 
 class _Page(HTMLParser):
@@ -53,7 +54,7 @@ class _Page(HTMLParser):
 
 
 def test_the_page_needs_no_network_and_no_script(tmp_path: Path) -> None:
-    assert run("--to", "html", "--out", str(tmp_path / "page.html")) == 0
+    assert export_demo("--to", "html", "--out", str(tmp_path / "page.html")) == 0
     text = (tmp_path / "page.html").read_text()
     page = _Page()
     page.feed(text)
@@ -67,32 +68,32 @@ def test_the_page_needs_no_network_and_no_script(tmp_path: Path) -> None:
 
 
 def test_markdown_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--to", "markdown") == 0
+    assert export_demo("--to", "markdown") == 0
     assert "| test accuracy | 98.29 % | 98.28 % |" in capsys.readouterr().out
 
 
-def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_file_is_overwritten_without_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.csv").write_text("mine")
-    assert run("--out", str(tmp_path / "mine.csv")) == 1
+    assert export_demo("--out", str(tmp_path / "mine.csv")) == 1
     assert "--force" in capsys.readouterr().err
     assert (tmp_path / "mine.csv").read_text() == "mine"
-    assert run("--out", str(tmp_path / "mine.csv"), "--force") == 0
+    assert export_demo("--out", str(tmp_path / "mine.csv"), "--force") == 0
     assert (tmp_path / "mine.csv").read_text().startswith("engine,")
-    assert run("--out", str(tmp_path / "nowhere" / "x.csv")) == 1
+    assert export_demo("--out", str(tmp_path / "nowhere" / "x.csv")) == 1
     assert capsys.readouterr().err == f"mnist-tui: {tmp_path}/nowhere/x.csv: No such file or directory.\n"
 
 
 @pytest.mark.parametrize("form", ["csv", "html"])
-def test_a_text_never_takes_a_folders_place(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_text_never_replaces_a_folder(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "home").mkdir(exist_ok=True)
     (tmp_path / "home" / "thesis.txt").write_text("mine")
     for force in ([], ["--force"]):
-        assert run("--to", form, "--out", str(tmp_path / "home"), *force) == 1
+        assert export_demo("--to", form, "--out", str(tmp_path / "home"), *force) == 1
         assert capsys.readouterr().err == f"mnist-tui: {tmp_path}/home is a folder; name a file in it.\n"
     assert (tmp_path / "home" / "thesis.txt").read_text() == "mine"
 
 
-def test_a_folder_is_written_over_only_when_an_export_made_it(
+def test_a_folder_is_replaced_only_if_an_export_made_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def write(events: object, created: float, folder: Path) -> None:
@@ -102,56 +103,56 @@ def test_a_folder_is_written_over_only_when_an_export_made_it(
     monkeypatch.setattr(export, "write_tensorboard", write)
     again = ("--to", "tensorboard", "--out", str(tmp_path), "--force")
     folder = tmp_path / "demo-tensorboard"
-    assert run(*again) == 0
+    assert export_demo(*again) == 0
     (folder / "keras-test" / "events.out.tfevents.1.host.2.0").write_text("old")
-    assert run(*again) == 0
+    assert export_demo(*again) == 0
     assert (folder / "keras-test" / "events.out.tfevents.1.host.2.0").read_text() == "new"
     for mine in (folder / "notes.md", folder / "keras-test" / "notes.md"):
         mine.write_text("mine")
-        assert run(*again) == 1
+        assert export_demo(*again) == 1
         assert "move it away" in capsys.readouterr().err
         assert mine.read_text() == "mine"
         mine.unlink()
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
-    assert run(*again) == 1
+    assert export_demo(*again) == 1
     assert (tmp_path / "elsewhere" / "keras-test").is_dir()
 
 
-def test_tensorboard_reads_what_was_said(tmp_path: Path) -> None:
+def test_tensorboard_reads_every_figure(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    assert run("--to", "tensorboard", "--out", str(tmp_path)) == 0
+    assert export_demo("--to", "tensorboard", "--out", str(tmp_path)) == 0
     for engine in ENGINES:
         for split, kind in (("train", TrainProgress), ("test", EvalCompleted)):
             read = EventAccumulator(str(tmp_path / "demo-tensorboard" / f"{engine}-{split}"), {"scalars": 0})
             read.Reload()
-            said = [event for event in read_events(DEMO) if isinstance(event, kind) and event.engine == engine]
+            events = [event for event in read_events(DEMO) if isinstance(event, kind) and event.engine == engine]
             for tag in ("loss", "accuracy"):
                 scalars = read.Scalars(tag)
-                assert [scalar.step for scalar in scalars] == [event.global_step for event in said]
-                figures = [getattr(event, tag) for event in said]
+                assert [scalar.step for scalar in scalars] == [event.global_step for event in events]
+                figures = [getattr(event, tag) for event in events]
                 assert np.allclose([scalar.value for scalar in scalars], figures, rtol=1e-6)
                 walls = np.diff([scalar.wall_time for scalar in scalars])
-                assert np.allclose(walls, np.diff([event.t for event in said]), atol=1e-3)
+                assert np.allclose(walls, np.diff([event.t for event in events]), atol=1e-3)
 
 
-def test_a_missing_writer_says_what_to_install(
+def test_a_missing_package_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.event_file_writer", None)
-    assert run("--to", "tensorboard", "--out", str(tmp_path)) == 1
+    assert export_demo("--to", "tensorboard", "--out", str(tmp_path)) == 1
     assert "mnist-tui[export]" in capsys.readouterr().err
     assert not list(tmp_path.glob("*tensorboard*"))
 
 
-def test_a_run_without_a_model_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--to", "onnx", "--out", str(tmp_path)) == 1
+def test_a_run_without_a_checkpoint_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export_demo("--to", "onnx", "--out", str(tmp_path)) == 1
     assert "no checkpoint" in capsys.readouterr().err
 
 
 def test_an_engine_whose_model_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One model of two is not what was asked for."""
+    """One model of two is an error, although the one is written."""
     (tmp_path / "events.jsonl").write_bytes(DEMO.read_bytes())
     facts = {"schema": SCHEMA, "position": {}}
     weights = {f"weights.{name}": value for name, value in initial_weights(0).items()}
@@ -162,7 +163,7 @@ def test_an_engine_whose_model_is_missing_is_named(tmp_path: Path, capsys: pytes
 
 
 @pytest.mark.parametrize("change", ["a kernel less", "another shape", "doubles"])
-def test_another_model_is_no_onnx_graph(change: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_model_is_not_exported_to_onnx(change: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = initial_weights(0)
     kernel = weights.pop("dense2.kernel")
     if change != "a kernel less":
@@ -178,10 +179,10 @@ def test_another_model_is_no_onnx_graph(change: str, tmp_path: Path, capsys: pyt
 
 @pytest.mark.framework
 @pytest.mark.parametrize("engine", ENGINES)
-def test_models_answer_elsewhere_as_in_the_framework(
+def test_exported_models_predict_what_the_framework_predicts(
     engine: str, warm: Callable[[str], Worked], small_config: TrainConfig, tmp_path: Path
 ) -> None:
-    """ONNX by onnxruntime to 1e-4; safetensors hold the very weights."""
+    """ONNX by onnxruntime to 1e-4; safetensors hold exactly the same weights."""
     import onnxruntime
     from safetensors.numpy import load_file
 
@@ -198,19 +199,19 @@ def test_models_answer_elsewhere_as_in_the_framework(
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)
     (logits,) = session.run(["logits"], {"images": images[:, None].astype(np.float32) / 255})
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    theirs = odds / odds.sum(axis=1, keepdims=True)
+    expected = odds / odds.sum(axis=1, keepdims=True)
     for number, image in enumerate(images):
         worker.supervisor.send(Predict(request_id=number, image=tuple(map(int, image.ravel()))))
-        ours = worker.wait_for(Prediction).probabilities
-        assert np.abs(np.array(ours) - theirs[number]).max() < 1e-4
+        probabilities = worker.wait_for(Prediction).probabilities
+        assert np.abs(np.array(probabilities) - expected[number]).max() < 1e-4
     worker.finish()
 
-    kept, arrays = load_file(safe_file), load_arrays(folder / f"{engine}.npz")
-    assert len(kept) == 8
-    assert all(np.array_equal(value, arrays[f"weights.{name}"]) for name, value in kept.items())
+    weights, arrays = load_file(safe_file), load_arrays(folder / f"{engine}.npz")
+    assert len(weights) == 8
+    assert all(np.array_equal(value, arrays[f"weights.{name}"]) for name, value in weights.items())
 
 
-def test_a_gap_in_a_curve_is_a_gap_and_names_are_escaped() -> None:
+def test_an_svg_chart_has_gaps_and_escaped_names() -> None:
     line = svg.Line("<b>", "keras", [0.0, 1.0, 2.0, 3.0], [1.0, float("nan"), 0.5, 0.25], [(3.0, float("inf"))])
     drawn = svg.chart("<script>", "step", [line])
     assert drawn.count("<polyline") == 2

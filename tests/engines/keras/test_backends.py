@@ -1,8 +1,7 @@
-"""Keras on PyTorch, and on JAX where there is one: the same contract, the same numbers, and no framework but its own."""
+"""Keras on PyTorch, and on JAX where it is installed: the same contract, the same numbers, no framework but its own."""
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import importlib.util
 from collections.abc import Callable
@@ -35,35 +34,34 @@ from engines.messages.events import (
 from engines.runs.run_list import parse_filter, summarize
 from engines.session import session
 from engines.session.session import Session
-from engines.tools.doctor import engine_findings
-from tests.engines.experiment.test_contract import test_a_whole_life as a_whole_life
+from engines.tools.engine_checks import engine_findings
+from tests.engines.experiment.test_contract import test_two_runs_in_one_worker as two_runs_in_one_worker
 from tests.support.digits import write_idx
 from tests.support.engines import JAX_PYTHON, Worked, scripted_spec, spec_of
 from tui.cli import main
 
-HERE = ["keras-torch", *(["keras-jax"] if JAX_PYTHON or importlib.util.find_spec("jax") else [])]
-"""What can be tried on this machine; tried and timed by hand where it has no JAX."""
-OWN = {"keras": "TensorFlow", "keras-torch": "PyTorch", "keras-jax": "JAX"}
-WORKER = Path(str(main.__file__)).parents[2] / "engines" / "worker"
+BACKENDS_HERE = ["keras-torch", *(["keras-jax"] if JAX_PYTHON or importlib.util.find_spec("jax") else [])]
+"""The backends that can be tested on this machine."""
+FRAMEWORK = {"keras": "TensorFlow", "keras-torch": "PyTorch", "keras-jax": "JAX"}
 Work = Callable[[str], Worked]
 
 
 @pytest.mark.framework
-@pytest.mark.parametrize("engine", HERE)
-def test_it_keeps_the_contract(
+@pytest.mark.parametrize("engine", BACKENDS_HERE)
+def test_a_backend_keeps_the_contract(
     engine: str, work: Work, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A whole life; and the worker has loaded no other framework, not even to save its model."""
+    """Two runs follow the grammar, and the worker loads no other framework, not even to save its model."""
     loaded: list[str] = []
     finish = Worked.finish
 
-    def look_and_finish(worker: Worked) -> None:
+    def record_and_finish(worker: Worked) -> None:
         maps = Path(f"/proc/{worker.supervisor.pid}/maps")
         loaded.append(maps.read_text() if maps.exists() else "")
         finish(worker)
 
-    monkeypatch.setattr(Worked, "finish", look_and_finish)
-    a_whole_life(engine, work, small_config, tmp_path)
+    monkeypatch.setattr(Worked, "finish", record_and_finish)
+    two_runs_in_one_worker(engine, work, small_config, tmp_path)
     assert (tmp_path / "run" / "keras.keras").is_file()
     for other in {"tensorflow", "libtorch", "jaxlib"} - {{"keras-torch": "libtorch", "keras-jax": "jaxlib"}[engine]}:
         assert other not in loaded[0]
@@ -71,14 +69,14 @@ def test_it_keeps_the_contract(
 
 @pytest.mark.framework
 @pytest.mark.timeout(900)
-def test_the_numbers_are_tensorflows(work: Work, tmp_path: Path) -> None:
-    """Dropout off, a changing learning rate, a last batch that is short: the same losses under each optimizer."""
+def test_the_losses_are_those_of_tensorflow(work: Work, tmp_path: Path) -> None:
+    """Each optimizer leads to the same losses, with dropout off, a changing learning rate and a short last batch."""
     images, labels = draw(300, 3, lambda *_: None, lambda: False)
     write_idx(tmp_path / "digits", images[:200], labels[:200], "train")
     write_idx(tmp_path / "digits", images[200:], labels[200:], "t10k")
-    said: dict[str, list[list[float]]] = {}
-    for engine in ("keras", *HERE):
-        worker, said[engine] = work(engine), []
+    losses: dict[str, list[list[float]]] = {}
+    for engine in ("keras", *BACKENDS_HERE):
+        worker, losses[engine] = work(engine), []
         for optimizer, rate in (("adadelta", 0.1), ("sgd", 0.001), ("adam", 0.001), ("adamw", 0.001)):
             settings = {"epochs": 1, "batch_size": 64, "dropout": 0.0, "schedule": "cosine", "device": "cpu"}
             digits = {"data_dir": str(tmp_path / "digits")}
@@ -88,57 +86,43 @@ def test_the_numbers_are_tensorflows(work: Work, tmp_path: Path) -> None:
             worker.wait_for(RunFinished)
             first, epoch, test = worker.of(TrainProgress), worker.of(EpochCompleted)[-1], worker.of(EvalCompleted)[-1]
             start = next(event for event in first if event.run_id == optimizer)
-            said[engine].append([start.loss, epoch.train_loss, test.loss])
+            losses[engine].append([start.loss, epoch.train_loss, test.loss])
         ready = worker.of(WorkerReady)[0]
-        assert f" on {OWN[engine]} " in ready.framework
-        if engine in HERE:
-            _goes_on_as_if_nothing_had_happened(worker, tmp_path)
+        assert f" on {FRAMEWORK[engine]} " in ready.framework
+        if engine in BACKENDS_HERE:
+            _check_resumed_run(worker, tmp_path)
         worker.finish()
-    for engine in HERE:
-        assert said[engine] == [pytest.approx(losses, abs=2e-5) for losses in said["keras"]]
+    for engine in BACKENDS_HERE:
+        assert losses[engine] == [pytest.approx(expected, abs=2e-5) for expected in losses["keras"]]
 
 
-def _goes_on_as_if_nothing_had_happened(worker: Worked, folder: Path) -> None:
-    """Two epochs at once, and two with an interruption: bit for bit the same, dropout's and augmentation's masks included."""
-    kept, place = [], folder / worker.supervisor.spec.module
-    for run, epochs, resume in (("whole", 2, ""), ("begun", 1, ""), ("ended", 2, "begun")):
+def _check_resumed_run(worker: Worked, folder: Path) -> None:
+    """Two epochs at once and two with an interruption are equal bit for bit, with dropout and augmentation."""
+    checkpoints, place = [], folder / worker.supervisor.spec.module
+    for run, epochs, resume in (("uninterrupted", 2, ""), ("first-epoch", 1, ""), ("resumed", 2, "first-epoch")):
         settings = {"epochs": epochs, "batch_size": 64, "augment": "affine", "device": "cpu", "optimizer": "adam"}
         config = from_settings({**settings, "data_dir": str(folder / "digits")})
         worker.start(config, run, str(place / run), resume=str(place / resume / "keras.npz") if resume else "")
         worker.wait_for(RunFinished)
         with np.load(place / run / "keras.npz") as archive:
-            kept.append({name: archive[name] for name in archive.files if name != "facts"})
-    assert [name for name in kept[0] if not np.array_equal(kept[0][name], kept[2][name])] == []
-    assert not np.array_equal(kept[0]["weights.conv1.kernel"], kept[1]["weights.conv1.kernel"])
+            checkpoints.append({name: archive[name] for name in archive.files if name != "facts"})
+    assert [name for name in checkpoints[0] if not np.array_equal(checkpoints[0][name], checkpoints[2][name])] == []
+    assert not np.array_equal(checkpoints[0]["weights.conv1.kernel"], checkpoints[1]["weights.conv1.kernel"])
 
 
 @pytest.mark.framework
-@pytest.mark.parametrize("engine", HERE)
-def test_the_doctor_looks_at_the_chosen_backend(engine: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", BACKENDS_HERE)
+def test_the_doctor_tests_the_chosen_backend(engine: str, tmp_path: Path) -> None:
     found = engine_findings(spec_of(engine), tmp_path)
-    assert f" on {OWN[engine]} " in found[0].text
+    assert f" on {FRAMEWORK[engine]} " in found[0].text
     assert any("convolution forward and backward in" in finding.text for finding in found)
     assert not [finding for finding in found if finding.state == "bad" or finding.subject == "XLA"]
-
-
-def test_what_is_said_twice_is_said_alike() -> None:
-    """keras_engine.py can't be imported without TensorFlow, so keras_shared.py has these, too."""
-
-    def pieces(name: str) -> dict[str, str]:
-        tree = ast.parse((WORKER / name).read_text())
-        return {node.name: ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-
-    ours, theirs = pieces("keras_shared.py"), pieces("keras_engine.py")
-    for name in ("load_weights", "random_variables", "save_model", "build_augment", "build_model", "layers"):
-        assert ours[name] == theirs[name]
-    told = ours["hyperparameters_of"].replace("tf32_default: str", "").replace(", )", ")").replace("_of(", "(")
-    assert told.replace("tf32_default", "TF32_DEFAULT") == theirs["hyperparameters"]
 
 
 # Which worker
 
 
-def test_names() -> None:
+def test_a_backend_has_its_own_id_and_display_name() -> None:
     assert [engine_id("keras", one) for one in ("tensorflow", "jax")] == ["keras", "keras-jax"]
     assert engine_id("pytorch", "jax") == "pytorch"
     assert [display_name("keras", one) for one in ("tensorflow", "jax", "torch")] == [
@@ -149,7 +133,7 @@ def test_names() -> None:
     assert display_name("pytorch", "jax") == "PyTorch"
 
 
-def test_another_backend_is_another_worker_and_a_named_interpreter_stays() -> None:
+def test_another_backend_needs_another_worker_and_keeps_a_named_interpreter() -> None:
     assert for_backend(engine_spec("pytorch"), "jax") == engine_spec("pytorch")
     named = for_backend(engine_spec("keras", "/somewhere/python"), "jax")
     assert (named.module, named.backend, named.python) == (
@@ -164,7 +148,7 @@ def test_another_backend_is_another_worker_and_a_named_interpreter_stays() -> No
 def test_a_run_on_another_backend_gets_a_new_worker(
     tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And one on the same backend the warm one."""
+    """A run on the same backend gets the warm one."""
     import threading
 
     def scripted(spec: EngineSpec, backend: str) -> EngineSpec:
@@ -199,7 +183,7 @@ def test_a_resumed_run_keeps_its_backend(tmp_path: Path) -> None:
         find_resume_points(tmp_path, {"keras_backend": "jax"})
 
 
-def test_the_list_of_runs_says_it_and_finds_it() -> None:
+def test_the_list_of_runs_filters_by_backend() -> None:
     run = summarize({"id": "x", "engines": {"keras": {"keras_backend": "jax"}}, "summary": {}})
     assert parse_filter("backend:jax")(run)
     assert not parse_filter("backend:torch")(run)
@@ -213,6 +197,6 @@ def test_the_command_shows_the_code_that_runs(capsys: pytest.CaptureFixture[str]
     assert "GradientTape" not in printed
 
 
-def test_a_backend_that_nobody_knows(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_backend_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["train", "--keras-backend", "numpy"]) == 2
     assert "torch" in capsys.readouterr().err

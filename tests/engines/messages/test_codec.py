@@ -1,4 +1,4 @@
-"""Events and commands cross the pipe unchanged, and nothing else gets through."""
+"""Test that the codec preserves events and commands, and rejects everything else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import pytest
 from hypothesis import given, strategies as st
 
-from engines.messages.codec import ProtocolError, decode_command, decode_event, encode
+from engines.messages.codec import ProtocolError, decode_command, decode_event, encode, type_prefix
 from engines.messages.commands import COMMANDS
 from engines.messages.events import EVENTS, Heartbeat, TrainProgress
 from engines.record import Record
@@ -42,6 +42,7 @@ def _same(a: Any, b: Any) -> bool:
 def test_every_event_survives_the_pipe(event: Any) -> None:
     line = encode(event)
     assert "\n" not in line
+    assert line.partition(",")[0] == type_prefix(type(event)), "readers skip lines by this prefix"
     json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert _same(decode_event(line), event)
 
@@ -69,7 +70,7 @@ def test_wrong_fields_are_a_protocol_error(value: Any) -> None:
 
 
 @pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**400], ids=["63", "-63", "400"])
-def test_a_number_beyond_any_count_is_a_protocol_error(number: int) -> None:
+def test_an_integer_beyond_64_bits_is_a_protocol_error(number: int) -> None:
     with pytest.raises(ProtocolError, match="64 bits"):
         decode_event(json.dumps({"type": "Heartbeat", "engine": "keras", "seq": number}))
 
@@ -79,7 +80,7 @@ def test_unknown_fields_are_ignored() -> None:
     assert decode_event(line) == Heartbeat(engine="keras", seq=3)
 
 
-def test_nan_is_legal_and_travels_as_text() -> None:
+def test_nan_and_infinity_are_encoded_as_strings() -> None:
     event = TrainProgress(
         engine="keras", epoch=1, step=1, global_step=1, samples_seen=1, loss=math.nan, accuracy=0.0,
         samples_per_sec=math.inf, learning_rate=1.0,
@@ -88,31 +89,31 @@ def test_nan_is_legal_and_travels_as_text() -> None:
     assert (fields["loss"], fields["samples_per_sec"]) == ("NaN", "Infinity")
 
 
-def test_messages_are_frozen_values() -> None:
-    one, same = (Heartbeat(engine="pytorch", device_memory_bytes=1) for _ in range(2))
-    assert one == same
-    assert hash(one) == hash(same)
-    assert one != dataclasses.replace(one, seq=1)
-    assert repr(one) == "Heartbeat(engine='pytorch', run_id='', seq=0, t=0.0, device_memory_bytes=1)"
-    wrongs: tuple[dict[str, Any], ...] = ({}, {"engine": "pytorch", "colour": "red"})
-    for wrong in wrongs:
+def test_messages_are_frozen_records() -> None:
+    first, same = (Heartbeat(engine="pytorch", device_memory_bytes=1) for _ in range(2))
+    assert first == same
+    assert hash(first) == hash(same)
+    assert first != dataclasses.replace(first, seq=1)
+    assert repr(first) == "Heartbeat(engine='pytorch', run_id='', seq=0, t=0.0, device_memory_bytes=1)"
+    invalid: tuple[dict[str, Any], ...] = ({}, {"engine": "pytorch", "colour": "red"})
+    for fields in invalid:
         with pytest.raises(TypeError):
-            Heartbeat(**wrong)
+            Heartbeat(**fields)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        one.seq = 2  # type: ignore[misc]
+        first.seq = 2  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
-        del one.seq
+        del first.seq
 
 
-def test_a_value_takes_its_fields_in_order_where_its_class_allows_that() -> None:
+def test_a_record_with_kw_only_false_accepts_positional_fields() -> None:
     class Place(Record, kw_only=False):
         row: int
         column: int = 0
 
     assert Place(1, 2) == Place(row=1, column=2) != Place(1)
     assert dataclasses.replace(Place(1, 2), row=3) == Place(3, 2)
-    for in_order, named in (((1, 2, 3), {}), ((1,), {"row": 1}), ((), {"column": 1})):
+    for positional, named in (((1, 2, 3), {}), ((1,), {"row": 1}), ((), {"column": 1})):
         with pytest.raises(TypeError):
-            Place(*in_order, **named)
+            Place(*positional, **named)
     with pytest.raises(TypeError):
         Heartbeat("pytorch")  # type: ignore[call-arg]

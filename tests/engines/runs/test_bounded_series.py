@@ -1,77 +1,26 @@
-"""Races and time trials over several seeds: who runs when, and what comes of it."""
+"""Bounded series: they keep their capacity, their spikes and their NaN."""
 
 from __future__ import annotations
 
-import itertools
-import json
-from pathlib import Path
+import random
+from array import array
 
-import pytest
-
-from engines.messages.events import DataReady, Event, RunFinished, RunRequested
-from engines.runs.reader import read_events
-from engines.session import session as sessions
-from tests.support.engines import scripted_spec
-from tui.cli.train import train
+from engines.runs.bounded_series import BoundedSeries
 
 
-def trained(folder: Path, small_mnist: Path, **settings: object) -> int:
-    """Both engines scripted, headless."""
-    said = {"epochs": 1, "batch_size": 64, "data_dir": str(small_mnist), **settings}
-    return train([scripted_spec("pytorch"), scripted_spec("keras")], said, str(folder), json_lines=False, bars=False)
+def test_a_series_keeps_spikes_within_its_capacity() -> None:
+    series, spike = BoundedSeries(capacity=256), 61_234
+    for i in range(200_000):
+        series.append(i, 1000.0 if i == spike else random.Random(i).random())
+    assert len(series) <= 256
+    assert max(series.ys) == 1000.0
+    assert list(series.xs) == sorted(series.xs)
+    assert series.last == (199_999, random.Random(199_999).random())
 
 
-def spans(folder: Path) -> list[tuple[float, float, str, int]]:
-    """(from, to, engine, seed) of each run, in the order in which they began."""
-    found = []
-    for run in folder.iterdir():
-        events: list[Event] = list(read_events(run / "events.jsonl"))
-        for asked in (event for event in events if isinstance(event, RunRequested)):
-            of_it = [e for e in events if e.engine == asked.engine and isinstance(e, RunFinished | DataReady)]
-            found.append((asked.t, of_it[-1].t, asked.engine, asked.config.seed))
-    return sorted(found)
-
-
-def test_a_time_trial_takes_turns_and_changes_who_goes_first(
-    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.3)
-    assert trained(tmp_path / "runs", small_mnist, mode="time-trial", seeds=3, seed=7) == 0
-    turns = spans(tmp_path / "runs")
-    assert [(engine, seed) for _, _, engine, seed in turns] == [
-        ("pytorch", 7), ("keras", 7), ("keras", 8), ("pytorch", 8), ("pytorch", 9), ("keras", 9),
-    ]  # fmt: skip
-    for before, after in itertools.pairwise(turns):
-        assert after[0] - before[1] >= 0.3, "one ends, all rest, the next begins"
-    said = capsys.readouterr().out
-    assert "not comparable" not in said
-    assert "over 3 seeds" in said
-    assert said.count("seed 8: ") == 2
-    folders = sorted((tmp_path / "runs").iterdir())
-    series = {json.loads((folder / "config.json").read_text())["series"] for folder in folders[1:]}
-    assert series == {folders[0].name}
-    summary = json.loads((folders[0] / "summary.json").read_text())
-    assert summary["comparison"]["times"] == "comparable"
-    assert summary["comparison"]["verdict"]["text"]
-
-
-def test_a_race_of_two_seeds_runs_both_at_once(
-    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.1)
-    assert trained(tmp_path / "runs", small_mnist, seeds=2) == 0
-    turns = spans(tmp_path / "runs")
-    assert [seed for _, _, _, seed in turns] == [0, 0, 1, 1]
-    assert turns[1][0] < turns[0][1], "at once"
-    assert turns[2][0] > max(turns[0][1], turns[1][1]), "the next seed when both have ended"
-    assert "shared CPU: times not comparable" in capsys.readouterr().out
-
-
-def test_one_run_that_fails_does_not_end_the_series(
-    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every worker crashes at its fifth step; the series goes through all of its turns, and says that it failed."""
-    monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.1)
-    monkeypatch.setenv("MNIST_TUI_SCRIPT", "crash@5")
-    assert trained(tmp_path / "runs", small_mnist, mode="time-trial", seeds=2) == 1
-    assert capsys.readouterr().out.count("SIGSEGV") >= 4
+def test_a_series_keeps_nan() -> None:
+    series = BoundedSeries(capacity=16)
+    for i in range(1000):
+        series.append(i, float("nan") if i == 500 else 1.0)
+    assert any(y != y for y in series.ys)
+    assert isinstance(series.xs, array)

@@ -1,4 +1,4 @@
-"""Checkpoints: what is interrupted goes on as if nothing had happened."""
+"""Test that a run resumed from a checkpoint continues as if it had never been interrupted."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 
 from engines.config import TrainConfig
 from engines.data import load_digits
+from engines.experiment.arrays import load_arrays, save_arrays
 from engines.experiment.checkpoint import CheckpointError, read_position
 from engines.experiment.progress import Position
 from engines.messages.commands import SaveCheckpoint, Stop
@@ -50,35 +51,35 @@ Work = Callable[[str], Worked]
 
 
 @pytest.fixture(autouse=True)
-def slow(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scripted engine takes its time, so that it can be interrupted."""
+def slow_engine(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slow the scripted engine down, so that it can be interrupted."""
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
 
 
 NAME = {"scripted": "pytorch"}
-"""Under whose name the scripted engine goes."""
+"""The engine name that the scripted engine uses."""
 
 
 def config_of(small_mnist: Path, **settings: object) -> TrainConfig:
-    """Three epochs, slow enough to be interrupted."""
+    """Return a config of three epochs, slow enough to be interrupted."""
     return from_settings({"epochs": 3, "batch_size": 16, "data_dir": str(small_mnist), **settings})
 
 
-def whole(worker: Worked, run: str) -> list[tuple[float, float]]:
-    """(train loss, test loss) of each epoch that the run completed."""
+def epoch_losses(worker: Worked, run: str) -> list[tuple[float, float]]:
+    """Return (train loss, test loss) of each epoch that the run completed."""
     epochs = [e for e in worker.of(EpochCompleted) if e.run_id == run]
-    tests = {e.global_step: e.loss for e in worker.of(EvalCompleted) if e.run_id == run}
-    return [(one.train_loss, tests[one.epoch * 40]) for one in epochs]
+    test_losses = {e.global_step: e.loss for e in worker.of(EvalCompleted) if e.run_id == run}
+    return [(epoch.train_loss, test_losses[epoch.epoch * 40]) for epoch in epochs]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_interrupted_and_uninterrupted_end_alike(
+def test_a_run_resumed_in_mid_epoch_equals_an_uninterrupted_one(
     engine: str, warm: Work, work: Work, small_mnist: Path, tmp_path: Path
 ) -> None:
-    """Stopped in mid-epoch, then resumed in a new worker: the same order, and the same losses to 1e-6, dropout's masks included."""
+    """A new worker resumes with the same order of digits and dropout masks, so that the losses agree to 1e-6."""
     config = config_of(small_mnist, dropout=0.25, schedule="cosine")
     worker = warm(engine)
-    worker.start(config, "whole")
+    worker.start(config, "full")
     worker.wait_for(RunFinished)
     worker.start(config, "cut", str(tmp_path / "cut"))
     worker.wait_for(TrainProgress, until=lambda e: e.run_id == "cut" and e.epoch == 2 and e.step > 3)
@@ -90,28 +91,29 @@ def test_interrupted_and_uninterrupted_end_alike(
     assert position.epoch == 2
     assert 0 < position.step < 40
 
-    again = work(engine)
-    again.start(config, "rest", str(tmp_path / "rest"), resume=str(path))
-    assert again.wait_for(RunFinished).outcome == "completed"
-    again.finish()
-    assert np.array(whole(again, "rest")) == pytest.approx(np.array(whole(worker, "whole")[1:]), abs=1e-6)
-    orders = {e.epoch: e.order_sha256 for e in worker.of(EpochStarted) if e.run_id == "whole"}
-    assert {e.epoch: e.order_sha256 for e in again.of(EpochStarted)} == {2: orders[2], 3: orders[3]}
-    first = next(e for e in again.of(TrainProgress))
+    resumed = work(engine)
+    resumed.start(config, "rest", str(tmp_path / "rest"), resume=str(path))
+    assert resumed.wait_for(RunFinished).outcome == "completed"
+    resumed.finish()
+    expected = epoch_losses(worker, "full")[1:]
+    assert np.array(epoch_losses(resumed, "rest")) == pytest.approx(np.array(expected), abs=1e-6)
+    orders = {e.epoch: e.order_sha256 for e in worker.of(EpochStarted) if e.run_id == "full"}
+    assert {e.epoch: e.order_sha256 for e in resumed.of(EpochStarted)} == {2: orders[2], 3: orders[3]}
+    first = next(e for e in resumed.of(TrainProgress))
     assert first.global_step == position.global_step + 1
-    ended = again.of(RunFinished)[0]
-    assert ended.test_accuracy == worker.of(RunFinished)[0].test_accuracy
-    assert ended.train_seconds > position.train_seconds
-    assert violations(again.events) == []
+    finished = resumed.of(RunFinished)[0]
+    assert finished.test_accuracy == worker.of(RunFinished)[0].test_accuracy
+    assert finished.train_seconds > position.train_seconds
+    assert violations(resumed.events) == []
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_kill_in_mid_epoch_loses_at_most_that_epoch(
+def test_a_kill_in_mid_epoch_loses_at_most_that_epoch(
     engine: str, warm: Work, work: Work, small_mnist: Path, tmp_path: Path
 ) -> None:
     config = config_of(small_mnist, dropout=0.0)
     worker = work(engine)
-    worker.start(config, "whole")
+    worker.start(config, "full")
     worker.wait_for(RunFinished)
     worker.start(config, "cut", str(tmp_path / "cut"))
     worker.wait_for(TrainProgress, until=lambda e: e.run_id == "cut" and e.epoch == 2)
@@ -121,18 +123,19 @@ def test_kill_in_mid_epoch_loses_at_most_that_epoch(
     worker.thread.join(10)
     path = tmp_path / "cut" / f"{NAME.get(engine, engine)}.npz"
     assert (read_position(path).epoch, read_position(path).step) == (2, 0)
-    again = warm(engine)
-    again.start(config, "rest", str(tmp_path / "rest"), resume=str(path))
-    again.wait_for(RunFinished)
-    again.finish()
-    assert np.array(whole(again, "rest")) == pytest.approx(np.array(whole(worker, "whole")[1:]), abs=1e-6)
+    resumed = warm(engine)
+    resumed.start(config, "rest", str(tmp_path / "rest"), resume=str(path))
+    resumed.wait_for(RunFinished)
+    resumed.finish()
+    expected = epoch_losses(worker, "full")[1:]
+    assert np.array(epoch_losses(resumed, "rest")) == pytest.approx(np.array(expected), abs=1e-6)
 
 
 @pytest.mark.parametrize("how", ["end", "term", "save"])
-def test_a_checkpoint_is_written_when_asked_and_when_told_to_end(
+def test_a_checkpoint_is_written_at_shutdown_and_on_command(
     how: str, work: Work, small_mnist: Path, tmp_path: Path
 ) -> None:
-    """Leaving the app, SIGTERM, and the command: none of them waits for the end of the epoch."""
+    """Leaving the app, SIGTERM, and SaveCheckpoint write a checkpoint before the epoch ends."""
     worker = work("scripted")
     worker.start(config_of(small_mnist, epochs=1000), "run", str(tmp_path / "run"))
     worker.wait_for(TrainProgress, until=lambda e: e.epoch == 2)
@@ -152,8 +155,8 @@ def test_a_checkpoint_is_written_when_asked_and_when_told_to_end(
 
 
 @pytest.mark.fault("disk", "a folder for checkpoints that is a file")
-def test_what_can_not_be_written_is_a_warning(work: Work, small_mnist: Path, tmp_path: Path) -> None:
-    """A folder that is a file: training goes on to its end."""
+def test_a_failed_save_is_a_warning(work: Work, small_mnist: Path, tmp_path: Path) -> None:
+    """Training completes although its folder is a file."""
     (tmp_path / "file").write_text("in the way")
     worker = work("scripted")
     worker.start(config_of(small_mnist), "run", str(tmp_path / "file" / "run"))
@@ -166,7 +169,7 @@ def test_what_can_not_be_written_is_a_warning(work: Work, small_mnist: Path, tmp
 
 @pytest.mark.fault("disk", "a full disk in mid-run: the last checkpoint stays")
 def test_a_full_disk_is_a_warning_and_keeps_the_last_checkpoint(work: Work, small_mnist: Path, tmp_path: Path) -> None:
-    """A limit on the size of files, set on the worker in mid-run, is as good as a full disk."""
+    """A limit on the size of files, set on the worker in mid-run, acts like a full disk."""
     resource = pytest.importorskip("resource")
     if not hasattr(resource, "prlimit"):
         pytest.skip("no usable prlimit here")
@@ -193,7 +196,7 @@ def test_a_full_disk_is_a_warning_and_keeps_the_last_checkpoint(work: Work, smal
         ({"epochs": 1}, "epochs"),
     ],
 )
-def test_another_experiment_is_refused(
+def test_resuming_another_experiment_is_refused(
     changes: dict[str, int], why: str, work: Work, small_mnist: Path, tmp_path: Path
 ) -> None:
     worker = work("scripted")
@@ -220,7 +223,7 @@ def test_a_damaged_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None
 def test_a_model_loads_elsewhere_as_the_readme_says(
     engine: str, axis: int, warm: Work, small_config: TrainConfig, small_mnist: Path, tmp_path: Path
 ) -> None:
-    """The README's lines, in a process that can't import a module of ours, answer as well as the engine did."""
+    """The README's code, in a process that can't import this project, reaches the engine's accuracy."""
     worker = warm(engine)
     worker.start(small_config, "run", str(tmp_path / "run"))
     saved = worker.wait_for(ModelSaved)
@@ -251,20 +254,20 @@ print((np.asarray({logits}).argmax(1) == labels).mean())
 
 
 def scripted_run(folder: Path, small_mnist: Path, **settings: object) -> int:
-    """Both engines scripted, headless."""
-    said = {"epochs": 4, "batch_size": 16, "data_dir": str(small_mnist), **settings}
+    """Train two scripted engines without a screen; return the exit code."""
+    overrides = {"epochs": 4, "batch_size": 16, "data_dir": str(small_mnist), **settings}
     specs = [scripted_spec("pytorch"), scripted_spec("keras")]
-    return train(specs, said, str(folder), json_lines=False, bars=False)
+    return train(specs, overrides, str(folder), json_lines=False, bars=False)
 
 
 def resumed_run(folder: Path, run: Path, **changes: object) -> int:
-    """Go on with it."""
+    """Resume a run of two scripted engines; return the exit code."""
     specs = [scripted_spec("pytorch"), scripted_spec("keras")]
     return train(specs, changes, str(folder), json_lines=False, bars=False, resume=run)
 
 
-def test_a_resumed_run_tells_its_past(small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The new folder holds the whole run: every epoch, every step, the milestones' clocks, by the grammar."""
+def test_a_resumed_run_repeats_its_past(small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The new folder records every epoch and step of the full run, by the grammar, with ascending times."""
     assert scripted_run(tmp_path / "runs", small_mnist) == 0
     (before,) = (tmp_path / "runs").iterdir()
     assert resumed_run(tmp_path / "runs", before, epochs=6) == 0
@@ -284,34 +287,31 @@ def test_a_resumed_run_tells_its_past(small_mnist: Path, tmp_path: Path, capsys:
     assert "6 epochs" in capsys.readouterr().out
 
 
-def test_only_what_is_left_runs_again_and_both_are_compared(
+def test_only_the_unfinished_engine_resumes_and_both_are_compared(
     small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One engine had ended by itself, the other was cut off: it goes on, and the verdict is on both."""
+    """One engine had completed its run, the other was interrupted and resumes; the comparison covers both."""
     assert scripted_run(tmp_path / "runs", small_mnist) == 0
     (before,) = (tmp_path / "runs").iterdir()
-    from engines.experiment.arrays import load_arrays, save_arrays
-
     arrays = load_arrays(before / "keras.npz")
-    facts = json.loads(str(arrays["facts"]))
-    facts["position"] = {**facts["position"], "epoch": 4, "global_step": 120, "evaluated_step": 120}
-    save_arrays({**arrays, "facts": np.array(json.dumps(facts))}, before / "keras.npz")
+    metadata = json.loads(str(arrays["facts"]))
+    metadata["position"] |= {"epoch": 4, "global_step": 120, "evaluated_step": 120}
+    save_arrays({**arrays, "facts": np.array(json.dumps(metadata))}, before / "keras.npz")
     capsys.readouterr()
     assert resumed_run(tmp_path / "runs", before) == 0
-    said = capsys.readouterr().out
-    assert "pytorch  importing" not in said, "it has nothing left to do"
-    assert "keras    importing" in said
-    assert said.count("4 epochs") == 2
-    assert "McNemar" in said
+    out = capsys.readouterr().out
+    assert "pytorch  importing" not in out, "it has nothing left to do"
+    assert "keras    importing" in out
+    assert out.count("4 epochs") == 2
+    assert "McNemar" in out
 
     (after,) = [folder for folder in (tmp_path / "runs").iterdir() if folder != before]
-    assert read_position(after / "pytorch.npz").epoch == 5, "what the finished engine left came along"
+    assert read_position(after / "pytorch.npz").epoch == 5, "the finished engine's checkpoint was copied"
     assert resumed_run(tmp_path / "runs", after, epochs=6) == 0
     assert capsys.readouterr().out.count("6 epochs") == 2
 
 
 def test_a_model_that_can_not_be_copied_is_reported(tmp_path: Path) -> None:
-    """The run goes on without it."""
     (tmp_path / "before").mkdir()
     (tmp_path / "before" / "keras.npz").write_bytes(b"weights")
     directory = RunDirectory(tmp_path / "after", {"keras": from_settings({})})
@@ -323,10 +323,10 @@ def test_a_model_that_can_not_be_copied_is_reported(tmp_path: Path) -> None:
     assert (failure.engine, failure.what, failure.reason) == ("keras", "model", "No such file or directory")
 
 
-def test_no_run_is_made_longer_for_one_engine_alone(
+def test_one_engine_alone_can_not_get_more_epochs(
     small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two runs of different length could not be compared."""
+    """Runs of different lengths could not be compared."""
     assert scripted_run(tmp_path / "runs", small_mnist) == 0
     (before,) = (tmp_path / "runs").iterdir()
     (before / "pytorch.npz").unlink()
@@ -334,7 +334,9 @@ def test_no_run_is_made_longer_for_one_engine_alone(
     assert "PyTorch has no checkpoint" in capsys.readouterr().err
 
 
-def test_resume_says_what_it_can_not_do(small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_impossible_resume_is_refused_with_a_reason(
+    small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert scripted_run(tmp_path / "runs", small_mnist) == 0
     (before,) = (tmp_path / "runs").iterdir()
     assert resumed_run(tmp_path / "runs", before) == 2
@@ -346,7 +348,7 @@ def test_resume_says_what_it_can_not_do(small_mnist: Path, tmp_path: Path, capsy
     assert len(list((tmp_path / "runs").iterdir())) == 1, "a refusal leaves nothing behind"
 
 
-def test_a_run_that_a_rule_ended_goes_on_only_without_that_rule(
+def test_a_run_that_a_rule_ended_resumes_only_without_that_rule(
     small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert scripted_run(tmp_path / "runs", small_mnist, epochs=3, target_accuracy=15.0) == 0
@@ -356,10 +358,10 @@ def test_a_run_that_a_rule_ended_goes_on_only_without_that_rule(
     assert set(find_resume_points(before, {"target_accuracy": 0.0})) == {"pytorch", "keras"}
 
 
-def test_more_epochs_that_change_the_learning_rates_say_so(
+def test_more_epochs_that_change_the_learning_rates_cause_a_warning(
     small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A cosine is stretched over the whole run; a constant rate is not."""
+    """A cosine schedule spans all epochs; a constant rate does not change."""
     assert scripted_run(tmp_path / "runs", small_mnist, epochs=1, schedule="cosine") == 0
     (before,) = (tmp_path / "runs").iterdir()
     assert resumed_run(tmp_path / "runs", before, epochs=2) == 0
@@ -370,7 +372,7 @@ def test_more_epochs_that_change_the_learning_rates_say_so(
     assert "schedule" not in capsys.readouterr().err
 
 
-def test_positions_count_what_is_better() -> None:
+def test_a_position_counts_evaluations_since_the_best() -> None:
     position = Position()
     position.advance(10, 20.0, 60.0, 1.5, 640)
     assert (position.global_step, position.train_seconds) == (10, 1.5)

@@ -1,48 +1,48 @@
-"""What waits for the screen: all of it, in order, and never without end."""
+"""The inbox: all events in order, and a bounded number of them while the screen is stalled."""
 
 from __future__ import annotations
 
 from engines.messages.events import Heartbeat, RunPaused, RunResumed
-from engines.session.inbox import LIMIT, STALLED_SECONDS, Inbox
+from engines.session.inbox import CAPACITY, STALLED_SECONDS, Inbox
 
 
-def test_everything_comes_once_and_in_order() -> None:
+def test_every_event_comes_once_and_in_order() -> None:
     inbox = Inbox()
-    events = [Heartbeat(engine="keras", seq=i) for i in range(LIMIT)]
+    events = [Heartbeat(engine="keras", seq=i) for i in range(CAPACITY)]
     for event in events:
         inbox.put(event)
-    assert inbox.take() == events
-    assert inbox.take() == []
+    assert inbox.drain() == events
+    assert inbox.drain() == []
 
 
-def test_a_screen_that_takes_nothing_misses_figures_and_no_state() -> None:
-    """An hour and more of a stalled terminal: evenly thinned out, with the newest."""
+def test_a_stalled_screen_misses_figures_but_no_state() -> None:
+    """More than an hour of figures is thinned out evenly, and the newest stays."""
     now = 0.0
     inbox, states = Inbox(lambda: now), (RunPaused, RunResumed)
     now = STALLED_SECONDS + 1
     for i in range(200_000):
         inbox.put(states[i // 1000 % 2](engine="keras", seq=i) if i % 1000 == 0 else Heartbeat(engine="keras", seq=i))
-        assert len(inbox._events) <= LIMIT
-    taken = inbox.take()
-    assert [event.seq for event in taken if isinstance(event, states)] == list(range(0, 200_000, 1000))
-    assert [event.seq for event in taken] == sorted(event.seq for event in taken)
-    assert taken[-1].seq == 199_999
-    assert len(taken) > LIMIT / 4
+        assert len(inbox._events) <= CAPACITY
+    events = inbox.drain()
+    assert [event.seq for event in events if isinstance(event, states)] == list(range(0, 200_000, 1000))
+    assert [event.seq for event in events] == sorted(event.seq for event in events)
+    assert events[-1].seq == 199_999
+    assert len(events) > CAPACITY / 4
 
 
-def test_the_past_of_a_long_run_is_told_whole() -> None:
-    """At once, to a screen that takes what comes."""
+def test_the_past_of_a_long_run_is_not_thinned() -> None:
+    """A resumed run sends it at once, to a screen that is not stalled."""
     inbox = Inbox(lambda: 0.0)
-    for i in range(5 * LIMIT):
+    for i in range(5 * CAPACITY):
         inbox.put(Heartbeat(engine="keras", seq=i))
-    assert len(inbox.take()) == 5 * LIMIT
+    assert len(inbox.drain()) == 5 * CAPACITY
 
 
-def test_no_engine_is_thinned_out_for_the_other() -> None:
+def test_engines_are_thinned_out_equally() -> None:
     now = 0.0
     inbox = Inbox(lambda: now)
     now = STALLED_SECONDS + 1
     for i in range(50_000):
         inbox.put(Heartbeat(engine=("keras", "pytorch")[i % 2], seq=i))
-    engines = [event.engine for event in inbox.take()]
+    engines = [event.engine for event in inbox.drain()]
     assert abs(engines.count("keras") - engines.count("pytorch")) < 10

@@ -1,17 +1,17 @@
-"""A recording that is wound, held and hurried: what it shows depends on the place alone; and the demo needs no framework."""
+"""Replays: pausing, seeking and speed; the screen depends on the position alone; the demo needs no framework."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
-from engines.api import encode, read_events, read_run
-from engines.messages.events import LogLine
+from engines.messages.codec import encode
+from engines.messages.events import Event, LogLine
+from engines.runs.reader import read_events, read_run
 from engines.session.replay import DEMO, Replay
 from tests.support.pilot import opened, phases, screen_text, until
 from tests.support.terminal import Terminal
@@ -22,7 +22,7 @@ from tui.widgets.log_pane import LogPane
 
 
 class Clock:
-    """Stands until it is told to go on."""
+    """A clock that stands until a test sets it."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -32,55 +32,56 @@ class Clock:
 
 
 @pytest.fixture(scope="module")
-def events() -> list[object]:
+def events() -> list[Event]:
+    """Return the events of the demo."""
     return list(read_events(DEMO))
 
 
-def test_a_player_plays_pauses_and_hurries(events: list[object]) -> None:
+def test_a_player_plays_pauses_seeks_and_changes_speed(events: list[Event]) -> None:
     clock = Clock()
-    replay = Replay(events, clock=clock)  # type: ignore[arg-type]  # events, of a fixture
-    begin = replay.now()
+    replay = Replay(events, clock=clock)
+    start = replay.now()
     clock.seconds = 10
-    assert replay.now() == begin + 10
+    assert replay.now() == start + 10
     replay.toggle()
     clock.seconds = 50
-    assert replay.now() == begin + 10
+    assert replay.now() == start + 10
     assert (formatting.clock(replay.length_seconds), replay.playback) == ("02:07", "paused")
     replay.toggle()
     replay.change_speed(1)
     clock.seconds = 51
-    assert replay.now() == begin + 12
+    assert replay.now() == start + 12
     replay.change_speed(99)
-    assert replay.pace == "100x"
+    assert replay.speed_label == "100x"
     replay.change_speed(-99)
-    assert replay.pace == "1x"
+    assert replay.speed_label == "1x"
     replay.seek(-1000)
-    assert replay.now() == begin
+    assert replay.now() == start
     replay.seek(1e9)
     assert replay.playback == "end"
     replay.toggle()
-    assert replay.now() == begin
+    assert replay.now() == start
     replay.seek_epoch(1)
     first = replay.now()
     replay.seek_epoch(1)
-    assert begin < first < replay.now()
+    assert start < first < replay.now()
     replay.seek_epoch(-1)
     assert replay.now() == first
 
 
-def test_an_empty_recording_can_be_wound() -> None:
+def test_an_empty_recording_can_be_played() -> None:
     replay = Replay([], clock=Clock())
     for press in (replay.toggle, lambda: replay.seek(5), lambda: replay.seek_epoch(1), lambda: replay.seek_epoch(-1)):
         press()
         assert replay.drain() == set()
 
 
-def of_jax(events: list[Any]) -> list[Any]:
-    """The same, said by an engine that is not known here."""
+def of_jax(events: list[Event]) -> list[Event]:
+    """Return the events as those of an engine that this version does not have."""
     return [replace(event, engine="jax") for event in events]
 
 
-def test_an_engine_of_another_version_is_passed_over(events: list[object], tmp_path: Path) -> None:
+def test_an_unknown_engine_is_dropped(events: list[Event], tmp_path: Path) -> None:
     later = [*events, *of_jax(events)]
     assert list(Replay(later).histories) == ["pytorch", "keras"]
     path = tmp_path / "events.jsonl"
@@ -88,14 +89,14 @@ def test_an_engine_of_another_version_is_passed_over(events: list[object], tmp_p
     assert set(read_run(tmp_path)[0]) == {"pytorch", "keras"}
 
 
-def test_a_kept_run_has_its_engines_in_the_order_of_the_screens(events: list[Any], tmp_path: Path) -> None:
-    """Whichever spoke first: cards and exports agree with the app."""
+def test_a_saved_run_has_its_engines_in_display_order(events: list[Event], tmp_path: Path) -> None:
+    """Whichever sent the first event: cards and exports agree with the app."""
     keras_first = sorted(events, key=lambda event: event.engine != "keras")
     (tmp_path / "events.jsonl").write_text("".join(encode(event) + "\n" for event in keras_first), encoding="utf-8")
     assert list(read_run(tmp_path)[0]) == ["pytorch", "keras"]
 
 
-async def test_a_recording_of_unknown_engines_alone_opens(events: list[object]) -> None:
+async def test_a_recording_of_unknown_engines_opens(events: list[Event]) -> None:
     app = MnistApp(session=Replay(of_jax(events)))
     async with app.run_test(size=(120, 40)) as pilot:
         for screen in "2341":
@@ -103,9 +104,9 @@ async def test_a_recording_of_unknown_engines_alone_opens(events: list[object]) 
         app.draw_frame()
 
 
-async def screen_after(events: list[object], moves: list[float]) -> str:
-    """The screen after those seeks, with a frame after each."""
-    app = MnistApp(session=Replay(events, clock=Clock()))  # type: ignore[arg-type]  # events, of a fixture
+async def screen_after(events: list[Event], moves: list[float]) -> str:
+    """Return the screen after those seeks, with a frame after each."""
+    app = MnistApp(session=Replay(events, clock=Clock()))
     async with app.run_test(size=(120, 40)) as pilot:
         for seconds in moves:
             app.action_seek(seconds)
@@ -117,34 +118,34 @@ async def screen_after(events: list[object], moves: list[float]) -> str:
         return screen_text(app)
 
 
-async def test_what_is_shown_depends_on_the_place_alone(events: list[object]) -> None:
+async def test_the_screen_depends_on_the_position_alone(events: list[Event]) -> None:
     direct = await screen_after(events, [90.0])
     assert await screen_after(events, [40.0, 50.0]) == direct
     assert await screen_after(events, [120.0, -30.0]) == direct
     assert await screen_after(events, [1000.0, -1000.0, 90.0]) == direct
 
 
-async def test_the_player_by_keys(events: list[object]) -> None:
-    app = MnistApp(session=Replay(events, clock=Clock()))  # type: ignore[arg-type]  # events, of a fixture
+async def test_keys_control_the_player(events: list[Event]) -> None:
+    app = MnistApp(session=Replay(events, clock=Clock()))
     async with app.run_test(size=(120, 40)) as pilot:
         assert isinstance(app.session, Replay)
-        begin = app.session.now()
+        start = app.session.now()
         await pilot.press("space", "full_stop", "full_stop", "comma")
-        assert (app.session.paused, app.session.now()) == (True, begin + 5)
+        assert (app.session.paused, app.session.now()) == (True, start + 5)
         await pilot.press("greater_than_sign")
-        assert app.session.pace == "2x"
+        assert app.session.speed_label == "2x"
         await pilot.press("right_square_bracket")
-        assert app.session.now() > begin + 5
+        assert app.session.now() > start + 5
         footer = screen_text(app).splitlines()[-1]
         assert "Faster" in footer
         for screen in "2341":
             await pilot.press(screen)
 
 
-async def test_logs_that_are_wound_back_hold_each_line_once(events: list[Any]) -> None:
-    begin = Replay(events, clock=Clock()).now()
-    printed = [LogLine(engine="keras", seq=0, t=begin + i, stream="stdout", text=f"line {i}") for i in range(100)]
-    app = MnistApp(session=Replay([*events, *printed], clock=Clock()))
+async def test_after_seeking_back_a_log_holds_each_line_once(events: list[Event]) -> None:
+    start = Replay(events, clock=Clock()).now()
+    lines = [LogLine(engine="keras", seq=0, t=start + i, stream="stdout", text=f"line {i}") for i in range(100)]
+    app = MnistApp(session=Replay([*events, *lines], clock=Clock()))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("l")
         await pilot.pause()
@@ -152,7 +153,7 @@ async def test_logs_that_are_wound_back_hold_each_line_once(events: list[Any]) -
 
         def after(seconds: float) -> list[str]:
             app.action_seek(seconds)
-            app.fold()
+            app.apply_events()
             pane.show_log(app.session.histories["keras"])
             return [strip.text.split()[-1] for strip in pane.lines]
 
@@ -162,7 +163,7 @@ async def test_logs_that_are_wound_back_hold_each_line_once(events: list[Any]) -
         assert after(10) == [str(i) for i in range(31)]
 
 
-_BARE = """
+_WITHOUT_FRAMEWORKS = """
 import sys
 for name in ("torch", "torchvision", "tensorflow", "keras"):
     sys.modules[name] = None
@@ -172,17 +173,17 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_the_demo_needs_no_framework(tmp_path: Path) -> None:
-    terminal = Terminal([sys.executable, "-c", _BARE, "replay", "demo", "--speed", "max"], tmp_path)
-    terminal.wait_for_the_end()
+    terminal = Terminal([sys.executable, "-c", _WITHOUT_FRAMEWORKS, "replay", "demo", "--speed", "max"], tmp_path)
+    terminal.wait_until_finished()
     assert any("RECORDED" in line and "MNIST" in line for line in terminal.screen.display)
     terminal.send("4")
     terminal.wait_for("Statistical tie")
     terminal.send("q")
-    assert terminal.ended() == 0
+    assert terminal.wait_for_exit() == 0
 
 
-async def test_a_recording_looks_as_the_run_did(tmp_path: Path, small_mnist: Path) -> None:
-    """Cell by cell, but for the badge, the keys, and what is measured of workers that live on after their run."""
+async def test_a_recording_looks_like_the_run(tmp_path: Path, small_mnist: Path) -> None:
+    """Cell by cell, except for the badge, the keys, and the usage of workers, which outlive their run."""
 
     async def settled(app: MnistApp, pilot: Pilot[None]) -> list[str]:
         for _ in range(CURVES_EVERY):

@@ -1,4 +1,4 @@
-"""The table of hyperparameters: that it is what the libraries say, and that it shows where they differ."""
+"""The table of hyperparameters matches the libraries, and shows where they differ."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 
 from engines.config import PRESETS
 from engines.preset_configs import for_engine, from_settings
+from engines.supervision.registry import EngineSpec
+from engines.tools import hyperparameters
 from engines.tools.hyperparameters import PresetsError, compare, tabulate
 from tests.support.engines import scripted_spec
 from tui.cli import arguments, main
@@ -20,8 +22,8 @@ def by_name(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.framework
-def test_the_table_is_what_the_libraries_say(capsys: pytest.CaptureFixture[str]) -> None:
-    """Also the proof that every optimizer and layer is the same in effect, and that the preset of traps holds the real defaults."""
+def test_the_table_matches_the_libraries(capsys: pytest.CaptureFixture[str]) -> None:
+    """This also proves that every optimizer and layer is the same in effect, and that library-defaults holds the real defaults."""
     assert main.main(["presets", "--json"]) == 0
     tables = {preset: by_name(rows) for preset, rows in json.loads(capsys.readouterr().out).items()}
     assert set(tables) == set(PRESETS)
@@ -56,7 +58,7 @@ def test_the_table_is_what_the_libraries_say(capsys: pytest.CaptureFixture[str])
     assert "Kaiming" in tables["reference"]["kernel_initializer"]["defaults"]["pytorch"]
 
 
-def test_words_and_values_of_one_meaning_are_the_same() -> None:
+def test_names_and_values_of_one_meaning_are_the_same() -> None:
     rows = compare(
         {
             "pytorch": {"optimizer.lr": 0.001, "optimizer.betas": [0.9, 0.99], "conv1.padding": [0, 0], "optimizer.dampening": 0},
@@ -70,9 +72,9 @@ def test_words_and_values_of_one_meaning_are_the_same() -> None:
     }  # fmt: skip
 
 
-def test_what_can_not_be_asked_says_why(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from engines.api import EngineSpec
-
+def test_an_engine_that_does_not_start_is_reported(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     nowhere = EngineSpec(name="keras", title="Keras", module="x", python="/nowhere/python")
     monkeypatch.setattr(arguments, "specs", lambda _: [nowhere])
     assert main.main(["presets", "quick"]) == 1
@@ -81,8 +83,8 @@ def test_what_can_not_be_asked_says_why(capsys: pytest.CaptureFixture[str], monk
     assert "reference, quick, best" in capsys.readouterr().err
 
 
-def test_an_import_that_never_ends_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_that_never_ends_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "hang@import")
-    monkeypatch.setattr("engines.tools.hyperparameters.TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(hyperparameters, "TIMEOUT_SECONDS", 1.0)
     with pytest.raises(PresetsError, match="it did not answer in time"):
         tabulate([scripted_spec()], {"quick": from_settings({})}, tmp_path)

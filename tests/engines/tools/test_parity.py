@@ -1,4 +1,4 @@
-"""The proof of fairness: that it passes, and that it can fail."""
+"""The parity proof passes for equal engines, and fails for each difference."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 from engines.config import TITLES
 from engines.experiment import recipe
+from engines.supervision.registry import EngineSpec
 from engines.tools.parity import ParityError, compare, prove
 from engines.tools.setup import plan
 from tests.support.digits import REAL_MNIST
@@ -20,8 +21,8 @@ from tests.support.engines import scripted_spec
 from tui.cli import arguments, main
 
 
-def sheet(**changes: Any) -> dict[str, Any]:
-    """An answer sheet, as the exam writes it."""
+def results(**changes: Any) -> dict[str, Any]:
+    """Return an engine's results, as the parity probe writes them."""
     random = np.random.default_rng(1)
     before = recipe.initial_weights(0)
     after = {name: value + np.float32(0.01) for name, value in before.items()}
@@ -33,10 +34,10 @@ def sheet(**changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_equal_answers_pass() -> None:
-    rows = compare(sheet(), sheet())
+def test_equal_results_pass() -> None:
+    rows = compare(results(), results())
     assert all(row.passed for row in rows)
-    assert [row.what for row in rows if row.part == "Asked"] == ["on the CPU, in fp32"]
+    assert [row.what for row in rows if row.part == "Setup"] == ["on the CPU, in fp32"]
     assert [row.value for row in rows if row.what == "parameters in all"] == ["1,199,882 and 1,199,882"]
 
 
@@ -53,7 +54,7 @@ def test_equal_answers_pass() -> None:
     ],
 )
 def test_each_difference_fails_its_row(change: dict[str, Any], what: str) -> None:
-    failed = [row.what for row in compare(sheet(), sheet(**change)) if not row.passed]
+    failed = [row.what for row in compare(results(), results(**change)) if not row.passed]
     assert any(what in name for name in failed)
 
 
@@ -62,13 +63,13 @@ def test_each_difference_fails_its_row(change: dict[str, Any], what: str) -> Non
     [(1.02, 0.95, 1e-7), (1.0, 0.945, 1e-7), (1.0, 0.9, 1e-7), (1.0, 0.95, 1.05e-7), (1.0, 0.95, 1e-6)],
 )
 def test_another_hyperparameter_fails(rate: float, rho: float, epsilon: float) -> None:
-    """Adadelta's first step, Zeiler 2012, algorithm 1, on gradients of the size that the reference's first batch has."""
+    """Compute Adadelta's first step (Zeiler 2012, algorithm 1) on gradients of the size in the reference's first batch."""
     before = recipe.initial_weights(0)
     gradients = {name: np.random.default_rng(2).normal(0, 0.005, value.shape) for name, value in before.items()}
 
     def stepped(rate: float, rho: float, epsilon: float) -> dict[str, Any]:
         steps = {name: rate * g * np.sqrt(epsilon / ((1 - rho) * g * g + epsilon)) for name, g in gradients.items()}
-        return sheet(**{f"after.{name}": (before[name] + step).astype(np.float32) for name, step in steps.items()})
+        return results(**{f"after.{name}": (before[name] + step).astype(np.float32) for name, step in steps.items()})
 
     reference = stepped(1.0, 0.95, 1e-7)
     assert all(row.passed for row in compare(reference, stepped(1.0, 0.95, 1e-7)))
@@ -97,7 +98,7 @@ def test_cross_entropy_of_extreme_logits() -> None:
 
 @pytest.mark.framework
 def test_both_frameworks_pass(small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """All bars but the whole epoch's, on real MNIST where it is to be had."""
+    """Check everything but the epoch's tolerance, on real MNIST where the machine has it."""
     code = main.main(["parity", "--quick", "--json", "--data-dir", REAL_MNIST or str(small_mnist)])
     proof = json.loads(capsys.readouterr().out)
     failed = [row for row in proof["rows"] if not row["passed"]]
@@ -106,7 +107,7 @@ def test_both_frameworks_pass(small_mnist: Path, capsys: pytest.CaptureFixture[s
     assert "dropout" in proof["cannot_match"]
 
 
-def test_a_proof_that_can_not_be_made_says_why(
+def test_an_engine_that_does_not_start_is_reported(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(arguments, "specs", lambda _: [_nowhere("pytorch"), _nowhere("keras")])
@@ -114,15 +115,15 @@ def test_a_proof_that_can_not_be_made_says_why(
     assert "/nowhere/python" in capsys.readouterr().err
 
 
-def test_an_engine_that_dies_in_silence_ends_the_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its last words are told, and the other, which would never end, is not waited for."""
+def test_an_engine_that_dies_ends_the_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message quotes its last line, and the proof does not wait for the other engine, which would never end."""
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "hang@import")
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho last words\nexit 9\n")
     python.chmod(0o755)
     specs = [scripted_spec("pytorch"), dataclasses.replace(scripted_spec("keras"), python=str(python))]
     with pytest.raises(ParityError, match=r"^keras: its worker ended by code 9 without an answer: last words; "):
-        prove(specs, cache_dir=tmp_path, seed=0, data_dir="", dataset="drawn", whole_epoch=True)
+        prove(specs, cache_dir=tmp_path, seed=0, data_dir="", dataset="drawn", full_epoch=True)
 
 
 def test_a_proof_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,14 +137,12 @@ def test_a_proof_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             seed=0,
             data_dir="",
             dataset="drawn",
-            whole_epoch=True,
+            full_epoch=True,
             cancelled=cancelled,
         )
 
 
-def _nowhere(name: str) -> Any:
-    from engines.api import EngineSpec
-
+def _nowhere(name: str) -> EngineSpec:
     return EngineSpec(name=name, title=TITLES[name], module="x", python="/nowhere/python")
 
 

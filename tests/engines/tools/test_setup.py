@@ -1,9 +1,10 @@
-"""Environments of their own: planned, made, gone on with, and taken only when they are whole."""
+"""Managed environments are planned, made, continued, and used only when complete."""
 
 from __future__ import annotations
 
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tui.cli import main
 
 @pytest.fixture
 def half_made() -> Path:
-    """An environment whose interpreter is there, and nothing else: that of the tests under another name."""
+    """Return the interpreter of an environment that holds nothing else; it links to the tests' own."""
     python = managed_python("pytorch")
     python.parent.mkdir(parents=True)
     python.symlink_to(sys.executable)
@@ -55,24 +56,20 @@ def test_a_shell_reads_the_commands_as_they_are_run(
     assert [shlex.split(line) for line in lines] == setup.plan("keras", "gpu")
 
 
-@pytest.mark.fault("input", "PIP_USER=1, and others that have pip install into another place")
+@pytest.mark.fault("input", "PIP_USER=1, and other variables that make pip install elsewhere")
 def test_pip_installs_into_the_environment(half_made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PIP_USER", "PIP_TARGET", "PYTHONPATH"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setattr(shutil, "which", lambda _: None)
     pip = setup.plan("pytorch", "cpu")[-1]
-    shows = [
-        sys.executable,
-        "-c",
-        "import os; raise SystemExit('PIP_TARGET' in os.environ or 'PYTHONPATH' in os.environ)",
-    ]
-    monkeypatch.setattr(setup, "plan", lambda *_: [shows])
+    script = "import os; raise SystemExit('PIP_TARGET' in os.environ or 'PYTHONPATH' in os.environ)"
+    monkeypatch.setattr(setup, "plan", lambda *_: [[sys.executable, "-c", script]])
     monkeypatch.setitem(setup.IMPORTS, "pytorch", ("json",))
     assert setup.build("pytorch", "cpu", lambda _: None)
-    assert "--no-user" in pip, "also where pip.conf says user = true"
+    assert "--no-user" in pip, "pip.conf may set user = true"
 
 
-def test_a_half_made_environment_is_nobodys(half_made: Path) -> None:
+def test_an_incomplete_environment_is_not_used(half_made: Path) -> None:
     assert engine_spec("pytorch").python == sys.executable
     completion_marker("pytorch").write_text("cpu\n")
     assert engine_spec("pytorch").python == str(half_made)
@@ -80,37 +77,37 @@ def test_a_half_made_environment_is_nobodys(half_made: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("commands", "imports", "said"),
+    ("commands", "imports", "message"),
     [
-        ([["false"]], ("json",), "failed with code 1: false. Running setup again goes on"),
+        ([["false"]], ("json",), "failed with code 1: false. Fix what it printed above"),
         ([["/nowhere/uv"]], ("json",), "/nowhere/uv could not be started"),
         ([["true"]], ("no_such_module",), "import no_such_module"),
     ],
 )
-def test_what_fails_is_named_and_leaves_no_stamp(
-    commands: list[list[str]], imports: tuple[str, ...], said: str, half_made: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_command_that_fails_is_named_and_leaves_no_marker(
+    commands: list[list[str]], imports: tuple[str, ...], message: str, half_made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     completion_marker("pytorch").write_text("cpu\n")
     monkeypatch.setattr(setup, "plan", lambda *_: commands)
     monkeypatch.setitem(setup.IMPORTS, "pytorch", imports)
-    with pytest.raises(setup.SetupError, match=said.replace("/", ".")):
+    with pytest.raises(setup.SetupError, match=message.replace("/", ".")):
         setup.build("pytorch", "cpu", lambda _: None)
     assert engine_spec("pytorch").python == sys.executable
 
 
-def test_going_on_makes_it_whole(half_made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_setup_again_completes_the_environment(half_made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "plan", lambda *_: [["true"]])
     monkeypatch.setitem(setup.IMPORTS, "pytorch", ("json",))
-    said: list[str] = []
-    assert setup.build("pytorch", "cpu", said.append) == half_made
-    assert said[0] == "$ true"
+    commands: list[str] = []
+    assert setup.build("pytorch", "cpu", commands.append) == half_made
+    assert commands[0] == "$ true"
     assert engine_spec("pytorch").python == str(half_made)
 
 
-def test_ctrl_c_leaves_no_stamp(half_made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_leaves_no_marker(half_made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(setup.subprocess, "run", interrupted)  # type: ignore[attr-defined]  # as setup sees it
+    monkeypatch.setattr(subprocess, "run", interrupted)
     assert main.main(["setup", "--framework", "pytorch"]) == 130
     assert not completion_marker("pytorch").exists()

@@ -1,4 +1,4 @@
-"""One engine on several devices: the same training as on one, cut off and gone on with, and what is left when a replica dies."""
+"""Tests of one engine on several devices: the same training as on one, resumed runs, and replicas that die."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.framework
 
 @pytest.fixture(scope="module", params=["pytorch", "keras"])
 def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worked]:
-    """One warm worker for all the runs of an engine."""
+    """Yield one warm worker for all the runs of an engine."""
     worked = Worked(spec_of(request.param), tmp_path_factory.mktemp("cache"))
     yield worked
     if worked.thread.is_alive():
@@ -44,18 +44,18 @@ def worker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where they leave their checkpoints."""
+    """Return the folder of all runs' checkpoints."""
     return tmp_path_factory.mktemp("runs")
 
 
 def config_of(digits: Path, **settings: object) -> TrainConfig:
-    """Batches of 29, 29 and 1: they don't divide, and of the last one replica gets nothing."""
+    """Return settings with batches of 29, 29 and 1: two replicas get unequal shares, and one gets nothing of the last."""
     small = {"epochs": 2, "batch_size": 29, "limit_train": 59, "limit_test": 20, "data_dir": str(digits)}
     return from_settings({**small, **settings})
 
 
 def run(worker: Worked, run_id: str, config: TrainConfig, folder: Path, resume: str = "") -> dict[str, np.ndarray]:
-    """What the run leaves in its checkpoint."""
+    """Train a run and return the arrays of its checkpoint."""
     worker.start(config, run_id, str(folder / run_id), resume)
     ended = worker.wait_for((RunFinished, RunFailed))
     assert isinstance(ended, RunFinished), ended
@@ -68,43 +68,50 @@ def checkpoint(worker: Worked, folder: Path, run_id: str) -> Path:
 
 
 def replicas_of(worker: Worked) -> list[psutil.Process]:
-    """Processes of its own for PyTorch, none for Keras."""
-    found = psutil.Process(worker.of(WorkerReady)[0].pid).children()
-    assert len(found) == {"pytorch": 1, "keras": 0}[worker.supervisor.spec.name]
-    return found
+    """Return the other replicas' processes: one for PyTorch, none for Keras."""
+    children = psutil.Process(worker.of(WorkerReady)[0].pid).children()
+    assert len(children) == {"pytorch": 1, "keras": 0}[worker.supervisor.spec.name]
+    return children
 
 
 @pytest.mark.parametrize(
     ("worker", "optimizer"),
-    [("pytorch", "adadelta"), ("keras", "adadelta"), ("keras", "sgd"), ("keras", "adamw")],  # Keras' are our own
+    [
+        ("pytorch", "adadelta"),
+        ("keras", "adadelta"),
+        ("keras", "sgd"),
+        ("keras", "adamw"),
+    ],  # the Keras engine's own updates
     indirect=["worker"],
     scope="module",
 )
 def test_two_replicas_train_as_one_device_does(optimizer: str, worker: Worked, small_mnist: Path, runs: Path) -> None:
-    """The same losses and weights within rounding, though each replica sees but its share."""
+    """Losses and weights are those of one device within rounding, though each replica sees only its share."""
     rate = {"adadelta": 0.1, "sgd": 0.01, "adamw": 0.0005}[optimizer]
-    kept = {}
+    checkpoints = {}
     for device in ("cpu", "cpu,cpu"):
         config = config_of(
             small_mnist, device=device, dropout=0.0, optimizer=optimizer, learning_rate=rate, schedule="cosine"
         )
-        kept[device] = run(worker, f"{optimizer} on {device}", config, runs)
+        checkpoints[device] = run(worker, f"{optimizer} on {device}", config, runs)
         assert worker.of(RunStarted)[-1].device == device
     for kind in (EpochCompleted, EvalCompleted):
-        figures = [e.train_loss if kind is EpochCompleted else e.loss for e in worker.of(kind)[-4:]]
-        assert figures[2:] == pytest.approx(figures[:2], rel=1e-5), kind
+        losses = [e.train_loss if kind is EpochCompleted else e.loss for e in worker.of(kind)[-4:]]
+        assert losses[2:] == pytest.approx(losses[:2], rel=1e-5), kind
     assert [e.train_accuracy for e in worker.of(EpochCompleted)[-4:-2]] == [
         e.train_accuracy for e in worker.of(EpochCompleted)[-2:]
     ]
-    for name, value in kept["cpu"].items():
+    for name, value in checkpoints["cpu"].items():
         if name.startswith("weights."):
-            np.testing.assert_allclose(kept["cpu,cpu"][name], value, rtol=0, atol=2e-5, err_msg=name)
+            np.testing.assert_allclose(checkpoints["cpu,cpu"][name], value, rtol=0, atol=2e-5, err_msg=name)
     assert violations(worker.events) == []
 
 
-@pytest.mark.fault("workers", "several devices: a replica is killed, or all are stopped, in mid-epoch; then it goes on")
-def test_what_was_cut_off_goes_on_as_if_nothing_had_happened(worker: Worked, small_mnist: Path, runs: Path) -> None:
-    """A killed replica, or a stop in mid-epoch; then weights, optimizer and every replica's random state, bit for bit."""
+@pytest.mark.fault(
+    "workers", "several devices: a replica is killed, or all are stopped, in mid-epoch; then the run is resumed"
+)
+def test_an_interrupted_run_resumes_exactly(worker: Worked, small_mnist: Path, runs: Path) -> None:
+    """After a killed replica or a stop in mid-epoch, weights, slots and all random states end equal bit for bit."""
     endless = config_of(small_mnist, device="cpu,cpu", epochs=10_000)
     worker.start(endless, "cut", str(runs / "cut"))
     worker.wait_for(ModelReady)
@@ -122,18 +129,19 @@ def test_what_was_cut_off_goes_on_as_if_nothing_had_happened(worker: Worked, sma
         assert worker.wait_for(RunFinished).outcome == "stopped"
     path = checkpoint(worker, runs, "cut")
     config = config_of(small_mnist, device="cpu,cpu", epochs=read_position(path).epoch)
-    rest, whole = run(worker, "rest", config, runs, str(path)), run(worker, "whole", config, runs)
-    assert rest.keys() == whole.keys()
-    assert [name for name in whole if not np.array_equal(rest[name], whole[name])] == []
-    random = [name for name in whole if name.startswith("state.random.")]
-    first, second = next((whole[name], whole[f"{name}.1"]) for name in random if f"{name}.1" in random)
+    resumed = run(worker, "resumed", config, runs, str(path))
+    uninterrupted = run(worker, "uninterrupted", config, runs)
+    assert resumed.keys() == uninterrupted.keys()
+    assert [name for name in resumed if not np.array_equal(resumed[name], uninterrupted[name])] == []
+    random = [name for name in resumed if name.startswith("state.random.")]
+    first, second = next((resumed[name], resumed[f"{name}.1"]) for name in random if f"{name}.1" in random)
     assert not np.array_equal(first, second), "each replica has masks of its own"
     assert len(worker.of(WorkerReady)) == 1, "all in one warm worker"
     assert violations(worker.events) == []
 
 
 def test_all_needs_a_gpu(worker: Worked, small_mnist: Path) -> None:
-    """Or says why there is none. By then nothing is left of the run before."""
+    """The device "all" means every GPU; without one the run fails with the reason. No replica of the run before is left."""
     worker.start(config_of(small_mnist, device="all", epochs=1), "all")
     ended = worker.wait_for((RunFailed, RunFinished))
     ready = worker.of(WorkerReady)[0]
@@ -148,10 +156,10 @@ def test_all_needs_a_gpu(worker: Worked, small_mnist: Path) -> None:
 
 
 @pytest.mark.fault(
-    "workers", "several devices: the worker is killed; no replica outlives it, nor listens but to this machine"
+    "workers", "several devices: the worker is killed; no replica outlives it or listens to other machines"
 )
 def test_replicas_end_with_their_worker(worker: Worked, small_mnist: Path) -> None:
-    """However suddenly it ends. Nothing listens but on the loopback interface."""
+    """Replicas end when their worker is killed, and listen only on the loopback interface."""
     worker.start(config_of(small_mnist, device="cpu,cpu", epochs=10_000), "last")
     worker.wait_for(TrainProgress)
     replicas = replicas_of(worker)

@@ -1,4 +1,4 @@
-"""Replicas as processes, without a framework: how they end, and what is said of it."""
+"""Test replicas as processes, without a framework: how they end, and how the worker reports it."""
 
 from __future__ import annotations
 
@@ -25,78 +25,79 @@ def serve(how):
     serve_commands(lambda: {"fail": fail, "hang": threading.Event().wait, "print": lambda: print("chatter " * 50_000)})
 """
 
-Begin = Callable[..., Replica]
+StartReplica = Callable[..., Replica]
 
 
 @pytest.fixture
 def stub(tmp_path: Path) -> Path:
-    """The folder of a module that serves."""
+    """Write a module that serves as a replica, and return its folder."""
     (tmp_path / "stub.py").write_text(STUB)
     return tmp_path
 
 
 @pytest.fixture
-def begin(stub: Path) -> Iterator[Begin]:
-    """Start replicas that are gone when the test is over."""
-    begun: list[Replica] = []
+def start_replica(stub: Path) -> Iterator[StartReplica]:
+    """Start replicas, and close them after the test."""
+    replicas: list[Replica] = []
 
     def start(how: str = "") -> Replica:
-        begun.append(Replica("stub", "cuda:1", (how,), {"PYTHONPATH": str(stub)}))
-        return begun[-1]
+        replicas.append(Replica("stub", "cuda:1", (how,), {"PYTHONPATH": str(stub)}))
+        return replicas[-1]
 
     yield start
-    for replica in begun:
+    for replica in replicas:
         replica.close()
 
 
-def fail_blaming(replicas: tuple[Replica, ...], error: Exception) -> None:
-    """Fail as a collective does."""
+def fail_in_collective(replicas: tuple[Replica, ...], error: Exception) -> None:
+    """Fail as a collective operation does."""
     with attribute_failures(replicas):
         raise error
 
 
-def test_a_replica_ends_when_its_worker_does(begin: Begin) -> None:
-    """Also in the midst of something that never ends."""
-    replica = begin()
+def test_a_replica_ends_when_its_worker_does(start_replica: StartReplica) -> None:
+    """Even a command that never returns does not keep a replica alive."""
+    replica = start_replica()
     replica.wait_until_ready()
-    replica.tell("print")
-    replica.tell("hang")
+    replica.send("print")
+    replica.send("hang")
     replica._closing = True
     assert replica._process.stdin
     replica._process.stdin.close()
-    assert replica.is_gone(20)
+    assert replica.ends_within(20)
     assert replica._process.returncode == 0
 
 
-def test_one_that_does_not_come_up_is_told(begin: Begin) -> None:
+def test_a_replica_that_does_not_start_is_reported(start_replica: StartReplica) -> None:
     with pytest.raises(ReplicaError, match=r"^The replica on cuda:1 exited with code 3\.$"):
-        begin("broken").wait_until_ready()
+        start_replica("broken").wait_until_ready()
 
 
-def test_the_one_that_died_first_is_blamed_with_its_last_words(begin: Begin) -> None:
-    """What the framework says of it is but that a peer is gone."""
-    other, culprit = begin(), begin()
+def test_the_replica_that_failed_first_is_reported_with_its_error(start_replica: StartReplica) -> None:
+    """The framework itself reports only that a peer is gone."""
+    other, culprit = start_replica(), start_replica()
     for replica in (other, culprit):
         replica.wait_until_ready()
-    culprit.tell("fail")
-    assert culprit.is_gone(20)
-    gone = RuntimeError("Connection closed by peer")
-    with pytest.raises(ReplicaError, match=r"code 1\. Its last words: RuntimeError: no kernel image$"):
-        fail_blaming((other, culprit), gone)
+    culprit.send("fail")
+    assert culprit.ends_within(20)
+    closed = RuntimeError("Connection closed by peer")
+    with pytest.raises(ReplicaError, match=r"code 1\. Its last output: RuntimeError: no kernel image$"):
+        fail_in_collective((other, culprit), closed)
 
 
-def test_nobody_is_blamed_for_what_fails_by_itself(begin: Begin) -> None:
-    replica = begin()
+def test_an_error_without_a_dead_replica_is_unchanged(start_replica: StartReplica) -> None:
+    replica = start_replica()
     replica.wait_until_ready()
     with pytest.raises(RuntimeError, match="out of memory"):
-        fail_blaming((replica,), RuntimeError("out of memory"))
+        fail_in_collective((replica,), RuntimeError("out of memory"))
 
 
-def test_a_worker_that_waits_for_the_dead_ends(stub: Path) -> None:
-    """As NCCL's would, which notices nothing; the supervisor makes a failed run of these last words."""
+def test_a_worker_that_waits_for_a_dead_replica_ends(stub: Path) -> None:
+    """NCCL does not notice that a replica died; the supervisor quotes the printed line in its RunFailed."""
     code = (
         "import threading\nfrom engines.worker import replicas\nreplicas.NOTICE_SECONDS = 0.0\n"
-        "one = replicas.Replica('stub', 'cuda:1', ('',), {})\none.wait_until_ready()\none._process.kill()\n"
+        "replica = replicas.Replica('stub', 'cuda:1', ('',), {})\nreplica.wait_until_ready()\n"
+        "replica._process.kill()\n"
         "threading.Event().wait()\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(stub), str(Path(__file__).parents[3])])}

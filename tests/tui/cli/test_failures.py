@@ -1,4 +1,4 @@
-"""What a command can't write, or the system refuses, is one plain sentence and exit code 1; never a number, never a traceback."""
+"""A command that can't write, or that the system refuses, ends with one plain sentence and exit code 1."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engines.atomic_file import write_atomically
 from engines.config import TrainConfig
 from engines.errors import reason
 from engines.runs.directory import RunDirectory
-from tui.cli import failures, main
+from tui.cli import arguments, failures, main
 from tui.reports import export
 
 FULL = "mnist-tui: The output could not be written: No space left on device.\n"
@@ -36,10 +36,10 @@ FULL = "mnist-tui: The output could not be written: No space left on device.\n"
         ("--help", False),
     ],
 )  # fmt: skip
-def test_output_to_a_full_disk(
+def test_output_to_a_full_disk_is_one_sentence(
     command: str, buffered: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("tui.cli.arguments.specs", lambda _: [])
+    monkeypatch.setattr(arguments, "specs", lambda _: [])
     with open("/dev/full", "w") as full:
         if not buffered:
             full.reconfigure(write_through=True)
@@ -49,7 +49,7 @@ def test_output_to_a_full_disk(
 
 
 @pytest.mark.fault("disk", "a full disk, as a shell sees it: Python adds nothing when it ends")
-def test_python_adds_no_complaint() -> None:
+def test_python_adds_no_message_of_its_own() -> None:
     code = "import sys; from tui.cli.main import main; sys.exit(main(['runs']))"
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
@@ -67,11 +67,11 @@ def test_python_adds_no_complaint() -> None:
         (RuntimeError("one\ntwo"), "RuntimeError: one. Run it again with --debug for the details."),
     ],
 )  # fmt: skip
-def test_exceptions_in_plain_words(error: Exception, said: str) -> None:
+def test_exceptions_are_described_in_plain_words(error: Exception, said: str) -> None:
     assert failures.describe(error) == said
 
 
-def test_reasons() -> None:
+def test_reasons_are_short() -> None:
     assert reason(OSError(errno.ENOSPC, "No space left on device", "/x")) == "No space left on device"
     assert reason(MemoryError()) == "MemoryError"
     assert reason(DataError("too long " * 100, "")).startswith("DataError: too long")
@@ -79,13 +79,13 @@ def test_reasons() -> None:
 
 
 @pytest.mark.fault("disk", "an export into /dev/full: one sentence, exit code 1")
-def test_an_export_into_a_device_that_is_full(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_export_to_a_full_device_fails(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["export", "demo", "--out", "/dev/full"]) == 1
     assert capsys.readouterr().err == "mnist-tui: /dev/full: No space left on device.\n"
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
 
-def test_an_export_into_a_pipe_is_written_and_the_pipe_stays(tmp_path: Path) -> None:
+def test_an_export_to_a_pipe_is_written_through_it(tmp_path: Path) -> None:
     pipe, read = tmp_path / "pipe", []
     os.mkfifo(pipe)
     reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
@@ -96,7 +96,7 @@ def test_an_export_into_a_pipe_is_written_and_the_pipe_stays(tmp_path: Path) -> 
     assert read == ["content"]
 
 
-def test_an_export_into_a_link_is_written_behind_it(tmp_path: Path) -> None:
+def test_an_export_to_a_link_is_written_to_its_target(tmp_path: Path) -> None:
     (tmp_path / "link.csv").symlink_to(tmp_path / "file.csv")
     export.write_text("content", tmp_path / "link.csv", force=False)
     assert (tmp_path / "link.csv").is_symlink()
@@ -105,14 +105,14 @@ def test_an_export_into_a_link_is_written_behind_it(tmp_path: Path) -> None:
 
 def test_an_export_of_files_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["export", "demo", "--to", "tensorboard", "--out", "/dev/full"]) == 1
-    assert capsys.readouterr().err == "mnist-tui: /dev/full is no folder; name one, or a new one.\n"
+    assert capsys.readouterr().err == "mnist-tui: /dev/full is not a folder; name one, or a new one.\n"
 
 
-@pytest.mark.fault(
-    "disk", "a file system that knows no fsync (FUSE, 9p): the run is kept; one that fails in it: it is not"
-)
+@pytest.mark.fault("disk", "a file system without fsync (FUSE, 9p): the run is saved; one whose fsync fails: it is not")
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EIO])
-def test_a_file_system_without_fsync(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_saved_where_fsync_is_not_supported(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fsync(_: int) -> None:
         raise OSError(number, os.strerror(number))
 

@@ -1,4 +1,4 @@
-"""The code of both engines: counted, aligned and broken as pure functions; the screen by keys; the command."""
+"""The code of both engines: counting, alignment and wrapping as pure functions; the screen by keys; the command."""
 
 from __future__ import annotations
 
@@ -13,16 +13,24 @@ from textual.widgets import Static
 
 from engines.api import ENGINES, EVALUATING, IMPORTING, TRAINING, HyperparameterRow, RunHistory, read_source
 from engines.messages.events import Prediction
-from engines.tools.source import ORDER, SETUP, logical_lines, sections_of
+from engines.tools.source import ORDER, SETUP, logical_lines, sections_of, source_files
 from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tests.support.recording import shown
 from tui.cli import main
-from tui.reports.source_columns import aligned_blocks, blocks, breaks, columns, indent_of, pairs, read_pairs, total
+from tui.reports.source_columns import (
+    aligned_blocks,
+    blocks,
+    break_line,
+    columns,
+    hanging_indent,
+    pairs,
+    read_pairs,
+    total_lines,
+)
+from tui.screens import code as code_screen
 from tui.screens.code import CodeScreen, hyperparameters, sections_now
-from tui.widgets.source_view import SourcePair
+from tui.widgets.source_view import SourceView
 from tui.widgets.text_line import TextLine
-
-WORKER = Path(str(main.__file__)).parents[2] / "engines" / "worker"
 
 MODULE = '''"""A docstring
 over two lines."""
@@ -65,13 +73,13 @@ def twice() -> None:
 '''
 
 
-def test_lines_are_counted_by_the_rule() -> None:
+def test_logical_lines_are_counted() -> None:
     """import, NAME, class, decorator, def, return, def, def, two statements in one line, print."""
     assert logical_lines(MODULE) == 10
     assert logical_lines("") == 0
 
 
-def test_a_section_is_what_stands_under_a_title_in_class_and_module() -> None:
+def test_a_section_collects_the_code_under_its_title() -> None:
     sections = {section.title: section for section in sections_of(MODULE)}
     assert list(sections) == [SETUP, "Train", "Predict"]
     assert [section.lines for section in sections.values()] == [3, 6, 1]
@@ -81,57 +89,59 @@ def test_a_section_is_what_stands_under_a_title_in_class_and_module() -> None:
     assert sum(section.lines for section in sections.values()) == logical_lines(MODULE)
 
 
-def test_formatting_does_not_change_the_count() -> None:
+def test_the_count_is_independent_of_formatting() -> None:
     assert logical_lines("f(a, b)\n") == logical_lines("f(\n    a,\n\n    # why\n    b,\n)\n") == 1
 
 
 def test_both_engines_have_the_same_sections_and_nothing_is_lost() -> None:
-    """What is shown is what runs: every line of the files, but for blank ones and the titles."""
+    """The sections contain every line of the files but blank ones and the titles."""
     titles = [[section.title for section in read_source(engine)] for engine in ENGINES]
     assert titles[0] == titles[1]
     for backend in ("jax", "torch"):
         sections = read_source("keras", backend)
         assert {section.title for section in sections} == set(titles[0])
         assert [section.title for section in sections][: len(ORDER)] == list(ORDER)
-        files = [WORKER / f"keras_{name}.py" for name in (f"{backend}_engine", "shared", "augment", "optimizer")]
+        files = source_files("keras", backend)
+        assert [path.parent.name for path in files if path.name in ("engine.py", "device.py")] == [
+            f"keras_{backend}"
+        ] * 2
         assert sum(section.lines for section in sections) == sum(logical_lines(path.read_text()) for path in files)
         shown = "\n".join(section.code for section in sections)
         assert all(line in shown for line in files[0].read_text().splitlines() if not line.strip().startswith("# "))
     assert titles[0][: len(ORDER)] == list(ORDER)
     for i, engine in enumerate(ENGINES):
         told = {line for section in read_source(engine) for line in section.code.splitlines()}
-        files = [WORKER / f"{engine}_{name}.py" for name in ("engine", "augment", "optimizer")]
-        texts = [path.read_text(encoding="utf-8") for path in files]
+        texts = [path.read_text(encoding="utf-8") for path in source_files(engine)]
         missing = {line for text in texts for line in text.splitlines() if line.strip()} - told
         assert {line.strip().removeprefix("# ") for line in missing} <= set(titles[0])
-        assert total(read_pairs(ENGINES), i) == sum(map(logical_lines, texts))
+        assert total_lines(read_pairs(ENGINES), i) == sum(map(logical_lines, texts))
 
 
 def test_an_engine_may_lack_a_section() -> None:
     aligned = pairs([sections_of(MODULE), sections_of("# Train\n")])
     assert [pair.title for pair in aligned] == [SETUP, "Train", "Predict"]
     assert aligned[2].sections[1] is None
-    assert total(aligned, 1) == 0
+    assert total_lines(aligned, 1) == 0
 
 
 @given(st.text(alphabet=" abc(),.=", max_size=150), st.integers(8, 60))
-def test_broken_lines_fit_and_lose_nothing(line: str, width: int) -> None:
-    parts = breaks(line, width)
+def test_wrapped_lines_fit_and_are_complete(line: str, width: int) -> None:
+    parts = break_line(line, width)
     assert "".join(line[start:end] for start, end in parts).replace(" ", "") == line.replace(" ", "")
-    assert all(end - start <= width - (indent_of(line, width) if i else 0) for i, (start, end) in enumerate(parts))
-    assert all(len(piece.of([line])) <= width for row in columns([line], width) for piece in row[0] if piece)
+    assert all(end - start <= width - (hanging_indent(line, width) if i else 0) for i, (start, end) in enumerate(parts))
+    assert all(len(piece.text([line])) <= width for row in columns([line], width) for piece in row[0] if piece)
 
 
-def test_lines_are_broken_between_arguments_rather_than_inside_of_one() -> None:
+def test_lines_wrap_between_arguments_first() -> None:
     line = "    self.optimizer.apply(gradients, self.model.trainable_variables)"
-    (start, end), (again, _) = breaks(line, 56)
+    (start, end), (again, _) = break_line(line, 56)
     assert line[start:end] == "    self.optimizer.apply(gradients,"
     assert line[again:] == "self.model.trainable_variables)"
     signature = "def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:"
-    assert [signature[a:b] for a, b in breaks(signature, 66)][1] == "-> npt.NDArray[np.float32]:"
+    assert [signature[a:b] for a, b in break_line(signature, 66)][1] == "npt.NDArray[np.float32]:"
 
 
-def test_blocks_are_named_and_methods_stand_at_the_left() -> None:
+def test_blocks_have_names_and_methods_are_dedented() -> None:
     sections = {section.title: section for section in sections_of(MODULE)}
     assert [(block.name, block.dedent) for block in blocks(sections["Train"].code)] == [("train", 4), ("twice", 0)]
     assert [block.name for block in blocks(sections[SETUP].code)] == ["", "Engine"]
@@ -139,8 +149,8 @@ def test_blocks_are_named_and_methods_stand_at_the_left() -> None:
     assert [(block.name, block.dedent) for block in blocks(nested)] == [("A", 0), ("A.f", 0), ("B", 0), ("B.f", 0)]
 
 
-def test_twins_begin_beside_each_other() -> None:
-    """What only one engine has stands below what it has in common with the other."""
+def test_twins_start_side_by_side() -> None:
+    """Blocks that only one engine has are placed below those that both have."""
     left, right = (
         f"def {names.replace(' ', '(): ...{0}def ')}(): ...".replace("{0}", "\n\n\n") for names in ("a b c", "a x c d")
     )
@@ -156,13 +166,13 @@ def test_every_line_of_both_engines_is_shown(width: int) -> None:
             shown_pieces = [piece for row in columns(codes, width) for piece in row[i] if piece]
             told = "".join(code.splitlines()[piece.line][piece.start : piece.end] for piece in shown_pieces)
             assert "".join(told.split()) == "".join(code.split())
-            assert all(len(piece.of(code.splitlines())) <= width for piece in shown_pieces)
+            assert all(len(piece.text(code.splitlines())) <= width for piece in shown_pieces)
 
 
 # What runs
 
 
-def test_what_is_lit_follows_the_events() -> None:
+def test_running_sections_follow_the_events() -> None:
     history = RunHistory("keras")
     assert sections_now(history, 0.0) == set()
     for phase, title in ((IMPORTING, SETUP), (TRAINING, "Train"), (EVALUATING, "Evaluate")):
@@ -173,36 +183,36 @@ def test_what_is_lit_follows_the_events() -> None:
     assert sections_now(history, 12.0) == {"Evaluate"}
 
 
-def _lit(app_screen: object) -> list[str]:
+def _running(app_screen: object) -> list[str]:
     assert isinstance(app_screen, CodeScreen)
     return [str(cell.query_one(TextLine).render()) for cell in app_screen.query(".cell.-runs")]
 
 
-def _is_whole(code: Static) -> bool:
-    """Whether nothing of it is cut off below."""
+def _is_complete(code: Static) -> bool:
+    """Return whether no line is cut off below."""
     return code.region.height >= len(str(code.render()).splitlines())
 
 
 @pytest.mark.parametrize("size", [*SIZES, (50, 12)])
-async def test_both_are_shown_and_scrolled_together(size: tuple[int, int]) -> None:
+async def test_both_engines_are_shown_and_scrolled_together(size: tuple[int, int]) -> None:
     async with shown(50.0, size) as app:
         pilot = Pilot(app)
         await pilot.press("2")
-        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_lit(app.screen)))
-        assert [one.split(" · ")[:2] for one in _lit(app.screen)] == [["► Train", "PyTorch"], ["► Train", "Keras"]]
-        train = next(pair for pair in app.screen.query(SourcePair) if pair.pair.title == "Train")
+        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_running(app.screen)))
+        assert [one.split(" · ")[:2] for one in _running(app.screen)] == [["► Train", "PyTorch"], ["► Train", "Keras"]]
+        train = next(pair for pair in app.screen.query(SourceView) if pair.pair.title == "Train")
         scrolled = app.screen.query_one("#sections")
         await until(pilot, lambda: scrolled.scroll_offset.y == train.virtual_region.y)
         assert "lines ► Train" in text_of(app, "#sums")
         await app.run_action("screen.show_code('both')")
-        await until(pilot, lambda: all(_is_whole(code) for code in app.screen.query(".code").results(Static)))
-        for pair in app.screen.query(SourcePair):
+        await until(pilot, lambda: all(_is_complete(code) for code in app.screen.query(".code").results(Static)))
+        for pair in app.screen.query(SourceView):
             left, right = pair.query(".cell")
-            assert left.region.y == right.region.y, "a section begins beside its twin"
+            assert left.region.y == right.region.y, "a section starts beside its twin"
             for code in pair.query(".code").results(Static):
                 lines = str(code.render()).splitlines()
                 assert code.region.height >= len(lines), "nothing is cut off below"
-                assert all(len(line) <= code.region.width for line in lines), "nor at the right"
+                assert all(len(line) <= code.region.width for line in lines), "nothing is cut off at the right"
         scrolled.scroll_home(animate=False)
         await pilot.press("n", "n")
         first = scrolled.scroll_offset.y
@@ -218,35 +228,35 @@ async def test_both_are_shown_and_scrolled_together(size: tuple[int, int]) -> No
 
 
 @pytest.mark.parametrize(("columns_", "at_first"), [(80, "pytorch"), (120, "both")])
-async def test_one_engine_or_both_by_key_and_click(columns_: int, at_first: str) -> None:
-    """Both where their lines fit; and whatever is shown, the function at the top stays there."""
+async def test_keys_and_clicks_select_one_engine_or_both(columns_: int, at_first: str) -> None:
+    """Both are shown where their lines fit; the function at the top stays there after a switch."""
     async with shown(50.0, (columns_, 24)) as app:
         pilot = Pilot(app)
         await pilot.press("2")
-        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_lit(app.screen)))
+        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_running(app.screen)))
         screen = app.screen
         assert isinstance(screen, CodeScreen)
         assert screen.view == at_first
-        model = next(pair for pair in screen.query(SourcePair) if pair.pair.title == "Model")
+        state = next(pair for pair in screen.query(SourceView) if pair.pair.title == "Checkpoint")
         pages = screen.query_one("#sections")
 
         def top() -> str:
             engine = "keras" if screen.view == "keras" else "pytorch"
-            text = str(model.query_one(f".-{engine} .code", Static).render()).splitlines()
-            return text[max(pages.scroll_offset.y - model.virtual_region.y - 1, 0)]
+            text = str(state.query_one(f".-{engine} .code", Static).render()).splitlines()
+            return text[max(pages.scroll_offset.y - state.virtual_region.y - 1, 0)]
 
         screen.action_show_code("pytorch")
         await pilot.pause()
         await pilot.press("f")
-        code = str(model.query_one(".-pytorch .code", Static).render()).splitlines()
+        code = str(state.query_one(".-pytorch .code", Static).render()).splitlines()
         line = next(i for i, text in enumerate(code) if text.startswith("def layers("))
-        pages.scroll_to(y=model.virtual_region.y + 1 + line, animate=False)
+        pages.scroll_to(y=state.virtual_region.y + 1 + line, animate=False)
         for view in ("keras", "both", "pytorch"):
             await pilot.press("tab")
             await pilot.pause()
             assert screen.view == view
             assert top().startswith("def layers("), view
-            cells = [cell for cell in model.query(".cell") if cell.display]
+            cells = [cell for cell in state.query(".cell") if cell.display]
             assert [cell.has_class("-keras") for cell in cells] == {
                 "keras": [True],
                 "pytorch": [False],
@@ -258,34 +268,34 @@ async def test_one_engine_or_both_by_key_and_click(columns_: int, at_first: str)
         assert screen.view == "pytorch"
 
 
-async def test_the_mouse_ends_following() -> None:
+async def test_scrolling_with_the_mouse_stops_following() -> None:
     async with shown(50.0, (80, 24)) as app:
         pilot = Pilot(app)
         await pilot.press("2")
-        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_lit(app.screen)))
+        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_running(app.screen)))
         pages = app.screen.query_one("#sections")
         await until(pilot, lambda: pages.scroll_offset.y > 0 and "following" in text_of(app, "#sums"))
         pages.post_message(MouseScrollUp(pages, 5, 5, 0, 0, 0, False, False, False, 5, 5))
         await until(pilot, lambda: "following" not in text_of(app, "#sums"))
 
 
-async def test_the_table_asks_neither_while_a_run_is_under_way(tmp_path: Path, small_mnist: Path) -> None:
+async def test_the_table_queries_no_library_during_a_run(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["training", "training"])
         await pilot.press("2")
-        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and len(_lit(app.screen)) >= 2)
+        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and len(_running(app.screen)) >= 2)
         await pilot.press("h")
         await until(pilot, lambda: "Not while a run is under way" in text_of(app, "#table"))
 
 
-async def test_what_is_shown_follows_the_backend(tmp_path: Path, small_mnist: Path) -> None:
+async def test_the_code_follows_the_backend(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and "Keras " in text_of(app, "#sums"))
         assert "Keras on" not in text_of(app, "#sums")
-        app.control.settings["keras_backend"] = "jax"
+        app.controller.settings["keras_backend"] = "jax"
         await until(pilot, lambda: "Keras on JAX" in text_of(app, "#sums"))
 
         def shown() -> str:
@@ -295,16 +305,16 @@ async def test_what_is_shown_follows_the_backend(tmp_path: Path, small_mnist: Pa
 
 
 @pytest.mark.parametrize("error", [None, FileNotFoundError(2, "No usable temporary directory")])
-async def test_libraries_that_can_not_be_asked_say_why(
+async def test_a_failed_query_shows_its_reason(
     error: Exception | None, tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The scripted engine has no hyperparameters to tell; and what keeps the libraries from being asked is told, too."""
+    """The scripted engine has no hyperparameters, and an error of the query itself is shown, too."""
     if error is not None:
 
         def tabulate(*_: object) -> None:
             raise error
 
-        monkeypatch.setattr("tui.screens.code.tabulate", tabulate)
+        monkeypatch.setattr(code_screen, "tabulate", tabulate)
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
         await pilot.press("2")
@@ -314,7 +324,7 @@ async def test_libraries_that_can_not_be_asked_say_why(
         assert error is None or "No usable temporary directory" in text_of(app, "#table")
 
 
-def test_rows_that_differ_stand_first_and_are_marked() -> None:
+def test_rows_that_differ_are_first_and_marked() -> None:
     rows = [
         HyperparameterRow("rho", {"pytorch": 0.95, "keras": 0.95}, True, {"pytorch": 0.9}),
         HyperparameterRow("off in both", {"pytorch": None, "keras": None}, True),
@@ -328,7 +338,7 @@ def test_rows_that_differ_stand_first_and_are_marked() -> None:
         ["hyperparameter", "epsilon", "rho"],
         ["PyTorch", "1e-06", "0.95"],
         ["Keras", "1e-07", "0.95"],
-        ["left alone", "", "PyTorch 0.9"],
+        ["library default", "", "PyTorch 0.9"],
     ]
 
 
@@ -341,11 +351,11 @@ def test_the_command_prints_the_same_to_a_pipe(capsys: pytest.CaptureFixture[str
     aligned = read_pairs(ENGINES)
     assert printed[0].split() == [
         "PyTorch:",
-        str(total(aligned, 0)),
+        str(total_lines(aligned, 0)),
         "lines",
         "│",
         "Keras:",
-        str(total(aligned, 1)),
+        str(total_lines(aligned, 1)),
         "lines",
     ]
     assert max(map(len, printed)) <= 200
@@ -358,4 +368,4 @@ def test_the_command_prints_the_same_to_a_pipe(capsys: pytest.CaptureFixture[str
     assert any("nn.Conv2d(1, 32, kernel_size=3)" in line for line in printed)
     assert main.main(["code", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["lines"] == {engine: total(aligned, i) for i, engine in enumerate(ENGINES)}
+    assert told["lines"] == {engine: total_lines(aligned, i) for i, engine in enumerate(ENGINES)}

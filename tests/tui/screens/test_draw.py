@@ -1,4 +1,4 @@
-"""The Draw screen: the canvas alone, by keys and mouse with scripted engines, and ten drawn digits read by both frameworks."""
+"""The Draw screen: the canvas alone, the screen by keys and mouse with scripted engines, and ten digits read by both frameworks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engines.messages.commands import Predict
 from engines.messages.events import Prediction, RunFinished
 from tests.support.digits import REAL_MNIST
 from tests.support.engines import Worked
-from tests.support.keystrokes import STROKES, drawn, keys_of
+from tests.support.keystrokes import STROKES, draw_digit, keys_for
 from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tui.app import MnistApp
 from tui.screens.draw import DrawScreen
@@ -38,9 +38,9 @@ def _centre_of_mass(image: np.ndarray) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("digit", range(10))
-def test_what_is_seen_is_made_as_mnist_was(digit: int) -> None:
-    """The longer side fills 20 pixels, the aspect stays, and the centre of mass is the centre, to half a pixel."""
-    canvas = drawn(digit)
+def test_drawings_are_normalised_like_mnist(digit: int) -> None:
+    """The longer side has 20 pixels, the aspect ratio stays, and the centre of mass is the centre to half a pixel."""
+    canvas = draw_digit(digit)
     ink, seen = canvas.pixels(), canvas.normalised()
 
     def sides(image: np.ndarray) -> tuple[int, int]:
@@ -56,7 +56,7 @@ def test_what_is_seen_is_made_as_mnist_was(digit: int) -> None:
     assert len(np.unique(seen)) > 8, "its edges are grey"
 
 
-def test_where_it_was_drawn_does_not_matter() -> None:
+def test_the_position_of_a_drawing_does_not_matter() -> None:
     seen = []
     for dx, dy in ((0, 0), (5, 0), (-4, 3)):
         canvas = Canvas()
@@ -68,7 +68,7 @@ def test_where_it_was_drawn_does_not_matter() -> None:
     assert np.array_equal(seen[0], seen[2])
 
 
-def test_nothing_leaves_the_sheet_and_blank_is_blank() -> None:
+def test_strokes_are_clipped_and_a_blank_canvas_is_zero() -> None:
     canvas = Canvas()
     assert canvas.blank
     assert not canvas.normalised().any()
@@ -80,7 +80,7 @@ def test_nothing_leaves_the_sheet_and_blank_is_blank() -> None:
     assert not normalise(np.zeros((4, 4), np.float32)).any()
 
 
-def test_undo_takes_back_strokes_clearing_and_given_digits() -> None:
+def test_undo_reverts_strokes_clearing_and_images() -> None:
     canvas, states = Canvas(), []
     for x in (5.0, 12.0):
         states.append(canvas.pixels())
@@ -90,7 +90,7 @@ def test_undo_takes_back_strokes_clearing_and_given_digits() -> None:
     canvas.clear()
     states.append(canvas.pixels())
     canvas.set_image(np.full((28, 28), 7, np.uint8))
-    assert np.array_equal(canvas.normalised(), np.full((28, 28), 7)), "a given digit is seen as it is"
+    assert np.array_equal(canvas.normalised(), np.full((28, 28), 7)), "an image is not normalised"
     for before in reversed(states):
         canvas.undo()
         assert np.array_equal(canvas.pixels(), before)
@@ -99,12 +99,12 @@ def test_undo_takes_back_strokes_clearing_and_given_digits() -> None:
 
 
 def test_the_eraser_erases() -> None:
-    canvas = drawn(1)
+    canvas = draw_digit(1)
     canvas.begin_stroke()
     canvas.line(0, 14, 28, 14, erase=True)
     assert not canvas.pixels()[13:15].any()
     canvas.undo()
-    assert np.array_equal(canvas.pixels(), drawn(1).pixels())
+    assert np.array_equal(canvas.pixels(), draw_digit(1).pixels())
 
 
 # By keys and mouse
@@ -118,13 +118,13 @@ async def _opened_screen(app: MnistApp, pilot: Pilot[None]) -> DrawScreen:
     return app.screen
 
 
-async def test_a_seven_by_keys_is_read_by_both_while_they_learn(tmp_path: Path, small_mnist: Path) -> None:
+async def test_a_seven_drawn_by_keys_is_read_by_both_during_training(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         await until(pilot, lambda: "no model yet" in text_of(app, "#answer-keras #source"))
-        await pilot.press(*keys_of(7))
-        assert np.array_equal(screen.query_one(DrawingPad).canvas.pixels(), drawn(7).pixels())
-        assert screen.query_one("#seen", PixelImage).image == drawn(7).normalised().tolist()
+        await pilot.press(*keys_for(7))
+        assert np.array_equal(screen.query_one(DrawingPad).canvas.pixels(), draw_digit(7).pixels())
+        assert screen.query_one("#seen", PixelImage).image == draw_digit(7).normalised().tolist()
         await pilot.press("s")
         await until(pilot, lambda: "reads" in text_of(app, "#answer-pytorch #reads"))
         await until(pilot, lambda: "reads" in text_of(app, "#answer-keras #reads"))
@@ -138,10 +138,10 @@ async def test_a_seven_by_keys_is_read_by_both_while_they_learn(tmp_path: Path, 
                 for now, was in zip(app.session.histories.values(), before, strict=True)
             ),
         )
-        assert "step" in text_of(app, "#answer-pytorch #source"), "and it says with which weights"
+        assert "step" in text_of(app, "#answer-pytorch #source"), "the source names the weights"
 
 
-async def test_the_mouse_draws_erases_and_undo_takes_back(tmp_path: Path, small_mnist: Path) -> None:
+async def test_the_mouse_draws_and_erases_and_undo_reverts(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, (200, 60)) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         sheet = screen.query_one(DrawingPad)
@@ -152,7 +152,7 @@ async def test_the_mouse_draws_erases_and_undo_takes_back(tmp_path: Path, small_
         drawn_by_mouse = sheet.canvas.pixels()
         row = round(2 * 5.5 / sheet.scale)
         assert (drawn_by_mouse[row - 1 : row + 1, 10 // sheet.scale + 1 : 40 // sheet.scale].max(axis=0) > 200).all()
-        assert not drawn_by_mouse[row + 4 :].any(), "the button was up again"
+        assert not drawn_by_mouse[row + 4 :].any(), "the button is released"
         await pilot.press("e")
         await pilot.mouse_down(sheet, offset=(10, 5))
         await pilot.hover(sheet, offset=(44, 5))
@@ -164,42 +164,42 @@ async def test_the_mouse_draws_erases_and_undo_takes_back(tmp_path: Path, small_
         assert sheet.canvas.blank
 
 
-async def test_a_terminal_that_tells_pixels_draws_finer_than_cells(tmp_path: Path, small_mnist: Path) -> None:
-    """What kitty, foot or Ghostty write: in-band size (mode 2048) with pixels, then the mouse in pixels (mode 1016)."""
+async def test_a_mouse_in_pixels_draws_finer_than_cells(tmp_path: Path, small_mnist: Path) -> None:
+    """As kitty, foot and Ghostty write: the size in pixels in-band (mode 2048), then the mouse in pixels (mode 1016)."""
     async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         sheet, parser, driver = screen.query_one(DrawingPad), XTermParser(), app._driver
         assert driver is not None
 
-        async def says(sequence: str) -> None:
+        async def receive(sequence: str) -> None:
             for message in parser.feed(sequence):
                 driver.process_message(message)
             await pilot.pause()
 
         def at(x: int, y: int) -> str:
-            """Pixels from the corner of the sheet's cell (14, 7), as the terminal counts them; a cell has 10 by 20."""
+            """Return a position in terminal pixels, relative to the pad's cell (14, 7); a cell has 10 by 20 pixels."""
             return f"{10 * (sheet.region.x + 14) + x + 1};{20 * (sheet.region.y + 7) + y + 1}"
 
-        await says("\x1b[48;24;80;480;800t")
+        await receive("\x1b[48;24;80;480;800t")
         drags = {(2, 3): (2, 3), (1, 2): (7, 2), (5, 10): (5, 18)}
-        for begin, end in drags.items():
+        for start, end in drags.items():
             await pilot.press("backspace")
             expected = Canvas()
-            points = [(14 + x / 10, 14 + 2 * y / 20) for x, y in (begin, end)]
+            points = [(14 + x / 10, 14 + 2 * y / 20) for x, y in (start, end)]
             expected.line(*points[0], *points[0])
-            await says(f"\x1b[<0;{at(*begin)}M")
+            await receive(f"\x1b[<0;{at(*start)}M")
             assert np.array_equal(sheet.canvas.pixels(), expected.pixels())
             expected.line(*points[0], *points[1])
-            await says(f"\x1b[<32;{at(*end)}M\x1b[<0;{at(*end)}m")
-            assert np.array_equal(sheet.canvas.pixels(), expected.pixels()), "a drag inside of one cell"
+            await receive(f"\x1b[<32;{at(*end)}M\x1b[<0;{at(*end)}m")
+            assert np.array_equal(sheet.canvas.pixels(), expected.pixels()), "a drag within one cell"
         await pilot.press("backspace")
-        await says(f"\x1b[<0;{at(0, 0)}M\x1b[<0;{at(0, 0)}m")
+        await receive(f"\x1b[<0;{at(0, 0)}M\x1b[<0;{at(0, 0)}m")
         expected = Canvas()
         expected.line(14, 14, 14, 14)
-        assert np.array_equal(sheet.canvas.pixels(), expected.pixels()), "a cell's corner is no cell's middle"
+        assert np.array_equal(sheet.canvas.pixels(), expected.pixels()), "the corner of a cell is not its centre"
 
 
-async def test_test_digits_and_mistakes_come_by_keys(tmp_path: Path, small_mnist: Path) -> None:
+async def test_keys_show_test_digits_and_mistakes(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         await pilot.press("s")
@@ -218,17 +218,17 @@ async def test_test_digits_and_mistakes_come_by_keys(tmp_path: Path, small_mnist
         await pilot.press("d")
         await until(pilot, lambda: "evaluation" not in text_of(app, "#label"))
         await pilot.press("space")
-        assert text_of(app, "#label") == "", "once drawn upon, it is no test digit any more"
+        assert text_of(app, "#label") == "", "a changed test digit loses its caption"
 
 
-async def test_two_that_agree_on_a_wrong_digit_are_not_praised(tmp_path: Path, small_mnist: Path) -> None:
+async def test_agreement_on_a_wrong_digit_is_marked_as_wrong(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
         both = [dict((i, p) for i, _, p in h.evaluations[-1].mistakes) for h in app.session.histories.values()]
         index = next(i for i, read in both[0].items() if both[1].get(i) == read)
-        screen._give(index)
+        screen._show_test_digit(index)
         await until(pilot, lambda: screen._label is not None)
         said = f"✗ BOTH WRONG: {both[0][index]}, not {screen._label}"
         await until(pilot, lambda: text_of(app, "#verdict") == said)
@@ -236,33 +236,35 @@ async def test_two_that_agree_on_a_wrong_digit_are_not_praised(tmp_path: Path, s
         await until(pilot, lambda: text_of(app, "#verdict") != said)
 
 
-async def test_one_test_digit_at_a_time(tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However often d is pressed while the digits are being read: that is said, once."""
+async def test_only_one_test_digit_loads_at_a_time(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pressing d while the digits are being read neither loads nor notifies again."""
     async with opened(tmp_path, small_mnist) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         loads: list[TrainConfig] = []
-        go, load = threading.Event(), app.test_digits.load
+        release, load = threading.Event(), app.digit_cache.load
 
         def slowly(config: TrainConfig) -> tuple[Any, Any, str]:
             loads.append(config)
-            assert go.wait(30)
+            assert release.wait(30)
             return load(config)
 
-        monkeypatch.setattr(app.test_digits, "load", slowly)
+        monkeypatch.setattr(app.digit_cache, "load", slowly)
         await pilot.press("d", "d", "d")
         await until(pilot, lambda: bool(loads))
-        go.set()
+        release.set()
         await until(pilot, lambda: "Test digit" in text_of(app, "#label"))
         assert len(loads) == 1
         assert [note.message for note in app._notifications if "Reading" in note.message] == [
             "Reading the test digits…"
         ]
         await pilot.press("d")
-        await until(pilot, lambda: len(loads) == 2 and not screen._giving)
-        assert len([note for note in app._notifications if "Reading" in note.message]) == 1, "they are at hand"
+        await until(pilot, lambda: len(loads) == 2 and not screen._loading)
+        assert len([note for note in app._notifications if "Reading" in note.message]) == 1, "they are cached"
 
 
-async def test_a_fresh_app_reads_with_the_kept_model(tmp_path: Path, small_mnist: Path) -> None:
+async def test_a_new_app_predicts_with_the_kept_model(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
         await pilot.press("s")
@@ -274,43 +276,44 @@ async def test_a_fresh_app_reads_with_the_kept_model(tmp_path: Path, small_mnist
         assert "PyTorch reads" in text_of(app, "#answer-pytorch #reads")
 
 
-async def test_each_screen_shows_answers_about_its_own_digit(tmp_path: Path, small_mnist: Path) -> None:
-    """The gallery asks the same models about other digits; when nothing is learnt any more, nobody asks again by himself."""
+async def test_each_screen_shows_predictions_of_its_own_digit(tmp_path: Path, small_mnist: Path) -> None:
+    """The gallery requests other digits from the same models; without training, no request repeats by itself."""
     async with opened(tmp_path, small_mnist) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await pilot.press(*keys_of(7))
-        await until(pilot, lambda: not screen.questions.waiting)
-        drawn_bars = [screen.questions.probabilities(history) for history in app.session.histories.values()]
+        await pilot.press(*keys_for(7))
+        await until(pilot, lambda: not screen.predictions.waiting)
+        drawn_bars = [screen.predictions.probabilities(history) for history in app.session.histories.values()]
         assert text_of(app, "#sure-keras").endswith("sure")
         await pilot.press("4", "tab", "tab")
         gallery = app.screen
         assert isinstance(gallery, ResultsScreen)
         await until(pilot, lambda: "the same model" in text_of(app, "#answer-keras #source"))
-        await until(pilot, lambda: not gallery.questions.waiting)
-        told = [gallery.questions.probabilities(history, exact=True) for history in app.session.histories.values()]
-        assert all(told)
-        assert told != drawn_bars
+        await until(pilot, lambda: not gallery.predictions.waiting)
+        gallery_bars = [
+            gallery.predictions.probabilities(history, exact=True) for history in app.session.histories.values()
+        ]
+        assert all(gallery_bars)
+        assert gallery_bars != drawn_bars
         await pilot.press("3")
         await pilot.pause(0.3)
-        assert [screen.questions.probabilities(history) for history in app.session.histories.values()] == drawn_bars
+        assert [screen.predictions.probabilities(history) for history in app.session.histories.values()] == drawn_bars
         await pilot.press("space", "up")
-        await until(pilot, lambda: not screen.questions.waiting)
+        await until(pilot, lambda: not screen.predictions.waiting)
         await pilot.press("4")
         await pilot.pause(0.3)
         assert [
-            gallery.questions.probabilities(history, exact=True) for history in app.session.histories.values()
-        ] == told
+            gallery.predictions.probabilities(history, exact=True) for history in app.session.histories.values()
+        ] == gallery_bars
 
 
-def _looks(screen: DrawScreen) -> bool:
-    """Whether it looks for answers between frames."""
-    assert screen._looking is not None
-    return screen._looking._active.is_set()
+def _is_polling(screen: DrawScreen) -> bool:
+    assert screen._poll_timer is not None
+    return screen._poll_timer._active.is_set()
 
 
-async def test_nobody_looks_for_the_answer_of_an_engine_that_has_none(
+async def test_polling_stops_when_no_engine_can_answer(
     tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "missing")
@@ -320,26 +323,26 @@ async def test_nobody_looks_for_the_answer_of_an_engine_that_has_none(
         await until(pilot, lambda: isinstance(app.screen, DrawScreen) and app.screen._ready)
         screen = app.screen
         assert isinstance(screen, DrawScreen)
-        await until(pilot, lambda: not _looks(screen))
-        assert not screen.questions.waiting
+        await until(pilot, lambda: not _is_polling(screen))
+        assert not screen.predictions.waiting
 
 
-async def test_nobody_looks_for_answers_that_nobody_sees(
+async def test_polling_pauses_while_the_screen_is_hidden(
     tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         screen = await _opened_screen(app, pilot)
-        await until(pilot, lambda: not _looks(screen))
-        monkeypatch.setattr(app.session, "predict", lambda *_: 10_000)  # and no answer comes
+        await until(pilot, lambda: not _is_polling(screen))
+        monkeypatch.setattr(app.session, "predict", lambda *_: 10_000)  # no prediction arrives
         await pilot.press("space")
-        assert _looks(screen)
+        assert _is_polling(screen)
         await pilot.press("1")
-        await until(pilot, lambda: not _looks(screen))
+        await until(pilot, lambda: not _is_polling(screen))
         await pilot.press("3")
-        await until(pilot, lambda: _looks(screen))
+        await until(pilot, lambda: _is_polling(screen))
 
 
-async def test_a_short_screen_says_who_answers_and_how_to_draw(tmp_path: Path, small_mnist: Path) -> None:
+async def test_a_short_screen_shows_sources_and_drawing_hints(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         await until(pilot, lambda: "Keras: no model yet: s trains one" in text_of(app, "#label"))
@@ -357,7 +360,7 @@ async def test_a_short_screen_says_who_answers_and_how_to_draw(tmp_path: Path, s
 
 
 @pytest.mark.parametrize("size", [*SIZES, (60, 15), (30, 8), (300, 90)])
-async def test_it_fits(size: tuple[int, int], tmp_path: Path, small_mnist: Path) -> None:
+async def test_the_screen_fits_at_every_size(size: tuple[int, int], tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, size) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         await pilot.press("space", "down", "?", "escape")
@@ -375,7 +378,7 @@ async def test_it_fits(size: tuple[int, int], tmp_path: Path, small_mnist: Path)
         await until(pilot, lambda: isinstance(app.screen, TrainScreen))
 
 
-# What it is for
+# With real engines
 
 
 @pytest.mark.slow
@@ -383,13 +386,13 @@ async def test_it_fits(size: tuple[int, int], tmp_path: Path, small_mnist: Path)
 @pytest.mark.skipif(not REAL_MNIST, reason="MNIST_TUI_DATA names no copy of MNIST")
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
 def test_ten_drawn_digits_are_read(engine: str, work: Callable[[str], Worked]) -> None:
-    """After one epoch of real MNIST, at least nine of the ten that are shipped, drawn by keyboard strokes."""
+    """After one epoch of real MNIST, each framework reads at least nine of the ten digits drawn by key strokes."""
     worker = work(engine)
     worker.start(from_settings({"epochs": 1, "data_dir": REAL_MNIST}))
     worker.wait_for(RunFinished, timeout=280)
     read = []
     for digit in STROKES:
-        image = tuple(int(grey) for grey in drawn(digit).normalised().ravel())
+        image = tuple(int(grey) for grey in draw_digit(digit).normalised().ravel())
         worker.supervisor.send(Predict(request_id=digit + 1, image=image))
         read.append(int(np.argmax(worker.wait_for(Prediction).probabilities)))
     assert sum(a == b for a, b in zip(STROKES, read, strict=True)) >= 9, read

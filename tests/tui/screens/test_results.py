@@ -1,4 +1,4 @@
-"""The Results screen: the report as a pure function, and the screen by keys, on the recording and with scripted engines."""
+"""The Results screen: the card as pure functions, and the screen by keys, with the recording and with scripted engines."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from engines.session.replay import DEMO
 from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tests.support.recording import shown
 from tui.reports import card as report_card
+from tui.screens import stored_run
 from tui.screens.results import ResultsScreen
-from tui.widgets.kernel_tiles import best_grid, tiled
+from tui.widgets.kernel_tiles import best_grid, tile_image
 from tui.widgets.mistake_gallery import mistakes
 from tui.widgets.pixel_image import PixelImage
 from tui.widgets.text_line import TextLine
@@ -34,7 +35,7 @@ from tui.widgets.text_line import TextLine
 
 @pytest.fixture(scope="module")
 def race() -> tuple[dict[str, RunHistory], MachineHistory]:
-    """The recorded run, at its end."""
+    """The recorded run at its end."""
     histories = {engine: RunHistory(engine) for engine in ("pytorch", "keras")}
     machine = MachineHistory()
     for event in read_events(DEMO):
@@ -45,13 +46,13 @@ def race() -> tuple[dict[str, RunHistory], MachineHistory]:
 # The report
 
 
-def test_the_card_says_what_was_recorded(race: tuple[dict[str, RunHistory], MachineHistory]) -> None:
-    said = report_card.report(*race)
-    assert said is not None
-    assert (said.verdict, said.engines) == ("statistical tie", ("PyTorch", "Keras"))
-    assert "42 digits right in this PyTorch network alone, 41 in this Keras network alone" in said.why
-    assert said.badge == "shared CPU: times not comparable"
-    figures = {row.label: row.values for _, rows in said.groups for row in rows}
+def test_the_card_shows_the_recorded_run(race: tuple[dict[str, RunHistory], MachineHistory]) -> None:
+    report = report_card.report(*race)
+    assert report is not None
+    assert (report.verdict, report.engines) == ("statistical tie", ("PyTorch", "Keras"))
+    assert "42 digits right in this PyTorch network alone, 41 in this Keras network alone" in report.why
+    assert report.badge == "shared CPU: times not comparable"
+    figures = {row.label: row.values for _, rows in report.groups for row in rows}
     assert figures["test accuracy"] == ("98.29 %", "98.28 %")
     assert figures["its 95 % interval"] == ("98.02 to 98.53 %", "98.01 to 98.52 %")
     assert figures["to 97 %"][0].startswith("01:05")
@@ -63,36 +64,36 @@ def test_the_card_says_what_was_recorded(race: tuple[dict[str, RunHistory], Mach
     scripts, engines = (
         list(map(int, figures[f"lines of {whose}"])) for whose in ("a plain script", "this app's engine")
     )
-    assert scripts[0] > scripts[1], "as written by hand, Keras is the shorter"
+    assert scripts[0] > scripts[1], "the Keras script is shorter"
     assert min(engines) > max(scripts)
     assert figures["digits SHA-256"][0] == figures["digits SHA-256"][1]
-    assert all(value for values in figures.values() for value in values), "nothing is left empty"
+    assert all(value for values in figures.values() for value in values), "no figure is empty"
 
 
-def test_markdown_and_html_hold_every_figure(race: tuple[dict[str, RunHistory], MachineHistory]) -> None:
-    said = report_card.report(*race)
-    assert said is not None
-    as_markdown, as_html = report_card.markdown(said), report_card.html(said)
+def test_markdown_and_html_contain_every_figure(race: tuple[dict[str, RunHistory], MachineHistory]) -> None:
+    report = report_card.report(*race)
+    assert report is not None
+    as_markdown, as_html = report_card.markdown(report), report_card.html(report)
     table = [line for line in as_markdown.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in table} == {4}
-    for _, rows in said.groups:
+    for _, rows in report.groups:
         for row in rows:
             assert f"| {row.label} | {' | '.join(row.values)} |" in as_markdown
             assert f"<td>{html.escape(row.label)}</td>" in as_html
     assert not re.search(r"<(?!/?(!doctype|html|meta|title|style|h1|p|strong|b|table|tr|th|td)\b)", as_html)
-    assert "'" not in as_html.partition("<h1>")[2], "a CPU's is escaped"
+    assert "'" not in as_html.partition("<h1>")[2], "apostrophes are escaped"
 
 
-def test_the_lines_of_code_are_counted_once(
+def test_lines_of_code_are_counted_once(
     race: tuple[dict[str, RunHistory], MachineHistory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = report_card.report(*race)
     for name in ("read_source", "script_lines"):
-        monkeypatch.setattr(report_card, name, lambda engine: pytest.fail(f"{engine} is counted again"))
+        monkeypatch.setattr(report_card, name, lambda engine: pytest.fail(f"{engine} is counted twice"))
     assert report_card.report(*race) == report
 
 
-def test_there_is_no_card_before_a_run_and_none_is_made_up() -> None:
+def test_there_is_no_card_before_a_run() -> None:
     assert report_card.report({"pytorch": RunHistory("pytorch")}, MachineHistory()) is None
 
 
@@ -140,7 +141,7 @@ def _trained(engine: str, device: str, began: float, ended: float) -> RunHistory
     return history
 
 
-def test_energy_is_power_times_time_of_an_unshared_gpu() -> None:
+def test_energy_is_the_power_of_an_unshared_gpu_over_time() -> None:
     """100 W for ten seconds, then 300 W: from second 5 to 15 that is 500 J, 200 J on the way up, and 1,200 J."""
     machine = MachineHistory()
     for second in range(31):
@@ -178,7 +179,7 @@ def test_mistakes_are_counted_once(race: tuple[dict[str, RunHistory], MachineHis
     assert all(read != one.label for its in lists.values() for one in its for read in one.read.values())
 
 
-# Filters
+# KernelTiles
 
 
 def test_filters_are_read_and_tiled(tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ def test_filters_are_read_and_tiled(tmp_path: Path) -> None:
     save_arrays({"facts": facts, "weights.conv1.kernel": kernel}, tmp_path / "pytorch.npz")
     read, steps = read_filters(tmp_path / "pytorch.npz")
     assert steps == 938
-    image = tiled(read, 8)
+    image = tile_image(read, 8)
     assert image.shape == (15, 31)
     assert not image[3::4].any()
     assert not image[:, 3::4].any()
@@ -221,7 +222,7 @@ async def test_a_recording_shows_its_results(size: tuple[int, int]) -> None:
         assert "98.29 %" in app.clipboard
 
 
-async def test_the_gallery_asks_the_living_models(tmp_path: Path, small_mnist: Path) -> None:
+async def test_the_gallery_shows_predictions_of_the_live_models(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
         await pilot.press("s")
@@ -235,7 +236,7 @@ async def test_the_gallery_asks_the_living_models(tmp_path: Path, small_mnist: P
         first = lists[whose][0]
         assert text_of(app, "#caption") == f"test digit {first.index:,}: a {first.label}"
 
-        def said(selector: str, text: str) -> bool:
+        def has_text(selector: str, text: str) -> bool:
             return text_of(app, selector) == text
 
         for engine, title in (("pytorch", "PyTorch"), ("keras", "Keras")):
@@ -243,15 +244,15 @@ async def test_the_gallery_asks_the_living_models(tmp_path: Path, small_mnist: P
             right = "✗" if engine in first.read else "✓"
             assert text_of(app, f"#tested-{engine}") == f"{title} read {read} {right}"
             assert text_of(app, f"#when-{engine}") == "when tested, epoch 2"
-            await until(pilot, partial(said, f"#answer-{engine} #reads", f"now reads {read} {right}"))
+            await until(pilot, partial(has_text, f"#answer-{engine} #reads", f"now reads {read} {right}"))
             assert text_of(app, f"#answer-{engine} #source") == "the same model"
         image = app.screen.query_one("#picture", PixelImage).image
         await pilot.press("right")
         await until(pilot, lambda: app.screen.query_one("#picture", PixelImage).image != image)
 
 
-async def test_then_and_now_are_told_apart_and_the_digit_stays(tmp_path: Path, small_mnist: Path) -> None:
-    """While both train, the next evaluation has other mistakes: the digit in hand is not pulled away."""
+async def test_the_digit_stays_selected_and_predictions_name_their_epoch(tmp_path: Path, small_mnist: Path) -> None:
+    """While both train, each evaluation has other mistakes; the selected digit must not change."""
     async with opened(tmp_path, small_mnist, (80, 24), epochs=10_000) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
         await pilot.press("s")
@@ -265,20 +266,22 @@ async def test_then_and_now_are_told_apart_and_the_digit_stays(tmp_path: Path, s
         await until(pilot, lambda: phases(app) == ["paused", "paused"])
         await pilot.press("right", "right")
         caption, lists = text_of(app, "#caption"), mistakes(histories)
-        place = int(text_of(app, "#place").split()[0])  # the digit was held through evaluations before the pause, too
+        place = int(
+            text_of(app, "#place").split()[0]
+        )  # the digit stayed selected during evaluations before the pause, too
         assert place >= 3
         assert f"{lists['both'][place - 1].index:,}:" in caption
-        earlier = lists["both"][0].index
+        removed = lists["both"][0].index
         evaluations = histories["keras"].evaluations
-        left = tuple(one for one in evaluations[-1].mistakes if one[0] != earlier)
+        left = tuple(one for one in evaluations[-1].mistakes if one[0] != removed)
         evaluations[-1] = replace(evaluations[-1], mistakes=left)
         evaluations.append(evaluations[-1])
         await until(pilot, lambda: text_of(app, "#place").startswith(f"{place - 1} of "))
         assert text_of(app, "#caption") == caption
 
 
-async def test_the_next_digits_come_where_there_is_room_for_them(tmp_path: Path, small_mnist: Path) -> None:
-    """Also when the terminal grows while the gallery is open."""
+async def test_the_next_digits_are_shown_where_there_is_room(tmp_path: Path, small_mnist: Path) -> None:
+    """They appear when the terminal grows."""
     async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
         await pilot.press("s")
@@ -294,7 +297,7 @@ def _kept(folder: Path, runs: int) -> bool:
     return len(list(folder.glob("*/summary.json"))) == runs
 
 
-async def test_files_are_written_and_older_runs_opened(tmp_path: Path, small_mnist: Path) -> None:
+async def test_files_are_written_and_older_runs_are_opened(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
         for runs in (1, 2):
@@ -305,20 +308,20 @@ async def test_files_are_written_and_older_runs_opened(tmp_path: Path, small_mni
         await pilot.press("4")
         await until(pilot, lambda: bool(app.screen.query("#verdict")) and text_of(app, "#verdict") != "")
         await pilot.press("f")
-        assert {"results.md", "results.html", "results.svg"} <= {path.name for path in newer.iterdir()}
-        assert newer.name in (newer / "results.md").read_text(encoding="utf-8")
+        assert {"results.md", "results.html", "results.svg"} <= {path.name for path in (newer / "export").iterdir()}
+        assert newer.name in (newer / "export" / "results.md").read_text(encoding="utf-8")
         await pilot.press("left_square_bracket")
         await until(pilot, lambda: older.name in text_of(app, "#views"))
         await pilot.press("f")
-        await until(pilot, lambda: (older / "results.md").exists())
-        assert older.name in (older / "results.md").read_text(encoding="utf-8")
+        await until(pilot, lambda: (older / "export" / "results.md").exists())
+        assert older.name in (older / "export" / "results.md").read_text(encoding="utf-8")
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: older.name not in text_of(app, "#views"))
         histories, _ = read_run(older)
         assert [history.phase for history in histories.values()] == ["finished", "finished"]
 
 
-async def test_a_fresh_app_opens_the_newest_kept_run(tmp_path: Path, small_mnist: Path) -> None:
+async def test_a_new_app_opens_the_newest_stored_run(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
         await pilot.press("s")
@@ -333,7 +336,7 @@ async def test_a_fresh_app_opens_the_newest_kept_run(tmp_path: Path, small_mnist
         assert "the same model" in [text_of(app, f"#answer-{engine} #source") for engine in ("pytorch", "keras")]
 
 
-async def test_a_new_run_takes_the_place_of_the_kept_one(tmp_path: Path, small_mnist: Path) -> None:
+async def test_a_new_run_replaces_the_kept_one(tmp_path: Path, small_mnist: Path) -> None:
     old = tmp_path / "runs" / "20260101-000000-old1"
     old.mkdir(parents=True)
     shutil.copy(DEMO, old / "events.jsonl")
@@ -349,23 +352,23 @@ async def test_a_new_run_takes_the_place_of_the_kept_one(tmp_path: Path, small_m
         await until(pilot, lambda: old.name in text_of(app, "#views"))
 
 
-async def test_of_two_runs_the_one_that_was_asked_for_last_is_shown(
+async def test_the_run_that_was_opened_last_is_shown(
     tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first takes longer to read: it is not shown after the second."""
+    """The first takes longer to read, and must not replace the second."""
     slow, quick = (tmp_path / "runs" / name for name in ("20260101-000000-slow", "20260102-000000-quick"))
     for folder in (slow, quick):
         folder.mkdir(parents=True)
         shutil.copy(DEMO, folder / "events.jsonl")
-    reading, go = threading.Event(), threading.Event()
+    reading, release = threading.Event(), threading.Event()
 
     def read(folder: Path) -> tuple[dict[str, RunHistory], MachineHistory]:
         if folder == slow:
             reading.set()
-            assert go.wait(30)
+            assert release.wait(30)
         return read_run(folder)
 
-    monkeypatch.setattr("tui.screens.results.read_run", read)
+    monkeypatch.setattr(stored_run, "read_run", read)
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("4")
         await until(pilot, lambda: bool(app.screen.query("#views")) and quick.name in text_of(app, "#views"))
@@ -373,16 +376,16 @@ async def test_of_two_runs_the_one_that_was_asked_for_last_is_shown(
         assert isinstance(screen, ResultsScreen)
         delivered, deliver = [], screen.deliver
 
-        def heard(call: Callable[..., object], *args: Any) -> None:
+        def record(call: Callable[..., object], *args: Any) -> None:
             deliver(call, *args)
             delivered.append(args[0][0])
 
-        monkeypatch.setattr(screen, "deliver", heard)
+        monkeypatch.setattr(screen, "deliver", record)
         screen.open_run(slow)
         await until(pilot, reading.is_set)
         screen.open_run(quick)
         await until(pilot, lambda: delivered == [quick])
-        go.set()
+        release.set()
         await until(pilot, lambda: delivered == [quick, slow])
-        assert screen._kept is not None
-        assert screen._kept[0] == quick
+        assert screen._stored_run is not None
+        assert screen._stored_run.folder == quick

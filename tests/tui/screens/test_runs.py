@@ -1,4 +1,4 @@
-"""The Runs screen by keys: the list, its curves, and what can be done with a run."""
+"""The Runs screen by keys: the list, its curves, and the commands for a run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from textual.widgets import DataTable, Input
 from engines.api import MachineHistory, RunHistory, RunSummary, list_runs, read_events, read_run, summarize
 from engines.session.replay import DEMO, Replay
 from tests.support.pilot import SIZES, on_runs, opened, phases, screen_text, until
-from tests.support.run_folders import keep
+from tests.support.run_folders import make_run_folder
 from tui.app import MnistApp
+from tui.reports import export
+from tui.screens import runs as runs_module
 from tui.screens.results import ResultsScreen
 from tui.screens.runs import RunsScreen
 
@@ -26,14 +28,16 @@ from tui.screens.runs import RunsScreen
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     for number in range(8):
-        folder = keep(tmp_path / "runs", f"2026010{number + 1}-000000-run{number}", accuracy=0.98 + number / 1000)
+        folder = make_run_folder(
+            tmp_path / "runs", f"2026010{number + 1}-000000-run{number}", accuracy=0.98 + number / 1000
+        )
         shutil.copy(DEMO, folder / "events.jsonl")
     return tmp_path / "runs"
 
 
-def at(screen: RunsScreen) -> str:
-    found = screen._table.selected
-    return "" if found is None else found.id[-4:]
+def selected(screen: RunsScreen) -> str:
+    run = screen._table.selected
+    return "" if run is None else run.id[-4:]
 
 
 @pytest.mark.parametrize("size", [*SIZES, (40, 10)])
@@ -48,30 +52,30 @@ async def test_the_list_at_every_size(size: tuple[int, int], runs: Path) -> None
             assert "8 runs" in text
 
 
-async def test_one_run_is_one_run(tmp_path: Path) -> None:
-    keep(tmp_path / "runs", "20260109-000000-run8")
+async def test_one_run_is_singular(tmp_path: Path) -> None:
+    make_run_folder(tmp_path / "runs", "20260109-000000-run8")
     async with on_runs(tmp_path / "runs") as (screen, _):
         text = screen_text(screen.app)  # type: ignore[arg-type]
         assert "1 run " in text
         assert "1 runs" not in text
 
 
-async def test_no_runs_say_what_to_do(tmp_path: Path) -> None:
+async def test_an_empty_list_explains_how_to_start(tmp_path: Path) -> None:
     async with on_runs(tmp_path / "none") as (screen, _):
-        assert "1 and s train" in screen_text(screen.app)  # type: ignore[arg-type]
+        assert "Press 1, then s" in screen_text(screen.app)  # type: ignore[arg-type]
 
 
-async def test_the_newest_is_first_and_sorting_keeps_the_cursor(runs: Path) -> None:
+async def test_the_newest_run_is_first_and_sorting_keeps_the_cursor(runs: Path) -> None:
     async with on_runs(runs) as (screen, pilot):
-        assert at(screen) == "run7"
+        assert selected(screen) == "run7"
         await pilot.press("down", "down")
-        assert at(screen) == "run5"
+        assert selected(screen) == "run5"
         await pilot.press("tab")
-        assert (screen.sort, at(screen)) == ("accuracy", "run5")
+        assert (screen.run_query.sort, selected(screen)) == ("accuracy", "run5")
 
 
-async def test_another_theme_colours_the_table_anew(runs: Path) -> None:
-    keep(runs, "20260109-000000-run8", outcome="interrupted")
+async def test_a_new_theme_recolours_the_table(runs: Path) -> None:
+    make_run_folder(runs, "20260109-000000-run8", outcome="interrupted")
     async with on_runs(runs) as (screen, pilot):
 
         def drawn_in_warning() -> bool:
@@ -85,48 +89,48 @@ async def test_another_theme_colours_the_table_anew(runs: Path) -> None:
         assert screen.palette["$warning"] != before
 
 
-async def test_words_choose_and_escape_shows_all(runs: Path) -> None:
+async def test_words_filter_and_escape_shows_all(runs: Path) -> None:
     async with on_runs(runs) as (screen, pilot):
         await pilot.press("slash", *"acc<98.15")
         await until(pilot, lambda: screen.query_one(DataTable).row_count == 2)
         await pilot.press(*" colour:red")
-        await until(pilot, lambda: "is no filter" in screen_text(screen.app))  # type: ignore[arg-type]
+        await until(pilot, lambda: "is not a filter" in screen_text(screen.app))  # type: ignore[arg-type]
         await pilot.press("enter", "escape")
         await until(pilot, lambda: screen.query_one(DataTable).row_count == 8)
 
 
-async def test_the_list_waits_until_nothing_more_is_typed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or enter is pressed: each list costs a tenth of a second where there are hundreds of runs."""
-    monkeypatch.setattr("tui.screens.runs.FILTER_SECONDS", 1e6)
+async def test_the_filter_applies_when_typing_stops(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enter applies it at once; filling the table with hundreds of runs takes a tenth of a second."""
+    monkeypatch.setattr(runs_module, "FILTER_SECONDS", 1e6)
     async with on_runs(runs) as (screen, pilot):
         await pilot.press("slash", *"acc<98.15")
-        await until(pilot, lambda: screen._words == "acc<98.15")
+        await until(pilot, lambda: screen.run_query.text == "acc<98.15")
         assert screen.query_one(DataTable).row_count == 8
         await pilot.press("enter")
         await until(pilot, lambda: screen.query_one(DataTable).row_count == 2)
 
 
-async def test_a_mark_lays_out_nothing_anew(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_mark_does_not_refill_the_table(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with on_runs(runs) as (screen, pilot):
         table = screen.query_one(DataTable)
 
         def marks() -> list[str]:
             return [table.get_cell_at(Coordinate(row, 0)).plain for row in range(3)]
 
-        monkeypatch.setattr(table, "clear", lambda **_: pytest.fail("the table is laid out anew"))
+        monkeypatch.setattr(table, "clear", lambda **_: pytest.fail("the table is refilled"))
         await pilot.press("space", "down", "space", "down", "space")
         assert marks() == ["1", "2", "3"]
         await pilot.press("up", "space")
-        assert marks() == ["1", "", "2"], "those after it move up"
+        assert marks() == ["1", "", "2"], "later marks move up"
 
 
 async def test_curves_of_marked_runs(runs: Path) -> None:
     async with on_runs(runs) as (screen, pilot):
-        await until(pilot, lambda: len(screen._curves) == 1)
+        await until(pilot, lambda: len(screen._curves.runs) == 1)
         for _ in range(7):
             await pilot.press("space", "down")
         assert len(screen.marked) == 6, "the seventh was refused"
-        await until(pilot, lambda: set(screen.marked) <= set(screen._curves))
+        await until(pilot, lambda: set(screen.marked) <= set(screen._curves.runs))
         await pilot.pause()
         assert "⠉" in screen_text(screen.app) or "⡇" in screen_text(screen.app)  # type: ignore[arg-type]
         await pilot.press("o")
@@ -155,56 +159,56 @@ async def test_deleting_asks_first(runs: Path) -> None:
         assert [path.name[-4:] for path in (runs / ".trash").iterdir()] == ["run7"]
 
 
-async def test_a_list_that_was_read_before_does_not_come_back(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run is thrown away while the first reading still counts bytes."""
-    counting, go = threading.Event(), threading.Event()
+async def test_an_older_reading_does_not_replace_the_list(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is deleted while the first reading still counts bytes."""
+    counting, release = threading.Event(), threading.Event()
 
     def count(folder: Path) -> int:
         if not counting.is_set():
             counting.set()
-            assert go.wait(30)
+            assert release.wait(30)
             return 1
         return 2
 
     async with on_runs(runs) as (screen, pilot):
-        monkeypatch.setattr("tui.screens.runs.size_bytes", count)
+        monkeypatch.setattr(runs_module, "size_bytes", count)
         delivered, deliver = [], screen.deliver
 
-        def heard(call: Callable[..., object], *args: Any) -> None:
+        def record(call: Callable[..., object], *args: Any) -> None:
             deliver(call, *args)
             delivered.append(args[0])
 
-        monkeypatch.setattr(screen, "deliver", heard)
+        monkeypatch.setattr(screen, "deliver", record)
         screen._load()
         await until(pilot, counting.is_set)
         await pilot.press("d", "y")
-        await until(pilot, lambda: screen._bytes == 2)
-        go.set()
+        await until(pilot, lambda: screen._disk_bytes == 2)
+        release.set()
         await until(pilot, lambda: 1 in delivered)
-        assert (len(screen.runs), screen._bytes) == (7, 2)
+        assert (len(screen.runs), screen._disk_bytes) == (7, 2)
 
 
 async def test_curves_are_read_once(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However often they are asked for meanwhile."""
+    """Marking more runs meanwhile does not read a run twice."""
     read: list[str] = []
-    go = threading.Event()
+    release = threading.Event()
 
     def slowly(folder: Path) -> tuple[dict[str, RunHistory], MachineHistory]:
         read.append(folder.name[-4:])
-        assert go.wait(30)
+        assert release.wait(30)
         return read_run(folder)
 
-    monkeypatch.setattr("tui.screens.runs.read_run", slowly)
+    monkeypatch.setattr(runs_module, "read_run", slowly)
     async with on_runs(runs) as (screen, pilot):
         await until(pilot, lambda: bool(read))
         await pilot.press("space", "down", "space", "down", "space")
-        go.set()
-        await until(pilot, lambda: len(screen._curves) == 3)
+        release.set()
+        await until(pilot, lambda: len(screen._curves.runs) == 3)
         assert read == ["run7", "run6", "run5"]
 
 
-async def test_curves_of_a_run_that_runs_are_read_anew(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the list is, and once more when the run has ended since."""
+async def test_curves_of_a_running_run_are_read_again(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read with each list, and a last time when the run has ended."""
     states = iter(("running", "completed", "completed"))
     read: list[str] = []
 
@@ -215,31 +219,31 @@ async def test_curves_of_a_run_that_runs_are_read_anew(runs: Path, monkeypatch: 
         read.append(folder.name[-4:])
         return read_run(folder)
 
-    monkeypatch.setattr("tui.screens.runs.listed", listing)
-    monkeypatch.setattr("tui.screens.runs.read_run", reading)
+    monkeypatch.setattr(runs_module, "summarize", listing)
+    monkeypatch.setattr(runs_module, "read_run", reading)
     async with on_runs(runs) as (screen, pilot):
-        await until(pilot, lambda: bool(screen._curves))
+        await until(pilot, lambda: bool(screen._curves.runs))
         assert screen.runs[0].state == "running"
         for _ in range(2):
-            screen._bytes = None
+            screen._disk_bytes = None
             screen._load()
-            await until(pilot, lambda: screen._bytes is not None and bool(screen._curves))
+            await until(pilot, lambda: screen._disk_bytes is not None and bool(screen._curves.runs))
         assert read == ["run7", "run7"]
 
 
-async def test_enter_opens_its_results(runs: Path) -> None:
+async def test_enter_opens_the_results(runs: Path) -> None:
     async with on_runs(runs) as (screen, pilot):
         await pilot.press("down", "enter")
         await until(pilot, lambda: isinstance(screen.app.screen, ResultsScreen))
         results = screen.app.screen
         assert isinstance(results, ResultsScreen)
-        await until(pilot, lambda: results._kept is not None)
-        assert results._kept is not None
-        assert results._kept[0].name.endswith("run6")
+        await until(pilot, lambda: results._stored_run is not None)
+        assert results._stored_run is not None
+        assert results._stored_run.folder.name.endswith("run6")
         await until(pilot, lambda: "98.29 %" in screen_text(screen.app))  # type: ignore[arg-type]
 
 
-async def test_every_form_is_written_into_its_folder(runs: Path) -> None:
+async def test_export_writes_every_format_to_the_run_folder(runs: Path) -> None:
     async with on_runs(runs) as (_, pilot):
         await pilot.press("f")
         folder = runs / "20260108-000000-run7" / "export"
@@ -247,8 +251,8 @@ async def test_every_form_is_written_into_its_folder(runs: Path) -> None:
         assert {path.name for path in folder.iterdir()} >= {"results.csv", "results.json", "results.md", "results.html"}
 
 
-async def test_where_nothing_can_be_written_that_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.reports.export.write_all", lambda _: ([], ["csv: no room."]))
+async def test_an_export_that_writes_nothing_is_an_error(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "write_all", lambda _: ([], ["csv: no room."]))
     async with on_runs(runs) as (screen, pilot):
         await pilot.press("f")
         await until(pilot, lambda: any("no room" in note.message for note in screen.app._notifications))
@@ -256,15 +260,15 @@ async def test_where_nothing_can_be_written_that_is_said(runs: Path, monkeypatch
         assert (note.title, note.severity, note.message) == ("Nothing is written", "error", "csv: no room.")
 
 
-async def test_what_nobody_foresaw_is_said(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unexpected_error_is_shown(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with on_runs(runs) as (screen, pilot):
-        monkeypatch.setattr("tui.screens.runs.list_runs", lambda _: 1 / 0)
+        monkeypatch.setattr(runs_module, "list_runs", lambda _: 1 / 0)
         screen._load()
         await until(pilot, lambda: any("ZeroDivisionError" in note.message for note in screen.app._notifications))
         assert [run.id[-4:] for run in screen.runs][:1] == ["run7"]
 
 
-async def test_what_was_cut_off_is_offered_and_goes_on(tmp_path: Path, small_mnist: Path) -> None:
+async def test_an_interrupted_run_is_offered_and_continues(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: len(list((tmp_path / "runs").glob("*/*.npz"))) == 2)
@@ -280,8 +284,8 @@ async def test_what_was_cut_off_is_offered_and_goes_on(tmp_path: Path, small_mni
         assert json.loads(next((tmp_path / "runs").glob("*/config.json")).read_text())
 
 
-async def test_a_grey_key_is_no_command_of_the_apps(tmp_path: Path, small_mnist: Path) -> None:
-    """With no run at the cursor, p does not open the proof, nor e the settings, nor does space pause what trains unseen."""
+async def test_a_disabled_key_is_not_passed_to_the_app(tmp_path: Path, small_mnist: Path) -> None:
+    """Without a run at the cursor, p must not open the proof, e the settings, and space must not pause training."""
     async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["training", "training"])
@@ -298,8 +302,8 @@ async def test_a_grey_key_is_no_command_of_the_apps(tmp_path: Path, small_mnist:
         assert phases(app) == ["stopped", "stopped"], "the session's own run would have gone on"
 
 
-async def test_a_replay_continues_no_run(tmp_path: Path) -> None:
-    folder = keep(tmp_path / "runs", "20260109-000000-run8", outcome="interrupted")
+async def test_a_replay_cannot_continue_a_run(tmp_path: Path) -> None:
+    folder = make_run_folder(tmp_path / "runs", "20260109-000000-run8", outcome="interrupted")
     (folder / "keras.npz").write_text("")
     app = MnistApp(session=Replay(list(read_events(DEMO))), runs_dir=tmp_path / "runs")
     async with app.run_test() as pilot:
@@ -308,13 +312,13 @@ async def test_a_replay_continues_no_run(tmp_path: Path) -> None:
         runs = app.screen
         assert isinstance(runs, RunsScreen)
         assert runs.runs[0].resumable
-        assert runs.check_action("go_on_with", ()) is None
+        assert runs.check_action("continue_run", ()) is None
         await pilot.press("c")
         await pilot.pause()
         assert app.screen is runs
 
 
-async def test_the_filter_box_takes_letters_not_commands(runs: Path) -> None:
+async def test_letters_in_the_filter_are_not_commands(runs: Path) -> None:
     async with on_runs(runs) as (screen, pilot):
         await pilot.press("slash", "q", "d", "5")
         assert screen.query_one(Input).value == "qd5"

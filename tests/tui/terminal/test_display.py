@@ -1,24 +1,25 @@
-"""What there is to draw on, as the environment and the standard streams say."""
+"""The display, as the environment and the standard streams describe it."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tui.cli import main
+from tui.cli import main, train
 from tui.terminal import display
 
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int, int], None]:
-    """Let one descriptor be a terminal of that size, and the other ones none."""
+    """Return a function that makes one descriptor a terminal of a given size, and the others none."""
 
-    def of(descriptor: int, columns: int, rows: int) -> None:
-        def get_terminal_size(asked: int = 1) -> os.terminal_size:
-            if asked != descriptor:
+    def set_terminal(descriptor: int, columns: int, rows: int) -> None:
+        def get_terminal_size(fd: int = 1) -> os.terminal_size:
+            if fd != descriptor:
                 raise OSError(25, "Inappropriate ioctl for device")
             return os.terminal_size((columns, rows))
 
@@ -26,7 +27,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int, int], None]
 
     for name in ("COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
-    return of
+    return set_terminal
 
 
 @pytest.mark.parametrize("descriptor", [0, 1, 2])
@@ -47,18 +48,18 @@ def test_a_size_of_0_is_unknown(terminal: Callable[[int, int, int], None], monke
     assert display.size() == (120, 30)
 
 
-@pytest.mark.parametrize(("known", "left"), [((1, 120, 40), None), ((1, 0, 0), "80"), ((2, 120, 40), "80")])
-def test_an_exported_size_counts_where_stdout_knows_none(
-    known: tuple[int, int, int],
-    left: str | None,
+@pytest.mark.parametrize(("stdout", "columns"), [((1, 120, 40), None), ((1, 0, 0), "80"), ((2, 120, 40), "80")])
+def test_an_exported_size_counts_where_stdout_has_none(
+    stdout: tuple[int, int, int],
+    columns: str | None,
     terminal: Callable[[int, int, int], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    terminal(*known)
+    terminal(*stdout)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("LINES", "24")
     assert main.main(["--version"]) == 0
-    assert os.environ.get("COLUMNS") == left
+    assert os.environ.get("COLUMNS") == columns
 
 
 @pytest.mark.parametrize("term", ["dumb", "unknown"])
@@ -70,8 +71,8 @@ def test_no_screen_on_a_dumb_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("TERM", term)
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert main.main(command) == 2
     assert f"needs a terminal that can do more than TERM={term} says." in capsys.readouterr().err
 
@@ -81,17 +82,17 @@ def test_no_bars_on_a_dumb_terminal(
     term: str, bars: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Rich draws none there before the end."""
-    asked: list[bool] = []
+    drawn: list[bool] = []
 
     def fake_train(*_: object, bars: bool, **__: Any) -> int:
-        asked.append(bars)
+        drawn.append(bars)
         return 0
 
     monkeypatch.setenv("TERM", term)
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setattr("tui.cli.train.train", fake_train)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(train, "train", fake_train)
     assert main.main(["train"]) == 0
-    assert asked == [bars]
+    assert drawn == [bars]
 
 
 @pytest.mark.parametrize("driver", ["", "no_such_module:Driver", "textual.drivers.headless_driver:HeadlessDriver"])
@@ -99,7 +100,7 @@ def test_no_bars_on_a_dumb_terminal(
 def test_an_unknown_driver_is_refused(
     command: list[str], driver: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It would train where nobody sees it."""
+    """The app would train without a visible screen."""
     monkeypatch.setenv("TEXTUAL_DRIVER", driver)
     assert main.main(command) == 2
     assert f"TEXTUAL_DRIVER={driver} names no driver" in capsys.readouterr().err

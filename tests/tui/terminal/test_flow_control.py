@@ -1,4 +1,4 @@
-"""When the next frame may be sent, by a clock that the test turns; and answers of the terminal that are never keys."""
+"""Flow control with a fake clock, and answers of the terminal that are never read as keys."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from textual import events
 from textual._xterm_parser import XTermParser
 
 from tui.terminal.driver import QUERY
-from tui.terminal.flow_control import LINGER_SECONDS, PATIENCE_SECONDS, FlowControl
+from tui.terminal.flow_control import ANSWER_TIMEOUT_SECONDS, RELEASE_TIMEOUT_SECONDS, FlowControl
 
 
 class Clock:
-    """Seconds that the test counts."""
+    """A clock that the test sets."""
 
     now = 100.0
 
@@ -21,13 +21,12 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """The time."""
     return Clock()
 
 
 @pytest.fixture
 def flow(clock: Clock) -> FlowControl:
-    """Towards a terminal that has answered the first query."""
+    """Return the flow control of a terminal that has answered the first query."""
     flow = FlowControl(clock)
     flow.record_query()
     flow.record_answer()
@@ -37,7 +36,7 @@ def flow(clock: Clock) -> FlowControl:
 def test_the_next_frame_waits_for_the_answer(flow: FlowControl, clock: Clock) -> None:
     assert flow.may_draw()
     flow.record_query()
-    clock.now += PATIENCE_SECONDS - 1
+    clock.now += ANSWER_TIMEOUT_SECONDS - 1
     assert not flow.may_draw()
     flow.record_answer()
     assert flow.may_draw()
@@ -45,17 +44,17 @@ def test_the_next_frame_waits_for_the_answer(flow: FlowControl, clock: Clock) ->
 
 def test_a_lost_answer_is_waited_for_once(flow: FlowControl, clock: Clock) -> None:
     flow.record_query()
-    clock.now += PATIENCE_SECONDS
+    clock.now += ANSWER_TIMEOUT_SECONDS
     assert flow.may_draw()
     flow.record_query()
     assert not flow.may_draw()
 
 
-def test_a_terminal_that_never_answers_holds_nothing_up(clock: Clock) -> None:
+def test_a_terminal_that_never_answers_delays_no_frame(clock: Clock) -> None:
     flow = FlowControl(clock)
     flow.record_query()
     assert flow.may_draw()
-    assert not flow.answers, "so it is asked nothing more"
+    assert not flow.answers, "so it gets no more queries"
 
 
 def test_an_answer_that_is_late_counts(clock: Clock) -> None:
@@ -66,27 +65,27 @@ def test_an_answer_that_is_late_counts(clock: Clock) -> None:
     assert flow.answers
 
 
-def test_leaving_waits_for_an_outstanding_answer_but_not_long(flow: FlowControl, clock: Clock) -> None:
-    assert flow.may_leave(clock.now)
+def test_release_waits_for_an_outstanding_answer_but_not_long(flow: FlowControl, clock: Clock) -> None:
+    assert flow.may_release(clock.now)
     flow.record_query()
     clock.now += 5
-    left = clock.now
-    assert not flow.may_leave(left)
-    clock.now += LINGER_SECONDS
-    assert flow.may_leave(left)
+    since = clock.now
+    assert not flow.may_release(since)
+    clock.now += RELEASE_TIMEOUT_SECONDS
+    assert flow.may_release(since)
 
 
-def test_leaving_waits_for_no_terminal_that_never_answers(clock: Clock) -> None:
+def test_release_does_not_wait_for_a_terminal_that_never_answers(clock: Clock) -> None:
     flow = FlowControl(clock)
     flow.record_query()
-    assert not flow.may_leave(clock.now), "it has just been asked"
-    clock.now += LINGER_SECONDS
-    assert flow.may_leave(clock.now)
+    assert not flow.may_release(clock.now), "the query was just sent"
+    clock.now += RELEASE_TIMEOUT_SECONDS
+    assert flow.may_release(clock.now)
 
 
 @pytest.mark.parametrize("after", ["\x1b", "\x1b[200~pasted\x1b[201~", "k"])
 def test_an_answer_is_one_event_and_no_key(after: str) -> None:
-    """Of the answers that terminals give to queries, Textual's parser knows this one whatever comes before it."""
+    """Textual's parser recognises this answer, unlike others, whatever comes before it."""
     assert QUERY == "\x1b[6n"
     parser = XTermParser()
     before = list(parser.feed(after))

@@ -1,4 +1,4 @@
-"""How the app is left, without the app: in processes of their own, which really end."""
+"""The end of the app, in small processes that really end."""
 
 from __future__ import annotations
 
@@ -6,178 +6,91 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.support.terminal import ROOT
 from tui.terminal import tty_state
 from tui.terminal.shutdown import Shutdown
 
-_ROOT = Path(__file__).parents[3]
-_HEAD = """
-import os, signal, sys, threading
-from tui.terminal import shutdown as leaving
-from tui.terminal.shutdown import Shutdown
-leaving.CUT_OFF_SECONDS = 1.0
-def say(*words):
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # whole, whichever thread it is
-its = Shutdown(lambda seconds: say("closed within", seconds))
-"""
+PROGRAM = [sys.executable, "-m", "tests.programs.shutdown"]
 
 
-def ends(script: str, **variables: str) -> tuple[int, str]:
-    """The exit code of a process that leaves so, and what it said."""
-    environment = {**os.environ, "PYTHONPATH": str(_ROOT), **variables}
-    command = [sys.executable, "-c", _HEAD + script]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=30
-    )
-    return done.returncode, done.stdout
+def run(*case: str) -> tuple[int, list[str]]:
+    """Run a case of the program; return its exit code and the lines that it wrote."""
+    command, env = [*PROGRAM, *case], {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, timeout=30)
+    return done.returncode, done.stdout.splitlines()
 
 
-def test_what_hangs_is_cut_off() -> None:
-    script = """
-its.own_process(); its.install_handlers(lambda code: None); os.kill(os.getpid(), signal.SIGTERM); threading.Event().wait()
-"""
-    assert ends(script) == (143, "closed within 3.5\nclosed within 0.0\n")
+def test_a_process_that_hangs_is_ended() -> None:
+    assert run("hang") == (143, ["closed within 3.5", "closed within 0.0"])
 
 
-def test_what_ends_in_time_is_not_cut_off() -> None:
-    script = """
-its.own_process(); its.start_deadline(7); its.finish()
-for thread in set(threading.enumerate()) - {threading.main_thread()}:  # the timer, and who closes the workers
-    thread.join()
-say('the end')
-"""
-    assert ends(script) == (0, 2 * "closed within 3.5\n" + "the end\n")
+def test_a_process_that_ends_in_time_is_not_ended_by_force() -> None:
+    assert run("end_in_time") == (0, [*2 * ["closed within 3.5"], "the end"])
 
 
-def test_a_terminal_that_is_gone_is_not_taken_again() -> None:
-    """The kernel sends SIGCONT after SIGHUP, at which Textual begins anew."""
-    script = """
-signal.signal(signal.SIGCONT, lambda *_: say("once more"))
-its.own_process()
-its.install_handlers(lambda code: say("leaves with", code))
-for number in (signal.SIGCONT, signal.SIGHUP, signal.SIGCONT):
-    os.kill(os.getpid(), number)
-its.finish()
-"""
-    code, said = ends(script)
+def test_a_terminal_that_is_gone_is_not_set_up_again() -> None:
+    """The kernel sends SIGCONT after SIGHUP, and Textual sets up the terminal at SIGCONT."""
+    code, (first, *lines) = run("sigcont_after_sighup")
     assert code == 0
-    assert said.splitlines()[0] == "once more"
-    assert sorted(said.splitlines()[1:]) == [*2 * ["closed within 3.5"], "leaves with 129"]
+    assert first == "set up"
+    assert sorted(lines) == [*2 * ["closed within 3.5"], "leaves with 129"]
 
 
-def test_a_process_that_is_not_ours_is_not_cut_off() -> None:
-    assert ends("its.start_deadline(7); say(its._timer)") == (0, "None\n")
+def test_without_a_process_of_its_own_there_is_no_deadline() -> None:
+    assert run("without_process") == (0, ["None"])
 
 
-@pytest.mark.parametrize("deaf", [False, True], ids=["a program that obeys", "a program that does not"])
-def test_who_has_the_terminal_ends_first(deaf: bool) -> None:
-    """One that is deaf is killed when we are cut off; while it lives, it holds the pipe that `ends` reads to its end."""
-    child = f"""import os, signal, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN if {deaf} else signal.SIG_DFL)
-os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"""
-    script = f"""
-its.own_process()
-its.install_handlers(lambda code: say("leaves with", code))
-its.run_foreground([sys.executable, "-c", {child!r}])
-say("has it back")
-threading.Event().wait()
-"""
-    code, said = ends(script)
+@pytest.mark.parametrize("ignores_sigterm", ["no", "yes"])
+def test_the_program_in_the_foreground_ends_first(ignores_sigterm: str) -> None:
+    """One that ignores SIGTERM is killed at the deadline; while it lives, it holds the pipe that `run` reads to its end."""
+    code, lines = run("foreground", ignores_sigterm)
     assert code == 143
-    told = [line for line in said.splitlines() if line != "closed within 3.5"]
-    assert told == ["leaves with 143", *([] if deaf else ["has it back"]), "closed within 0.0"]
+    reclaimed = [] if ignores_sigterm == "yes" else ["reclaimed"]
+    assert [line for line in lines if line != "closed within 3.5"] == [
+        "leaves with 143",
+        *reclaimed,
+        "closed within 0.0",
+    ]
 
 
-def test_what_is_cut_off_takes_no_terminal_back() -> None:
-    """The main thread would come back out of `lend` as soon as the borrower is killed."""
-    child = "import os, signal, time; signal.signal(15, signal.SIG_IGN); os.kill(os.getppid(), 15); time.sleep(60)"
-    script = f"""
-end, back = os._exit, threading.Event()
-os._exit = lambda code: (say("taken back" if back.wait(0.5) else "given back"), end(code))
-its.own_process()
-its.install_handlers(lambda code: None)
-its.run_foreground([sys.executable, "-c", {child!r}])
-back.set()
-threading.Event().wait()
-"""
-    code, said = ends(script)
-    assert (code, said.splitlines()[-1]) == (143, "given back")
+def test_a_process_that_is_ended_by_force_does_not_reclaim_the_terminal() -> None:
+    """The main thread would return from `run_foreground` as soon as the program is killed."""
+    code, lines = run("force_exit_in_foreground")
+    assert (code, lines[-1]) == (143, "not reclaimed")
 
 
-@pytest.mark.parametrize("shows", [False, True], ids=["another picture", "the app's picture"])
-def test_the_last_word_is_of_whoever_cuts_off(shows: bool) -> None:
-    """The app's own picture is cleared, which an alternate screen may not hide; what else is there stays."""
-    script = f"""
-end = os._exit
-os._exit = lambda code: (os.write(2, b"one more frame"), end(code))
-Shutdown(lambda seconds: None, lambda: {shows}).cut_off(143)
-"""
-    ours, theirs = os.openpty()
-    command = [sys.executable, "-c", _HEAD + script]
-    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
-    done = subprocess.run(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, timeout=30)
-    written = os.read(ours, 4096).decode()
-    os.close(theirs)
-    os.close(ours)
+@pytest.mark.parametrize("is_showing", [False, True], ids=["another screen", "the app's screen"])
+def test_nothing_is_drawn_after_the_terminal_is_restored(is_showing: bool) -> None:
+    """The app's own screen is cleared, for terminals without an alternate one; another program's stays."""
+    master, slave = os.openpty()
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [*PROGRAM, "force_exit_while_drawing", "yes" if is_showing else "no"]
+    done = subprocess.run(command, stdin=slave, stdout=slave, stderr=slave, env=env, timeout=30)
+    written = os.read(master, 4096).decode()
+    os.close(slave)
+    os.close(master)
     assert done.returncode == 143
-    assert written == (tty_state.CLEAR if shows else "") + tty_state._UNDO
+    assert written == (tty_state.CLEAR if is_showing else "") + tty_state.RESTORE
 
 
-def test_signals_do_again_what_they_did() -> None:
+def test_previous_signal_handlers_are_restored() -> None:
     numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     before = [signal.getsignal(number) for number in numbers]
-    leaving = Shutdown(lambda seconds: None)
-    leaving.install_handlers(lambda code: None)
-    assert all(signal.getsignal(n) is not was for n, was in zip(numbers, before, strict=True))
-    leaving.unhear()
+    shutdown = Shutdown(lambda seconds: None)
+    shutdown.install_handlers(lambda code: None)
+    assert all(signal.getsignal(n) is not previous for n, previous in zip(numbers, before, strict=True))
+    shutdown.restore_handlers()
     assert [signal.getsignal(number) for number in numbers] == before
 
 
-def test_a_full_terminal_is_left_as_one_that_blocks() -> None:
-    """Or the shell that comes after us could not write to it."""
-    script = """
-from tui.terminal import tty_state as terminal
-read, write = os.pipe()
-before = os.dup(2)
-os.dup2(write, 2)
-os.set_blocking(2, False)
-try:
-    while os.write(2, bytes(1 << 16)):
-        pass
-except BlockingIOError:
-    os.set_blocking(2, True)
-terminal.restore(None)
-blocks = os.get_blocking(2)
-os.dup2(before, 2)
-say(blocks)
-"""
-    assert ends(script) == (0, "True\n")
+def test_a_full_terminal_blocks_again_after_it_is_restored() -> None:
+    """The shell shares the descriptor, and could not write to it."""
+    assert run("restore_full_terminal") == (0, ["True"])
 
 
-def test_a_signal_to_go_on_waits_for_the_loop() -> None:
-    """In the midst of a write it would wait for a lock that its own thread holds."""
-    script = """
-import asyncio
-from types import SimpleNamespace
-from tui.terminal import tty_state as terminal
-writing = threading.Lock()
-def suspend():
-    with writing:
-        say("given back")
-driver = SimpleNamespace(
-    _key_thread=threading.main_thread(), _auto_restart=True, suspend_application_mode=suspend
-)
-signal.signal(signal.SIGCONT, lambda *_: say("taken"))
-async def main():
-    painted = asyncio.Event()
-    terminal.install_sigcont(driver, asyncio.get_running_loop(), painted.set)
-    with writing:
-        os.kill(os.getpid(), signal.SIGCONT)
-        say("written")
-    await painted.wait()
-asyncio.run(main())
-"""
-    assert ends(script) == (0, "written\ngiven back\ntaken\n")
+def test_sigcont_waits_for_the_event_loop() -> None:
+    """A handler that ran during a write would wait for a lock that its own thread holds."""
+    assert run("sigcont_during_write") == (0, ["written", "restored", "set up"])

@@ -1,4 +1,4 @@
-"""The standard streams of a command: closed by the parent, full, or gone at the end."""
+"""The standard streams of a command: closed by the parent, on a full disk, or closed before the end."""
 
 from __future__ import annotations
 
@@ -12,37 +12,35 @@ from pathlib import Path
 import pytest
 
 from engines.api import list_runs
-from tests.support.engines import SCRIPTED
+from tests.support.terminal import ROOT
 from tui.cli import main
 
-_TRAIN = """
-import sys
-from tests.support.engines import scripted_spec
-from tui.cli import arguments as options, main as cli
-options.specs = lambda _: [scripted_spec("pytorch"), scripted_spec("keras")]
-sys.exit(cli.main(sys.argv[1:]))
-"""
 COMMAND = [sys.executable, "-m", "tui"]
-TRAIN = [sys.executable, "-c", _TRAIN, "train", "--epochs", "1", "--batch-size", "64"]
+TRAIN = [sys.executable, "-m", "tests.programs.scripted_cli", "train", "--epochs", "1", "--batch-size", "64"]
 NO_SCREEN = "mnist-tui: The app needs a terminal. Use `mnist-tui train`, or --plain.\n"
 BROKEN = "mnist-tui: The output could not be written: {}.\n"
 
 
-def shell(streams: str, *command: str) -> tuple[int, str, str]:
-    """The exit code, stdout and stderr of a command whose streams a shell opens or closes so."""
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+def environment() -> dict[str, str]:
+    """Return the environment of a command, with buffered streams."""
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**buffered, "PYTHONPATH": str(ROOT)}
+
+
+def shell(redirections: str, *command: str) -> tuple[int, str, str]:
+    """Run a command with a shell's redirections; return its exit code, stdout and stderr."""
     done = subprocess.run(
-        ["sh", "-c", f'exec "$@" {streams}', "sh", *command],
+        ["sh", "-c", f'exec "$@" {redirections}', "sh", *command],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        env={**env, "PYTHONPATH": str(SCRIPTED.parents[2])},
+        env=environment(),
         timeout=60,
     )
     return done.returncode, done.stdout, done.stderr
 
 
-CLOSED = pytest.mark.fault("app", "started with closed descriptors: a command works, or says what is wrong")
+CLOSED = pytest.mark.fault("app", "started with closed descriptors: a command works, or reports what is wrong")
 
 
 @CLOSED
@@ -53,7 +51,7 @@ def test_a_command_needs_only_stdout() -> None:
 
 @CLOSED
 @pytest.mark.parametrize("command", ["--help", "runs"])
-def test_what_a_closed_stdout_loses_is_told(command: str) -> None:
+def test_output_lost_on_a_closed_stdout_is_reported(command: str) -> None:
     assert shell(">&-", *COMMAND, command) == (1, "", BROKEN.format("Bad file descriptor"))
 
 
@@ -64,11 +62,11 @@ def test_a_screen_needs_descriptors() -> None:
 
 @CLOSED
 def test_training_without_descriptors(small_mnist: Path, tmp_path: Path) -> None:
-    """It trains to the end, no pipe of a worker is taken for stdout, and what nobody could read is no success."""
+    """The run completes, no pipe of a worker becomes stdout, and the lost output makes the exit code 1."""
     command = [*TRAIN, "--json", "--data-dir", str(small_mnist), "--runs-dir", str(tmp_path)]
     assert shell("<&- >&- 2>&-", *command) == (1, "", "")
-    (kept,) = list_runs(tmp_path)
-    assert {its["outcome"] for its in kept["summary"].values() if "outcome" in its} == {"completed"}
+    (run,) = list_runs(tmp_path)
+    assert {its["outcome"] for its in run["summary"].values() if "outcome" in its} == {"completed"}
 
 
 def test_missing_descriptors_are_filled() -> None:
@@ -81,8 +79,8 @@ print(min(os.pipe()), [os.get_inheritable(n) for n in range(3)], repr(sys.stdin.
     assert shell("<&- 2>&-", sys.executable, "-c", script) == (0, "3 [True, True, True] ''\n", "")
 
 
-@pytest.mark.fault("disk", "what a command prints goes to a disk that is full: it says so")
-def test_what_a_full_disk_loses_is_told() -> None:
+@pytest.mark.fault("disk", "the output of a command goes to a full disk: it is reported")
+def test_output_lost_on_a_full_disk_is_reported() -> None:
     assert shell(">/dev/full", *COMMAND, "--help") == (1, "", BROKEN.format("No space left on device"))
     assert shell("2>/dev/full", *COMMAND, "frobnicate") == (2, "", "")
 
@@ -94,35 +92,25 @@ class FullDisk(io.StringIO):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_an_export_that_a_full_disk_loses_is_told(
+def test_an_export_lost_on_a_full_disk_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.stdout", FullDisk())
+    monkeypatch.setattr(sys, "stdout", FullDisk())
     assert main.main(["export", "demo"]) == 1
     assert capsys.readouterr().err == BROKEN.format("No space left on device")
 
 
 @pytest.mark.fault("app", "the terminal's window is closed while a command's last lines are buffered: 129")
-def test_a_closed_window_changes_no_code() -> None:
-    """Python would write them out once more, and end with 120."""
-    ours, theirs = os.openpty()
-    os.close(ours)
-    script = """
-import os, sys
-from tui.cli import main as cli
-def dispatch(_):
-    print("left")
-    sys.stderr.write("left")
-    return 129
-cli._dispatch = dispatch
-sys.exit(cli.main([]))
-"""
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    done = subprocess.run([sys.executable, "-c", script], stdout=theirs, stderr=theirs, env=env, timeout=60)
-    os.close(theirs)
+def test_a_closed_window_changes_no_exit_code() -> None:
+    """Python would flush the lines once more, and end with 120."""
+    master, slave = os.openpty()
+    os.close(master)
+    command = [sys.executable, "-m", "tests.programs.unflushed_command"]
+    done = subprocess.run(command, stdout=slave, stderr=slave, env=environment(), timeout=60)
+    os.close(slave)
     assert done.returncode == 129
 
 
-@pytest.mark.fault("app", "a command's reader goes away: no complaint")
-def test_a_reader_that_goes_away_is_no_complaint() -> None:
+@pytest.mark.fault("app", "a command's reader goes away: no message")
+def test_a_reader_that_goes_away_causes_no_message() -> None:
     assert shell("| true", *COMMAND, "--help")[2] == ""

@@ -1,0 +1,230 @@
+"""The state of an engine: its worker, its current or last run, and what follows from them by arithmetic."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from engines.config import TrainConfig
+from engines.messages.events import (
+    DataProgress,
+    DataReady,
+    Device,
+    Diverged,
+    EpochCompleted,
+    EvalCompleted,
+    LogLine,
+    ModelReady,
+    Prediction,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    SaveFailed,
+    TrainProgress,
+    WorkerExited,
+    WorkerReady,
+    WorkerUsage,
+)
+from engines.record import Record
+from engines.runs.bounded_series import BoundedSeries
+from engines.runs.phases import BEFORE_TRAINING, FAILED, INTERRUPTED, OFF, PAUSED, RESUMABLE, TRAINING
+from engines.runs.statistics import wilson
+
+MAX_LOG_LINES = 2_000
+MAX_USAGE_SAMPLES = 240
+HEARTBEAT_LOST_SECONDS = 6.0
+"""Seconds of silence after which a worker is shown as not answering."""
+SLOW_SECONDS = 60.0
+"""Seconds in one phase before training after which a worker may hang; usually each takes a few seconds."""
+
+
+class Milestone(Record, kw_only=False):
+    """The first evaluation that reached a test accuracy; nothing is interpolated between evaluations."""
+
+    accuracy: float
+    wall_seconds: float
+    """Wall time of the run, as `RunState.wall_seconds` counts it."""
+    train_seconds: float
+    epoch: int
+    global_step: int
+
+
+class RunState:
+    """One engine's worker and its current or last run. Only reads; `RunHistory` applies the events."""
+
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
+        self.last_t = 0.0
+        """Time of the newest event."""
+        self.last_worker_t = 0.0
+        """Time of the newest event that the worker itself sent; usage and the supervisor's lines are no sign of life."""
+        self.pid: int | None = None
+        self.spawned_t = 0.0
+        self.worker: WorkerReady | None = None
+        self.last_worker_ready: WorkerReady | None = None
+        """The introduction of the current or the last worker."""
+        self.framework = ""
+        """Framework of the current or the last worker, for people."""
+        self.prediction: Prediction | None = None
+        """The newest prediction of the current worker."""
+        self.exited: WorkerExited | None = None
+        self.failure: RunFailed | None = None
+        self.usage: WorkerUsage | None = None
+        self.cpu_percent: deque[float | None] = deque(maxlen=MAX_USAGE_SAMPLES)
+        self.device_memory_bytes: int | None = None
+        self.log: deque[LogLine] = deque(maxlen=MAX_LOG_LINES)
+        self.log_count = 0
+        """Lines logged so far, those that `log` has dropped included."""
+        self.unsaved: dict[tuple[str, str], SaveFailed] = {}
+        """Files that this run and earlier ones could not write, by run id and kind of file."""
+        self.phase = OFF
+        self.phase_t = 0.0
+        """Time at which the phase began."""
+        self._reset_run()
+
+    def _reset_run(self) -> None:
+        """Forget the last run; the worker stays."""
+        self.run_id = ""
+        self.config: TrainConfig | None = None
+        self.build = ""
+        """The build of mnist-tui that ran it."""
+        self.requested_t: float | None = None
+        self.ended_t: float | None = None
+        self.paused_seconds = 0.0
+        self.peak_rss_bytes: int | None = None
+        self.peak_device_bytes: int | None = None
+        self.pending_command = ""
+        """The command that was sent and not acted on yet, as in CommandSent; a Stop is pending until the run has ended."""
+        self.data_progress: DataProgress | None = None
+        self.data: DataReady | None = None
+        self.model: ModelReady | None = None
+        self.started: RunStarted | None = None
+        self.first_step_seconds: float | None = None
+        self.epoch = 0
+        self.progress: TrainProgress | None = None
+        self.train_loss = BoundedSeries()
+        self.train_accuracy = BoundedSeries()
+        self.step_seconds = BoundedSeries()
+        """Points (global_step, wall seconds at which the step was done)."""
+        self.evaluations: list[EvalCompleted] = []
+        """The evaluations, at most MAX_EVALUATIONS, the best among them; only the newest has its confusion and mistakes."""
+        self.epochs_done = 0
+        self.epoch_seconds = self.epoch_samples = 0.0
+        """Training time and samples of all epochs, without the first step."""
+        self.last_epoch: EpochCompleted | None = None
+        self.milestones: list[Milestone] = []
+        self.finished: RunFinished | None = None
+        self.diverged: Diverged | None = None
+        self.checkpoint = ""
+        """Path of the newest checkpoint."""
+        self.checkpoint_epoch = 0
+        """The epoch in which a resumed run would continue."""
+        self._phase_before_pause = TRAINING
+
+    @property
+    def stopping(self) -> bool:
+        """True while a Stop was sent and the run has not ended."""
+        return self.running and self.pending_command == "Stop"
+
+    @property
+    def running(self) -> bool:
+        """True from RunRequested until the run has ended."""
+        return self.requested_t is not None and self.ended_t is None
+
+    @property
+    def alive(self) -> bool:
+        """True while there is a worker process."""
+        return self.pid is not None
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The devices that the framework can train on; empty until the worker is ready."""
+        return self.worker.devices if self.worker else ()
+
+    @property
+    def total_steps(self) -> int:
+        """Number of steps in the whole run; 0 until the run has started."""
+        return self.started.total_steps if self.started else 0
+
+    @property
+    def global_step(self) -> int:
+        """Number of steps done."""
+        return self.progress.global_step if self.progress else 0
+
+    @property
+    def fraction(self) -> float:
+        """The share of the run's steps that are done, 0 to 1."""
+        return self.global_step / self.total_steps if self.total_steps else 0.0
+
+    @property
+    def target(self) -> float | None:
+        """The test accuracy that the run is to reach, as a fraction of 1."""
+        return self.config.target_accuracy / 100 if self.config and self.config.target_accuracy else None
+
+    @property
+    def can_continue(self) -> bool:
+        """True when the run ended early and left a checkpoint to resume from."""
+        return bool(self.checkpoint) and not self.running and self.phase in (*RESUMABLE, OFF)
+
+    @property
+    def outcome(self) -> str:
+        """How the run ended: the outcome of its RunFinished, FAILED or INTERRUPTED; empty while it has not ended."""
+        if self.finished is not None:
+            return self.finished.outcome
+        if self.failure is None or self.ended_t is None:
+            return ""
+        return INTERRUPTED if self.failure.kind == INTERRUPTED else FAILED
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Test accuracy of the last evaluation."""
+        return self.evaluations[-1].accuracy if self.evaluations else None
+
+    @property
+    def test_loss(self) -> float | None:
+        """Test loss of the last evaluation."""
+        return self.evaluations[-1].loss if self.evaluations else None
+
+    @property
+    def test_interval(self) -> tuple[float, float] | None:
+        """Wilson's 95 % interval of the last evaluation's accuracy; None also where its counts can't be true."""
+        if not self.evaluations:
+            return None
+        n, wrong = sum(self.evaluations[-1].confusion), len(self.evaluations[-1].mistakes)
+        return wilson(n - wrong, n) if n > 0 and wrong <= n else None
+
+    @property
+    def cold_start(self) -> bool:
+        """True when the run waited for its worker's import, which then counts in its wall time."""
+        ready_t = self.last_worker_ready.t if self.last_worker_ready is not None else None
+        return ready_t is not None and self.requested_t is not None and ready_t > self.requested_t
+
+    def wall_seconds(self, now: float) -> float:
+        """Return seconds from RunRequested to the run's end or `now`: the wall time of every screen, summary and list."""
+        if self.requested_t is None:
+            return 0.0
+        return max((self.ended_t if self.ended_t is not None else now) - self.requested_t, 0.0)
+
+    def samples_per_sec(self) -> float | None:
+        """Return the training speed of the last finished stretch; None before the second step."""
+        if self.progress is None or self.progress.global_step < 2:
+            return None
+        return self.progress.samples_per_sec
+
+    def eta_seconds(self, now: float) -> float | None:
+        """Return seconds to the end at the pace since the first step, evaluations included; None before there is a pace."""
+        if not self.running or self.started is None or self.global_step < 3 or self.fraction >= 1:
+            return None
+        paused = self.paused_seconds + (now - self.phase_t if self.phase == PAUSED else 0.0)
+        spent = now - self.started.t - paused
+        done = self.global_step - self.started.global_step
+        return max(spent, 0.0) * (self.total_steps - self.global_step) / done if done > 0 else None
+
+    def silent_seconds(self, now: float) -> float | None:
+        """Return how long a living worker has been silent; None while that is shorter than HEARTBEAT_LOST_SECONDS."""
+        silent = now - self.last_worker_t
+        return silent if self.alive and silent > HEARTBEAT_LOST_SECONDS else None
+
+    def is_slow(self, now: float) -> bool:
+        """Return whether a living worker is stuck before training, by the clock alone: it may still send heartbeats."""
+        moved_t = max(self.phase_t, self.data_progress.t if self.data_progress else 0.0)
+        return self.alive and self.phase in BEFORE_TRAINING and now - moved_t > SLOW_SECONDS

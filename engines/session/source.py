@@ -1,0 +1,118 @@
+"""What the front ends need of runs, whether they are live or recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from engines.config import TrainConfig
+from engines.runs.history import RunHistory
+from engines.runs.machine_history import MachineHistory
+from engines.runs.seeds import SeedResults
+
+
+class RunSource:
+    """A live session or a replay: histories that `drain` brings up to date, and controls.
+
+    Each kind overrides the controls that it has; the others do nothing. A replay has no runs to command, and a live session
+    has no player.
+    """
+
+    histories: dict[str, RunHistory]
+    """The history of each engine, in display order."""
+    machine: MachineHistory
+    seed_results: SeedResults
+    recorded: bool = False
+    """True for a replay: there are no workers, and the player's controls work."""
+
+    @property
+    def problem(self) -> str:
+        """Why the record of the last run is not on disk, or not yet; empty when it is."""
+        return ""
+
+    @property
+    def running(self) -> bool:
+        """True while any live run is under way or waits for its turn."""
+        return False
+
+    def now(self) -> float:
+        """Return the present time on the events' clock."""
+        raise NotImplementedError
+
+    def drain(self) -> set[str]:
+        """Apply the events since the last call to the histories; return the names of those that changed."""
+        raise NotImplementedError
+
+    def folder(self, engine: str) -> Path | None:
+        """Return the folder of the engine's last run; None when it is not saved."""
+        return None
+
+    def waiting_for(self, engine: str) -> str:
+        """Return what an engine waits for while a series of runs is under way; empty when it waits for nothing."""
+        return ""
+
+    def is_free(self, engine: str) -> bool:
+        """Return whether another run of the engine can be requested."""
+        return False
+
+    # Runs
+
+    def start_workers(self, configs: Mapping[str, TrainConfig]) -> None:
+        """Start the workers, so that their frameworks are imported when a run is requested."""
+
+    def start(self, configs: Mapping[str, TrainConfig]) -> None:
+        """Run each engine by its config."""
+
+    def resume_run(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> str:
+        """Continue a saved run; return a warning for the user, or an empty text."""
+        return ""
+
+    def pause(self, engine: str) -> None:
+        """Pause after the current step."""
+
+    def resume(self, engine: str) -> None:
+        """End the pause."""
+
+    def stop(self, engine: str) -> None:
+        """Finish the step, evaluate, and save the results."""
+
+    def kill(self, engine: str) -> None:
+        """Kill the worker."""
+
+    def save(self, engine: str) -> None:
+        """Write a checkpoint after the current step."""
+
+    def predict(self, engine: str, image: Sequence[int], checkpoint: str = "") -> int:
+        """Request a prediction for 784 grey values; return its request id, which is 0 when no answer will come."""
+        return 0
+
+    def fail_to_start(self, engine: str, error: Exception) -> None:
+        """Report that the thread of the engine's worker could not be started."""
+
+    def close(self, timeout: float = 4.5) -> bool:
+        """End every worker within `timeout` seconds; return whether none is left."""
+        return True
+
+    # The player
+
+    @property
+    def length_seconds(self) -> float:
+        """Seconds from the first to the last moment of a recording."""
+        return 0.0
+
+    @property
+    def playback(self) -> str:
+        """How a recording plays: "10x", "paused" or "end"; empty for a live session."""
+        return ""
+
+    def toggle(self) -> None:
+        """Pause a recording or play on; at its end, play it from the start."""
+
+    def seek(self, seconds: float) -> None:
+        """Move by seconds of the recording; negative seconds move back."""
+
+    def seek_epoch(self, epochs: int) -> None:
+        """Move to the start of the next epoch (1) or the one before (-1)."""
+
+    def change_speed(self, steps: int) -> None:
+        """Play some steps faster, or slower if negative."""

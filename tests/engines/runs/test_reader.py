@@ -1,0 +1,61 @@
+"""Saved runs that are still running, or were interrupted."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from engines.config import TrainConfig
+from engines.messages.codec import encode
+from engines.messages.events import RunFailed
+from engines.runs.directory import RunDirectory
+from engines.runs.reader import list_runs, read_run
+from tests.support.life import life
+from tests.support.run_folders import make_run_folder
+from tui.reports.card import report
+
+
+def test_a_new_record_is_locked_although_readers_test_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that is made at this very moment holds the lock briefly; later ones must see the run as running."""
+    real_flock, refused = fcntl.flock, list[int]()
+
+    def flock(fd: int, operation: int) -> None:
+        if operation & fcntl.LOCK_EX and len(refused) < 3:
+            refused.append(fd)
+            raise BlockingIOError
+        real_flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    RunDirectory(tmp_path / "20260101-000000-a", {"keras": TrainConfig()})
+    assert len(refused) == 3
+    (run,) = list_runs(tmp_path)
+    assert run["summary"]["keras"]["outcome"] == "running"
+
+
+@pytest.mark.parametrize("end", ["interrupted by a signal", "no end at all"])
+def test_a_run_that_was_cut_off_is_interrupted_wherever_it_is_shown(end: str, tmp_path: Path) -> None:
+    """In the list, in its history and on its card; while a process writes its record, it is running."""
+    folder = make_run_folder(tmp_path, "20260101-000000-a")
+    (folder / "summary.json").unlink()
+    failures = (
+        [RunFailed(engine="keras", t=9.0, run_id="r", kind="interrupted", message="m")]
+        if end == "interrupted by a signal"
+        else []
+    )
+    with open(folder / "events.jsonl", "w", encoding="utf-8") as record:
+        record.writelines(encode(event) + "\n" for event in [*life()[:9], *failures])
+        fcntl.flock(record, fcntl.LOCK_EX)
+        record.flush()
+        if not failures:
+            assert read_run(folder)[0]["keras"].running
+    histories, machine = read_run(folder)
+    (run,) = list_runs(tmp_path)
+    card = report(histories, machine)
+    assert card is not None
+    epochs = next(row.values for _, rows in card.groups for row in rows if row.label == "epochs")
+    assert run["summary"]["keras"]["outcome"] == "interrupted"
+    assert histories["keras"].phase == histories["keras"].outcome == "interrupted"
+    assert epochs == ("0 of 2, interrupted",)
+    assert card.verdict != "still training"

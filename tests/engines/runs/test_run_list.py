@@ -1,0 +1,108 @@
+"""The list of saved runs: filters and summaries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from engines.runs.annotations import TRASH, write_annotations
+from engines.runs.reader import list_runs
+from engines.runs.run_list import FilterError, RunSummary, parse_filter, summarize
+from tests.support.run_folders import make_run_folder
+from tui.cli import main
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Three runs, named by their age: a, b and the newest, c, which was interrupted and has a checkpoint."""
+    make_run_folder(tmp_path / "runs", "20260101-000000-a", accuracy=0.9912)
+    make_run_folder(tmp_path / "runs", "20260102-000000-b", accuracy=0.9843, preset="quick")
+    make_run_folder(tmp_path / "runs", "20260103-000000-c", outcome="interrupted", seed=7)
+    (tmp_path / "runs" / "20260103-000000-c" / "keras.npz").write_text("")
+    return tmp_path / "runs"
+
+
+def selected(runs: Path, text: str) -> str:
+    """Return the last letters of the ids of the runs that the filter selects."""
+    matches = parse_filter(text)
+    return "".join(run.id[-1] for run in map(summarize, list_runs(runs)) if matches(run))
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("", "cba"), ("preset:quick", "b"), ("acc>99", "a"), ("acc>=98 acc<99", "b"), ("state:interrupted", "c"), ("seed=7", "c"),
+        ("state:resumable", "c"), ("QUICK", "b"), ("reference cpu", "ca"), ("nowhere", ""), ("seconds<50", ""),
+        ("engine:keras", "cba"),
+    ],
+)  # fmt: skip
+def test_a_filter_selects_runs(text: str, ids: str, runs: Path) -> None:
+    assert selected(runs, text) == ids
+
+
+@pytest.mark.parametrize("text", ["colour:red", "acc>much", "acc>99,5", "acc>nan", "preset>3"])
+def test_a_filter_that_can_not_be_parsed_is_an_error(text: str) -> None:
+    with pytest.raises(FilterError):
+        parse_filter(text)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_filter_or_a_filter_error(text: str) -> None:
+    run = RunSummary(
+        "x", "", "completed", "mnist", "best", "cpu", {"keras": None}, {}, {}, None, None, None, "", "", False, ()
+    )
+    try:
+        assert parse_filter(text)(run) in (True, False)
+    except FilterError as error:
+        assert str(error)
+
+
+json_values = st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["outcome", "test_accuracy", "wall_seconds", "device", "dataset"]), json_values),
+    json_values,
+)
+def test_any_summary_is_listed(its: dict[str, Any], preset: Any) -> None:
+    """Other versions and other programs may have written these files."""
+    run = {"id": "x", "engines": {"keras": {"preset": preset}}, "summary": {"keras": its}, "about": {"name": preset}}
+    assert summarize(run).state
+
+
+def test_a_filter_selects_by_name(runs: Path) -> None:
+    write_annotations(runs / "20260101-000000-a", {"name": "first light"})
+    assert selected(runs, "name:light") == "a"
+
+
+def test_the_command_line_lists_and_prunes(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = ["--runs-dir", str(runs)]
+    assert main.main(["runs", "--filter", "preset:quick", *place]) == 0
+    assert capsys.readouterr().out.startswith("20260102-000000-b  pytorch completed 98.43 %")
+    assert main.main(["runs", "--filter", "colour:red", *place]) == 2
+    assert "preset:" in capsys.readouterr().err
+    assert main.main(["runs", "--prune", "1", *place]) == 0
+    assert "2 runs would be thrown away; --yes does it." in capsys.readouterr().out
+    assert selected(runs, "") == "cba"
+    assert main.main(["runs", "--prune", "1", "--yes", *place]) == 0
+    assert selected(runs, "") == "c"
+    assert main.main(["runs", "--empty-trash", *place]) == 0
+    assert (
+        capsys.readouterr().out.splitlines()[-1]
+        == f"2 runs in {runs / TRASH} would be deleted for good; --yes does it."
+    )
+    assert main.main(["runs", "--empty-trash", "--prune", "0", *place]) == 0
+    assert "1 run would be thrown away, 3 runs in" in capsys.readouterr().out
+    assert main.main(["runs", "--empty-trash", "--yes", *place]) == 0
+    assert "2 runs deleted." in capsys.readouterr().out
+
+
+def test_changes_to_the_preset_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_run_folder(tmp_path, "20260102-000000-b", optimizer="sgd", learning_rate=0.05, dropout=0.0)
+    (run,) = map(summarize, list_runs(tmp_path))
+    assert (run.preset, run.changes) == ("reference", "optimizer sgd, dropout 0")
+    assert main.main(["runs", "--filter", "preset:reference", "--runs-dir", str(tmp_path)]) == 0
+    assert "(reference, changed: optimizer sgd, dropout 0)" in capsys.readouterr().out

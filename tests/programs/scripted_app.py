@@ -1,0 +1,29 @@
+"""The app, training with two scripted engines: `scripted_app DATA_DIR FOLDER [STATEMENTS]`.
+
+STATEMENTS are Python, executed before the app runs, with the app as `app`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.support.engines import scripted_spec
+from tui.app import MnistApp
+
+
+def main(data_dir: str, folder: str, statements: str = "") -> int:
+    """Run the app; return its exit code."""
+    app = MnistApp(
+        [scripted_spec("pytorch"), scripted_spec("keras")],
+        {"epochs": 10000, "batch_size": 64, "data_dir": data_dir},
+        start=True,
+        cache_dir=Path(folder),
+        runs_dir=Path(folder) / "runs",
+    )
+    exec(statements, {"app": app})
+    return app.run_guarded()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

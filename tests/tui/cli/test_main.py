@@ -1,0 +1,144 @@
+"""The command line as a shell sees it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engines.api import list_runs
+from engines.messages.grammar import violations
+from engines.runs.reader import read_events
+from tui.cli import main
+
+
+def run_command(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    code = "import sys; from tui.cli.main import main; sys.exit(main())"
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=timeout)
+
+
+def test_version() -> None:
+    from engines.version import __version__
+
+    assert run_command("--version").stdout == f"mnist-tui {__version__}\n"
+
+
+@pytest.mark.parametrize("command", list(main.COMMANDS))
+def test_every_command_has_help(command: str) -> None:
+    done = run_command(*([command] if command else []), "--help")
+    assert done.returncode == 0
+    assert "usage: mnist-tui" in done.stdout
+    if not command:
+        assert all(name in done.stdout for name in main.COMMANDS)
+
+
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_help_explains_every_option(command: str) -> None:
+    parser = argparse.ArgumentParser(description="it")
+    main.load(command).add_options(parser)
+    assert [action.dest for action in parser._actions if not action.help] == []
+
+
+def test_a_replay_has_no_options_that_it_ignores(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["replay", "demo", "--plain"]) == 2
+    assert "--plain" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["frobnicate"], "no command"),
+        (["train", "--epochs", "0"], "at least 1"),
+        (["train", "--epochs", "many"], "whole number"),
+        (["train", "--device", "gpu"], "cuda:N"),
+        (["train", "--learning-rate", "nan"], "finite"),
+        (["train", "--learning-rate", "0,001"], "'0,001' has a decimal comma: write 0.001"),
+        (["bench", "--repeats", "1,5"], "whole number"),
+        (["runs", "--filter", "acc>99,5"], "write 99.5"),
+        (["train", "--framework", "jax"], "invalid choice"),
+        (["train", "--no-such-flag"], "no-such-flag"),
+        (["train", "--epoch", "3"], "--epoch"),
+        (["replay"], "run"),
+        (["replay", "nothing-of-that-name"], "mnist-tui runs"),
+        (["replay", "x", "--speed", "fast"], "--speed"),
+        (["replay", "demo", "--speed", "0,5"], "write 0.5"),
+        (["export", "../../etc/passwd"], "no run"),
+        ([], "terminal"),
+    ],
+)
+def test_bad_usage_is_one_sentence_and_exit_code_2(arguments: list[str], says: str) -> None:
+    done = run_command(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_trained_run_is_listed_and_exported(
+    scripted: None, small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "kept"
+    arguments = ["--epochs", "2", "--batch-size", "64", "--data-dir", str(small_mnist), "--runs-dir", str(runs)]
+    assert main.main(["train", "--json", *arguments]) == 0
+    capsys.readouterr()
+    assert main.main(["runs", "--json", "--runs-dir", str(runs)]) == 0
+    (run,) = json.loads(capsys.readouterr().out)
+    assert run["summary"]["keras"]["outcome"] == "completed"
+    assert main.main(["runs", "--runs-dir", str(runs)]) == 0
+    assert run["id"] in capsys.readouterr().out
+    assert main.main(["export", run["id"], "--runs-dir", str(runs)]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[0].startswith("engine,split,t,epoch,global_step,loss,accuracy")
+    assert sum(",test," in row for row in rows) == 4
+    events = list(read_events(runs / run["id"] / "events.jsonl"))
+    assert violations(event for event in events if event.engine == "pytorch") == []
+    with open(runs / run["id"] / "events.jsonl", "a") as file:
+        file.write('{"type":"TrainProg')
+    assert len(list(read_events(runs / run["id"] / "events.jsonl"))) == len(events)
+
+
+def test_data_lists_and_loads_the_digits(small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["data", "--json", "--data-dir", str(small_mnist)]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["origin"] == "--data-dir"
+    assert main.main(["data", "--fetch", "--json", "--data-dir", str(small_mnist)]) == 0
+    assert json.loads(capsys.readouterr().out)["train_size"] == 640
+    assert main.main(["data", "--fetch", "--dataset", "mnist", "--data-dir", "nowhere"]) == 1
+
+
+def test_older_runs_than_those_listed_are_not_opened(tmp_path: Path) -> None:
+    for i in range(5):
+        (tmp_path / f"run-{i}").mkdir()
+        (tmp_path / f"run-{i}" / "config.json").write_text('{"schema": 1, "engines": {}}')
+    newest_first = list_runs(tmp_path)
+    assert [next(newest_first)["id"], next(newest_first)["id"]] == ["run-4", "run-3"]
+    (tmp_path / "run-2" / "config.json").write_text("cut sh")
+    assert [run["id"] for run in newest_first] == ["run-1", "run-0"]
+
+
+def test_runs_lists_the_requested_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(3):
+        (tmp_path / f"run-{i}").mkdir()
+        (tmp_path / f"run-{i}" / "config.json").write_text('{"schema": 1, "engines": {}}')
+    for last, listed in (("2", 2), ("0", 3)):
+        assert main.main(["runs", "--json", "--last", last, "--runs-dir", str(tmp_path)]) == 0
+        assert len(json.loads(capsys.readouterr().out)) == listed
+    assert main.main(["runs", "--last", "-1", "--runs-dir", str(tmp_path)]) == 2
+
+
+def test_bench_prints_measurements(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["bench", "charts", "startup", "--repeats", "1", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["name"] for row in rows} >= {"--version", "first paint"}
+    assert all(row["median"] > 0 for row in rows)
+    assert main.main(["bench", "everything"]) == 2
+
+
+def test_a_missing_run_names_the_command_that_lists_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["export", "nothing", "--runs-dir", "/else where"]) == 2
+    assert "`mnist-tui runs --runs-dir '/else where'` lists them." in capsys.readouterr().err

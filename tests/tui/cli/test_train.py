@@ -1,0 +1,150 @@
+"""Training without the app: output, exit codes, signals."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engines.api import list_runs
+from engines.messages.codec import decode_event
+from engines.messages.events import RunFinished
+from engines.messages.grammar import violations
+from engines.session.session import Session
+from tests.support.engines import scripted_spec
+from tests.support.pilot import script
+from tui.cli import main, train
+
+
+def test_json_prints_only_events(scripted: None, small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main.main(["train", "--json", "--epochs", "2", "--batch-size", "64", "--data-dir", str(small_mnist)])
+    out, err = capsys.readouterr()
+    events = [decode_event(line) for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    for engine in ("pytorch", "keras"):
+        own = [event for event in events if event.engine == engine]
+        assert violations(own) == []
+        assert len([event for event in own if isinstance(event, RunFinished)]) == 1
+
+
+def test_plain_lines_end_with_a_summary(scripted: None, small_mnist: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main.main(["train", "--epochs", "1", "--batch-size", "64", "--data-dir", str(small_mnist)])
+    out = capsys.readouterr().out
+    assert code == 0
+    assert "epoch 1/1" in out
+    assert out.count("completed: test accuracy") == 2
+    assert "\x1b" not in out
+
+
+def test_a_missed_target_is_exit_code_1(scripted: None, small_mnist: Path) -> None:
+    arguments = ["train", "--json", "--epochs", "1", "--data-dir", str(small_mnist)]
+    assert main.main([*arguments, "--target-accuracy", "100"]) == 1
+    assert main.main([*arguments, "--target-accuracy", "5"]) == 0
+
+
+def test_a_failed_run_is_exit_code_1(scripted: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["train", "--data-dir", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere" in capsys.readouterr().out
+
+
+def worker_pids(child: subprocess.Popen[str]) -> list[int]:
+    """Wait until both engines train; return the process ids of their workers."""
+    assert child.stdout
+    pids = []
+    for line in child.stdout:
+        event = json.loads(line)
+        if event["type"] == "WorkerSpawned":
+            pids.append(event["pid"])
+        if event["type"] == "EpochCompleted" and len(pids) == 2:
+            break
+    return pids
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_training_with_its_code_and_without_workers(
+    number: int, code: int, small_mnist: Path, environment: dict[str, str]
+) -> None:
+    command = script("--json", "--epochs", "9999", "--data-dir", str(small_mnist))
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert child.stdout
+    pids = worker_pids(child)
+    child.send_signal(number)
+    _, stderr = child.communicate(timeout=10)
+    assert child.returncode == code
+    assert stderr == "mnist-tui: stopping; the workers save a checkpoint first.\n"
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+@pytest.mark.fault("app", "headless, under nohup or in a script's background: ignored signals stay ignored")
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_ignored_signals_stay_ignored(
+    number: signal.Signals, small_mnist: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = script("--json", "--epochs", "3", "--data-dir", str(small_mnist))
+    monkeypatch.setitem(environment, "MNIST_TUI_SCRIPT", "slow")
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    finally:
+        signal.signal(number, before)
+    assert child.stdout
+    worker_pids(child)
+    child.send_signal(number)
+    assert child.stdout.read().count('"outcome":"completed"') == 2
+    child.stdout.close()
+    assert child.wait(10) == 0
+
+
+@pytest.mark.fault("app", "headless, started where SIGCHLD is ignored: the run succeeds")
+def test_a_run_succeeds_where_sigchld_is_ignored(small_mnist: Path, environment: dict[str, str]) -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        command = script("--epochs", "1", "--data-dir", str(small_mnist))
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    out, _ = child.communicate(timeout=60)
+    assert (child.returncode, out.count("completed: test accuracy")) == (0, 2)
+
+
+@pytest.mark.fault("disk", "headless, its output goes to a full disk: it trains to the end and reports the loss")
+@pytest.mark.parametrize("form", ["--json", "--plain"])
+def test_training_continues_when_the_disk_of_its_output_is_full(
+    form: str, small_mnist: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    command = script(form, "--epochs", "1", "--data-dir", str(small_mnist), "--runs-dir", str(tmp_path))
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "The output could not be written: No space left on device.\n")
+    (saved,) = list_runs(tmp_path)
+    assert {part["outcome"] for part in saved["summary"].values() if "outcome" in part} == {"completed"}
+
+
+def test_a_signal_while_workers_are_closed_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(Session, "start", lambda *_: None)
+    monkeypatch.setattr(Session, "close", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    assert train.train([], {}, str(tmp_path), json_lines=True, bars=False) in (0, 1)
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+class ClosedWindow(io.StringIO):
+    """A stream to a terminal that is gone."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_closed_window_ends_plain_lines_with_exit_code_129(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "start", lambda *_: os.kill(os.getpid(), signal.SIGHUP))
+    monkeypatch.setattr(sys, "stdout", ClosedWindow())
+    assert train.train([scripted_spec()], {}, str(tmp_path), json_lines=False, bars=False) == 129

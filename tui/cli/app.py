@@ -1,0 +1,121 @@
+"""Open the app: what `mnist-tui` does without a command. Imports nothing heavy before it has to, as --help is here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+from tui.cli import arguments
+from tui.cli.arguments import UsageError
+from tui.terminal import display, streams
+
+TYPE_CHECKING = False  # as in tui.cli.main
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the app."""
+    parser.description = f"{parser.description} Settings that you leave out are those used last."
+    arguments.add_training_options(parser)
+    parser.add_argument("--start", action="store_true", help="start training at once")
+    parser.add_argument(
+        "--plain", action="store_true", help="start training at once, and print lines instead of opening the app"
+    )
+    arguments.add_screen_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Open the app; where no screen can be drawn, train in plain lines if training was asked for. Raises UsageError."""
+    settings = arguments.settings(options)
+    lacks = "" if options.plain else display.missing()
+    if options.plain or (lacks and options.start):
+        return _train_in_lines(options, settings)
+    if lacks:
+        raise UsageError(f"The app needs {lacks}. Use `mnist-tui train`, or --plain.")
+    return _open(options, settings)
+
+
+def _train_in_lines(options: argparse.Namespace, settings: dict[str, Any]) -> int:
+    from tui.cli import train
+
+    arguments.report_config_problems()
+    return train.train(
+        arguments.specs(options),
+        settings,
+        arguments.runs_dir(options),
+        json_lines=False,
+        bars=False,
+        resume=arguments.resume_folder(options),
+    )
+
+
+def _open(options: argparse.Namespace, settings: dict[str, Any]) -> int:
+    from pathlib import Path
+
+    from tui.terminal import startup_gc
+
+    startup_gc.pause_gc()
+    from engines.api import engine_spec
+    from tui import preferences
+    from tui.app import MnistApp
+
+    saved = preferences.load(preferences.default_path())
+    valid, invalid = preferences.valid_settings(saved)
+    resume = arguments.resume_folder(options)
+    settings = {**({} if resume else valid), **settings, "theme": theme(options, saved)}
+    app = MnistApp(
+        [engine_spec("pytorch", options.pytorch_python), engine_spec("keras", options.keras_python)],
+        settings,
+        start=options.start,
+        resume=resume,
+        fps=frames_per_second(options),
+        runs_dir=Path(arguments.runs_dir(options)),
+        ascii_only=ascii_only(options),
+        preferences_file=preferences.default_path(),
+        warnings=[*arguments.startup_problems(options), *preferences.problems(preferences.default_path(), invalid)],
+    )
+    code = app.run_guarded()
+    if not app.is_web:  # in a browser, no screen is left to print on
+        print_summary(app)
+    return code
+
+
+def print_summary(app: Any) -> None:
+    """Print how each engine's run ended, on the terminal's own screen, after the app has closed."""
+    from tui.reports import run_summary
+
+    app.session.drain()
+    with contextlib.suppress(OSError):  # its window was closed
+        for line in run_summary.closing_lines(app.session):
+            print(line)
+    streams.write_out(sys.stdout)
+
+
+# Shared with the replay
+
+
+def theme(options: argparse.Namespace, saved: dict[str, Any]) -> str:
+    """Return the theme of the command line, or else the saved one, or else "auto"."""
+    from tui import themes
+
+    name = options.theme or saved.get("theme")
+    return name if isinstance(name, str) else themes.AUTO
+
+
+def frames_per_second(options: argparse.Namespace) -> int:
+    """Return how often the screen is drawn."""
+    return 2 if options.slow else int(options.fps)
+
+
+def ascii_only(options: argparse.Namespace) -> bool:
+    """Return whether to draw in ASCII: on request, or where the terminal has no other characters."""
+    from engines.api import has_braille
+
+    return options.ascii or not _is_utf8() or has_braille(os.environ.get("TERM", "")) is False
+
+
+def _is_utf8() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

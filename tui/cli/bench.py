@@ -1,0 +1,43 @@
+"""Measure speed, as ratios to plain scripts."""
+
+from __future__ import annotations
+
+import argparse
+
+from tui.cli import arguments
+from tui.cli.arguments import UsageError
+
+BENCHES = ("charts", "startup", "workers", "ui", "engines", "growth")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `mnist-tui bench`."""
+    parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{', '.join(BENCHES)} (all)")
+    parser.add_argument(
+        "--repeats", type=arguments.integer, default=5, metavar="N", help="how often each is measured, in turns (5)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the measurements as JSON")
+    parser.add_argument(
+        "--framework", choices=("pytorch", "keras", "both"), help="whose workers and engines to measure (both)"
+    )
+    arguments.add_data_dir_option(parser)
+    arguments.add_python_options(parser)
+    arguments.add_backend_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure and print. Raises UsageError."""
+    from tui.bench import suite  # imports Textual, which --help does not need
+
+    unknown = [name for name in options.what if name not in BENCHES]
+    if unknown:
+        raise UsageError(f"There is no bench {unknown[0]!r}. Known: {', '.join(BENCHES)}.")
+    if options.repeats < 1:
+        raise UsageError("--repeats must be at least 1.")
+    return suite.measure(
+        arguments.specs(options),
+        options.what or BENCHES,
+        repeats=options.repeats,
+        data_dir=options.data_dir,
+        json_lines=options.json,
+    )

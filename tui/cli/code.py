@@ -1,0 +1,40 @@
+"""Show the code of both engines side by side, with its length and every hyperparameter."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+
+from engines.api import ENGINES
+from tui.cli import arguments, presets
+from tui.reports import source_columns
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `mnist-tui code`."""
+    parser.add_argument(
+        "--width", type=arguments.integer, metavar="N", help="columns for both engines (the terminal's, or 160)"
+    )
+    parser.add_argument("--no-hyperparameters", action="store_true", help="print the code alone, which is quicker")
+    parser.add_argument("--json", action="store_true", help="print sections and counts as JSON")
+    arguments.add_python_options(parser)
+    arguments.add_backend_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the code, then the hyperparameters of the reference. Raises CommandError when a library can't be read."""
+    options.framework = "both"
+    backend = options.keras_backend or "tensorflow"
+    pairs = source_columns.read_pairs(ENGINES, backend)
+    if options.json:
+        print(json.dumps(source_columns.plain(pairs, ENGINES)))
+        return 0
+    width = options.width or shutil.get_terminal_size((160, 24)).columns
+    for line in source_columns.listing(ENGINES, pairs, width, backend):
+        print(line)
+    sys.stdout.flush()  # the table takes some seconds, as both libraries are imported for it
+    if not options.no_hyperparameters:
+        presets.print_tables(arguments.specs(options), ["reference"], as_json=False)
+    return 0

@@ -1,0 +1,39 @@
+"""Compare saved runs: figures, verdicts against the first, and the settings that differ."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from engines.api import read_run
+from tui import formatting
+from tui.cli import arguments
+from tui.cli.arguments import CommandError
+from tui.reports import comparison
+from tui.reports.export import run_name
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `mnist-tui compare`."""
+    parser.add_argument("run", nargs="+", help='saved runs, their folders, events.jsonl files, or "demo"')
+    parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
+    arguments.add_runs_dir_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the comparison. Raises UsageError when there is no such run, and CommandError when none was recorded."""
+    recordings = [arguments.recording(name, options) for name in options.run]
+    names = [run_name(path) for path in recordings]
+    titles = [name if names.count(name) == 1 else str(path) for name, path in zip(names, recordings, strict=True)]
+    runs = [(title, read_run(path.parent, path.name)[0]) for title, path in zip(titles, recordings, strict=True)]
+    entries = comparison.entries(runs)
+    if not entries:
+        raise CommandError("No run was recorded there.")
+    if options.json:
+        figures = [comparison.figures(entry) for entry in entries]
+        rest = {"verdicts": comparison.verdicts(entries), "differences": comparison.differences(entries)}
+        print(json.dumps({"runs": figures, **rest}))
+    else:
+        for line in comparison.lines(entries):
+            print(formatting.to_plain_text(line))
+    return 0

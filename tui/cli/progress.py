@@ -1,0 +1,161 @@
+"""Progress of training without the app: plain lines, or bars on a terminal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from engines.api import RunHistory, Session
+from tui import formatting
+from tui.reports.run_summary import summary_line
+from tui.terminal import streams
+
+LINE_SECONDS = 5.0
+"""Seconds between two plain lines of an engine that trains."""
+
+
+class LineWriter:
+    """Write whole lines to a stream, from any thread, without anything that a terminal would obey."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._closed = False
+        self.problem = ""
+        """The reason that the output is incomplete; empty when it is complete, or when its reader has ended."""
+
+    def write(self, text: str) -> None:
+        """Write a line; after a failure, do nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            try:
+                self._stream.write(formatting.to_plain_text(text) + "\n")
+                self._stream.flush()
+            except (OSError, ValueError) as error:
+                self._closed = True
+                if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+                    self.problem = streams.describe_lost_output(error)
+                streams.abandon(self._stream)
+
+
+class SeedSummaries:
+    """Write the summary of each run over several seeds when it ends. A single run has its own in the closing lines."""
+
+    def __init__(self, session: Session, write: Callable[[str], None]) -> None:
+        self._session = session
+        self._write = write
+        self._written: set[tuple[str, str]] = set()
+
+    def update(self) -> None:
+        """Write the summaries of the runs that have ended since the last call."""
+        for engine, history in self._session.histories.items():
+            if history.ended_t is None or history.config is None or history.config.seeds < 2:
+                continue
+            if (engine, history.run_id) not in self._written:
+                self._written.add((engine, history.run_id))
+                self._write(f"seed {history.config.seed}: {summary_line(history, self._session.folder(engine))}")
+
+
+class ProgressLines:
+    """Write a line for each new phase and epoch, and the figures every few seconds."""
+
+    def __init__(self, session: Session, writer: LineWriter) -> None:
+        self._session = session
+        self._write = writer.write
+        self._phases: dict[str, str] = {}
+        self._epochs: dict[str, int] = {}
+        self._written_at: dict[str, float] = {}
+        self._summaries = SeedSummaries(session, writer.write)
+
+    def update(self) -> None:
+        """Write what has changed since the last call."""
+        now = time.monotonic()
+        for engine, history in self._session.histories.items():
+            self._write_phase(engine, history, now)
+            if history.last_epoch is not None and history.epochs_done > self._epochs.get(engine, 0):
+                self._epochs[engine] = history.epochs_done
+                self._write(_epoch_line(engine, history))
+                self._written_at[engine] = now
+            elif history.progress is not None and history.phase == "training" and self._is_due(engine, now):
+                self._written_at[engine] = now
+                self._write(
+                    f"{engine:8} step {history.global_step}/{history.total_steps}"
+                    f"  loss {formatting.loss(history.progress.loss)}"
+                    f"  accuracy {formatting.percent(history.progress.accuracy)}"
+                )
+        self._summaries.update()
+
+    def _write_phase(self, engine: str, history: RunHistory, now: float) -> None:
+        phase, slow = history.phase, _slow_text(history, now)
+        if phase + slow == self._phases.get(engine):
+            return
+        self._phases[engine] = phase + slow
+        source = f" ({history.data.dataset}: {history.data.source})" if phase == "building" and history.data else ""
+        if phase not in ("training", "evaluating"):
+            self._write(f"{engine:8} {phase}{slow}{source}")
+
+    def _is_due(self, engine: str, now: float) -> bool:
+        return now - self._written_at.get(engine, 0.0) > LINE_SECONDS
+
+    def close(self) -> None:
+        """Write what has changed since the last update."""
+        self.update()
+
+
+def _slow_text(history: RunHistory, now: float) -> str:
+    return " takes unusually long" if history.is_slow(now) else ""
+
+
+def _epoch_line(engine: str, history: RunHistory) -> str:
+    epoch = history.last_epoch
+    assert epoch is not None
+    rate = "–" if epoch.samples_per_sec is None else f"{epoch.samples_per_sec:,.0f}"
+    return (
+        f"{engine:8} epoch {epoch.epoch}/{history.config.epochs if history.config else '?'}"
+        f"  train loss {formatting.loss(epoch.train_loss)}  test accuracy {formatting.percent(history.test_accuracy)}"
+        f"  {rate} img/s"
+    )
+
+
+class ProgressBars:
+    """Draw a progress bar for each engine."""
+
+    def __init__(self, session: Session) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._session = session
+        self._summaries = SeedSummaries(session, self._print_above)
+        self._progress = Progress(
+            TextColumn("{task.description:8}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[figures]}"),
+        )
+        self._tasks = {e: self._progress.add_task(e, total=None, figures="starting") for e in session.histories}
+        self._progress.start()
+
+    def update(self) -> None:
+        """Set the bars and figures to the present state."""
+        for engine, history in self._session.histories.items():
+            figures = history.phase + _slow_text(history, time.monotonic())
+            if history.progress is not None and history.config is not None:
+                figures += f" {history.epoch}/{history.config.epochs}  loss {formatting.loss(history.progress.loss)}"
+            if history.test_accuracy is not None:
+                figures += f"  test {formatting.percent(history.test_accuracy)}"
+            self._progress.update(
+                self._tasks[engine], completed=history.global_step, total=history.total_steps or None, figures=figures
+            )
+        self._summaries.update()
+
+    def _print_above(self, text: str) -> None:
+        plain = formatting.to_plain_text(text)
+        self._progress.console.print(plain, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Draw the last state, and stop drawing."""
+        self.update()
+        self._progress.stop()

@@ -1,0 +1,62 @@
+"""Show a saved run in the app as if it were live."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tui.cli import arguments
+from tui.cli.app import ascii_only, frames_per_second, theme
+from tui.cli.arguments import UsageError
+from tui.terminal import display
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `mnist-tui replay`."""
+    parser.add_argument("run", help=arguments.RECORDING_HELP)
+    parser.add_argument("--speed", default="1", metavar="X", help="how fast: 1, 10, ... or max (1)")
+    arguments.add_runs_dir_option(parser)
+    arguments.add_screen_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Open the app with the recording. Raises UsageError when there is nothing to show, or no screen to show it on."""
+    from engines.api import read_events
+    from tui import preferences
+
+    speed = _speed(options.speed)
+    path = arguments.recording(options.run, options)
+    try:
+        events = list(read_events(path))
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}.") from None
+    if not events:
+        raise UsageError(f"{options.run} holds no events of mnist-tui.")
+    if lacks := display.missing():
+        raise UsageError(f"A replay needs {lacks}.")
+    from tui.terminal import startup_gc
+
+    startup_gc.pause_gc()
+    from tui.app import MnistApp
+
+    app = MnistApp(
+        settings={"theme": theme(options, preferences.load(preferences.default_path()))},
+        recording=events,
+        speed=speed,
+        runs_dir=Path(arguments.runs_dir(options)),
+        fps=frames_per_second(options),
+        ascii_only=ascii_only(options),
+    )
+    return app.run_guarded()
+
+
+def _speed(text: str) -> float:
+    from engines.api import MAX_SPEED, parse_float
+
+    try:
+        speed = MAX_SPEED if text == "max" else min(parse_float(text), MAX_SPEED)
+    except ValueError as error:
+        raise UsageError(f"--speed {text!r} {error}, or max.") from None
+    if not speed > 0:
+        raise UsageError("--speed must be more than 0.")
+    return speed

@@ -1,0 +1,95 @@
+"""Summaries of runs in lines for people: the command line prints them, and the app when it has closed."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from engines.api import (
+    INTERRUPTED,
+    ONE_RUN_CAVEAT,
+    TIE,
+    Diverged,
+    RunHistory,
+    RunSource,
+    describe_save_failures,
+    plural,
+    time_caveat,
+    verdict,
+)
+from tui import formatting
+
+
+def closing_lines(session: RunSource, *, runs: bool = True) -> list[str]:
+    """Return how every run ended, whether times are comparable, the verdict, and what could not be saved.
+
+    Without `runs`, of the runs only those that failed.
+    """
+    histories = {engine: h for engine, h in session.histories.items() if h.requested_t is not None}
+    shown = {engine: h for engine, h in histories.items() if runs or h.failure is not None}
+    lines = [summary_line(history, session.folder(engine)) for engine, history in shown.items()]
+    if caveat := time_caveat(histories):
+        lines.append(f"Times: {caveat}. With --mode time-trial, each has the machine to itself.")
+    over_seeds = session.seed_results.summary_lines()
+    if not over_seeds:
+        lines += _verdict_lines(histories)
+    return [formatting.to_plain_text(line) for line in (*lines, *over_seeds, *save_problems(session))]
+
+
+def _verdict_lines(histories: dict[str, RunHistory]) -> list[str]:
+    result = verdict(histories)
+    if result is not None:
+        line = f"{result.text[0].upper()}{result.text[1:]} ({result.why})."
+        return [line] if result.text == TIE else [line, ONE_RUN_CAVEAT]
+    if len(histories) == 2 and all(history.finished for history in histories.values()):
+        return ["No verdict: the two were not trained equally long."]
+    return []
+
+
+def save_problems(session: RunSource) -> list[str]:
+    """Return a sentence for each thing that could not be saved, and for a record that still waits for space on the disk."""
+    waiting = [session.problem] if session.problem else []
+    return list(dict.fromkeys(describe_save_failures(session.histories.values()) + waiting))
+
+
+def summary_line(history: RunHistory, folder: Path | None = None) -> str:
+    """Describe in one line how a run ended; `folder` is where it is saved."""
+    name = history.framework or history.engine
+    if history.outcome == INTERRUPTED:
+        return f"{name}: {_interrupted_text(history, folder)}"
+    if history.failure is not None:
+        failure = f"{history.failure.message} {history.failure.hint}"
+        return f"{name}: failed: {formatting.to_plain_text(failure)}".rstrip()
+    if history.finished is None:
+        return f"{name}: not finished"
+    ended = history.finished
+    parts = [
+        f"test accuracy {formatting.percent(ended.test_accuracy)}{formatting.interval(history.test_interval)}",
+        f"test loss {formatting.loss(ended.test_loss)}",
+        plural(history.epochs_done, "epoch"),
+        f"training {formatting.seconds(ended.train_seconds)}",
+        f"wall {formatting.seconds(history.wall_seconds(history.last_t))}"
+        f" ({'import included' if history.cold_start else 'in a warm worker'})",
+    ]
+    parts += [
+        f"{100 * m.accuracy:g} % after {formatting.seconds(m.train_seconds)} of training, {formatting.seconds(m.wall_seconds)} wall"
+        for m in history.milestones
+    ]
+    if history.diverged is not None:
+        parts.append(diverged_text(history.diverged))
+    if history.data is not None and history.data.dataset != "mnist":
+        parts.append(f"on {formatting.digits_title(history.data.dataset)}")
+    return f"{name}: {ended.outcome.replace('-', ' ')}: " + ", ".join(parts)
+
+
+def _interrupted_text(history: RunHistory, folder: Path | None) -> str:
+    step = f"in epoch {history.epoch}, step {history.global_step:,} of {history.total_steps:,}"
+    tested = f"; test accuracy so far {formatting.percent(history.test_accuracy)}" if history.evaluations else ""
+    run = shlex.quote(str(folder or history.run_id))
+    advice = f"; continue with: mnist-tui train --resume {run}" if history.can_continue else ""
+    return f"interrupted {step if history.started else 'before the first step'}{tested}{advice}"
+
+
+def diverged_text(event: Diverged) -> str:
+    """Describe where training diverged."""
+    return f"the loss was {formatting.loss(event.loss)} at step {event.global_step:,}: training has diverged"

@@ -1,0 +1,67 @@
+"""The commands of the app that act on runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from engines.api import ConfigError, ResumeError
+from tui.base_app import BaseApp
+from tui.run_controller import RunController
+
+INVALID_SETTINGS = "These settings can't be used"
+
+
+class RunActions(BaseApp):
+    """Passes commands on to the controller, and shows what it reports."""
+
+    controller: RunController
+
+    @contextlib.contextmanager
+    def notify_errors(self, title: str, timeout: float | None = None) -> Iterator[None]:
+        """Show a ConfigError or a ResumeError as a notification."""
+        try:
+            yield
+        except (ConfigError, ResumeError) as error:
+            self.notify(str(error), title=title, severity="error", timeout=timeout)
+
+    def action_start(self) -> None:
+        with self.notify_errors(INVALID_SETTINGS):
+            self.controller.start()
+
+    def action_pause(self) -> None:
+        self.controller.pause()
+
+    def action_seek(self, seconds: float) -> None:
+        self.controller.seek(seconds)
+
+    def action_seek_epoch(self, epochs: int) -> None:
+        self.controller.seek_epoch(epochs)
+
+    def action_change_speed(self, steps: int) -> None:
+        self.controller.change_speed(steps)
+
+    def action_stop(self) -> None:
+        self.controller.stop()
+
+    def action_kill(self) -> None:
+        self.controller.kill()
+
+    def action_restart(self) -> None:
+        with self.notify_errors(INVALID_SETTINGS):
+            self.controller.restart()
+
+    def action_resume(self) -> None:
+        for folder, engines in self.controller.resumable_folders().items():
+            self.resume_run(folder, engines=engines)
+
+    def resume_run(self, folder: Path, changes: Mapping[str, Any] | None = None, engines: Collection[str] = ()) -> None:
+        """Continue the run in a folder with some settings changed; show what went wrong, or a warning."""
+        with self.notify_errors("This run can't continue", 15):
+            if warning := self.controller.resume(folder, changes, engines):
+                self.notify(warning, title="Learning rate", severity="warning", timeout=15)
+
+    def action_save(self) -> None:
+        self.notify(self.controller.save(), timeout=3)
