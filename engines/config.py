@@ -195,8 +195,9 @@ CHANGEABLE_ON_RESUME = _fields_where("on_resume", "change")
 """The settings that may differ in a resumed run. More epochs stretch a schedule, of which `schedule_warning` warns."""
 
 MUST_MATCH_ON_RESUME = _fields_where("on_resume", "match")
-"""The settings that a checkpoint holds, and that a run resumed from it must share: another schedule, for one, would lead to
-learning rates that no uninterrupted run has."""
+"""Settings in a checkpoint that must not change when its run is resumed.
+
+With another schedule, for one, the learning rates would be those of no uninterrupted run."""
 
 
 class ConfigError(ValueError):

@@ -6,8 +6,9 @@ import math
 import re
 
 UNSEEN = r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-"""Characters that deceive, for a class in a regular expression: those that turn the direction of writing, so that a name reads as
-another, line break_line, and half characters (surrogates)."""
+"""Deceptive characters, for a class in a regular expression.
+
+They change the direction of writing, so that a name reads as another, break lines, or are half characters (surrogates)."""
 _CONTROL = re.compile(
     r"\x1b\[[0-9;]*m|(\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b.?|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f"
     + UNSEEN

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engines.api import ConfigError, ResumeError
+from engines import api
+from engines.api import ConfigError
 from tui.base_app import BaseApp
 from tui.run_controller import RunController
 
@@ -24,7 +25,7 @@ class RunActions(BaseApp):
         """Show a ConfigError or a ResumeError as a notification."""
         try:
             yield
-        except (ConfigError, ResumeError) as error:
+        except (ConfigError, api.ResumeError) as error:
             self.notify(str(error), title=title, severity="error", timeout=timeout)
 
     def action_start(self) -> None:

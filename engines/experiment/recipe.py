@@ -15,8 +15,10 @@ import numpy.typing as npt
 from engines.config import TrainConfig
 
 Weights = dict[str, npt.NDArray[np.float32]]
-"""Layer parameters by name, in one canonical layout: convolution kernels (height, width, in, out), dense kernels (in, out); the
-first dense layer's features are flattened in (height, width, channel) order."""
+"""Layer parameters by name, in one canonical layout.
+
+Convolution kernels are (height, width, in, out), dense kernels (in, out); the features of the first dense layer are flattened in
+(height, width, channel) order."""
 
 KERNELS: dict[str, tuple[int, ...]] = {
     "conv1": (3, 3, 1, 32),

@@ -10,7 +10,7 @@ from engines.gpu_selection import driver_id
 from engines.messages.events import Device
 
 OUT_OF_MEMORY: tuple[type[Exception], ...] = (tf.errors.ResourceExhaustedError,)
-"""What TensorFlow raises when memory runs out, besides MemoryError."""
+"""Exceptions that TensorFlow raises when memory runs out, besides MemoryError."""
 TF32_DEFAULT = "matrix products and convolutions" if tf.config.experimental.tensor_float_32_execution_enabled() else ""
 """The arithmetic that TensorFlow does in TF32 on CUDA by default."""
 

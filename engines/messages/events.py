@@ -280,7 +280,9 @@ class RunFailed(Event):
     """The run, or the worker's start, failed; the hint says what to do next."""
 
     kind: str
-    """"missing-interpreter", "missing-framework", "framework", "device", "data", "checkpoint", "out-of-memory", "crashed",
+    """The kind of failure.
+
+    One of "missing-interpreter", "missing-framework", "framework", "device", "data", "checkpoint", "out-of-memory", "crashed",
     "killed", "interrupted" (shut down in mid-run), "internal", or "exam" (a probe of the worker failed outside of any run)."""
     message: str
     hint: str = ""

@@ -8,7 +8,7 @@ from engines.gpu_selection import driver_id
 from engines.messages.events import Device
 
 OUT_OF_MEMORY: tuple[type[Exception], ...] = (torch.OutOfMemoryError,)
-"""What PyTorch raises when memory runs out, besides MemoryError."""
+"""Exceptions that PyTorch raises when memory runs out, besides MemoryError."""
 TF32_DEFAULT = " and ".join(
     name
     for name, allowed in (

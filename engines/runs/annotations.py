@@ -1,4 +1,4 @@
-"""What the user does to saved runs: name them, annotate them, mark a baseline, move them to the trash, prune them."""
+"""Changes that the user makes to saved runs: names, notes, a baseline, the trash, pruning."""
 
 from __future__ import annotations
 

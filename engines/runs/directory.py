@@ -32,7 +32,7 @@ from engines.runs.summary import run_summary
 SCHEMA = 1
 """Version of the format; it grows when an older reader could no longer understand a run."""
 LOCK_ATTEMPTS = 20
-"""How often to try to lock a new record; a reader that tests the lock holds it for a moment."""
+"""Attempts to lock a new record; a reader that tests the lock holds it for a moment."""
 LOCK_RETRY_SECONDS = 0.005
 MAX_WAITING_BYTES = 8 * 2**20
 """Bytes of events that may wait for space on the disk: some ten minutes of training."""
@@ -50,9 +50,9 @@ class RunDirectory:
         """`series` is the id of the first run of several seeds; `resumed` is the id of the run that this one continues."""
         self.folder = folder
         self.problem = ""
-        """Why events are not on disk, or not yet; empty when all are."""
+        """The reason why events are not on disk, or not yet; empty when all are."""
         self._failure: SaveFailed | None = None
-        """What part of the run is lost for good."""
+        """The part of the run that is lost for good."""
         self._reported_to: set[str] = set()
         """The engines in whose streams the failure was published."""
         self._lock = threading.Lock()

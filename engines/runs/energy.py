@@ -11,7 +11,7 @@ from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 
 _NO_GPU_REASON = {"cpu": "a CPU's energy is not measured", "cuda": "the GPU's power is not known"}
-"""Why there is no energy when the driver reads none of a run's devices, by kind of device."""
+"""The reasons for a missing energy when the driver reads none of a run's devices, by kind of device."""
 
 
 def energy_joules(

@@ -15,9 +15,9 @@ class RaceLead(Record, kw_only=False):
     engine: str
     steps: int
     seconds: float
-    """How much earlier than the other engine the leader reached the other's last step; each from its own RunRequested."""
+    """Seconds by which the leader reached the other's last step earlier, each counted from its own RunRequested."""
     changes: int
-    """How often the lead changed hands, by more than CLEAR_LEAD_SECONDS each time."""
+    """Number of times that the lead changed hands, by more than CLEAR_LEAD_SECONDS each time."""
 
 
 def lead(a: RunHistory, b: RunHistory) -> RaceLead | None:

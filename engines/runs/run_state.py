@@ -167,7 +167,7 @@ class RunState:
 
     @property
     def outcome(self) -> str:
-        """How the run ended: the outcome of its RunFinished, FAILED or INTERRUPTED; empty while it has not ended."""
+        """The end of the run: the outcome of its RunFinished, FAILED or INTERRUPTED; empty while it has not ended."""
         if self.finished is not None:
             return self.finished.outcome
         if self.failure is None or self.ended_t is None:

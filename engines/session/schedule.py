@@ -39,7 +39,7 @@ class RunFolder:
 
     @property
     def path(self) -> str:
-        """Where workers write checkpoints; empty when nothing can be saved."""
+        """The folder of the workers' checkpoints; empty when nothing can be saved."""
         return str(self.directory.folder) if self.directory and self.directory.accepts_files else ""
 
 

@@ -1,4 +1,4 @@
-"""What the front ends need of runs, whether they are live or recorded."""
+"""The interface between front ends and runs, live or recorded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RunSource:
 
     @property
     def problem(self) -> str:
-        """Why the record of the last run is not on disk, or not yet; empty when it is."""
+        """The reason why the record of the last run is not on disk, or not yet; empty when it is."""
         return ""
 
     @property
@@ -102,7 +102,7 @@ class RunSource:
 
     @property
     def playback(self) -> str:
-        """How a recording plays: "10x", "paused" or "end"; empty for a live session."""
+        """The state of the player: "10x", "paused" or "end"; empty for a live session."""
         return ""
 
     def toggle(self) -> None:

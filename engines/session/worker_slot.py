@@ -23,7 +23,7 @@ class PendingRun(Record, kw_only=False):
     run_id: str
     config: TrainConfig
     folder: str
-    """Where the worker writes its files; empty when nothing can be saved."""
+    """The folder of the worker's files; empty when nothing can be saved."""
     directory: RunDirectory | None
     threads: int
     cores: tuple[int, ...]

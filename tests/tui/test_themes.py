@@ -29,7 +29,9 @@ PALETTES = {
     "Campbell": "0c0c0c c50f1f 13a10e c19c00 0037da 881798 3a96dd cccccc 767676 e74856 16c60c f9f1a5 3b78ff b4009e 61d6d6 f2f2f2",
     "PuTTY": "000000 bb0000 00bb00 bbbb00 0000bb bb00bb 00bbbb bbbbbb 555555 ff5555 55ff55 ffff55 5555ff ff55ff 55ffff ffffff",
 }
-"""The 16 colours of xterm (XTerm-col.ad), of the Linux console (drivers/tty/vt/vt.c), of VTE in its Tango and GNOME schemes
+"""The 16 colours of common terminals.
+
+They are those of xterm (XTerm-col.ad), of the Linux console (drivers/tty/vt/vt.c), of VTE in its Tango and GNOME schemes
 (gnome-terminal's profile editor), of Windows Terminal (Campbell), and of the terminals that they are named for (Wikipedia,
 "ANSI escape code"). Solarized is not among them: it gives the bright colours to greys, and its own text has 4.1:1."""
 BACKGROUNDS = {"ansi-dark": 0, "ansi-light": 15}

@@ -32,7 +32,7 @@ print(json.dumps({
 
 @pytest.mark.framework
 def test_dropout_preserves_the_rate_and_the_mean() -> None:
-    """Of 589,824 units, the standard deviation of the part that stays is 0.0006; in one channel it is 0.0048."""
+    """The share of kept units has a standard deviation of 0.0006 over 589,824 units; in one channel it is 0.0048."""
     home = Path(engines.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=home, check=True, stdout=subprocess.PIPE, text=True)
     results = json.loads(done.stdout)

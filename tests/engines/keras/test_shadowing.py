@@ -40,7 +40,7 @@ STARTS: dict[str, tuple[Sequence[str], Path, dict[str, str]]] = {
     "as a module in the folder engines": (["-m", "engines.worker"], PACKAGE, {"PYTHONPATH": str(PACKAGE.parent)}),
     "as a file in the folder worker": (["__main__.py"], PACKAGE / "worker", {}),
 }  # fmt: skip
-"""How: the interpreter's arguments, the current folder, and what the environment adds."""
+"""The interpreter's arguments, the current folder, and what the environment adds."""
 
 
 @pytest.mark.parametrize("start", STARTS)

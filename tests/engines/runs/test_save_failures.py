@@ -58,7 +58,7 @@ def failed(what: str, run_id: str = "run") -> SaveFailed:
 
 
 def test_a_later_success_clears_a_failure() -> None:
-    """Of the same run and kind of file; the failures of an earlier run in a series stay."""
+    """Only those of the same run and kind of file; the failures of an earlier run in a series stay."""
     history = history_of([failed("checkpoint", "first"), failed("checkpoint"), failed("model"), failed("summary")])
     history.apply(CheckpointSaved(engine="pytorch", run_id="run", path="/runs/run/pytorch.npz"))
     history.apply(ModelSaved(engine="pytorch", run_id="run", path="/runs/run/pytorch.pt"))

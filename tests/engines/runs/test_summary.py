@@ -28,7 +28,7 @@ def test_the_wall_time_includes_the_import_even_if_the_record_left_it_out() -> N
     (True, "wall 30.0 s (in a warm worker)", "2.50 s, before the run"),
 ])  # fmt: skip
 def test_cold_and_warm_starts_are_labelled(import_first: bool, wall_time: str, on_card: str) -> None:
-    """Of two seeds in one series only the first waits for the import."""
+    """Only the first of two seeds in one series waits for the import."""
     history, events = RunHistory("keras"), life()
     if import_first:
         events[:3] = [
