@@ -326,7 +326,7 @@ async def test_themes_are_switched_and_saved(tmp_path: Path, small_mnist: Path) 
 async def test_a_killed_engine_continues_from_its_checkpoint_while_the_other_trains(
     tmp_path: Path, small_mnist: Path
 ) -> None:
-    """c opens a new folder and continues the same curve; the other engine loses no step."""
+    """The key c opens a new folder and continues the same curve; the other engine loses no step."""
     async with opened(tmp_path, small_mnist, epochs=1000) as (app, pilot):
         await pilot.press("s")
         keras, other = app.session.histories["keras"], app.session.histories["pytorch"]
