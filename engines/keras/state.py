@@ -29,7 +29,7 @@ class EngineState:
     def weights(self) -> Weights:
         """Return the parameters in the canonical layout, which is Keras' own."""
         return {
-            f"{name}.{kind}": np.array(np.asarray(getattr(layer, kind)))  # a copy: PyTorch's array is the parameter itself
+            f"{name}.{kind}": np.array(np.asarray(getattr(layer, kind)))  # copied: on PyTorch it is a view
             for name, layer in layers(self.model)
             for kind in ("kernel", "bias")
         }

@@ -76,7 +76,7 @@ def replicas_of(worker: Worked) -> list[psutil.Process]:
 
 @pytest.mark.parametrize(
     ("worker", "optimizer"),
-    [("pytorch", "adadelta"), ("keras", "adadelta"), ("keras", "sgd"), ("keras", "adamw")],  # the Keras engine's own updates
+    [("pytorch", "adadelta"), ("keras", "adadelta"), ("keras", "sgd"), ("keras", "adamw")],  # Keras' are our own
     indirect=["worker"],
     scope="module",
 )
@@ -102,7 +102,9 @@ def test_two_replicas_train_as_one_device_does(optimizer: str, worker: Worked, s
     assert violations(worker.events) == []
 
 
-@pytest.mark.fault("workers", "several devices: a replica is killed, or all are stopped, in mid-epoch; then the run is resumed")
+@pytest.mark.fault(
+    "workers", "several devices: a replica is killed, or all are stopped, in mid-epoch; then the run is resumed"
+)
 def test_an_interrupted_run_resumes_exactly(worker: Worked, small_mnist: Path, runs: Path) -> None:
     """After a killed replica or a stop in mid-epoch, weights, slots and all random states end equal bit for bit."""
     endless = config_of(small_mnist, device="cpu,cpu", epochs=10_000)
