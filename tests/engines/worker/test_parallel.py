@@ -76,7 +76,12 @@ def replicas_of(worker: Worked) -> list[psutil.Process]:
 
 @pytest.mark.parametrize(
     ("worker", "optimizer"),
-    [("pytorch", "adadelta"), ("keras", "adadelta"), ("keras", "sgd"), ("keras", "adamw")],  # Keras' are our own
+    [
+        ("pytorch", "adadelta"),
+        ("keras", "adadelta"),
+        ("keras", "sgd"),
+        ("keras", "adamw"),
+    ],  # the Keras engine's own updates
     indirect=["worker"],
     scope="module",
 )
