@@ -9,7 +9,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras import ops
 
 from engines.experiment.arrays import Arrays
 from engines.experiment.recipe import Weights
@@ -30,7 +29,7 @@ class EngineState:
     def weights(self) -> Weights:
         """Return the parameters in the canonical layout, which is Keras' own."""
         return {
-            f"{name}.{kind}": np.array(ops.convert_to_numpy(getattr(layer, kind).value))
+            f"{name}.{kind}": np.array(np.asarray(getattr(layer, kind)))  # copied: on PyTorch it is a view
             for name, layer in layers(self.model)
             for kind in ("kernel", "bias")
         }
@@ -46,7 +45,7 @@ class EngineState:
         """Return what training needs besides the weights to continue: the optimizer's slots and the random state."""
         variables = {f"optimizer.{i}": variable for i, variable in enumerate(self.optimizer.variables)}
         variables |= {f"random.{i}": variable for i, variable in enumerate(self.random_variables())}
-        return {name: ops.convert_to_numpy(variable.value) for name, variable in variables.items()}
+        return {name: np.array(np.asarray(variable)) for name, variable in variables.items()}
 
     def load_state(self, state: Arrays) -> None:
         """Restore what `state` returned."""
