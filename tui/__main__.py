@@ -1,4 +1,4 @@
-"""`python -m tui`: the command, for whoever has no scripts folder on the path."""
+"""`python -m tui`: the command `mnist-tui`, where no scripts folder is on the path."""
 
 import sys
 

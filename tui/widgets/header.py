@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from rich.style import Style
 from rich.text import Text
 from textual.screen import Screen
 
-from engines.api import RunHistory, preset_changes
+from engines.api import RunSource, preset_changes
 from tui import formatting, themes
 from tui.commands import SCREENS
 from tui.widgets.text_line import TextLine
@@ -18,25 +18,7 @@ APP_NAME_WIDTH = 110
 """Narrowest header that shows the app's name."""
 
 
-class HeaderSource(Protocol):
-    """The part of a session or a replay that the header shows."""
-
-    histories: dict[str, RunHistory]
-    recorded: bool
-
-    def now(self) -> float:
-        """Return the current time on the events' clock."""
-
-    @property
-    def length_seconds(self) -> float:
-        """Length of a recording in seconds."""
-
-    @property
-    def playback(self) -> str:
-        """A recording's speed, or "paused" or "end"; empty for a live session."""
-
-
-def render_header(source: HeaderSource, now: float, width: int, shown: int, colors: Mapping[str, str]) -> Text:
+def render_header(source: RunSource, now: float, width: int, shown: int, colors: Mapping[str, str]) -> Text:
     """Render the tabs, and as much of data, preset, seed, mode and clock as fits; `shown` is the open tab's number.
 
     Where neither data nor clock fits, the other tabs shrink to their numbers.
@@ -58,14 +40,14 @@ def render_header(source: HeaderSource, now: float, width: int, shown: int, colo
     return text
 
 
-def show_tab(screen: Screen[Any], source: HeaderSource, number: int) -> None:
+def show_tab(screen: Screen[Any], source: RunSource, number: int) -> None:
     """Select a tab in the screen's header while its screen is still being opened."""
     colors = themes.palette(screen.app.theme_variables)
     for line in screen.query("#header").results(TextLine):
         line.set_text(render_header(source, source.now(), screen.size.width, number, colors))
 
 
-def _playback(source: HeaderSource) -> str:
+def _playback(source: RunSource) -> str:
     """Return " / 02:24 10x   ": a recording's length and speed, padded to the width of "paused" so that nothing jumps."""
     return f" / {formatting.clock(source.length_seconds)} {source.playback:6}" if source.recorded else ""
 
@@ -74,7 +56,7 @@ def _join(details: Mapping[str, str]) -> str:
     return "".join(details.values()).removeprefix(" · ")
 
 
-def _render_tabs(source: HeaderSource, width: int, shown: int, colors: Mapping[str, str], *, short: bool) -> Text:
+def _render_tabs(source: RunSource, width: int, shown: int, colors: Mapping[str, str], *, short: bool) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
     if width >= APP_NAME_WIDTH:
         text.append(" mnist-tui ", style="bold reverse")
@@ -94,7 +76,7 @@ def _render_tabs(source: HeaderSource, width: int, shown: int, colors: Mapping[s
     return text
 
 
-def _details(source: HeaderSource, now: float) -> dict[str, str]:
+def _details(source: RunSource, now: float) -> dict[str, str]:
     """Return the texts beside the tabs, by name."""
     data = next((h.data for h in source.histories.values() if h.data), None)
     config = next((h.config for h in source.histories.values() if h.config), None)
