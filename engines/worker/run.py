@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 EVENT_SECONDS = 0.05
 """Seconds between two TrainProgress events: at most 20 a second."""
 
-CALL_SECONDS = 0.1
-"""Seconds of training in one call, between two polls for commands: each call of a traced function costs Keras 4 % of a step."""
+CALL_SECONDS = 0.25
+"""Seconds of training in one call, between two polls for commands: each call of a traced function costs Keras 5 % of a step."""
 
 EVAL_BATCH = 200
 """Test digits in one call: a quarter faster than 500 on a CPU in both frameworks, because the activations stay in its cache."""
