@@ -46,7 +46,7 @@ def in_mid_run(control: RunController, engine: str) -> None:
 
 
 def recording() -> RunController:
-    """The demo at its start."""
+    """Return the demo at its start."""
     replay = Replay(list(read_events(DEMO)), clock=lambda: 0.0)
     replay.drain()
     return RunController(replay, {})

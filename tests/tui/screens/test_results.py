@@ -35,7 +35,7 @@ from tui.widgets.text_line import TextLine
 
 @pytest.fixture(scope="module")
 def race() -> tuple[dict[str, RunHistory], MachineHistory]:
-    """The recorded run at its end."""
+    """Return the recorded run at its end."""
     histories = {engine: RunHistory(engine) for engine in ("pytorch", "keras")}
     machine = MachineHistory()
     for event in read_events(DEMO):
