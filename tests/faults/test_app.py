@@ -224,7 +224,7 @@ def test_leaving_by_keys(training: Terminal) -> None:
 @pytest.mark.fault("app", "a signal while a replay has the terminal")
 def test_a_signal_ends_a_replay_in_the_foreground(small_mnist: Path, tmp_path: Path) -> None:
     shutil.copy(DEMO, make_run_folder(tmp_path / "runs", "kept") / "events.jsonl")
-    options = "app.ascii_only, app._start_at_once = True, False"
+    options = "app.ascii_only, app._start_on_open = True, False"
     terminal = Terminal(app_command(small_mnist, tmp_path, options), tmp_path)
     terminal.wait_for("press s to start")
     terminal.send("5")
