@@ -148,8 +148,8 @@ from engines.session.replay import (
     MAX_SPEED as MAX_SPEED,
     Replay as Replay,
 )
+from engines.session.run_source import RunSource as RunSource
 from engines.session.session import Session as Session
-from engines.session.source import RunSource as RunSource
 from engines.supervision.one_shot import run_in_thread as run_in_thread
 from engines.supervision.registry import (
     EngineSpec as EngineSpec,

@@ -1,8 +1,8 @@
 """Compare the engines' speed with other people's scripts that train the same model on the same cores.
 
 The engines run as in the app: in a worker that trains and publishes all its events, timed from one event to another. The baselines
-(`engines/*/baseline.py`, `expert.py`) run as their authors' users run them, without our worker's environment, and once more with
-the two variables of it that glibc's allocator reads. All processes stay alive and measure in turn, in an order that is reversed
+(`engines/*/baseline.py`, `tuned_baseline.py`) run as their authors' users run them, without our worker's environment, and once more
+with the two variables of it that glibc's allocator reads. All processes stay alive and measure in turn, in an order that is reversed
 from repeat to repeat, so that a machine that slows down slows all of them.
 """
 
@@ -57,8 +57,8 @@ class Baseline:
 BASELINES = (
     Baseline("plain script", "baseline", {}),
     Baseline("plain script with our allocator settings", "baseline", ALLOCATOR),
-    Baseline("expert's loop", "expert", {}),
-    Baseline("expert's loop with our allocator settings", "expert", ALLOCATOR),
+    Baseline("expert's loop", "tuned_baseline", {}),
+    Baseline("expert's loop with our allocator settings", "tuned_baseline", ALLOCATOR),
 )
 CONCURRENT_BASELINES = BASELINES[:1]
 """The baselines while both frameworks run at once: with more processes than cores, the machine would be measured."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from engines.messages.events import Prediction
 from engines.runs.history import RunHistory
 from engines.runs.phases import BEFORE_TRAINING, FINISHED, STOPPED
-from engines.session.source import RunSource
+from engines.session.run_source import RunSource
 
 REFRESH_SECONDS = 0.4
 """Seconds between two requests for the same digit while the models learn."""

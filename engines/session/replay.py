@@ -11,7 +11,7 @@ from engines.messages.events import EpochStarted, Event, RunRequested
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 from engines.runs.seeds import SeedResults
-from engines.session.source import RunSource
+from engines.session.run_source import RunSource
 
 DEMO = Path(__file__).parent / "recordings" / "demo.jsonl"
 """Two epochs of the reference on real MNIST, both frameworks at once on two CPU cores, as `mnist-tui --epochs 2` saved them."""

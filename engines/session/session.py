@@ -29,8 +29,8 @@ from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 from engines.runs.seeds import SeedResults
 from engines.session.inbox import Inbox
-from engines.session.schedule import Round, RunFolder, drop_engine, resumed_rounds, rounds_of
-from engines.session.source import RunSource
+from engines.session.rounds import Round, RunFolder, drop_engine, resumed_rounds, rounds_of
+from engines.session.run_source import RunSource
 from engines.session.worker_slot import PendingRun, WorkerSlot
 from engines.supervision.registry import EngineSpec, for_backend
 

@@ -32,9 +32,9 @@ from engines.worker.main import main  # noqa: E402
 
 if __name__ == "__main__":
     if sys.argv[1] == "--plain":
-        from engines.worker import baseline
+        from engines.worker import baseline_runner
 
-        baseline.main(*sys.argv[2:])
+        baseline_runner.main(*sys.argv[2:])
         os._exit(0)
     if sys.argv[1] == "--replica":
         importlib.import_module(sys.argv[2]).serve(*sys.argv[3:])

@@ -1,6 +1,6 @@
 """Train run after run in one worker, and report how each ends.
 
-An engine does the arithmetic and knows no events; `run.py` publishes the events and knows no framework.
+An engine does the arithmetic and knows no events; `training_loop.py` publishes the events and knows no framework.
 
 The clocks, the same for every engine:
 - `train_seconds` is the time inside `train_steps`, which returns with the device synchronised. It includes no evaluation, pause,
@@ -36,7 +36,7 @@ from engines.worker import placement
 from engines.worker.channel import Channel, ShuttingDown
 from engines.worker.placement import DeviceError
 from engines.worker.replicas import ReplicaError
-from engines.worker.run import Run
+from engines.worker.training_loop import Run
 
 
 class Trainer:

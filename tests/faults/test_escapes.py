@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 from engines.api import EngineSpec, encode
 from engines.messages.events import Device, LogLine, RunFailed, RunFinished
 from tests.support.engines import SCRIPTED
-from tests.support.life import life
+from tests.support.run_events import life
 from tests.support.terminal import Terminal
 from tui import formatting
 from tui.cli import arguments, main

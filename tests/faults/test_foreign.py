@@ -35,9 +35,9 @@ from engines.tools import setup
 from engines.tools.source import read_source
 from tests.faults.test_input import EVENT
 from tests.support.engines import scripted_spec
-from tests.support.life import CONFIG, EVAL
 from tests.support.pilot import on_runs, text_of, until
 from tests.support.recording import shown
+from tests.support.run_events import CONFIG, EVAL
 from tests.support.run_folders import make_run_folder
 from tui.charts.viewport import Viewport
 from tui.cli import arguments, main

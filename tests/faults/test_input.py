@@ -32,7 +32,7 @@ from engines.runs.summary import engine_summary
 from engines.session.replay import DEMO, FAR, Replay
 from engines.supervision.streams import LineSplitter
 from tests.conftest import INTS
-from tests.support.life import life
+from tests.support.run_events import life
 from tests.support.terminal import ROOT, PixelTerminal, Terminal, all_exited, app_command
 from tui import preferences
 from tui.app import MnistApp
@@ -42,8 +42,8 @@ from tui.charts.viewport import Viewport
 from tui.cli import code, data, doctor, export as export_command, main, parity, presets, setup, train as train_command
 from tui.reports import card as report_card, comparison, export, run_summary
 from tui.terminal import textual_patches
+from tui.widgets.card_tables import card, confusions
 from tui.widgets.curves import x_extent
-from tui.widgets.results_card import card, confusions
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 FIELDS = sorted(field.name for field in dataclasses.fields(TrainConfig))

@@ -27,10 +27,10 @@ from tui.charts.sparkline import progress_bar, sparkline
 from tui.cli import app as cli_app
 from tui.screens.dialogs import NameDialog, Question
 from tui.widgets import header
+from tui.widgets.card_tables import confusions
 from tui.widgets.engine_panel import GLYPHS
 from tui.widgets.line_chart import LineChart
 from tui.widgets.pixel_image import HALF_BLOCKS, PixelImage
-from tui.widgets.results_card import confusions
 from tui.widgets.text_line import TextLine
 
 

@@ -12,9 +12,9 @@ from textual.screen import Screen
 
 from engines.messages.events import CommandSent, EvalStarted, Event, RunFinished, RunPaused
 from engines.runs.history import RunHistory
-from tests.support.life import life
 from tests.support.pilot import opened, phases, text_of, until
 from tests.support.recording import shown
+from tests.support.run_events import life
 from tui import app as apps
 from tui.app import MnistApp, make_screen
 from tui.screens.code import CodeScreen

@@ -18,8 +18,8 @@ from engines.messages.events import (
 from engines.runs import run_state
 from engines.runs.history import RunHistory
 from engines.runs.run_state import SLOW_SECONDS
-from tests.support.life import CONFIG, life
 from tests.support.pilot import SIZES, opened, phases, text_of, until
+from tests.support.run_events import CONFIG, life
 
 
 def test_a_run_is_slow_only_before_it_trains() -> None:

@@ -11,7 +11,7 @@ from textual.widgets import Digits, Static
 from engines.api import TITLES, RunHistory
 from tui import formatting
 from tui.reports.card import Report
-from tui.widgets.results_card import card, confusions, verdict_line
+from tui.widgets.card_tables import card, confusions, verdict_line
 
 MATRICES_FROM = 160
 """The width of the screen in columns from which the confusion matrices are shown beside the card."""

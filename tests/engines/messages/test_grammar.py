@@ -6,7 +6,7 @@ import pytest
 
 from engines.messages.events import RunFailed, WorkerExited
 from engines.messages.grammar import violations
-from tests.support.life import life, numbered
+from tests.support.run_events import life, numbered
 
 
 def test_a_life_is_grammatical() -> None:

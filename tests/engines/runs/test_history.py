@@ -6,7 +6,7 @@ import pytest
 
 from engines.messages.events import EVENTS, Heartbeat, RunFailed, RunPaused, RunRequested, RunResumed, WorkerExited
 from engines.runs.history import _HANDLERS, RunHistory
-from tests.support.life import CONFIG, life
+from tests.support.run_events import CONFIG, life
 
 
 def history_after(events: int) -> RunHistory:

@@ -12,7 +12,7 @@ from engines.messages.codec import encode
 from engines.messages.events import RunFailed
 from engines.runs.directory import RunDirectory
 from engines.runs.reader import list_runs, read_run
-from tests.support.life import life
+from tests.support.run_events import life
 from tests.support.run_folders import make_run_folder
 from tui.reports.card import report
 

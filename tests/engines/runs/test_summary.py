@@ -10,7 +10,7 @@ from engines.messages.events import RunFinished
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 from engines.runs.summary import engine_summary
-from tests.support.life import life
+from tests.support.run_events import life
 from tui.reports.card import report
 from tui.reports.run_summary import summary_line
 

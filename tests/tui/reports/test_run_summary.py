@@ -8,7 +8,7 @@ import pytest
 
 from engines.api import RunHistory
 from engines.messages.events import DataReady, RunFailed
-from tests.support.life import life
+from tests.support.run_events import life
 from tui.reports import run_summary
 
 

@@ -1,7 +1,7 @@
 """The loop that an expert in Keras on TensorFlow would write for this one model: all digits resident, an epoch in one graph.
 
 It has the engine's network, batch size and optimizer, but no events, commands or checkpoints. The mirror file is
-engines/pytorch/expert.py.
+engines/pytorch/tuned_baseline.py.
 """
 
 from __future__ import annotations

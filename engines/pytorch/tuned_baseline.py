@@ -1,7 +1,7 @@
 """The loop that an expert in PyTorch would write for this one model: all digits resident on the device, no DataLoader.
 
 It has the engine's network, batch size and optimizer, but no events, commands or checkpoints. The mirror file is
-engines/keras/expert.py.
+engines/keras/tuned_baseline.py.
 """
 
 from __future__ import annotations
