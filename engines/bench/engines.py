@@ -2,8 +2,8 @@
 
 The engines run as in the app: in a worker that trains and publishes all its events, timed from one event to another. The baselines
 (`engines/*/baseline.py`, `tuned_baseline.py`) run as their authors' users run them, without our worker's environment, and once more
-with the two variables of it that glibc's allocator reads. All processes stay alive and measure in turn, in an order that is reversed
-from repeat to repeat, so that a machine that slows down slows all of them.
+with the two variables of it that glibc's allocator reads. All processes stay alive and measure in turn, in an order that is
+reversed from repeat to repeat, so that a machine that slows down slows all of them.
 """
 
 from __future__ import annotations

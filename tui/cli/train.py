@@ -25,7 +25,7 @@ DRAIN_SECONDS = 0.1
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `mnist-tui train`."""
+    """Add the options of `mnist-tui train`; the settings and their help are declared in engines/config.py."""
     arguments.add_training_options(parser)
     parser.add_argument("--json", action="store_true", help="print the events of both engines, a JSON object per line")
     parser.add_argument("--plain", action="store_true", help="print lines instead of bars, also on a terminal")

@@ -70,7 +70,7 @@ class CodeScreen(BaseScreen):
     """Shows the engines' files as text, without importing a framework."""
 
     NAME = "code"
-    BINDINGS = BaseScreen.bindings(NAME)
+    BINDINGS = BaseScreen.bindings(NAME)  # CODE in tui/commands.py
     CSS_PATH = "code.tcss"
 
     def __init__(

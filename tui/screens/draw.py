@@ -29,7 +29,7 @@ class DrawScreen(PredictionScreen):
     """Shows the drawing pad, the network's input, and what each engine reads in it."""
 
     NAME = "draw"
-    BINDINGS = PredictionScreen.bindings(NAME)
+    BINDINGS = PredictionScreen.bindings(NAME)  # DRAW in tui/commands.py
     CSS_PATH = "draw.tcss"
     POLL_SECONDS = 1 / 50
 

@@ -37,7 +37,7 @@ class ResultsScreen(PredictionScreen):
     """Shows the histories of the session, or of a run's folder."""
 
     NAME = "results"
-    BINDINGS = PredictionScreen.bindings(NAME)
+    BINDINGS = PredictionScreen.bindings(NAME)  # RESULTS in tui/commands.py
     CSS_PATH = "results.tcss"
 
     def __init__(

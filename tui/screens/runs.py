@@ -46,7 +46,7 @@ class RunsScreen(BaseScreen):
     """Lists the runs of a folder, which it reads each time it is shown."""
 
     NAME = "runs"
-    BINDINGS = BaseScreen.bindings(NAME)
+    BINDINGS = BaseScreen.bindings(NAME)  # RUNS in tui/commands.py
     CSS_PATH = "runs.tcss"
 
     def __init__(

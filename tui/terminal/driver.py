@@ -47,7 +47,10 @@ class TerminalDriver(LinuxDriver):
             self._probe()
 
     def stop_application_mode(self) -> None:
-        """Restore the terminal and clear it: GNU screen and mosh have no alternate screen that would hide the app's."""
+        """Restore the terminal and clear it, at the end and on ctrl+z.
+
+        GNU screen and mosh have no alternate screen that would hide the app's.
+        """
         self.disable_input()  # this may wait, so it comes before the screen is cleared
         self.write(tty_state.CLEAR)
         super().stop_application_mode()
