@@ -46,8 +46,6 @@ EVENT_SECONDS = 0.05
 
 CALL_SECONDS = 0.1
 """Seconds of training in one call, between two polls for commands."""
-PAIR_SECONDS = 0.25
-"""Seconds that two steps may take in one call: each call of a traced function costs Keras 5 % of a step on a slow CPU."""
 
 EVAL_BATCH = 200
 """Test digits in one call: a quarter faster than 500 on a CPU in both frameworks, because the activations stay in its cache."""
@@ -242,11 +240,8 @@ class Run:
 
     def _tune_call_size(self, seconds: float) -> None:
         """Fit as many steps as possible into CALL_SECONDS: a few on a CPU; many on a GPU, which synchronises once a call."""
-        step_seconds = max(seconds / self.steps_per_call, 1e-6)
-        least = 2 if 2 * step_seconds <= PAIR_SECONDS else 1
-        self.steps_per_call = max(
-            least, min(int(CALL_SECONDS / step_seconds), 2 * self.steps_per_call, MAX_STEPS_PER_CALL)
-        )
+        steps = int(self.steps_per_call * CALL_SECONDS / max(seconds, 1e-6))
+        self.steps_per_call = max(1, min(steps, 2 * self.steps_per_call, MAX_STEPS_PER_CALL))
 
     def _publish_progress(self) -> None:
         """Publish the means of the interval, and start the next one."""
