@@ -210,7 +210,7 @@ class ResultsScreen(PredictionScreen):
             self._images, self._images_problem, self._drawn_state = images, problem, ()
             self.update_body(set())
 
-    # KernelTiles
+    # Filters
 
     def _show_filters(self) -> None:
         self._filters_shown = {}

@@ -120,7 +120,7 @@ class TrainScreen(Screen[None]):
             if self._logs is not None:
                 self._logs.show_logs(session.histories)
 
-    # LogPanel
+    # Logs
 
     @property
     def _logs_shown(self) -> bool:
