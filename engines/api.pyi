@@ -18,7 +18,6 @@ from engines.config import (
     TrainConfig as TrainConfig,
     display_name as display_name,
     engine_id as engine_id,
-    is_device as is_device,
     parse as parse,
     problem as problem,
 )
@@ -47,30 +46,18 @@ from engines.messages.commands import (
     Pause as Pause,
     Predict as Predict,
     Resume as Resume,
-    SaveCheckpoint as SaveCheckpoint,
     Stop as Stop,
 )
 from engines.messages.events import (
     Diverged as Diverged,
-    EpochStarted as EpochStarted,
     Event as Event,
     GpuReading as GpuReading,
-    Heartbeat as Heartbeat,
     LogLine as LogLine,
-    MachineUsage as MachineUsage,
-    Prediction as Prediction,
     RunFailed as RunFailed,
     RunFinished as RunFinished,
-    RunRequested as RunRequested,
-    SaveFailed as SaveFailed,
     TrainProgress as TrainProgress,
-    WorkerExited as WorkerExited,
     WorkerReady as WorkerReady,
-    WorkerSpawned as WorkerSpawned,
-    WorkerUsage as WorkerUsage,
 )
-from engines.monitors.cgroups import split_cores as split_cores, usable_core_ids as usable_core_ids
-from engines.monitors.sampler import Sample as Sample, Sampler as Sampler
 from engines.numerals import parse_float as parse_float, parse_integer as parse_integer
 from engines.plural import plural as plural
 from engines.preset_configs import (
@@ -122,7 +109,6 @@ from engines.runs.reader import (
 )
 from engines.runs.resume import (
     ResumeError as ResumeError,
-    find_resume_points as find_resume_points,
 )
 from engines.runs.run_list import (
     FilterError as FilterError,

@@ -16,9 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engines.api import find_resume_points, list_runs, read_events, read_run
+from engines.api import list_runs, read_events, read_run
 from engines.messages.events import Event, TrainProgress
 from engines.messages.grammar import violations
+from engines.runs.resume import find_resume_points
 from engines.session.replay import DEMO
 from tests.support.run_folders import make_run_folder
 from tests.support.terminal import (

@@ -19,6 +19,7 @@ from textual.widgets import Button, Input, Label, Select
 
 from engines.api import (
     FRAMEWORK_CHOICES,
+    RESET_BY_PRESET,
     SETTING_GROUPS,
     TITLES,
     ConfigError,
@@ -29,42 +30,7 @@ from engines.api import (
 )
 from tui.terminal.clipboard import copy
 
-GROUPS = (
-    ("Run", ("preset", "mode", "device", "pytorch_device", "keras_device", "keras_backend", "epochs", "seed", "seeds")),
-    (
-        "Training",
-        (
-            "batch_size", "optimizer", "learning_rate", "schedule", "rho", "momentum", "weight_decay", "epsilon", "dropout",
-            "augment",
-        ),
-    ),
-    ("Ends early", ("target_accuracy", "patience", "eval_every", "stop_on_nan")),
-    ("Machine and digits", ("precision", "threads", "dataset", "data_dir", "limit_train", "limit_test")),
-)  # fmt: skip
-"""Every field of TrainConfig, under a heading."""
-FORM_FIELDS = tuple(name for _, names in GROUPS for name in names)
-KEPT_BY_PRESETS = frozenset(
-    {
-        "framework",
-        "mode",
-        "device",
-        "pytorch_device",
-        "keras_device",
-        "keras_backend",
-        "seed",
-        "seeds",
-        "dataset",
-        "data_dir",
-        "threads",
-        "precision",
-        "limit_test",
-        "eval_every",
-        "target_accuracy",
-        "patience",
-        "stop_on_nan",
-    }
-)
-"""Fields that presets never change."""
+FORM_FIELDS = tuple(name for names in SETTING_GROUPS.values() for name in names)
 
 
 class SettingsScreen(ModalScreen[dict[str, Any] | None]):
@@ -177,7 +143,8 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         """Apply a choice; a preset or an optimizer changes other fields, too."""
         name, value = event.select.id or "", str(event.value)
         if name == "preset" and value != self._settings.get("preset", "reference"):
-            self._settings = {key: v for key, v in self._settings.items() if key in KEPT_BY_PRESETS} | {"preset": value}
+            kept = {name: setting for name, setting in self._settings.items() if name not in RESET_BY_PRESET}
+            self._settings = kept | {"preset": value}
             self._update_inputs()
         switch = name in self._fields and isinstance(self._fields[name].default, bool)
         self._set(name, value == "on" if switch else value)

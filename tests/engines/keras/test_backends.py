@@ -17,7 +17,6 @@ from engines.api import (
     TrainConfig,
     display_name,
     engine_spec,
-    find_resume_points,
     for_backend,
     from_settings,
 )
@@ -31,6 +30,7 @@ from engines.messages.events import (
     WorkerReady,
     WorkerSpawned,
 )
+from engines.runs.resume import find_resume_points
 from engines.runs.run_list import parse_filter, summarize
 from engines.session import session
 from engines.session.session import Session
