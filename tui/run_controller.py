@@ -166,18 +166,15 @@ class RunController:
 
     def seek(self, seconds: float) -> None:
         """Move a recording by some seconds."""
-        if self.session.recorded:
-            self.session.seek(seconds)
+        self.session.seek(seconds)
 
     def seek_epoch(self, epochs: int) -> None:
         """Move a recording by some epochs."""
-        if self.session.recorded:
-            self.session.seek_epoch(epochs)
+        self.session.seek_epoch(epochs)
 
     def change_speed(self, steps: int) -> None:
         """Play a recording faster, or slower for negative `steps`."""
-        if self.session.recorded:
-            self.session.change_speed(steps)
+        self.session.change_speed(steps)
 
 
 def _grey_unless(enabled: object) -> bool | None:

@@ -20,7 +20,7 @@ from tui.screens.mistake_position import MistakePosition
 from tui.screens.prediction_base import PredictionScreen
 from tui.screens.stored_run import StoredRun, older_folder
 from tui.terminal.clipboard import copy
-from tui.widgets.card_tables import confusions
+from tui.widgets.card_tables import NO_EVALUATION, confusions
 from tui.widgets.card_view import CardView
 from tui.widgets.kernel_tiles import KernelTiles
 from tui.widgets.mistake_gallery import MistakeGallery, mistakes
@@ -28,7 +28,6 @@ from tui.widgets.pixel_image import PixelImage
 from tui.widgets.prediction_bars import PredictionBars
 from tui.widgets.text_line import TextLine
 
-NO_EVALUATION = "No digit is tested yet: the first evaluation comes after an epoch."
 MATRIX_COLUMNS = 76
 """The width in columns of a confusion matrix."""
 

@@ -11,6 +11,8 @@ from rich.text import Text
 from engines.api import TITLES, RunHistory, plural
 from tui.reports.card import Report
 
+NO_EVALUATION = "No digit is tested yet: the first evaluation comes after an epoch."
+
 
 def card(report: Report, colors: Mapping[str, str]) -> RenderableType:
     """Render every figure of a report in groups, with a column for each engine."""
@@ -47,7 +49,7 @@ def confusions(histories: Sequence[RunHistory], colors: Mapping[str, str], besid
     tested = [history for history in histories if history.evaluations and len(history.evaluations[-1].confusion) == 100]
     matrices = [_matrix(history, colors) for history in tested]
     if not matrices:
-        return Text("No digit is tested yet: the first evaluation comes after an epoch.")
+        return Text(NO_EVALUATION)
     if not beside:
         return Group(*(part for matrix in matrices for part in (matrix, Text(""))))
     row = Table.grid(padding=(0, 4, 0, 0))
