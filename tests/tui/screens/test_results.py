@@ -57,6 +57,9 @@ def test_the_card_shows_the_recorded_run(race: tuple[dict[str, RunHistory], Mach
     assert figures["its 95 % interval"] == ("98.02 to 98.53 %", "98.01 to 98.52 %")
     assert figures["to 97 %"][0].startswith("01:05")
     assert figures["to 99 %"] == ("not reached", "not reached")
+    assert figures["import"] == ("1.69 s, before the run", "3.01 s, before the run")
+    assert (figures["loading digits"], figures["building"]) == (("0.35 s", "0.40 s"), ("0.02 s", "0.33 s"))
+    assert (figures["optimizer"], figures["dropout"]) == (2 * ("adadelta, learning rate 1",), 2 * ("0.25",))
     assert figures["energy"][0] == "n/a: a CPU's energy is not measured"
     assert figures["peak GPU memory"][0] == "n/a: runs on the CPU"
     labels = list(figures)
