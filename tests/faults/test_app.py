@@ -435,8 +435,14 @@ def test_a_run_survives_its_app(
     terminal.child.kill(signal.SIGKILL)
     terminal.child.wait()
     assert all_exited(workers)
+
+    def outcomes() -> set[str]:
+        (run,) = list_runs(terminal.runs)
+        return {its["outcome"] for its in run["summary"].values() if "outcome" in its}
+
+    # A worker that was being started holds the record's lock until it executes its own program.
+    terminal.wait_until(lambda: outcomes() == {"interrupted"}, "listed as interrupted", 5.0)
     (run,) = list_runs(terminal.runs)
-    assert {its["outcome"] for its in run["summary"].values() if "outcome" in its} == {"interrupted"}
     read_run(terminal.runs / run["id"])
     runs_dir = ["--runs-dir", str(terminal.runs)]
     assert main.main(["runs", *runs_dir]) == 0
