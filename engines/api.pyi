@@ -66,6 +66,7 @@ from engines.preset_configs import (
     preset_label as preset_label,
 )
 from engines.record import Record as Record
+from engines.run_request import RunRequest as RunRequest
 from engines.runs.annotations import (
     TRASH as TRASH,
     empty_trash as empty_trash,

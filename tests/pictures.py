@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from engines.api import FINISHED, engine_spec
+from engines.api import FINISHED, RunRequest, engine_spec
 from tests.support.keystrokes import keys_for
 from tests.support.recording import shown
 from tui.app import MnistApp
@@ -34,15 +34,15 @@ async def take_pictures() -> None:
 
 async def take_live_pictures(folder: Path) -> None:
     """Train three short runs, then draw a seven and list the runs. Needs both frameworks and a minute."""
-    settings = {"epochs": 1, "limit_train": 30_000}
-    app = MnistApp([engine_spec("pytorch"), engine_spec("keras")], settings, start=True, runs_dir=folder)
+    request = RunRequest(settings={"epochs": 1, "limit_train": 30_000})
+    app = MnistApp([engine_spec("pytorch"), engine_spec("keras")], request, start=True, runs_dir=folder)
     histories = app.session.histories.values()
     async with app.run_test(size=(120, 36)) as pilot:
         for seed in range(3):
             while not all(history.phase == FINISHED for history in histories):
                 await pilot.pause(0.5)
             if seed < 2:
-                app.controller.settings = {**settings, "seed": seed + 1}
+                app.controller.request = app.controller.request.choose("seed", seed + 1)
                 await pilot.press("s")
                 await pilot.pause(1)
         await pilot.press("3", *keys_for(7), "down")

@@ -19,8 +19,8 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
 
 from engines import api
-from engines.api import EngineSpec, Event, Replay, RunSource, Session, for_backend, paths
-from tui import preferences, themes
+from engines.api import EngineSpec, Event, Replay, RunRequest, RunSource, Session, for_backend, paths
+from tui import preferences
 from tui.commands import COMMANDS, SCREENS, commands_for
 from tui.digit_cache import DigitCache
 from tui.frame_clock import FPS, FrameClock, FrameReceiver
@@ -30,6 +30,7 @@ from tui.screens.train import TrainScreen
 from tui.terminal import startup_gc, textual_patches, tty_state
 from tui.terminal.driver import TerminalDriver
 from tui.terminal.shutdown import CLOSE_SECONDS, Shutdown
+from tui.theme_names import THEME_NAMES
 from tui.widgets import header
 
 WARNING_SECONDS = 15.0
@@ -49,8 +50,9 @@ class MnistApp(RunActions):
     def __init__(
         self,
         specs: Sequence[EngineSpec] = (),
-        settings: Mapping[str, Any] | None = None,
+        request: RunRequest | None = None,
         *,
+        theme: str = "",
         recording: Sequence[Event] | None = None,
         speed: float = 1.0,
         start: bool = False,
@@ -64,8 +66,7 @@ class MnistApp(RunActions):
         warnings: Sequence[str] = (),
     ) -> None:
         """Show a recording, or else run the engines of `specs`; show the `warnings` once when the app has opened."""
-        run_settings = dict(settings or {})
-        super().__init__(str(run_settings.pop("theme", "")), ascii_only=ascii_only)
+        super().__init__(theme, ascii_only=ascii_only)
         self.specs = tuple(specs)
         self.cache_dir = cache_dir or paths.cache_dir()
         self.runs_dir = runs_dir or paths.runs_dir()
@@ -76,7 +77,7 @@ class MnistApp(RunActions):
             self.session = Replay(recording, speed)
         else:
             self.session = Session(specs, self.launch, cache_dir=self.cache_dir, runs_dir=self.runs_dir)
-        self.controller = RunController(self.session, run_settings)
+        self.controller = RunController(self.session, request or RunRequest())
         self.train_screen = TrainScreen(self.controller, ascii_only=ascii_only)
         self.digit_cache = DigitCache(self.cache_dir)
         self._start_on_open = start
@@ -118,7 +119,7 @@ class MnistApp(RunActions):
 
     def _cli_options(self) -> list[str]:
         """Return the command-line options of an app that looks like this one; the command line has no Textual themes."""
-        theme = ["--theme", self.theme] if self.theme in themes.THEME_NAMES and self.theme != self.auto_theme else []
+        theme = ["--theme", self.theme] if self.theme in THEME_NAMES and self.theme != self.auto_theme else []
         options = ["--runs-dir", str(self.runs_dir), "--fps", str(self._frame_clock.fps), *theme]
         return [*options, "--ascii"] if self.ascii_only else options
 
@@ -166,8 +167,7 @@ class MnistApp(RunActions):
         for warning in self._warnings:
             self.notify(warning, severity="warning", timeout=WARNING_SECONDS)
         if self._resume_folder is not None:
-            changes = {name: value for name, value in self.controller.settings.items() if name != "framework"}
-            self.resume_run(self._resume_folder, changes)
+            self.resume_run(self._resume_folder, self.controller.request.settings)
         elif self._start_on_open:
             self.action_start()
         else:
@@ -263,27 +263,26 @@ class MnistApp(RunActions):
     def action_parity(self) -> None:
         from tui.screens.parity import ParityScreen
 
-        backend = str(self.controller.settings.get("keras_backend", "tensorflow"))
-        specs = [for_backend(spec, backend) for spec in self.specs]
-        self.push_screen(ParityScreen(specs, self.cache_dir, self.controller.settings))
+        request = self.controller.request
+        specs = [for_backend(spec, request.value("keras_backend")) for spec in self.specs]
+        self.push_screen(ParityScreen(specs, self.cache_dir, request))
 
     def action_settings(self) -> None:
         from tui.screens.settings import SettingsScreen
 
         devices = {d.id: (d.id, d.name, d.reason) for h in self.session.histories.values() for d in h.devices}
 
-        def on_close(settings: dict[str, Any] | None) -> None:
-            if settings is None:
+        def on_close(result: tuple[RunRequest, bool] | None) -> None:
+            if result is None:
                 return
-            start = settings.pop("start", False)
-            self.controller.settings = settings
-            self._save_preferences(settings)
+            self.controller.request, start = result
+            self._save_preferences(self.controller.request.values)
             if start and self.session.running:
                 self.notify("A run is under way. Stop it first (x).", severity="warning")
             elif start:
                 self.action_start()
 
-        self.push_screen(SettingsScreen(self.controller.settings, list(devices.values())), on_close)
+        self.push_screen(SettingsScreen(self.controller.request, list(devices.values())), on_close)
 
     def action_focus_engine(self) -> None:
         self.controller.aim_at_next()
@@ -307,8 +306,8 @@ class MnistApp(RunActions):
 
     def action_theme(self) -> None:
         """Switch to the next theme, and save it."""
-        index = themes.THEME_NAMES.index(self.theme) if self.theme in themes.THEME_NAMES else -1
-        self.theme = themes.THEME_NAMES[(index + 1) % len(themes.THEME_NAMES)]
+        index = THEME_NAMES.index(self.theme) if self.theme in THEME_NAMES else -1
+        self.theme = THEME_NAMES[(index + 1) % len(THEME_NAMES)]
         self.notify(self.theme, title="Theme", timeout=1.5)
         self._frame_clock.mark_stale(self.session.histories)
         if self._preferences_file is not None:

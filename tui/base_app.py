@@ -15,7 +15,7 @@ from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.theme import BUILTIN_THEMES, Theme
 
-from tui import themes
+from tui import theme_names, themes
 from tui.terminal import display
 from tui.terminal.driver import TerminalDriver
 from tui.terminal.sanitize import NoBrightening, NoEscapes, OnBlack, OnlyAscii
@@ -30,12 +30,12 @@ class BaseApp(App[None]):
     def __init__(self, theme: str = "", *, ascii_only: bool = False) -> None:
         self.auto_theme = ""
         """The theme chosen to suit this terminal; empty when the user named one."""
-        if theme == themes.AUTO:
+        if theme == theme_names.AUTO:
             theme = self.auto_theme = themes.default_theme(
                 Console(color_system=_COLORS, force_terminal=True).color_system
             )
         # Before Textual starts: a later change would make it read all style sheets again before the first paint.
-        self.set_reactive(App.theme, theme if theme in (*themes.THEMES, *BUILTIN_THEMES) else themes.THEME_NAMES[0])
+        self.set_reactive(App.theme, theme if theme in (*themes.THEMES, *BUILTIN_THEMES) else theme_names.DARK)
         super().__init__()
         self.ascii_only = ascii_only
         self._text_filters = [NoEscapes(), OnlyAscii(enabled=ascii_only)]

@@ -8,24 +8,23 @@ from typing import Any
 
 from engines.api import (
     FAILED,
-    FRAMEWORK_CHOICES,
     PAUSED,
     TITLES,
     ConfigError,
     RunHistory,
+    RunRequest,
     RunSource,
     TrainConfig,
-    from_settings,
 )
 
 
 class RunController:
     """Runs the user's commands on the engine that is aimed at, or on all of them."""
 
-    def __init__(self, session: RunSource, settings: Mapping[str, Any]) -> None:
+    def __init__(self, session: RunSource, request: RunRequest) -> None:
         self.session = session
-        self.settings = dict(settings)
-        """The settings of the next run, unchecked; `configs` checks them."""
+        self.request = request
+        """The frameworks and settings of the next run."""
         self.aim: str | None = None
         """The engine that commands act on; None for all."""
 
@@ -33,10 +32,8 @@ class RunController:
 
     def configs(self) -> dict[str, TrainConfig]:
         """Return the config of each chosen engine. Raises ConfigError."""
-        settings = dict(self.settings)
-        engines = FRAMEWORK_CHOICES.get(str(settings.pop("framework", "both")), ())
-        config = from_settings(settings)
-        return {engine: config for engine in engines if engine in self.session.histories}
+        config = self.request.config
+        return {engine: config for engine in self.request.engines if engine in self.session.histories}
 
     def current_config(self) -> TrainConfig:
         """Return the config of the current or last run; before the first, that of the settings.

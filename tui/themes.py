@@ -10,6 +10,8 @@ from rich.style import Style
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
 
+from tui import theme_names
+
 ENGINE_COLORS_DARK = {
     "pytorch": "#ee8a4a", "pytorch-raw": "#6a4530", "keras": "#4db8e8", "keras-raw": "#29566e",
 }  # fmt: skip
@@ -18,7 +20,7 @@ ENGINE_COLORS_LIGHT = {
 }  # fmt: skip
 
 DARK = Theme(
-    name="mnist-dark",
+    name=theme_names.DARK,
     primary="#8fb8de",
     secondary="#6c8ebf",
     accent="#e0c46c",
@@ -35,7 +37,7 @@ DARK = Theme(
 )
 
 LIGHT = Theme(
-    name="mnist-light",
+    name=theme_names.LIGHT,
     primary="#2f5d8a",
     secondary="#4a6f9b",
     accent="#8a6a00",
@@ -51,7 +53,7 @@ LIGHT = Theme(
 )
 
 CLEAR = Theme(
-    name="mnist-clear",
+    name=theme_names.CLEAR,
     primary="#56b4e9",
     secondary="#56b4e9",
     accent="#f0e442",
@@ -68,14 +70,14 @@ CLEAR = Theme(
 """Okabe & Ito's palette (2008) on black, for every kind of colour vision and for bad projectors; no red against green."""
 
 ANSI_DARK = replace(
-    BUILTIN_THEMES["ansi-dark"],
+    BUILTIN_THEMES[theme_names.ANSI_DARK],
     primary="ansi_white",
     secondary="ansi_white",
     accent="ansi_bright_white",
     success="ansi_bright_green",
     warning="ansi_bright_magenta",
     error="ansi_bright_red",
-    variables=BUILTIN_THEMES["ansi-dark"].variables
+    variables=BUILTIN_THEMES[theme_names.ANSI_DARK].variables
     | {
         "pytorch": "ansi_bright_yellow",
         "pytorch-raw": "ansi_bright_black",
@@ -92,14 +94,14 @@ ANSI_DARK = replace(
 """The terminal's own colours on a dark background: the bright ones, as VGA's blue, red and brown are hard to read on black."""
 
 ANSI_LIGHT = replace(
-    BUILTIN_THEMES["ansi-light"],
+    BUILTIN_THEMES[theme_names.ANSI_LIGHT],
     primary="ansi_blue",
     secondary="ansi_blue",
     accent="ansi_blue",
     success="ansi_default",
     warning="ansi_default",
     error="ansi_red",
-    variables=BUILTIN_THEMES["ansi-light"].variables
+    variables=BUILTIN_THEMES[theme_names.ANSI_LIGHT].variables
     | {
         "pytorch": "ansi_magenta",
         "pytorch-raw": "ansi_white",
@@ -117,10 +119,6 @@ ANSI_LIGHT = replace(
 
 THEMES = {theme.name: theme for theme in (DARK, LIGHT, CLEAR, ANSI_DARK, ANSI_LIGHT)}
 """The themes by name. The last two have the names of Textual's, but other colours."""
-THEME_NAMES = tuple(THEMES)
-"""The names in the order in which the theme key cycles through them."""
-AUTO = "auto"
-"""The name that stands for `default_theme`."""
 
 
 def default_theme(color_system: str | None) -> str:

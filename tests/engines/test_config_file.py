@@ -114,7 +114,7 @@ async def test_the_app_reports_problems_once(damaged: tuple[Path, Path], monkeyp
     monkeypatch.setattr(gc, "disable", lambda: None)
     assert main.main(["--runs-dir", "/dev/null/runs"]) == 0
     (app,) = apps
-    assert app.controller.settings == {"learning_rate": 0.5}
+    assert app.controller.request.settings == {"learning_rate": 0.5}
     app.specs = ()
     async with app.run_test() as pilot:
         await until(pilot, lambda: len(app._notifications) >= 3)

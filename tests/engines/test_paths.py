@@ -75,9 +75,9 @@ def test_a_relative_data_dir_is_stored_as_absolute(tmp_path: Path, monkeypatch: 
     parser = main._Parser()
     app_command.add_options(parser)
     (tmp_path / "elsewhere").mkdir()
-    settings = arguments.settings(parser.parse_args(["--data-dir", "mnist"]))
+    request = arguments.request(parser.parse_args(["--data-dir", "mnist"]))
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert settings["data_dir"] == str(tmp_path / "mnist")
+    assert request.settings["data_dir"] == str(tmp_path / "mnist")
 
 
 # When the usual folders can't be used

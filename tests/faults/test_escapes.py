@@ -68,12 +68,12 @@ def test_plain_text_holds_no_control_characters(text: str) -> None:
 _APP = """
 import sys
 from pathlib import Path
-from engines.api import EngineSpec
+from engines.api import EngineSpec, RunRequest
 from tui.app import MnistApp
 from tui.cli.app import print_summary
 spec = EngineSpec(name="pytorch", title="pytorch", module={module!r}, python=sys.executable)
-app = MnistApp([spec], {{"epochs": 9, "batch_size": 64, "data_dir": {data!r}}}, start=True, cache_dir=Path({folder!r}),
-    runs_dir=Path({folder!r}) / {evil!r})
+request = RunRequest(settings={{"epochs": 9, "batch_size": 64, "data_dir": {data!r}}})
+app = MnistApp([spec], request, start=True, cache_dir=Path({folder!r}), runs_dir=Path({folder!r}) / {evil!r})
 app.action_help = lambda: app.notify({evil!r} + "[/from] the side", title={evil!r})
 code = app.run_guarded()
 print_summary(app)

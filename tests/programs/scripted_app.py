@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from engines.api import RunRequest
 from tests.support.engines import scripted_spec
 from tui.app import MnistApp
 
@@ -16,7 +17,7 @@ def main(data_dir: str, folder: str, statements: str = "") -> int:
     """Run the app; return its exit code."""
     app = MnistApp(
         [scripted_spec("pytorch"), scripted_spec("keras")],
-        {"epochs": 10000, "batch_size": 64, "data_dir": data_dir},
+        RunRequest(settings={"epochs": 10000, "batch_size": 64, "data_dir": data_dir}),
         start=True,
         cache_dir=Path(folder),
         runs_dir=Path(folder) / "runs",

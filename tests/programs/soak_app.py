@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from engines.api import engine_spec
+from engines.api import RunRequest, engine_spec
 from tests.support.engines import scripted_spec
 from tui.app import MnistApp
 
@@ -25,7 +25,7 @@ def main(settings: str, runs_dir: str, lags_file: str, engines: str) -> int:
     """Run the app until it is stopped; return its exit code."""
     make_spec = scripted_spec if engines == "scripted" else engine_spec
     specs = [make_spec("pytorch"), make_spec("keras")]
-    app = MnistApp(specs, json.loads(settings), start=True, runs_dir=Path(runs_dir))
+    app = MnistApp(specs, RunRequest.from_values(json.loads(settings)), start=True, runs_dir=Path(runs_dir))
 
     async def record_lags() -> NoReturn:
         while True:

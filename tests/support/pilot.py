@@ -15,6 +15,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widget import Widget
 
+from engines.api import RunRequest
 from tests.support.engines import scripted_spec
 from tui import preferences
 from tui.app import MnistApp
@@ -32,7 +33,7 @@ async def opened(
     """Open the app with two scripted engines; afterwards check that no process is left."""
     app = MnistApp(
         [scripted_spec("pytorch"), scripted_spec("keras")],
-        {"epochs": 2, "batch_size": 64, "data_dir": str(small_mnist), **settings},
+        RunRequest.from_values({"epochs": 2, "batch_size": 64, "data_dir": str(small_mnist), **settings}),
         cache_dir=tmp_path / "cache",
         runs_dir=tmp_path / "runs",
         preferences_file=tmp_path / preferences.FILE,

@@ -22,10 +22,10 @@ from engines.runs.reader import read_events
 from engines.session import session as sessions
 from engines.supervision.supervisor import Supervisor
 from tests.support.pilot import SIZES, opened, phases, text_of, until
-from tui import preferences, themes
+from tui import preferences
 from tui.app import POOL_THREADS
-from tui.cli import arguments
 from tui.terminal import startup_gc
+from tui.theme_names import THEME_NAMES
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.line_chart import LineChart
 
@@ -232,10 +232,10 @@ async def test_killing_an_engine_that_waits_for_a_worker_drops_only_that_engine(
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        app.controller.settings |= {"threads": 7, "framework": "keras"}
+        app.controller.request = app.controller.request.choose("threads", 7).choose("framework", "keras")
         app.action_start()
         await until(pilot, lambda: phases(app)[1] == "finished" and not app.session.running)
-        app.controller.settings |= {"framework": "both"}
+        app.controller.request = app.controller.request.choose("framework", "both")
         app.action_start()  # a worker that has its threads already, and one that must be another
         app.session.kill("pytorch")
         await until(pilot, lambda: phases(app)[1] == "finished" and not app.session.running)
@@ -312,11 +312,10 @@ async def test_disabled_commands_do_nothing(tmp_path: Path, small_mnist: Path) -
 
 
 async def test_themes_are_switched_and_saved(tmp_path: Path, small_mnist: Path) -> None:
-    assert arguments.THEMES == themes.THEME_NAMES
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        for name in (*themes.THEME_NAMES[1:], themes.THEME_NAMES[0]):
+        for name in (*THEME_NAMES[1:], THEME_NAMES[0]):
             await pilot.press("t", "y")
             await pilot.pause(0.1)
             assert app.theme == name

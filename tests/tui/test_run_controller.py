@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.api import ConfigError, RunHistory, read_events
+from engines.api import ConfigError, RunHistory, RunRequest, read_events
 from engines.session.replay import DEMO, Replay
 from engines.session.session import Session
 from tests.support.engines import scripted_spec
@@ -32,7 +32,7 @@ def idle(tmp_path: Path) -> RunController:
     """Two engines without a run; their workers are never launched."""
     specs = [scripted_spec("pytorch"), scripted_spec("keras")]
     session = Session(specs, lambda name, live: None, cache_dir=tmp_path / "cache", runs_dir=tmp_path / "runs")
-    return RunController(session, {"epochs": 10})
+    return RunController(session, RunRequest(settings={"epochs": 10}))
 
 
 def in_mid_run(control: RunController, engine: str) -> None:
@@ -49,7 +49,7 @@ def recording() -> RunController:
     """Return a controller of the demo at its start."""
     replay = Replay(list(read_events(DEMO)), clock=lambda: 0.0)
     replay.drain()
-    return RunController(replay, {})
+    return RunController(replay, RunRequest())
 
 
 def test_only_start_and_settings_are_enabled_before_a_run(idle: RunController) -> None:
@@ -106,7 +106,7 @@ def test_the_aim_cycles_through_engines_and_all(idle: RunController) -> None:
 
 def test_settings_select_engines_and_configs(idle: RunController) -> None:
     assert {engine: config.epochs for engine, config in idle.configs().items()} == {"pytorch": 10, "keras": 10}
-    idle.settings["framework"] = "keras"
+    idle.request = idle.request.choose("framework", "keras")
     assert list(idle.configs()) == ["keras"]
     assert idle.current_config().epochs == 10
     in_mid_run(idle, "pytorch")
@@ -114,7 +114,7 @@ def test_settings_select_engines_and_configs(idle: RunController) -> None:
 
 
 def test_invalid_settings_raise_and_start_nothing(idle: RunController) -> None:
-    idle.settings["epochs"] = -1
+    idle.request = RunRequest(settings={"epochs": -1})
     for command in (idle.start, idle.restart, idle.start_workers):
         with pytest.raises(ConfigError, match="epochs"):
             command()

@@ -12,11 +12,13 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import color as textual_color
 
+from engines.api import RunRequest
 from tui import base_app, themes
 from tui.base_app import BaseApp
 from tui.cli.app import theme
 from tui.screens.settings import SettingsScreen
 from tui.terminal.sanitize import NoBrightening, OnBlack
+from tui.theme_names import AUTO
 
 PALETTES = {
     "xterm": "000000 cd0000 00cd00 cdcd00 0000ee cd00cd 00cdcd e5e5e5 7f7f7f ff0000 00ff00 ffff00 5c5cff ff00ff 00ffff ffffff",
@@ -133,21 +135,21 @@ def test_the_default_theme_depends_on_the_terminal(
     colors: str | None, theme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base_app, "_COLORS", colors)
-    chosen, named = BaseApp(themes.AUTO), BaseApp("ansi-dark")
+    chosen, named = BaseApp(AUTO), BaseApp("ansi-dark")
     assert chosen.theme == chosen.auto_theme == theme
     on_black = [any(isinstance(one, OnBlack) for one in app.get_line_filters()) for app in (chosen, named)]
     assert on_black == [theme == "ansi-dark", False], "who names it knows the terminal's ground"
 
 
 def test_the_theme_of_the_command_line_precedes_the_saved_one() -> None:
-    assert theme(Namespace(theme=None), {}) == themes.AUTO
+    assert theme(Namespace(theme=None), {}) == AUTO
     assert theme(Namespace(theme=None), {"theme": "mnist-light"}) == "mnist-light"
     assert theme(Namespace(theme="mnist-clear"), {"theme": "mnist-light"}) == "mnist-clear"
 
 
 async def test_the_focused_field_is_marked_without_colour() -> None:
     async with BaseApp("ansi-light", ascii_only=True).run_test(size=(110, 40)) as pilot:
-        await pilot.app.push_screen(SettingsScreen({}, []))
+        await pilot.app.push_screen(SettingsScreen(RunRequest(), []))
         marked = []
         for _ in range(3):
             await pilot.pause()

@@ -9,11 +9,14 @@ import sys
 from tui.cli import arguments
 from tui.cli.arguments import UsageError
 from tui.terminal import display, streams
+from tui.theme_names import AUTO
 
 TYPE_CHECKING = False  # as in tui.cli.main
 if TYPE_CHECKING:
     import argparse
     from typing import Any
+
+    from engines.api import RunRequest
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -29,22 +32,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Open the app; where no screen can be drawn, train in plain lines if training was asked for. Raises UsageError."""
-    settings = arguments.settings(options)
+    request = arguments.request(options)
     lacks = "" if options.plain else display.missing()
     if options.plain or (lacks and options.start):
-        return _train_in_lines(options, settings)
+        return _train_in_lines(options, request)
     if lacks:
         raise UsageError(f"The app needs {lacks}. Use `mnist-tui train`, or --plain.")
-    return _open(options, settings)
+    return _open(options)
 
 
-def _train_in_lines(options: argparse.Namespace, settings: dict[str, Any]) -> int:
+def _train_in_lines(options: argparse.Namespace, request: RunRequest) -> int:
     from tui.cli import train
 
     arguments.report_config_problems()
     return train.train(
         arguments.specs(options),
-        settings,
+        request,
         arguments.runs_dir(options),
         json_lines=False,
         bars=False,
@@ -52,7 +55,7 @@ def _train_in_lines(options: argparse.Namespace, settings: dict[str, Any]) -> in
     )
 
 
-def _open(options: argparse.Namespace, settings: dict[str, Any]) -> int:
+def _open(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from tui.terminal import startup_gc
@@ -65,10 +68,10 @@ def _open(options: argparse.Namespace, settings: dict[str, Any]) -> int:
     saved = preferences.load(preferences.default_path())
     valid, invalid = preferences.valid_settings(saved)
     resume = arguments.resume_folder(options)
-    settings = {**({} if resume else valid), **settings, "theme": theme(options, saved)}
     app = MnistApp(
         [engine_spec("pytorch", options.pytorch_python), engine_spec("keras", options.keras_python)],
-        settings,
+        arguments.request(options, {} if resume else valid),
+        theme=theme(options, saved),
         start=options.start,
         resume=resume,
         fps=frames_per_second(options),
@@ -99,10 +102,8 @@ def print_summary(app: Any) -> None:
 
 def theme(options: argparse.Namespace, saved: dict[str, Any]) -> str:
     """Return the theme of the command line, or else the saved one, or else "auto"."""
-    from tui import themes
-
     name = options.theme or saved.get("theme")
-    return name if isinstance(name, str) else themes.AUTO
+    return name if isinstance(name, str) else AUTO
 
 
 def frames_per_second(options: argparse.Namespace) -> int:

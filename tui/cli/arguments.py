@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 
+from tui.theme_names import THEME_NAMES
+
 TYPE_CHECKING = False  # as in tui.cli.main
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from typing import Any
 
+    from engines.api import RunRequest
 
-THEMES = ("mnist-dark", "mnist-light", "mnist-clear", "ansi-dark", "ansi-light")
-"""The names in tui.themes, without the import of Textual, which --help would wait for; a test holds them equal."""
+
 RECORDING_HELP = 'a saved run, its folder, an events.jsonl, or "demo"'
 
 
@@ -65,7 +67,9 @@ def add_screen_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--slow", action="store_true", help="for slow connections: 2 frames per second, 256 colours")
     group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")
     group.add_argument(
-        "--theme", choices=THEMES, help="colours (those used last; at first mnist-dark, or ansi-dark in 16 colours)"
+        "--theme",
+        choices=THEME_NAMES,
+        help="colours (those used last; at first mnist-dark, or ansi-dark in 16 colours)",
     )
 
 
@@ -139,21 +143,19 @@ def path(text: str) -> str:
 # Values
 
 
-def settings(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings that the command line names, and no others. Raises UsageError when they can't be used."""
+def request(options: argparse.Namespace, saved: Mapping[str, Any] | None = None) -> RunRequest:
+    """Return what the command line asks to train; what it leaves out is as saved. Raises UsageError when it can't be used."""
     import dataclasses
 
-    from engines.api import ConfigError, TrainConfig, from_settings
+    from engines.api import ConfigError, RunRequest, TrainConfig
 
-    names = [field.name for field in dataclasses.fields(TrainConfig)]
+    names = ["framework", *(field.name for field in dataclasses.fields(TrainConfig))]
     chosen = {name: value for name in names if (value := getattr(options, name)) is not None}
     try:
-        from_settings(chosen)
+        _ = RunRequest.from_values(chosen).config
     except ConfigError as error:
         raise UsageError(str(error)) from None
-    if options.framework:
-        chosen["framework"] = options.framework
-    return chosen
+    return RunRequest.from_values({**(saved or {}), **chosen})
 
 
 def specs(options: argparse.Namespace) -> list[Any]:

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from tui.app import MnistApp
 
     app = MnistApp(
-        settings={"theme": theme(options, preferences.load(preferences.default_path()))},
+        theme=theme(options, preferences.load(preferences.default_path())),
         recording=events,
         speed=speed,
         runs_dir=Path(arguments.runs_dir(options)),

@@ -8,12 +8,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
-from engines.api import ConfigError, EngineSpec, Event, ResumeError, Session, encode, from_settings, paths
+from engines.api import ConfigError, EngineSpec, Event, ResumeError, RunRequest, Session, encode, paths
 from tui import formatting
 from tui.cli import arguments
 from tui.cli.progress import LineWriter, ProgressBars, ProgressLines
@@ -35,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Train as the command line says. Raises UsageError."""
     return train(
         arguments.specs(options),
-        arguments.settings(options),
+        arguments.request(options),
         arguments.runs_dir(options),
         json_lines=options.json,
         bars=display.can_rewrite(sys.stdout) and not options.plain,
@@ -52,7 +51,7 @@ class _Signalled(Exception):
 
 def train(
     specs: Sequence[EngineSpec],
-    settings: Mapping[str, Any],
+    request: RunRequest,
     runs_dir: str,
     *,
     json_lines: bool,
@@ -83,7 +82,7 @@ def train(
         try:
             if not json_lines:
                 view = ProgressBars(session) if bars else ProgressLines(session, writer)
-            _start_runs(session, settings, resume)
+            _start_runs(session, request, resume)
             while session.running:
                 time.sleep(DRAIN_SECONDS)
                 session.drain()
@@ -134,13 +133,11 @@ def _signals_raised() -> Iterator[Callable[[], None]]:
             signal.signal(number, handler)
 
 
-def _start_runs(session: Session, settings: Mapping[str, Any], resume: Path | None) -> None:
+def _start_runs(session: Session, request: RunRequest, resume: Path | None) -> None:
     """Start the runs, or continue the one in that folder. Raises ResumeError and ConfigError."""
-    values = {name: value for name, value in settings.items() if name != "framework"}
     if resume is None:
-        config = from_settings(values)
-        session.start(dict.fromkeys(session.histories, config))
-    elif warning := session.resume_run(resume, values):
+        session.start(dict.fromkeys(session.histories, request.config))
+    elif warning := session.resume_run(resume, request.settings):
         print(warning, file=sys.stderr)
 
 

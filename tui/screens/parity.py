@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -16,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from engines.api import KNOWN_DIFFERENCES, TITLES, EngineSpec, ParityError, ParityRow, plural, prove
+from engines.api import KNOWN_DIFFERENCES, TITLES, EngineSpec, ParityError, ParityRow, RunRequest, plural, prove
 from tui.charts.sparkline import progress_bar
 
 BAR_WIDTH = 30
@@ -39,11 +38,11 @@ class ParityScreen(ModalScreen[None]):
     ParityScreen #progress { margin-bottom: 1; }
     """
 
-    def __init__(self, specs: Sequence[EngineSpec], cache_dir: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, specs: Sequence[EngineSpec], cache_dir: Path, request: RunRequest) -> None:
         super().__init__()
         self._specs = specs
         self._cache_dir = cache_dir
-        self._settings = settings
+        self._request = request
         self._cancelled = threading.Event()
         self._progress: dict[str, tuple[int, int]] = {}
         self._proving = False
@@ -77,14 +76,14 @@ class ParityScreen(ModalScreen[None]):
 
     def _prove(self, full_epoch: bool) -> None:
         """Run the proof in a thread; each engine has a process of its own."""
-        settings, rows, problem = self._settings, [], ""
+        request, rows, problem = self._request, [], ""
         try:
             rows = prove(
                 self._specs,
                 cache_dir=self._cache_dir,
-                seed=int(settings.get("seed", 0)),
-                data_dir=str(settings.get("data_dir", "")),
-                dataset=str(settings.get("dataset", "auto")),
+                seed=request.value("seed"),
+                data_dir=request.value("data_dir"),
+                dataset=request.value("dataset"),
                 full_epoch=full_epoch,
                 on_progress=self._on_progress,
                 cancelled=self._cancelled,

@@ -19,12 +19,11 @@ from textual.widgets import Button, Input, Label, Select
 
 from engines.api import (
     FRAMEWORK_CHOICES,
-    RESET_BY_PRESET,
     SETTING_GROUPS,
     TITLES,
     ConfigError,
+    RunRequest,
     TrainConfig,
-    from_settings,
     parse,
     problem,
 )
@@ -33,8 +32,8 @@ from tui.terminal.clipboard import copy
 FORM_FIELDS = tuple(name for names in SETTING_GROUPS.values() for name in names)
 
 
-class SettingsScreen(ModalScreen[dict[str, Any] | None]):
-    """Edits a copy of the settings; its result is the copy, or None when cancelled."""
+class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
+    """Edits a request; its result is the new one and whether to start it, or None when cancelled."""
 
     BINDINGS = [
         Binding("escape", "cancel", "Cancel"),
@@ -45,10 +44,10 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
     ]
     CSS_PATH = "settings.tcss"
 
-    def __init__(self, settings: Mapping[str, Any], devices: Sequence[tuple[str, str, str]]) -> None:
+    def __init__(self, request: RunRequest, devices: Sequence[tuple[str, str, str]]) -> None:
         """`devices` are (id, name, why it can't be used or ""), as the workers report them."""
         super().__init__()
-        self._settings = dict(settings)
+        self._request = request
         self._devices = devices
         self._fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
 
@@ -59,8 +58,8 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
                 for i, (title, names) in enumerate(SETTING_GROUPS.items()):
                     yield Label(title, classes="group")
                     if i == 0:
-                        framework = self._settings.get("framework", "both")
-                        yield from self._row("framework", _select("framework", FRAMEWORK_CHOICES, framework))
+                        choice = _select("framework", FRAMEWORK_CHOICES, self._request.framework)
+                        yield from self._row("framework", choice)
                     for name in names:
                         yield from self._row(name, self._input_for(name))
             yield Label("", id="help", markup=False)
@@ -84,7 +83,7 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         if name == "framework":
             return "Which to train: both at once, or one."
         text = str(self._fields[name].metadata["help"])
-        default = getattr(from_settings({"preset": self._settings.get("preset", "reference")}), name)
+        default = self._request.default(name)
         text_of_default = {True: "on", False: "off", "": "none"}.get(default, default)
         return f"{text[0].upper()}{text[1:]}. Default: {text_of_default}."
 
@@ -96,7 +95,7 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
 
     def _input_for(self, name: str) -> Select[str] | Input:
         field = self._fields[name]
-        value = self._value(name)
+        value = self._request.value(name)
         if name == "device":
             options: dict[str, Text] = {"auto": Text("auto"), "cpu": Text("cpu")}
             for id_, title, reason in self._devices:
@@ -119,42 +118,27 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
         kind = {int: "integer", float: "number"}.get(type(field.default), "text")
         return Input(str(value), id=name, type="text", classes=kind, compact=True)
 
-    def _value(self, name: str) -> Any:
-        """Return the value of a setting, or its default."""
-        if name in self._settings:
-            return self._settings[name]
-        try:
-            return getattr(
-                from_settings({n: v for n, v in self._settings.items() if n in ("preset", "optimizer")}), name
-            )
-        except ConfigError:
-            return self._fields[name].default
-
     @on(Input.Changed)
     def _validate_field(self, event: Input.Changed) -> None:
         """Validate the field while the user types."""
         name = event.input.id or ""
         with suppress(ConfigError):
-            self._set(name, parse(name, event.value))
+            self._request = self._request.choose(name, parse(name, event.value))
         self._refresh_rows()
 
     @on(Select.Changed)
     def _apply_choice(self, event: Select.Changed) -> None:
         """Apply a choice; a preset or an optimizer changes other fields, too."""
         name, value = event.select.id or "", str(event.value)
-        if name == "preset" and value != self._settings.get("preset", "reference"):
-            kept = {name: setting for name, setting in self._settings.items() if name not in RESET_BY_PRESET}
-            self._settings = kept | {"preset": value}
-            self._update_inputs()
         switch = name in self._fields and isinstance(self._fields[name].default, bool)
-        self._set(name, value == "on" if switch else value)
-        if name == "optimizer":
-            self._update_inputs()  # each has its own default learning rate
+        self._request = self._request.choose(name, value == "on" if switch else value)
+        if name in ("preset", "optimizer"):
+            self._update_inputs()
         self._refresh_rows()
 
     def _refresh_rows(self) -> None:
         """Update the remarks beside the fields, and the command line."""
-        optimizer = self._value("optimizer")
+        optimizer = self._request.value("optimizer")
         for name in FORM_FIELDS:
             rules, field = self._fields[name].metadata, self.query_one(f"#{name}", Widget)
             field.disabled = optimizer not in rules.get("optimizers", (optimizer,))
@@ -178,21 +162,12 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
                 return str(error)
         return ""
 
-    def _set(self, name: str, value: Any) -> None:
-        """Set a value; a default is not stored."""
-        others = {n: v for n, v in self._settings.items() if n in ("preset", "optimizer") and n != name}
-        default = "both" if name == "framework" else getattr(from_settings(others), name)
-        if value == default:
-            self._settings.pop(name, None)
-        else:
-            self._settings[name] = value
-
     def _update_inputs(self) -> None:
         for name in FORM_FIELDS:
             field = self.query_one(f"#{name}")
             with self.prevent(Input.Changed, Select.Changed):
                 if isinstance(field, Input | Select):
-                    value = self._value(name)
+                    value = self._request.value(name)
                     field.value = ("on" if value else "off") if isinstance(value, bool) else str(value)
 
     def action_copy_command(self) -> None:
@@ -203,7 +178,7 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
     def command(self) -> str:
         """The command line with the same settings."""
         parts = ["mnist-tui"]
-        for name, value in self._settings.items():
+        for name, value in self._request.values.items():
             flag = name.replace("_", "-")
             parts += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
         return shlex.join(parts)
@@ -219,14 +194,14 @@ class SettingsScreen(ModalScreen[dict[str, Any] | None]):
             self.query_one(f"#{invalid[0]}").focus()
             self.app.bell()
             return
-        self.dismiss({**self._settings, "start": True} if start else self._settings)
+        self.dismiss((self._request, start))
 
     def action_save_and_start(self) -> None:
         self.action_save(start=True)
 
     def action_reset(self) -> None:
         """Reset every field to its default."""
-        self._settings = {}
+        self._request = RunRequest()
         self._update_inputs()
         with self.prevent(Select.Changed):
             self.query_one("#framework", Select).value = "both"

@@ -35,6 +35,7 @@ from engines.messages.events import (
 )
 from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
+from engines.run_request import RunRequest
 from engines.runs.directory import RunDirectory
 from engines.runs.history import RunHistory
 from engines.runs.reader import read_events
@@ -255,15 +256,15 @@ print((np.asarray({logits}).argmax(1) == labels).mean())
 
 def scripted_run(folder: Path, small_mnist: Path, **settings: object) -> int:
     """Train two scripted engines without a screen; return the exit code."""
-    overrides = {"epochs": 4, "batch_size": 16, "data_dir": str(small_mnist), **settings}
+    request = RunRequest(settings={"epochs": 4, "batch_size": 16, "data_dir": str(small_mnist), **settings})
     specs = [scripted_spec("pytorch"), scripted_spec("keras")]
-    return train(specs, overrides, str(folder), json_lines=False, bars=False)
+    return train(specs, request, str(folder), json_lines=False, bars=False)
 
 
 def resumed_run(folder: Path, run: Path, **changes: object) -> int:
     """Resume a run of two scripted engines; return the exit code."""
     specs = [scripted_spec("pytorch"), scripted_spec("keras")]
-    return train(specs, changes, str(folder), json_lines=False, bars=False, resume=run)
+    return train(specs, RunRequest(settings=changes), str(folder), json_lines=False, bars=False, resume=run)
 
 
 def test_a_resumed_run_repeats_its_past(small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

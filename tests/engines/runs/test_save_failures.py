@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from engines.api import RunRequest
 from engines.config import TrainConfig
 from engines.messages.codec import decode_event
 from engines.messages.commands import Stop
@@ -104,8 +105,8 @@ def test_a_run_without_a_folder_is_reported(
     small_mnist: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "runs").write_text("in the way")
-    settings = {"epochs": 1, "data_dir": str(small_mnist)}
-    assert train([scripted_spec()], settings, str(tmp_path / "runs"), json_lines=True, bars=False) == 1
+    request = RunRequest(settings={"epochs": 1, "data_dir": str(small_mnist)})
+    assert train([scripted_spec()], request, str(tmp_path / "runs"), json_lines=True, bars=False) == 1
     out, err = capfd.readouterr()
     assert err.startswith("This run is not kept, nor are its checkpoints and models: ")
     events = [decode_event(line) for line in out.splitlines()]

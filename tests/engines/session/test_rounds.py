@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engines.messages.events import DataReady, Event, RunFinished, RunRequested
+from engines.run_request import RunRequest
 from engines.runs.reader import read_events
 from engines.session import session as sessions
 from tests.support.engines import scripted_spec
@@ -17,8 +18,8 @@ from tui.cli.train import train
 
 def train_scripted(folder: Path, small_mnist: Path, **settings: object) -> int:
     """Train both scripted engines, headless; return the exit code."""
-    config = {"epochs": 1, "batch_size": 64, "data_dir": str(small_mnist), **settings}
-    return train([scripted_spec("pytorch"), scripted_spec("keras")], config, str(folder), json_lines=False, bars=False)
+    request = RunRequest(settings={"epochs": 1, "batch_size": 64, "data_dir": str(small_mnist), **settings})
+    return train([scripted_spec("pytorch"), scripted_spec("keras")], request, str(folder), json_lines=False, bars=False)
 
 
 def spans(folder: Path) -> list[tuple[float, float, str, int]]:

@@ -42,7 +42,7 @@ def test_the_saved_theme_is_used_by_every_command(opened: list[MnistApp], tmp_pa
         assert main.main(command) == 0
         assert main.main([*command, "--theme", "mnist-clear"]) == 0
     assert [app.theme for app in opened] == 3 * ["mnist-light", "mnist-clear"]
-    assert [app.controller.settings.get("epochs") for app in opened] == [3, 3, None, None, None, None]
+    assert [app.controller.request.settings.get("epochs") for app in opened] == [3, 3, None, None, None, None]
 
 
 def test_a_replay_lists_the_runs_of_its_runs_dir(opened: list[MnistApp], tmp_path: Path) -> None:

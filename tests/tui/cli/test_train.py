@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.api import list_runs
+from engines.api import RunRequest, list_runs
 from engines.messages.codec import decode_event
 from engines.messages.events import RunFinished
 from engines.messages.grammar import violations
@@ -133,7 +133,7 @@ def test_a_signal_while_workers_are_closed_is_ignored(tmp_path: Path, monkeypatc
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(Session, "start", lambda *_: None)
     monkeypatch.setattr(Session, "close", lambda _: os.kill(os.getpid(), signal.SIGINT))
-    assert train.train([], {}, str(tmp_path), json_lines=True, bars=False) in (0, 1)
+    assert train.train([], RunRequest(), str(tmp_path), json_lines=True, bars=False) in (0, 1)
     assert signal.getsignal(signal.SIGINT) == before
 
 
@@ -147,4 +147,4 @@ class ClosedWindow(io.StringIO):
 def test_a_closed_window_ends_plain_lines_with_exit_code_129(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Session, "start", lambda *_: os.kill(os.getpid(), signal.SIGHUP))
     monkeypatch.setattr(sys, "stdout", ClosedWindow())
-    assert train.train([scripted_spec()], {}, str(tmp_path), json_lines=False, bars=False) == 129
+    assert train.train([scripted_spec()], RunRequest(), str(tmp_path), json_lines=False, bars=False) == 129

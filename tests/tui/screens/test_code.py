@@ -295,7 +295,7 @@ async def test_the_code_follows_the_backend(tmp_path: Path, small_mnist: Path) -
         await pilot.press("2")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and "Keras " in text_of(app, "#sums"))
         assert "Keras on" not in text_of(app, "#sums")
-        app.controller.settings["keras_backend"] = "jax"
+        app.controller.request = app.controller.request.choose("keras_backend", "jax")
         await until(pilot, lambda: "Keras on JAX" in text_of(app, "#sums"))
 
         def shown() -> str:

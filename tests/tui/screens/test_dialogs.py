@@ -6,6 +6,7 @@ from pathlib import Path
 
 from textual.containers import Vertical
 
+from engines.api import RunRequest
 from tests.support.pilot import opened, phases, until
 from tui.commands import COMMANDS
 from tui.screens.dialogs import HelpDialog, Question, QuitDialog
@@ -33,7 +34,12 @@ async def test_quitting_asks_only_while_training(tmp_path: Path, small_mnist: Pa
 
 async def test_q_acts_on_the_open_dialog(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
-        for dialog in (HelpDialog(()), ParityScreen((), tmp_path, {}), Question("Delete it?", "Delete"), QuitDialog()):
+        for dialog in (
+            HelpDialog(()),
+            ParityScreen((), tmp_path, RunRequest()),
+            Question("Delete it?", "Delete"),
+            QuitDialog(),
+        ):
             answers: list[object] = []
             app.push_screen(dialog, answers.append)
             await pilot.press("q")

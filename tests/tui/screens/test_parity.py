@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engines.api import engine_spec
+from engines.api import RunRequest, engine_spec
 from engines.session.replay import Replay
 from tests.support.pilot import opened, text_of, until
 from tui.app import MnistApp
@@ -21,7 +21,7 @@ async def test_the_proof_with_real_engines(tmp_path: Path, small_mnist: Path) ->
     """Closing the dialog during the full epoch leaves no process."""
     app = MnistApp(
         [engine_spec("pytorch"), engine_spec("keras")],
-        {"data_dir": str(small_mnist)},
+        RunRequest(settings={"data_dir": str(small_mnist)}),
         session=Replay([]),
         cache_dir=tmp_path / "cache",
     )

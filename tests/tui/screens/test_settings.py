@@ -33,7 +33,7 @@ async def test_settings_are_validated_while_typing(tmp_path: Path, small_mnist: 
         assert "--epochs 3" in str(form.query_one("#command", Static).render())
         await pilot.press("ctrl+s")
         await pilot.pause()
-        assert app.controller.settings["epochs"] == 3
+        assert app.controller.request.value("epochs") == 3
         assert preferences.load(tmp_path / preferences.FILE)["epochs"] == 3
 
 
@@ -53,7 +53,7 @@ async def test_a_preset_changes_only_its_own_settings(tmp_path: Path, small_mnis
         await until(pilot, lambda: "--preset quick" in text_of(app, "#command"))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: isinstance(app.screen, TrainScreen))
-        assert app.controller.settings == {**own, "data_dir": str(small_mnist), "preset": "quick"}
+        assert app.controller.request.values == {**own, "data_dir": str(small_mnist), "preset": "quick"}
 
 
 async def test_an_unavailable_device_shows_its_reason(tmp_path: Path, small_mnist: Path) -> None:
@@ -94,10 +94,10 @@ async def test_the_focused_field_is_explained(tmp_path: Path, small_mnist: Path)
 
 async def test_escape_changes_nothing(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
-        before = dict(app.controller.settings)
+        before = app.controller.request
         await pilot.press("e")
         await pilot.pause()
         app.screen.query_one("#epochs", Input).value = "9"
         await pilot.press("escape")
         await pilot.pause()
-        assert app.controller.settings == before
+        assert app.controller.request is before

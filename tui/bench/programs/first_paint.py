@@ -17,10 +17,10 @@ def mnist_app() -> App[Any]:
     from tui.terminal import startup_gc
 
     startup_gc.pause_gc()
-    from engines.api import engine_spec
+    from engines.api import RunRequest, engine_spec
     from tui.app import MnistApp
 
-    return MnistApp([engine_spec("pytorch"), engine_spec("keras")], {"framework": "neither"})
+    return MnistApp([engine_spec("pytorch"), engine_spec("keras")], RunRequest(framework="neither"))
 
 
 def empty_app() -> App[Any]:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from engines.api import engine_spec
+from engines.api import RunRequest, engine_spec
 from tui.app import MnistApp
 
 TICK_SECONDS = 0.05
@@ -25,7 +25,9 @@ TICK_SECONDS = 0.05
 def main(settings: str, fps: str, runs_dir: str, result: str) -> int:
     """Run the app until it is stopped; return its exit code."""
     specs = [engine_spec("pytorch"), engine_spec("keras")]
-    app = MnistApp(specs, json.loads(settings), start=True, fps=int(fps), runs_dir=Path(runs_dir))
+    app = MnistApp(
+        specs, RunRequest.from_values(json.loads(settings)), start=True, fps=int(fps), runs_dir=Path(runs_dir)
+    )
     ticks: list[tuple[float, float, float]] = []
 
     async def record_ticks() -> NoReturn:
