@@ -40,6 +40,7 @@ from engines.exports.models import (
 )
 from engines.exports.tables import as_csv as as_csv, as_json as as_json
 from engines.exports.tensorboard import write_tensorboard as write_tensorboard
+from engines.gpu_selection import default_device as default_device, readings_of as readings_of
 from engines.messages.codec import encode as encode, to_plain as to_plain
 from engines.messages.commands import (
     Command as Command,
@@ -49,6 +50,7 @@ from engines.messages.commands import (
     Stop as Stop,
 )
 from engines.messages.events import (
+    Device as Device,
     Diverged as Diverged,
     Event as Event,
     GpuReading as GpuReading,
@@ -129,6 +131,7 @@ from engines.runs.statistics import (
     holm as holm,
     judge_answers as judge_answers,
 )
+from engines.runs.time_estimate import PaceKey as PaceKey, estimate_seconds as estimate_seconds, paces_of as paces_of
 from engines.session.predictions import PredictionRequests as PredictionRequests
 from engines.session.replay import (
     DEMO as DEMO,

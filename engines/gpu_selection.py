@@ -84,6 +84,12 @@ def most_free(devices: Sequence[Device], order: str = "") -> Device:
     return devices[0]
 
 
+def default_device(devices: Sequence[Device]) -> str:
+    """Return the id of the device that "auto" stands for, in the app's process: the GPU with most free memory, or the CPU."""
+    gpus = [device for device in devices if device.usable and device.id != "cpu"]
+    return most_free(gpus, gpus_by_free_memory()).id if gpus else "cpu"
+
+
 def readings_of(device: str, devices: Sequence[Device], readings: Sequence[GpuReading]) -> list[GpuReading]:
     """Return the driver's readings of `device`, which may be several ("cuda:0,cuda:1"); `devices` are all of the framework's."""
     ids = {item.id: item.gpu for item in devices}

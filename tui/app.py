@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import sys
 import time
@@ -26,6 +27,7 @@ from tui.digit_cache import DigitCache
 from tui.frame_clock import FPS, FrameClock, FrameReceiver
 from tui.run_actions import INVALID_SETTINGS, RunActions
 from tui.run_controller import RunController
+from tui.screens.factory import make_screen
 from tui.screens.train import TrainScreen
 from tui.terminal import startup_gc, textual_patches, tty_state
 from tui.terminal.driver import TerminalDriver
@@ -34,6 +36,8 @@ from tui.theme_names import THEME_NAMES
 from tui.widgets import header
 
 WARNING_SECONDS = 15.0
+NEWEST_RUNS = 30
+"""The number of saved runs from which the time of the next one is estimated."""
 POOL_THREADS = 64
 """Threads for blocking calls; a call to a slow file system occupies its thread until it returns, even when cancelled."""
 
@@ -127,6 +131,23 @@ class MnistApp(RunActions):
         """Continue a kept run, and show the Train screen."""
         self.action_show_screen(SCREENS["train"].number)
         self.resume_run(folder)
+
+    def on_train_screen_chosen(self, event: TrainScreen.Chosen) -> None:
+        """Adopt and save what the launcher chose, and start the workers that it needs."""
+        self.controller.request = event.request
+        self._save_preferences(event.request.values)
+        with self.notify_errors(INVALID_SETTINGS):
+            self.controller.start_workers()
+        self.draw_frame()
+
+    def action_demo(self) -> None:
+        self.play_run(api.DEMO)
+
+    @work(thread=True, exclusive=True, group="paces", exit_on_error=False)
+    def _read_paces(self) -> None:
+        """Read how fast the newest saved runs were, so that the launcher can estimate the next one's time."""
+        runs = itertools.islice(api.list_runs(self.runs_dir), NEWEST_RUNS)
+        self.controller.paces = api.paces_of(runs)
 
     @work(thread=True, exit_on_error=False)
     def _show_hint(self) -> None:
@@ -239,6 +260,8 @@ class MnistApp(RunActions):
         if states != self._command_states:  # rebuilding the key bar costs more than a frame
             self._command_states = states
             self.refresh_bindings()
+            if not self.session.running and not self.session.recorded:
+                self._read_paces()
 
     def apply_events(self) -> None:
         """Apply the new events to the histories."""
@@ -353,34 +376,3 @@ class MnistApp(RunActions):
 
 
 _COMMAND_NAMES = frozenset(command.name for command in COMMANDS)
-
-
-def make_screen(name: str, app: MnistApp) -> Screen[Any]:
-    """Make a screen of `SCREENS` by its name; its module is imported only now."""
-    ascii_only = app.ascii_only
-    if name == "code":
-        from tui.screens.code import CodeScreen
-
-        return CodeScreen(app.session, app.specs, app.cache_dir, app.controller.current_config, ascii_only=ascii_only)
-    if name == "draw":
-        from tui.screens.draw import DrawScreen
-
-        return DrawScreen(
-            app.session, app.digit_cache, app.controller.current_config, app.apply_events, ascii_only=ascii_only
-        )
-    if name == "results":
-        from tui.screens.results import ResultsScreen
-
-        return ResultsScreen(app.session, app.digit_cache, app.apply_events, app.runs_dir, ascii_only=ascii_only)
-    if name == "runs":
-        from tui.screens.runs import RunsScreen
-
-        return RunsScreen(
-            app.session,
-            app.runs_dir,
-            open_results=app.open_results,
-            play=app.play_run,
-            continue_run=app.continue_run,
-            ascii_only=ascii_only,
-        )
-    return app.train_screen

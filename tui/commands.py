@@ -8,6 +8,7 @@ from engines.api import Record
 
 KEY_NAMES = {
     "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "slash": "/", "N": "shift+n",
+    "F": "shift+f", "D": "shift+d", "B": "shift+b",
     "P": "shift+p", "up": "↑", "down": "↓", "left_square_bracket": "[", "right_square_bracket": "]", "backspace": "bksp",
     "comma": ",", "full_stop": ".", "less_than_sign": "<", "greater_than_sign": ">",
     "plus": "+", "equals_sign": "=", "minus": "-", "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
@@ -159,6 +160,12 @@ COMMANDS = (
     Command("restart", "r", "Restart", "Start what failed, was killed or has ended again, with the current settings.", False),
     Command("resume", "c", "Continue", "Continue from the last checkpoint after a stop, a kill or a failure."),
     Command("save", "w", "Save", "Write a checkpoint now; one is written after each epoch and at a stop.", False),
+    Command("framework", "f", "Framework", "Choose both frameworks, PyTorch, or Keras; shift goes back.", False, (1,), "screen"),
+    Command("framework", "F", "Framework before", "", False, (-1,), "screen"),
+    Command("device", "d", "Device", "Choose the next device that can be used; shift goes back.", False, (1,), "screen"),
+    Command("device", "D", "Device before", "", False, (-1,), "screen"),
+    Command("preset", "b", "Preset", "Choose the next preset; shift goes back.", False, (1,), "screen"),
+    Command("preset", "B", "Preset before", "", False, (-1,), "screen"),
     Command("settings", "e", "Settings", "Framework, device, preset, epochs and the rest."),
     Command("parity", "p", "Proof", "Prove that both frameworks train the same thing: same weights, same steps."),
     Command("log", "l", "Log", "What each framework's process printed.", target="screen"),

@@ -22,7 +22,7 @@ ASCII = {
     **dict.fromkeys("▁▂▃▅▆▇█▄▀▊▋▉▌▐■░▒▓▖▗▘▙▚▛▜▝▞▟", "#"), **dict.fromkeys("·•●◆", "*"),
     **dict.fromkeys("“”", '"'), **dict.fromkeys("‘’", "'"), **dict.fromkeys("←◄≤", "<"), **dict.fromkeys("→►▶≥", ">"),
     **dict.fromkeys("↓▼√", "v"), **dict.fromkeys("↑▲", "^"), "◈": "8", "✓": "+", "✗": "x", "×": "x",
-    "≠": "!", "±": "~", "…": ".", "°": "o", "○": "o",
+    "≠": "!", "≈": "~", "±": "~", "…": ".", "°": "o", "○": "o",
 }  # fmt: skip
 """The ASCII character that replaces each of the app's other characters where there is only ASCII; one column wide."""
 
@@ -47,6 +47,13 @@ def seconds(value: float | None) -> str:
     if value is None:
         return "n/a"
     return f"{value:.2f} s" if value < 10 else f"{value:.1f} s" if value < 100 else f"{value:,.0f} s"
+
+
+def about(seconds: float) -> str:
+    """Write an estimated duration as "≈ 40 s", "≈ 13 min" or "≈ 2.5 h"."""
+    if seconds < 95:
+        return f"≈ {max(round(seconds, -1 if seconds > 20 else 0), 1):.0f} s"
+    return f"≈ {seconds / 60:.0f} min" if seconds < 5700 else f"≈ {seconds / 3600:.1f} h"
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:

@@ -11,6 +11,7 @@ from engines.api import (
     PAUSED,
     TITLES,
     ConfigError,
+    PaceKey,
     RunHistory,
     RunRequest,
     RunSource,
@@ -24,9 +25,30 @@ class RunController:
     def __init__(self, session: RunSource, request: RunRequest) -> None:
         self.session = session
         self.request = request
-        """The frameworks and settings of the next run."""
+        self.paces: Mapping[PaceKey, float] = {}
+        """Paces of the saved runs, from which the time of the next one is estimated."""
         self.aim: str | None = None
         """The engine that commands act on; None for all."""
+
+    @property
+    def request(self) -> RunRequest:
+        """The frameworks and settings of the next run."""
+        return self.session.request
+
+    @request.setter
+    def request(self, request: RunRequest) -> None:
+        self.session.request = request
+
+    @property
+    def shown_engines(self) -> tuple[str, ...]:
+        """The engines that have a pane: those of the current or the last run, and before it those that are chosen."""
+        chosen = tuple(engine for engine in self.request.engines if engine in self.session.histories)
+        return self.session.engines or chosen or tuple(self.session.histories)
+
+    @property
+    def has_run(self) -> bool:
+        """True once a run was requested, also one that failed."""
+        return any(history.requested_t is not None for history in self.session.histories.values())
 
     # Configs
 
@@ -111,7 +133,9 @@ class RunController:
         free = [history.engine for history in self._free]
         configs = {engine: config for engine, config in self.configs().items() if engine in free}
         if configs:
+            shown = {*self.session.engines, *configs}
             self.session.start(configs)
+            self.session.engines = tuple(engine for engine in self.session.histories if engine in shown)
 
     def pause(self) -> None:
         """Pause the running engines, or resume them when all are paused."""

@@ -25,12 +25,12 @@ class DataCancelled(Exception):
     """Raised when the user cancels while digits are being loaded."""
 
 
-def placeholder_dataset() -> Digits:
-    """Return one blank training and one blank test digit, for an engine that only predicts."""
+def placeholder_dataset(train_size: int = 1) -> Digits:
+    """Return blank training digits and one blank test digit, for an engine that predicts or warms up."""
     import numpy as np
 
-    blank, label = np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.uint8)
-    return Digits(blank, label, blank, label, dataset="none", source="")
+    blank, labels = np.zeros((train_size, 28, 28), np.uint8), np.zeros(train_size, np.uint8)
+    return Digits(blank, labels, blank[:1], labels[:1], dataset="none", source="")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ Frozen records of plain numbers, strings and tuples; standard library only. Thei
 A stop or a failure may cut a run short; exactly one RunFinished or RunFailed ends every requested run. A resumed run repeats the
 events of its epochs up to the checkpoint between RunRequested and DataReady, with their times shifted to the present. LogLine,
 Heartbeat, Prediction, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused, RunResumed, CommandSent,
-EvalStarted and the usage events may stand anywhere. `grammar.py` checks this order.
+EvalStarted, WarmedUp and the usage events may stand anywhere. `grammar.py` checks this order.
 
 Times are in seconds, accuracies fractions of 1, memory in bytes. An unavailable value is None. NaN and Inf are legal.
 """
@@ -65,6 +65,13 @@ class WorkerReady(Event):
     devices: tuple[Device, ...]
     num_threads: int
     import_seconds: float
+
+
+class WarmedUp(Event):
+    """A worker that waits for its first run has trained two steps of the reference on blank digits, on its CPU threads."""
+
+    samples_per_sec: float
+    """Digits per second of the second step: what a run on the CPU can be expected to do."""
 
 
 class RunRequested(Event):
@@ -354,9 +361,9 @@ TERMINAL_EVENTS = (RunFinished, RunFailed)
 EVENTS: dict[str, type[Event]] = {
     kind.__name__: kind
     for kind in (
-        WorkerSpawned, WorkerReady, RunRequested, CommandSent, DataProgress, DataReady, ModelReady, RunStarted, EpochStarted,
-        TrainProgress, EvalStarted, EvalCompleted, EpochCompleted, RunPaused, RunResumed, CheckpointSaved, ModelSaved, SaveFailed,
-        Diverged,
-        Prediction, ExamProgress, LogLine, Heartbeat, RunFinished, RunFailed, WorkerExited, WorkerUsage, MachineUsage,
+        WorkerSpawned, WorkerReady, WarmedUp, RunRequested, CommandSent, DataProgress, DataReady, ModelReady, RunStarted,
+        EpochStarted, TrainProgress, EvalStarted, EvalCompleted, EpochCompleted, RunPaused, RunResumed, CheckpointSaved,
+        ModelSaved, SaveFailed, Diverged, Prediction, ExamProgress, LogLine, Heartbeat, RunFinished, RunFailed, WorkerExited,
+        WorkerUsage, MachineUsage,
     )
 }  # fmt: skip

@@ -31,6 +31,7 @@ from engines.messages.events import (
     RunStarted,
     SaveFailed,
     TrainProgress,
+    WarmedUp,
     WorkerExited,
     WorkerReady,
     WorkerSpawned,
@@ -39,7 +40,7 @@ from engines.messages.events import (
 
 _ANYWHERE = (
     LogLine, Heartbeat, Prediction, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused, RunResumed,
-    CommandSent, EvalStarted, WorkerUsage, MachineUsage,
+    CommandSent, EvalStarted, WarmedUp, WorkerUsage, MachineUsage,
 )  # fmt: skip
 
 _MAY_FOLLOW: dict[type[Event] | None, tuple[type[Event], ...]] = {

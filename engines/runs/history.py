@@ -35,6 +35,7 @@ from engines.messages.events import (
     RunStarted,
     SaveFailed,
     TrainProgress,
+    WarmedUp,
     WorkerExited,
     WorkerReady,
     WorkerSpawned,
@@ -90,6 +91,9 @@ class RunHistory(RunState):
         self.worker = self.last_worker_ready = event
         self.framework = event.framework
         self._enter(READY if self.requested_t is None or self.ended_t is not None else LOADING, event.t)
+
+    def _on_warmed_up(self, event: WarmedUp) -> None:
+        self.warm_samples_per_sec = event.samples_per_sec
 
     def _on_worker_usage(self, event: WorkerUsage) -> None:
         if not self.alive:
@@ -241,6 +245,7 @@ class RunHistory(RunState):
 _HANDLERS: dict[type[Event], Callable[[RunHistory, Any], None]] = {
     WorkerSpawned: RunHistory._on_worker_spawned,
     WorkerReady: RunHistory._on_worker_ready,
+    WarmedUp: RunHistory._on_warmed_up,
     WorkerUsage: RunHistory._on_worker_usage,
     Heartbeat: RunHistory._on_heartbeat,
     Prediction: RunHistory._on_prediction,

@@ -62,6 +62,8 @@ class RunState:
         self.worker: WorkerReady | None = None
         self.last_worker_ready: WorkerReady | None = None
         """The introduction of the current or the last worker."""
+        self.warm_samples_per_sec: float | None = None
+        """Digits per second on the CPU, from the warm-up of the newest worker that had the time for it."""
         self.framework = ""
         """Framework of the current or the last worker, for people."""
         self.prediction: Prediction | None = None

@@ -38,6 +38,7 @@ class Replay(RunSource):
         self._events = sorted(valid, key=lambda event: event.t)
         engines = {event.engine for event in valid}
         self.histories = {engine: RunHistory(engine) for engine in ENGINES if engine in engines}
+        self.engines = tuple(self.histories)
         self.machine = MachineHistory()
         self.seed_results = SeedResults()
         self.speed = speed

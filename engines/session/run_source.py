@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from engines.config import TrainConfig
+from engines.run_request import RunRequest
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 from engines.runs.seeds import SeedResults
@@ -22,6 +23,10 @@ class RunSource:
     """The history of each engine, in display order."""
     machine: MachineHistory
     seed_results: SeedResults
+    request: RunRequest = RunRequest()
+    """The frameworks and settings of the next run."""
+    engines: tuple[str, ...] = ()
+    """The engines of the current or the last run, in display order; empty before the first."""
     recorded: bool = False
     """True for a replay: there are no workers, and the player's controls work."""
 

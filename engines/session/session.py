@@ -128,6 +128,7 @@ class Session(RunSource):
         """Run each engine by its config: all at once or one after the other, as its mode says, for each of its seeds."""
         self.seed_results, self._series_id = SeedResults(), ""
         self._rounds.clear()
+        self.engines = tuple(engine for engine in self.histories if engine in configs)
         self._schedule(rounds_of(configs))
 
     def resume_run(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> str:
@@ -142,6 +143,7 @@ class Session(RunSource):
         rounds = resumed_rounds(resume_points, folder.name)
         run_folder = rounds[0].run_folder
         self.seed_results, self._series_id = SeedResults(), ""
+        self.engines = tuple(engine for engine in self.histories if engine in {*self._busy_engines, *resume_points})
         run_folder.open(self._runs_dir, "")
         for engine, point in resume_points.items():
             self._slots[engine].directory = run_folder.directory

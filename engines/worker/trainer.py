@@ -30,7 +30,7 @@ from engines.experiment import checkpoint, recipe
 from engines.experiment.checkpoint import CheckpointError
 from engines.experiment.contract import EngineModule
 from engines.messages.commands import Start
-from engines.messages.events import DataProgress, Device, RunFailed, RunFinished
+from engines.messages.events import DataProgress, Device, RunFailed, RunFinished, WarmedUp
 from engines.out_of_memory import is_out_of_memory
 from engines.worker import placement
 from engines.worker.channel import Channel, ShuttingDown
@@ -51,12 +51,18 @@ class Trainer:
         channel.load_model = self.load_model
 
     def warm_up(self) -> None:
-        """Train one step on one blank digit, so that the framework's delayed imports and traces are done before a run."""
+        """Train two steps on blank digits: the first does the framework's delayed imports and traces, the second is timed."""
         config = TrainConfig(device="cpu")
+        size = 2 * config.batch_size
         with contextlib.suppress(Exception):  # an error here occurs again in the run, which reports it
-            engine = self.module.Engine(config, placeholder_dataset(), recipe.initial_weights(0))
-            engine.start_epoch(np.zeros(1, np.int64), np.zeros(1, np.float32))
+            engine = self.module.Engine(config, placeholder_dataset(size), recipe.initial_weights(0))
+            engine.start_epoch(np.arange(size), np.zeros(2, np.float32))
             engine.train_steps(0, 1)
+            if self.channel.idle:
+                before = time.perf_counter()
+                engine.train_steps(1, 2)
+                seconds = time.perf_counter() - before
+                self.channel.publish(WarmedUp, samples_per_sec=config.batch_size / seconds)
 
     def run(self, start: Start) -> None:
         """Train one run, and publish exactly one RunFinished or RunFailed, unless the worker has to end."""

@@ -140,7 +140,7 @@ class Engine:
         self.random = np.random.default_rng(config.seed)
         self.done = 0
         """Steps done."""
-        self.warming_up = len(self.labels) == 1
+        self.warming_up = digits.dataset == "none"
         fail_at("build", self.warming_up)
 
     def start_epoch(self, order: npt.NDArray[np.int64], rates: npt.NDArray[np.float32]) -> None:

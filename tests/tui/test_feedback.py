@@ -16,8 +16,9 @@ from tests.support.pilot import opened, phases, text_of, until
 from tests.support.recording import shown
 from tests.support.run_events import life
 from tui import app as apps
-from tui.app import MnistApp, make_screen
+from tui.app import MnistApp
 from tui.screens.code import CodeScreen
+from tui.screens.factory import make_screen
 from tui.terminal import clipboard
 
 

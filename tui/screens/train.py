@@ -9,19 +9,21 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.message import Message
 from textual.screen import Screen
 
-from engines.api import energy_joules, plural
+from engines.api import TITLES, RunHistory, RunRequest, energy_joules, plural
 from tui import themes
 from tui.charts.braille import plot_width
 from tui.charts.viewport import ZOOM, Viewport
 from tui.commands import KEYS
 from tui.run_controller import RunController
 from tui.terminal.clipboard import copy
-from tui.widgets import header, machine, race
+from tui.widgets import header, launcher, machine, race
 from tui.widgets.curves import CURVES, axes, curves, x_extent as curves_extent
 from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.launcher import Launcher
 from tui.widgets.line_chart import LineChart
 from tui.widgets.overlay import Overlay
 from tui.widgets.text_line import TextLine
@@ -49,6 +51,13 @@ class TrainScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-short"), (23, "-medium"), (32, "-tall")]
     AUTO_FOCUS = ""
 
+    class Chosen(Message):
+        """Posted when the user chooses what the next run trains."""
+
+        def __init__(self, request: RunRequest) -> None:
+            super().__init__()
+            self.request = request
+
     def __init__(self, controller: RunController, *, ascii_only: bool = False) -> None:
         super().__init__()
         self.controller = controller
@@ -61,8 +70,10 @@ class TrainScreen(Screen[None]):
         self._palette_cache: dict[str, str] = {}
         self._header, self._machine_line = TextLine(id="header"), TextLine(id="machine")
         self._panels = {engine: EnginePanel(engine, ascii_only=ascii_only) for engine in self.session.histories}
+        self._launcher = Launcher()
+        self._launcher_reopened = False
+        self._not_chosen = TextLine(id="not-chosen")
         self._race = TextLine(id="race")
-        self._race.styles.height = len(self.session.histories)
         self._overlay: Overlay | None = None
         self._logs: LogPanel | None = None
         """Like the overlay, made when first needed, to keep the first paint fast."""
@@ -75,6 +86,8 @@ class TrainScreen(Screen[None]):
             self.add_class(max(limit for limit in breakpoints if limit[0] <= cells)[1], update=False)
         yield self._header
         yield Panes(*self._panels.values(), id="panels")
+        yield self._not_chosen
+        yield self._launcher
         yield self._race
         yield self._machine_line
         yield KeyBar()
@@ -100,6 +113,7 @@ class TrainScreen(Screen[None]):
         width = self.size.width
         with self.app.batch_update():
             self._header.set_text(header.render_header(session, now, width, 1, palette))
+            self._show_chosen(palette)
             for engine, panel in self._panels.items():
                 panel.set_class(engine == self.controller.aim, "-aimed")
                 panel.waiting_for = session.waiting_for(engine)
@@ -110,7 +124,7 @@ class TrainScreen(Screen[None]):
                 panel.show_state(history, now, session.machine, energy, self.view, palette)
             self._show_charts(with_curves and bool(changed & set(session.histories)), palette)
             self._race.set_text(
-                *race.render_race(session.histories, now, session.seed_results, width, palette, self.ascii_only)
+                *race.render_race(self._shown_histories, now, session.seed_results, width, palette, self.ascii_only)
             )
             self._machine_line.set_text(
                 Text(f" {session.problem}", style="bold")
@@ -120,6 +134,57 @@ class TrainScreen(Screen[None]):
             if self._logs is not None:
                 self._logs.show_logs(session.histories)
 
+    # The launcher
+
+    @property
+    def _shown_histories(self) -> dict[str, RunHistory]:
+        return {engine: self.session.histories[engine] for engine in self.controller.shown_engines}
+
+    @property
+    def launcher_shown(self) -> bool:
+        """True before the first run, and when it was opened again after one."""
+        idle = not self.session.recorded and not self.session.running
+        return idle and (self._launcher_reopened or not self.controller.has_run)
+
+    def _show_chosen(self, palette: dict[str, str]) -> None:
+        """Show the launcher or the charts, and a pane for each engine that is chosen."""
+        shown = self.launcher_shown
+        self.set_class(shown, "-launching")
+        if self.session.running:
+            self._launcher_reopened = False
+        if shown:
+            usage = self.session.machine.usage
+            gpus = usage.gpus if usage is not None else ()
+            self._launcher.show(self.controller.request, self.session.histories, gpus, self.controller.paces, palette)
+        engines = self.controller.shown_engines
+        others = [engine for engine in self.session.histories if engine not in engines]
+        for engine, panel in self._panels.items():
+            panel.display = engine in engines
+        self._not_chosen.display = bool(others)
+        names = " and ".join(TITLES.get(engine, engine) for engine in others)
+        self._not_chosen.set_text(Text(f" {names} is not chosen · {KEYS['framework']}", style="dim"))
+        self._race.styles.height = len(engines)
+
+    def action_framework(self, direction: int) -> None:
+        self._choose_next("framework", direction)
+
+    def action_device(self, direction: int) -> None:
+        self._choose_next("device", direction)
+
+    def action_preset(self, direction: int) -> None:
+        self._choose_next("preset", direction)
+
+    def action_launch_option(self, row: str, index: int) -> None:
+        """Choose the option that was clicked."""
+        self.post_message(self.Chosen(self._launcher.options[row][index].request))
+
+    def _choose_next(self, row: str, direction: int) -> None:
+        if self.launcher_shown:
+            self.post_message(self.Chosen(self._launcher.next_request(row, direction)))
+        else:
+            self._launcher_reopened = True
+            self.show_frame(set(self.session.histories), True)
+
     # Logs
 
     @property
@@ -127,7 +192,9 @@ class TrainScreen(Screen[None]):
         return self._logs is not None and bool(self._logs.display)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Disable the commands of hidden logs."""
+        """Disable the commands of hidden logs, and those that choose the next run during one."""
+        if action in (*launcher.OPTIONS, "launch_option"):
+            return None if self.session.running or self.session.recorded else True
         return None if action in ("copy_logs", "scroll_logs") and not self._logs_shown else True
 
     def action_log(self) -> None:
@@ -248,9 +315,12 @@ class TrainScreen(Screen[None]):
         self.set_view(self.view.cursor_moved(columns, columns_shown, self.x_extent))
 
     def action_reset_view(self) -> None:
-        """Leave the search of the logs, or else reset the charts."""
+        """Leave the search of the logs or the launcher, or else reset the charts."""
         if self._logs is not None and self._logs.searching:
             self._logs.end_search("")
+        elif self._launcher_reopened:
+            self._launcher_reopened = False
+            self.show_frame(set(self.session.histories), True)
         else:
             self.set_view(self.view.reset())
 

@@ -206,7 +206,10 @@ def _title(history: RunHistory, title: str, width: int) -> str:
     """Return framework, device, precision and threads, as much of it as fits."""
     parts = [_PATCH_VERSION.sub(r"\1", history.framework) if history.framework else title]
     if history.started is not None:
-        parts += [history.started.device, history.started.precision, plural(history.started.num_threads, "thread")]
+        started = history.started
+        gpus = {device.id: device.name.removeprefix("NVIDIA ") for device in history.devices if device.id != "cpu"}
+        device = f"{gpus[started.device]} ({started.device})" if started.device in gpus else started.device
+        parts += [device, started.precision, plural(started.num_threads, "thread")]
     while len(parts) > 1 and len(" · ".join(parts)) > width:
         parts.pop()
     return " · ".join(parts)

@@ -9,32 +9,28 @@ from rich.style import Style
 from rich.text import Text
 from textual.screen import Screen
 
-from engines.api import RunSource, preset_changes
+from engines.api import TITLES, ConfigError, RunSource, plural, preset_changes
 from tui import formatting, themes
 from tui.commands import SCREENS
+from tui.launch_options import chosen_device
 from tui.widgets.text_line import TextLine
-
-APP_NAME_WIDTH = 110
-"""Narrowest header that shows the app's name."""
 
 
 def render_header(source: RunSource, now: float, width: int, shown: int, colors: Mapping[str, str]) -> Text:
-    """Render the tabs, and as much of data, preset, seed, mode and clock as fits; `shown` is the open tab's number.
+    """Render the tabs, and as much of what trains, seed, mode, data and clock as fits; `shown` is the open tab's number.
 
-    Where neither data nor clock fits, the other tabs shrink to their numbers.
+    Where room is short, the app's name goes first, then details; at last the other tabs shrink to their numbers.
     """
-    for short in (False, True):
-        text, details = _render_tabs(source, width, shown, colors, short=short), _details(source, now)
+    for named, short in ((True, False), (False, False), (False, True)):
+        text, details = _render_tabs(source, shown, colors, named=named, short=short), _details(source, now)
         for least_important in (
-            "sizes",
-            "mode",
-            "seed",
-            "preset",
-            *(("data", "progress", "clock") * (short and "clock" in details)),
+            *("sizes", "mode", "seed", "data"),
+            *(("epochs", "preset", "device") * (not named)),
+            *(("framework", "progress", "clock") * (short and "clock" in details)),
         ):
             if text.cell_len + len(_join(details)) > width:
                 details.pop(least_important, None)
-        if text.cell_len + len(_join(details)) <= width or "clock" not in details:
+        if text.cell_len + len(_join(details)) <= width:
             break
     text.append(_join(details))
     return text
@@ -56,9 +52,9 @@ def _join(details: Mapping[str, str]) -> str:
     return "".join(details.values()).removeprefix(" · ")
 
 
-def _render_tabs(source: RunSource, width: int, shown: int, colors: Mapping[str, str], *, short: bool) -> Text:
+def _render_tabs(source: RunSource, shown: int, colors: Mapping[str, str], *, named: bool, short: bool) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
-    if width >= APP_NAME_WIDTH:
+    if named:
         text.append(" mnist-tui ", style="bold reverse")
     for number, title in ((screen.number, screen.title) for screen in SCREENS.values()):
         tab = f" {number}" if short else f" {number} {title} "
@@ -77,20 +73,29 @@ def _render_tabs(source: RunSource, width: int, shown: int, colors: Mapping[str,
 
 
 def _details(source: RunSource, now: float) -> dict[str, str]:
-    """Return the texts beside the tabs, by name."""
-    data = next((h.data for h in source.histories.values() if h.data), None)
-    config = next((h.config for h in source.histories.values() if h.config), None)
-    details = {}
+    """Return the texts beside the tabs, by name: of the current or the last run, and before it of what is chosen."""
+    runs = [source.histories[engine] for engine in source.engines if source.histories[engine].requested_t is not None]
+    config = next((h.config for h in runs if h.config), None)
+    engines = [h.engine for h in runs] or [engine for engine in source.request.engines if engine in source.histories]
+    details = {"framework": f" · {'both' if len(engines) > 1 else ''.join(TITLES.get(e, e) for e in engines)}"}
+    started = dict.fromkeys(h.started.device for h in runs if h.started)
+    details["device"] = f" · {' + '.join(started) or chosen_device(source.request, source.histories)}"
+    if config is None:
+        try:
+            config = source.request.config
+        except ConfigError:
+            return details
+    preset = f"{config.preset}, changed" if preset_changes(config) else config.preset
+    details |= {"preset": f" · {preset}", "epochs": f" · {plural(config.epochs, 'epoch')}"}
+    if not runs:
+        return details
+    seeds = f" · one of {config.seeds} seeds" if config.seeds > 1 else ""
+    details["seed"] = f" · seed {config.seed}{seeds}"
+    if len(engines) > 1:
+        details["mode"] = f" · {config.mode}"
+    data = next((h.data for h in runs if h.data), None)
     if data is not None:
-        details["data"] = "MNIST" if data.dataset == "mnist" else ""
+        details["data"] = " · MNIST" if data.dataset == "mnist" else ""
         details["sizes"] = f" {data.train_size:,} + {data.test_size:,}"
-    elif config is None:
-        details["data"] = "PyTorch and Keras train one convnet, side by side · s starts"
-    if config is not None:
-        running = [h for h in source.histories.values() if h.requested_t is not None]
-        seeds = f" · one of {config.seeds} seeds" if config.seeds > 1 else ""
-        preset = f"{config.preset}, changed" if preset_changes(config) else config.preset
-        details |= {"preset": f" · {preset}", "seed": f" · seed {config.seed}{seeds}", "mode": f" · {config.mode}"}
-        clock = formatting.clock(max((h.wall_seconds(now) for h in running), default=0.0))
-        details |= {"clock": f" · {clock}", "progress": _playback(source)}
-    return details
+    clock = formatting.clock(max((h.wall_seconds(now) for h in runs), default=0.0))
+    return details | {"clock": f" · {clock}", "progress": _playback(source)}

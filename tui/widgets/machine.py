@@ -9,23 +9,23 @@ from tui.charts.sparkline import sparkline
 
 
 def render_machine(history: MachineHistory, width: int, ascii_only: bool) -> Text:
-    """Render CPU, cores, memory and each GPU in one line; what does not fit is left out."""
+    """Render CPU, cores, memory and each GPU in one line; what does not fit is left out, the cores first."""
     usage = history.usage
     if usage is None:
         return Text(" machine  measuring…", style="dim", no_wrap=True)
     cores = sparkline(usage.per_core, min(len(usage.per_core), 16), maximum=100, ascii_only=ascii_only)
     parts = [
         f"CPU {usage.cpu_percent:3.0f} % {sparkline(history.cpu_percent, 12, maximum=100, ascii_only=ascii_only)}",
-        f"cores {cores}",
         f"RAM {usage.memory_used_bytes / 1e9:.1f}/{usage.memory_total_bytes / 1e9:.1f} GB",
     ]
     parts += [_gpu(gpu, alone=len(usage.gpus) == 1) for gpu in usage.gpus]
     if not usage.gpus:
         parts.append(f"GPU n/a: {usage.gpu_reason}")
-    text = " machine  " + parts[0]
-    for part in parts[1:]:
-        text += f"   {part}" if len(text) + 3 + len(part) <= width else ""
-    return Text(text, no_wrap=True, overflow="ellipsis")
+    shown = [f" machine  {parts[0]}"]
+    for part in (*parts[1:], f"cores {cores}"):  # the least important last
+        if len("   ".join([*shown, part])) <= width:
+            shown.append(part)
+    return Text("   ".join(shown), no_wrap=True, overflow="ellipsis")
 
 
 def _gpu(gpu: GpuReading, *, alone: bool) -> str:

@@ -175,7 +175,7 @@ sys.exit(main(sys.argv[1:]))
 def test_the_demo_needs_no_framework(tmp_path: Path) -> None:
     terminal = Terminal([sys.executable, "-c", _WITHOUT_FRAMEWORKS, "replay", "demo", "--speed", "max"], tmp_path)
     terminal.wait_until_finished()
-    assert any("RECORDED" in line and "MNIST" in line for line in terminal.screen.display)
+    assert any("RECORDED" in line and "both · cpu · reference" in line for line in terminal.screen.display)
     terminal.send("4")
     terminal.wait_for("Statistical tie")
     terminal.send("q")

@@ -22,6 +22,9 @@ def test_several_gpus_have_short_entries() -> None:
         history.apply(MachineUsage(engine="machine", t=1.0, cpu_percent=9.0, per_core=(9.0,), memory_used_bytes=10**9,
                                    memory_total_bytes=10**10, gpus=gpus, gpu_reason=""))  # fmt: skip
         lines[len(gpus)] = render_machine(history, 200, False).plain
-    assert lines[1].endswith("GPU 0 Fake GPU  61 % 55 °C 212 W 1980 MHz 3.0/80 GB slowed by heat")
-    assert lines[4].endswith("GPU 3  61 % 3.0/80 GB")
+        narrow = render_machine(history, 115, False).plain
+        assert "GPU 0" in narrow
+        assert "cores" not in narrow, "they give way first"
+    assert "   GPU 0 Fake GPU  61 % 55 °C 212 W 1980 MHz 3.0/80 GB slowed by heat   cores" in lines[1]
+    assert "   GPU 3  61 % 3.0/80 GB   cores" in lines[4]
     assert lines[4].count("GPU") == 4
