@@ -261,8 +261,10 @@ class Supervisor:
             if recorded is None:
                 run = self._ledger.ended_run
                 self._output.warn(f"run {run} had ended already: {type(event).__name__} was dropped")
-            else:
-                self.publish(recorded)
+                continue
+            if isinstance(recorded, RunFailed) and recorded.ends_worker:
+                self.end()  # before the failure is published, so that the next run is not sent to this worker
+            self.publish(recorded)
 
     def _escalate_shutdown(self) -> None:
         if self._ending_since is None:
