@@ -74,6 +74,8 @@ def fail_at(point: str, warming_up: bool = False) -> None:
             threading.Event().wait()
         case "hold":  # as a library does that waits without releasing Python's lock
             ctypes.PyDLL(None).sleep(3600)
+        case "environment":
+            print(f"CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')}", flush=True)
         case "child":
             print("child", subprocess.Popen(["sleep", "600"]).pid, flush=True)
         case "garbage":
