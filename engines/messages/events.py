@@ -294,6 +294,8 @@ class RunFailed(Event):
     message: str
     hint: str = ""
     traceback: str = ""
+    ends_worker: bool = False
+    """True when the worker can't train again, as after an error of its GPU: it ends, and the next run gets a new one."""
 
 
 class WorkerExited(Event):

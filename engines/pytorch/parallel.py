@@ -29,7 +29,7 @@ from engines.experiment.arrays import Arrays, load_arrays, save_arrays
 from engines.experiment.recipe import Weights
 from engines.pytorch.device import set_threads
 from engines.pytorch.engine import Engine, scale
-from engines.worker.replicas import Replica, attribute_failures, serve_commands
+from engines.worker.replicas import CLOSE, Replica, attribute_failures, close_together, serve_commands
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=2)
 """The longest wait for another replica's part of a step."""
@@ -141,7 +141,8 @@ class ParallelEngine(ReplicaEngine):
             with attribute_failures(self.others):
                 super().__init__(config, digits, weights, 0, self.path("rendezvous"))
         except BaseException:
-            self.close()
+            for other in self.others:
+                other.kill()
             raise
 
     def path(self, name: str) -> Path:
@@ -183,11 +184,8 @@ class ParallelEngine(ReplicaEngine):
         return int(self.memory_sum) or None
 
     def close(self) -> None:
-        """End the other replicas; this one still predicts."""
-        for other in self.others:
-            other.close()
-        if dist.is_initialized():
-            dist.destroy_process_group()
+        """End the other replicas, all together; this one still predicts. Ends the worker when that takes too long."""
+        close_together(self.others, dist.destroy_process_group)
         vars(self).pop("parallel", None)  # it would keep gloo's socket open
         torch.set_num_threads(self.threads)
         self.folder.cleanup()
@@ -207,6 +205,7 @@ def serve(rank: str, threads: str, folder: str) -> None:
             "train_steps": engine.train_steps,
             "state": engine.state,
             "load_state": lambda path: engine.load_state(load_arrays(Path(path))),
+            CLOSE: dist.destroy_process_group,
         }
 
     serve_commands(build)

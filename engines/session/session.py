@@ -57,8 +57,12 @@ class Session(RunSource):
         cache_dir: Path,
         runs_dir: Path | None,
         on_event: Callable[[Event], None] | None = None,
+        one_config: bool = False,
     ) -> None:
-        """Without `runs_dir` no run is saved. `on_event` is called with every event, from the threads that produce them."""
+        """Without `runs_dir` no run is saved. `on_event` is called with every event, from the threads that produce them.
+
+        `one_config`: all runs of an engine have the same settings, so that its workers may do without the other devices.
+        """
         self.histories = {spec.name: RunHistory(spec.name) for spec in specs}
         self.machine = MachineHistory()
         self.seed_results = SeedResults()
@@ -67,6 +71,7 @@ class Session(RunSource):
         self._cache_dir = cache_dir
         self._runs_dir = runs_dir
         self._listener = on_event
+        self._one_config = one_config
         self._inbox = Inbox()
         self._rounds: deque[Round] = deque()
         """The rounds still to come."""
@@ -314,7 +319,12 @@ class Session(RunSource):
         if slot.pending is not None:
             slot.spec = slot.pending.spec
         slot.supervisor = supervisor = Supervisor(
-            slot.spec, self._on_event, cache_dir=self._cache_dir, cores=cores, threads=threads
+            slot.spec,
+            self._on_event,
+            cache_dir=self._cache_dir,
+            cores=cores,
+            threads=threads,
+            only_device=slot.pending.config.device if slot.pending is not None and self._one_config else "",
         )
         if slot.pending is not None:
             slot.send_pending()

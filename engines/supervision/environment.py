@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from engines.config import is_gpu
 from engines.data.sources import KERAS_FOLDER, keras_folder
 from engines.gpu_selection import gpus_by_free_memory
 from engines.messages.commands import Command, Predict, Start
@@ -87,9 +88,32 @@ ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "10
 """Keep freed activations: glibc otherwise returns them to the kernel and faults them in again at every step."""
 
 
-def worker_environment(spec: EngineSpec, threads: int, cache_dir: Path, scratch: str) -> dict[str, str]:
-    """Return the environment of a worker; `scratch` is a folder that is removed after its end."""
+def visible_gpus(device: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return the CUDA_VISIBLE_DEVICES of a worker that never uses another device than `device`; None for the user's own.
+
+    Hides the GPUs after the last one that `device` names. Those before it stay visible, so that cuda:N means the same GPU. What
+    "auto" and "all" mean is decided in the worker, which needs all GPUs for that.
+    """
+    names = device.split(",")
+    if not all(name == "cpu" or is_gpu(name) for name in names):
+        return None
+    count = max(int(name.removeprefix("cuda:")) + 1 if is_gpu(name) else 0 for name in names)
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    gpus = map(str, range(count)) if visible is None else visible.split(",")[:count]
+    return ",".join(gpus)
+
+
+def worker_environment(
+    spec: EngineSpec, threads: int, cache_dir: Path, scratch: str, only_device: str = ""
+) -> dict[str, str]:
+    """Return the environment of a worker; `scratch` is a folder that is removed after its end.
+
+    `only_device` is the one device that the worker will ever use, if that is known.
+    """
     environment = neutral_environment(spec, threads, cache_dir)
+    visible = visible_gpus(only_device, environment)
+    if visible is not None and (spec.name, spec.backend) == ("keras", "tensorflow"):
+        environment["CUDA_VISIBLE_DEVICES"] = visible  # TensorFlow takes some 500 MB of every GPU that it sees
     environment.update(
         MNIST_TUI_SCRATCH=scratch,
         TMPDIR=scratch,  # TensorFlow writes generated code there, and leaves it behind when it is killed

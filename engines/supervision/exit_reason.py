@@ -5,6 +5,7 @@ Pure: no process, no clock, no files.
 
 from __future__ import annotations
 
+from engines.gpu_errors import gpu_error_advice
 from engines.messages.events import (
     CheckpointSaved,
     DataReady,
@@ -65,9 +66,10 @@ def explain_exit(
     )  # SIGKILL leaves no time for any
     message = f"The worker {how} {activity}.{last}"
     if oom_killed and signal == "SIGKILL":
-        return "out-of-memory", f"The system ran out of memory and ended the worker {activity}.", LESS_MEMORY
+        return "out-of-memory", f"The system ran out of main memory and ended the worker {activity}.", LESS_MEMORY
     if is_out_of_memory(last_words):
         return "out-of-memory", message, LESS_MEMORY
     if signal == "SIGKILL":
-        return "crashed", message, f"Unless you ended it, the system ran out of memory. {RESTART}"
-    return "crashed", message, f"{_SIGNALS.get(signal, 'The log has the details.')} {RESTART}"
+        return "crashed", message, f"Unless you ended it, the system ran out of main memory. {RESTART}"
+    cause = _SIGNALS.get(signal, "The log has the details.")
+    return "crashed", message, gpu_error_advice(last_words) or f"{cause} {RESTART}"

@@ -35,7 +35,7 @@ _NOTICE = re.compile(
 _STACK = re.compile(
     r"\s*@ +(?:0x|\(nil\))|PC: @ |\s*frame #\d+: |\s*#\d+:? +0x|\*\*\* .*(?:stack trace|SIG[A-Z]+|Aborted at).*\*\*\*"
     r"|Exception raised from |PLEASE submit a bug report|Stack dump|\d+\.\t|(?:Aborted|Segmentation fault)(?: \(core dumped\))?$"
-    r"|CUDA kernel errors might be|For debugging consider passing|Compile with `TORCH_USE_CUDA_DSA`"
+    r"|Search for `\w+' in https?://|CUDA kernel errors might be|For debugging consider passing|Compile with `TORCH_USE_CUDA_DSA`"
 )
 """Beginnings of the lines around a message: stack frames, their headings, and general advice."""
 _THROWN = re.compile(r"terminate called after throwing an instance of '(.*)'")

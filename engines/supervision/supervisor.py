@@ -60,12 +60,15 @@ class Supervisor:
         cores: Sequence[int] = (),
         threads: int = 1,
         arguments: Sequence[str] = (),
+        only_device: str = "",
     ) -> None:
+        """Start nothing yet. `only_device` is the one device that the worker will ever use, if that is known."""
         self.spec = spec
         self.cores = tuple(cores)
         self.threads = threads
         self.pid: int | None = None
         self._arguments = tuple(arguments)
+        self._only_device = only_device
         self._on_event = on_event
         self._cache_dir = cache_dir
         self._publish_lock = threading.RLock()
@@ -185,7 +188,7 @@ class Supervisor:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=[events_w, guard_r],
-            env=worker_environment(self.spec, self.threads, self._cache_dir, scratch),
+            env=worker_environment(self.spec, self.threads, self._cache_dir, scratch, self._only_device),
             cwd=FOLDER,
             start_new_session=True,  # the terminal's signals are meant for the app alone
             bufsize=0,
@@ -261,8 +264,10 @@ class Supervisor:
             if recorded is None:
                 run = self._ledger.ended_run
                 self._output.warn(f"run {run} had ended already: {type(event).__name__} was dropped")
-            else:
-                self.publish(recorded)
+                continue
+            if isinstance(recorded, RunFailed) and recorded.ends_worker:
+                self.end()  # before the failure is published, so that the next run is not sent to this worker
+            self.publish(recorded)
 
     def _escalate_shutdown(self) -> None:
         if self._ending_since is None:

@@ -20,6 +20,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+CLOSE = "close"
+"""The command after which a replica ends."""
+CLOSE_SECONDS = 2.5
+"""Seconds for all replicas to close: less than the rest before the next run of a series, which then gets a new worker."""
 NOTICE_SECONDS = 5.0
 """Seconds that the worker has to notice a replica's death by itself: gloo notices at once, NCCL waits without end."""
 
@@ -79,24 +83,58 @@ class Replica:
         return "peer" in self.exit_description
 
     def close(self) -> None:
+        """Tell the replica to close. Raises OSError when it has ended."""
+        self._closing = True
+        self.send(CLOSE)
+
+    def wait_until_closed(self) -> None:
+        """Wait for the end of a replica that was told to close. Raises ReplicaError when it failed instead."""
+        if self._process.wait():
+            raise ReplicaError(self.exit_description)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
+
+    def kill(self) -> None:
         """Kill the replica; it holds no results."""
         self._closing = True
         self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                if pipe:
-                    pipe.close()
 
     def _watch(self) -> None:
         """End the worker if it still waits for this replica some seconds after its death."""
         self._process.wait()
         time.sleep(NOTICE_SECONDS)
         if not self._closing:
-            print(
-                self.exit_description, file=sys.stderr, flush=True
-            )  # the supervisor quotes the last line in its RunFailed
-            os._exit(1)
+            _end_worker(self.exit_description)
+
+
+def close_together(replicas: Sequence[Replica], destroy: Callable[[], object]) -> None:
+    """Tell all replicas to close and, at the same time, `destroy` this process's part of the group that they form.
+
+    Ends the worker when that fails or takes longer than CLOSE_SECONDS: NCCL waits without end for a replica that does not
+    answer, and a process that still belongs to one group can't form another.
+    """
+    late = f"The replicas did not close within {CLOSE_SECONDS:g} s."
+    deadline = threading.Timer(CLOSE_SECONDS, _end_worker, (late, replicas))
+    deadline.daemon = True
+    deadline.start()
+    try:
+        for replica in replicas:
+            replica.close()
+        destroy()
+        for replica in replicas:
+            replica.wait_until_closed()
+    except Exception as error:
+        _end_worker(f"The replicas could not close: {error}", replicas)
+    deadline.cancel()
+
+
+def _end_worker(reason: str, replicas: Sequence[Replica] = ()) -> NoReturn:
+    """Kill the replicas without waiting for their end, and end this process; the supervisor quotes the reason."""
+    for replica in replicas:
+        replica.kill()
+    print(reason, file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 @contextlib.contextmanager
@@ -112,7 +150,10 @@ def attribute_failures(replicas: Sequence[Replica]) -> Iterator[None]:
 
 
 def serve_commands(build: Callable[[], Mapping[str, Callable[..., Any]]]) -> NoReturn:
-    """Serve as a replica: report that it is ready, build the commands by name, and run what stdin commands until it ends."""
+    """Serve as a replica: report that it is ready, build the commands by name, and run what stdin commands.
+
+    Ends after the command CLOSE, and at the end of stdin.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):  # the worker may still write a checkpoint, and needs its replicas
         signal.signal(number, signal.SIG_IGN)
     report_fd, command_fd = os.dup(1), os.dup(0)
@@ -132,6 +173,8 @@ def serve_commands(build: Callable[[], Mapping[str, Callable[..., Any]]]) -> NoR
         while True:
             command, *arguments = inbox.get()
             commands[command](*arguments)
+            if command == CLOSE:
+                os._exit(0)
     except BaseException as error:
         traceback.print_exc()
         os.write(report_fd, f"{type(error).__name__}: {error}".encode()[:4096])

@@ -29,11 +29,12 @@ from engines.data import DataCancelled, DataError, Digits, load_digits, placehol
 from engines.experiment import checkpoint, recipe
 from engines.experiment.checkpoint import CheckpointError
 from engines.experiment.contract import EngineModule
+from engines.gpu_errors import gpu_error_advice
 from engines.messages.commands import Start
 from engines.messages.events import DataProgress, Device, RunFailed, RunFinished, WarmedUp
-from engines.out_of_memory import is_out_of_memory
+from engines.out_of_memory import device_memory_advice, is_out_of_memory
 from engines.worker import placement
-from engines.worker.channel import Channel, ShuttingDown
+from engines.worker.channel import Channel, ShuttingDown, exit_now
 from engines.worker.placement import DeviceError
 from engines.worker.replicas import ReplicaError
 from engines.worker.training_loop import Run
@@ -89,21 +90,32 @@ class Trainer:
         except CheckpointError as error:
             hint = "Start over, or resume another run: `mnist-tui runs` lists them."
             self._publish_failure("checkpoint", str(error), hint)
-        except ReplicaError as error:
-            kind = "out-of-memory" if is_out_of_memory(str(error)) else "crashed"
-            self._publish_failure(kind, str(error), "Restart tries again. A run on one device needs no replicas.")
         except Exception as error:
-            text = f"{type(error).__name__}: {error}".strip()
-            if isinstance(error, (MemoryError, *self.module.OUT_OF_MEMORY)) or is_out_of_memory(text):
-                hint = "Use a smaller batch size, or free memory on the device."
-                self._publish_failure("out-of-memory", text, hint)
-            else:
-                self._publish_failure("internal", text, "See the log. Restart tries again.")
+            self._publish_error(error, several_devices="," in run.config.device)
         finally:
             run.close()
 
-    def _publish_failure(self, kind: str, message: str, hint: str) -> None:
-        self.channel.publish(RunFailed, kind=kind, message=message, hint=hint, traceback=traceback.format_exc())
+    def _publish_error(self, error: Exception, *, several_devices: bool) -> None:
+        """Publish an error that the framework or a replica raised; end the worker when it can't train again.
+
+        After an error on several devices, the others may wait for this one without end, and can't be closed.
+        """
+        text = str(error) if isinstance(error, ReplicaError) else f"{type(error).__name__}: {error}".strip()
+        if isinstance(error, (MemoryError, *self.module.OUT_OF_MEMORY)) or is_out_of_memory(text):
+            self._publish_failure("out-of-memory", text, device_memory_advice(text), ends_worker=several_devices)
+        elif advice := gpu_error_advice(text):
+            self._publish_failure("device", text, advice, ends_worker=True)
+        elif isinstance(error, ReplicaError):
+            hint = "Restart starts a new worker. A run on one device needs no replicas."
+            self._publish_failure("crashed", text, hint, ends_worker=True)
+        else:
+            self._publish_failure("internal", text, "See the log. Restart tries again.", ends_worker=several_devices)
+
+    def _publish_failure(self, kind: str, message: str, hint: str, *, ends_worker: bool = False) -> None:
+        trace = traceback.format_exc()
+        self.channel.publish(RunFailed, kind=kind, message=message, hint=hint, traceback=trace, ends_worker=ends_worker)
+        if ends_worker:
+            exit_now()
 
     def load_data(self, config: TrainConfig) -> Digits:
         """Load the digits that the config names, or reuse the last run's. Raises DataError and DataCancelled."""

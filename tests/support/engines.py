@@ -39,7 +39,11 @@ class Worked:
     def __init__(self, spec: EngineSpec, cache: Path) -> None:
         self.events: list[Event] = []
         self.inbox: queue.Queue[Event] = queue.Queue()
-        self.supervisor = Supervisor(spec, self._record, cache_dir=cache, threads=1)
+        self._cache = cache
+        self._supervise(spec)
+
+    def _supervise(self, spec: EngineSpec) -> None:
+        self.supervisor = Supervisor(spec, self._record, cache_dir=self._cache, threads=1)
         self.thread = threading.Thread(target=self.supervisor.run, daemon=True)
 
     def _record(self, event: Event) -> None:
@@ -49,7 +53,13 @@ class Worked:
     def start(
         self, config: TrainConfig | None = None, run_id: str = "run", run_dir: str = "", resume: str = ""
     ) -> None:
-        """Start the worker, unless it is running, and request a run if there is a config."""
+        """Start the worker, unless it is running, and request a run if there is a config.
+
+        A worker that has ended is replaced by a new one, and its events are discarded.
+        """
+        if self.thread.ident is not None and not self.thread.is_alive():
+            self.events.clear()
+            self._supervise(self.supervisor.spec)
         if config is not None:
             self.supervisor.start_run(run_id, config, run_dir, resume=resume)
         if not self.thread.is_alive():

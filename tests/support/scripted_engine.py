@@ -34,6 +34,9 @@ OUT_OF_MEMORY: tuple[type[Exception], ...] = ()
 TF32_DEFAULT = ""
 MODEL_FILE = "scripted.npy"
 
+POISONED = "CUDA error: an illegal memory access was encountered"
+"""The message of PyTorch for a GPU that the process can't use any more."""
+
 _FAULT, _, _POINT = os.environ.get("MNIST_TUI_SCRIPT", "").partition("@")
 _past_faults: list[str] = []
 _allocated: list[npt.NDArray[np.uint8]] = []
@@ -41,6 +44,8 @@ _allocated: list[npt.NDArray[np.uint8]] = []
 
 def fail_at(point: str, warming_up: bool = False) -> None:
     """Do what the script says, if this is the point for it."""
+    if _FAULT == "poison" and _past_faults:
+        raise RuntimeError(POISONED)
     if point != _POINT or warming_up or _past_faults:
         return
     _past_faults.append(point)
@@ -57,6 +62,8 @@ def fail_at(point: str, warming_up: bool = False) -> None:
             os._exit(3)
         case "raise":
             raise RuntimeError("the script says so")
+        case "poison":  # as CUDA does: every later use of the GPU fails too, until the process ends
+            raise RuntimeError(POISONED)
         case "break":
             raise ImportError("libscripted.so.1: cannot open shared object file")
         case "oom":
@@ -67,6 +74,8 @@ def fail_at(point: str, warming_up: bool = False) -> None:
             threading.Event().wait()
         case "hold":  # as a library does that waits without releasing Python's lock
             ctypes.PyDLL(None).sleep(3600)
+        case "environment":
+            print(f"CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')}", flush=True)
         case "child":
             print("child", subprocess.Popen(["sleep", "600"]).pid, flush=True)
         case "garbage":

@@ -75,6 +75,7 @@ def train(
         cache_dir=paths.cache_dir(),
         runs_dir=Path(runs_dir),
         on_event=print_event if json_lines else None,
+        one_config=True,
     )
     view: ProgressBars | ProgressLines | None = None
     code = None

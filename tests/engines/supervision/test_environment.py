@@ -15,6 +15,7 @@ import pytest
 
 from engines.config import TrainConfig
 from engines.data.sources import KERAS_FOLDER, find_digits
+from engines.gpu_selection import driver_id
 from engines.messages.events import (
     CheckpointSaved,
     DataReady,
@@ -52,6 +53,37 @@ def test_variables_that_would_override_the_settings_are_not_passed_on(monkeypatc
     passed = of_a_worker()
     assert not set(passed) & {*OVERRULED, "PYTHONHOME", "PYTHONWARNINGS"}
     assert {*DECLARED, "PYTORCH_CUDA_ALLOC_CONF"} <= set(passed)
+
+
+@pytest.mark.parametrize(
+    ("device", "own", "visible"),
+    [
+        ("cuda:0", None, "0"),
+        ("cuda:2", None, "0,1,2"),
+        ("cuda:2,cuda:0", None, "0,1,2"),
+        ("cuda:1", "5,3,2", "5,3"),
+        ("cuda:0", "GPU-8932f9", "GPU-8932f9"),
+        ("cuda:4", "5,3", "5,3"),
+        ("cpu", None, ""),
+        ("cpu,cpu", "5,3", ""),
+        ("auto", None, None),
+        ("all", "5,3", "5,3"),
+        ("", "5,3", "5,3"),
+    ],
+)
+def test_tensorflow_sees_no_gpu_after_the_one_it_needs(
+    device: str, own: str | None, visible: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It opens a context on each GPU that it sees; PyTorch does not, and keeps the user's choice."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if own is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", own)
+    for name, expected in (("keras", visible), ("pytorch", own)):
+        passed = worker_environment(scripted_spec(name), 4, Path("cache"), "/scratch", device)
+        assert passed.get("CUDA_VISIBLE_DEVICES") == expected
+        for ordinal in range(3):
+            before, after = (driver_id(ordinal, variables) for variables in (os.environ, passed))
+            assert after in (before, ""), "cuda:N means the same GPU"
 
 
 def test_variables_that_matter_are_reported() -> None:

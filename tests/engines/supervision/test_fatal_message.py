@@ -127,6 +127,8 @@ def test_the_message_is_quoted_and_no_stack_frame(case: str, end: str) -> None:
         (f"a library's own complaint\n{FAULTHANDLER}", "a library's own complaint"),
         (f"{TENSORFLOW.splitlines()[0]}\n{TENSORFLOW.splitlines()[1]}\n", ""),
         ("RuntimeError: no kernel image\nCompile with `TORCH_USE_CUDA_DSA` to ...", "RuntimeError: no kernel image"),
+        ("CUDA error: misaligned address\nSearch for `cudaErrorMisalignedAddress' in https://docs.nvidia.com/cuda/ for more ...\n"
+         "CUDA kernel errors might be asynchronously reported ...", "CUDA error: misaligned address"),
         ("", ""),
     ],
 )  # fmt: skip

@@ -30,6 +30,7 @@ from engines.messages.events import (
 from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
 from engines.runs.history import RunHistory
+from engines.runs.phases import FAILED
 from engines.supervision.output import OutputCapture
 from engines.supervision.supervisor import Supervisor
 from tests.support.engines import SCRIPTED, Worked
@@ -108,6 +109,7 @@ def test_an_exit_without_output_is_reported(
     [
         ("raise@3", "internal"),
         ("oom@3", "out-of-memory"),
+        ("poison@3", "device"),
         ("break@import", "framework"),
         ("missing", "missing-framework"),
     ],
@@ -124,6 +126,34 @@ def test_failures_have_a_kind_and_a_hint(
     assert failed.traceback
     worker.finish()
     assert violations(worker.events) == []
+
+
+@pytest.mark.fault("workers", "a CUDA context that every later run in the process would find broken")
+def test_a_poisoned_gpu_ends_its_worker_and_the_next_run_gets_a_new_one(
+    work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "poison@3")
+    worker = work()
+    worker.start(small_config)
+    pid = worker.wait_for(WorkerReady).pid
+    failed = worker.wait_for(RunFailed)
+    assert (failed.kind, failed.ends_worker) == ("device", True)
+    assert worker.supervisor.ending, "or the next run would be sent to this worker"
+    assert "Restart starts a new worker" in failed.hint
+    exited = worker.wait_for(WorkerExited)
+    assert (exited.returncode, exited.signal) == (0, "")
+    assert len(worker.of(RunFailed)) == 1, "the end of the worker is part of the failure, not a crash of its own"
+    history = RunHistory("pytorch")
+    for event in worker.events:
+        history.apply(event)
+    assert (history.phase, history.failure) == (FAILED, failed)
+    assert violations(worker.events) == []
+    worker.thread.join(10)
+    monkeypatch.delenv("MNIST_TUI_SCRIPT")
+    worker.start(small_config, "again")
+    assert worker.wait_for(RunFinished).outcome == "completed"
+    assert worker.of(WorkerReady)[0].pid != pid
+    worker.finish()
 
 
 def test_a_nan_loss_is_no_failure(work: Work, small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:

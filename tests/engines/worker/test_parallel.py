@@ -111,7 +111,10 @@ def test_two_replicas_train_as_one_device_does(optimizer: str, worker: Worked, s
     "workers", "several devices: a replica is killed, or all are stopped, in mid-epoch; then the run is resumed"
 )
 def test_an_interrupted_run_resumes_exactly(worker: Worked, small_mnist: Path, runs: Path) -> None:
-    """After a killed replica or a stop in mid-epoch, weights, slots and all random states end equal bit for bit."""
+    """After a killed replica or a stop in mid-epoch, weights, slots and all random states end equal bit for bit.
+
+    A worker whose replica was killed ends, because its group can't be destroyed; the next run gets a new one.
+    """
     endless = config_of(small_mnist, device="cpu,cpu", epochs=10_000)
     worker.start(endless, "cut", str(runs / "cut"))
     worker.wait_for(ModelReady)
@@ -123,7 +126,11 @@ def test_an_interrupted_run_resumes_exactly(worker: Worked, small_mnist: Path, r
         assert failed.kind == "crashed"
         assert failed.message == "The replica on cpu was ended by SIGKILL."
         assert "Restart" in failed.hint
+        exited = worker.wait_for(WorkerExited, timeout=20)
+        assert (exited.returncode, exited.signal) == (0, "")
         assert psutil.wait_procs(replicas, timeout=10)[1] == []
+        assert violations(worker.events) == []
+        worker.thread.join(10)
     else:
         worker.supervisor.send(Stop())
         assert worker.wait_for(RunFinished).outcome == "stopped"
@@ -136,7 +143,7 @@ def test_an_interrupted_run_resumes_exactly(worker: Worked, small_mnist: Path, r
     random = [name for name in resumed if name.startswith("state.random.")]
     first, second = next((resumed[name], resumed[f"{name}.1"]) for name in random if f"{name}.1" in random)
     assert not np.array_equal(first, second), "each replica has masks of its own"
-    assert len(worker.of(WorkerReady)) == 1, "all in one warm worker"
+    assert len(worker.of(WorkerReady)) == 1, "all runs that ended well are in one warm worker"
     assert violations(worker.events) == []
 
 
