@@ -54,7 +54,7 @@ def report_findings(spec: EngineSpec, report: Mapping[str, Any], driver: str = "
 def _driver_version() -> str:
     monitor = GpuMonitor()
     try:
-        return monitor.driver_version()
+        return monitor.nvidia_gpus().driver
     finally:
         monitor.close()
 

@@ -40,7 +40,7 @@ def gpu_findings(environment: Mapping[str, str], monitor: GpuMonitor | None = No
     """Report hidden GPUs, the driver's version, and each GPU's free memory with the processes that hold the rest."""
     findings = []
     monitor = monitor or GpuMonitor()
-    usage, driver = monitor.sample(), monitor.driver_version()
+    usage, driver = monitor.sample(), monitor.nvidia_gpus().driver
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and (unknown := first_unknown(visible, usage.readings)) is not None:
         hides_all = visible.split(",")[0] == unknown

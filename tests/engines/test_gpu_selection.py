@@ -135,7 +135,7 @@ def test_a_fake_gpu_in_mig_mode_has_slices() -> None:
 def test_the_usage_of_a_fake_gpu_is_attributed_to_processes() -> None:
     """The driver reports these processes by their own numbers; 9 belongs to another user."""
     running = [SimpleNamespace(pid=pid, usedGpuMemory=size) for pid, size in ((7, 3 << 30), (8, None), (9, 1 << 30))]
-    measured = [SimpleNamespace(pid=7, smUtil=use, timeStamp=t) for use, t in ((60, 200), (20, 100))]
+    measured = [SimpleNamespace(pid=7, smUtil=use, timeStamp=t * 10**5) for use, t in ((60, 200), (20, 199))]
     queried = []
 
     def utilization(_: Any, since: int) -> list[Any]:
@@ -144,10 +144,8 @@ def test_the_usage_of_a_fake_gpu_is_attributed_to_processes() -> None:
 
     fake = FakeNvml(nvmlDeviceGetComputeRunningProcesses=lambda: running)
     vars(fake)["nvmlDeviceGetProcessUtilization"] = utilization
-    monitor = GpuMonitor(fake)
-    monitor.sample()
-    gpus = monitor.sample()
-    assert queried == [0, 200]
+    gpus = GpuMonitor(fake, wall_clock=lambda: 20.5).sample()
+    assert queried == [19_500_000]
 
     def tree(*pids: int) -> ProcessUsage:
         return ProcessUsage(cpu_percent=100.0, cores_allowed=1, rss_bytes=1, num_threads=1, pids=pids)
