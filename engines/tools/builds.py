@@ -70,14 +70,13 @@ def choose_build(engine: str, gpus: NvidiaGpus) -> tuple[CudaBuild, list[str]]:
     """Return the build that supports most of the GPUs, and a sentence for each thing that the user should know about it."""
     package = frameworks.PACKAGES[engine][0]
     title, builds = package.title, BUILDS[package.module]
-    standard, driver = builds[0], gpus.driver.partition(".")[0]
-    if not driver.isdecimal():
+    standard, runnable = builds[0], runnable_builds(engine, gpus.driver)
+    if runnable is None:
         reason = gpus.reason or gpus.driver or "it has none"
         return standard, [
             f"The version of the NVIDIA driver is unknown ({reason}): this is the standard build of {title}, which needs driver"
             f" {standard.driver} or newer."
         ]
-    runnable = [build for build in builds if build.driver <= int(driver)]
     if not runnable:
         oldest = min(build.driver for build in builds)
         return standard, [
@@ -96,6 +95,14 @@ def choose_build(engine: str, gpus: NvidiaGpus) -> tuple[CudaBuild, list[str]]:
             f"{title} has no kernels for compute capability {_join(unsupported)}.{_jax_instead(engine, 'gpu')}"
         )
     return build, notes
+
+
+def runnable_builds(engine: str, driver: str) -> list[CudaBuild] | None:
+    """Return the builds that this version of the NVIDIA driver runs, by preference; None when it is not a version."""
+    major = driver.partition(".")[0]
+    if not major.isdecimal():
+        return None
+    return [build for build in BUILDS[frameworks.PACKAGES[engine][0].module] if build.driver <= int(major)]
 
 
 def missing_wheel(engine: str, kind: str, python: tuple[int, int] = sys.version_info[:2]) -> str:
