@@ -358,6 +358,12 @@ def test_an_old_driver_and_a_full_gpu_with_a_fake_nvml() -> None:
     assert "too little" in full.text
 
 
+def test_an_nvidia_smi_that_is_too_slow_is_told_to_keep_its_gpus_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_checks, "query_problem", lambda: "nvidia-smi did not answer within 60 s")
+    finding = next(finding for finding in gpu_findings({}, GpuMonitor(FakeNvml())) if finding.fix)
+    assert (finding.state, finding.fix) == ("note", "sudo nvidia-smi -pm 1")
+
+
 def test_unreadable_data(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     for name in ("empty", "broken"):
