@@ -161,6 +161,7 @@ from engines.tools.parity import (
 )
 from engines.tools.setup import (
     SetupError as SetupError,
+    advice as advice,
     build as build,
     plan as plan,
 )

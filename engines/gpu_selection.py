@@ -12,7 +12,10 @@ from engines.messages.events import Device, GpuReading
 
 QUERY = ("nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits")
 """The driver's own tool: querying CUDA for free memory costs some 500 MB on every GPU."""
-QUERY_SECONDS = 5.0
+QUERY_SECONDS = 60.0
+"""Time for an answer: without persistence mode, the driver first initializes each GPU for 1 to 3 s (NVIDIA, Driver Persistence)."""
+PERSISTENCE_MODE = "sudo nvidia-smi -pm 1"
+"""The command that lets the driver keep its GPUs initialized."""
 GPU_ORDER_ENV = "MNIST_TUI_GPUS"
 """The variable that passes `gpus_by_free_memory` to the workers, so that "auto" is the same GPU for both."""
 
@@ -52,21 +55,36 @@ _query_lock = threading.Lock()
 
 
 def gpus_by_free_memory() -> str:
-    """Return the GPUs as "INDEX UUID, INDEX UUID", most free memory first, as at the first call; empty without GPUs."""
+    """Return the GPUs as "INDEX UUID, INDEX UUID", most free memory first, as at the first call; empty without GPUs.
+
+    The first call may take `QUERY_SECONDS`, so make it in a thread that may wait.
+    """
     with _query_lock:  # both engines call this at the same time, and must get the same answer
-        return _query_driver()
+        return _query_driver()[0]
+
+
+def query_problem() -> str:
+    """Return why `gpus_by_free_memory` has no answer although the driver's tool is there, and what to do; empty otherwise."""
+    with _query_lock:
+        return _query_driver()[1]
 
 
 @functools.cache
-def _query_driver() -> str:
+def _query_driver() -> tuple[str, str]:
+    """Return (order, problem)."""
     try:
         done = subprocess.run(QUERY, stdin=subprocess.DEVNULL, capture_output=True, timeout=QUERY_SECONDS, check=True)
+    except subprocess.TimeoutExpired:
+        return "", (
+            f"nvidia-smi did not answer within {QUERY_SECONDS:g} s, so `auto` is the first GPU, whatever memory is free."
+            f" Persistence mode makes it answer at once: {PERSISTENCE_MODE}"
+        )
     except (OSError, subprocess.SubprocessError):
-        return ""
+        return "", ""
     text = done.stdout.decode("ascii", errors="replace")
     lines = [[word.strip() for word in line.split(",")] for line in text.splitlines() if _fits_a_variable(line)]
     gpus = [line for line in lines if len(line) == 3 and line[0].isdecimal() and line[2].isdecimal()]  # or "[N/A]"
-    return ", ".join(f"{index} {uuid}" for index, uuid, _ in sorted(gpus, key=lambda gpu: -int(gpu[2])))
+    return ", ".join(f"{index} {uuid}" for index, uuid, _ in sorted(gpus, key=lambda gpu: -int(gpu[2]))), ""
 
 
 def _fits_a_variable(line: str) -> bool:

@@ -8,7 +8,7 @@ framework's device to a reading by UUID. pynvml is imported at the first sample.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -16,9 +16,13 @@ from engines.messages.events import GpuReading
 from engines.monitors.amd import Amd
 from engines.record import Record
 
-__all__ = ["GpuMonitor", "GpuReading", "GpuUsage"]
+__all__ = ["GpuMonitor", "GpuReading", "GpuUsage", "NvidiaGpus"]
 
 RETRY_SECONDS = 10.0
+UTILIZATION_SECONDS = 1.0
+"""Age of the oldest utilization of processes that is read; the driver takes a sample several times a second."""
+KEEP_SECONDS = 3.0
+"""A process without a new sample keeps its last utilization for this time, and then counts as idle."""
 UNDER_MIG = "not available under MIG"
 
 _NOT_INSTALLED = "nvidia-ml-py not installed"
@@ -44,7 +48,7 @@ FIGURES = (
 )  # fmt: skip
 """The fields of a reading that may be missing."""
 
-_SM_CLOCK = 1
+_SM_CLOCK, _CORE_TEMPERATURE = 1, 0
 _THROTTLES = {0x04: "power limit", 0x08: "hardware", 0x20: "heat", 0x40: "heat", 0x80: "power supply"}
 """NVML's nvmlClocksEventReason bits: SwPowerCap, HwSlowdown, SwThermal, HwThermal, HwPowerBrake."""
 
@@ -69,17 +73,35 @@ class GpuUsage(Record):
     """The reason why there is no reading; empty when there is one."""
 
 
+class NvidiaGpus(Record):
+    """NVIDIA's driver and GPUs, as the driver reports them without any framework."""
+
+    driver: str = ""
+    """The driver's version, such as "570.86.15"; empty when unknown."""
+    capabilities: tuple[tuple[int, int], ...] = ()
+    """The compute capability of each GPU, such as (9, 0)."""
+    reason: str = ""
+    """The reason why the driver's version is unknown."""
+
+
 class GpuMonitor:
     """Reads every GPU from one thread. After a failure, NVML is not called for 10 seconds."""
 
-    def __init__(self, nvml_module: Any = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        nvml_module: Any = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`clock` measures durations; `wall_clock` is the driver's own, in seconds since 1970."""
         self._nvml = nvml_module
         self._clock = clock
+        self._wall_clock = wall_clock
         self._ready = False
         self._failure: tuple[float, str] | None = None
         self._identities: dict[int, tuple[str, str]] = {}
-        self._measured_until: dict[int, int] = {}
-        """The time of the last utilization of processes, by GPU, in the driver's microseconds."""
+        self._utilizations: dict[int, dict[int, tuple[float, float]]] = {}
+        """The last utilization of each process and its time by `clock`, by GPU and process."""
 
     def sample(self) -> GpuUsage:
         """Return a reading for each GPU, or the reason why there is none."""
@@ -104,11 +126,23 @@ class GpuMonitor:
                     readings.append(self._lost(index, reason))
         return GpuUsage(readings=tuple(readings), processes=tuple(processes), reason="" if readings else reason)
 
-    def driver_version(self) -> str:
-        """Return the version of the driver; empty when NVML is not available."""
-        with suppress(Exception):
-            return _text(self._nvml.nvmlSystemGetDriverVersion()) if not self._initialise() else ""
-        return ""
+    def nvidia_gpus(self) -> NvidiaGpus:
+        """Return the driver's version and the compute capabilities, or the reason why the version is unknown."""
+        reason = self._initialise()
+        if reason:
+            return NvidiaGpus(reason=reason)
+        try:
+            driver = _text(self._nvml.nvmlSystemGetDriverVersion())
+            count = int(self._nvml.nvmlDeviceGetCount())
+        except Exception:  # an AMD GPU has neither
+            return NvidiaGpus(reason="no NVIDIA driver")
+        capabilities = []
+        for index in range(count):
+            with suppress(Exception):  # a lost GPU
+                handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
+                major, minor = self._nvml.nvmlDeviceGetCudaComputeCapability(handle)
+                capabilities.append((int(major), int(minor)))
+        return NvidiaGpus(driver=driver, capabilities=tuple(capabilities))
 
     def processes_on(self, index: int) -> list[str]:
         """Return the processes that compute on a GPU as "PID (3.1 GB)"; in a container with the host's numbers, and often none."""
@@ -171,7 +205,7 @@ class GpuMonitor:
                 ("utilization_percent",), lambda: (float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu),)
             )
         used, total = query(("memory_used_bytes", "memory_total_bytes"), lambda: _memory(nvml, handle))
-        (celsius,) = query(("temperature_celsius",), lambda: (float(nvml.nvmlDeviceGetTemperature(handle, 0)),))
+        (celsius,) = query(("temperature_celsius",), lambda: (_temperature(nvml, handle),))
         (watts,) = query(("power_watts",), lambda: (nvml.nvmlDeviceGetPowerUsage(handle) / 1000,))
         (limit,) = query(("power_limit_watts",), lambda: (nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000,))
         (joules,) = query(("energy_joules",), lambda: (nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000,))
@@ -211,15 +245,28 @@ class GpuMonitor:
             for process in self._nvml.nvmlDeviceGetComputeRunningProcesses(handle):
                 size = process.usedGpuMemory
                 memory[int(process.pid)] = int(size) if size is not None and size < 2**63 else None
-        busy: dict[int, float] = {}
-        if memory:
-            with suppress(Exception):  # fails under MIG, on old GPUs, and when nothing ran since
-                samples = self._nvml.nvmlDeviceGetProcessUtilization(handle, self._measured_until.get(index, 0))
-                for sample in sorted(samples, key=lambda sample: int(sample.timeStamp)):
-                    busy[int(sample.pid)], self._measured_until[index] = float(sample.smUtil), int(sample.timeStamp)
+        busy = self._measure_processes(index, handle, memory.keys()) if memory else {}
         return [
             GpuProcess(pid=pid, memory_bytes=size, utilization_percent=busy.get(pid)) for pid, size in memory.items()
         ]
+
+    def _measure_processes(self, index: int, handle: Any, pids: Collection[int]) -> dict[int, float]:
+        """Return the newest utilization in percent of those processes that the driver ever measured.
+
+        The driver fills some entries with garbage: percentages of up to 2**32 - 1 and times of up to 2**63, in microseconds since
+        1970. It reports an error when no process ran since the time that it is asked about.
+        """
+        since = int((self._wall_clock() - UTILIZATION_SECONDS) * 1e6)
+        last = {pid: measured for pid, measured in self._utilizations.get(index, {}).items() if pid in pids}
+        with suppress(Exception):  # fails under MIG and on old GPUs, too
+            samples = self._nvml.nvmlDeviceGetProcessUtilization(handle, since)
+            until = int(self._wall_clock() * 1e6)
+            for sample in sorted(samples, key=lambda sample: int(sample.timeStamp)):
+                if since <= sample.timeStamp <= until and sample.smUtil <= 100 and sample.pid in pids:
+                    last[int(sample.pid)] = float(sample.smUtil), self._clock()
+        self._utilizations[index] = last
+        now = self._clock()
+        return {pid: percent if now - t <= KEEP_SECONDS else 0.0 for pid, (percent, t) in last.items()}
 
     def _throttled(self, handle: Any) -> str:
         """Return why the GPU's clocks are throttled; empty when they are not, or it is unknown."""
@@ -271,6 +318,21 @@ def _initialised_driver() -> Any:
     return pynvml
 
 
+def _temperature(nvml: Any, handle: Any) -> float:
+    """Return degrees Celsius. NVML marks nvmlDeviceGetTemperature as removed in CUDA 14; older drivers lack its successor.
+
+    Raises the error of the function that this driver and this binding have.
+    """
+    try:
+        return float(nvml.nvmlDeviceGetTemperatureV(handle, _CORE_TEMPERATURE))
+    except Exception as newer_error:
+        try:
+            return float(nvml.nvmlDeviceGetTemperature(handle, _CORE_TEMPERATURE))
+        except Exception as older_error:
+            is_gone = isinstance(older_error, AttributeError) or _kind(older_error) == "FunctionNotFound"
+            raise (newer_error if is_gone else older_error) from None
+
+
 def _memory(nvml: Any, handle: Any) -> tuple[int, int]:
     """Return (used, total) bytes as nvidia-smi does: without the driver's reserve, if the binding separates it."""
     info = None
@@ -285,10 +347,13 @@ def _memory(nvml: Any, handle: Any) -> tuple[int, int]:
 
 def _reason(error: Exception) -> str:
     """Return a reason in a few words, for the usage pane."""
-    kind = type(error).__name__.removeprefix("NVMLError_")
     if isinstance(error, AttributeError):
         return "nvidia-ml-py too old"
-    return _REASONS.get(kind, f"NVML: {kind}")
+    return _REASONS.get(_kind(error), f"NVML: {_kind(error)}")
+
+
+def _kind(error: Exception) -> str:
+    return type(error).__name__.removeprefix("NVMLError_")
 
 
 def _text(value: str | bytes) -> str:

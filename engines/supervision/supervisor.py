@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engines.config import TrainConfig
+from engines.gpu_selection import query_problem
 from engines.messages.codec import encode
 from engines.messages.commands import RUN_COMMANDS, Command, Shutdown, Start
 from engines.messages.events import CommandSent, Event, LogLine, RunFailed, WorkerExited, WorkerSpawned
@@ -200,6 +201,8 @@ class Supervisor:
         if self._killed_on_purpose:  # `kill` was called before there was a process
             self._signal(signal.SIGKILL)
         self.publish(self._ledger.event(WorkerSpawned, pid=process.pid, interpreter=self.spec.python))
+        if problem := query_problem():
+            self.publish(self._ledger.event(LogLine, stream="supervisor", text=problem))
         return process
 
     def _pump(self, process: subprocess.Popen[bytes], events_fd: int) -> None:

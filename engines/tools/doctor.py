@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from queue import SimpleQueue
 
 from engines.supervision.environment import environment_notes
 from engines.supervision.one_shot import TIMEOUT_SECONDS
@@ -27,18 +28,21 @@ def diagnose(
     yield Finding("mnist-tui", "ok", f"{version_and_commit()}, Python {sys.version.split()[0]} in {sys.executable}")
     yield from run_check("limits", lambda: [machine_checks.limits_finding()])
     yield from run_check("config.toml", machine_checks.config_findings)
-    by_engine: dict[str, list[Finding]] = {}
+    queues = [SimpleQueue[Finding | None]() for _ in specs]
 
-    def check_engine(spec: EngineSpec) -> None:
-        checked = run_check(spec.title, lambda: engine_checks.engine_findings(spec, cache_dir, timeout))
-        by_engine[spec.name] = list(checked)
-
-    threads = [threading.Thread(target=check_engine, args=(spec,)) for spec in specs]
-    for spec, thread in zip(specs, threads, strict=True):
+    def check_engine(spec: EngineSpec, queue: SimpleQueue[Finding | None]) -> None:
         try:
-            thread.start()
+            for finding in run_check(spec.title, lambda: engine_checks.engine_findings(spec, cache_dir, timeout)):
+                queue.put(finding)
+        finally:
+            queue.put(None)
+
+    for spec, queue in zip(specs, queues, strict=True):
+        try:
+            threading.Thread(target=check_engine, args=(spec, queue)).start()
         except RuntimeError as error:
-            by_engine[spec.name] = [unchecked(spec.title, error)]
+            queue.put(unchecked(spec.title, error))
+            queue.put(None)
     yield from run_check("terminal", lambda: machine_checks.terminal_findings(os.environ))
     yield from run_check("data", lambda: machine_checks.data_findings(data_dir, cache_dir))
     yield from run_check("cache folder", lambda: [machine_checks.folder_finding("cache", cache_dir)])
@@ -46,7 +50,5 @@ def diagnose(
     yield from run_check("temp folder", lambda: [machine_checks.temp_folder_finding()])
     yield from run_check("GPU", lambda: machine_checks.gpu_findings(os.environ))
     yield from (Finding("environment", "note", text) for text in environment_notes())
-    for spec, thread in zip(specs, threads, strict=True):
-        if thread.ident is not None:  # the thread was started
-            thread.join()
-        yield from by_engine[spec.name]
+    for queue in queues:
+        yield from iter(queue.get, None)

@@ -15,7 +15,7 @@ from engines.braille import has_braille
 from engines.config_file import config_problems
 from engines.data.dataset import DataError
 from engines.data.sources import explain_missing, find_digits, user_places
-from engines.gpu_selection import first_unknown
+from engines.gpu_selection import PERSISTENCE_MODE, first_unknown, query_problem
 from engines.monitors.cgroups import memory_limit, usable_core_ids
 from engines.monitors.gpu import GpuMonitor
 from engines.plural import plural
@@ -40,7 +40,7 @@ def gpu_findings(environment: Mapping[str, str], monitor: GpuMonitor | None = No
     """Report hidden GPUs, the driver's version, and each GPU's free memory with the processes that hold the rest."""
     findings = []
     monitor = monitor or GpuMonitor()
-    usage, driver = monitor.sample(), monitor.driver_version()
+    usage, driver = monitor.sample(), monitor.nvidia_gpus().driver
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and (unknown := first_unknown(visible, usage.readings)) is not None:
         hides_all = visible.split(",")[0] == unknown
@@ -51,6 +51,8 @@ def gpu_findings(environment: Mapping[str, str], monitor: GpuMonitor | None = No
         findings.append(Finding("GPU", "ok", f"CUDA_VISIBLE_DEVICES={visible} chooses among the GPUs below"))
     if driver:
         findings.append(Finding("GPU driver", "ok", driver))
+    if problem := query_problem():
+        findings.append(Finding("GPU", "note", problem, PERSISTENCE_MODE))
     if not usage.readings:
         findings.append(Finding("GPU figures", "note", f"none: {usage.reason}"))
     for gpu in usage.readings:

@@ -16,6 +16,7 @@ from pathlib import Path
 from engines import frameworks, paths
 from engines.atomic_file import write_atomically
 from engines.supervision.registry import completion_marker, managed_python
+from engines.tools import builds
 
 PACKAGES = {
     engine: {
@@ -36,20 +37,40 @@ class SetupError(Exception):
     """An environment could not be made; the message says which command failed."""
 
 
+def advice(engine: str, kind: str) -> list[str]:
+    """Return a sentence for each thing that the user should know about the build that suits this machine's GPUs."""
+    return builds.choose_build(engine, builds.machine_gpus())[1] if kind == "gpu" else []
+
+
 def plan(engine: str, kind: str) -> list[list[str]]:
-    """Return the commands that make the environment of an engine id such as "keras-jax"; `kind` is "cpu" or "gpu"."""
-    python = managed_python(engine)
-    folder, packages = str(python.parents[1]), PACKAGES[engine][kind]
-    uv = shutil.which("uv")
+    """Return the commands that make the environment of an engine id such as "keras-jax"; `kind` is "cpu" or "gpu".
+
+    The build that suits this machine's driver and GPUs may come from PyTorch's own index, which has no Keras.
+    Raises SetupError when a package has no wheel for this Python.
+    """
+    if problem := builds.missing_wheel(engine, kind):
+        raise SetupError(problem)
+    python, uv, packages = managed_python(engine), shutil.which("uv"), PACKAGES[engine][kind]
+    folder, groups, clear = str(python.parents[1]), [[*packages]], False
+    if kind == "gpu":
+        index = builds.choose_build(engine, builds.machine_gpus())[0].index
+        clear = _holds_other_build(python.parents[1], index)
+        if index:
+            own = [package for package in packages if package.startswith("torch")]
+            groups = [["--index-url", index, *own], [package for package in packages if package not in own]]
     if uv:
-        return [
-            [uv, "venv", "--allow-existing", "--python", sys.executable, folder],
-            [uv, "pip", "install", "--python", str(python), *packages],
-        ]
-    return [
-        [sys.executable, "-m", "venv", folder],
-        [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-user", *packages],
-    ]
+        venv = [uv, "venv", "--clear" if clear else "--allow-existing", "--python", sys.executable, folder]
+        install = [uv, "pip", "install", "--python", str(python)]
+    else:
+        venv = [sys.executable, "-m", "venv", *(["--clear"] if clear else []), folder]
+        install = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-user"]
+    return [venv, *([*install, *group] for group in groups)]
+
+
+def _holds_other_build(folder: Path, index: str) -> bool:
+    """Return whether an environment holds a PyTorch of another index, which pip would keep: "2.14.1+cu126" is from .../cu126."""
+    names = [path.name for path in folder.glob("lib/python*/site-packages/torch-*.dist-info")]
+    return any(name.removesuffix(".dist-info").partition("+")[2] != index.rpartition("/")[2] for name in names)
 
 
 def build(engine: str, kind: str, on_command: Callable[[str], None]) -> Path:

@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--exam", nargs=5, metavar=("FILE", "SEED", "DATA_DIR", "DATASET", "FULL_EPOCH"))
     parser.add_argument("--describe", nargs=2, metavar=("FILE", "CONFIGS"))
-    parser.add_argument("--look", nargs=2, metavar=("FILE", "XLA"))
+    parser.add_argument("--look", nargs=2, metavar=("FILE", "PART"))
     options = parser.parse_args(argv)
 
     protocol_fd, command_fd = os.dup(options.protocol_fd), os.dup(0)
@@ -77,7 +77,7 @@ def _run_probe(module: EngineModule, options: argparse.Namespace, channel: Chann
 
     try:
         if options.look:
-            selftest.run(module, import_seconds, Path(options.look[0]), xla=options.look[1] == "yes")
+            selftest.run(module, import_seconds, Path(options.look[0]), options.look[1])
         elif options.describe:
             hyperparameter_probe.run(module, Path(options.describe[0]), options.describe[1])
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,11 +12,15 @@ import pytest
 
 from engines import gpu_selection
 from engines.gpu_selection import driver_id, gpus_by_free_memory, matches_id, most_free, readings_of
-from engines.messages.events import Device, GpuReading
+from engines.messages.events import Device, GpuReading, LogLine
 from engines.monitors.amd import Amd
 from engines.monitors.gpu import FIGURES, GpuMonitor
 from engines.monitors.host import ProcessUsage
 from engines.monitors.sampler import gpu_share
+from engines.preset_configs import from_settings
+from engines.supervision.one_shot import run_once
+from engines.supervision.supervisor import Supervisor
+from tests.support.engines import scripted_spec
 from tests.support.fake_nvml import FakeNvml
 
 A, B = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-1b2c5f0a-0000-4106-c12f-20bd9faed9f6"
@@ -107,6 +112,59 @@ def test_without_nvidia_smi_auto_is_the_first_gpu(monkeypatch: pytest.MonkeyPatc
     assert most_free(gpus("1", "0")).id == "cuda:0"
 
 
+@pytest.mark.fault(
+    "workers", "nvidia-smi takes longer than its limit: the first GPU, and a log line on persistence mode"
+)
+def test_an_nvidia_smi_that_never_answers_names_persistence_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert gpu_selection.QUERY_SECONDS >= 3 * 16, "3 s for each of 16 GPUs"
+    monkeypatch.setattr(gpu_selection, "QUERY_SECONDS", 0.1)
+    script = tmp_path / "nvidia-smi"
+    script.write_text("#!/bin/sh\nexec tail -f /dev/null\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    gpu_selection._query_driver.cache_clear()
+    try:
+        assert gpus_by_free_memory() == ""
+        assert "did not answer within 0.1 s" in gpu_selection.query_problem()
+        logged: list[str] = []
+        run_once(
+            scripted_spec(),
+            ("--look", str(tmp_path / "report.json"), "quick"),
+            cache_dir=tmp_path,
+            on_event=lambda event: logged.append(event.text) if isinstance(event, LogLine) else None,
+        )
+        assert any("sudo nvidia-smi -pm 1" in text for text in logged)
+    finally:
+        gpu_selection._query_driver.cache_clear()
+    monkeypatch.setenv("PATH", "")
+    assert gpu_selection.query_problem() == "", "without the tool there is no problem"
+    gpu_selection._query_driver.cache_clear()
+
+
+@pytest.mark.fault("workers", "nvidia-smi answers slowly: commands return at once")
+def test_a_slow_nvidia_smi_delays_no_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> tuple[str, str]:
+        asked.set()
+        assert release.wait(60)
+        return "", ""
+
+    monkeypatch.setattr(gpu_selection, "_query_driver", slow)
+    supervisor = Supervisor(scripted_spec(), lambda _: None, cache_dir=tmp_path)
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    assert asked.wait(60)
+    assert supervisor.start_run("run", from_settings({}))
+    supervisor.kill()
+    assert thread.is_alive()
+    release.set()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
 def reading(index: int, uuid: str, *slices: str) -> GpuReading:
     fields: dict[str, Any] = dict.fromkeys(FIGURES)
     return GpuReading(index=index, name="Fake GPU", uuid=uuid, slices=slices, **fields)
@@ -135,7 +193,7 @@ def test_a_fake_gpu_in_mig_mode_has_slices() -> None:
 def test_the_usage_of_a_fake_gpu_is_attributed_to_processes() -> None:
     """The driver reports these processes by their own numbers; 9 belongs to another user."""
     running = [SimpleNamespace(pid=pid, usedGpuMemory=size) for pid, size in ((7, 3 << 30), (8, None), (9, 1 << 30))]
-    measured = [SimpleNamespace(pid=7, smUtil=use, timeStamp=t) for use, t in ((60, 200), (20, 100))]
+    measured = [SimpleNamespace(pid=7, smUtil=use, timeStamp=t * 10**5) for use, t in ((60, 200), (20, 199))]
     queried = []
 
     def utilization(_: Any, since: int) -> list[Any]:
@@ -144,10 +202,8 @@ def test_the_usage_of_a_fake_gpu_is_attributed_to_processes() -> None:
 
     fake = FakeNvml(nvmlDeviceGetComputeRunningProcesses=lambda: running)
     vars(fake)["nvmlDeviceGetProcessUtilization"] = utilization
-    monitor = GpuMonitor(fake)
-    monitor.sample()
-    gpus = monitor.sample()
-    assert queried == [0, 200]
+    gpus = GpuMonitor(fake, wall_clock=lambda: 20.5).sample()
+    assert queried == [19_500_000]
 
     def tree(*pids: int) -> ProcessUsage:
         return ProcessUsage(cpu_percent=100.0, cores_allowed=1, rss_bytes=1, num_threads=1, pids=pids)

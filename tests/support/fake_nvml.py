@@ -18,6 +18,14 @@ class NVMLError_LibraryNotFound(NVMLError):
     """Raised without a driver, with pynvml's name."""
 
 
+class NVMLError_NotFound(NVMLError):
+    """Raised where there is nothing to report, with pynvml's name."""
+
+
+class NVMLError_FunctionNotFound(NVMLError):
+    """Raised for a function that the driver lacks, with pynvml's name."""
+
+
 class FakeNvml:
     """A fake NVML with one GPU; `wrong` overrides its answers with values, exceptions or functions."""
 
@@ -44,7 +52,9 @@ class FakeNvml:
             "nvmlDeviceGetClockInfo": 1980,
             "nvmlDeviceGetCurrentClocksEventReasons": 0x01,
             "nvmlDeviceGetMemoryInfo": SimpleNamespace(used=3 * 10**9, total=80 * 10**9),
-            "nvmlDeviceGetTemperature": 55,
+            "nvmlDeviceGetTemperatureV": 55,
+            "nvmlSystemGetDriverVersion": b"580.65.06",
+            "nvmlDeviceGetCudaComputeCapability": (9, 0),
             "nvmlDeviceGetPowerUsage": 212_000,
             "nvmlDeviceGetEnforcedPowerLimit": 700_000,
             "nvmlDeviceGetTotalEnergyConsumption": 5_000,

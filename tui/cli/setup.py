@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 
-from engines.api import ENGINES, SetupError, build, engine_id, plan
+from engines.api import ENGINES, SetupError, advice, build, engine_id, plan
 from tui.cli import arguments
 from tui.cli.arguments import CommandError
 
@@ -30,10 +31,13 @@ def run(options: argparse.Namespace) -> int:
     """Make the environments, or print the commands that would. Raises CommandError when one can't be made."""
     frameworks = ENGINES if options.framework == "both" else (options.framework,)
     for engine in (engine_id(framework, options.keras_backend or "tensorflow") for framework in frameworks):
-        if options.dry_run:
-            print("\n".join(map(shlex.join, plan(engine, options.kind))))
-            continue
         try:
+            commands = plan(engine, options.kind)
+            for sentence in advice(engine, options.kind):
+                print(sentence, file=sys.stderr)  # stdout has the commands, for a shell
+            if options.dry_run:
+                print("\n".join(map(shlex.join, commands)))
+                continue
             python = build(engine, options.kind, print)
         except SetupError as error:
             raise CommandError(str(error)) from None

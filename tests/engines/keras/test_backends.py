@@ -113,7 +113,7 @@ def _check_resumed_run(worker: Worked, folder: Path) -> None:
 @pytest.mark.framework
 @pytest.mark.parametrize("engine", BACKENDS_HERE)
 def test_the_doctor_tests_the_chosen_backend(engine: str, tmp_path: Path) -> None:
-    found = engine_findings(spec_of(engine), tmp_path)
+    found = list(engine_findings(spec_of(engine), tmp_path))
     assert f" on {FRAMEWORK[engine]} " in found[0].text
     assert any("convolution forward and backward in" in finding.text for finding in found)
     assert not [finding for finding in found if finding.state == "bad" or finding.subject == "XLA"]

@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -16,7 +18,13 @@ from engines.monitors.cgroups import cpu_quota, memory_limit, split_cores, usabl
 from engines.monitors.gpu import GpuMonitor
 from engines.monitors.host import HostMonitor, ProcessMonitor
 from engines.monitors.sampler import Sample, Sampler
-from tests.support.fake_nvml import FakeNvml, NVMLError_LibraryNotFound, NVMLError_NotSupported
+from tests.support.fake_nvml import (
+    FakeNvml,
+    NVMLError_FunctionNotFound,
+    NVMLError_LibraryNotFound,
+    NVMLError_NotFound,
+    NVMLError_NotSupported,
+)
 
 
 def write_files(root: Path, files: dict[str, str]) -> Path:
@@ -156,6 +164,71 @@ def test_a_missing_figure_of_a_fake_gpu_has_a_reason() -> None:
     assert (gpu.power_watts, gpu.utilization_percent) == (None, None)
     assert reasons["power_watts"] == "not supported by this GPU"
     assert "MIG" in reasons["utilization_percent"]
+
+
+NOT_SUPPORTED, NOT_FOUND = NVMLError_NotSupported(), NVMLError_FunctionNotFound()
+NO_NAME = AttributeError("module 'pynvml' has no such function")
+
+
+@pytest.mark.parametrize(
+    ("newer", "older", "celsius", "reason"),
+    [
+        (55, NOT_FOUND, 55.0, None),  # CUDA 14
+        (NOT_FOUND, 54, 54.0, None),  # an older driver
+        (NO_NAME, 54, 54.0, None),  # an older binding
+        (NOT_SUPPORTED, NOT_FOUND, None, "not supported by this GPU"),
+        (NOT_SUPPORTED, NO_NAME, None, "not supported by this GPU"),
+        (NOT_FOUND, NOT_SUPPORTED, None, "not supported by this GPU"),
+        (NOT_FOUND, NOT_FOUND, None, "driver too old"),
+        (NO_NAME, NOT_FOUND, None, "nvidia-ml-py too old"),
+    ],
+)
+def test_the_temperature_comes_from_the_function_that_driver_and_binding_have(
+    newer: Any, older: Any, celsius: float | None, reason: str | None
+) -> None:
+    fake = FakeNvml(nvmlDeviceGetTemperatureV=newer, nvmlDeviceGetTemperature=older)
+    (gpu,) = GpuMonitor(fake).sample().readings
+    assert (gpu.temperature_celsius, dict(gpu.missing).get("temperature_celsius")) == (celsius, reason)
+
+
+def test_the_utilization_of_processes_is_steady_and_free_of_the_drivers_garbage() -> None:
+    """A fake NVML returns what real drivers do: impossible percentages, times of 2**63, and nothing between two samples."""
+    now = 1000.0
+    samples: list[Any] | Exception = []
+
+    def sample(percent: int, seconds: float, pid: int = 7) -> Any:
+        return SimpleNamespace(pid=pid, smUtil=percent, timeStamp=int(seconds * 1e6))
+
+    fake = FakeNvml(
+        nvmlDeviceGetComputeRunningProcesses=[SimpleNamespace(pid=pid, usedGpuMemory=1 << 30) for pid in (7, 8)],
+        nvmlDeviceGetProcessUtilization=lambda: samples,
+    )
+    monitor = GpuMonitor(fake, clock=lambda: now, wall_clock=lambda: now)
+
+    def utilization() -> list[float | None]:
+        return [process.utilization_percent for process in monitor.sample().processes]
+
+    assert utilization() == [None, None], "never measured is not idle"
+    samples = [sample(60, 999.9), sample(20, 999.7), sample(2**32 - 1, 999.95), sample(90, 2**63 / 1e6), sample(80, 1)]
+    assert utilization() == [60.0, None]
+    fake.wrong["nvmlDeviceGetProcessUtilization"] = NVMLError_NotFound()
+    for later, percent in ((1001.0, 60.0), (1003.0, 60.0), (1003.5, 0.0)):
+        now = later
+        assert utilization() == [percent, None]
+    fake.wrong["nvmlDeviceGetProcessUtilization"] = lambda: samples
+    samples = [sample(40, 1003.4)]
+    assert utilization() == [40.0, None], "a time of 2**63 does not end the measurements"
+
+
+def test_the_driver_and_the_compute_capabilities_of_fake_gpus() -> None:
+    fake = FakeNvml(nvmlDeviceGetCudaComputeCapability=(12, 0))
+    fake.count = 2
+    gpus = GpuMonitor(fake).nvidia_gpus()
+    assert (gpus.driver, gpus.capabilities, gpus.reason) == ("580.65.06", ((12, 0), (12, 0)), "")
+    absent = GpuMonitor(FakeNvml(nvmlInit=NVMLError_LibraryNotFound())).nvidia_gpus()
+    assert (absent.driver, absent.capabilities, absent.reason) == ("", (), "no NVIDIA driver")
+    lost = GpuMonitor(FakeNvml(nvmlDeviceGetCudaComputeCapability=NVMLError_NotSupported())).nvidia_gpus()
+    assert (lost.driver, lost.capabilities) == ("580.65.06", ())
 
 
 def test_a_driver_that_failed_is_tried_again_later() -> None:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import os
 import shlex
 import shutil
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from engines.api import ENGINES, FAILED, FINISHED, OFF, PAUSED, STOPPED, TRAINING, engine_spec
-from engines.monitors.gpu import GpuMonitor
+from engines.monitors.gpu import GpuMonitor, NvidiaGpus
 from engines.supervision.registry import EngineSpec
 from engines.supervision.supervisor import Supervisor
 from engines.tools import engine_checks, machine_checks
@@ -33,8 +34,13 @@ from tui import formatting
 from tui.cli import arguments, doctor as doctor_command, main
 from tui.widgets.engine_panel import GLYPHS
 
+PYTORCH = EngineSpec(name="pytorch", title="PyTorch", module="", python="")
+KERAS = EngineSpec(name="keras", title="Keras", module="", python="")
+TF_KERNELS = ["sm_60", "sm_70", "sm_80", "sm_89", "compute_90"]
+TF_SEES_NONE = {"id": "cuda:0", "name": "GPU", "usable": False, "reason": "TensorFlow finds no usable GPU"}
 
-def bad(findings: Sequence[Finding], *, has_fix: bool = True) -> Finding:
+
+def bad(findings: Iterable[Finding], *, has_fix: bool = True) -> Finding:
     """Return the only finding with state "bad", which names its fix unless `has_fix` is false."""
     (finding,) = [finding for finding in findings if finding.state == "bad"]
     assert finding.fix or not has_fix
@@ -42,7 +48,7 @@ def bad(findings: Sequence[Finding], *, has_fix: bool = True) -> Finding:
 
 
 def test_a_healthy_engine(tmp_path: Path) -> None:
-    findings = engine_findings(scripted_spec(), tmp_path)
+    findings = list(engine_findings(scripted_spec(), tmp_path))
     assert {finding.state for finding in findings} <= {"ok", "note"}
     assert "Scripted 1.0" in findings[0].text
 
@@ -187,11 +193,119 @@ def test_two_cudas_in_one_environment(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_device_that_fails_a_step_is_red_and_an_absent_one_is_not() -> None:
-    spec = EngineSpec(name="keras", title="Keras", module="", python="")
     absent = {"id": "cuda:0", "name": "GPU", "usable": False, "reason": "no driver"}
-    assert [finding.state for finding in report_findings(spec, {"devices": [absent]})] == ["note"]
+    assert [finding.state for finding in report_findings(KERAS, {"devices": [absent]})] == ["note"]
     broken = {**absent, "name": "H200", "capability": "9.0", "reason": "no kernel image is available"}
-    assert "no kernel image" in bad(report_findings(spec, {"devices": [broken]})).text
+    assert "no kernel image" in bad(report_findings(KERAS, {"devices": [broken]})).text
+
+
+@pytest.mark.parametrize(
+    ("packages", "text"),
+    [
+        ({"nvidia-cudnn-cu13": "9.24"}, "the driver has 1 GPU and this environment has no libraries of CUDA 12"),
+        ({"nvidia-cudnn-cu12": "9.3"}, "the driver has 1 GPU"),
+    ],
+)
+def test_a_tensorflow_that_does_not_see_the_drivers_gpu_is_red(packages: dict[str, str], text: str) -> None:
+    """With both frameworks in one environment, TensorFlow has no CUDA libraries of its own."""
+    report = {"cuda": "12.5.1", "packages": packages, "kernels": TF_KERNELS, "devices": [TF_SEES_NONE]}
+    finding = bad(report_findings(KERAS, report, NvidiaGpus(driver="580.65.06", capabilities=((9, 0),))))
+    assert finding.text.endswith(text)
+    assert finding.fix == "mnist-tui setup --gpu --framework keras"
+    for hidden_or_absent in (NvidiaGpus(driver="580.65.06"), NvidiaGpus(reason="no NVIDIA driver")):
+        assert not [one for one in report_findings(KERAS, report, hidden_or_absent) if one.state == "bad"]
+
+
+def test_a_framework_without_cuda_beside_a_gpu_is_red() -> None:
+    cpu_only = {"id": "cuda:0", "name": "GPU", "usable": False, "reason": "this PyTorch is built without CUDA"}
+    finding = bad(
+        report_findings(PYTORCH, {"devices": [cpu_only]}, NvidiaGpus(driver="580", capabilities=((9, 0),) * 8))
+    )
+    assert finding.text.endswith("built without CUDA; the driver has 8 GPUs")
+    assert finding.fix == "mnist-tui setup --gpu --framework pytorch"
+
+
+@pytest.mark.parametrize(
+    ("spec", "capability", "fix"),
+    [
+        (PYTORCH, (5, 2), "mnist-tui setup --gpu --framework pytorch"),
+        (KERAS, (5, 2), "mnist-tui setup --gpu --framework keras --keras-backend jax"),
+    ],
+)
+def test_a_gpu_without_kernels_is_red(spec: EngineSpec, capability: tuple[int, int], fix: str) -> None:
+    gpu = {
+        "id": "cuda:0", "name": "GTX 980", "usable": False, "reason": "no kernel image", "capability": "5.2", "support": "none"
+    }  # fmt: skip
+    finding = bad(report_findings(spec, {"devices": [gpu]}, NvidiaGpus(driver="580", capabilities=(capability,))))
+    assert "this build has no kernels for compute capability 5.2: no kernel image" in finding.text
+    assert finding.fix == fix
+    proven = {**gpu, "usable": True, "reason": "", "step_seconds": 0.2}
+    assert [one.state for one in report_findings(spec, {"devices": [proven]})] == ["ok"], "the step worked all the same"
+
+
+def test_kernels_that_must_be_compiled_get_half_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fake self-test of TensorFlow on a Blackwell GPU."""
+    quick = {"id": "cuda:0", "name": "B200", "usable": True, "reason": "", "capability": "10.0", "support": "ptx"}
+    complete: Finding | dict[str, object] = {**quick, "step_seconds": 412.0}
+    parts = []
+
+    def selftest(_spec: EngineSpec, _cache: Path, part: str, timeout: float) -> Finding | dict[str, object]:
+        parts.append((part, timeout))
+        if part == "xla":
+            return Finding("Keras", "bad", "LLVM ERROR")
+        device = quick if part == "quick" else complete
+        if isinstance(device, Finding):
+            return device
+        return {"framework": "Keras", "import_seconds": 1.0, "kernels": TF_KERNELS, "devices": [dict(device)]}
+
+    monkeypatch.setattr(engine_checks, "_run_selftest", selftest)
+    monkeypatch.setattr(engine_checks, "_visible_gpus", lambda _: NvidiaGpus(driver="580", capabilities=((10, 0),)))
+    _, waiting, device, xla = engine_findings(KERAS, tmp_path)
+    assert parts == [("quick", 120.0), ("complete", 1800.0), ("xla", 1800.0)]
+    assert (
+        "no kernels for compute capability 10.0; the driver compiles them from PTX for up to 30 minutes" in waiting.text
+    )
+    assert (device.state, device.text.endswith("in 412.00 s, with compiling from PTX")) == ("ok", True)
+    assert xla.text == "ends the process on cuda:0"
+    complete = Finding("Keras", "bad", "LLVM ERROR: PTX version 8.5 does not support target 'sm_100'")
+    failed = bad(engine_findings(KERAS, tmp_path))
+    assert "LLVM ERROR" in failed.text
+    assert failed.fix.endswith("--keras-backend jax")
+
+
+def test_xla_is_called_slower_on_a_cpu_only_there() -> None:
+    cpu, gpu = {"id": "cpu", "usable": True}, {"id": "cuda:0", "usable": True}
+    assert "slower on a CPU" in engine_checks.xla_finding("compiles", {"devices": [cpu, {**gpu, "usable": False}]}).text
+    assert engine_checks.xla_finding("compiles", {"devices": [cpu, gpu]}).text == "compiles on cuda:0"
+
+
+@pytest.mark.parametrize("visible", [None, "0", "GPU-0", "-1", "", "7", "abc"])
+def test_gpus_that_cuda_visible_devices_hides_are_not_missed(
+    visible: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_checks, "GpuMonitor", lambda: GpuMonitor(FakeNvml()))
+    environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    seen = visible in (None, "0", "GPU-0")
+    assert engine_checks._visible_gpus(environment).capabilities == (((9, 0),) if seen else ())
+
+
+def test_a_finding_is_printed_while_the_engine_is_still_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = threading.Event()
+
+    def findings(*_: object) -> Iterator[Finding]:
+        yield Finding("PyTorch", "note", "compiling")
+        assert read.wait(60)
+        yield Finding("PyTorch", "ok", "compiled")
+
+    monkeypatch.setattr(engine_checks, "engine_findings", findings)
+    texts = []
+    for finding in diagnose([scripted_spec()], None, tmp_path, tmp_path):
+        texts.append(finding.text)
+        if finding.text == "compiling":
+            read.set()
+    assert texts[-2:] == ["compiling", "compiled"]
 
 
 def test_hidden_gpus() -> None:
@@ -205,30 +319,29 @@ def test_hidden_gpus() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cuda", "driver", "usable", "minimum"),
+    ("cuda", "driver", "usable", "fix"),
     [
-        ("13.0", "550.54.15", False, 580),
+        ("13.0", "550.54.15", False, "mnist-tui setup --gpu --framework pytorch"),
+        ("13.0", "470.82.01", False, "install NVIDIA driver 580 or newer"),
         ("13.0", "580.65.06", False, None),
         ("12.5.1", "550.54.15", False, None),
-        ("12.5.1", "470.82.01", False, 525),
+        ("12.5.1", "470.82.01", False, "install NVIDIA driver 525 or newer"),
         ("13.0", "550.54.15", True, None),
         ("13.0", "", False, None),
         ("", "470.82.01", False, None),
         ("99.0", "470.82.01", False, None),
     ],
 )
-def test_a_driver_that_is_too_old_for_an_engines_cuda(
-    cuda: str, driver: str, usable: bool, minimum: int | None
-) -> None:
-    """A GPU that works anyway proves the driver."""
-    spec = EngineSpec(name="pytorch", title="PyTorch", module="", python="")
+def test_a_driver_that_is_too_old_for_an_engines_cuda(cuda: str, driver: str, usable: bool, fix: str | None) -> None:
+    """A GPU that works anyway proves the driver; one that the engine does not see is explained by it."""
     gpu = {"id": "cuda:0", "name": "GPU", "usable": usable, "reason": "" if usable else "the driver is too old"}
-    findings = report_findings(spec, {"cuda": cuda, "devices": [gpu]}, driver)
-    if minimum is None:
+    report = {"cuda": cuda, "devices": [gpu]}
+    capabilities = ((9, 0),) if fix else ()
+    findings = list(report_findings(PYTORCH, report, NvidiaGpus(driver=driver, capabilities=capabilities)))
+    if fix is None:
         assert not [finding for finding in findings if finding.state == "bad"]
     else:
-        assert driver in bad(findings).text
-        assert str(minimum) in bad(findings).fix
+        assert (driver in bad(findings).text, bad(findings).fix) == (True, fix)
 
 
 def test_an_old_driver_and_a_full_gpu_with_a_fake_nvml() -> None:
@@ -243,6 +356,12 @@ def test_an_old_driver_and_a_full_gpu_with_a_fake_nvml() -> None:
     full = next(finding for finding in findings if "free" in finding.text)
     assert "4242 (78.0 GB)" in full.text
     assert "too little" in full.text
+
+
+def test_an_nvidia_smi_that_is_too_slow_is_told_to_keep_its_gpus_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_checks, "query_problem", lambda: "nvidia-smi did not answer within 60 s")
+    finding = next(finding for finding in gpu_findings({}, GpuMonitor(FakeNvml())) if finding.fix)
+    assert (finding.state, finding.fix) == ("note", "sudo nvidia-smi -pm 1")
 
 
 def test_unreadable_data(tmp_path: Path) -> None:
@@ -286,7 +405,7 @@ def test_terminals_with_fewer_features(
 @pytest.mark.framework
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_real_frameworks_train_a_step(engine: str, tmp_path: Path) -> None:
-    findings = engine_findings(engine_spec(engine), tmp_path)
+    findings = list(engine_findings(engine_spec(engine), tmp_path))
     cpu = next(finding for finding in findings if finding.text.startswith("cpu"))
     assert "convolution forward and backward in" in cpu.text
     assert not [finding for finding in findings if finding.state == "bad"]
@@ -303,6 +422,24 @@ def test_marks_have_ascii_forms(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [line.split()[0] for line in stream] == ["+", "*", "x", ">"]
     assert all(glyph in formatting.ASCII for glyph in GLYPHS.values())
     assert len({formatting.ASCII[GLYPHS[phase]] for phase in (TRAINING, PAUSED, FINISHED, STOPPED, FAILED, OFF)}) == 6
+
+
+def test_a_finding_is_wrapped_to_the_terminal_and_its_command_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fix = "mnist-tui setup --gpu --framework keras --keras-backend jax" * 2
+    findings = [Finding("PyTorch device", "bad", "word-word " * 30, fix)]
+    monkeypatch.setattr(doctor_command, "diagnose", lambda *_: findings)
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda *_: os.terminal_size((80, 24)))
+    assert main.main(["doctor"]) == 3
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main.main(["doctor"]) == 3
+    first, *others, command = capsys.readouterr().out.splitlines()
+    assert first.startswith("✗ PyTorch device word-word")
+    assert others
+    assert all(len(line) <= 80 and line.startswith(" " * 17 + "word-word") for line in others)
+    assert command == " " * 17 + "→ " + fix
 
 
 def test_the_command_exits_with_3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

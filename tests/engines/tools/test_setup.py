@@ -10,9 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from engines.monitors.gpu import NvidiaGpus
 from engines.supervision.registry import completion_marker, engine_spec, managed_python
-from engines.tools import setup
+from engines.tools import builds, setup
 from tui.cli import main
+
+CU126 = "https://download.pytorch.org/whl/cu126"
+OLD_DRIVER, NEW_DRIVER = NvidiaGpus(driver="570.86.15", capabilities=((9, 0),)), NvidiaGpus(driver="580.65.06")
+
+
+@pytest.fixture(autouse=True)
+def fake_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the machine have a new driver, whatever it has."""
+    monkeypatch.setattr(builds, "machine_gpus", lambda: NEW_DRIVER)
 
 
 @pytest.fixture
@@ -54,6 +64,65 @@ def test_a_shell_reads_the_commands_as_they_are_run(
     assert main.main(["setup", "--framework", "keras", "--gpu", "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [shlex.split(line) for line in lines] == setup.plan("keras", "gpu")
+
+
+@pytest.mark.parametrize("uv", ["/usr/bin/uv", None])
+@pytest.mark.parametrize(
+    ("engine", "own", "others"),
+    [("pytorch", ["torch", "torchvision"], ["numpy"]), ("keras-torch", ["torch"], ["keras", "numpy"])],
+)
+def test_an_old_driver_gets_the_pytorch_for_cuda_12(
+    uv: str | None, engine: str, own: list[str], others: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: uv)
+    monkeypatch.setattr(builds, "machine_gpus", lambda: OLD_DRIVER)
+    _, first, second = setup.plan(engine, "gpu")
+    assert first[-2 - len(own) :] == ["--index-url", CU126, *own]
+    assert (second[-len(others) :], CU126 in second) == (others, False)
+    assert "CUDA 12.6" in setup.advice(engine, "gpu")[0]
+    assert (len(setup.plan(engine, "cpu")), setup.advice(engine, "cpu")) == (2, [])
+    monkeypatch.setattr(builds, "machine_gpus", lambda: NEW_DRIVER)
+    assert (len(setup.plan(engine, "gpu")), setup.advice(engine, "gpu")) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("installed", "gpus", "cleared"),
+    [
+        ("torch-2.14.1.dist-info", NEW_DRIVER, False),
+        ("torch-2.14.1.dist-info", OLD_DRIVER, True),
+        ("torch-2.14.1+cu126.dist-info", OLD_DRIVER, False),
+        ("torch-2.14.1+cu126.dist-info", NEW_DRIVER, True),
+    ],
+)
+def test_an_environment_with_another_build_of_pytorch_is_made_again(
+    installed: str, gpus: NvidiaGpus, cleared: bool, half_made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pip would keep the other build, and both would write into the same folder for cuDNN."""
+    monkeypatch.setattr(builds, "machine_gpus", lambda: gpus)
+    (half_made.parents[1] / "lib" / "python3.12" / "site-packages" / installed).mkdir(parents=True)
+    assert ("--clear" in setup.plan("pytorch", "gpu")[0]) == cleared
+    assert "--clear" not in setup.plan("pytorch", "cpu")[0]
+
+
+def test_what_is_not_installed_as_usual_is_said_beside_the_commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(builds, "machine_gpus", lambda: NvidiaGpus(reason="no NVIDIA driver"))
+    assert main.main(["setup", "--gpu", "--dry-run"]) == 0
+    out, err = capsys.readouterr()
+    assert "no NVIDIA driver" not in out
+    assert [line.count("driver is unknown (no NVIDIA driver)") for line in err.splitlines()] == [1, 1]
+
+
+def test_tensorflow_has_no_wheel_for_python_3_14(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(builds, "NEWEST_PYTHON", {"tensorflow": (3, 10)})
+    assert main.main(["setup", "--gpu", "--dry-run"]) == 1
+    out, err = capsys.readouterr()
+    assert "torchvision" in out
+    assert "TensorFlow has no wheel for Python 3." in err
+    assert "mnist-tui setup --gpu --framework keras --keras-backend jax" in err
 
 
 @pytest.mark.fault("input", "PIP_USER=1, and other variables that make pip install elsewhere")
