@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,14 +23,17 @@ def screen_of(app: MnistApp) -> TrainScreen:
     return app.screen
 
 
-async def click(app: MnistApp, pilot: Pilot[None], text: str) -> None:
-    """Click a text of the launcher."""
-    lines = text_of(app, "#options").split("\n")
-    row = next(i for i, line in enumerate(lines) if text in line)
-    app.clear_notifications()  # on a small screen they cover it
-    await pilot.pause()
-    content = app.screen.query_one("#options").content_region
-    assert await pilot.click(offset=(content.x + lines[row].index(text), content.y + row))
+async def click_until(app: MnistApp, pilot: Pilot[None], text: str, condition: Callable[[], bool]) -> None:
+    """Click a text of the launcher until the condition is true: a notification may come and cover it on a small screen."""
+    async with asyncio.timeout(30):
+        while not condition():
+            app.clear_notifications()
+            await pilot.pause()
+            lines = text_of(app, "#options").split("\n")
+            row = next(i for i, line in enumerate(lines) if text in line)
+            content = app.screen.query_one("#options").content_region
+            await pilot.click(offset=(content.x + lines[row].index(text), content.y + row))
+            await pilot.pause(0.1)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -42,9 +47,8 @@ async def test_keras_on_the_cpu_trains_after_two_choices(
         if how == "keys":
             await pilot.press("F", "s")
         else:
-            await click(app, pilot, "Keras")
-            await until(pilot, lambda: "● Keras" in text_of(app, "#options"))
-            await click(app, pilot, "Start")
+            await click_until(app, pilot, "Keras", lambda: "● Keras" in text_of(app, "#options"))
+            await click_until(app, pilot, "Start", lambda: app.session.running or phases(app)[1] == FINISHED)
         await until(pilot, lambda: phases(app)[1] == FINISHED)
         assert phases(app)[0] == "ready", "PyTorch did not train"
         assert preferences.load(tmp_path / preferences.FILE)["framework"] == "keras"
