@@ -23,8 +23,9 @@ def render_machine(history: MachineHistory, width: int, ascii_only: bool) -> Tex
     gpus = next((form for form in forms if len("   ".join([cpu, memory, *form])) <= width), forms[-1])
     shown = [cpu]
     for part in (memory, *gpus, f"cores {cores}"):  # most important first
-        if len("   ".join([*shown, part])) <= width:
-            shown.append(part)
+        if len("   ".join([*shown, part])) > width:
+            break
+        shown.append(part)
     return Text("   ".join(shown), no_wrap=True, overflow="ellipsis")
 
 
