@@ -256,7 +256,7 @@ class LogLine(Event):
     """A line that the worker's process printed, or a message of the worker or its supervisor."""
 
     stream: str
-    """"stdout" or "stderr" for printed lines; "worker" or "supervisor" for their messages."""
+    """"stdout" or "stderr" for printed lines; "worker", "supervisor" or "app" for their messages."""
     text: str
 
 

@@ -41,6 +41,7 @@ from engines.messages.events import (
     WorkerSpawned,
     WorkerUsage,
 )
+from engines.runs.lifecycle import lifecycle_line
 from engines.runs.phases import (
     BUILDING,
     ENDED,
@@ -76,6 +77,8 @@ class RunHistory(RunState):
         handler = _HANDLERS.get(type(event))
         if handler is not None:
             handler(self, event)
+        if text := lifecycle_line(event):
+            self._on_log_line(LogLine(engine=self.engine, t=event.t, stream="app", text=text))
 
     def _enter(self, phase: str, t: float) -> None:
         self.phase, self.phase_t = phase, t

@@ -128,6 +128,11 @@ class RunState:
         return self.running and self.pending_command == "Stop"
 
     @property
+    def killed(self) -> bool:
+        """True when the user killed the worker in mid-run."""
+        return self.failure is not None and self.failure.kind == "killed"
+
+    @property
     def running(self) -> bool:
         """True from RunRequested until the run has ended."""
         return self.requested_t is not None and self.ended_t is None

@@ -12,8 +12,8 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
 
-from engines.api import TITLES, RunHistory, RunRequest, energy_joules, plural
-from tui import themes
+from engines.api import TITLES, RunHistory, RunRequest, RunSource, energy_joules, plural
+from tui import formatting, themes
 from tui.charts.braille import plot_width
 from tui.charts.viewport import ZOOM, Viewport
 from tui.commands import KEYS
@@ -116,7 +116,7 @@ class TrainScreen(Screen[None]):
             self._show_chosen(palette)
             for engine, panel in self._panels.items():
                 panel.set_class(engine == self.controller.aim, "-aimed")
-                panel.waiting_for = session.waiting_for(engine)
+                panel.turn = _turn(session, engine, now)
                 presses = [KEYS["focus_engine"]] * self.controller.presses_to_aim_at(engine)
                 panel.kill_keys = "" if session.recorded else " ".join([*presses, KEYS["kill"]])
                 history = session.histories[engine]
@@ -338,3 +338,14 @@ class TrainScreen(Screen[None]):
             self.set_view(self.view.panned(-0.1 * event.notches, self.x_extent))
         else:
             self.set_view(self.view.zoomed(ZOOM**event.notches, self.x_extent, event.x))
+
+
+def _turn(source: RunSource, engine: str, now: float) -> str:
+    """Return when an engine's run starts that waits for another, or that comes later in a recording; empty for any other."""
+    first, later = source.waiting_for(engine), source.starts_at(engine)
+    if later is not None:
+        return f"starts at {formatting.clock(later)} of the recording"
+    if first not in source.histories:
+        return "its turn comes next" if first else ""
+    seconds = source.histories[first].eta_seconds(now)
+    return f"its turn comes after {TITLES.get(first, first)}{f', in {formatting.about(seconds)}' if seconds else ''}"

@@ -128,5 +128,8 @@ def cursor_label(view: Viewport) -> str:
 
 def placeholder(histories: Iterable[RunHistory]) -> str:
     """Return the text in an empty chart."""
-    requested = any(history.requested_t is not None for history in histories)
-    return "waiting for the first step" if requested else "s starts training · e settings · ? help"
+    requested = [history for history in histories if history.requested_t is not None]
+    if not requested:
+        return "did not run"
+    running = any(history.running for history in requested)
+    return "waiting for the first step" if running else "ended before its first step"

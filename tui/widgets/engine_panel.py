@@ -36,7 +36,7 @@ from tui.charts.sparkline import progress_bar, sparkline
 from tui.charts.viewport import Viewport
 from tui.widgets.curves import CURVES, cursor_label, placeholder, values_at_cursor
 from tui.widgets.line_chart import LineChart
-from tui.widgets.notice import Notice, notice_text
+from tui.widgets.notice import MOST_NOTICE_ROWS, Notice, notice_text
 from tui.widgets.resource_usage import ResourceUsage
 from tui.widgets.text_line import TextLine
 
@@ -61,8 +61,8 @@ class EnginePanel(Vertical):
         super().__init__(id=f"panel-{engine}", classes=f"panel -{engine}")
         self.engine = engine
         self.ascii_only = ascii_only
-        self.waiting_for = ""
-        """The engine that trains first in a time trial; empty when this one need not wait."""
+        self.turn = ""
+        """When this engine's run starts, for people; empty when it need not wait."""
         self.kill_keys = ""
         """The keys that end this engine's worker and no other; empty when there is none to end."""
         self._framework = TITLES.get(engine, engine)
@@ -96,8 +96,8 @@ class EnginePanel(Vertical):
             speed = Text(kill_hint, no_wrap=True)
         speed.style = colors["$detail"]
         self._status.set_text(state, self._progress(history, colors), speed)
-        self._show_notice(notice_text(history, now, self.kill_keys))
-        self._charts["loss"].set_placeholder(placeholder([history]))
+        self._show_notice(notice_text(history, now, self.kill_keys), killed=history.killed)
+        self._charts["loss"].set_placeholder(self.turn or placeholder([history]))
         for name, chart in self._charts.items():
             has_chart = bool(chart.plot_size[1])
             heading = _heading(name, history, view, self._width, has_chart, self.ascii_only)
@@ -118,10 +118,11 @@ class EnginePanel(Vertical):
     def _state(self, history: RunHistory, now: float, colors: dict[str, str]) -> Text:
         phase, text = history.phase, Text(no_wrap=True)
         spinner = ASCII_SPINNER if self.ascii_only else SPINNER
-        glyph = GLYPHS.get(phase) or spinner[int(now * 5) % len(spinner)]
+        glyph = GLYPHS[STOPPED] if history.killed else GLYPHS.get(phase) or spinner[int(now * 5) % len(spinner)]
         if not self.styles.border_top[0]:  # without a border there is no title
             text.append(f"{self._framework} ", style=f"bold {colors[f'${self.engine}']}")
-        text.append(f"{glyph} {_phase_name(history)}", style=f"bold {colors.get(STYLES.get(phase, ''), '')}".strip())
+        color = "$warning" if history.killed and phase == FAILED else STYLES.get(phase, "")
+        text.append(f"{glyph} {_phase_name(history)}", style=f"bold {colors.get(color, '')}".strip())
         silent_seconds = history.silent_seconds(now)
         if silent_seconds is not None and (history.running or phase == IMPORTING):
             text.append(f"  not answering for {silent_seconds:.0f} s", style=f"bold {colors['$error']}")
@@ -150,8 +151,8 @@ class EnginePanel(Vertical):
         if phase == LOADING and history.data_progress is not None:
             progress = history.data_progress
             yield f"{formatting.size(progress.done_bytes)} of {formatting.size(progress.total_bytes)}"
-        if self.waiting_for:
-            yield f"waits for {TITLES.get(self.waiting_for, self.waiting_for)}"
+        if self.turn:
+            yield self.turn
         elif phase == READY:
             yield "press s to start"
         if history.finished is not None and history.finished.outcome in _FINISH_REASONS and phase == FINISHED:
@@ -172,16 +173,22 @@ class EnginePanel(Vertical):
         text.append(f" {100 * history.fraction:3.0f} %")
         return text
 
-    def _show_notice(self, text: str) -> None:
-        if text == self._notice_text or not self._status.is_attached:
+    def _show_notice(self, text: str, *, killed: bool) -> None:
+        """Show the notice over the charts, so that both panes stay aligned; in a pane without charts, below the status."""
+        if (not text and not self._notice_text) or not self._status.is_attached:
             return
-        self._notice_text = text
+        notice = self._notice or Notice(id="notice", markup=False)
+        over = sum(chart.size.height for chart in self._charts.values() if chart.is_on_screen) > MOST_NOTICE_ROWS
+        notice.set_class(over, "-over")
+        notice.set_class(killed, "-killed")
+        notice.styles.offset = (0, self._status.size.height if over else 0)
+        if text != self._notice_text:
+            self._notice_text = text
+            notice.display = bool(text)
+            notice.update(text)
         if self._notice is None:
-            self._notice = Notice(text, id="notice", markup=False)
-            self.mount(self._notice, after=self._status)
-        else:
-            self._notice.display = bool(text)
-            self._notice.update(text)
+            self._notice = notice
+            self.mount(notice, after=self._status)
 
 
 def _stop_stage(history: RunHistory) -> str:
@@ -189,12 +196,14 @@ def _stop_stage(history: RunHistory) -> str:
     if history.phase not in (FIRST_STEP, TRAINING):
         return history.phase
     evaluated = bool(history.evaluations) and history.evaluations[-1].global_step == history.global_step
-    return "saving" if evaluated else "finishing the step, then evaluating"
+    return "saving" if evaluated else f"finishes step {history.global_step + 1:,}, then tests"
 
 
 def _phase_name(history: RunHistory) -> str:
     if history.stopping:
         return "stopping"
+    if history.killed and history.phase == FAILED:
+        return "killed"
     if history.phase == OFF:
         return "no worker"
     if history.phase == IMPORTING:

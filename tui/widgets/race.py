@@ -93,7 +93,7 @@ def _status(history: RunHistory, now: float) -> str:
     """Return the lane's phase, with a running clock while its bar cannot move yet."""
     if history.phase in (OFF, READY) and history.requested_t is None:
         return "" if history.phase == OFF else "ready"
-    name = "stopping" if history.stopping else history.phase.removesuffix(" data")
+    name = "stopping" if history.stopping else "killed" if history.killed else history.phase.removesuffix(" data")
     return f"{name} {now - history.phase_t:.1f} s" if history.phase in _TIMED_PHASES else name
 
 
