@@ -57,10 +57,6 @@ class Engine(EngineState):
         self.order.copy_(torch.from_numpy(order))
         self.rates.copy_(torch.from_numpy(rates))
 
-    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Return images (n, 1, 28, 28) in 0..1 and labels (n,) of the training digits with these indices (n,)."""
-        return scale(self.train_images.index_select(0, indices)), self.train_labels.index_select(0, indices)
-
     # Train
 
     def train_steps(self, first: int, last: int) -> tuple[float, float]:
@@ -74,8 +70,9 @@ class Engine(EngineState):
         return sum(losses), sum(correct)  # as doubles, so exactly, however many steps a call has
 
     def train_batch(self, indices: Tensor, rate: Tensor) -> Tensor:
-        """Train on these digits (n,); returns their sum of losses and the number of correct answers, shape (2,)."""
-        images, labels = self.batch(indices)
+        """Train on the digits of these indices (n,); returns [the sum of losses, the number of correct answers]."""
+        images = scale(self.train_images.index_select(0, indices))
+        labels = self.train_labels.index_select(0, indices)
         images = self.augment(images)  # in full precision: bf16 would move a digit by an eighth of a pixel
         with self.autocast:
             logits = self.model(images)
@@ -106,6 +103,9 @@ class Engine(EngineState):
         with self.autocast:
             logits: Tensor = self.model(scale(images))
         return logits
+
+
+# Data
 
 
 def to_device(
