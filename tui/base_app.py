@@ -40,7 +40,7 @@ class BaseApp(App[None]):
         super().__init__()
         self.ascii_only = ascii_only
         self._warning_until = 0.0
-        """When the last warning will have gone, on time.monotonic's clock."""
+        """The time at which the last warning will have gone, on time.monotonic's clock."""
         self._text_filters = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
         self._on_black, self._no_brightening = OnBlack(), NoBrightening()
 

@@ -66,7 +66,7 @@ async def test_commands_are_acknowledged_in_the_pane(
         await pilot.press("w")
         await until(pilot, lambda: "a checkpoint is written after this step" in newest_notification(app))
         await pilot.press("x")
-        await until(pilot, lambda: "stopping  finishes step 9, then tests" in status())
+        await until(pilot, lambda: "stopping  finishes this step, then tests" in status())
         assert "ETA" not in status()
         assert "stopping" in text_of(app, "#race")
         await pilot.press("K")
@@ -84,9 +84,12 @@ async def test_a_new_notification_replaces_the_last_but_no_warning(tmp_path: Pat
         app = pilot.app
         for message in ("one", "two"):
             app.notify(message)
+            await pilot.pause()
         assert [note.message for note in app._notifications] == ["two"]
         app.notify("a warning", severity="warning")
+        await pilot.pause()
         app.notify("three")
+        await pilot.pause()
         assert {note.message for note in app._notifications} == {"two", "a warning", "three"}
 
 

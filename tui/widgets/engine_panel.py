@@ -62,7 +62,7 @@ class EnginePanel(Vertical):
         self.engine = engine
         self.ascii_only = ascii_only
         self.turn = ""
-        """When this engine's run starts, for people; empty when it need not wait."""
+        """The words for when this engine's run starts; empty when it need not wait."""
         self.kill_keys = ""
         """The keys that end this engine's worker and no other; empty when there is none to end."""
         self._framework = TITLES.get(engine, engine)
@@ -196,7 +196,7 @@ def _stop_stage(history: RunHistory) -> str:
     if history.phase not in (FIRST_STEP, TRAINING):
         return history.phase
     evaluated = bool(history.evaluations) and history.evaluations[-1].global_step == history.global_step
-    return "saving" if evaluated else f"finishes step {history.global_step + 1:,}, then tests"
+    return "saving" if evaluated else "finishes this step, then tests"
 
 
 def _phase_name(history: RunHistory) -> str:

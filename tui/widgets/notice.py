@@ -18,7 +18,7 @@ from engines.api import (
 from tui import formatting
 
 MOST_NOTICE_ROWS = 9
-"""As in the style sheet below."""
+"""The most rows of a notice; the style sheet below says the same."""
 MESSAGE_CHARACTERS = 140
 """Longest message: the advice below it must have room, and the log has the rest."""
 

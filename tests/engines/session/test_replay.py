@@ -155,11 +155,11 @@ async def test_after_seeking_back_a_log_holds_each_line_once(events: list[Event]
             app.action_seek(seconds)
             app.apply_events()
             pane.show_log(app.session.histories["keras"])
-            return [strip.text.split()[-1] for strip in pane.lines]
+            return [strip.text.split()[-1] for strip in pane.lines if " line " in strip.text]
 
         assert after(50.5) == [str(i) for i in range(51)]
         assert after(-30) == [str(i) for i in range(21)]
-        assert "21 lines" in str(pane.border_subtitle)
+        assert f"{app.session.histories['keras'].log_count} lines" in str(pane.border_subtitle)
         assert after(10) == [str(i) for i in range(31)]
 
 
