@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -16,11 +17,14 @@ import pytest
 
 from engines.config import TrainConfig
 from engines.messages.events import DataReady, EpochCompleted, EvalCompleted, Event, RunFinished
+from engines.monitors.gpu import GpuMonitor
 from tests.gpu_check import checks, verdicts
 from tests.gpu_check.__main__ import spec_of
 from tests.gpu_check.checks import REQUIRED, EngineChecks, MachineChecks
 from tests.gpu_check.table import Failed, Row, Skipped, run_checks
+from tests.programs.gpu_check_with_fake_gpu import fake_gpu_spec
 from tests.support.engines import Worked
+from tests.support.fake_nvml import FakeNvml
 from tests.support.run_events import life
 
 ROOT = Path(__file__).parents[1]
@@ -174,6 +178,29 @@ def test_a_failed_run_does_not_fail_the_checks_after_it(small_mnist: Path) -> No
     assert "SIGSEGV" in rows["training, 3 epochs"][1]
     assert rows["first step"] == ("skipped", "the training that it judges failed")
     assert rows["first loss, cpu against cuda"][0] == "passed"
+
+
+def test_the_drivers_figures_are_those_of_the_workers_process(
+    small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_DATA", str(small_mnist))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    machine = MachineChecks(tmp_path)
+    with EngineChecks(fake_gpu_spec(), machine) as engine:
+        engine.device()
+        pid = engine._running_worker().supervisor.pid
+        for number, size in ((pid, 10**9), (0, 10**9), (pid, 0)):
+            process = SimpleNamespace(pid=number, usedGpuMemory=size)
+            fake = FakeNvml(nvmlDeviceGetComputeRunningProcesses=[process], nvmlDeviceGetProcessUtilization=[])
+            machine.monitor = GpuMonitor(fake)
+            if number == 0:
+                with pytest.raises(Skipped, match="not among the driver's 1 processes"):
+                    engine.worker_figures()
+            elif size:
+                assert engine.worker_figures().startswith("1,000 MB, at most 0 % busy")
+            else:
+                with pytest.raises(Failed, match="without memory"):
+                    engine.worker_figures()
 
 
 @pytest.mark.framework

@@ -12,7 +12,12 @@ from tests.gpu_check.__main__ import check_engines
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "tests" / "support" / "fake_gpu_engine.py"
 
+
+def fake_gpu_spec() -> EngineSpec:
+    """Return the specification of that engine."""
+    return EngineSpec(name="keras", title="scripted", module=str(ENGINE), python=sys.executable, backend="jax")
+
+
 if __name__ == "__main__":
     os.environ["PYTHONPATH"] = str(ROOT)  # the worker imports the scripted engine
-    spec = EngineSpec(name="keras", title="scripted", module=str(ENGINE), python=sys.executable, backend="jax")
-    sys.exit(check_engines([spec]))
+    sys.exit(check_engines([fake_gpu_spec()]))
