@@ -67,7 +67,7 @@ class MachineChecks:
         usage = self.monitor.sample()
         if not usage.readings:
             raise Skipped(usage.reason)
-        figures = [f"driver {self.monitor.driver_version()}"]
+        figures = [f"driver {self.monitor.nvidia_gpus().driver}"]
         for gpu in usage.readings:
             figures.append(f"GPU {gpu.index} {gpu.name}, {gpu.power_watts} W, {gpu.memory_total_bytes} bytes")
             figures += [f"no {field}: {reason}" for field, reason in gpu.missing]

@@ -200,7 +200,7 @@ async def test_a_waiting_engine_names_the_engine_it_waits_for(tmp_path: Path, sm
         await pilot.press("s")
         await until(pilot, lambda: app.session.histories["pytorch"].phase == "training")
         await pilot.pause(0.3)
-        assert "waits for PyTorch" in text_of(app, "#panel-keras #status")
+        assert "its turn comes after PyTorch" in text_of(app, "#panel-keras #status")
         assert "time trial" in text_of(app, "#race")
         await pilot.press("x")
         await until(pilot, lambda: app.session.histories["pytorch"].phase == "stopped")
