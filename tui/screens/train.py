@@ -14,12 +14,22 @@ from textual.screen import Screen
 from engines.api import energy_joules, plural
 from tui import themes
 from tui.charts.braille import plot_width
+from tui.charts.scales import ERROR
 from tui.charts.viewport import ZOOM, Viewport
 from tui.commands import KEYS
 from tui.run_controller import RunController
 from tui.terminal.clipboard import copy
 from tui.widgets import header, machine, race
-from tui.widgets.curves import CURVES, axes, curves, x_extent as curves_extent
+from tui.widgets.curves import (
+    CURVES,
+    DASHED,
+    axes,
+    curves,
+    difference,
+    difference_axes,
+    scale_of,
+    x_extent as curves_extent,
+)
 from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.line_chart import LineChart
@@ -29,8 +39,8 @@ from tui.widgets.text_line import TextLine
 if TYPE_CHECKING:
     from tui.widgets.log_panel import LogPanel
 
-LAYOUTS = ("beside", "overlaid", "loss", "accuracy")
-"""A pane of charts for each engine; both engines in one pair of charts; or one chart of that pair alone."""
+LAYOUTS = ("beside", "overlaid", "difference", "loss", "accuracy")
+"""A pane of charts for each engine; both engines in one pair of charts, or their difference; or one chart of that pair alone."""
 
 
 class Panes(Horizontal):
@@ -184,17 +194,27 @@ class TrainScreen(Screen[None]):
             return
         if with_curves:
             extent = self.x_extent
+            x_range = self.view.window(extent)
             for name in CURVES:
-                by_engine = {h.engine: curves(h, name, self.view, overlaid=not beside) for h in histories}
-                series = [one for engine_series in by_engine.values() for one in engine_series]
-                shared = axes(series, name, self.view, extent)
+                if self.layout_name == "difference":
+                    series = difference(histories, name, self.view, x_range)
+                    shared = difference_axes(series, name, self.view, extent)
+                    by_engine = {}
+                else:
+                    raw = beside and scale_of(histories, name, self.view) != ERROR
+                    by_engine = {
+                        h.engine: curves(h, name, self.view, x_range, raw=raw, dashed=not beside and h.engine in DASHED)
+                        for h in histories
+                    }
+                    series = [one for engine_series in by_engine.values() for one in engine_series]
+                    shared = axes(histories, series, name, self.view, extent)
                 if self._overlay is not None and not beside:
                     self._overlay.show_curves(name, series, shared)
                 else:
                     for engine, panel in self._panels.items():
                         panel.show_curves(name, by_engine[engine], shared)
         if self._overlay is not None and not beside:
-            self._overlay.show_figures(histories, self.view, palette)
+            self._overlay.show_figures(histories, self.view, palette, subtract=self.layout_name == "difference")
 
     def set_view(self, view: Viewport) -> None:
         """Show the charts with another viewport at once."""
@@ -211,7 +231,7 @@ class TrainScreen(Screen[None]):
         for layout in LAYOUTS:
             self.set_class(layout == name, f"-{layout}")
         self.set_class(name != "beside", "-together")
-        self.set_class(name in LAYOUTS[2:], "-alone")
+        self.set_class(name in LAYOUTS[3:], "-alone")
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
 
     @property
@@ -220,7 +240,10 @@ class TrainScreen(Screen[None]):
         return curves_extent(self.session.histories.values(), self.view)
 
     def action_overlay(self) -> None:
-        self.set_layout("overlaid" if self.layout_name == "beside" else "beside")
+        self.set_layout("overlaid" if self.layout_name in ("beside", "difference") else "beside")
+
+    def action_difference(self) -> None:
+        self.set_layout("beside" if self.layout_name == "difference" else "difference")
 
     def action_maximise(self) -> None:
         self.set_layout({"loss": "accuracy", "accuracy": "beside"}.get(self.layout_name, "loss"))
@@ -229,11 +252,10 @@ class TrainScreen(Screen[None]):
         self.set_view(self.view.with_next_axis())
 
     def action_log_scale(self) -> None:
-        self.set_view(self.view._replace(log_y=not self.view.log_y))
+        self.set_view(self.view.with_next_scale())
 
     def action_smooth(self) -> None:
         self.set_view(self.view.with_next_smoothing())
-        self.notify(f"Smoothing {self.view.smoothing:g}" if self.view.smoothing else "Not smoothed", timeout=1.5)
 
     def action_zoom(self, notches: int) -> None:
         self.set_view(self.view.zoomed(ZOOM**notches, self.x_extent))
