@@ -7,7 +7,8 @@ from textual.binding import Binding
 from engines.api import Record
 
 KEY_NAMES = {
-    "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "O": "shift+o", "slash": "/", "N": "shift+n",
+    "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "O": "shift+o", "M": "shift+m", "slash": "/",
+    "N": "shift+n",
     "P": "shift+p", "up": "↑", "down": "↓", "left_square_bracket": "[", "right_square_bracket": "]", "backspace": "bksp",
     "comma": ",", "full_stop": ".", "less_than_sign": "<", "greater_than_sign": ">",
     "plus": "+", "equals_sign": "=", "minus": "-", "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
@@ -170,6 +171,7 @@ COMMANDS = (
     Command("overlay", "o", "Overlay", "Both frameworks in one pair of charts, or a pane each.", target="screen"),
     Command("difference", "O", "Difference", "The difference between the frameworks' curves, around 0.", False, target="screen"),
     Command("maximise", "m", "Maximise", "One chart alone: the loss, then the accuracy, then all again.", False, target="screen"),
+    Command("more", "M", "More charts", "Learning rate, img/s, CPU, memory and GPU, with the same cursor.", False, target="screen"),
     Command("x_axis", "X", "X axis", "Steps, epochs, or seconds since the start.", False, target="screen"),
     Command("log_scale", "y", "Log y", "Logarithmic axes for both charts, linear ones, or what suits.", False, target="screen"),
     Command("smooth", "v", "Smooth", "Smooth the curves more, or not; the raw samples stay visible.", False, target="screen"),

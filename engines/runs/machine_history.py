@@ -23,9 +23,8 @@ class GpuHistory:
         self.temperature_celsius: deque[float | None] = deque(maxlen=MAX_SAMPLES)
         self.power_watts: deque[float | None] = deque(maxlen=MAX_SAMPLES)
         self.utilization_series = BoundedSeries()
-        self.memory_series = BoundedSeries()
         self.power_series = BoundedSeries()
-        """Points (t, watts) of all readings, as `utilization_series` has percent and `memory_series` bytes."""
+        """Points (t, watts) of all readings, as `utilization_series` has percent."""
         self._joules = BoundedSeries()
         """Points (t, joules since the first reading), from the driver's counter or else the integral of the power."""
         self._last_counter: float | None = None
@@ -41,7 +40,6 @@ class GpuHistory:
         self.power_watts.append(reading.power_watts)
         for series, value in (
             (self.utilization_series, reading.utilization_percent),
-            (self.memory_series, reading.memory_used_bytes),
             (self.power_series, reading.power_watts),
         ):
             if value is not None:

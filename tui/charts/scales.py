@@ -96,7 +96,7 @@ def _steps(pitch: float, height: int) -> Iterator[tuple[float, int]]:
     """Yield (step, rows from tick to tick) with at least `pitch` for each row, the closest to it first."""
     if not (math.isfinite(pitch) and pitch > 0):
         return
-    fewest, most = (2, max(2, min(height // 2, max(5, height // 5)))) if height > 3 else (1, 2)
+    fewest, most = 2 if height > 6 else 1, max(2, min(height // 2, max(5, height // 5)))
     exponent = math.floor(math.log10(pitch))
     candidates = []
     for rows in range(max(fewest, height // 12), most + 1):

@@ -38,9 +38,10 @@ from tui.widgets.text_line import TextLine
 
 if TYPE_CHECKING:
     from tui.widgets.log_panel import LogPanel
+    from tui.widgets.more_charts import MoreCharts
 
-LAYOUTS = ("beside", "overlaid", "difference", "loss", "accuracy")
-"""A pane of charts for each engine; both engines in one pair of charts, or their difference; or one chart of that pair alone."""
+LAYOUTS = ("beside", "overlaid", "difference", "loss", "accuracy", "more")
+"""A pane of charts for each engine; both in one pair of charts, or their difference; one chart alone; or more charts."""
 
 
 class Panes(Horizontal):
@@ -74,6 +75,7 @@ class TrainScreen(Screen[None]):
         self._race = TextLine(id="race")
         self._race.styles.height = len(self.session.histories)
         self._overlay: Overlay | None = None
+        self._more: MoreCharts | None = None
         self._logs: LogPanel | None = None
         """Like the overlay, made when first needed, to keep the first paint fast."""
 
@@ -190,6 +192,10 @@ class TrainScreen(Screen[None]):
 
     def _show_charts(self, with_curves: bool, palette: dict[str, str]) -> None:
         histories, beside = list(self.session.histories.values()), self.layout_name == "beside"
+        if self._more is not None and self.layout_name == "more":
+            if with_curves:
+                self._more.show(histories, self.session.machine, self.view, self.x_extent, palette)
+            return
         if beside and not with_curves:
             return
         if with_curves:
@@ -224,6 +230,11 @@ class TrainScreen(Screen[None]):
 
     def set_layout(self, name: str) -> None:
         """Switch to one of LAYOUTS."""
+        if name == "more" and self._more is None:
+            from tui.widgets.more_charts import MoreCharts
+
+            self._more = MoreCharts(ascii_only=self.ascii_only)
+            self.mount(self._more, after="#panels")
         if self._overlay is None:
             self._overlay = Overlay(ascii_only=self.ascii_only)
             self.mount(self._overlay, after="#panels")
@@ -244,6 +255,9 @@ class TrainScreen(Screen[None]):
 
     def action_difference(self) -> None:
         self.set_layout("beside" if self.layout_name == "difference" else "difference")
+
+    def action_more(self) -> None:
+        self.set_layout("beside" if self.layout_name == "more" else "more")
 
     def action_maximise(self) -> None:
         self.set_layout({"loss": "accuracy", "accuracy": "beside"}.get(self.layout_name, "loss"))

@@ -121,7 +121,7 @@ def difference_heading(name: str, histories: Sequence[RunHistory], view: Viewpor
     def signed(a: float | None, b: float | None) -> str:
         if a is None or b is None:
             return "–"
-        change = round(b - a, 4)  # a zero without a sign
+        change = round(b - a, 4) + 0.0  # which makes -0.0 a 0.0
         return f"{change:+.4f}" if name == "loss" else f"{100 * change:+.2f}"
 
     test = signed(first.test, second.test) if first.epoch == second.epoch else "–"

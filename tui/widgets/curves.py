@@ -64,9 +64,10 @@ def curves(
         f"{engine}-test-line",
         x_values(history, [float(point.global_step) for point in points], view),
         [point.loss if name == "loss" else point.accuracy for point in points],
+        dashed=dashed,
         layer=TEST_LAYER,
     )
-    marked = tests._replace(role=f"{engine}-test", kind="points", marker=MARKERS.get(engine, "●"))
+    marked = tests._replace(role=f"{engine}-test", kind="points", dashed=False, marker=MARKERS.get(engine, "●"))
     return [*series, tests, marked]
 
 
@@ -88,7 +89,7 @@ def difference(
         return []
     (train_a, line_a, _), (train_b, line_b, _) = both
     train = _subtracted(train_a, train_b)._replace(role=SHARED)
-    tests = _subtracted(line_a, line_b)._replace(role="difference-test-line")
+    tests = _subtracted(line_a, line_b)._replace(role="difference-test-line", layer=TRAIN_LAYER + 1)
     zero = Series("axis", list(x_range), [0.0, 0.0], layer=RAW_LAYER)
     return [zero, train, tests, tests._replace(role="difference-test", kind="points")]
 

@@ -49,7 +49,10 @@ class Overlay(Horizontal):
         for name, box in self._boxes.items():
             if not box.display:
                 continue
-            states = "".join(part.forms[0] for part in switches(name, view))
+            shown = (
+                view._replace(scale="auto") if subtract else view
+            )  # a difference may be negative: its axis is linear
+            states = "".join(part.forms[0] for part in switches(name, shown))
             title = f"{name}{difference_title(histories) if subtract else ''}{states}"
             title += f" · {cursor_label(view)}" if cursor_label(view) else ""
             if box.border_title != title:

@@ -62,7 +62,7 @@ def gpu(
     `energy` is the run's, in joules, or None and the reason why it is unknown.
     """
     gpus = gpus_of(history, machine)
-    if problem := _gpu_problem(history, machine, gpus):
+    if problem := gpu_problem(history, machine, gpus):
         return Text(problem, style="dim", no_wrap=True)
     head = f"GPU {'+'.join(str(gpu.index) for gpu in gpus)}"
     figures = _gpu_figures(history, machine, gpus, energy, width)
@@ -86,7 +86,7 @@ class _Figure(NamedTuple):
     """Upper end of the history's graph; 0 for a figure without a graph."""
 
 
-def _gpu_problem(history: RunHistory, machine: MachineHistory, gpus: Sequence[GpuReading]) -> str:
+def gpu_problem(history: RunHistory, machine: MachineHistory, gpus: Sequence[GpuReading]) -> str:
     """Return the reason why there are no GPU figures; empty where there are."""
     if machine.usage is None:
         return "GPU n/a: not sampled yet"
