@@ -7,8 +7,8 @@ from textual.binding import Binding
 from engines.api import Record
 
 KEY_NAMES = {
-    "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "slash": "/", "N": "shift+n",
-    "F": "shift+f", "D": "shift+d", "B": "shift+b",
+    "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "O": "shift+o", "M": "shift+m", "slash": "/",
+    "N": "shift+n", "F": "shift+f", "D": "shift+d", "B": "shift+b",
     "P": "shift+p", "up": "↑", "down": "↓", "left_square_bracket": "[", "right_square_bracket": "]", "backspace": "bksp",
     "comma": ",", "full_stop": ".", "less_than_sign": "<", "greater_than_sign": ">",
     "plus": "+", "equals_sign": "=", "minus": "-", "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
@@ -175,9 +175,11 @@ COMMANDS = (
     Command("scroll_logs", "pagedown", "Log down", "Scroll the logs.", False, (1,), "screen"),
     Command("scroll_logs", "end", "Log end", "Follow the newest lines again.", False, (9,), "screen"),
     Command("overlay", "o", "Overlay", "Both frameworks in one pair of charts, or a pane each.", target="screen"),
+    Command("difference", "O", "Difference", "The difference between the frameworks' curves, around 0.", False, target="screen"),
     Command("maximise", "m", "Maximise", "One chart alone: the loss, then the accuracy, then all again.", False, target="screen"),
+    Command("more", "M", "More charts", "Learning rate, img/s, CPU, memory and GPU, with the same cursor.", False, target="screen"),
     Command("x_axis", "X", "X axis", "Steps, epochs, or seconds since the start.", False, target="screen"),
-    Command("log_scale", "y", "Log y", "The loss on a logarithmic or a linear axis.", False, target="screen"),
+    Command("log_scale", "y", "Log y", "Logarithmic axes for both charts, linear ones, or what suits.", False, target="screen"),
     Command("smooth", "v", "Smooth", "Smooth the curves more, or not; the raw samples stay visible.", False, target="screen"),
     Command("point", "left", "Charts: cursor left",
         "Move the cursor left in all charts; the mouse does too.", False, (-1,), "screen"),

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+
+Format = Callable[[float | None], str]
+"""Writes a figure that may be unknown."""
 
 UNSEEN = r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 """Deceptive characters, for a class in a regular expression.

@@ -135,7 +135,9 @@ _ROLES = {
     "cursor": ("foreground", 0.7, False),
     "nan": ("error", 1.0, True),
     **{engine: (engine, 1.0, False) for engine in ("pytorch", "keras", "pytorch-raw", "keras-raw")},
-    **{f"{engine}-test": ("foreground", 1.0, True) for engine in ("pytorch", "keras")},
+    **{f"{source}-test": ("foreground", 1.0, True) for source in ("pytorch", "keras", "difference")},
+    **{f"{source}-test-line": ("foreground", 0.55, False) for source in ("pytorch", "keras", "difference")},
+    "shared": ("foreground", 0.75, False),
     **{run: (run, 1.0, False) for run in _RUNS},
 }
 """The style of each role in a chart: (variable, its share in the mix with the background, bold).

@@ -15,12 +15,22 @@ from textual.screen import Screen
 from engines.api import TITLES, RunHistory, RunRequest, RunSource, energy_joules, plural
 from tui import formatting, themes
 from tui.charts.braille import plot_width
+from tui.charts.scales import ERROR
 from tui.charts.viewport import ZOOM, Viewport
 from tui.commands import KEYS
 from tui.run_controller import RunController
 from tui.terminal.clipboard import copy
 from tui.widgets import header, launcher, machine, race
-from tui.widgets.curves import CURVES, axes, curves, x_extent as curves_extent
+from tui.widgets.curves import (
+    CURVES,
+    DASHED,
+    axes,
+    curves,
+    difference,
+    difference_axes,
+    scale_of,
+    x_extent as curves_extent,
+)
 from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.launcher import Launcher
@@ -30,9 +40,10 @@ from tui.widgets.text_line import TextLine
 
 if TYPE_CHECKING:
     from tui.widgets.log_panel import LogPanel
+    from tui.widgets.more_charts import MoreCharts
 
-LAYOUTS = ("beside", "overlaid", "loss", "accuracy")
-"""A pane of charts for each engine; both engines in one pair of charts; or one chart of that pair alone."""
+LAYOUTS = ("beside", "overlaid", "difference", "loss", "accuracy", "more")
+"""A pane of charts for each engine; both in one pair of charts, or their difference; one chart alone; or more charts."""
 
 
 class Panes(Horizontal):
@@ -75,6 +86,7 @@ class TrainScreen(Screen[None]):
         self._not_chosen = TextLine(id="not-chosen")
         self._race = TextLine(id="race")
         self._overlay: Overlay | None = None
+        self._more: MoreCharts | None = None
         self._logs: LogPanel | None = None
         """Like the overlay, made when first needed, to keep the first paint fast."""
 
@@ -247,21 +259,35 @@ class TrainScreen(Screen[None]):
 
     def _show_charts(self, with_curves: bool, palette: dict[str, str]) -> None:
         histories, beside = list(self.session.histories.values()), self.layout_name == "beside"
+        if self._more is not None and self.layout_name == "more":
+            if with_curves:
+                self._more.show(histories, self.session.machine, self.view, self.x_extent, palette)
+            return
         if beside and not with_curves:
             return
         if with_curves:
             extent = self.x_extent
+            x_range = self.view.window(extent)
             for name in CURVES:
-                by_engine = {h.engine: curves(h, name, self.view, overlaid=not beside) for h in histories}
-                series = [one for engine_series in by_engine.values() for one in engine_series]
-                shared = axes(series, name, self.view, extent)
+                if self.layout_name == "difference":
+                    series = difference(histories, name, self.view, x_range)
+                    shared = difference_axes(series, name, self.view, extent)
+                    by_engine = {}
+                else:
+                    raw = beside and scale_of(histories, name, self.view) != ERROR
+                    by_engine = {
+                        h.engine: curves(h, name, self.view, x_range, raw=raw, dashed=not beside and h.engine in DASHED)
+                        for h in histories
+                    }
+                    series = [one for engine_series in by_engine.values() for one in engine_series]
+                    shared = axes(histories, series, name, self.view, extent)
                 if self._overlay is not None and not beside:
                     self._overlay.show_curves(name, series, shared)
                 else:
                     for engine, panel in self._panels.items():
                         panel.show_curves(name, by_engine[engine], shared)
         if self._overlay is not None and not beside:
-            self._overlay.show_figures(histories, self.view, palette)
+            self._overlay.show_figures(histories, self.view, palette, subtract=self.layout_name == "difference")
 
     def set_view(self, view: Viewport) -> None:
         """Show the charts with another viewport at once."""
@@ -271,6 +297,11 @@ class TrainScreen(Screen[None]):
 
     def set_layout(self, name: str) -> None:
         """Switch to one of LAYOUTS."""
+        if name == "more" and self._more is None:
+            from tui.widgets.more_charts import MoreCharts
+
+            self._more = MoreCharts(ascii_only=self.ascii_only)
+            self.mount(self._more, after="#panels")
         if self._overlay is None:
             self._overlay = Overlay(ascii_only=self.ascii_only)
             self.mount(self._overlay, after="#panels")
@@ -278,7 +309,7 @@ class TrainScreen(Screen[None]):
         for layout in LAYOUTS:
             self.set_class(layout == name, f"-{layout}")
         self.set_class(name != "beside", "-together")
-        self.set_class(name in LAYOUTS[2:], "-alone")
+        self.set_class(name in LAYOUTS[3:], "-alone")
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
 
     @property
@@ -287,7 +318,13 @@ class TrainScreen(Screen[None]):
         return curves_extent(self.session.histories.values(), self.view)
 
     def action_overlay(self) -> None:
-        self.set_layout("overlaid" if self.layout_name == "beside" else "beside")
+        self.set_layout("overlaid" if self.layout_name in ("beside", "difference") else "beside")
+
+    def action_difference(self) -> None:
+        self.set_layout("beside" if self.layout_name == "difference" else "difference")
+
+    def action_more(self) -> None:
+        self.set_layout("beside" if self.layout_name == "more" else "more")
 
     def action_maximise(self) -> None:
         self.set_layout({"loss": "accuracy", "accuracy": "beside"}.get(self.layout_name, "loss"))
@@ -296,11 +333,10 @@ class TrainScreen(Screen[None]):
         self.set_view(self.view.with_next_axis())
 
     def action_log_scale(self) -> None:
-        self.set_view(self.view._replace(log_y=not self.view.log_y))
+        self.set_view(self.view.with_next_scale())
 
     def action_smooth(self) -> None:
         self.set_view(self.view.with_next_smoothing())
-        self.notify(f"Smoothing {self.view.smoothing:g}" if self.view.smoothing else "Not smoothed", timeout=1.5)
 
     def action_zoom(self, notches: int) -> None:
         self.set_view(self.view.zoomed(ZOOM**notches, self.x_extent))

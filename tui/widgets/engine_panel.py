@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -32,10 +30,12 @@ from engines.api import (
 )
 from tui import formatting
 from tui.charts.braille import Axes, Series
-from tui.charts.sparkline import progress_bar, sparkline
+from tui.charts.sparkline import progress_bar
 from tui.charts.viewport import Viewport
-from tui.widgets.curves import CURVES, cursor_label, placeholder, values_at_cursor
+from tui.widgets.chart_heading import heading as chart_heading
+from tui.widgets.curves import CURVES, placeholder
 from tui.widgets.line_chart import LineChart
+from tui.widgets.line_fit import Part, fit_parts
 from tui.widgets.notice import MOST_NOTICE_ROWS, Notice, notice_text
 from tui.widgets.resource_usage import ResourceUsage
 from tui.widgets.text_line import TextLine
@@ -100,7 +100,7 @@ class EnginePanel(Vertical):
         self._charts["loss"].set_placeholder(self.turn or placeholder([history]))
         for name, chart in self._charts.items():
             has_chart = bool(chart.plot_size[1])
-            heading = _heading(name, history, view, self._width, has_chart, self.ascii_only)
+            heading = chart_heading(name, history, view, self._width, has_chart, self.ascii_only)
             heading.style = colors["$heading"]
             chart.set_headings(heading)
         self._usage.show(history, machine, energy, self._width, self.ascii_only)
@@ -228,44 +228,14 @@ def _speed(history: RunHistory, now: float, width: int) -> Text:
     if history.requested_t is None:
         return Text()
     rate = history.samples_per_sec()
-    parts = [f"{rate:,.0f} img/s" if rate is not None else "– img/s", formatting.clock(history.wall_seconds(now))]
+    parts = [
+        Part("rate", (f"{rate:,.0f} img/s" if rate is not None else "– img/s",)),
+        Part("clock", (f" · {formatting.clock(history.wall_seconds(now))}",)),
+    ]
     if history.running and not history.stopping:
-        parts.append(f"ETA {formatting.clock(history.eta_seconds(now))}")
+        parts.append(Part("eta", (f" · ETA {formatting.clock(history.eta_seconds(now))}", "")))
     if history.worker is not None:
-        parts.append(f"import {formatting.seconds(history.worker.import_seconds)}")
+        parts.append(Part("import", (f" · import {formatting.seconds(history.worker.import_seconds)}", "")))
     if history.first_step_seconds is not None:
-        parts.append(f"first step {formatting.seconds(history.first_step_seconds)}")
-    while len(parts) > 3 and len(" · ".join(parts)) > width:
-        parts.pop()
-    return Text(" · ".join(parts), no_wrap=True)
-
-
-def _heading(name: str, history: RunHistory, view: Viewport, width: int, has_chart: bool, ascii_only: bool) -> Text:
-    """Render a chart's name and figures, and its curve as a sparkline where there is no room for the chart."""
-    form = formatting.loss if name == "loss" else formatting.percent
-    train, test = map(form, values_at_cursor(history, name, view))
-    forms = [f"train {train}  test {test}", f"{train} · test {test}", f"test {test}" if history.evaluations else train]
-    if label := cursor_label(view):
-        forms = [*(f"{label}: {figures}" for figures in forms), *forms]
-    elif name == "accuracy" and history.ended_t is not None and history.test_interval:
-        low, high = history.test_interval
-        forms.insert(0, f"{forms[0]} ({100 * low:.2f}–{100 * high:.2f})")
-    # The longest that fits: a figure that is cut off would be a wrong figure.
-    values = next((f" {figures} " for figures in forms if len(name) + len(figures) + 3 <= width), "")
-    text = Text(no_wrap=True)
-    text.append(f"{name} ", style="bold")
-    room = max(width - len(name) - 1 - len(values), 0)
-    if has_chart or not len(history.train_loss):
-        text.append("─" * room, style="dim")
-    else:
-        text.append(_curve_sparkline(name, history, room, ascii_only))
-    text.append(values)
-    return text
-
-
-def _curve_sparkline(name: str, history: RunHistory, width: int, ascii_only: bool) -> str:
-    """Draw the complete curve in `width` blocks, each the mean of its samples."""
-    ys = [y for y in (history.train_loss if name == "loss" else history.train_accuracy).ys if math.isfinite(y)]
-    ends = [round(i * len(ys) / width) for i in range(width + 1)] if width else []
-    means = [sum(ys[a:b]) / (b - a) for a, b in pairwise(ends) if b > a]
-    return sparkline(means, width, maximum=max(means, default=1.0) if name == "loss" else 1.0, ascii_only=ascii_only)
+        parts.append(Part("first step", (f" · first step {formatting.seconds(history.first_step_seconds)}", "")))
+    return Text("".join(fit_parts(parts, width)), no_wrap=True)
