@@ -72,6 +72,8 @@ class SeedResults:
     """Number of runs that ended, one for each engine and seed."""
     unsuccessful: int = 0
     """Number of runs that failed, were stopped, or did not reach their target."""
+    _judged: tuple[int, Verdict | None, TimeRatio | None] = field(default=(-1, None, None), compare=False)
+    """The verdict and the ratio after so many runs: a screen reads both in every frame."""
 
     @classmethod
     def of(cls, config: TrainConfig) -> SeedResults:
@@ -96,6 +98,10 @@ class SeedResults:
         self.results.setdefault(history.engine, []).append(result)
         self.results = {engine: self.results[engine] for engine in sorted(self.results, key=_display_order)}
         self.devices[history.engine] = device_of(history)
+
+    def shares_runs(self, other: SeedResults) -> bool:
+        """Return whether both hold runs of the same series."""
+        return not {run.run_id for run in self.runs.values()}.isdisjoint(run.run_id for run in other.runs.values())
 
     def number(self, seed: int) -> int:
         """Return a seed's place in the series, from 1; 0 when it is not in it."""
@@ -146,6 +152,22 @@ class SeedResults:
 
     def verdict(self) -> Verdict | None:
         """Judge the seeds that both engines trained equally long; None for fewer than two."""
+        return self._judge()[1]
+
+    def time_ratio(self) -> TimeRatio | None:
+        """Compare the training times of the seeds that both engines trained equally long; None for fewer than two.
+
+        None also unless the runs are a time trial whose times are comparable. Equal steps are equal epochs, so that the ratio of
+        the training times is that of the epochs.
+        """
+        return self._judge()[2]
+
+    def _judge(self) -> tuple[int, Verdict | None, TimeRatio | None]:
+        if self._judged[0] != self.ended:
+            self._judged = self.ended, self._compare_accuracies(), self._compare_times()
+        return self._judged
+
+    def _compare_accuracies(self) -> Verdict | None:
         pairs = self.pairs()
         if len(pairs) < 2 or len({result.n for pair in pairs for result in pair}) != 1:
             return None
@@ -153,18 +175,13 @@ class SeedResults:
         correct = [a.correct for a, _ in pairs], [b.correct for _, b in pairs]
         return judge_seeds((first, second), correct, pairs[0][0].n)
 
-    def time_ratio(self) -> TimeRatio | None:
-        """Compare the training times of the seeds that both engines trained equally long.
-
-        None unless the runs are a time trial whose times are comparable. Equal steps are equal epochs, so that the ratio of the
-        training times is that of the epochs.
-        """
+    def _compare_times(self) -> TimeRatio | None:
         pairs = self.pairs()
-        if not pairs or self.mode != "time-trial" or self.time_caveat:
+        if len(pairs) < 2 or self.mode != "time-trial" or self.time_caveat:
             return None
         first, second = self.names
         ratio = ratio_of_paired_times([a.train_seconds for a, _ in pairs], [b.train_seconds for _, b in pairs])
-        return time_ratio((first, second), ratio, f"{len(pairs)} seeds" if len(pairs) > 1 else "1 seed")
+        return time_ratio((first, second), ratio, f"{len(pairs)} seeds")
 
 
 def _display_order(engine: str) -> int:

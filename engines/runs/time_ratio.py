@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from engines.config import TITLES
 from engines.plural import plural
@@ -62,4 +63,9 @@ def epoch_time_ratio(histories: Mapping[str, RunHistory]) -> TimeRatio | None:
     first, second = (TITLES.get(history.engine, history.engine) for history in runs)
     counts = sorted({len(history.epoch_times) for history in runs})
     basis = f"{plural(counts[0], 'epoch')} each" if len(counts) == 1 else f"{counts[0]} and {counts[1]} epochs"
-    return time_ratio((first, second), ratio_of_times(runs[0].epoch_times, runs[1].epoch_times), basis)
+    return time_ratio((first, second), _ratio(*(tuple(history.epoch_times) for history in runs)), basis)
+
+
+@lru_cache(maxsize=4)  # a screen reads it in every frame
+def _ratio(first: tuple[float, ...], second: tuple[float, ...]) -> Ratio | None:
+    return ratio_of_times(first, second)

@@ -29,6 +29,8 @@ from tui.widgets.text_line import TextLine
 if TYPE_CHECKING:
     from tui.widgets.log_panel import LogPanel
 
+TALL = 32
+"""The height in rows from which a series of seeds has lanes for the finished ones."""
 LAYOUTS = ("beside", "overlaid", "loss", "accuracy")
 """A pane of charts for each engine; both engines in one pair of charts; or one chart of that pair alone."""
 
@@ -46,7 +48,7 @@ class TrainScreen(Screen[None]):
     """Draws the session's histories and the aim, and has no state of theirs."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (110, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-short"), (23, "-medium"), (32, "-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-short"), (23, "-medium"), (TALL, "-tall")]
     AUTO_FOCUS = ""
 
     def __init__(self, controller: RunController, *, ascii_only: bool = False) -> None:
@@ -109,9 +111,7 @@ class TrainScreen(Screen[None]):
                 energy = energy_joules(history, session.machine, session.histories.values(), now)
                 panel.show_state(history, now, session.machine, energy, self.view, palette)
             self._show_charts(with_curves and bool(changed & set(session.histories)), palette)
-            self._race.set_text(
-                *race.render_race(session.histories, now, session.seed_results, width, palette, self.ascii_only)
-            )
+            self._show_race(now, palette)
             self._machine_line.set_text(
                 Text(f" {session.problem}", style="bold")
                 if session.problem
@@ -119,6 +119,16 @@ class TrainScreen(Screen[None]):
             )
             if self._logs is not None:
                 self._logs.show_logs(session.histories)
+
+    def _show_race(self, now: float, palette: dict[str, str]) -> None:
+        """Show the race; a series of seeds has a lane for each finished one where the screen is high."""
+        session, room = self.session, max(self.size.height - TALL, 0) // 4 + 2 if self.size.height >= TALL else 0
+        lanes = race.render_race(
+            session.histories, now, session.seed_results, self.size.width, palette, self.ascii_only, room
+        )
+        if len(lanes) != self._race.size.height:
+            self._race.styles.height = len(lanes)
+        self._race.set_text(*lanes)
 
     # Logs
 
