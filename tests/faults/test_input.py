@@ -43,7 +43,7 @@ from tui.cli import code, data, doctor, export as export_command, main, parity, 
 from tui.reports import card as report_card, comparison, export, run_summary
 from tui.terminal import textual_patches
 from tui.widgets.card_view import figures_table
-from tui.widgets.confusion_matrix import matrices, tested
+from tui.widgets.confusion_matrix import evaluated, matrices
 from tui.widgets.curves import x_extent
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
@@ -192,7 +192,7 @@ def _write_everything(histories: Mapping[str, RunHistory], machine: MachineHisto
         assert report_card.markdown(report)
         assert report_card.html(report, export.charts(histories))
         assert figures_table(report, colors)
-    assert isinstance(matrices(tested(histories), colors, 80, 20), list)
+    assert isinstance(matrices(evaluated(histories), colors, 80, 20), list)
     assert comparison.lines(comparison.entries([("a run", histories)]))
     series = Seeds()
     for history in (*histories.values(), *histories.values()):

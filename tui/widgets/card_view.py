@@ -14,7 +14,7 @@ from textual.widgets import Digits, Static
 from engines.api import TITLES, RunHistory
 from tui import formatting
 from tui.reports.card import Report, Row
-from tui.widgets.confusion_matrix import matrices, tested
+from tui.widgets.confusion_matrix import evaluated, matrices
 
 MATRICES_FROM = 160
 """The width of the screen in columns from which the confusion matrices are shown beside the card."""
@@ -56,7 +56,7 @@ class CardView(VerticalScroll):
         beside = self.query_one("#beside", Static)
         beside.display = self.screen.size.width >= MATRICES_FROM
         if beside.display:
-            stacked = [matrices({engine: h}, colors, MATRIX_COLUMNS, 0) for engine, h in tested(histories).items()]
+            stacked = [matrices({engine: h}, colors, MATRIX_COLUMNS, 0) for engine, h in evaluated(histories).items()]
             beside.update(Text("\n").join(line for lines in stacked for line in (*lines, Text())))
 
 

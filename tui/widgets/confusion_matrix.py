@@ -37,26 +37,26 @@ class Cell(NamedTuple):
         return f"{self.truth} read as {self.read} by {TITLES.get(self.engine, self.engine)}"
 
 
-def tested(histories: Mapping[str, RunHistory]) -> dict[str, RunHistory]:
+def evaluated(histories: Mapping[str, RunHistory]) -> dict[str, RunHistory]:
     """Return the histories that have a confusion matrix."""
     return {e: h for e, h in histories.items() if h.evaluations and len(h.evaluations[-1].confusion) == 100}
 
 
 def count(histories: Mapping[str, RunHistory], cell: Cell | None) -> int:
     """Return how many digits a cell counts; 0 where there is none."""
-    history = None if cell is None else tested(histories).get(cell.engine)
+    history = None if cell is None else evaluated(histories).get(cell.engine)
     return history.evaluations[-1].confusion[10 * cell.truth + cell.read] if history and cell else 0
 
 
 def most_frequent(histories: Mapping[str, RunHistory]) -> Cell | None:
     """Return the most frequent confusion of any engine; None without an evaluation."""
-    cells = [Cell(engine, a, b) for engine in tested(histories) for a in range(10) for b in range(10) if a != b]
+    cells = [Cell(engine, a, b) for engine in evaluated(histories) for a in range(10) for b in range(10) if a != b]
     return max(cells, key=lambda cell: count(histories, cell), default=None)
 
 
 def neighbour(histories: Mapping[str, RunHistory], cell: Cell | None, columns: int, rows: int) -> Cell | None:
     """Return the cell some columns and rows further; the matrices stand side by side, and their outer edges are the end."""
-    engines = list(tested(histories))
+    engines = list(evaluated(histories))
     if cell is None or cell.engine not in engines:
         return most_frequent(histories)
     place = min(max(10 * engines.index(cell.engine) + cell.read + columns, 0), 10 * len(engines) - 1)
@@ -77,7 +77,7 @@ class ConfusionView(VerticalScroll):
     def show(self, histories: Mapping[str, RunHistory], cell: Cell | None, colors: Mapping[str, str]) -> None:
         """Show the matrices of the last evaluations; `cell` is chosen."""
         width, height = self.content_size
-        lines = matrices(tested(histories), colors, width, height - 2, cell) or [Text(NO_EVALUATION)]
+        lines = matrices(evaluated(histories), colors, width, height - 2, cell) or [Text(NO_EVALUATION)]
         if cell is not None:
             lines += [
                 describe(histories, cell),

@@ -83,7 +83,7 @@ def _labels(histories: Mapping[str, RunHistory], series: SeedResults, width: int
     """Return each lane's label: in a series the seed's place in it, where it differs from the lane above."""
     numbers = [series.number(h.config.seed) if h.config else 0 for h in histories.values()]
     if not any(numbers):
-        return ["race", *[""] * (len(numbers) - 1)]
+        return ["race", *[""] * len(numbers)][: len(numbers)]
     of = " of " if width >= NARROW_WIDTH else "/"
     texts = [f"seed {number}{of}{series.seeds}" if number else "" for number in numbers]
     return [text if i == 0 or text != texts[i - 1] else "" for i, text in enumerate(texts)]
