@@ -89,7 +89,11 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
     text, reason = _verdict({history.engine: history for history in runs})
     caveat, ratio = time_caveat(histories), epoch_time_ratio(histories)
     ended = not any(history.running for history in runs)
-    comparable = {COST: ended, TIME: ended and not caveat, ACCURACY: any(name in text for name in names)}
+    comparable = {
+        COST: ended,
+        TIME: ended and bool(ratio and ratio.ratio.is_clear),
+        ACCURACY: any(name in text for name in names),
+    }
     kinds = [kind for kind, condition in comparable.items() if condition]
     rows = tuple((title, tuple(_row(figure, runs, kinds) for figure in figures)) for title, figures in groups)
     return Report(_title(runs), names, text, reason, caveat, f"{ratio.text} ({ratio.basis})" if ratio else "", rows)

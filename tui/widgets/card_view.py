@@ -15,6 +15,7 @@ from engines.api import TITLES, RunHistory
 from tui import formatting
 from tui.reports.card import Report, Row
 from tui.widgets.confusion_matrix import evaluated, matrices
+from tui.widgets.text_line import TextLine
 
 MATRICES_FROM = 160
 """The width of the screen in columns from which the confusion matrices are shown beside the card."""
@@ -40,7 +41,7 @@ class CardView(VerticalScroll):
         yield Static(id="verdict")
         with Horizontal(id="figures"):
             yield Static(id="rows")
-            yield Static(id="beside")
+            yield TextLine(id="beside")
 
     def show(self, report: Report | None, histories: Mapping[str, RunHistory], colors: Mapping[str, str]) -> None:
         """Show a report, or that there is none yet."""
@@ -53,11 +54,13 @@ class CardView(VerticalScroll):
             history = histories.get(str(digits.id).removeprefix("big-"))
             accuracy = None if history is None else history.test_accuracy
             digits.update(formatting.percent(accuracy).replace("–", "-").removesuffix(" %"))
-        beside = self.query_one("#beside", Static)
+        beside = self.query_one("#beside", TextLine)
         beside.display = self.screen.size.width >= MATRICES_FROM
         if beside.display:
             stacked = [matrices({engine: h}, colors, MATRIX_COLUMNS, 0) for engine, h in evaluated(histories).items()]
-            beside.update(Text("\n").join(line for lines in stacked for line in (*lines, Text())))
+            lines = [line for matrix in stacked for line in (*matrix, Text())]
+            beside.styles.height = len(lines)
+            beside.set_text(*lines)
 
 
 def figures_table(report: Report, colors: Mapping[str, str]) -> RenderableType:
@@ -82,7 +85,7 @@ def _value(row: Row, place: int, color: str) -> Text:
     text = Text(value, style="bold" if better else "dim" if value.startswith("n/a") else "")
     if row.shares and all(len(other) <= VALUE_CELLS for other in row.values):
         halves = round(2 * BAR_CELLS * row.shares[place])
-        bar = "█" * (halves // 2) + "▌" * (halves % 2)
+        bar = "━" * (halves // 2) + "╸" * (halves % 2)
         text.append(" " * (VALUE_CELLS - len(value)))
         text.append(f"{bar:{BAR_CELLS}}", style=f"not bold {color}")
     if better:

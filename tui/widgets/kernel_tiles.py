@@ -11,6 +11,7 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
+from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from engines.api import TITLES, Filters, read_filters
@@ -19,9 +20,11 @@ from tui.widgets.text_line import TextLine
 
 TILES_PER_ROW = (16, 11, 8, 6, 5, 4)
 MAX_SCALE = 6
+GAP = 2
+"""Columns beside a grid."""
 LOWEST_GREY = 40
 """Grey value of the most negative weight: above 0, so that tiles stand out from the gaps between them."""
-MEANING = "Each tile is a filter of the first layer: 3 x 3 weights that slide over the digit; a bright spot in its map is a match."
+MEANING = "A tile is a filter of the first layer: 3 x 3 weights that slide over the digit and answer where it looks like them."
 NO_CHECKPOINT = "n/a: no checkpoint yet; one is written after each epoch"
 
 
@@ -32,8 +35,7 @@ class KernelTiles(Vertical):
     KernelTiles {
         width: 1fr; height: auto; padding: 0 1;
         #grids { height: auto; }
-        .kernels { width: auto; height: auto; margin-right: 3; }
-        .kernels TextLine { width: 32; }
+        .kernels { width: auto; height: auto; margin-right: 2; }
     }
     """
 
@@ -52,28 +54,32 @@ class KernelTiles(Vertical):
     def show(self, filters: Filters | None, problem: str, color: str, rows: int) -> None:
         """Show kernels and what they were, in `rows` rows; or the problem that hides them."""
         title = TITLES.get(self.engine, self.engine)
-        heading = f"{title}: {problem}" if problem else title
-        self.query_one("#heading", TextLine).set_text(Text(heading, style=f"bold {color}"))
+        text = Text(f"{title}: {problem}" if problem else title, style=f"bold {color}")
+        self.query_one("#heading", TextLine).set_text(text)
         self.query_one("#grids").display = filters is not None
         if filters is None:
             return
-        when = "after epoch 1" if filters.after_first_epoch else "before step 1"
-        shown = {"earlier": (filters.earlier, when), "now": (filters.kernel, f"after step {filters.global_step:,}")}
-        kernels = [kernel for kernel, _ in shown.values() if kernel is not None]
-        width, half_rows = self.size.width - 2, 2 * (rows - 3)
-        layouts = [("horizontal", (width - 3 * len(kernels)) // len(kernels), half_rows)]
-        layouts.append(("vertical", width - 3, (half_rows - 2 * (len(kernels) - 1)) // len(kernels)))
-        layout, room, height = max(layouts, key=lambda one: best_grid(filters.kernel.shape[-1], *one[1:])[1])
+        when = "epoch 1" if filters.after_first_epoch else "step 0"
+        shown = {"earlier": (filters.earlier, when), "now": (filters.kernel, f"step {filters.global_step:,}")}
+        count, width, half_rows = filters.kernel.shape[-1], self.size.width - 2, 2 * (rows - 2)
+        layouts = {"horizontal": (width // 2 - GAP, half_rows), "vertical": (width, half_rows // 2 - 1)}
+        layout = max(layouts, key=lambda one: best_grid(count, *layouts[one])[1])
+        if filters.earlier is None or not best_grid(count, *layouts[layout])[1]:  # there is room for one grid at most
+            shown["earlier"], layouts[layout] = (None, ""), (width, half_rows)
         self.query_one("#grids").styles.layout = layout
+        kernels = [kernel for kernel, _ in shown.values() if kernel is not None]
         largest = max(float(np.abs(kernel).max()) for kernel in kernels)
         for name, (kernel, moment) in shown.items():
             self.query_one(f"#{name}").display = kernel is not None
             if kernel is not None:
-                per_row, scale = best_grid(kernel.shape[-1], room, height)
+                per_row, scale = best_grid(count, *layouts[layout])
                 tiles = self.query_one(f"#{name}-tiles", PixelImage)
-                tiles.set_scale(scale)
+                tiles.set_scale(max(scale, 1))
                 tiles.show(tile_image(kernel, per_row, largest))
-                self.query_one(f"#{name}-heading", TextLine).set_text(Text(moment, style="dim"))
+                heading, columns = self.query_one(f"#{name}-heading", TextLine), (4 * per_row - 1) * max(scale, 1)
+                heading.styles.width = columns
+                after = f"after {moment}"
+                heading.set_text(Text(after if len(after) <= columns else moment, style="dim"))
 
 
 class FiltersView(Container):
@@ -82,7 +88,7 @@ class FiltersView(Container):
     DEFAULT_CSS = """
     FiltersView {
         height: 100%;
-        #meaning { height: 2; margin: 0 1; }
+        #meaning { height: auto; margin: 0 1; }
         #engines { height: 1fr; }
     }
     """
@@ -94,7 +100,7 @@ class FiltersView(Container):
         """The checkpoint that is shown, and the time it was written, by engine."""
 
     def compose(self) -> ComposeResult:
-        yield TextLine(id="meaning")
+        yield Static(id="meaning")
         with Horizontal(id="engines"):
             for engine in self._engines:
                 yield KernelTiles(engine)
@@ -102,9 +108,8 @@ class FiltersView(Container):
     def show(self, checkpoints: Mapping[str, Path | None], colors: Mapping[str, str], *, again: bool = False) -> None:
         """Show the kernels of the checkpoints that are new; of all of them when they are to be shown `again`."""
         ink, paper = ("Light", "dark") if self.app.current_theme.dark else ("Dark", "light")
-        self.query_one("#meaning", TextLine).set_text(
-            Text(MEANING), Text(f"{ink} weights are positive, {paper} ones negative.", style="dim")
-        )
+        legend = (f" {ink} weights are positive, {paper} ones negative.", "dim")
+        self.query_one("#meaning", Static).update(Text.assemble(MEANING, legend))
         self._shown = {} if again else self._shown
         for panel in self.query(KernelTiles):
             path = checkpoints[panel.engine]
@@ -134,14 +139,14 @@ class FiltersView(Container):
 
 
 def best_grid(count: int, width: int, half_rows: int) -> tuple[int, int]:
-    """Return (tiles in a row, scale) of the largest grid that fits into these columns and half rows."""
+    """Return (tiles in a row, scale) of the largest grid that fits into these columns and half rows; scale 0 where none does."""
 
     def scale(per_row: int) -> int:
         columns, rows = 4 * per_row - 1, 4 * -(-count // per_row) - 1
         return min(width // columns, half_rows // rows, MAX_SCALE)
 
-    best = max(TILES_PER_ROW, key=scale)
-    return best, max(scale(best), 1)
+    best = max(TILES_PER_ROW, key=lambda per_row: (scale(per_row), count % per_row == 0))
+    return best, scale(best)
 
 
 def tile_image(kernel: Any, per_row: int, largest: float = 0.0) -> Any:

@@ -103,9 +103,14 @@ def _seed_lanes(
     for row in [row for row in seeds.rows(series) if row.run_id not in shown][-count:]:
         lane = Text(f" {f'seed {row.title}':{label_width}}", style="", no_wrap=True, overflow="ellipsis")
         for name, cell in zip(names[1:], row.cells, strict=True):
-            engine = next((engine for engine, title in TITLES.items() if title == name), "")
-            lane.append(f"{name} ", style=colors[f"${engine}"] if engine else "dim")
-            lane.append(f"{cell:>7}   ")
+            engine = next((engine for engine, title in TITLES.items() if name.startswith(title)), "")
+            if name in TITLES.values():
+                lane.append(f"{name} ", style=colors[f"${engine}"])
+                lane.append(f"{cell:>7}   ")
+            elif name == "difference":
+                lane.append(f"{cell} points   ", style="dim")
+            else:
+                lane.append(f"{cell:>7}   ", style=colors[f"${engine}"] if engine else "dim")
         lanes.append(lane)
     return lanes
 

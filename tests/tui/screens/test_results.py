@@ -102,7 +102,7 @@ def test_the_better_value_is_marked_only_where_values_are_comparable(
     with drawn.capture() as lines:
         drawn.print(figures_table(report, defaultdict(lambda: "red")))
     (script,) = (line for line in lines.get().splitlines() if "plain script" in line)
-    assert script.split() == ["lines", "of", "a", "plain", "script", "63", "████████", "20", "██▌", "◄"]
+    assert script.split() == ["lines", "of", "a", "plain", "script", "63", "━━━━━━━━", "20", "━━╸", "◄"]
 
 
 def test_a_time_trial_has_marked_times_and_their_ratio() -> None:
@@ -368,6 +368,34 @@ def test_filters_are_read_and_tiled(tmp_path: Path) -> None:
 def test_tiles_fit(width: int, half_rows: int) -> None:
     per_row, scale = best_grid(32, width, half_rows)
     assert scale == 1 or ((4 * per_row - 1) * scale <= width and (4 * -(-32 // per_row) - 1) * scale <= half_rows)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_filters_say_what_they_are_and_stand_beside_those_of_the_first_epoch(
+    size: tuple[int, int], tmp_path: Path, small_mnist: Path
+) -> None:
+    (folder,) = make_seed_folders(tmp_path / "runs", {0: (9910, 9900)})
+    facts = np.array(json.dumps({"position": {"global_step": 5628, "epoch": 13}, "seed": 0}))
+    kernels = [initial_weights(seed)["conv1.kernel"] for seed in (1, 2)]
+    for engine in ("pytorch", "keras"):
+        arrays = {"facts": facts, "weights.conv1.kernel": kernels[0], FIRST_FILTERS: kernels[1]}
+        save_arrays(arrays, folder / f"{engine}.npz")
+    async with opened(tmp_path, small_mnist, size) as (app, pilot):
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.screen.query("#views")) and folder.name[:15] in text_of(app, "#views"))
+        await pilot.press("shift+tab")
+        await until(pilot, lambda: "5,628" in text_of(app, "#filters-keras #now-heading"))
+        assert "3 x 3 weights that slide over the digit" in text_of(app, "#meaning")
+        for engine in ("pytorch", "keras"):
+            tiles = [
+                app.screen.query_one(f"#filters-{engine} #{name}-tiles", PixelImage) for name in ("earlier", "now")
+            ]
+            assert "epoch 1" in text_of(app, f"#filters-{engine} #earlier-heading")
+            assert all(app.screen.region.contains_region(one.region) and one.region for one in tiles), (
+                "both are in sight"
+            )
+            assert not tiles[0].region.intersection(tiles[1].region)
+            assert tiles[0].image != tiles[1].image
 
 
 # The screen

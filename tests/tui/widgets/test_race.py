@@ -93,7 +93,7 @@ def test_finished_seeds_have_lanes_where_there_is_room() -> None:
     assert [lane.split("PyTorch")[0].strip() for lane in shown[:2]] == ["seed 1", "seed 2"], (
         "the newest, without the shown run"
     )
-    assert "PyTorch 99.00 %   Keras 99.12 %   difference   -0.12" in shown[1]
+    assert "PyTorch 99.00 %   Keras 99.12 %   -0.12 points" in shown[1]
     assert len(shown) == 4
 
 
