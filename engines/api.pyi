@@ -121,7 +121,7 @@ from engines.runs.save_failures import (
     describe_save_failure as describe_save_failure,
     describe_save_failures as describe_save_failures,
 )
-from engines.runs.seeds import SeedResult as SeedResult, SeedResults as SeedResults
+from engines.runs.seeds import SeedResult as SeedResult, SeedResults as SeedResults, SeedRun as SeedRun
 from engines.runs.statistics import (
     FEWEST_SEEDS as FEWEST_SEEDS,
     ONE_RUN_CAVEAT as ONE_RUN_CAVEAT,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from engines.api import FEWEST_SEEDS, TITLES, Record, SeedResult, SeedResults, few_seeds_caveat, plural
+from engines.api import FEWEST_SEEDS, TITLES, Record, SeedResult, SeedResults, SeedRun, few_seeds_caveat, plural
 from tui import formatting
 
 NONE = "–"
@@ -35,17 +35,17 @@ def columns(series: SeedResults) -> list[str]:
     return ["seed", *titles, *(["difference"] if both else []), *times, *(["ratio"] if both else [])]
 
 
-def rows(series: SeedResults) -> list[SeedRow]:
-    """Return a row for each seed that has ended, with how a run ended that has no result."""
+def rows(series: SeedResults, runs: Iterable[SeedRun] | None = None) -> list[SeedRow]:
+    """Return a row for each of the seeds, or of all that have ended, with how a run ended that has no result."""
     engines = engines_of(series)
     by_seed = {engine: series.by_seed(engine) for engine in engines}
     out = []
-    for seed, run in series.runs.items():
-        its = [by_seed[engine].get(seed) for engine in engines]
+    for run in series.runs.values() if runs is None else runs:
+        its = [by_seed[engine].get(run.seed) for engine in engines]
         missing = [run.outcomes.get(engine, NONE) for engine in engines]
         accuracies = [100 * result.accuracy if result else None for result in its]
         seconds = [result.train_seconds if result else None for result in its]
-        out.append(SeedRow(str(seed), run.run_id, _cells(accuracies, seconds, missing, _comparable(its))))
+        out.append(SeedRow(str(run.seed), run.run_id, _cells(accuracies, seconds, missing, _comparable(its))))
     return out
 
 

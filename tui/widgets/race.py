@@ -100,7 +100,7 @@ def _seed_lanes(
     shown = {history.run_id for history in histories.values()}
     names = seeds.columns(series)
     lanes = []
-    for row in [row for row in seeds.rows(series) if row.run_id not in shown][-count:]:
+    for row in seeds.rows(series, [run for run in series.runs.values() if run.run_id not in shown][-count:]):
         lane = Text(f" {f'seed {row.title}':{label_width}}", style="", no_wrap=True, overflow="ellipsis")
         for name, cell in zip(names[1:], row.cells, strict=True):
             engine = next((engine for engine, title in TITLES.items() if name.startswith(title)), "")
