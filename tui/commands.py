@@ -105,16 +105,20 @@ DRAW = (
 )  # fmt: skip
 
 RESULTS = (
-    Command("next_view", "tab", "Next", "The card, the confusion matrices, the mistakes, the filters.", target="screen"),
+    Command("open", "enter", "Open", "Open the chosen seed, or the mistakes of the chosen cell of a matrix.", target="screen"),
+    Command("next_view", "tab", "Next",
+        "The series of seeds, the card, the confusion matrices, the mistakes, the filters.", target="screen"),
     Command("next_view", "shift+tab", "Previous", "", False, (-1,), "screen"),
     Command("mistakes_of", "g", "Whose", "Mistakes of both, of PyTorch alone, of Keras alone.", target="screen"),
-    Command("mistake", "right", "Next digit", "", False, (1,), "screen"),
-    Command("mistake", "left", "Digit", "Go from mistake to mistake.", True, (-1,), "screen"),
+    Command("move", "left", "Choose", "Choose a mistake, a seed or a cell; scroll the card.", True, (-1, 0), "screen"),
+    Command("move", "right", "Right", "", False, (1, 0), "screen"),
+    Command("move", "up", "Up", "", False, (0, -1), "screen"),
+    Command("move", "down", "Down", "", False, (0, 1), "screen"),
     Command("run", "left_square_bracket", "Older run", "The results of the previous kept run.", True, (1,), "screen"),
     Command("run", "right_square_bracket", "Newer run", "Back towards the current run.", False, (-1,), "screen"),
-    Command("scroll", "down,pagedown", "Scroll down", "", False, (0.5,), "screen"),
-    Command("scroll", "up,pageup", "Scroll up", "Scroll a view that is longer than the screen.", False, (-0.5,), "screen"),
-    Command("copy", "y", "Copy", "Copy the card as Markdown to your clipboard, over SSH too.", target="screen"),
+    Command("scroll", "pagedown", "Scroll down", "", False, (0.9,), "screen"),
+    Command("scroll", "pageup", "Scroll up", "Scroll a view that is longer than the screen.", False, (-0.9,), "screen"),
+    Command("copy", "y", "Copy", "Copy the card or the seeds as Markdown to your clipboard, over SSH too.", target="screen"),
     Command("export", "f", "Files", "Write the card as Markdown, HTML and SVG to the run's folder.", target="screen"),
 )  # fmt: skip
 

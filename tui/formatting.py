@@ -70,6 +70,11 @@ def interval(bounds: tuple[float, float] | None) -> str:
     return "" if bounds is None else f" (95 %: {100 * bounds[0]:.2f} to {100 * bounds[1]:.2f})"
 
 
+def sentence(text: str) -> str:
+    """Start a text with a capital letter; the rest stays, so that "shared CPU" becomes "Shared CPU"."""
+    return text[:1].upper() + text[1:]
+
+
 def value(content: object) -> str:
     """Write a setting's value for a table; a dash for none."""
     if content is None:

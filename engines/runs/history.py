@@ -207,6 +207,7 @@ class RunHistory(RunState):
     def _on_epoch_completed(self, event: EpochCompleted) -> None:
         self.epochs_done, self.last_epoch = self.epochs_done + 1, event
         self.epoch_seconds += event.train_seconds
+        self.epoch_times.append(event.train_seconds)
         self.epoch_samples += event.train_seconds * (event.samples_per_sec or 0.0)
         self.first_step_seconds = event.first_step_seconds or self.first_step_seconds
 

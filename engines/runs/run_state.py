@@ -124,6 +124,8 @@ class RunState:
         self.epochs_done = 0
         self.epoch_seconds = self.epoch_samples = 0.0
         """Training time and samples of all epochs, without the first step."""
+        self.epoch_times: list[float] = []
+        """Training seconds of each epoch, without the first step."""
         self.last_epoch: EpochCompleted | None = None
         self.milestones: list[Milestone] = []
         self.finished: RunFinished | None = None

@@ -43,7 +43,8 @@ from tui.charts.viewport import Viewport
 from tui.cli import code, data, doctor, export as export_command, main, parity, presets, setup, train as train_command
 from tui.reports import card as report_card, comparison, export, run_summary
 from tui.terminal import textual_patches
-from tui.widgets.card_tables import card, confusions
+from tui.widgets.card_view import figures_table
+from tui.widgets.confusion_matrix import evaluated, matrices
 from tui.widgets.curves import x_extent
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
@@ -191,8 +192,8 @@ def _write_everything(histories: Mapping[str, RunHistory], machine: MachineHisto
     if report is not None:
         assert report_card.markdown(report)
         assert report_card.html(report, export.charts(histories))
-        assert card(report, colors)
-    assert confusions(list(histories.values()), colors, beside=True)
+        assert figures_table(report, colors)
+    assert isinstance(matrices(evaluated(histories), colors, 80, 20), list)
     assert comparison.lines(comparison.entries([("a run", histories)]))
     series = Seeds()
     for history in (*histories.values(), *histories.values()):

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from tui.widgets.log_panel import LogPanel
     from tui.widgets.more_charts import MoreCharts
 
+TALL = 32
+"""The height in rows from which a series of seeds has lanes for the finished ones."""
 LAYOUTS = ("beside", "overlaid", "difference", "loss", "accuracy", "more")
 """A pane of charts for each engine; both in one pair of charts, or their difference; one chart alone; or more charts."""
 
@@ -59,7 +61,7 @@ class TrainScreen(Screen[None]):
     """Draws the session's histories and the aim, and has no state of theirs."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (110, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-short"), (23, "-medium"), (32, "-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-short"), (23, "-medium"), (TALL, "-tall")]
     AUTO_FOCUS = ""
 
     class Chosen(Message):
@@ -135,9 +137,7 @@ class TrainScreen(Screen[None]):
                 energy = energy_joules(history, session.machine, session.histories.values(), now)
                 panel.show_state(history, now, session.machine, energy, self.view, palette)
             self._show_charts(with_curves and bool(changed & set(session.histories)), palette)
-            self._race.set_text(
-                *race.render_race(self._shown_histories, now, session.seed_results, width, palette, self.ascii_only)
-            )
+            self._show_race(now, palette)
             self._machine_line.set_text(
                 Text(f" {session.problem}", style="bold")
                 if session.problem
@@ -175,7 +175,6 @@ class TrainScreen(Screen[None]):
         self._not_chosen.display = bool(others)
         names = " and ".join(TITLES.get(engine, engine) for engine in others)
         self._not_chosen.set_text(Text(f" {names} is not chosen · {KEYS['framework']}", style="dim"))
-        self._race.styles.height = len(engines)
 
     def action_framework(self, direction: int) -> None:
         self._choose_next("framework", direction)
@@ -196,6 +195,16 @@ class TrainScreen(Screen[None]):
         else:
             self._launcher_reopened = True
             self.show_frame(set(self.session.histories), True)
+
+    def _show_race(self, now: float, palette: dict[str, str]) -> None:
+        """Show the race; a series of seeds has a lane for each finished one where the screen is high."""
+        session, room = self.session, max(self.size.height - TALL, 0) // 4 + 2 if self.size.height >= TALL else 0
+        lanes = race.render_race(
+            self._shown_histories, now, session.seed_results, self.size.width, palette, self.ascii_only, room
+        )
+        if len(lanes) != self._race.size.height:
+            self._race.styles.height = len(lanes)
+        self._race.set_text(*lanes)
 
     # Logs
 
