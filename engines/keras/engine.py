@@ -69,8 +69,8 @@ class Engine(CompiledLoop):
         return float(loss_sum), float(correct)
 
     def _train_steps(self, first: Tensor, last: Tensor, seeds: Tensor, *, full: bool) -> Tensor:
-        sums = tf.zeros(2, tf.float64)  # exact, however many steps a call has
-        for step in tf.range(first, last):  # int32, as every bound and seed: TensorFlow keeps them on the host
+        step, sums = first, tf.zeros(2, tf.float64)  # exact, however many steps a call has
+        while step < last:  # not tf.range, for which XLA would compile each range; int32 stays on the host
             self.seeds.start_step(seeds)
             images, labels = self.batch(step, full)
             images = self.augment(images, training=True)
@@ -83,7 +83,7 @@ class Engine(CompiledLoop):
             self.optimizer.apply(gradients, self.model.trainable_variables)
             correct = tf.cast(tf.argmax(logits, axis=1) == labels, tf.float32)
             sums += tf.cast([tf.reduce_sum(losses), tf.reduce_sum(correct)], tf.float64)
-            seeds += self.seeds.drawn
+            step, seeds = step + 1, seeds + self.seeds.drawn
         return sums
 
     # Evaluate

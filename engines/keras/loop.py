@@ -47,9 +47,7 @@ class CompiledLoop(EngineState):
     def load_state(self, state: Arrays) -> None:
         """Restore what `state` returned; XLA trains only what it has trained so far."""
         if "xla" in state and not self.xla:
-            text = (
-                "XLA trained this run so far. It is not used here, so the dropout masks differ from those of one run."
-            )
+            text = "XLA trained this run so far, but is not used here: an uninterrupted run would drop other units from here on."
             print(text, file=sys.stderr, flush=True)
         self.xla = self.xla and "xla" in state
         super().load_state(state)
@@ -67,7 +65,7 @@ class CompiledLoop(EngineState):
 
         XLA compiles one shape, so it trains full batches, and TensorFlow's operations the short last one.
         """
-        if not self.warm:
+        if "GPU" in self.device and not self.warm:  # a CPU has nothing to tune
             self.warm_up({0, self.rates.shape[0] - 1} - set(range(first, last)))
         full = min(last, self.order.shape[0] // self.batch_size) if self.xla else first
         sums, seeds = tf.zeros(2, tf.float64), self.seeds.read()
@@ -79,7 +77,7 @@ class CompiledLoop(EngineState):
         return sums
 
     def warm_up(self, steps: Iterable[int]) -> None:
-        """Train these steps, so that a full and a short batch are traced, compiled and tuned, and undo what they changed."""
+        """Train these steps, so that the first call compiles and tunes full and short batches, and undo what they changed."""
         self.warm = True
         weights, state = self.weights(), self.state()
         for step in steps:

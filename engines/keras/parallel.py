@@ -16,7 +16,7 @@ from engines.config import TrainConfig
 from engines.data import Digits
 from engines.experiment.arrays import Arrays
 from engines.experiment.recipe import Weights
-from engines.keras.device import device_name, memory_bytes
+from engines.keras.device import device_name, memory_bytes, reset_peak_memory
 from engines.keras.engine import Engine, scale
 
 
@@ -26,6 +26,8 @@ class ParallelEngine(Engine):
     def __init__(self, config: TrainConfig, digits: Digits, weights: Weights) -> None:
         names = config.device.split(",")
         self.devices = [f"/CPU:{i}" if name == "cpu" else device_name(name) for i, name in enumerate(names)]
+        for device in self.devices:
+            reset_peak_memory(device)
         # TensorFlow's collectives allow one list of devices in the life of a process; copying 5 MB of gradients is quick.
         self.strategy = tf.distribute.MirroredStrategy(self.devices, tf.distribute.ReductionToOneDevice())
         with self.strategy.scope():
@@ -50,13 +52,13 @@ class ParallelEngine(Engine):
     # Train
 
     def _train_steps(self, first: Tensor, last: Tensor, seeds: Tensor, *, full: bool) -> Tensor:
-        sums = tf.zeros(2, tf.float64)
-        for step in tf.range(first, last):
+        step, sums = first, tf.zeros(2, tf.float64)
+        while step < last:
             self.optimizer.learning_rate.assign(self.rates[step])
             size = tf.minimum(self.batch_size, self.order.shape[0] - step * self.batch_size)
             step_sums = self.strategy.run(self.replica_step, args=(step, tf.cast(size, tf.float32), seeds))
             sums += self.strategy.reduce("SUM", step_sums, axis=None)
-            seeds += self.seeds.drawn
+            step, seeds = step + 1, seeds + self.seeds.drawn
         return sums
 
     def replica_step(self, step: Tensor, size: Tensor, seeds: Tensor) -> Tensor:

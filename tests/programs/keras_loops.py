@@ -61,7 +61,7 @@ def without_warm_up(built: Engine) -> Engine:
 
 def first_call() -> dict[str, Any]:
     """Count the traces of both loops after the first step of an engine that uses XLA, and list the steps that it ran."""
-    built = build(True, dropout=0.0)
+    built = build(True, dropout=0.0, device="cuda:0")
     built.start_epoch(np.arange(COUNT), np.ones(STEPS, np.float32))
     with mock.patch.object(built, "run_steps", wraps=built.run_steps) as run:
         built.train_steps(0, 1)
@@ -69,15 +69,26 @@ def first_call() -> dict[str, Any]:
     return {"steps": [call.args for call in run.call_args_list], "traces": traces}
 
 
-def precision_in_xla(precision: str) -> list[int]:
-    """Count the program's products and convolutions, and those in full precision."""
+def program(built: Engine, first: int, last: int, seed: int = 0) -> str:
+    """Return XLA's program for these steps, before it is optimised."""
     import tensorflow as tf
 
-    number = tf.constant(0)
-    built = build(True, dropout=0.0, device="cuda:0", precision=precision)
-    text = built._train_full.experimental_get_compiler_ir(number, number, tf.zeros((0, 2), tf.int32))(stage="hlo")
+    seeds = tf.fill(built.seeds.read().shape, seed)
+    compiler = built._train_full.experimental_get_compiler_ir(tf.constant(first), tf.constant(last), seeds)
+    return str(compiler(stage="hlo"))
+
+
+def precision_in_xla(precision: str) -> list[int]:
+    """Count the program's products and convolutions, and those in full precision."""
+    text = program(build(True, device="cuda:0", precision=precision), 0, 1)
     lines = [line for line in text.splitlines() if " dot(" in line or " convolution(" in line]
     return [len(lines), sum("operand_precision={highest,highest}" in line for line in lines)]
+
+
+def is_one_program() -> bool:
+    """Return whether XLA's program is the same for other steps and seeds."""
+    built = build(True)
+    return program(built, 0, 1) == program(built, 3, 9, seed=5)
 
 
 def resumed(saved: bool, here: bool) -> list[bool]:
@@ -90,16 +101,17 @@ def resumed(saved: bool, here: bool) -> list[bool]:
 def main() -> None:
     device.set_threads(1)
     device.devices()
-    results: dict[str, Any] = {"first call": first_call(), "augmented": train(build(augment="affine"))}
-    results["own seeds"] = train(with_keras_generators(build(augment="affine")))
-    results["no warm-up"] = train(without_warm_up(build(augment="affine")))
-    results["one call"] = train(build(augment="affine"), ((0, STEPS),))
+    results: dict[str, Any] = {"first call": first_call(), "augmented": train(build(augment="affine", device="cuda:0"))}
+    results["own seeds"] = train(with_keras_generators(build(augment="affine", device="cuda:0")))
+    results["no warm-up"] = train(without_warm_up(build(augment="affine", device="cuda:0")))
+    results["one call"] = train(build(augment="affine", device="cuda:0"), ((0, STEPS),))
     results["no dropout"] = train(build(dropout=0.0))
     with mock.patch.object(xla, "works", return_value=False):
         results["float16"] = train(build(None, dropout=0.0, device="cuda:0"))
         results["image types"] = [build(None, device=name).train_images.dtype.name for name in ("cpu", "cuda:0")]
     results["xla"] = train(build(True, dropout=0.0))
     results["precision"] = {precision: precision_in_xla(precision) for precision in ("fp32", "tf32")}
+    results["one program"] = is_one_program()
     results["resumed"] = {f"{saved} {here}": resumed(saved, here) for saved in (False, True) for here in (False, True)}
     print(json.dumps(results))
 

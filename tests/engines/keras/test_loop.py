@@ -87,6 +87,11 @@ def test_xla_trains_as_tensorflows_operations_do(loops: Any) -> None:
     assert loops["xla"]["correct"] == loops["no dropout"]["correct"]
 
 
+def test_xla_compiles_one_program_for_all_calls(loops: Any) -> None:
+    """Steps and seeds are its parameters: as constants, for which `tf.range` is enough, each call would be compiled."""
+    assert loops["one program"]
+
+
 def test_tf32_is_off_in_xla_unless_chosen(loops: Any) -> None:
     """Each product and convolution of the program has the highest precision in fp32, and none has in tf32."""
     count, highest = loops["precision"]["fp32"]
