@@ -12,6 +12,8 @@ MIRRORS = (PACKAGE / "pytorch", PACKAGE / "keras")
 UNMIRRORED = {
     "base.py": "Keras alone has backends, which share it",
     "captured_step.py": "PyTorch captures a step by hand; Keras compiles its loop",
+    "loop.py": "TensorFlow's loop is part of a graph, which has two compiled forms",
+    "xla.py": "XLA may end its process, so a child tries it first",
 }
 """Files that only one of the mirror packages has, with the reason."""
 LONGEST_ENGINE = 120

@@ -49,20 +49,43 @@ def devices() -> tuple[Device, ...]:
     if not gpus:
         reason = "TensorFlow finds no usable GPU, driver or CUDA libraries"
         return cpu, Device(id="cuda:0", name="GPU", usable=False, reason=reason)
-    for gpu in gpus:
+    found = [gpu_device(i, gpu) for i, gpu in enumerate(gpus)]
+    if not all(
+        gpu.usable for gpu in found
+    ):  # TensorFlow starts every GPU that it sees, and fails when one of them does
+        usable = [gpu for gpu, device in zip(gpus, found, strict=True) if device.usable]
+        tf.config.set_visible_devices(usable, "GPU")
+    return cpu, *found
+
+
+def gpu_device(ordinal: int, gpu: tf.config.PhysicalDevice) -> Device:
+    """Return cuda:`ordinal`, unusable with its own reason if TensorFlow can't set it up."""
+    try:
         tf.config.experimental.set_memory_growth(gpu, True)  # or the first worker takes all of the memory
-    names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
-    return cpu, *(Device(id=f"cuda:{i}", name=name, gpu=driver_id(i)) for i, name in enumerate(names))
+        name = tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+    except Exception as error:  # whatever TensorFlow or the driver raises, it is about this GPU alone
+        reason = f"{type(error).__name__}: {str(error).strip()[:300]}"
+        return Device(id=f"cuda:{ordinal}", name="GPU", usable=False, reason=reason, gpu=driver_id(ordinal))
+    return Device(id=f"cuda:{ordinal}", name=name, gpu=driver_id(ordinal))
 
 
 def device_name(device: str) -> str:
-    """Return TensorFlow's name of "cpu" or "cuda:N"."""
+    """Return TensorFlow's name of "cpu" or "cuda:N": it numbers the GPUs without those that can't be used."""
     kind, _, number = device.partition(":")
-    return f"/GPU:{number}" if kind == "cuda" else "/CPU:0"
+    if kind != "cuda":
+        return "/CPU:0"
+    visible = [gpu.name.rpartition(":")[2] for gpu in tf.config.get_visible_devices("GPU")]
+    return f"/GPU:{visible.index(number) if number in visible else number}"
+
+
+def reset_peak_memory(device: str) -> None:
+    """Start measuring the peak of a GPU's memory from what is allocated on it at present."""
+    if "GPU" in device:
+        tf.config.experimental.reset_memory_stats(device.strip("/"))
 
 
 def memory_bytes(device: str) -> int | None:
-    """Return what TensorFlow's allocator holds on a GPU; None for a CPU."""
+    """Return the peak of what TensorFlow has allocated on a GPU since `reset_peak_memory`; None for a CPU."""
     if "GPU" not in device:
         return None
-    return int(tf.config.experimental.get_memory_info(device.strip("/"))["current"])
+    return int(tf.config.experimental.get_memory_info(device.strip("/"))["peak"])

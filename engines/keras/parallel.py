@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
 
@@ -15,7 +16,7 @@ from engines.config import TrainConfig
 from engines.data import Digits
 from engines.experiment.arrays import Arrays
 from engines.experiment.recipe import Weights
-from engines.keras.device import device_name, memory_bytes
+from engines.keras.device import device_name, memory_bytes, reset_peak_memory
 from engines.keras.engine import Engine, scale
 
 
@@ -25,6 +26,8 @@ class ParallelEngine(Engine):
     def __init__(self, config: TrainConfig, digits: Digits, weights: Weights) -> None:
         names = config.device.split(",")
         self.devices = [f"/CPU:{i}" if name == "cpu" else device_name(name) for i, name in enumerate(names)]
+        for device in self.devices:
+            reset_peak_memory(device)
         # TensorFlow's collectives allow one list of devices in the life of a process; copying 5 MB of gradients is quick.
         self.strategy = tf.distribute.MirroredStrategy(self.devices, tf.distribute.ReductionToOneDevice())
         with self.strategy.scope():
@@ -33,80 +36,67 @@ class ParallelEngine(Engine):
         for device in self.devices:
             with tf.device(device):
                 self.copies.append((tf.identity(self.train_images), tf.identity(self.train_labels)))
-        for states in self.random_states():
-            for replica, state in enumerate(states):
-                state.assign_add([replica, 0])  # or all would drop the same units
 
     # Data
 
-    def batch(self, step: Tensor) -> tuple[Tensor, Tensor]:
+    def batch(self, step: Tensor, full: bool = False) -> tuple[Tensor, Tensor]:
         """Return this replica's share of the step's images and labels; one image if the share is empty: oneDNN needs one."""
-        replica = tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group)
+        replica, replicas = replica_number(), len(self.devices)
         images, labels = self.copies[replica]
         indices = self.order[step * self.batch_size : (step + 1) * self.batch_size]
-        size, replicas = tf.size(indices), len(self.devices)
+        size = tf.size(indices)
         first, last = size * replica // replicas, size * (replica + 1) // replicas
         never_empty = indices[first : tf.maximum(last, first + 1)]
         return scale(tf.gather(images, never_empty)), tf.gather(labels, indices[first:last])
 
     # Train
 
-    @tf.function(jit_compile=False)
-    def _train_steps(self, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-        loss_sum = tf.zeros((), tf.float64)
-        correct = tf.zeros(())
-        for step in tf.range(first, last):
+    def _train_steps(self, first: Tensor, last: Tensor, seeds: Tensor, *, full: bool) -> Tensor:
+        step, sums = first, tf.zeros(2, tf.float64)
+        while step < last:
             self.optimizer.learning_rate.assign(self.rates[step])
-            size = tf.minimum(self.batch_size, tf.size(self.order) - tf.cast(step, tf.int32) * self.batch_size)
-            losses, step_correct = self.strategy.run(self.replica_step, args=(step, tf.cast(size, tf.float32)))
-            loss_sum += self.strategy.reduce("SUM", losses, axis=None)
-            correct += self.strategy.reduce("SUM", step_correct, axis=None)
-        return loss_sum, correct
+            size = tf.minimum(self.batch_size, self.order.shape[0] - step * self.batch_size)
+            step_sums = self.strategy.run(self.replica_step, args=(step, tf.cast(size, tf.float32), seeds))
+            sums += self.strategy.reduce("SUM", step_sums, axis=None)
+            step, seeds = step + 1, seeds + self.seeds.drawn
+        return sums
 
-    def replica_step(self, step: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+    def replica_step(self, step: Tensor, size: Tensor, seeds: Tensor) -> Tensor:
         """Do one replica's part of a step on `size` digits; returns its sum of losses and its number of correct answers."""
+        self.seeds.start_step(seeds + np.array([replica_number(), 0]))  # or all would drop the same units
         images, labels = self.batch(step)
         images = self.augment(images, training=True)
         with tf.GradientTape() as tape:
             logits = tf.cast(self.model(images, training=True), tf.float32)[: tf.size(labels)]
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            loss = (
-                tf.reduce_sum(losses) / size
-            )  # so that the shares' gradients add up to the gradient of the batch's mean
+            # The shares' gradients add up to the gradient of the batch's mean.
+            loss = tf.reduce_sum(losses) / size
         gradients = tape.gradient(loss, self.model.trainable_variables)
         self.optimizer.apply(gradients, self.model.trainable_variables)
-        correct = tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1) == labels, tf.float32))
-        return tf.cast(tf.reduce_sum(losses), tf.float64), correct
+        correct = tf.cast(tf.argmax(logits, axis=1) == labels, tf.float32)
+        return tf.cast([tf.reduce_sum(losses), tf.reduce_sum(correct)], tf.float64)
 
     # Checkpoint
 
     def state(self) -> Arrays:
         """Return the state that one device has, and the random state of the other replicas."""
         others = {
-            f"random.{i}.{replica}": state.numpy()
-            for i, states in enumerate(self.random_states())
-            for replica, state in enumerate(states)
-            if replica
+            f"random.{i}.{replica}": np.asarray(state) + np.array([replica, 0])
+            for i, state in enumerate(self.random_variables())
+            for replica in range(1, len(self.devices))
         }
         return super().state() | others
-
-    def load_state(self, state: Arrays) -> None:
-        """Restore what `state` returned; a replica without a saved random state derives its own from the first one's."""
-        super().load_state(state)
-        for i, states in enumerate(self.random_states()):
-            for replica, own in enumerate(states):
-                if replica:
-                    own.assign(state.get(f"random.{i}.{replica}", state[f"random.{i}"] + [replica, 0]))
-
-    def random_states(self) -> list[tuple[tf.Variable, ...]]:
-        """Return each random variable's values on every replica; a step of one replica leaves the others' unchanged."""
-        return [self.strategy.experimental_local_results(variable.value) for variable in self.random_variables()]
 
     # The device
 
     def device_memory_bytes(self) -> int | None:
-        """Return what TensorFlow's allocators hold on all GPUs; None on CPUs."""
+        """Return the sum of the peaks of what TensorFlow allocated on each GPU for this engine; None on CPUs."""
         return sum(memory_bytes(device) or 0 for device in self.devices) if "GPU" in self.device else None
 
     def close(self) -> None:
         """Do nothing: all replicas are in this process."""
+
+
+def replica_number() -> int:
+    """Return the number of the replica whose step is traced, counted from 0."""
+    return int(tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group))

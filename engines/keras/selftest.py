@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from engines.config import TrainConfig
+from engines.data import placeholder_dataset
+from engines.experiment import recipe
 from engines.keras.device import device_name
+from engines.keras.engine import Engine
 
 
 def build_info() -> dict[str, Any]:
@@ -38,6 +45,19 @@ def check_step(device: str) -> None:
 
 
 def check_xla() -> str:
-    """Compile one function with XLA and return how that went; XLA may end the process instead."""
-    compiled = tf.function(lambda x: tf.reduce_sum(x * x), jit_compile=True)
-    return "compiles" if float(compiled(tf.ones(8))) == 8.0 else "computes wrongly"
+    """Train two steps as TensorFlow's operations and as one XLA program; return how that went. XLA may end the process instead."""
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    count = 256 if on_gpu else 8  # XLA's convolutions are slow on a CPU
+    config = TrainConfig(device="cuda:0" if on_gpu else "cpu", batch_size=count // 2, dropout=0.0)
+    images = np.random.default_rng(0).integers(0, 256, (count, 28, 28), np.uint8)
+    labels = np.arange(count, dtype=np.uint8) % 10
+    digits = dataclasses.replace(placeholder_dataset(), train_images=images, train_labels=labels)
+    losses = []
+    try:
+        for use_xla in (False, True):
+            engine = Engine(config, digits, recipe.initial_weights(0), use_xla)
+            engine.start_epoch(np.arange(count), recipe.learning_rates(config, 1, 2))
+            losses.append(engine.train_steps(0, 2)[0])
+    except Exception as error:  # whatever XLA, the driver or a library raises
+        return f"fails: {type(error).__name__}: {str(error).strip()[:300]}"
+    return "compiles" if math.isclose(*losses, rel_tol=1e-3) else f"computes wrongly: losses {losses}"

@@ -1,0 +1,120 @@
+"""Print, as JSON, what the Keras engine's loops compute on a CPU, for the tests in tests/engines/keras/test_loop.py."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from engines.data import Digits
+from engines.data.synthetic import draw
+from engines.experiment import recipe
+from engines.keras import device, xla
+from engines.keras.engine import Engine
+from engines.preset_configs import from_settings
+
+COUNT, BATCH = 19, 8
+"""Digits and digits in a batch: two full batches and a short one."""
+EPOCHS, STEPS = 2, -(-COUNT // BATCH)
+
+
+def digits() -> Digits:
+    """Draw training digits, and use some of them as test digits."""
+    images, labels = draw(COUNT, 3, lambda *_: None, lambda: False)
+    return Digits(images, labels, images[:5], labels[:5], dataset="drawn", source="")
+
+
+def build(use_xla: bool | None = False, **settings: Any) -> Engine:
+    """Build an engine on the CPU, or on a GPU that is not there, whose work TensorFlow then does on the CPU."""
+    config = from_settings({"batch_size": BATCH, "epochs": EPOCHS, "device": "cpu", "schedule": "cosine", **settings})
+    with mock.patch.object(device, "reset_peak_memory"):
+        return Engine(config, digits(), recipe.initial_weights(0), use_xla)
+
+
+def train(built: Engine, calls: tuple[tuple[int, int], ...] = ((0, 1), (1, STEPS))) -> dict[str, Any]:
+    """Train two epochs, and return all that can be compared; numbers as text, so that equal means equal bit for bit."""
+    sums = []
+    for epoch in range(1, EPOCHS + 1):
+        built.start_epoch(recipe.epoch_order(0, epoch, COUNT), np.full(STEPS, 1 / epoch, np.float32))
+        sums += [built.train_steps(first, last) for first, last in calls]
+    arrays = {**built.weights(), **built.state()}
+    arrays |= {"logits": built.evaluate(0, 5), "predicted": built.predict(digits().test_images)}
+    bits = {name: value.tobytes().hex() for name, value in arrays.items()}
+    return {"losses": [loss for loss, _ in sums], "correct": [count for _, count in sums], **bits}
+
+
+def with_keras_generators(built: Engine) -> Engine:
+    """Let the layers draw from Keras' own generators, whose states are variables of the graph."""
+    for generator in built.seeds.generators:
+        del generator.next
+    built.seeds.generators = []
+    built.seeds.drawn = built.seeds.drawn[:0]
+    return built
+
+
+def without_warm_up(built: Engine) -> Engine:
+    built.warm = True
+    return built
+
+
+def first_call() -> dict[str, Any]:
+    """Count the traces of both loops after the first step of an engine that uses XLA, and list the steps that it ran."""
+    built = build(True, dropout=0.0, device="cuda:0")
+    built.start_epoch(np.arange(COUNT), np.ones(STEPS, np.float32))
+    with mock.patch.object(built, "run_steps", wraps=built.run_steps) as run:
+        built.train_steps(0, 1)
+    traces = [loop.experimental_get_tracing_count() for loop in (built._train_full, built._train)]
+    return {"steps": [call.args for call in run.call_args_list], "traces": traces}
+
+
+def program(built: Engine, first: int, last: int, seed: int = 0) -> str:
+    """Return XLA's program for these steps, before it is optimised."""
+    import tensorflow as tf
+
+    seeds = tf.fill(built.seeds.read().shape, seed)
+    compiler = built._train_full.experimental_get_compiler_ir(tf.constant(first), tf.constant(last), seeds)
+    return str(compiler(stage="hlo"))
+
+
+def precision_in_xla(precision: str) -> list[int]:
+    """Count the program's products and convolutions, and those in full precision."""
+    text = program(build(True, device="cuda:0", precision=precision), 0, 1)
+    lines = [line for line in text.splitlines() if " dot(" in line or " convolution(" in line]
+    return [len(lines), sum("operand_precision={highest,highest}" in line for line in lines)]
+
+
+def is_one_program() -> bool:
+    """Return whether XLA's program is the same for other steps and seeds."""
+    built = build(True)
+    return program(built, 0, 1) == program(built, 3, 9, seed=5)
+
+
+def resumed(saved: bool, here: bool) -> list[bool]:
+    """Return whether XLA trains on after a resume, and whether the checkpoint says so, by where it trained and can train."""
+    before, after = build(saved, dropout=0.0), build(here, dropout=0.0)
+    after.load_state(before.state())
+    return [after.xla, "xla" in after.state()]
+
+
+def main() -> None:
+    device.set_threads(1)
+    device.devices()
+    results: dict[str, Any] = {"first call": first_call(), "augmented": train(build(augment="affine", device="cuda:0"))}
+    results["own seeds"] = train(with_keras_generators(build(augment="affine", device="cuda:0")))
+    results["no warm-up"] = train(without_warm_up(build(augment="affine", device="cuda:0")))
+    results["one call"] = train(build(augment="affine", device="cuda:0"), ((0, STEPS),))
+    results["no dropout"] = train(build(dropout=0.0))
+    with mock.patch.object(xla, "works", return_value=False):
+        results["float16"] = train(build(None, dropout=0.0, device="cuda:0"))
+        results["image types"] = [build(None, device=name).train_images.dtype.name for name in ("cpu", "cuda:0")]
+    results["xla"] = train(build(True, dropout=0.0))
+    results["precision"] = {precision: precision_in_xla(precision) for precision in ("fp32", "tf32")}
+    results["one program"] = is_one_program()
+    results["resumed"] = {f"{saved} {here}": resumed(saved, here) for saved in (False, True) for here in (False, True)}
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
