@@ -28,6 +28,9 @@ sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]  # Keras wo
 class KerasEngineBase(EngineState):
     """An engine without training steps and predictions, which need the backend itself."""
 
+    build_augment = staticmethod(build_augment)
+    build_optimizer = staticmethod(build_optimizer)
+
     def __init__(self, config: TrainConfig, digits: Digits, weights: Weights, device: str) -> None:
         random.seed(config.seed)  # Keras draws its seeds from it; its own set_random_seed would import TensorFlow
         self.device = device
@@ -36,9 +39,9 @@ class KerasEngineBase(EngineState):
             self.train_images, self.train_labels = to_device(digits.train_images, digits.train_labels)
             self.test_images, _ = to_device(digits.test_images, digits.test_labels)
             self.model = build_model(config.dropout)
-            self.augment = build_augment(config.augment)
+            self.augment = self.build_augment(config.augment)
             self.augment.build((None, 28, 28, 1))
-            self.optimizer = build_optimizer(config)
+            self.optimizer = self.build_optimizer(config)
             self.optimizer.build(self.model.trainable_variables)
         self.load_weights(weights)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,10 +13,12 @@ from engines.keras.model import build_model
 from engines.keras.optimizer import build_optimizer, implementation
 
 
-def hyperparameters(config: TrainConfig) -> dict[str, Any]:
+def hyperparameters(
+    config: TrainConfig, build_optimizer: Callable[[TrainConfig], keras.optimizers.Optimizer] = build_optimizer
+) -> dict[str, Any]:
     """Return every value of the layers and of the optimizer in Keras' words, including those left at their defaults.
 
-    "default.*" are the values of an optimizer for which nothing is set.
+    "default.*" are the values of an optimizer for which nothing is set. A backend with optimizers of its own builds those.
     """
     model = build_model(config.dropout)
     optimizer = build_optimizer(config)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import jax
 import keras
 
+from engines.errors import reason
 from engines.gpu_selection import driver_id
 from engines.messages.events import Device
 
@@ -42,10 +44,22 @@ def devices() -> tuple[Device, ...]:
     cpu = Device(id="cpu", name="CPU")
     try:
         gpus = jax.devices("gpu")
-    except RuntimeError:
-        reason = "this JAX finds no GPU: it may be built without CUDA, or lack the driver"
-        return cpu, Device(id="cuda:0", name="GPU", usable=False, reason=reason)
-    return cpu, *(Device(id=f"cuda:{i}", name=gpu.device_kind, gpu=driver_id(i)) for i, gpu in enumerate(gpus))
+    except RuntimeError as error:
+        why = "this JAX finds no GPU: it may be built without CUDA, or lack the driver"
+        if "Unknown backend" not in str(error):  # there is one, but it or another one fails
+            why = reason(error)
+        return cpu, Device(id="cuda:0", name="GPU", usable=False, reason=why)
+    return cpu, *(_gpu(index, gpu) for index, gpu in enumerate(gpus))
+
+
+def _gpu(index: int, gpu: jax.Device) -> Device:
+    """Return one GPU; an unusable one with its own reason if it can't hold a number, so that the others stay usable."""
+    device = Device(id=f"cuda:{index}", name=gpu.device_kind, gpu=driver_id(index))
+    try:
+        jax.device_put(0, gpu).block_until_ready()
+    except RuntimeError as error:
+        return dataclasses.replace(device, usable=False, reason=reason(error))
+    return device
 
 
 def device_name(device: str) -> str:
@@ -60,5 +74,8 @@ def jax_device(name: str) -> jax.Device:
 
 
 def memory_bytes(device: str) -> int | None:
-    """Return what JAX's allocator holds on a GPU; None for a CPU."""
-    return int((jax_device(device).memory_stats() or {})["bytes_in_use"]) if "gpu" in device else None
+    """Return the most bytes that JAX's allocator held at once on a GPU; None for a CPU.
+
+    JAX can't reset its peak, so that it is the highest of all runs since the worker's start.
+    """
+    return (jax_device(device).memory_stats() or {}).get("peak_bytes_in_use") if "gpu" in device else None

@@ -23,8 +23,8 @@ from engines.keras_jax.device import OUT_OF_MEMORY, TF32_DEFAULT, devices, frame
 __all__ = [
     "MODEL_FILE", "OUT_OF_MEMORY", "TF32_DEFAULT", "Engine", "devices", "framework", "hyperparameters", "set_threads", "version",
 ]  # fmt: skip
-State = tuple[list[Array], list[Array], list[Array], list[Array]]
-"""The values that a step changes: parameters, dropout's random state, augmentation's, and the optimizer's variables."""
+State = tuple[list[Array], list[Array], list[Array], list[Array], Array]
+"""Parameters, random states of dropout and of augmentation, optimizer's variables, losses and correct answers (steps, 2)."""
 
 
 class Engine(KerasEngineBase):
@@ -33,14 +33,12 @@ class Engine(KerasEngineBase):
     def __init__(self, config: TrainConfig, digits: Digits, weights: Weights) -> None:
         device.set_precision(config.precision)
         super().__init__(config, digits, weights, device.device_name(config.device))
-        self.compiled: dict[int, Any] = {}
-        """The compiled step, by its number of digits: the last of an epoch may be short."""
-        slots = enumerate(self.optimizer.variables)
-        self.rate_slot = next(i for i, variable in slots if variable is self.optimizer.learning_rate)
-        self.forward = jax.jit(self._forward)
+        self.compiled: dict[int, Any] = {}  # steps, by the number of their digits: the last of an epoch may be short
+        self.loops = config.device != "cpu"  # many steps in one program; XLA's convolutions are slow in loops on a CPU
+        self.forward = jax.jit(self.model.stateless_call, static_argnames="training")
 
     def device_memory_bytes(self) -> int | None:
-        """Return what JAX's allocator holds on the GPU; None on a CPU."""
+        """Return the most bytes that JAX's allocator held on the GPU; None on a CPU."""
         return device.memory_bytes(self.device)
 
     # Data
@@ -57,35 +55,39 @@ class Engine(KerasEngineBase):
         """Train steps first..last-1 of the epoch; returns the sum of losses and the number of correct answers."""
         with keras.device(self.device):
             digits = (self.train_images, self.train_labels, self.order, self.rates)
-            state: State = tuple([variable.value for variable in group] for group in self.state_variables())  # type: ignore[assignment]  # four
+            groups = ([variable.value for variable in group] for group in self.state_variables())
+            state: State = (*groups, jnp.zeros((len(self.rates), 2)))
             for size in set(self.sizes) - set(self.compiled):  # all in the first call, which is timed apart
-                compiled = jax.jit(partial(self._step, size), donate_argnums=0)
-                self.compiled[size] = compiled.lower(state, digits, first).compile()
-            results = []
-            for step in range(first, last):
-                state, loss_sum, correct = self.compiled[self.sizes[step]](state, digits, step)
-                results.append((loss_sum, correct))
-            for variables, values in zip(self.state_variables(), state, strict=True):
+                compiled = jax.jit(partial(self._steps, size), donate_argnums=0)
+                self.compiled[size] = compiled.lower(state, digits, first, last).compile()
+            while first < last:
+                stop = max(first + 1, min(last, self.sizes.count(self.batch_size)) if self.loops else 0)
+                state = self.compiled[self.sizes[first]](state, digits, first, stop)
+                first = stop
+            for variables, values in zip(self.state_variables(), state[:-1], strict=True):
                 for variable, value in zip(variables, values, strict=True):
                     variable.assign(value)
-        losses, corrects = zip(*jax.device_get(results), strict=True)  # the call's one synchronisation with the device
-        return sum(map(float, losses)), sum(map(float, corrects))
+        figures = np.asarray(state[-1], np.float64)  # the call's one synchronisation with the device
+        loss_sum, correct = figures.sum(axis=0).tolist()  # of doubles, so exact, however many steps a call has
+        return loss_sum, correct
 
     def state_variables(self) -> tuple[list[keras.Variable], ...]:
         """Return the variables of a State."""
-        return (
-            self.model.trainable_variables,
-            self.model.non_trainable_variables,
-            self.augment.non_trainable_variables,
-            self.optimizer.variables,
-        )
+        of_model = self.model.trainable_variables, self.model.non_trainable_variables
+        return *of_model, self.augment.non_trainable_variables, self.optimizer.variables
 
-    def _step(self, size: int, state: State, digits: tuple[Array, ...], step: Array) -> tuple[State, Array, Array]:
-        """Return the state after a step on `size` digits, the sum of losses and the number of correct answers."""
-        (parameters, dropout_state, augment_state, slots), (images, labels, order, rates) = state, digits
+    def _steps(self, size: int, state: State, digits: tuple[Array, ...], first: Array, last: Array) -> State:
+        """Return the state after steps first..last-1 on `size` digits each, or after `first` alone."""
+        step = partial(self._step, size, digits)
+        return jax.lax.fori_loop(first, last, step, state) if self.loops else step(first, state)
+
+    def _step(self, size: int, digits: tuple[Array, ...], step: Array, state: State) -> State:
+        """Return the state after a step on `size` digits."""
+        (images, labels, order, rates), (parameters, dropout_state, augment_state, slots, figures) = digits, state
         indices = jax.lax.dynamic_slice(order, (step * self.batch_size,), (size,))
         augmented, augment_state = self.augment.stateless_call([], augment_state, scale(images[indices]))
-        slots = [rates[step] if i == self.rate_slot else slot for i, slot in enumerate(slots)]
+        named = zip(self.optimizer.variables, slots, strict=True)
+        slots = [rates[step] if variable is self.optimizer.learning_rate else slot for variable, slot in named]
 
         def loss(parameters: list[Array]) -> tuple[Array, tuple[Array, Array, list[Array]]]:
             logits, after = self.model.stateless_call(parameters, dropout_state, augmented, training=True)
@@ -94,26 +96,25 @@ class Engine(KerasEngineBase):
 
         gradients, (loss_sum, correct, dropout_state) = jax.grad(loss, has_aux=True)(parameters)
         parameters, slots = self.optimizer.stateless_apply(slots, gradients, parameters)
-        return (parameters, dropout_state, augment_state, slots), loss_sum, correct
+        figures = figures.at[step].set(jnp.stack([loss_sum, correct]))
+        return parameters, dropout_state, augment_state, slots, figures
 
     # Evaluate
 
     def evaluate(self, first: int, last: int) -> npt.NDArray[np.float32]:
         """Return logits (last - first, 10) of those test digits, with dropout off."""
-        return self.logits(self.test_images[first:last])
+        with keras.device(self.device):
+            return np.asarray(self.logits(self.test_images[first:last]))
 
     # Predict
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return probabilities (n, 10) for grey images (n, 28, 28); training is not disturbed."""
-        return np.asarray(jax.nn.softmax(self.logits(images[..., None])))
+        with keras.device(self.device):
+            return np.asarray(jax.nn.softmax(self.logits(images[..., None])))
 
-    def logits(self, images: Any) -> npt.NDArray[np.float32]:
+    def logits(self, images: Any) -> Array:
         """Return logits (n, 10) of grey images (n, 28, 28, 1), with dropout off."""
         parameters, others, *_ = ([variable.value for variable in group] for group in self.state_variables())
-        with keras.device(self.device):
-            return np.asarray(self.forward(parameters, others, images))
-
-    def _forward(self, parameters: list[Array], others: list[Array], images: Array) -> Array:
-        logits, _ = self.model.stateless_call(parameters, others, scale(images), training=False)
+        logits, _ = self.forward(parameters, others, scale(images), training=False)
         return logits.astype(jnp.float32)

@@ -11,6 +11,7 @@ from engines.pytorch.device import OUT_OF_MEMORY, TF32_DEFAULT, devices, set_thr
 __all__ = [
     "OUT_OF_MEMORY",
     "TF32_DEFAULT",
+    "activate",
     "devices",
     "framework",
     "memory_bytes",
@@ -36,6 +37,13 @@ def set_precision(precision: str) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bf16" else "float32")
 
 
+def activate(device: str) -> None:
+    """Make a GPU PyTorch's current one, and measure its peak of memory from this moment; a CPU needs neither."""
+    if device.startswith("cuda"):
+        torch.cuda.set_device(device)  # or PyTorch opens a context on the first GPU, too
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def memory_bytes(device: str) -> int | None:
-    """Return what PyTorch's allocator holds on a GPU; None for a CPU."""
-    return pytorch.memory_bytes(torch.device(device))
+    """Return the most bytes that tensors held at once on a GPU since `activate`; None for a CPU."""
+    return torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None

@@ -13,10 +13,11 @@ from engines.data import Digits
 from engines.experiment.arrays import Arrays
 from engines.experiment.recipe import Weights
 from engines.keras.base import KerasEngineBase, loss_and_correct, scale
-from engines.keras.hyperparameters import hyperparameters
 from engines.keras.state import MODEL_FILE
 from engines.keras_torch import device
+from engines.keras_torch.augment import build_augment
 from engines.keras_torch.device import OUT_OF_MEMORY, TF32_DEFAULT, devices, framework, set_threads, version
+from engines.keras_torch.optimizer import build_optimizer, hyperparameters
 
 __all__ = [
     "MODEL_FILE", "OUT_OF_MEMORY", "TF32_DEFAULT", "Engine", "devices", "framework", "hyperparameters", "set_threads", "version",
@@ -26,13 +27,18 @@ __all__ = [
 class Engine(KerasEngineBase):
     """Trains and evaluates one model on one device; the worker counts, times and reports."""
 
+    build_augment = staticmethod(build_augment)
+    build_optimizer = staticmethod(build_optimizer)
+
     def __init__(self, config: TrainConfig, digits: Digits, weights: Weights) -> None:
         torch.manual_seed(config.seed)
+        device.activate(config.device)
         device.set_precision(config.precision)
+        self.is_warm = not config.device.startswith("cuda")  # a CPU has no kernels to load
         super().__init__(config, digits, weights, config.device)
 
     def device_memory_bytes(self) -> int | None:
-        """Return what PyTorch's allocator holds on the GPU; None on a CPU."""
+        """Return the most bytes that tensors held on the GPU since the run's start; None on a CPU."""
         return device.memory_bytes(self.device)
 
     # Data
@@ -53,19 +59,29 @@ class Engine(KerasEngineBase):
         """Train steps first..last-1 of the epoch; returns the sum of losses and the number of correct answers."""
         results = []  # summed as doubles, so exactly, however many steps a call has
         with keras.device(self.device):
+            if not self.is_warm:
+                self.warm_up()
             for step in range(first, last):
-                images, labels = self.batch(step)
-                logits = self.model(self.augment(images, training=True), training=True).float()
-                losses, step_correct = loss_and_correct(logits, labels)
-                self.model.zero_grad()
-                losses.mean().backward()
-                gradients = [variable.value.grad for variable in self.model.trainable_variables]
-                with torch.no_grad():
-                    self.optimizer.learning_rate.assign(self.rates[step])
-                    self.optimizer.apply(gradients, self.model.trainable_variables)
-                results.append(torch.stack([losses.detach().sum(), step_correct]))
+                losses, step_correct = self.backpropagate(step)
+                self.optimizer.step(self.rates[step])
+                results.append(torch.stack([losses.sum(), step_correct]))
         loss_sum, correct = torch.stack(results).cpu().double().sum(dim=0).tolist()  # the call's one synchronisation
         return loss_sum, correct
+
+    def backpropagate(self, step: int) -> tuple[Tensor, Tensor]:
+        """Compute the gradients of one step; returns each digit's loss, shape (n,), and the number of correct answers."""
+        images, labels = self.batch(step)
+        logits = self.model(self.augment(images, training=True), training=True).float()
+        losses, correct = loss_and_correct(logits, labels)
+        self.model.zero_grad()
+        losses.mean().backward()
+        return losses.detach(), correct
+
+    def warm_up(self) -> None:
+        """Run the epoch's last batch, which may be short, so that a GPU loads the kernels for its shape in the first call."""
+        with torch.random.fork_rng([self.device] if self.device.startswith("cuda") else []):
+            self.backpropagate(len(self.rates) - 1)
+        self.is_warm = True
 
     # Evaluate
 
