@@ -23,6 +23,7 @@ ORDER = (SETUP, "Data", "Model", "Optimizer", "Train", "Evaluate", "Predict", "C
 FILES = {
     "engine.py": "",
     "captured_step.py": "Train",
+    "loop.py": "Train",
     "base.py": "",
     "augment.py": "Data",
     "model.py": "Model",
@@ -32,7 +33,7 @@ FILES = {
     "device.py": "Device",
 }
 """An engine's files and the section that each belongs to; empty where titles inside the file divide it."""
-OPTIONAL_FILES = frozenset({"captured_step.py"})
+OPTIONAL_FILES = frozenset({"captured_step.py", "loop.py"})
 """Files that not every engine has."""
 _TITLE = re.compile(r"(?: {4})?# ([A-Z][\w' ]{2,24})")
 _ENGINES = Path(__file__).parents[1]
