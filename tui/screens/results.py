@@ -106,7 +106,10 @@ class ResultsScreen(PredictionScreen):
     @property
     def histories(self) -> Mapping[str, RunHistory]:
         """The histories of the run that is shown."""
-        return self.session.histories if self._stored_run is None else self._stored_run.histories
+        if self._stored_run is not None:
+            return self._stored_run.histories
+        engines = self.session.engines or tuple(self.session.histories)
+        return {engine: self.session.histories[engine] for engine in engines}
 
     @property
     def report(self) -> report_card.Report | None:
@@ -248,8 +251,8 @@ class ResultsScreen(PredictionScreen):
     def _checkpoint(self, engine: str) -> Path | None:
         if self._stored_run is not None:
             return self._stored_run.folder / f"{engine}.npz"
-        history = self.histories[engine]
-        return Path(history.checkpoint) if history.checkpoint else None
+        history = self.histories.get(engine)
+        return Path(history.checkpoint) if history is not None and history.checkpoint else None
 
     # Commands
 

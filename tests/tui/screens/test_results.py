@@ -586,3 +586,21 @@ async def test_the_run_that_was_opened_last_is_shown(
         await until(pilot, lambda: delivered == [quick, slow])
         assert screen._stored_run is not None
         assert screen._stored_run.folder == quick
+
+
+async def test_an_engine_that_did_not_take_part_has_no_column(tmp_path: Path, small_mnist: Path) -> None:
+    """PyTorch's run before is not that of Keras alone."""
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        app.controller.request = app.controller.request.choose("framework", "keras")
+        await pilot.press("s")
+        await until(pilot, lambda: app.session.engines == ("keras",) and not app.session.running)
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, ResultsScreen))
+        assert isinstance(app.screen, ResultsScreen)
+        report = app.screen.report
+        assert report is not None
+        assert report.engines == ("Keras",)
+        await pilot.press("tab", "tab", "tab")
+        await pilot.pause()
