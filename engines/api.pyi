@@ -2,7 +2,7 @@
 
 from engines import paths as paths
 from engines.atomic_file import write_atomically as write_atomically
-from engines.bench.engines import measure_engines as measure_engines
+from engines.bench.engines import BenchPlace as BenchPlace, measure_engines as measure_engines
 from engines.bench.growth import measure_growth as measure_growth
 from engines.bench.measurement import BenchError as BenchError, Measurement as Measurement
 from engines.braille import has_braille as has_braille
@@ -18,6 +18,7 @@ from engines.config import (
     TrainConfig as TrainConfig,
     display_name as display_name,
     engine_id as engine_id,
+    is_gpu as is_gpu,
     parse as parse,
     problem as problem,
 )

@@ -31,6 +31,11 @@ class RunSource:
     """True for a replay: there are no workers, and the player's controls work."""
 
     @property
+    def shown_histories(self) -> dict[str, RunHistory]:
+        """The histories of the current or the last run's engines; all of them before the first run."""
+        return {engine: self.histories[engine] for engine in self.engines or self.histories}
+
+    @property
     def problem(self) -> str:
         """The reason why the record of the last run is not on disk, or not yet; empty when it is."""
         return ""

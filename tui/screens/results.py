@@ -108,8 +108,7 @@ class ResultsScreen(PredictionScreen):
         """The histories of the run that is shown."""
         if self._stored_run is not None:
             return self._stored_run.histories
-        engines = self.session.engines or tuple(self.session.histories)
-        return {engine: self.session.histories[engine] for engine in engines}
+        return self.session.shown_histories
 
     @property
     def report(self) -> report_card.Report | None:
