@@ -171,8 +171,10 @@ from engines.tools.setup import (
     plan as plan,
 )
 from engines.tools.source import (
+    FILE_NAME as FILE_NAME,
     RULE as RULE,
     Section as Section,
+    fold as fold,
     read_source as read_source,
     script_lines as script_lines,
 )

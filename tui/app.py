@@ -293,7 +293,8 @@ class MnistApp(RunActions):
     def action_settings(self) -> None:
         from tui.screens.settings import SettingsScreen
 
-        devices = {d.id: (d.id, d.name, d.reason) for h in self.session.histories.values() for d in h.devices}
+        usage = self.session.machine.usage
+        gpus = usage.gpus if usage is not None else ()
 
         def on_close(result: tuple[RunRequest, bool] | None) -> None:
             if result is None:
@@ -305,7 +306,7 @@ class MnistApp(RunActions):
             elif start:
                 self.action_start()
 
-        self.push_screen(SettingsScreen(self.controller.request, list(devices.values())), on_close)
+        self.push_screen(SettingsScreen(self.controller.request, self.session.histories, gpus), on_close)
 
     def action_focus_engine(self) -> None:
         self.controller.aim_at_next()

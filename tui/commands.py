@@ -8,7 +8,7 @@ from engines.api import Record
 
 KEY_NAMES = {
     "question_mark": "?", "K": "shift+k", "X": "shift+x", "L": "shift+l", "O": "shift+o", "M": "shift+m", "slash": "/",
-    "N": "shift+n", "F": "shift+f", "D": "shift+d", "B": "shift+b",
+    "N": "shift+n", "C": "shift+c", "F": "shift+f", "D": "shift+d", "B": "shift+b",
     "P": "shift+p", "up": "↑", "down": "↓", "left_square_bracket": "[", "right_square_bracket": "]", "backspace": "bksp",
     "comma": ",", "full_stop": ".", "less_than_sign": "<", "greater_than_sign": ">",
     "plus": "+", "equals_sign": "=", "minus": "-", "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
@@ -77,7 +77,7 @@ class ScreenEntry(Record, kw_only=False):
 CODE = (
     Command("next_code", "tab", "Switch", "PyTorch's code, Keras' code, or both side by side.", target="screen"),
     Command("next_code", "shift+tab", "Switch back", "", False, (-1,), "screen"),
-    Command("scroll_code", "down", "Scroll", "Scroll both columns; the mouse wheel does too.", True, (0.1,), "screen"),
+    Command("scroll_code", "down", "Scroll", "Scroll both columns; the mouse wheel does too.", False, (0.1,), "screen"),
     Command("scroll_code", "up", "Scroll up", "", False, (-0.1,), "screen"),
     Command("scroll_code", "pagedown", "Page down", "Scroll by pages.", False, (0.9,), "screen"),
     Command("scroll_code", "pageup", "Page up", "", False, (-0.9,), "screen"),
@@ -85,6 +85,7 @@ CODE = (
     Command("section", "N", "Previous section", "", False, (-1,), "screen"),
     Command("follow", "f", "Follow", "Scroll along with the code that runs, or stay here.", target="screen"),
     Command("hyperparameters", "h", "Hyperparameters", "Every value in both libraries, hidden defaults too.", target="screen"),
+    Command("fold", "C", "Comments", "Hide docstrings and comments, or show them again.", target="screen"),
 )  # fmt: skip
 
 DRAW = (

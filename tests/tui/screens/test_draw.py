@@ -19,13 +19,14 @@ from engines.messages.events import Prediction, RunFinished
 from tests.support.digits import REAL_MNIST
 from tests.support.engines import Worked
 from tests.support.keystrokes import STROKES, draw_digit, keys_for
-from tests.support.pilot import SIZES, opened, phases, text_of, until
+from tests.support.pilot import SIZES, opened, phases, screen_text, text_of, until
 from tui.app import MnistApp
-from tui.screens.draw import DrawScreen
+from tui.screens.draw import GLYPHS, DrawScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.train import TrainScreen
 from tui.widgets.drawing_pad import DrawingPad
 from tui.widgets.pixel_image import PixelImage
+from tui.widgets.prediction_bars import best_digit
 from tui.widgets.text_line import TextLine
 
 # The canvas
@@ -98,6 +99,22 @@ def test_undo_reverts_strokes_clearing_and_images() -> None:
     assert canvas.blank
 
 
+def test_a_line_on_a_shown_image_replaces_it() -> None:
+    canvas, alone = Canvas(), Canvas()
+    image = np.full((28, 28), 200, np.uint8)
+    canvas.set_image(image)
+    for each in (canvas, alone):
+        each.begin_stroke()
+        each.line(5, 5, 9, 9)
+        each.line(9, 9, 5, 20)
+    assert np.array_equal(canvas.pixels(), alone.pixels())
+    canvas.undo()
+    assert np.array_equal(canvas.normalised(), image), "undo shows the image again"
+    canvas.begin_stroke()
+    canvas.line(5, 5, 9, 9, erase=True)
+    assert canvas.pixels()[20, 20] == 200, "the eraser keeps the rest of it"
+
+
 def test_the_eraser_erases() -> None:
     canvas = draw_digit(1)
     canvas.begin_stroke()
@@ -139,6 +156,33 @@ async def test_a_seven_drawn_by_keys_is_read_by_both_during_training(tmp_path: P
             ),
         )
         assert "step" in text_of(app, "#answer-pytorch #source"), "the source names the weights"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_answer_is_beside_the_sheet_and_large_below_it(
+    size: tuple[int, int], tmp_path: Path, small_mnist: Path
+) -> None:
+    async with opened(tmp_path, small_mnist, size) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press(*keys_for(7))
+        await until(pilot, lambda: "sure" in text_of(app, "#sure-keras"))
+        await until(pilot, lambda: "epoch 2, step 20" in screen_text(app), timeout=10)
+        sheet, answer, large = (
+            screen.query_one(selector) for selector in ("#sheet-box", "#answer-pytorch #reads", "#large-pytorch")
+        )
+        assert answer.region.x - sheet.region.right <= 2
+        assert answer.region.y - sheet.region.y <= 1
+        assert large.region.y > sheet.region.bottom
+        assert large.region.bottom <= size[1] - 1
+        assert large.region.height >= 5
+        digit = best_digit(screen.predictions.probabilities(app.session.histories["pytorch"]))
+        assert digit is not None
+        pixels = "".join(
+            "1" if grey else "0" for row in screen.query_one("#large-pytorch", PixelImage).image for grey in row
+        )
+        assert pixels == GLYPHS[digit]
 
 
 async def test_the_mouse_draws_and_erases_and_undo_reverts(tmp_path: Path, small_mnist: Path) -> None:
@@ -347,7 +391,7 @@ async def test_a_short_screen_shows_sources_and_drawing_hints(tmp_path: Path, sm
         screen = await _opened_screen(app, pilot)
         await until(pilot, lambda: "Keras: no model yet: s trains one" in text_of(app, "#label"))
         assert text_of(app, "#verdict").startswith("Drag")
-        assert "space puts it down" in text_of(app, "#hint")
+        assert "draws" in str(screen.query_one("#sheet-box").border_subtitle)
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
         await pilot.press("space", "n")
@@ -371,6 +415,8 @@ async def test_the_screen_fits_at_every_size(size: tuple[int, int], tmp_path: Pa
                 screen.query_one(DrawingPad),
                 screen.query_one("#seen"),
                 screen.query_one("#answer-keras #bar-9"),
+                screen.query_one("#large-keras"),
+                screen.query_one("#sure-keras"),
             ):
                 assert screen.region.contains_region(widget.region)
                 assert widget.region.height
