@@ -22,7 +22,7 @@ from tui.widgets.prediction_bars import PredictionBars, best_digit
 from tui.widgets.text_line import TextLine
 
 DISAGREE = "✗ DISAGREE: "
-HINT = "Drag, or space and arrows"
+HINT = "Drag, or enter and arrows"
 
 
 class DrawScreen(PredictionScreen):
@@ -138,7 +138,7 @@ class DrawScreen(PredictionScreen):
         caption = [Text(self._caption)] if self._caption else []
         self._show_remarks(Text("\n").join([*caption, *([] if self._has_source_lines else sources)]))
         tool = "eraser" if pad.erasing else "pen"
-        state = f"down: arrows {'erase' if pad.erasing else 'draw'}" if pad.pen_down else "up: space puts it down"
+        state = f"down: arrows {'erase' if pad.erasing else 'draw'}" if pad.pen_down else "up: enter puts it down"
         self.query_one("#hint", TextLine).set_text(Text(f" {tool} {state}", style="dim"))
 
     def _show_large(self, engine: str, title: str, probabilities: Sequence[float]) -> None:

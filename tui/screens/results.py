@@ -321,7 +321,7 @@ class ResultsScreen(PredictionScreen):
         """Copy the card as Markdown to the terminal's clipboard (OSC 52)."""
         report = self.report
         if report is not None:
-            fallback = "f writes it to a file." if self._folder() else "This run is not kept."
+            fallback = "w writes it to a file." if self._folder() else "This run is not kept."
             copy(self.app, report_card.markdown(report), "The card, as Markdown,", fallback)
 
     def action_export(self) -> None:

@@ -28,6 +28,7 @@ from engines.api import (
     problem,
 )
 from tui.terminal.clipboard import copy
+from tui.widgets.key_bar import KeyBar
 
 FORM_FIELDS = tuple(name for names in SETTING_GROUPS.values() for name in names)
 
@@ -70,6 +71,7 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
                 yield Button("Reset ^r", id="reset", compact=True)
                 yield Button("Copy command ^y", id="copy", compact=True)
                 yield Button("Cancel esc", id="cancel", compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._refresh_rows()
