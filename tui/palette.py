@@ -21,12 +21,10 @@ def key_commands(
     state: Callable[[Command], bool | None],
     run: Callable[[str], object],
 ) -> Iterator[SystemCommand]:
-    """Yield the commands whose `state` is True, with their keys; a command without words has another one's, so it is left out."""
-    helps = {command.name: command.help for commands in groups.values() for command in commands[::-1] if command.help}
+    """Yield the commands whose `state` is True, with their keys; those without help are another one with other arguments."""
     for command in (command for commands in groups.values() for command in commands):
-        if (command.help or command.footer) and state(command):
-            title = f"{command.title} ({command.key})"
-            yield SystemCommand(title, helps.get(command.name, ""), partial(run, command.action))
+        if command.help and command.name != "command_palette" and state(command):
+            yield SystemCommand(f"{command.title} ({command.key})", command.help, partial(run, command.action))
 
 
 def setting_commands(controller: RunController, choose: Choose) -> Iterator[SystemCommand]:

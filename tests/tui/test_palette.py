@@ -24,6 +24,7 @@ async def test_the_palette_lists_what_works_now_with_its_keys(tmp_path: Path, sm
             *idle
         }
         assert "Pause (space)" not in idle
+        assert idle["Code (2)"] != idle["Draw (3)"]
         assert len(idle) == len([*app.get_system_commands(app.screen)]), "no title is there twice"
         assert all(idle.values())
         await pilot.press("s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.style import Style
 from rich.text import Text
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -46,18 +46,19 @@ class KeyBar(Widget):
     def line(self, width: int) -> Text:
         """Return the keys and words that fit into `width` cells."""
         by_action: dict[str, tuple[str, str, bool]] = {}
-        for _, binding, enabled, _ in self.screen.active_bindings.values():
+        dialog = self.app.screen if isinstance(self.app.screen, ModalScreen) else self.screen
+        for _, binding, enabled, _ in dialog.active_bindings.values():
             key, action = key_name(binding.key), binding.action if "." in binding.action else f"screen.{binding.action}"
             if binding.show and (action not in by_action or len(key) < len(by_action[action][0])):
                 by_action[action] = (key, binding.description, enabled)
         last = [(action, by_action.pop(action)) for action in LAST if action in by_action]
         first = sorted(by_action.items(), key=lambda item: not item[1][2])
-        while first and sum(len(key) + len(word) + 2 for _, (key, word, _) in first + last) > width:
-            first.pop()
+        while (shown := first + last) and sum(len(key) + len(word) + 2 for _, (key, word, _) in shown) > width:
+            (first or last).pop()
         key_style = self.get_component_rich_style("key-bar--key", partial=True)
         disabled_style = self.get_component_rich_style("key-bar--disabled", partial=True)
         text = Text(no_wrap=True, end="")
-        for action, (key, word, enabled) in first + last:
+        for action, (key, word, enabled) in shown:
             click = Style.from_meta({"@click": action}) if enabled else Style()
             text.append(key, click + (key_style if enabled else disabled_style))
             text.append(f" {word}", click if enabled else disabled_style)
