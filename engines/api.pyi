@@ -31,7 +31,7 @@ from engines.data.canvas import Canvas as Canvas
 from engines.data.dataset import DataError as DataError
 from engines.data.sources import find_digits as find_digits
 from engines.errors import reason as reason
-from engines.experiment.checkpoint import read_filters as read_filters
+from engines.experiment.checkpoint import Filters as Filters, read_filters as read_filters
 from engines.exports import ExportError as ExportError
 from engines.exports.models import (
     read_weights as read_weights,
@@ -124,15 +124,19 @@ from engines.runs.save_failures import (
     describe_save_failure as describe_save_failure,
     describe_save_failures as describe_save_failures,
 )
-from engines.runs.seeds import SeedResults as SeedResults
+from engines.runs.seeds import SeedResult as SeedResult, SeedResults as SeedResults, SeedRun as SeedRun
 from engines.runs.statistics import (
+    FEWEST_SEEDS as FEWEST_SEEDS,
     ONE_RUN_CAVEAT as ONE_RUN_CAVEAT,
     TIE as TIE,
+    few_seeds_caveat as few_seeds_caveat,
     format_p_value as format_p_value,
     holm as holm,
     judge_answers as judge_answers,
 )
+from engines.runs.stored_seeds import read_seed_results as read_seed_results
 from engines.runs.time_estimate import PaceKey as PaceKey, estimate_seconds as estimate_seconds, paces_of as paces_of
+from engines.runs.time_ratio import epoch_time_ratio as epoch_time_ratio
 from engines.session.predictions import PredictionRequests as PredictionRequests
 from engines.session.replay import (
     DEMO as DEMO,

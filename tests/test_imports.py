@@ -51,6 +51,11 @@ def test_a_worker_imports_little() -> None:
     assert not loaded & (FRAMEWORKS | {"tui", "textual", "rich", "psutil", "platformdirs", "pynvml"})
 
 
+def test_a_supervisor_needs_the_standard_library_alone() -> None:
+    loaded = modules_after("import engines.supervision.supervisor, engines.monitors.gpu, engines.preset_configs")
+    assert not loaded & (FRAMEWORKS | {"tui", "textual", "rich", "psutil", "platformdirs", "pynvml", "numpy"})
+
+
 def test_version_and_help_are_quick_to_import() -> None:
     loaded = modules_after("import tui.cli.main\ntui.cli.main.main(['--version'])")
     assert not loaded & (FRAMEWORKS | {"textual", "rich", "numpy", "psutil", "platformdirs"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ class BaseApp(App[None]):
         self.set_reactive(App.theme, theme if theme in (*themes.THEMES, *BUILTIN_THEMES) else theme_names.DARK)
         super().__init__()
         self.ascii_only = ascii_only
+        self._warning_until = 0.0
+        """The time at which the last warning will have gone, on time.monotonic's clock."""
         self._text_filters = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
         self._on_black, self._no_brightening = OnBlack(), NoBrightening()
 
@@ -70,7 +73,12 @@ class BaseApp(App[None]):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Show a notification; its text is never markup, since a file's name may hold brackets."""
+        """Show a notification instead of the last one, unless that one warns; its text is never markup: files may have brackets."""
+        now = time.monotonic()
+        if severity == "information" and now > self._warning_until:
+            self.clear_notifications()
+        elif severity != "information":
+            self._warning_until = now + (timeout or self.NOTIFICATION_TIMEOUT)
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     # The terminal

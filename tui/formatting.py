@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+
+Format = Callable[[float | None], str]
+"""Writes a figure that may be unknown."""
 
 UNSEEN = r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 """Deceptive characters, for a class in a regular expression.
@@ -64,6 +68,11 @@ def percent(fraction: float | None, digits: int = 2) -> str:
 def interval(bounds: tuple[float, float] | None) -> str:
     """Write a 95 % interval of fractions as " (95 %: 97.77 to 98.31)", in percent; empty when there is none."""
     return "" if bounds is None else f" (95 %: {100 * bounds[0]:.2f} to {100 * bounds[1]:.2f})"
+
+
+def sentence(text: str) -> str:
+    """Start a text with a capital letter; the rest stays, so that "shared CPU" becomes "Shared CPU"."""
+    return text[:1].upper() + text[1:]
 
 
 def value(content: object) -> str:

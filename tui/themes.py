@@ -135,7 +135,9 @@ _ROLES = {
     "cursor": ("foreground", 0.7, False),
     "nan": ("error", 1.0, True),
     **{engine: (engine, 1.0, False) for engine in ("pytorch", "keras", "pytorch-raw", "keras-raw")},
-    **{f"{engine}-test": ("foreground", 1.0, True) for engine in ("pytorch", "keras")},
+    **{f"{source}-test": ("foreground", 1.0, True) for source in ("pytorch", "keras", "difference")},
+    **{f"{source}-test-line": ("foreground", 0.55, False) for source in ("pytorch", "keras", "difference")},
+    "shared": ("foreground", 0.75, False),
     **{run: (run, 1.0, False) for run in _RUNS},
 }
 """The style of each role in a chart: (variable, its share in the mix with the background, bold).
@@ -148,10 +150,17 @@ def palette(variables: Mapping[str, str]) -> dict[str, str]:
     """Return the colours for lines of text by "$name", as Rich writes them, from a theme's variables."""
     variables = _with_runs(variables)
     names = ("pytorch", "keras", "error", "success", "warning", "accent", *_RUNS)
-    return {f"${name}": _rich_color(variables, name) for name in names} | {
-        "$detail": _rich_color(variables, "foreground", 0.8),
-        "$heading": _rich_color(variables, "foreground", 0.85),
-    }
+    heat = {f"$heat-{i}": f"on {_rich_color(variables, 'error', i / 8)}" for i in (1, 2, 3)}
+    if variables["background"].startswith("ansi"):  # the terminal's own colours can't be mixed
+        heat = dict(zip(heat, ("", "", "bold"), strict=True))
+    return (
+        {f"${name}": _rich_color(variables, name) for name in names}
+        | heat
+        | {
+            "$detail": _rich_color(variables, "foreground", 0.8),
+            "$heading": _rich_color(variables, "foreground", 0.85),
+        }
+    )
 
 
 def chart_styles(variables: Mapping[str, str]) -> Mapping[str, Style]:

@@ -138,6 +138,7 @@ class BaselineRunner:
         name = f"{spec.name}.{baseline.kind}"
         self._command = [spec.python, str(_WORKER), "--plain", name, str(TRAIN_DIGITS), str(TEST_DIGITS), data_dir]
         self._environment = {**neutral_environment(spec, len(cores), cache_dir), **baseline.environment}
+        self._environment["CUDA_VISIBLE_DEVICES"] = "-1"  # the engines, too, train on the CPU here
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,

@@ -17,9 +17,10 @@ from engines.data import Digits
 from engines.experiment.arrays import Arrays, load_arrays, save_arrays
 from engines.experiment.contract import Engine
 from engines.experiment.progress import Position
-from engines.experiment.recipe import Weights
+from engines.experiment.recipe import Weights, initial_weights
 from engines.messages.codec import from_plain
 from engines.plural import plural
+from engines.record import Record
 
 SCHEMA = 2
 """Increased when older checkpoints would be misread: before 2, PyTorch's slots of dense1 were in (channel, height, width) order."""
@@ -29,8 +30,19 @@ class CheckpointError(Exception):
     """A checkpoint can't be used; the message says why."""
 
 
-def save(path: Path, position: Position, config: TrainConfig, digits: Digits, engine: Engine) -> None:
-    """Write a checkpoint. Raises OSError."""
+FIRST_FILTERS = "first_epoch.conv1.kernel"
+"""The name of the first layer's kernels as they were after the first epoch; absent before its end, and in older checkpoints."""
+
+
+def save(
+    path: Path,
+    position: Position,
+    config: TrainConfig,
+    digits: Digits,
+    engine: Engine,
+    first_filters: Arrays | None = None,
+) -> None:
+    """Write a checkpoint; `first_filters` holds FIRST_FILTERS once the first epoch is over. Raises OSError."""
     metadata = {
         "schema": SCHEMA,
         "position": dataclasses.asdict(position),
@@ -40,7 +52,7 @@ def save(path: Path, position: Position, config: TrainConfig, digits: Digits, en
     }
     weights = {f"weights.{name}": value for name, value in engine.weights().items()}
     state = {f"state.{name}": value for name, value in engine.state().items()}
-    save_arrays({"facts": np.array(json.dumps(metadata)), **weights, **state}, path)
+    save_arrays({"facts": np.array(json.dumps(metadata)), **weights, **state, **(first_filters or {})}, path)
 
 
 def load(path: Path, config: TrainConfig, digits: Digits) -> tuple[Position, Weights, Arrays]:
@@ -87,19 +99,39 @@ def _read(path: Path) -> tuple[Arrays, dict[str, Any], Position]:
         raise CheckpointError(f"the checkpoint {path} can't be read: {error}.") from error
 
 
-def read_filters(path: Path) -> tuple[Any, int]:
-    """Read the first layer's kernels (3, 3, 1, n) from a checkpoint, and its global step.
+def read_first_filters(path: Path) -> Arrays:
+    """Read FIRST_FILTERS from a checkpoint; empty where it has none. Raises CheckpointError."""
+    return {name: value for name, value in _read(path)[0].items() if name == FIRST_FILTERS}
 
-    Raises OSError, and ValueError for any other file.
-    """
+
+class Filters(Record):
+    """The first layer's kernels, shape (3, 3, 1, n), and what they were before."""
+
+    kernel: Any
+    global_step: int
+    earlier: Any = None
+    """The kernels after the first epoch; before the first step while that epoch lasts, and in older checkpoints; or None."""
+    after_first_epoch: bool = False
+    """True when `earlier` are the kernels after the first epoch."""
+
+
+def read_filters(path: Path) -> Filters:
+    """Read the first layer's kernels from a checkpoint. Raises OSError, and ValueError for any other file."""
     try:
-        with np.load(path, allow_pickle=False) as archive:  # reads only these two members
-            steps = int(json.loads(str(archive["facts"]))["position"]["global_step"])
+        with np.load(path, allow_pickle=False) as archive:  # reads only these members
+            metadata = json.loads(str(archive["facts"]))
+            steps, epoch = int(metadata["position"]["global_step"]), int(metadata["position"].get("epoch", 1))
             kernel = np.asarray(archive["weights.conv1.kernel"], np.float32)
+            has_first = FIRST_FILTERS in archive.files and epoch > 2  # after one epoch they are the kernels themselves
+            earlier = np.asarray(archive[FIRST_FILTERS], np.float32) if has_first else None
+        if earlier is None and isinstance(metadata.get("seed"), int):
+            earlier = initial_weights(metadata["seed"])["conv1.kernel"]
     except OSError:
         raise
     except Exception as error:  # zipfile and zlib raise many types for a damaged file
         raise ValueError("it is damaged, or no checkpoint of mnist-tui") from error
     if kernel.shape[:3] != (3, 3, 1) or kernel.ndim != 4 or not kernel.size or not np.isfinite(kernel).all():
         raise ValueError("its first layer has a different shape or values that are not finite")
-    return kernel, steps
+    if earlier is not None and (earlier.shape != kernel.shape or not np.isfinite(earlier).all()):
+        earlier = None
+    return Filters(kernel=kernel, global_step=steps, earlier=earlier, after_first_epoch=has_first)

@@ -56,7 +56,7 @@ class Engine(Protocol):
         """Write the model in its library's own format. May raise OSError and whatever the library raises."""
 
     def device_memory_bytes(self) -> int | None:
-        """Return the bytes that the framework's allocator holds on the device; None on a CPU."""
+        """Return the most bytes that tensors held at once on the device since the model was built; None on a CPU."""
         ...
 
 

@@ -256,7 +256,7 @@ class LogLine(Event):
     """A line that the worker's process printed, or a message of the worker or its supervisor."""
 
     stream: str
-    """"stdout" or "stderr" for printed lines; "worker" or "supervisor" for their messages."""
+    """"stdout" or "stderr" for printed lines; "worker", "supervisor" or "app" for their messages."""
     text: str
 
 
@@ -264,7 +264,9 @@ class Heartbeat(Event):
     """The worker is alive, whatever else it is doing."""
 
     device_memory_bytes: int | None = None
-    """Bytes that the framework's allocator holds on its GPU; None on a CPU."""
+    """The most bytes that tensors held at once on the GPU since the run's model was built; None on a CPU.
+
+    The framework's allocator counts them. What it keeps in reserve is left out, because only some frameworks report it."""
 
 
 class RunFinished(Event):

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
+from engines.errors import reason
 from engines.gpu_selection import driver_id
 from engines.messages.events import Device
 
 OUT_OF_MEMORY: tuple[type[Exception], ...] = (torch.OutOfMemoryError,)
 """Exceptions that PyTorch raises when memory runs out, besides MemoryError."""
-TF32_DEFAULT = " and ".join(
-    name
-    for name, allowed in (
-        ("matrix products", torch.backends.cuda.matmul.allow_tf32),
-        ("convolutions", torch.backends.cudnn.allow_tf32),
-    )
-    if allowed
-)
+
+TF32_SWITCHES: dict[str, Any] = {
+    "matrix products": torch.backends.cuda.matmul,
+    "convolutions": getattr(torch.backends.cudnn, "conv", torch.backends.cudnn),
+}
+"""The objects that turn TF32 on: by `fp32_precision` from PyTorch 2.9 on, before that by `allow_tf32`.
+
+PyTorch raises RuntimeError when both are used: its documentation, "CUDA semantics", "TensorFloat-32".
+"""
+
+
+def uses_tf32(switch: Any) -> bool:
+    """Return whether one of the TF32_SWITCHES is on."""
+    return bool(switch.fp32_precision == "tf32" if hasattr(switch, "fp32_precision") else switch.allow_tf32)
+
+
+TF32_DEFAULT = " and ".join(name for name, switch in TF32_SWITCHES.items() if uses_tf32(switch))
 """The arithmetic that PyTorch does in TF32 on CUDA by default."""
 
 
@@ -41,7 +53,11 @@ def set_threads(threads: int) -> None:
 
 def set_precision(precision: str) -> None:
     """Turn TF32 on Ampere and later GPUs on or off: PyTorch has it on for convolutions by default."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    for switch in TF32_SWITCHES.values():
+        if hasattr(switch, "fp32_precision"):
+            switch.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+        else:
+            switch.allow_tf32 = precision == "tf32"
 
 
 def devices() -> tuple[Device, ...]:
@@ -53,10 +69,28 @@ def devices() -> tuple[Device, ...]:
         return cpu, Device(id="cuda:0", name="GPU", usable=False, reason="this PyTorch is built without CUDA")
     if not torch.cuda.is_available():
         return cpu, Device(id="cuda:0", name="GPU", usable=False, reason="PyTorch finds no usable driver or GPU")
-    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return cpu, *(Device(id=f"cuda:{i}", name=name, gpu=driver_id(i)) for i, name in enumerate(names))
+    return cpu, *(_gpu(i) for i in range(torch.cuda.device_count()))
+
+
+def _gpu(index: int) -> Device:
+    """Return one GPU; an unusable one with its own reason if asking for its name fails, so that the others stay usable."""
+    try:
+        name = torch.cuda.get_device_name(index)
+    except (RuntimeError, AssertionError) as error:
+        return Device(id=f"cuda:{index}", name="GPU", usable=False, reason=reason(error), gpu=driver_id(index))
+    return Device(id=f"cuda:{index}", name=name, gpu=driver_id(index))
+
+
+def activate(device: torch.device) -> None:
+    """Make a GPU the current one, and measure its peak of memory from this moment; a CPU needs neither."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def memory_bytes(device: torch.device) -> int | None:
-    """Return what PyTorch's allocator holds on a GPU; None for a CPU."""
-    return torch.cuda.memory_reserved(device) if device.type == "cuda" else None
+    """Return the most bytes that tensors held at once on a GPU since `activate`; None for a CPU.
+
+    A captured graph's own pool counts: its tensors were allocated while it was captured.
+    """
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None

@@ -13,10 +13,11 @@ from engines.data import Digits
 from engines.experiment.recipe import Weights
 from engines.pytorch import device
 from engines.pytorch.augment import build_augment
+from engines.pytorch.captured_step import CapturedStep
 from engines.pytorch.device import OUT_OF_MEMORY, TF32_DEFAULT, devices, framework, set_threads, version
 from engines.pytorch.hyperparameters import hyperparameters
 from engines.pytorch.model import build_model
-from engines.pytorch.optimizer import build_optimizer
+from engines.pytorch.optimizer import build_optimizer, build_rates, set_rate
 from engines.pytorch.state import MODEL_FILE, EngineState
 
 __all__ = [
@@ -31,51 +32,56 @@ class Engine(EngineState):
         torch.manual_seed(config.seed)
         device.set_precision(config.precision)
         self.device = torch.device(config.device)
+        device.activate(self.device)
         self.batch_size = config.batch_size
         self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16")
         self.train_images, self.train_labels = to_device(digits.train_images, digits.train_labels, self.device)
         self.test_images, _ = to_device(digits.test_images, digits.test_labels, self.device)
+        self.order = torch.zeros_like(self.train_labels)
+        self.rates = build_rates(-(-len(self.order) // self.batch_size), self.device)
+        self.results = torch.zeros(len(self.rates), 2, device=self.device)
+        self.captured_step = CapturedStep(self.device)
         self.model = build_model(config.dropout).to(self.device).to(memory_format=torch.channels_last)
         self.augment = build_augment(config.augment)
         self.optimizer = build_optimizer(config, self.model)
         self.load_weights(weights)
 
     def device_memory_bytes(self) -> int | None:
-        """Return what PyTorch's allocator holds on the GPU; None on a CPU."""
+        """Return the most bytes that tensors held at once on the GPU; None on a CPU."""
         return device.memory_bytes(self.device)
 
     # Data
 
     def start_epoch(self, order: npt.NDArray[np.int64], rates: npt.NDArray[np.float32]) -> None:
         """Set the epoch's permutation of the training digits, shape (train_size,), and learning rates, shape (steps,)."""
-        self.order = torch.from_numpy(order).to(self.device)
-        self.rates: list[float] = rates.tolist()
-
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return images (n, 1, 28, 28) in 0..1 and labels (n,) of one step; the last step of an epoch may be short."""
-        indices = self.order[step * self.batch_size : (step + 1) * self.batch_size]
-        return scale(self.train_images[indices]), self.train_labels[indices]
+        self.order.copy_(torch.from_numpy(order))
+        self.rates.copy_(torch.from_numpy(rates))
 
     # Train
 
     def train_steps(self, first: int, last: int) -> tuple[float, float]:
         """Train steps first..last-1 of the epoch; returns the sum of losses and the number of correct answers."""
         self.model.train()
-        losses = []  # summed as doubles, so exactly, however many steps a call has; a Mac's GPU has no doubles
-        correct = torch.zeros((), device=self.device)
         for step in range(first, last):
-            images, labels = self.batch(step)
-            self.optimizer.param_groups[0]["lr"] = self.rates[step]
-            images = self.augment(images)  # in full precision: bf16 would move a digit by an eighth of a pixel
-            with self.autocast:
-                logits = self.model(images)
-                loss = F.cross_entropy(logits, labels)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            losses.append(loss.detach() * len(labels))
-            correct += (logits.argmax(dim=1) == labels).sum()
-        return sum(torch.stack(losses).tolist()), correct.item()  # the call's one synchronisation with the device
+            if not self.captured_step.run(self, step):
+                indices = self.order[step * self.batch_size : (step + 1) * self.batch_size]
+                self.results[step] = self.train_batch(indices, self.rates[step])
+        losses, correct = zip(*self.results[first:last].tolist(), strict=True)  # the call's one synchronisation
+        return sum(losses), sum(correct)  # as doubles, so exactly, however many steps a call has
+
+    def train_batch(self, indices: Tensor, rate: Tensor) -> Tensor:
+        """Train on the digits of these indices (n,); returns [the sum of losses, the number of correct answers]."""
+        images = scale(self.train_images.index_select(0, indices))
+        labels = self.train_labels.index_select(0, indices)
+        images = self.augment(images)  # in full precision: bf16 would move a digit by an eighth of a pixel
+        with self.autocast:
+            logits = self.model(images)
+            loss = F.cross_entropy(logits, labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        set_rate(self.optimizer, rate)
+        self.optimizer.step()
+        return torch.stack([loss.detach() * len(labels), (logits.argmax(dim=1) == labels).sum(dtype=torch.float32)])
 
     # Evaluate
 

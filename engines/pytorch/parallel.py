@@ -29,6 +29,7 @@ from engines.experiment.arrays import Arrays, load_arrays, save_arrays
 from engines.experiment.recipe import Weights
 from engines.pytorch.device import set_threads
 from engines.pytorch.engine import Engine, scale
+from engines.pytorch.optimizer import set_rate
 from engines.worker.replicas import CLOSE, Replica, attribute_failures, close_together, serve_commands
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=2)
@@ -47,8 +48,6 @@ class ReplicaEngine(Engine):
         self.memory_sum = 0.0
         own_seed = config.seed + rank  # or all would drop the same units
         super().__init__(dataclasses.replace(config, device=names[rank], seed=own_seed), digits, weights)
-        if self.device.type == "cuda":
-            torch.cuda.set_device(self.device)
         dist.init_process_group(
             "nccl" if self.device.type == "cuda" else "gloo",
             store=dist.FileStore(str(rendezvous), self.world_size),  # type: ignore[attr-defined]
@@ -62,7 +61,7 @@ class ReplicaEngine(Engine):
 
     # Data
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+    def share(self, step: int) -> tuple[Tensor, Tensor]:
         """Return this replica's share of the step's images and labels; one image if the share is empty, as in Keras."""
         indices = self.order[step * self.batch_size : (step + 1) * self.batch_size]
         first, last = (len(indices) * rank // self.world_size for rank in (self.rank, self.rank + 1))
@@ -77,9 +76,9 @@ class ReplicaEngine(Engine):
         losses = []
         correct = torch.zeros((), device=self.device)
         for step in range(first, last):
-            images, labels = self.batch(step)
+            images, labels = self.share(step)
             size = min(self.batch_size, len(self.order) - step * self.batch_size)
-            self.optimizer.param_groups[0]["lr"] = self.rates[step]
+            set_rate(self.optimizer, self.rates[step])
             images = self.augment(images)
             with self.autocast:
                 logits = self.parallel(images)[: len(labels)]
@@ -180,7 +179,7 @@ class ParallelEngine(ReplicaEngine):
         super().load_state(state)
 
     def device_memory_bytes(self) -> int | None:
-        """Return what PyTorch's allocators held on all GPUs after the last steps; None on CPUs, and before the first."""
+        """Return the sum of all GPUs' peaks of memory after the last steps; None on CPUs, and before the first."""
         return int(self.memory_sum) or None
 
     def close(self) -> None:

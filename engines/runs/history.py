@@ -41,6 +41,7 @@ from engines.messages.events import (
     WorkerSpawned,
     WorkerUsage,
 )
+from engines.runs.lifecycle import lifecycle_line
 from engines.runs.phases import (
     BUILDING,
     ENDED,
@@ -76,6 +77,8 @@ class RunHistory(RunState):
         handler = _HANDLERS.get(type(event))
         if handler is not None:
             handler(self, event)
+        if text := lifecycle_line(event):
+            self._on_log_line(LogLine(engine=self.engine, t=event.t, stream="app", text=text))
 
     def _enter(self, phase: str, t: float) -> None:
         self.phase, self.phase_t = phase, t
@@ -102,6 +105,8 @@ class RunHistory(RunState):
         self.cpu_percent.append(event.cpu_percent)
         if self.running:
             self.peak_rss_bytes = max(event.rss_bytes, self.peak_rss_bytes or 0)
+            self.cpu_usage.append(self.wall_seconds(event.t), event.cpu_percent)
+            self.memory_usage.append(self.wall_seconds(event.t), event.rss_bytes)
 
     def _on_heartbeat(self, event: Heartbeat) -> None:
         self.device_memory_bytes = event.device_memory_bytes
@@ -154,9 +159,12 @@ class RunHistory(RunState):
             self._enter(TRAINING, event.t)
 
     def _on_train_progress(self, event: TrainProgress) -> None:
+        self._add_to_epoch(event)
         self.progress = event
         self.train_loss.append(event.global_step, event.loss)
         self.train_accuracy.append(event.global_step, event.accuracy)
+        self.speed.append(event.global_step, event.samples_per_sec)
+        self.learning_rate.append(event.global_step, event.learning_rate)
         self.step_seconds.append(event.global_step, self.wall_seconds(event.t))
         if self.phase == FIRST_STEP:
             self.first_step_seconds = event.t - self.phase_t
@@ -165,6 +173,18 @@ class RunHistory(RunState):
             evaluates = event.step == self.started.steps_per_epoch or (every and event.global_step % every == 0)
             if evaluates or self.phase != TRAINING:
                 self._enter(EVALUATING if evaluates else TRAINING, event.t)
+
+    def _add_to_epoch(self, event: TrainProgress) -> None:
+        """Update the means since the epoch began; at its end they are those of EpochCompleted."""
+        before = self.progress
+        if before is None or before.epoch != event.epoch:
+            self._epoch_sums = (0.0, 0.0, 0)
+        samples = max(event.samples_seen - (before.samples_seen if before else 0), 1)
+        loss_sum, correct, total = self._epoch_sums
+        loss_sum, correct, total = loss_sum + event.loss * samples, correct + event.accuracy * samples, total + samples
+        self._epoch_sums = loss_sum, correct, total
+        self.epoch_loss.append(event.global_step, loss_sum / total)
+        self.epoch_accuracy.append(event.global_step, correct / total)
 
     def _on_eval_started(self, event: EvalStarted) -> None:
         if self.phase in (FIRST_STEP, TRAINING):
@@ -187,6 +207,7 @@ class RunHistory(RunState):
     def _on_epoch_completed(self, event: EpochCompleted) -> None:
         self.epochs_done, self.last_epoch = self.epochs_done + 1, event
         self.epoch_seconds += event.train_seconds
+        self.epoch_times.append(event.train_seconds)
         self.epoch_samples += event.train_seconds * (event.samples_per_sec or 0.0)
         self.first_step_seconds = event.first_step_seconds or self.first_step_seconds
 

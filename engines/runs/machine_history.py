@@ -22,6 +22,9 @@ class GpuHistory:
         self.memory_used_bytes: deque[float | None] = deque(maxlen=MAX_SAMPLES)
         self.temperature_celsius: deque[float | None] = deque(maxlen=MAX_SAMPLES)
         self.power_watts: deque[float | None] = deque(maxlen=MAX_SAMPLES)
+        self.utilization_series = BoundedSeries()
+        self.power_series = BoundedSeries()
+        """Points (t, watts) of all readings, as `utilization_series` has percent."""
         self._joules = BoundedSeries()
         """Points (t, joules since the first reading), from the driver's counter or else the integral of the power."""
         self._last_counter: float | None = None
@@ -35,6 +38,12 @@ class GpuHistory:
         self.memory_used_bytes.append(reading.memory_used_bytes)
         self.temperature_celsius.append(reading.temperature_celsius)
         self.power_watts.append(reading.power_watts)
+        for series, value in (
+            (self.utilization_series, reading.utilization_percent),
+            (self.power_series, reading.power_watts),
+        ):
+            if value is not None:
+                series.append(t, value)
         joules = self._joules_since_last(reading, t)
         self._last_counter = reading.energy_joules
         self._last_power = None if reading.power_watts is None else (t, reading.power_watts)

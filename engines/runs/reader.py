@@ -63,7 +63,7 @@ def _newest_first(runs_dir: Path, prefix: str = "") -> Iterator[str]:
 
 def run_start_time(folder: Path) -> float:
     """Return when the run in a folder started, in seconds since 1970; 0 when unknown."""
-    config = None if has_utc_prefix(folder.name) else _read_json(folder / "config.json")
+    config = None if has_utc_prefix(folder.name) else read_json(folder / "config.json")
     return start_time(folder.name, (config or {}).get("created"))
 
 
@@ -76,27 +76,33 @@ def list_runs(runs_dir: Path) -> Iterator[dict[str, Any]]:
     if runs_dir.is_dir():
         for name in _newest_first(runs_dir):
             folder = runs_dir / name
-            config = _read_json(folder / "config.json")
+            config = read_json(folder / "config.json")
             engines = config.get("engines") if config is not None else None
             if config is not None and isinstance(engines, dict) and all(isinstance(c, dict) for c in engines.values()):
-                summary = _read_json(folder / "summary.json") or _summary_so_far(folder, engines)
+                summary = read_json(folder / "summary.json") or _summary_so_far(folder, engines)
                 more = {"resumable": _resumable(folder, summary), "about": read_annotations(folder)}
                 run_id = {"id": name}  # last too: an "id" in the file must not make another folder be deleted
                 yield {**run_id, **config, "summary": summary, **more, **run_id}
 
 
 def _summary_so_far(folder: Path, engines: Collection[str]) -> dict[str, Any]:
-    histories = {engine: RunHistory(engine) for engine in engines}
-    with contextlib.suppress(OSError):
-        for event in _events_for_summary(folder / "events.jsonl"):
-            if event.engine in histories:
-                histories[event.engine].apply(event)
+    histories = read_summary(folder, engines)
     summary = {engine: engine_summary(history) for engine, history in histories.items()}
     if _is_being_recorded(folder):
         for engine, history in histories.items():
             if history.ended_t is None:
                 summary[engine]["outcome"] = "running"
     return summary
+
+
+def read_summary(folder: Path, engines: Collection[str] = ENGINES) -> dict[str, RunHistory]:
+    """Read a saved run's engines without curves, logs and usage, a tenth of the work, as far as the record can be read."""
+    histories = {engine: RunHistory(engine) for engine in engines}
+    with contextlib.suppress(OSError):
+        for event in _events_for_summary(folder / "events.jsonl"):
+            if event.engine in histories:
+                histories[event.engine].apply(event)
+    return histories
 
 
 def _events_for_summary(path: Path) -> Iterator[Event]:
@@ -173,7 +179,8 @@ def newest_checkpoint(runs_dir: Path | None, engine: str) -> str:
     return next(filter(os.path.isfile, paths), "")  # os.path.isfile is False in a folder without permission
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read a JSON object from a file; None where there is none."""
     if not os.path.isfile(path):  # opening a named pipe would block
         return None
     try:

@@ -105,6 +105,18 @@ class RunState:
         self.progress: TrainProgress | None = None
         self.train_loss = BoundedSeries()
         self.train_accuracy = BoundedSeries()
+        """Points (global_step, mean since the point before), as `train_loss` has them: what the curves show."""
+        self.epoch_loss = BoundedSeries()
+        self.epoch_accuracy = BoundedSeries()
+        """Points (global_step, mean since the epoch began), as `epoch_loss` has them: the training figures of every screen."""
+        self._epoch_sums = (0.0, 0.0, 0)
+        """Sums of loss and correct answers, and the number of samples, since the epoch began."""
+        self.speed = BoundedSeries()
+        """Points (global_step, samples per second)."""
+        self.learning_rate = BoundedSeries()
+        self.cpu_usage = BoundedSeries()
+        self.memory_usage = BoundedSeries()
+        """Points (wall seconds, bytes) of the worker's process tree during the run; `cpu_usage` has percent of one core."""
         self.step_seconds = BoundedSeries()
         """Points (global_step, wall seconds at which the step was done)."""
         self.evaluations: list[EvalCompleted] = []
@@ -112,6 +124,8 @@ class RunState:
         self.epochs_done = 0
         self.epoch_seconds = self.epoch_samples = 0.0
         """Training time and samples of all epochs, without the first step."""
+        self.epoch_times: list[float] = []
+        """Training seconds of each epoch, without the first step."""
         self.last_epoch: EpochCompleted | None = None
         self.milestones: list[Milestone] = []
         self.finished: RunFinished | None = None
@@ -126,6 +140,11 @@ class RunState:
     def stopping(self) -> bool:
         """True while a Stop was sent and the run has not ended."""
         return self.running and self.pending_command == "Stop"
+
+    @property
+    def killed(self) -> bool:
+        """True when the user killed the worker in mid-run."""
+        return self.failure is not None and self.failure.kind == "killed"
 
     @property
     def running(self) -> bool:
@@ -199,6 +218,17 @@ class RunState:
         """True when the run waited for its worker's import, which then counts in its wall time."""
         ready_t = self.last_worker_ready.t if self.last_worker_ready is not None else None
         return ready_t is not None and self.requested_t is not None and ready_t > self.requested_t
+
+    @property
+    def best_accuracy(self) -> float | None:
+        """Highest test accuracy of all evaluations."""
+        return max((evaluation.accuracy for evaluation in self.evaluations), default=None)
+
+    @property
+    def train_figures(self) -> tuple[float | None, float | None]:
+        """Training (loss, accuracy): means over the digits since the epoch began, as Keras' progress bar shows them."""
+        loss, accuracy = self.epoch_loss.last, self.epoch_accuracy.last
+        return (loss[1] if loss else None), (accuracy[1] if accuracy else None)
 
     def wall_seconds(self, now: float) -> float:
         """Return seconds from RunRequested to the run's end or `now`: the wall time of every screen, summary and list."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
+from functools import cache
 
 from engines.plural import plural
 from engines.record import Record
@@ -75,6 +77,26 @@ def sign_flip(differences: Sequence[int]) -> float:
     return float(as_far / (1 << len(differences)))
 
 
+def smallest_sign_flip(pairs: int) -> float:
+    """Return the smallest p-value that `sign_flip` can give for that many pairs: all differences have the same sign."""
+    return min(1.0, float(2 / 2**pairs))
+
+
+FEWEST_SEEDS = next(pairs for pairs in itertools.count(1) if smallest_sign_flip(pairs) < ALPHA)
+"""The fewest paired seeds that can show a difference: six."""
+
+
+def few_seeds_caveat(seeds: int) -> str:
+    """Return the sentence that so few paired seeds can't show a difference; empty when they can."""
+    if seeds >= FEWEST_SEEDS:
+        return ""
+    least = "1" if seeds < 2 else f"{smallest_sign_flip(seeds):.3g}"
+    return (
+        f"{plural(seeds, 'seed')} can never show a difference: p is at least {least}, and counts below {ALPHA:g}. Use"
+        f" --seeds {FEWEST_SEEDS} or more."
+    )
+
+
 def mean(values: Sequence[float]) -> float:
     """Return the arithmetic mean."""
     return sum(values) / len(values)  # math.fsum raises on infinities, which recordings may hold
@@ -86,6 +108,100 @@ def standard_deviation(values: Sequence[float]) -> float:
         return math.nan
     middle = mean(values)
     return math.sqrt(sum((value - middle) * (value - middle) for value in values) / (len(values) - 1))
+
+
+@cache
+def student_t_95(freedom: float) -> float:
+    """Return the 97.5 % quantile of Student's t distribution with at least one degree of freedom, which need not be whole.
+
+    With t = sqrt(freedom) tan(angle), the density is proportional to cos(angle) ** (freedom - 1). Integrated by Simpson's rule,
+    inverted by bisection.
+    """
+    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
+
+    def share_within(t: float) -> float:
+        width = math.atan(t / math.sqrt(freedom)) / SIMPSON_INTERVALS
+        heights = [math.cos(i * width) ** (freedom - 1) for i in range(SIMPSON_INTERVALS + 1)]
+        total = heights[0] + heights[-1] + 4 * sum(heights[1::2]) + 2 * sum(heights[2:-1:2])
+        return float(2 * scale * total * width / 3)
+
+    low, high = Z_95, 13.0  # the quantiles of infinitely many degrees of freedom and, rounded up, of one
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (low, middle) if share_within(middle) > 0.95 else (middle, high)
+    return low
+
+
+SIMPSON_INTERVALS = 200
+"""An even number; the quantile is then right to eight digits."""
+
+
+class Ratio(Record):
+    """A ratio of times with its 95 % interval."""
+
+    value: float
+    low: float | None = None
+    """The interval's lower end; None when there are too few times for an interval."""
+    high: float | None = None
+
+    @property
+    def is_clear(self) -> bool:
+        """True when the interval excludes 1: the times differ."""
+        return self.low is not None and self.high is not None and not self.low <= 1 <= self.high
+
+    @property
+    def inverse(self) -> Ratio:
+        """The ratio the other way round."""
+        low = None if self.high is None else 1 / self.high
+        return Ratio(value=1 / self.value, low=low, high=None if self.low is None else 1 / self.low)
+
+
+def ratio_of_times(first: Sequence[float], second: Sequence[float]) -> Ratio | None:
+    """Return the ratio of two independent samples' geometric means; None where a time is not positive and finite.
+
+    Its interval is that of Welch (1947) for the difference of the means of the logarithms, with Satterthwaite's (1946) degrees of
+    freedom. Geometric means, because times are skewed and a ratio must not depend on which of the two is its base (Fleming and
+    Wallace 1986).
+    """
+    logs = _logarithms(first), _logarithms(second)
+    if not all(logs):
+        return None
+    difference = mean(logs[0]) - mean(logs[1])
+    if min(map(len, logs)) < 2:
+        return Ratio(value=_exp(difference))
+    errors = [standard_deviation(values) ** 2 / len(values) for values in logs]  # squared standard errors of the means
+    terms = sum(error**2 / (len(values) - 1) for error, values in zip(errors, logs, strict=True))
+    freedom = sum(errors) ** 2 / terms if terms else math.inf
+    return _ratio_of_logarithms(difference, math.sqrt(sum(errors)), freedom)
+
+
+def ratio_of_paired_times(first: Sequence[float], second: Sequence[float]) -> Ratio | None:
+    """Return the geometric mean of the pairs' ratios, with Student's t interval of the ratios' logarithms.
+
+    None where a time is not positive and finite, or there is none.
+    """
+    logs = [_logarithms(times) for times in (first, second)]
+    if not all(logs):
+        return None
+    differences = [a - b for a, b in zip(*logs, strict=True)]
+    if len(differences) < 2:
+        return Ratio(value=_exp(differences[0]))
+    error = standard_deviation(differences) / math.sqrt(len(differences))
+    return _ratio_of_logarithms(mean(differences), error, len(differences) - 1)
+
+
+def _logarithms(times: Sequence[float]) -> list[float]:
+    """Return the logarithms of the times; none unless all are positive and finite."""
+    return [math.log(time) for time in times] if all(0 < time < math.inf for time in times) else []
+
+
+def _ratio_of_logarithms(difference: float, error: float, freedom: float) -> Ratio:
+    half = student_t_95(freedom) * error if error else 0.0
+    return Ratio(value=_exp(difference), low=_exp(difference - half), high=_exp(difference + half))
+
+
+def _exp(logarithm: float) -> float:
+    return math.exp(max(-700.0, min(logarithm, 700.0)))  # beyond, floats overflow: a recording may hold any times
 
 
 class Verdict(Record, kw_only=False):
@@ -137,8 +253,6 @@ def judge_seeds(names: tuple[str, str], correct: tuple[Sequence[int], Sequence[i
     differences = [a - b for a, b in zip(*correct, strict=True)]
     p, seeds = sign_flip(differences), len(differences)
     why = f"paired sign-flip test over {seeds} seeds, p {format_p_value(p)}: {names[0]} {100 * mean(differences) / n:+.3f} points"
-    if 2 / 2**seeds >= ALPHA:
-        why += f"; with {seeds} seeds p is never below {2 / 2**seeds:.3g}, so use 6 or more"
     ahead = names[0] if sum(differences) > 0 else names[1]
     return Verdict(f"{ahead} ahead" if p < ALPHA else TIE, p, why)
 

@@ -45,7 +45,8 @@ class Replay(RunSource):
         self.paused = False
         self._clock = clock
         self._last_t = self._events[-1].t if self._events else 0.0
-        requested = [event.t for event in self._events if isinstance(event, RunRequested)]
+        self._requests = [event for event in self._events if isinstance(event, RunRequested)]
+        requested = [event.t for event in self._requests]
         self._first_t = min(requested, default=self._events[0].t if self._events else 0.0)
         self._applied = 0
         """Number of events that the histories hold."""
@@ -60,6 +61,11 @@ class Replay(RunSource):
     @property
     def length_seconds(self) -> float:
         return self._last_t - self._first_t
+
+    def starts_at(self, engine: str) -> float | None:
+        if engine not in self.histories or self.histories[engine].requested_t is not None:
+            return None
+        return next((event.t - self._first_t for event in self._requests if event.engine == engine), None)
 
     @property
     def playback(self) -> str:

@@ -110,6 +110,10 @@ class RunSource:
         """The state of the player: "10x", "paused" or "end"; empty for a live session."""
         return ""
 
+    def starts_at(self, engine: str) -> float | None:
+        """Return when an engine's run starts that comes later in a recording, in seconds from its start; None for any other."""
+        return None
+
     def toggle(self) -> None:
         """Pause a recording or play on; at its end, play it from the start."""
 

@@ -7,7 +7,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from engines import paths
 from engines.config import TITLES, engine_id
 from engines.record import Record
 from engines.user_path import user_path
@@ -63,6 +62,8 @@ def _interpreter(name: str, python: str, backend: str) -> tuple[str, str]:
         return _resolve(python), _flag(name)
     if os.environ.get(variable):
         return _resolve(os.environ[variable]), variable
+    from engines import paths  # needs platformdirs, which a machine that only trains may lack
+
     configured = paths.settings().get(f"{name}_python")
     if isinstance(configured, str) and configured:
         return _resolve(configured), str(paths.config_file())
@@ -75,6 +76,8 @@ def _interpreter(name: str, python: str, backend: str) -> tuple[str, str]:
 
 def managed_python(variant: str) -> Path:
     """Return the path of the interpreter that `mnist-tui setup` makes for an engine, or for Keras on a backend."""
+    from engines import paths  # as above
+
     return paths.data_dir() / "envs" / variant / "bin" / "python"
 
 

@@ -22,6 +22,7 @@ ORDER = (SETUP, "Data", "Model", "Optimizer", "Train", "Evaluate", "Predict", "C
 """The order of the sections."""
 FILES = {
     "engine.py": "",
+    "captured_step.py": "Train",
     "base.py": "",
     "augment.py": "Data",
     "model.py": "Model",
@@ -31,6 +32,8 @@ FILES = {
     "device.py": "Device",
 }
 """An engine's files and the section that each belongs to; empty where titles inside the file divide it."""
+OPTIONAL_FILES = frozenset({"captured_step.py"})
+"""Files that not every engine has."""
 _TITLE = re.compile(r"(?: {4})?# ([A-Z][\w' ]{2,24})")
 _ENGINES = Path(__file__).parents[1]
 
@@ -66,7 +69,8 @@ def source_files(engine: str, backend: str = "tensorflow") -> list[Path]:
     own = _ENGINES / engine_id(engine, backend).replace("-", "_")
     shared = _ENGINES / engine
     paths = [own / name if (own / name).exists() else shared / name for name in FILES]
-    return [path for path in paths if path.name != "base.py" or own != shared]
+    paths = [path for path in paths if path.name != "base.py" or own != shared]
+    return [path for path in paths if path.name not in OPTIONAL_FILES or path.exists()]
 
 
 def script_lines(engine: str) -> int:

@@ -69,6 +69,8 @@ class Run:
         self.position = Position()
         self.first_step_seconds: float | None = None
         """Seconds of this process's first step, in a resumed run too."""
+        self.first_filters: Arrays = {}
+        """The first layer's kernels after the first epoch, as the checkpoint keeps them."""
         self.epochs_done = 0
         """Epochs that this process completed."""
         self.interval = Interval()
@@ -146,6 +148,7 @@ class Run:
         state: Arrays = {}
         if self.start.resume:
             self.position, weights, state = checkpoint.load(Path(self.start.resume), self.config, self.digits)
+            self.first_filters = checkpoint.read_first_filters(Path(self.start.resume))
         self._engine = placement.engine_class(self.module, self.config.device)(self.config, self.digits, weights)
         if state:
             self.engine.load_state(state)
@@ -184,6 +187,8 @@ class Run:
                 first_step_seconds=self.first_step_seconds if not self.epochs_done else None,
             )
             self.epochs_done += 1
+            if position.epoch == 1 and "conv1.kernel" in (weights := self.engine.weights()):
+                self.first_filters = {checkpoint.FIRST_FILTERS: weights["conv1.kernel"].copy()}
             position.next_epoch()
         self.save()
 
@@ -320,7 +325,7 @@ class Run:
             return
         path = Path(self.start.run_dir) / f"{self.channel.engine}.npz"
         try:
-            checkpoint.save(path, self.position, self.config, self.digits, self._engine)
+            checkpoint.save(path, self.position, self.config, self.digits, self._engine, self.first_filters)
         except OSError as error:
             self.channel.publish(SaveFailed, what="checkpoint", path=str(path), reason=reason(error))
         else:

@@ -37,12 +37,14 @@ from tests.support.terminal import ROOT, PixelTerminal, Terminal, all_exited, ap
 from tui import preferences
 from tui.app import MnistApp
 from tui.charts.braille import Axes, Series, draw
+from tui.charts.scales import ERROR, LINEAR, LOG
 from tui.charts.sparkline import progress_bar, sparkline
 from tui.charts.viewport import Viewport
 from tui.cli import code, data, doctor, export as export_command, main, parity, presets, setup, train as train_command
 from tui.reports import card as report_card, comparison, export, run_summary
 from tui.terminal import textual_patches
-from tui.widgets.card_tables import card, confusions
+from tui.widgets.card_view import figures_table
+from tui.widgets.confusion_matrix import evaluated, matrices
 from tui.widgets.curves import x_extent
 
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
@@ -190,8 +192,8 @@ def _write_everything(histories: Mapping[str, RunHistory], machine: MachineHisto
     if report is not None:
         assert report_card.markdown(report)
         assert report_card.html(report, export.charts(histories))
-        assert card(report, colors)
-    assert confusions(list(histories.values()), colors, beside=True)
+        assert figures_table(report, colors)
+    assert isinstance(matrices(evaluated(histories), colors, 80, 20), list)
     assert comparison.lines(comparison.entries([("a run", histories)]))
     series = Seeds()
     for history in (*histories.values(), *histories.values()):
@@ -275,21 +277,21 @@ def test_a_run_of_any_figures_is_drawn_and_written(one: float, other: float, cou
 
 
 @pytest.mark.fault("input", "charts: any floats at any size (property)")
-@example([(0.0, 1.7e292)], 18, 9, True, False, "line")  # its axis would reach beyond the largest float
+@example([(0.0, 1.7e292)], 18, 9, LOG, False, "line")  # its axis would reach beyond the largest float
 @given(
     st.lists(st.tuples(FLOATS, FLOATS), max_size=40),
     st.integers(0, 120),
     st.integers(0, 40),
-    st.booleans(),
+    st.sampled_from([LINEAR, LOG, ERROR]),
     st.booleans(),
     st.sampled_from(["line", "points"]),
 )
 def test_charts_of_any_data_have_their_size(
-    data: list[tuple[float, float]], width: int, height: int, log: bool, ascii_only: bool, kind: str
+    data: list[tuple[float, float]], width: int, height: int, scale: str, ascii_only: bool, kind: str
 ) -> None:
     xs, ys = [x for x, _ in data], [y for _, y in data]
     rows = draw(
-        [Series("keras", xs, ys, kind=kind, dashed=True)], Axes(log_y=log), width, height, ascii_only=ascii_only
+        [Series("keras", xs, ys, kind=kind, dashed=True)], Axes(scale=scale), width, height, ascii_only=ascii_only
     )
     assert len(rows) == height
     assert all(sum(cell_len(text) for text, _ in row) == width for row in rows)

@@ -171,8 +171,9 @@ def _bytes_of(root: object) -> int:
 
 def _seconds_to_draw(history: RunHistory, view: Viewport) -> float:
     start = time.thread_time()  # CPU time of this thread: the machine may be busy
-    series = curves(history, "loss", view)
-    draw(series, axes(series, "loss", view, x_extent([history], view)), 100, 25)
+    extent = x_extent([history], view)
+    series = curves(history, "loss", view, extent)
+    draw(series, axes([history], series, "loss", view, extent), 100, 25)
     return time.thread_time() - start
 
 

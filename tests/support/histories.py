@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engines.api import TrainConfig
-from engines.messages.events import RunRequested, RunStarted, TrainProgress
+from engines.messages.events import EvalCompleted, RunRequested, RunStarted, TrainProgress
 from engines.runs.history import RunHistory
 
 
@@ -42,6 +44,28 @@ def simulated_run(
                 accuracy=1 - 1 / step,
                 samples_per_sec=1.0,
                 learning_rate=1.0,
+            )
+        )
+    return history
+
+
+def evaluated_run(accuracies: Sequence[float], engine: str = "keras") -> RunHistory:
+    """Return the history of a run with these test accuracies, one every 50 steps."""
+    history = simulated_run(engine, 0.5, 50 * len(accuracies))
+    for i, accuracy in enumerate(accuracies, 1):
+        wrong = tuple((n, 0, 1) for n in range(round(10_000 * (1 - accuracy))))
+        history.apply(
+            EvalCompleted(
+                engine=engine,
+                t=history.last_t,
+                epoch=i,
+                global_step=50 * i,
+                split="test",
+                loss=1 - accuracy,
+                accuracy=accuracy,
+                seconds=1.0,
+                confusion=(100,) * 100,
+                mistakes=wrong,
             )
         )
     return history

@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from engines.messages.codec import encode
+from tests.support.ended_run import ended_run_events
+
 
 def make_run_folder(
     runs_dir: Path, run_id: str, outcome: str = "completed", accuracy: float = 0.99, **config: Any
@@ -26,3 +29,30 @@ def make_run_folder(
     (folder / "summary.json").write_text(json.dumps({"pytorch": pytorch, "keras": keras}))
     (folder / "events.jsonl").write_text("")
     return folder
+
+
+def make_seed_folders(
+    runs_dir: Path, correct: dict[int, tuple[int, int]], *, start: str = "20260101", **settings: Any
+) -> list[Path]:
+    """Write the folders of a series: by seed, how many of 10,000 digits PyTorch and Keras read correctly."""
+    folders: list[Path] = []
+    settings = {"device": "cpu", "seeds": len(correct), **settings}
+    for i, (seed, figures) in enumerate(correct.items()):
+        run_id = f"{start}-12000{i}-seed{seed}-1234"
+        folder = make_run_folder(runs_dir, run_id, seed=seed, **settings)
+        config = json.loads((folder / "config.json").read_text())
+        series = folders[0].name if folders else ""
+        (folder / "config.json").write_text(json.dumps({**config, "series": series}))
+        events = [
+            encode(event)
+            for engine, its in zip(("pytorch", "keras"), figures, strict=True)
+            for event in ended_run_events(
+                engine, seed, its, run_id=run_id, epoch_times=_EPOCH_TIMES[engine], **settings
+            )
+        ]
+        (folder / "events.jsonl").write_text("\n".join(events) + "\n")
+        folders.append(folder)
+    return folders
+
+
+_EPOCH_TIMES = {"pytorch": (60.2, 59.9, 60.4), "keras": (30.1, 30.6, 29.8)}

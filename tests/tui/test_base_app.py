@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.pilot import Pilot
 from textual.renderables.digits import DIGITS3X3, DIGITS3X3_BOLD
 
-from engines.api import RunHistory, has_braille, read_events
+from engines.api import has_braille, read_events
 from engines.session.replay import DEMO, MAX_SPEED, Replay
 from tests.support.pilot import screen_text, until
 from tests.support.recording import shown
@@ -27,7 +26,6 @@ from tui.charts.sparkline import progress_bar, sparkline
 from tui.cli import app as cli_app
 from tui.screens.dialogs import NameDialog, Question
 from tui.widgets import header
-from tui.widgets.card_tables import confusions
 from tui.widgets.engine_panel import GLYPHS
 from tui.widgets.line_chart import LineChart
 from tui.widgets.pixel_image import HALF_BLOCKS, PixelImage
@@ -164,19 +162,6 @@ async def test_no_character_becomes_a_question_mark_in_ascii() -> None:
         text = screen_text(app)
     assert text.isascii()
     assert text.replace("? Help", "").count("?") == 0
-
-
-def test_the_largest_confusions_are_highlighted_without_colour() -> None:
-    """With NO_COLOR, red is a dark grey."""
-    history = RunHistory("pytorch")
-    for event in read_events(DEMO):
-        if event.engine == "pytorch":
-            history.apply(event)
-    drawn = Console(width=80, color_system=None).render(
-        confusions([history], {"$pytorch": "red", "$error": "red"}, False)
-    )
-    highlighted = {segment.text.strip() for segment in drawn if segment.style and segment.style.reverse}
-    assert highlighted - {""} == {"8", "9", "10", "12", "14"}
 
 
 @pytest.mark.parametrize(

@@ -66,12 +66,31 @@ async def test_commands_are_acknowledged_in_the_pane(
         await pilot.press("w")
         await until(pilot, lambda: "a checkpoint is written after this step" in newest_notification(app))
         await pilot.press("x")
-        await until(pilot, lambda: "stopping  finishing the step, then evaluating" in status())
+        await until(pilot, lambda: "stopping  finishes this step, then tests" in status())
         assert "ETA" not in status()
         assert "stopping" in text_of(app, "#race")
         await pilot.press("K")
         await until(pilot, lambda: phases(app) == ["failed", "failed"])
-        await until(pilot, lambda: "stopping" not in status())
+        await until(pilot, lambda: "■ killed" in status())
+        await until(pilot, lambda: "Killed at step 8." in text_of(app, "#panel-keras #notice"))
+        keras, pytorch = (app.screen.query_one(f"#panel-{engine} #loss") for engine in ("keras", "pytorch"))
+        assert keras.region.y == pytorch.region.y == app.screen.query_one("#panel-keras #notice").region.y, (
+            "over the chart"
+        )
+
+
+async def test_a_new_notification_replaces_the_last_but_no_warning(tmp_path: Path) -> None:
+    async with MnistApp([], runs_dir=tmp_path).run_test() as pilot:
+        app = pilot.app
+        for message in ("one", "two"):
+            app.notify(message)
+            await pilot.pause()
+        assert [note.message for note in app._notifications] == ["two"]
+        app.notify("a warning", severity="warning")
+        await pilot.pause()
+        app.notify("three")
+        await pilot.pause()
+        assert {note.message for note in app._notifications} == {"two", "a warning", "three"}
 
 
 def newest_notification(app: MnistApp) -> str:

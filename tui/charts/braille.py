@@ -2,7 +2,8 @@
 
 Each column of dots spans the lowest to the highest of its samples, so a spike of one sample survives. Neighbouring columns are
 joined, columns without samples are interpolated, and a NaN is a marked gap. numpy is imported with the first curve, after the
-app's first paint.
+app's first paint. Curves have layers: where one of a higher layer is in a cell, those below it are not drawn; curves of one
+layer that meet in a cell get a look of their own there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tui.charts.ticks import labelled_ticks, log_ticks, nice_ticks
+from tui.charts.scales import LINEAR, FittedAxis, fit, position, positions
+from tui.charts.ticks import labelled_ticks, nice_ticks
 
 TextRun = tuple[str, str]
 """(text, role): the widget chooses a style by the role."""
@@ -23,12 +25,14 @@ GUTTER_WIDTH = LABEL_WIDTH + 1
 """Cells to the left of the plot: a label and the axis."""
 X_TICK_SPACING, X_LABEL_WIDTH = 12, 9
 """Fewest cells between two ticks of the x axis, and most cells of a label there."""
-DASH_ON, DASH_PERIOD = 7, 10
+DASH_ON, DASH_PERIOD = 4, 8
 """Length of a dash, and from dash to dash, in columns of dots."""
-SHARED_CELLS = 2
-"""Cells that two curves on the same path colour in turn."""
+SHARED = "shared"
+"""The role of cells in which curves of one layer and different roles meet."""
 SPIKE_DOTS = 6
 """Height in dots from which a spike of a dashed line is drawn in its gaps too."""
+FAR_LINES = 1e6
+"""Lines of dots above or below the plot beyond which a value is not told apart from others."""
 GAP_MARK = ("×", "x")
 OVERLAP_MARK = ("◈", "8")
 """Mark of a cell with points of two curves."""
@@ -47,16 +51,16 @@ class Series(NamedTuple):
     """"line" or "points"."""
     marker: str = "●"
     dashed: bool = False
-    faint: bool = False
-    """True for a curve that is drawn behind the others."""
+    layer: int = 0
+    """Curves of lower layers are not drawn in the cells of this one."""
 
 
 class Axes(NamedTuple):
-    """The visible ranges, where None fits the data, and the labels."""
+    """The visible ranges, where None fits the data, and the labels. y may show a little more, so that its ticks are on rows."""
 
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
-    log_y: bool = False
+    scale: str = LINEAR
     percent: bool = False
     """True where y is a fraction, labelled in percent."""
     x_name: str = ""
@@ -86,23 +90,29 @@ def draw(series: Sequence[Series], axes: Axes, width: int, height: int, *, ascii
     columns = plot_width(width, height)
     with_axes = columns < width
     plot_height = height - with_axes
-    curves = sorted((curve for curve in series if len(curve.xs)), key=lambda c: (c.kind == "points", not c.faint))
+    curves = sorted(
+        (curve for curve in series if len(curve.xs)), key=lambda curve: (curve.kind == "points", curve.layer)
+    )
     ranges = _visible_ranges(curves, axes)
     if ranges is None:
         (x_low, x_high), (y_low, y_high) = axes.x_range or (0.0, 1.0), axes.y_range or (0.0, 1.0)
-        if axes.log_y:
-            y_low, y_high = _log(y_low), _log(y_high)
-        cells = _CellGrid(columns, plot_height)
+        y_low, y_high = position(axes.scale, y_low), position(axes.scale, y_high)
     else:
         x_low, x_high, y_low, y_high = ranges
-        cells = _draw_curves(curves, axes, ranges, columns, plot_height, ascii_only)
+    y_axis = FittedAxis(y_low, y_high)
+    if with_axes and y_low < y_high:
+        y_axis = fit(axes.scale, y_low, y_high, plot_height, LABEL_WIDTH, percent=axes.percent)
+    cells = _CellGrid(columns, plot_height)
+    if ranges is not None:
+        _draw_curves(cells, curves, axes, (x_low, x_high), y_axis, ascii_only)
     if axes.cursor is not None and x_low <= axes.cursor <= x_high > x_low:
         column = int((axes.cursor - x_low) / (x_high - x_low) * (2 * columns - 1) + 0.5) // 2
         cells.draw_cursor(column, ":" if ascii_only else "┊")
     rows = [cells.row(i, ascii_only) for i in range(plot_height)]
     if not with_axes:
         return rows
-    labels = _y_labels(axes, y_low, y_high, plot_height) if ranges or axes.y_range else {}
+    shown_labels = y_axis.labels if ranges or axes.y_range else ()
+    labels = {y_axis.row(tick, plot_height): label for tick, label in shown_labels}
     bar, corner, flat = ("|", "+", "-") if ascii_only else ("│", "└", "─")
     tick = "+" if ascii_only else "┤"
     chart = [
@@ -115,13 +125,13 @@ def draw(series: Sequence[Series], axes: Axes, width: int, height: int, *, ascii
 
 
 def _visible_ranges(series: Sequence[Series], axes: Axes) -> tuple[float, float, float, float] | None:
-    """Return (x low, x high, y low, y high), as logarithms of y on a logarithmic axis; None without finite samples."""
-    ranges = value_range([_log_series(curve) for curve in series] if axes.log_y else list(series))
+    """Return (x low, x high, y low, y high), as positions of y on its scale; None without finite samples."""
+    ranges = value_range([curve._replace(ys=positions(axes.scale, curve.ys)) for curve in series])
     if ranges is None:
         return None
     (x_low, x_high), (y_low, y_high) = axes.x_range or ranges[0], ranges[1]
     if axes.y_range is not None:
-        y_low, y_high = (_log(y) for y in axes.y_range) if axes.log_y else axes.y_range
+        y_low, y_high = (position(axes.scale, y) for y in axes.y_range)
     if not (math.isfinite(y_high - y_low) and math.isfinite(x_high - x_low)):
         y_low, y_high = max(y_low, -1e150), min(y_high, 1e150)
         x_low, x_high = max(x_low, -1e150), min(x_high, 1e150)
@@ -145,30 +155,31 @@ def x_of(column: int, size: tuple[int, int], x_range: tuple[float, float]) -> fl
 
 
 def _draw_curves(
+    cells: _CellGrid,
     series: Sequence[Series],
     axes: Axes,
-    ranges: tuple[float, float, float, float],
-    width: int,
-    height: int,
+    x_range: tuple[float, float],
+    y_axis: FittedAxis,
     ascii_only: bool,
-) -> _CellGrid:
+) -> None:
+    """Draw the curves; what is above or below the visible range runs off the plot."""
     import numpy as np
 
-    x_low, x_high, y_low, y_high = ranges
-    cells = _CellGrid(width, height)
-    columns, lines = 2 * width, 4 * height
+    x_low, x_high = x_range
+    columns, lines = 2 * cells.width, 4 * cells.height
     for curve in series:
-        x, y = _arrays(_log_series(curve) if axes.log_y else curve)
+        x, y = _arrays(curve._replace(ys=positions(axes.scale, curve.ys)))
         with np.errstate(all="ignore"):
             inside = (x >= x_low) & (x <= x_high)
             x, y = x[inside], y[inside]
             column = np.clip((x - x_low) / (x_high - x_low) * (columns - 1) + 0.5, 0, columns - 1).astype(np.int64)
             finite = _finite(x, y)
-            line = np.where(finite, (y_high - y) / (y_high - y_low), 0.0) * (lines - 1)
-            line = np.clip(line, 0, lines - 1)
+            line = np.where(finite, (y_axis.high - y) / (y_axis.high - y_axis.low), 0.0) * (lines - 1)
+            line = np.clip(line, -FAR_LINES, FAR_LINES)
         if curve.kind == "points":
             marker = "o" if ascii_only else curve.marker
-            for c, r in zip(column[finite] // 2, (line[finite] + 0.5).astype(np.int64) // 4, strict=True):
+            visible = finite & (line > -1) & (line < lines)
+            for c, r in zip(column[visible] // 2, (line[visible] + 0.5).astype(np.int64) // 4, strict=True):
                 overlaps = cells.mark_role(int(r), int(c)) not in ("", "nan", curve.role)
                 cells.put(int(r), int(c), OVERLAP_MARK[ascii_only] if overlaps else marker, curve.role)
             continue
@@ -179,10 +190,9 @@ def _draw_curves(
             dots = (rows >= low) & (rows <= high)
             if curve.dashed:
                 dots[:, (np.arange(columns) % DASH_PERIOD >= DASH_ON) & (high - low < SPIKE_DOTS)] = False
-            cells.add(dots, curve.role, curve.faint)
+            cells.add(dots, curve.role, curve.layer)
         for c in gaps:
             cells.put(0, int(c) // 2, GAP_MARK[ascii_only], "nan")
-    return cells
 
 
 def _spans(column: Any, line: Any, gaps: Any, columns: int) -> tuple[Any, Any]:
@@ -219,28 +229,30 @@ class _CellGrid:
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
-        self._roles: list[str] = [""]
-        self._faint: list[bool] = [True]
+        self._roles: list[str] = ["", SHARED]
         self._codes: Any = None
-        self._owner: Any = None
+        self._owners: Any = None
+        """The index in `_roles` of each cell's role."""
+        self._layers: Any = None
         self._marks: dict[tuple[int, int], tuple[str, str]] = {}
         self._cursor: tuple[int, str] | None = None
 
-    def add(self, dots: Any, role: str, faint: bool = False) -> None:
-        """Merge a curve's dots, shape (4 height, 2 width). Curves on the same path alternate in colour, so neither is hidden."""
+    def add(self, dots: Any, role: str, layer: int = 0) -> None:
+        """Draw a curve's dots, shape (4 height, 2 width), into the cells that no curve of a higher layer owns."""
         import numpy as np
 
         blocks = dots.reshape(self.height, 4, self.width, 2)
         codes = np.einsum("hawb,ab->hw", blocks.astype(np.int64), np.array(_BITS))
         if self._codes is None:
-            self._codes = np.zeros((self.height, self.width), np.int64)
-            self._owner = np.zeros((self.height, self.width), np.int64)
-        self._roles.append(role)
-        self._faint.append(faint)
-        shared = (self._owner > 0) & (np.array(self._faint)[self._owner] == faint)
-        own_columns = np.arange(self.width) // SHARED_CELLS % 2 == 1
-        self._codes |= codes
-        self._owner[(codes > 0) & (~shared | own_columns)] = len(self._roles) - 1
+            self._codes, self._owners = np.zeros((2, self.height, self.width), np.int64)
+            self._layers = np.full((self.height, self.width), np.iinfo(np.int64).min)
+        if role not in self._roles:
+            self._roles.append(role)
+        index = self._roles.index(role)
+        over, beside = (codes > 0) & (self._layers < layer), (codes > 0) & (self._layers == layer)
+        self._owners[beside & (self._owners != index)] = self._roles.index(SHARED)
+        self._codes[beside] |= codes[beside]
+        self._codes[over], self._owners[over], self._layers[over] = codes[over], index, layer
 
     def put(self, row: int, column: int, character: str, role: str) -> None:
         """Set the mark of one cell."""
@@ -263,7 +275,7 @@ class _CellGrid:
         else:
             to_character = _ascii if ascii_only else _braille
             characters = [to_character(code) for code in self._codes[i].tolist()]
-            roles = [self._roles[owner] for owner in self._owner[i].tolist()]
+            roles = [self._roles[owner] for owner in self._owners[i].tolist()]
         for (mark_row, column), (character, role) in self._marks.items():
             if mark_row == i:
                 characters[column], roles[column] = character, role
@@ -294,20 +306,6 @@ def _ascii(code: int) -> str:
     return ":" if top and bottom else "'" if top else "."
 
 
-def _y_labels(axes: Axes, low: float, high: float, height: int) -> dict[int, str]:
-    """Return the labels by row; `low` and `high` are logarithms on a logarithmic axis."""
-
-    def ticks(max_count: int) -> list[float]:
-        candidates = (log_ticks if axes.log_y else nice_ticks)(low, high, max_count)
-        return [tick for tick in candidates if math.isfinite(tick)]  # a logarithmic axis may exceed the largest float
-
-    labels = {}
-    for tick, label in labelled_ticks(ticks, max(2, height // 2), LABEL_WIDTH, percent=axes.percent):
-        row = int((high - (_log(tick) if axes.log_y else tick)) / (high - low) * (4 * height - 1) + 0.5) // 4
-        labels[min(max(row, 0), height - 1)] = label
-    return labels
-
-
 def _x_axis(low: float, high: float, width: int, flat: str, with_labels: bool) -> Row:
     characters, roles = [flat] * width, ["axis"] * width
 
@@ -335,16 +333,3 @@ def _finite(x: Any, y: Any) -> Any:
     import numpy as np
 
     return np.isfinite(x) & np.isfinite(y)
-
-
-def _log_series(series: Series) -> Series:
-    import numpy as np
-
-    y = np.asarray(series.ys, np.float64)
-    with np.errstate(all="ignore"):
-        logs = np.where(y > 0, np.log10(np.where(y > 0, y, 1.0)), np.nan)
-    return series._replace(ys=logs.tolist())
-
-
-def _log(value: float) -> float:
-    return math.log10(value) if value > 0 else -9.0

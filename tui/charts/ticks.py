@@ -23,16 +23,6 @@ def nice_ticks(low: float, high: float, max_count: int) -> list[float]:
     return []
 
 
-def log_ticks(low: float, high: float, max_count: int) -> list[float]:
-    """Return at most `max_count` ticks of a logarithmic axis from 10**low to 10**high: powers of ten if two of them fit."""
-    powers = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
-    if len(powers) >= 2:
-        return [float(f"1e{power}") for power in powers[:: max(1, -(-len(powers) // max(max_count, 1)))]]
-    return (
-        [tick for tick in nice_ticks(10.0**low, 10.0**high, max_count) if tick > 0] if high < _MAX_FLOAT_POWER else []
-    )
-
-
 def labelled_ticks(
     ticks: Callable[[int], Sequence[float]], max_count: int, width: int, *, percent: bool = False
 ) -> list[tuple[float, str]]:
@@ -69,10 +59,6 @@ def tick_labels(ticks: Sequence[float], width: int, *, percent: bool = False) ->
         if max(map(len, labels), default=0) <= width and len(set(labels)) == len(labels):
             return labels
     return []
-
-
-_MAX_FLOAT_POWER = 308
-"""Largest power of ten that is a float."""
 
 
 class _Number(NamedTuple):

@@ -11,21 +11,21 @@ from typing import Any, NamedTuple
 
 X_AXES = ("step", "epoch", "time")
 """Meanings of x: steps, epochs, or seconds since the run was requested."""
-SMOOTHING = (0.0, 0.6, 0.9, 0.97)
-"""Weights of the past in the moving average; 0.6 is TensorBoard's default, 0.9 suits a point every few steps."""
+SCALES = ("auto", "log", "linear")
+"""Scales of all y axes: auto is linear, but an error scale for the accuracy once it is late; log is an error scale, too."""
+SMOOTHING = (0.0, 0.02, 0.05, 0.1)
+"""Widths of the moving average, as fractions of what is shown."""
 ZOOM = 1.5
 """Zoom factor of one key press or one notch of the wheel."""
 MIN_SPAN_FRACTION = 1e-3
 """Smallest visible span, as a fraction of the extent."""
-_NEGLIGIBLE_WEIGHT = 1e-3
-"""Samples that weigh less than this in the moving average are left out."""
 
 
 class Viewport(NamedTuple):
     """The view of all charts."""
 
     x_axis: str = X_AXES[0]
-    log_y: bool = False
+    scale: str = SCALES[0]
     smoothing: float = SMOOTHING[2]
     span: float | None = None
     """The width of the visible x range, in units of x; None shows everything."""
@@ -85,26 +85,41 @@ class Viewport(NamedTuple):
         index = SMOOTHING.index(self.smoothing) if self.smoothing in SMOOTHING else 0
         return self._replace(smoothing=SMOOTHING[(index + 1) % len(SMOOTHING)])
 
+    def with_next_scale(self) -> Viewport:
+        """Change the scale of the y axes."""
+        return self._replace(scale=SCALES[(SCALES.index(self.scale) + 1) % len(SCALES)])
+
     def reset(self) -> Viewport:
         """Show everything, without a cursor."""
         return self._replace(span=None, right=None, cursor=None)
 
 
-def smoothed(ys: Sequence[float], weight: float) -> Any:
-    """Return the bias-corrected exponential moving average (Kingma & Ba 2015, as in TensorBoard), shape (n,).
+def smoothed(ys: Sequence[float], window: int) -> Any:
+    """Return the centred moving average over `window` samples, shape (n,); over fewer of them at the start and at the end.
 
-    A NaN stays a NaN and has no weight in its neighbours.
+    A NaN stays a NaN and has no weight in its neighbours. At the start, where a curve is steepest, no sample is averaged with
+    those that are further away than half of its distance from the start.
     """
     import numpy as np
 
     y = np.array(ys, np.float64)
-    if weight <= 0 or len(y) < 2:
+    half = min(window // 2, len(y) // 4)
+    if half < 1:
         return y
-    kernel = weight ** np.arange(math.ceil(math.log(_NEGLIGIBLE_WEIGHT) / math.log(weight)))
     finite = np.isfinite(y)
-    total = np.convolve(np.where(finite, y, 0.0), kernel)[: len(y)]
-    weights = np.convolve(finite.astype(np.float64), kernel)[: len(y)]
-    return np.where(finite, total / np.maximum(weights, 1e-12), y)
+    head = np.arange(2 * half)
+    reach = head // 2
+
+    def window_sums(samples: Any) -> Any:
+        sums = np.convolve(samples, np.ones(2 * half + 1))[
+            half : half + len(y)
+        ]  # no running sum: one huge value stays local
+        running = np.concatenate([[0.0], np.cumsum(samples[: 3 * half])])
+        sums[: 2 * half] = running[head + reach + 1] - running[head - reach]
+        return sums
+
+    weights = window_sums(finite.astype(np.float64))
+    return np.where(finite, window_sums(np.where(finite, y, 0.0)) / np.maximum(weights, 1.0), y)
 
 
 def value_at(xs: Sequence[float], ys: Sequence[float], x: float) -> float | None:

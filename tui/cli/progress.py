@@ -81,10 +81,10 @@ class ProgressLines:
                 self._written_at[engine] = now
             elif history.progress is not None and history.phase == "training" and self._is_due(engine, now):
                 self._written_at[engine] = now
+                loss, accuracy = history.train_figures
                 self._write(
                     f"{engine:8} step {history.global_step}/{history.total_steps}"
-                    f"  loss {formatting.loss(history.progress.loss)}"
-                    f"  accuracy {formatting.percent(history.progress.accuracy)}"
+                    f"  train loss {formatting.loss(loss)}  train accuracy {formatting.percent(accuracy)}"
                 )
         self._summaries.update()
 
@@ -143,7 +143,9 @@ class ProgressBars:
         for engine, history in self._session.histories.items():
             figures = history.phase + _slow_text(history, time.monotonic())
             if history.progress is not None and history.config is not None:
-                figures += f" {history.epoch}/{history.config.epochs}  loss {formatting.loss(history.progress.loss)}"
+                figures += (
+                    f" {history.epoch}/{history.config.epochs}  train loss {formatting.loss(history.train_figures[0])}"
+                )
             if history.test_accuracy is not None:
                 figures += f"  test {formatting.percent(history.test_accuracy)}"
             self._progress.update(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -14,9 +15,11 @@ from engines.api import (
     TIE,
     TITLES,
     MachineHistory,
+    Record,
     RunHistory,
     display_name,
     energy_joules,
+    epoch_time_ratio,
     plural,
     preset_label,
     read_source,
@@ -33,6 +36,10 @@ class Row:
 
     label: str
     values: tuple[str, ...]
+    shares: tuple[float, ...] = ()
+    """Each value as a share of the largest one; empty where the values are no figures that a bar can show."""
+    better: int | None = None
+    """The place of the better value; None where none is better, or where the values are not comparable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +54,24 @@ class Report:
     """The figures behind the verdict, or the reason that there is none."""
     badge: str
     """The reason that times can't be compared; empty when they can."""
+    times: str
+    """The ratio of the times for an epoch in a time trial; empty elsewhere."""
     groups: tuple[tuple[str, tuple[Row, ...]], ...]
 
 
-Figure = tuple[str, Callable[[RunHistory], str]]
-"""The label of a row, and the function that writes its value for a run."""
+ACCURACY, TIME, COST = "accuracy", "time", "cost"
+"""The kinds of figures; each has a condition of its own under which one value is better."""
+
+
+class Figure(Record, kw_only=False):
+    """A row before it is written."""
+
+    label: str
+    write: Callable[[RunHistory], str]
+    number: Callable[[RunHistory], float | None] | None = None
+    """The function that returns the number behind the text, if there is one."""
+    kind: str = ""
+    more_is_better: bool = False
 
 
 def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Report | None:
@@ -66,9 +86,17 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
         ("Provenance", _provenance()),
     )
     names = tuple(TITLES.get(history.engine, history.engine) for history in runs)
-    rows = tuple((title, tuple(_row(figure, runs) for figure in figures)) for title, figures in groups)
     text, reason = _verdict({history.engine: history for history in runs})
-    return Report(_title(runs), names, text, reason, time_caveat(histories), rows)
+    caveat, ratio = time_caveat(histories), epoch_time_ratio(histories)
+    ended = not any(history.running for history in runs)
+    comparable = {
+        COST: ended,
+        TIME: ended and bool(ratio and ratio.ratio.is_clear),
+        ACCURACY: any(name in text for name in names),
+    }
+    kinds = [kind for kind, condition in comparable.items() if condition]
+    rows = tuple((title, tuple(_row(figure, runs, kinds) for figure in figures)) for title, figures in groups)
+    return Report(_title(runs), names, text, reason, caveat, f"{ratio.text} ({ratio.basis})" if ratio else "", rows)
 
 
 def _title(runs: Sequence[RunHistory]) -> str:
@@ -88,59 +116,78 @@ def _title(runs: Sequence[RunHistory]) -> str:
     return formatting.to_plain_text(" · ".join(part for part in parts if part))
 
 
-def _row(figure: Figure, runs: Sequence[RunHistory]) -> Row:
-    label, write = figure
-    return Row(label, tuple(formatting.to_plain_text(write(history)) for history in runs))
+def _row(figure: Figure, runs: Sequence[RunHistory], comparable: Collection[str]) -> Row:
+    texts = tuple(formatting.to_plain_text(figure.write(history)) for history in runs)
+    numbers = [number for history in runs if figure.number and (number := figure.number(history)) is not None]
+    if len(numbers) < len(runs) or not all(0 <= number < math.inf for number in numbers) or not any(numbers):
+        return Row(figure.label, texts)
+    shares = tuple(number / max(numbers) for number in numbers) if figure.kind != ACCURACY else ()
+    if figure.kind not in comparable or len(set(texts)) < len(texts) or len(texts) < 2:
+        return Row(figure.label, texts, shares)
+    return Row(figure.label, texts, shares, numbers.index((max if figure.more_is_better else min)(numbers)))
+
+
+def _time(label: str, number: Callable[[RunHistory], float | None]) -> Figure:
+    return Figure(label, lambda history: formatting.seconds(number(history)), number, TIME)
 
 
 def _accuracy() -> Sequence[Figure]:
     return (
-        ("test accuracy", lambda h: formatting.percent(h.test_accuracy)),
-        ("its 95 % interval", lambda h: _interval(h.test_interval)),
-        ("test loss", lambda h: formatting.loss(h.test_loss)),
-        ("epochs", lambda h: f"{h.epochs_done} of {h.config.epochs if h.config else 0}{_outcome(h)}"),
+        Figure(
+            "test accuracy", lambda h: formatting.percent(h.test_accuracy), lambda h: h.test_accuracy, ACCURACY, True
+        ),
+        Figure("its 95 % interval", lambda h: _interval(h.test_interval)),
+        Figure("test loss", lambda h: formatting.loss(h.test_loss)),
+        Figure("epochs", lambda h: f"{h.epochs_done} of {h.config.epochs if h.config else 0}{_outcome(h)}"),
     )
 
 
 def _times(runs: Sequence[RunHistory]) -> Sequence[Figure]:
     targets = sorted({*MILESTONES, *(history.target for history in runs if history.target)})
     return (
-        *((f"to {100 * accuracy:g} %", _time_to(accuracy)) for accuracy in targets),
-        ("training", lambda h: formatting.seconds(_train_seconds(h))),
-        ("an epoch", lambda h: formatting.seconds(h.epoch_seconds / h.epochs_done if h.epochs_done else None)),
-        ("img/s", lambda h: _count(h.epoch_samples / h.epoch_seconds if h.epoch_seconds else None)),
-        ("wall, since asked for", lambda h: formatting.seconds(h.wall_seconds(h.last_t))),
-        ("import", _import),
-        ("loading digits", lambda h: formatting.seconds(h.data.seconds if h.data else None)),
-        ("building", lambda h: formatting.seconds(h.model.seconds if h.model else None)),
-        ("first step", lambda h: formatting.seconds(h.first_step_seconds)),
-        ("an evaluation", lambda h: formatting.seconds(_mean([e.seconds for e in h.evaluations]))),
+        *(Figure(f"to {100 * accuracy:g} %", _time_to(accuracy)) for accuracy in targets),
+        _time("training", _train_seconds),
+        _time("an epoch", lambda h: h.epoch_seconds / h.epochs_done if h.epochs_done else None),
+        Figure("img/s", lambda h: _count(_speed(h)), _speed, TIME, True),
+        _time("wall, since asked for", lambda h: h.wall_seconds(h.last_t)),
+        Figure("import", _import),
+        _time("loading digits", lambda h: h.data.seconds if h.data else None),
+        _time("building", lambda h: h.model.seconds if h.model else None),
+        _time("first step", lambda h: h.first_step_seconds),
+        _time("an evaluation", lambda h: _mean([e.seconds for e in h.evaluations])),
     )
 
 
 def _costs(runs: Sequence[RunHistory], machine: MachineHistory) -> Sequence[Figure]:
     return (
-        ("peak memory", lambda h: _size(h.peak_rss_bytes, "not sampled")),
-        ("peak GPU memory", _gpu_memory),
-        ("energy", lambda h: _energy(h, machine, runs)),
-        ("lines of a plain script", lambda h: _script_lines(h.engine)),
-        ("lines of this app's engine", engine_lines),
+        Figure("peak memory", lambda h: _size(h.peak_rss_bytes, "not sampled"), lambda h: h.peak_rss_bytes, COST),
+        Figure("peak GPU memory", _gpu_memory, lambda h: h.peak_device_bytes, COST),
+        Figure("energy", lambda h: _energy(h, machine, runs), lambda h: energy_joules(h, machine, runs)[0], COST),
+        Figure(
+            "lines of a plain script",
+            lambda h: _script_lines(h.engine),
+            lambda h: _whole(_script_lines(h.engine)),
+            COST,
+        ),
+        Figure("lines of this app's engine", engine_lines, lambda h: _whole(engine_lines(h)), COST),
     )
 
 
 def _provenance() -> Sequence[Figure]:
     return (
-        ("framework", _framework),
-        ("device", _device),
-        ("optimizer", lambda h: f"{h.config.optimizer}, learning rate {h.config.learning_rate:g}" if h.config else ""),
-        ("dropout", lambda h: f"{h.config.dropout:g}" if h.config else ""),
-        ("training digits", lambda h: f"{h.data.train_size:,}" if h.data else "n/a: not loaded"),
-        ("test digits", lambda h: f"{h.data.test_size:,}" if h.data else "n/a: not loaded"),
-        ("precision", lambda h: h.started.precision if h.started else "n/a: not started"),
-        ("CPU threads", lambda h: str(h.started.num_threads) if h.started else "n/a: not started"),
-        ("digits SHA-256", lambda h: h.data.sha256[:16] if h.data else "n/a: not loaded"),
-        ("run", lambda h: h.run_id),
-        ("mnist-tui", lambda h: h.build or "n/a: not recorded"),
+        Figure("framework", _framework),
+        Figure("device", _device),
+        Figure(
+            "optimizer", lambda h: f"{h.config.optimizer}, learning rate {h.config.learning_rate:g}" if h.config else ""
+        ),
+        Figure("dropout", lambda h: f"{h.config.dropout:g}" if h.config else ""),
+        Figure("training digits", lambda h: f"{h.data.train_size:,}" if h.data else "n/a: not loaded"),
+        Figure("test digits", lambda h: f"{h.data.test_size:,}" if h.data else "n/a: not loaded"),
+        Figure("precision", lambda h: h.started.precision if h.started else "n/a: not started"),
+        Figure("CPU threads", lambda h: str(h.started.num_threads) if h.started else "n/a: not started"),
+        Figure("digits SHA-256", lambda h: h.data.sha256[:16] if h.data else "n/a: not loaded"),
+        Figure("run", lambda h: h.run_id),
+        Figure("mnist-tui", lambda h: h.build or "n/a: not recorded"),
     )
 
 
@@ -185,6 +232,14 @@ def _import(history: RunHistory) -> str:
 
 def _train_seconds(history: RunHistory) -> float:
     return history.finished.train_seconds if history.finished else history.epoch_seconds
+
+
+def _speed(history: RunHistory) -> float | None:
+    return history.epoch_samples / history.epoch_seconds if history.epoch_seconds else None
+
+
+def _whole(text: str) -> float | None:
+    return int(text) if text.isdecimal() else None
 
 
 def _mean(values: list[float]) -> float | None:
@@ -250,7 +305,7 @@ def _count_lines(count: Callable[[], int]) -> str:
 
 def markdown(card: Report) -> str:
     """Write the card as GitHub's Markdown."""
-    lines = [f"## {card.verdict}", "", card.why, "", card.title, ""]
+    lines = [f"## {card.verdict}", "", card.why, "", *([card.times, ""] if card.times else []), card.title, ""]
     if card.badge:
         lines += [f"**{card.badge}**", ""]
     lines += [f"| | {' | '.join(card.engines)} |", f"|---|{'---|' * len(card.engines)}"]
@@ -280,9 +335,10 @@ def html(card: Report, charts: str = "") -> str:
         for row in rows:
             cells = "".join(f"<td>{escape(value)}</td>" for value in row.values)
             body.append(f"<tr><td>{escape(row.label)}</td>{cells}</tr>")
+    times = f"<p>{escape(card.times)}</p>" if card.times else ""
     note = f"<p><strong>{escape(card.badge)}</strong></p>" if card.badge else ""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(card.verdict)}</title><style>{_STYLE}</style>'
-        f"<h1>{escape(card.verdict)}</h1><p>{escape(card.why)}</p><p>{escape(card.title)}</p>{note}{charts}"
+        f"<h1>{escape(card.verdict)}</h1><p>{escape(card.why)}</p>{times}<p>{escape(card.title)}</p>{note}{charts}"
         f"<table><tr><th></th>{heads}</tr>{''.join(body)}</table><p>Lines of code: {escape(RULE)}.</p></html>\n"
     )

@@ -27,7 +27,7 @@ from engines.api import (
 )
 from tui import formatting
 from tui.charts import svg
-from tui.charts.viewport import smoothed
+from tui.charts.viewport import SMOOTHING, smoothed
 from tui.reports import card
 
 TEXTS = ("csv", "json", "markdown", "html")
@@ -72,7 +72,7 @@ def charts(histories: Mapping[str, RunHistory]) -> str:
         for history in histories.values():
             train = history.train_loss if name == "loss" else history.train_accuracy
             tests = [(float(e.global_step), e.loss if name == "loss" else e.accuracy) for e in history.evaluations]
-            curve = [float(y) for y in smoothed(train.ys, 0.6)]
+            curve = [float(y) for y in smoothed(train.means, round(SMOOTHING[2] * len(train)))]
             title = TITLES.get(history.engine, history.engine)
             lines.append(svg.Line(title, history.engine, train.xs, curve, tests, dashed=history.engine == "keras"))
         drawn.append(svg.chart(f"{name}: line training (smoothed), points test", "step", lines))

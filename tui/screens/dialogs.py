@@ -21,26 +21,37 @@ TERMS = (
     ("epoch", "One pass over all training digits. The reference takes 12."),
     ("step", "One batch of 128 digits: forward, backward, update."),
     ("loss", "Cross-entropy: how surprised the network is by the right answers. Lower is better."),
-    ("train", "Measured while training, with dropout on, over the digits since the last point."),
+    (
+        "train",
+        "Measured while training, with dropout on: the mean over the epoch's digits so far, as Keras' own progress bar has it.",
+    ),
     ("test", "Measured after each epoch on 10,000 digits that are never trained on, with dropout off."),
     (
         "test > train?",
         "Not a mistake. Dropout weakens the network in training and is off in the test; and the training figure is a mean"
         " over an epoch in which the network was still worse.",
     ),
+    (
+        "error scale",
+        "From 95 % on, the accuracy axis shows the logarithm of the errors: from 98 to 99 % is as far as from 99 to 99.5 %."
+        " y changes the axes of both charts.",
+    ),
     ("dropout", "In training, a random quarter of the signals (half before the last layer) is set to zero."),
     ("img/s", "Training digits per second, evaluations and the first step not counted."),
     ("first step", "Tracing and warm-up; not counted in img/s."),
     (
-        "interval",
-        "In brackets. With another 10,000 digits, the accuracy would probably be in this interval: ± 0.2 points is chance.",
+        "95 %: 98.0–98.5",
+        "With another 10,000 digits, the accuracy would probably be in this interval: ± 0.2 points is chance.",
     ),
     (
         "tie",
         "The digits that only one network got right are too few, or too evenly shared, to call one better (McNemar's test).",
     ),
     ("ahead (one seed)", f"This network reads better than that one. {ONE_RUN_CAVEAT}"),
-    ("smoothed", "The bright curve is a moving average, the faint one shows every sample. v changes the smoothing."),
+    (
+        "smoothed",
+        "The bright curve is the mean of a twentieth of what is shown, the faint one shows every sample. v changes that.",
+    ),
     ("● ◆ ◈", "Test points of PyTorch, of Keras, and of both in one place."),
     ("lead", "How many seconds earlier the leader was at the step where the other is now."),
     ("race", "Both train at once and share the machine, so their times are not comparable."),

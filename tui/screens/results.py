@@ -1,4 +1,4 @@
-"""The Results screen: the card, the confusion matrices, the mistakes and the filters of the current run or of a kept one."""
+"""The Results screen: the series of seeds, the card, the confusion matrices, the mistakes and the filters of a run."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
-from textual.widgets import ContentSwitcher, Static
+from textual.widgets import ContentSwitcher, DataTable
 
-from engines.api import DataError, ExportError, RunHistory, RunSource, read_filters
+from engines.api import DataError, RunHistory, RunSource, SeedResults
 from tui.digit_cache import DigitCache
-from tui.reports import card as report_card
+from tui.reports import card as report_card, seeds as seeds_report
+from tui.screens.card_files import write_card
 from tui.screens.mistake_position import MistakePosition
 from tui.screens.prediction_base import PredictionScreen
 from tui.screens.stored_run import StoredRun, older_folder
 from tui.terminal.clipboard import copy
-from tui.widgets.card_tables import NO_EVALUATION, confusions
 from tui.widgets.card_view import CardView
-from tui.widgets.kernel_tiles import KernelTiles
+from tui.widgets.confusion_matrix import NO_EVALUATION, Cell, ConfusionView, count, most_frequent, neighbour
+from tui.widgets.kernel_tiles import FiltersView
 from tui.widgets.mistake_gallery import MistakeGallery, mistakes
 from tui.widgets.pixel_image import PixelImage
 from tui.widgets.prediction_bars import PredictionBars
+from tui.widgets.seeds_view import SeedsView
 from tui.widgets.text_line import TextLine
-
-MATRIX_COLUMNS = 76
-"""The width in columns of a confusion matrix."""
 
 
 class ResultsScreen(PredictionScreen):
@@ -50,12 +49,17 @@ class ResultsScreen(PredictionScreen):
     ) -> None:
         super().__init__(session, apply_events, ascii_only=ascii_only)
         self._views: dict[str, Callable[[], None]] = {
+            "seeds": self._show_seeds,
             "card": self._show_card,
             "confusion": self._show_confusion,
             "mistakes": self._show_mistakes,
             "filters": self._show_filters,
         }
         self.view = "card"
+        self._followed = session.seed_results
+        """The series that the session ran when this screen last looked; another one is a new run, which replaces a kept one."""
+        self.cell: Cell | None = None
+        """The chosen cell of a confusion matrix."""
         self.position = MistakePosition()
         self._digits = digits
         self._runs_dir = runs_dir
@@ -63,8 +67,6 @@ class ResultsScreen(PredictionScreen):
         """The kept run that is shown; None for the session's runs."""
         self._folder_to_open: Path | None = None
         """The kept run to open when the screen is ready."""
-        self._newest_seen = ""
-        """The session's newest run when a kept one was opened; a newer one replaces it on the screen."""
         self._images: Any = None
         self._images_run = ""
         """The id of the run whose test digits are loaded or being loaded."""
@@ -72,28 +74,24 @@ class ResultsScreen(PredictionScreen):
         """The reason why there are no test digits; empty when there are."""
         self._requested: tuple[str, int] | None = None
         """The run and the test digit of the last request for predictions."""
-        self._filters_shown: dict[str, tuple[str, float]] = {}
-        """The checkpoint whose filters are shown, and the time it was written, by engine."""
         self._drawn_state: tuple[object, ...] = ()
 
     def compose_body(self) -> ComposeResult:
         yield TextLine(id="views")
         with ContentSwitcher(initial="card", id="switcher"):
+            yield SeedsView()
             yield CardView(list(self.session.histories))
-            with VerticalScroll(id="confusion", can_focus=False):
-                yield Static(id="matrices")
+            yield ConfusionView()
             with Container(id="mistakes"):
                 yield MistakeGallery(list(self.session.histories), self.predictions)
-            with Container(id="filters"):
-                for engine in self.session.histories:
-                    yield KernelTiles(engine)
+            yield FiltersView(list(self.session.histories))
 
     def setup(self) -> None:
         """Show the newest kept run, if this session has none."""
         for widget in (*self.query(PixelImage), *self.query(PredictionBars)):
             widget.ascii_only = self.ascii_only
         super().setup()
-        self._newest_seen = self._newest
+        self._open_first_view()
         if self._folder_to_open is not None:
             self._read_run(self._folder_to_open)
         elif not any(history.config for history in self.session.histories.values()) and not self.session.recorded:
@@ -101,14 +99,9 @@ class ResultsScreen(PredictionScreen):
 
     def open_run(self, folder: Path) -> None:
         """Show a kept run, now or when the screen is ready."""
-        self._folder_to_open, self._newest_seen = folder, self._newest
+        self._folder_to_open, self._followed = folder, self.session.seed_results
         if self._ready:
             self._read_run(folder)
-
-    @property
-    def _newest(self) -> str:
-        """The id of the session's newest run; ids start with the time."""
-        return max((history.run_id for history in self.session.histories.values()), default="")
 
     @property
     def histories(self) -> Mapping[str, RunHistory]:
@@ -122,12 +115,33 @@ class ResultsScreen(PredictionScreen):
             self.histories, self.session.machine if self._stored_run is None else self._stored_run.machine
         )
 
+    @property
+    def seeds(self) -> SeedResults | None:
+        """The series of seeds that the shown run belongs to; None for a single run."""
+        if self._stored_run is not None:
+            return self._stored_run.seeds
+        return self.session.seed_results if self.session.seed_results.seeds > 1 else None
+
+    @property
+    def _run_id(self) -> str:
+        """The id of the run that is shown."""
+        return max((history.run_id for history in self.histories.values()), default="")
+
+    @property
+    def _shown_views(self) -> list[str]:
+        return [name for name in self._views if name != "seeds" or self.seeds is not None]
+
+    def _open_first_view(self) -> None:
+        """Show the series of a run that belongs to one, and the card of another, unless another view than these is open."""
+        if self.view in ("seeds", "card") and self.view != self._shown_views[0]:
+            self.action_show_view(self._shown_views[0])
+
     # Views
 
     def update_body(self, changed: set[str]) -> None:
         """Redraw the view if its state has changed, and show new predictions or filters."""
-        if self._newest > self._newest_seen:
-            self._newest_seen = self._newest
+        if self.session.seed_results is not self._followed:
+            self._followed = self.session.seed_results
             self.workers.cancel_group(self, "stored run")
             self._set_run(None)
         state = self._state()
@@ -136,7 +150,7 @@ class ResultsScreen(PredictionScreen):
             self._show_heading()
             self._views[self.view]()
         if self.view == "filters":
-            self._update_filters()
+            self._show_filters(again=False)
         elif self.view == "mistakes":
             if self.predictions.refresh():
                 self.resume_polling()
@@ -146,28 +160,45 @@ class ResultsScreen(PredictionScreen):
         """Return everything that a view depends on, for comparison."""
         runs = tuple((h.run_id, h.phase, len(h.evaluations), h.epochs_done) for h in self.histories.values())
         digit = (self.position.list_name, self.position.number, self._images_run, self._images is None)
-        return (self.view, digit, self.query_one(MistakeGallery).size, self.size, self.app.theme, runs)
+        ended = self.seeds.ended if self.seeds is not None else None
+        return (
+            self.view,
+            digit,
+            self.cell,
+            self.query_one(MistakeGallery).size,
+            self.size,
+            self.app.theme,
+            runs,
+            ended,
+        )
 
     def _show_heading(self) -> None:
         text = Text(" ")
-        for name in self._views:
+        for name in self._shown_views:
             title = name.capitalize()
             click = Style(bold=name == self.view, meta={"@click": f"screen.show_view('{name}')"})
             text.append(f"[{title}]" if name == self.view else f" {title} ", style=click)
             text.append(" ")
         if self._stored_run is not None:
             text.append(f"  kept run {self._stored_run.folder.name}", style=self.palette["$accent"])
+        elif self.seeds is not None:
+            text.append(f"  seed {next((h.config.seed for h in self.histories.values() if h.config), 0)}", style="dim")
         self.query_one("#views", TextLine).set_text(text)
+
+    def _show_seeds(self) -> None:
+        if self.seeds is not None:
+            self.query_one(SeedsView).show(self.seeds, self.palette)
 
     def _show_card(self) -> None:
         self.query_one(CardView).show(self.report, self.histories, self.palette)
 
     def _show_confusion(self) -> None:
-        wide = self.size.width >= 2 * MATRIX_COLUMNS - 40
-        self.query_one("#matrices", Static).update(confusions(list(self.histories.values()), self.palette, wide))
+        self.cell = self.cell or most_frequent(self.histories)
+        self.query_one(ConfusionView).show(self.histories, self.cell, self.palette)
+        self.refresh_bindings()
 
     def _show_mistakes(self) -> None:
-        lists = mistakes(self.histories)
+        lists = mistakes(self.histories, self.cell)
         list_name = self.position.locate(lists)
         run = next((history for history in self.histories.values() if history.evaluations), None)
         if run is not None and run.run_id != self._images_run:
@@ -209,23 +240,10 @@ class ResultsScreen(PredictionScreen):
             self._images, self._images_problem, self._drawn_state = images, problem, ()
             self.update_body(set())
 
-    # Filters
-
-    def _show_filters(self) -> None:
-        self._filters_shown = {}
-        self._update_filters()
-
-    def _update_filters(self) -> None:
-        """Read the filters of new checkpoints; one is written after each epoch."""
-        for panel in self.query(KernelTiles):
-            path = self._checkpoint(panel.engine)
-            try:
-                version = (str(path), path.stat().st_mtime if path else 0.0)
-            except (OSError, ValueError):  # the path in a recording may be no valid file name
-                version = ("", 0.0)
-            if self._filters_shown.get(panel.engine) != version:
-                self._filters_shown[panel.engine] = version
-                self._read_filters(panel, Path(version[0]) if version[1] else None)
+    def _show_filters(self, *, again: bool = True) -> None:
+        """Show the filters of new checkpoints; one is written after each epoch."""
+        checkpoints = {engine: self._checkpoint(engine) for engine in self.session.histories}
+        self.query_one(FiltersView).show(checkpoints, self.palette, again=again)
 
     def _checkpoint(self, engine: str) -> Path | None:
         if self._stored_run is not None:
@@ -233,29 +251,20 @@ class ResultsScreen(PredictionScreen):
         history = self.histories[engine]
         return Path(history.checkpoint) if history.checkpoint else None
 
-    @work(thread=True, group="filters", exit_on_error=False)
-    def _read_filters(self, panel: KernelTiles, path: Path | None) -> None:
-        kernel, steps, problem = None, 0, "n/a: no checkpoint yet; one is written after each epoch"
-        if path is not None:
-            try:
-                (kernel, steps), problem = read_filters(path), ""
-            except (OSError, ValueError) as error:
-                problem = f"n/a: {path.name} can't be read: {error}"
-        color, rows = self.palette[f"${panel.engine}"], self.query_one("#filters").size.height - 2
-        self.deliver(panel.show, kernel, steps, problem, color, rows)
-
     # Commands
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Disable what has nothing to act on."""
-        if action in ("mistake", "mistakes_of"):
+        if action == "mistakes_of":
             return None if self.view != "mistakes" else True
+        if action == "open":
+            return True if self._can_open else None
         if action in ("copy", "export"):
             return True if any(history.config for history in self.histories.values()) else None
         return super().check_action(action, parameters)
 
     def action_next_view(self, step: int = 1) -> None:
-        names = list(self._views)
+        names = self._shown_views
         self.action_show_view(names[(names.index(self.view) + int(step)) % len(names)])
 
     def action_show_view(self, name: str) -> None:
@@ -270,7 +279,7 @@ class ResultsScreen(PredictionScreen):
 
     def action_mistakes_of(self) -> None:
         """Show the next list of mistakes: of both, of PyTorch alone, of Keras alone."""
-        self.position.select_next_list(mistakes(self.histories))
+        self.position.select_next_list(mistakes(self.histories, self.cell))
         self.update_body(set())
 
     def action_show_list(self, name: str) -> None:
@@ -278,9 +287,53 @@ class ResultsScreen(PredictionScreen):
         self.position.select_list(name)
         self.update_body(set())
 
-    def action_mistake(self, step: int) -> None:
-        self.position.select(self.position.number + int(step))
+    def action_move(self, columns: int, rows: int) -> None:
+        """Choose another seed, cell or mistake by the arrow keys, or scroll."""
+        if self.view == "seeds":
+            self.query_one(SeedsView).move(int(rows))
+        elif self.view == "confusion":
+            self.cell = neighbour(self.histories, self.cell, int(columns), int(rows))
+        elif self.view == "mistakes":
+            self.position.select(self.position.number + int(columns or rows))
+        else:
+            self.action_scroll(rows / 4)
         self.update_body(set())
+
+    @property
+    def _can_open(self) -> bool:
+        if self.view == "seeds":
+            return self.seeds is not None and bool(self.seeds.runs)
+        counts_mistakes = self.cell is not None and self.cell.truth != self.cell.read
+        return self.view == "confusion" and counts_mistakes and bool(count(self.histories, self.cell))
+
+    def action_open(self) -> None:
+        """Open the card of the chosen seed, or the mistakes of the chosen cell."""
+        if self.view == "seeds":
+            self._open_seed(self.query_one(SeedsView).selected)
+        elif self.cell is not None:
+            self.position.select_list(self.cell.name)
+            self.action_show_view("mistakes")
+
+    def action_choose_cell(self, engine: str, truth: int, read: int) -> None:
+        """Open the mistakes of a cell of a confusion matrix."""
+        self.cell = Cell(engine, truth, read)
+        self.update_body(set())
+        if self._can_open:
+            self.action_open()
+
+    @on(DataTable.RowSelected)
+    def _on_seed_clicked(self) -> None:
+        self.action_open()
+
+    def _open_seed(self, run_id: str) -> None:
+        """Show the card of one seed's run."""
+        if run_id != self._run_id:
+            own = run_id in {history.run_id for history in self.session.histories.values()}
+            if not own and not (self._runs_dir / run_id / "events.jsonl").is_file():
+                self.notify(f"{run_id} is not kept.", severity="warning")
+                return
+            self._set_run(None) if own else self._read_run(self._runs_dir / run_id)
+        self.action_show_view("card")
 
     @on(MistakeGallery.Selected)
     def _on_digit_selected(self, event: MistakeGallery.Selected) -> None:
@@ -307,40 +360,37 @@ class ResultsScreen(PredictionScreen):
         except OSError as error:
             self.deliver(self.notify, f"{folder}: {error.strerror or error}", severity="error")
             return
-        self.deliver(self._show_run, run)
-
-    def _show_run(self, run: StoredRun | None) -> None:
-        self._set_run(run)
-        self.update_body(set())
+        self.deliver(self._set_run, run)
 
     def _set_run(self, run: StoredRun | None) -> None:
-        self._stored_run, self._drawn_state, self._requested = run, (), None
+        """Show another run: the series first, unless the last run was one of its seeds."""
+        before, self._stored_run = self.seeds, run
+        self._drawn_state, self._requested, self.cell = (), None, None
         self.position.select(0)
+        if before is None or self.seeds is None or not before.shares_runs(self.seeds):
+            self._open_first_view()
+        if self.seeds is not None:
+            self._show_seeds()
+            self.query_one(SeedsView).select(self._run_id)
+        self.update_body(set())
 
     def action_copy(self) -> None:
-        """Copy the card as Markdown to the terminal's clipboard (OSC 52)."""
+        """Copy the card, or the series of seeds, as Markdown to the terminal's clipboard (OSC 52)."""
         report = self.report
+        if self.view == "seeds" and self.seeds is not None:
+            copy(self.app, seeds_report.markdown(self.seeds), "The table of seeds, as Markdown,", "")
+            return
         if report is not None:
             fallback = "w writes it to a file." if self._folder() else "This run is not kept."
             copy(self.app, report_card.markdown(report), "The card, as Markdown,", fallback)
 
     def action_export(self) -> None:
         """Write the card to the run's folder."""
-        from tui.reports import export
-
         report, folder = self.report, self._folder()
         if report is None or folder is None:
             self.notify("This run is not kept, so there is no folder for its files.", severity="warning")
-            return
-        screenshot = self.app.export_screenshot(title="mnist-tui")
-        try:
-            names = export.write_card(folder, report, self.histories, screenshot)
-        except ExportError as error:
-            self.notify(str(error), title="Not written", severity="error")
-        except OSError as error:
-            self.notify(f"{folder}: {error.strerror or error}.", title="Not written", severity="error")
         else:
-            self.notify(f"{', '.join(names)} are in {folder / export.FOLDER}", title="Written")
+            write_card(self.app, folder, report, self.histories)
 
     def _folder(self) -> Path | None:
         if self._stored_run is not None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from engines.api import MachineHistory, RunHistory, read_run
+from engines.api import MachineHistory, RunHistory, SeedResults, read_run, read_seed_results
 
 
 class StoredRun(NamedTuple):
@@ -15,11 +15,13 @@ class StoredRun(NamedTuple):
     folder: Path
     histories: Mapping[str, RunHistory]
     machine: MachineHistory
+    seeds: SeedResults | None
+    """The results of the series of seeds that the run belongs to; None for a single run."""
 
     @classmethod
     def read(cls, folder: Path) -> StoredRun:
         """Read a run from its folder; a long one has thousands of events. Raises OSError."""
-        return cls(folder, *read_run(folder))
+        return cls(folder, *read_run(folder), read_seed_results(folder))
 
 
 def older_folder(runs_dir: Path, folder: Path | None, steps: int, own: Collection[Path | None]) -> Path | None:

@@ -12,15 +12,25 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
 
-from engines.api import TITLES, RunHistory, RunRequest, energy_joules, plural
-from tui import themes
+from engines.api import TITLES, RunHistory, RunRequest, RunSource, energy_joules, plural
+from tui import formatting, themes
 from tui.charts.braille import plot_width
+from tui.charts.scales import ERROR
 from tui.charts.viewport import ZOOM, Viewport
 from tui.commands import KEYS
 from tui.run_controller import RunController
 from tui.terminal.clipboard import copy
 from tui.widgets import header, launcher, machine, race
-from tui.widgets.curves import CURVES, axes, curves, x_extent as curves_extent
+from tui.widgets.curves import (
+    CURVES,
+    DASHED,
+    axes,
+    curves,
+    difference,
+    difference_axes,
+    scale_of,
+    x_extent as curves_extent,
+)
 from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.launcher import Launcher
@@ -30,9 +40,12 @@ from tui.widgets.text_line import TextLine
 
 if TYPE_CHECKING:
     from tui.widgets.log_panel import LogPanel
+    from tui.widgets.more_charts import MoreCharts
 
-LAYOUTS = ("beside", "overlaid", "loss", "accuracy")
-"""A pane of charts for each engine; both engines in one pair of charts; or one chart of that pair alone."""
+TALL = 32
+"""The height in rows from which a series of seeds has lanes for the finished ones."""
+LAYOUTS = ("beside", "overlaid", "difference", "loss", "accuracy", "more")
+"""A pane of charts for each engine; both in one pair of charts, or their difference; one chart alone; or more charts."""
 
 
 class Panes(Horizontal):
@@ -48,7 +61,7 @@ class TrainScreen(Screen[None]):
     """Draws the session's histories and the aim, and has no state of theirs."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (110, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-short"), (23, "-medium"), (32, "-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-short"), (23, "-medium"), (TALL, "-tall")]
     AUTO_FOCUS = ""
 
     class Chosen(Message):
@@ -75,6 +88,7 @@ class TrainScreen(Screen[None]):
         self._not_chosen = TextLine(id="not-chosen")
         self._race = TextLine(id="race")
         self._overlay: Overlay | None = None
+        self._more: MoreCharts | None = None
         self._logs: LogPanel | None = None
         """Like the overlay, made when first needed, to keep the first paint fast."""
 
@@ -116,16 +130,14 @@ class TrainScreen(Screen[None]):
             self._show_chosen(palette)
             for engine, panel in self._panels.items():
                 panel.set_class(engine == self.controller.aim, "-aimed")
-                panel.waiting_for = session.waiting_for(engine)
+                panel.turn = _turn(session, engine, now)
                 presses = [KEYS["focus_engine"]] * self.controller.presses_to_aim_at(engine)
                 panel.kill_keys = "" if session.recorded else " ".join([*presses, KEYS["kill"]])
                 history = session.histories[engine]
                 energy = energy_joules(history, session.machine, session.histories.values(), now)
                 panel.show_state(history, now, session.machine, energy, self.view, palette)
             self._show_charts(with_curves and bool(changed & set(session.histories)), palette)
-            self._race.set_text(
-                *race.render_race(self._shown_histories, now, session.seed_results, width, palette, self.ascii_only)
-            )
+            self._show_race(now, palette)
             self._machine_line.set_text(
                 Text(f" {session.problem}", style="bold")
                 if session.problem
@@ -163,7 +175,6 @@ class TrainScreen(Screen[None]):
         self._not_chosen.display = bool(others)
         names = " and ".join(TITLES.get(engine, engine) for engine in others)
         self._not_chosen.set_text(Text(f" {names} is not chosen · {KEYS['framework']}", style="dim"))
-        self._race.styles.height = len(engines)
 
     def action_framework(self, direction: int) -> None:
         self._choose_next("framework", direction)
@@ -175,7 +186,6 @@ class TrainScreen(Screen[None]):
         self._choose_next("preset", direction)
 
     async def action_launch(self) -> None:
-        """Start what the launcher shows."""
         if self.launcher_shown:
             await self.run_action("app.start")
 
@@ -189,6 +199,16 @@ class TrainScreen(Screen[None]):
         else:
             self._launcher_reopened = True
             self.show_frame(set(self.session.histories), True)
+
+    def _show_race(self, now: float, palette: dict[str, str]) -> None:
+        """Show the race; a series of seeds has a lane for each finished one where the screen is high."""
+        session, room = self.session, max(self.size.height - TALL, 0) // 4 + 2 if self.size.height >= TALL else 0
+        lanes = race.render_race(
+            self._shown_histories, now, session.seed_results, self.size.width, palette, self.ascii_only, room
+        )
+        if len(lanes) != self._race.size.height:
+            self._race.styles.height = len(lanes)
+        self._race.set_text(*lanes)
 
     # Logs
 
@@ -252,21 +272,35 @@ class TrainScreen(Screen[None]):
 
     def _show_charts(self, with_curves: bool, palette: dict[str, str]) -> None:
         histories, beside = list(self.session.histories.values()), self.layout_name == "beside"
+        if self._more is not None and self.layout_name == "more":
+            if with_curves:
+                self._more.show(histories, self.session.machine, self.view, self.x_extent, palette)
+            return
         if beside and not with_curves:
             return
         if with_curves:
             extent = self.x_extent
+            x_range = self.view.window(extent)
             for name in CURVES:
-                by_engine = {h.engine: curves(h, name, self.view, overlaid=not beside) for h in histories}
-                series = [one for engine_series in by_engine.values() for one in engine_series]
-                shared = axes(series, name, self.view, extent)
+                if self.layout_name == "difference":
+                    series = difference(histories, name, self.view, x_range)
+                    shared = difference_axes(series, name, self.view, extent)
+                    by_engine = {}
+                else:
+                    raw = beside and scale_of(histories, name, self.view) != ERROR
+                    by_engine = {
+                        h.engine: curves(h, name, self.view, x_range, raw=raw, dashed=not beside and h.engine in DASHED)
+                        for h in histories
+                    }
+                    series = [one for engine_series in by_engine.values() for one in engine_series]
+                    shared = axes(histories, series, name, self.view, extent)
                 if self._overlay is not None and not beside:
                     self._overlay.show_curves(name, series, shared)
                 else:
                     for engine, panel in self._panels.items():
                         panel.show_curves(name, by_engine[engine], shared)
         if self._overlay is not None and not beside:
-            self._overlay.show_figures(histories, self.view, palette)
+            self._overlay.show_figures(histories, self.view, palette, subtract=self.layout_name == "difference")
 
     def set_view(self, view: Viewport) -> None:
         """Show the charts with another viewport at once."""
@@ -276,6 +310,11 @@ class TrainScreen(Screen[None]):
 
     def set_layout(self, name: str) -> None:
         """Switch to one of LAYOUTS."""
+        if name == "more" and self._more is None:
+            from tui.widgets.more_charts import MoreCharts
+
+            self._more = MoreCharts(ascii_only=self.ascii_only)
+            self.mount(self._more, after="#panels")
         if self._overlay is None:
             self._overlay = Overlay(ascii_only=self.ascii_only)
             self.mount(self._overlay, after="#panels")
@@ -283,7 +322,7 @@ class TrainScreen(Screen[None]):
         for layout in LAYOUTS:
             self.set_class(layout == name, f"-{layout}")
         self.set_class(name != "beside", "-together")
-        self.set_class(name in LAYOUTS[2:], "-alone")
+        self.set_class(name in LAYOUTS[3:], "-alone")
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)
 
     @property
@@ -292,7 +331,13 @@ class TrainScreen(Screen[None]):
         return curves_extent(self.session.histories.values(), self.view)
 
     def action_overlay(self) -> None:
-        self.set_layout("overlaid" if self.layout_name == "beside" else "beside")
+        self.set_layout("overlaid" if self.layout_name in ("beside", "difference") else "beside")
+
+    def action_difference(self) -> None:
+        self.set_layout("beside" if self.layout_name == "difference" else "difference")
+
+    def action_more(self) -> None:
+        self.set_layout("beside" if self.layout_name == "more" else "more")
 
     def action_maximise(self) -> None:
         self.set_layout({"loss": "accuracy", "accuracy": "beside"}.get(self.layout_name, "loss"))
@@ -301,11 +346,10 @@ class TrainScreen(Screen[None]):
         self.set_view(self.view.with_next_axis())
 
     def action_log_scale(self) -> None:
-        self.set_view(self.view._replace(log_y=not self.view.log_y))
+        self.set_view(self.view.with_next_scale())
 
     def action_smooth(self) -> None:
         self.set_view(self.view.with_next_smoothing())
-        self.notify(f"Smoothing {self.view.smoothing:g}" if self.view.smoothing else "Not smoothed", timeout=1.5)
 
     def action_zoom(self, notches: int) -> None:
         self.set_view(self.view.zoomed(ZOOM**notches, self.x_extent))
@@ -343,3 +387,14 @@ class TrainScreen(Screen[None]):
             self.set_view(self.view.panned(-0.1 * event.notches, self.x_extent))
         else:
             self.set_view(self.view.zoomed(ZOOM**event.notches, self.x_extent, event.x))
+
+
+def _turn(source: RunSource, engine: str, now: float) -> str:
+    """Return when an engine's run starts that waits for another, or that comes later in a recording; empty for any other."""
+    first, later = source.waiting_for(engine), source.starts_at(engine)
+    if later is not None:
+        return f"starts at {formatting.clock(later)} of the recording"
+    if first not in source.histories:
+        return "its turn comes next" if first else ""
+    seconds = source.histories[first].eta_seconds(now)
+    return f"its turn comes after {TITLES.get(first, first)}{f', in {formatting.about(seconds)}' if seconds else ''}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -32,11 +30,13 @@ from engines.api import (
 )
 from tui import formatting
 from tui.charts.braille import Axes, Series
-from tui.charts.sparkline import progress_bar, sparkline
+from tui.charts.sparkline import progress_bar
 from tui.charts.viewport import Viewport
-from tui.widgets.curves import CURVES, cursor_label, placeholder, values_at_cursor
+from tui.widgets.chart_heading import heading as chart_heading
+from tui.widgets.curves import CURVES, placeholder
 from tui.widgets.line_chart import LineChart
-from tui.widgets.notice import Notice, notice_text
+from tui.widgets.line_fit import Part, fit_parts
+from tui.widgets.notice import MOST_NOTICE_ROWS, Notice, notice_text
 from tui.widgets.resource_usage import ResourceUsage
 from tui.widgets.text_line import TextLine
 
@@ -61,8 +61,8 @@ class EnginePanel(Vertical):
         super().__init__(id=f"panel-{engine}", classes=f"panel -{engine}")
         self.engine = engine
         self.ascii_only = ascii_only
-        self.waiting_for = ""
-        """The engine that trains first in a time trial; empty when this one need not wait."""
+        self.turn = ""
+        """The words for when this engine's run starts; empty when it need not wait."""
         self.kill_keys = ""
         """The keys that end this engine's worker and no other; empty when there is none to end."""
         self._framework = TITLES.get(engine, engine)
@@ -96,11 +96,11 @@ class EnginePanel(Vertical):
             speed = Text(kill_hint, no_wrap=True)
         speed.style = colors["$detail"]
         self._status.set_text(state, self._progress(history, colors), speed)
-        self._show_notice(notice_text(history, now, self.kill_keys))
-        self._charts["loss"].set_placeholder(placeholder([history]))
+        self._show_notice(notice_text(history, now, self.kill_keys), killed=history.killed)
+        self._charts["loss"].set_placeholder(self.turn or placeholder([history]))
         for name, chart in self._charts.items():
             has_chart = bool(chart.plot_size[1])
-            heading = _heading(name, history, view, self._width, has_chart, self.ascii_only)
+            heading = chart_heading(name, history, view, self._width, has_chart, self.ascii_only)
             heading.style = colors["$heading"]
             chart.set_headings(heading)
         self._usage.show(history, machine, energy, self._width, self.ascii_only)
@@ -118,10 +118,11 @@ class EnginePanel(Vertical):
     def _state(self, history: RunHistory, now: float, colors: dict[str, str]) -> Text:
         phase, text = history.phase, Text(no_wrap=True)
         spinner = ASCII_SPINNER if self.ascii_only else SPINNER
-        glyph = GLYPHS.get(phase) or spinner[int(now * 5) % len(spinner)]
+        glyph = GLYPHS[STOPPED] if history.killed else GLYPHS.get(phase) or spinner[int(now * 5) % len(spinner)]
         if not self.styles.border_top[0]:  # without a border there is no title
             text.append(f"{self._framework} ", style=f"bold {colors[f'${self.engine}']}")
-        text.append(f"{glyph} {_phase_name(history)}", style=f"bold {colors.get(STYLES.get(phase, ''), '')}".strip())
+        color = "$warning" if history.killed and phase == FAILED else STYLES.get(phase, "")
+        text.append(f"{glyph} {_phase_name(history)}", style=f"bold {colors.get(color, '')}".strip())
         silent_seconds = history.silent_seconds(now)
         if silent_seconds is not None and (history.running or phase == IMPORTING):
             text.append(f"  not answering for {silent_seconds:.0f} s", style=f"bold {colors['$error']}")
@@ -150,8 +151,8 @@ class EnginePanel(Vertical):
         if phase == LOADING and history.data_progress is not None:
             progress = history.data_progress
             yield f"{formatting.size(progress.done_bytes)} of {formatting.size(progress.total_bytes)}"
-        if self.waiting_for:
-            yield f"waits for {TITLES.get(self.waiting_for, self.waiting_for)}"
+        if self.turn:
+            yield self.turn
         elif phase == READY:
             yield "press s to start"
         if history.finished is not None and history.finished.outcome in _FINISH_REASONS and phase == FINISHED:
@@ -172,16 +173,22 @@ class EnginePanel(Vertical):
         text.append(f" {100 * history.fraction:3.0f} %")
         return text
 
-    def _show_notice(self, text: str) -> None:
-        if text == self._notice_text or not self._status.is_attached:
+    def _show_notice(self, text: str, *, killed: bool) -> None:
+        """Show the notice over the charts, so that both panes stay aligned; in a pane without charts, below the status."""
+        if (not text and not self._notice_text) or not self._status.is_attached:
             return
-        self._notice_text = text
+        notice = self._notice or Notice(id="notice", markup=False)
+        over = sum(chart.size.height for chart in self._charts.values() if chart.is_on_screen) > MOST_NOTICE_ROWS
+        notice.set_class(over, "-over")
+        notice.set_class(killed, "-killed")
+        notice.styles.offset = (0, self._status.size.height if over else 0)
+        if text != self._notice_text:
+            self._notice_text = text
+            notice.display = bool(text)
+            notice.update(text)
         if self._notice is None:
-            self._notice = Notice(text, id="notice", markup=False)
-            self.mount(self._notice, after=self._status)
-        else:
-            self._notice.display = bool(text)
-            self._notice.update(text)
+            self._notice = notice
+            self.mount(notice, after=self._status)
 
 
 def _stop_stage(history: RunHistory) -> str:
@@ -189,12 +196,14 @@ def _stop_stage(history: RunHistory) -> str:
     if history.phase not in (FIRST_STEP, TRAINING):
         return history.phase
     evaluated = bool(history.evaluations) and history.evaluations[-1].global_step == history.global_step
-    return "saving" if evaluated else "finishing the step, then evaluating"
+    return "saving" if evaluated else "finishes this step, then tests"
 
 
 def _phase_name(history: RunHistory) -> str:
     if history.stopping:
         return "stopping"
+    if history.killed and history.phase == FAILED:
+        return "killed"
     if history.phase == OFF:
         return "no worker"
     if history.phase == IMPORTING:
@@ -219,44 +228,14 @@ def _speed(history: RunHistory, now: float, width: int) -> Text:
     if history.requested_t is None:
         return Text()
     rate = history.samples_per_sec()
-    parts = [f"{rate:,.0f} img/s" if rate is not None else "– img/s", formatting.clock(history.wall_seconds(now))]
+    parts = [
+        Part("rate", (f"{rate:,.0f} img/s" if rate is not None else "– img/s",)),
+        Part("clock", (f" · {formatting.clock(history.wall_seconds(now))}",)),
+    ]
     if history.running and not history.stopping:
-        parts.append(f"ETA {formatting.clock(history.eta_seconds(now))}")
+        parts.append(Part("eta", (f" · ETA {formatting.clock(history.eta_seconds(now))}", "")))
     if history.worker is not None:
-        parts.append(f"import {formatting.seconds(history.worker.import_seconds)}")
+        parts.append(Part("import", (f" · import {formatting.seconds(history.worker.import_seconds)}", "")))
     if history.first_step_seconds is not None:
-        parts.append(f"first step {formatting.seconds(history.first_step_seconds)}")
-    while len(parts) > 3 and len(" · ".join(parts)) > width:
-        parts.pop()
-    return Text(" · ".join(parts), no_wrap=True)
-
-
-def _heading(name: str, history: RunHistory, view: Viewport, width: int, has_chart: bool, ascii_only: bool) -> Text:
-    """Render a chart's name and figures, and its curve as a sparkline where there is no room for the chart."""
-    form = formatting.loss if name == "loss" else formatting.percent
-    train, test = map(form, values_at_cursor(history, name, view))
-    forms = [f"train {train}  test {test}", f"{train} · test {test}", f"test {test}" if history.evaluations else train]
-    if label := cursor_label(view):
-        forms = [*(f"{label}: {figures}" for figures in forms), *forms]
-    elif name == "accuracy" and history.ended_t is not None and history.test_interval:
-        low, high = history.test_interval
-        forms.insert(0, f"{forms[0]} ({100 * low:.2f}–{100 * high:.2f})")
-    # The longest that fits: a figure that is cut off would be a wrong figure.
-    values = next((f" {figures} " for figures in forms if len(name) + len(figures) + 3 <= width), "")
-    text = Text(no_wrap=True)
-    text.append(f"{name} ", style="bold")
-    room = max(width - len(name) - 1 - len(values), 0)
-    if has_chart or not len(history.train_loss):
-        text.append("─" * room, style="dim")
-    else:
-        text.append(_curve_sparkline(name, history, room, ascii_only))
-    text.append(values)
-    return text
-
-
-def _curve_sparkline(name: str, history: RunHistory, width: int, ascii_only: bool) -> str:
-    """Draw the complete curve in `width` blocks, each the mean of its samples."""
-    ys = [y for y in (history.train_loss if name == "loss" else history.train_accuracy).ys if math.isfinite(y)]
-    ends = [round(i * len(ys) / width) for i in range(width + 1)] if width else []
-    means = [sum(ys[a:b]) / (b - a) for a, b in pairwise(ends) if b > a]
-    return sparkline(means, width, maximum=max(means, default=1.0) if name == "loss" else 1.0, ascii_only=ascii_only)
+        parts.append(Part("first step", (f" · first step {formatting.seconds(history.first_step_seconds)}", "")))
+    return Text("".join(fit_parts(parts, width)), no_wrap=True)

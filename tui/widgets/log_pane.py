@@ -68,7 +68,7 @@ class LogPane(RichLog, can_focus=False):
         text = Text.from_ansi(formatting.strip_control(line.text))
         if self._filter_text:
             text.highlight_words([self._filter_text], "reverse", case_sensitive=False)
-        if line.stream in ("supervisor", "worker"):
+        if line.stream in ("app", "supervisor", "worker"):
             text.stylize("italic")
         if self.size.width < CLOCK_WIDTH:
             return text

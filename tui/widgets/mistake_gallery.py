@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from engines.api import TITLES, PredictionRequests, RunHistory
+from tui.widgets.confusion_matrix import Cell
 from tui.widgets.pixel_image import PixelImage
 from tui.widgets.prediction_bars import PredictionBars, right_or_wrong
 from tui.widgets.text_line import TextLine
@@ -34,8 +35,8 @@ class Mistake:
     """The wrong answers by engine."""
 
 
-def mistakes(histories: Mapping[str, RunHistory]) -> dict[str, list[Mistake]]:
-    """Return the mistakes of the last evaluations: those of "both" engines, and those of each engine only."""
+def mistakes(histories: Mapping[str, RunHistory], cell: Cell | None = None) -> dict[str, list[Mistake]]:
+    """Return the mistakes of the last evaluations: those of "both" engines, of each engine only, and those that a cell counts."""
     tested = {engine: h.evaluations[-1].mistakes for engine, h in histories.items() if h.evaluations}
     wrong: dict[int, tuple[int, dict[str, int]]] = {}
     for engine, rows in tested.items():
@@ -48,6 +49,8 @@ def mistakes(histories: Mapping[str, RunHistory]) -> dict[str, list[Mistake]]:
     for index, (label, answers) in sorted(wrong.items()):
         owner = "both" if len(answers) > 1 else next(iter(answers))
         lists[owner].append(Mistake(index, label, answers))
+        if cell is not None and cell.truth == label != cell.read == answers.get(cell.engine):
+            lists.setdefault(cell.name, []).append(lists[owner][-1])
     return lists
 
 
@@ -176,7 +179,7 @@ def _list_tabs(lists: Mapping[str, list[Mistake]], selected: str) -> Text:
     text = Text(" Wrong when last tested: " if lists else " ")
     only = "only " if len(lists) > 1 else ""
     for name, entries in lists.items():
-        title = "both" if name == "both" else f"{only}{TITLES.get(name, name)}"
+        title = f"{only}{TITLES[name]}" if name in TITLES else name  # "both", or a cell of a confusion matrix
         tab = f"[{title} {len(entries):,}]" if name == selected else f" {title} {len(entries):,} "
         text.append(tab, style=Style(bold=name == selected, meta={"@click": f"screen.show_list('{name}')"}))
         text.append(" ")

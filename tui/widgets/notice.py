@@ -17,6 +17,8 @@ from engines.api import (
 )
 from tui import formatting
 
+MOST_NOTICE_ROWS = 9
+"""The most rows of a notice; the style sheet below says the same."""
 MESSAGE_CHARACTERS = 140
 """Longest message: the advice below it must have room, and the log has the rest."""
 
@@ -32,6 +34,8 @@ class Notice(Static):
         padding: 0 1;
         border-left: thick $error;
         color: $foreground;
+        &.-killed { border-left: thick $warning; }
+        &.-over { layer: above; background: $background; }
     }
     """
 
@@ -43,6 +47,9 @@ def notice_text(history: RunHistory, now: float, kill_keys: str) -> str:
 
 
 def _trouble(history: RunHistory, now: float, kill_keys: str) -> str:
+    if history.killed and history.phase == FAILED:
+        continues = f"c continues from epoch {history.checkpoint_epoch} · " if history.can_continue else ""
+        return f"Killed at step {history.global_step:,}.\n{continues}r starts over · l shows the log"
     if history.failure is not None and history.phase in (FAILED, INTERRUPTED):
         text = _shorten(history.failure.message)
         if history.failure.hint:

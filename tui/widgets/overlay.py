@@ -1,18 +1,17 @@
-"""The curves of both engines in one pair of charts."""
+"""The curves of both engines in one pair of charts, or the difference between them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
-from engines.api import TITLES, RunHistory
-from tui import formatting
+from engines.api import RunHistory
 from tui.charts.braille import Axes, Series
 from tui.charts.viewport import Viewport
-from tui.widgets.curves import CURVES, DASHED, MARKERS, cursor_label, placeholder, values_at_cursor
+from tui.widgets.chart_heading import difference_heading, difference_title, legend, switches
+from tui.widgets.curves import CURVES, cursor_label, placeholder
 from tui.widgets.line_chart import LineChart
 
 
@@ -43,51 +42,31 @@ class Overlay(Horizontal):
     def compose(self) -> ComposeResult:
         yield from self._boxes.values()
 
-    def show_figures(self, histories: Sequence[RunHistory], view: Viewport, colors: dict[str, str]) -> None:
-        """Show the legends with the newest figures, or with those at the cursor."""
+    def show_figures(
+        self, histories: Sequence[RunHistory], view: Viewport, colors: dict[str, str], *, subtract: bool = False
+    ) -> None:
+        """Show the legends, or the differences, with the newest figures or with those at the cursor."""
         for name, box in self._boxes.items():
             if not box.display:
                 continue
-            title = f"{name} · {cursor_label(view)}" if cursor_label(view) else name
+            shown = (
+                view._replace(scale="auto") if subtract else view
+            )  # a difference may be negative: its axis is linear
+            states = "".join(part.forms[0] for part in switches(name, shown))
+            title = f"{name}{difference_title(histories) if subtract else ''}{states}"
+            title += f" · {cursor_label(view)}" if cursor_label(view) else ""
             if box.border_title != title:
                 box.border_title = title
-            legend = _legend(name, histories, view, colors, self.ascii_only, box.content_size.width)
-            self._charts[name].set_headings(legend)
-            self._charts[name].set_placeholder(placeholder(histories))
+            width = box.content_size.width
+            chart = self._charts[name]
+            if subtract:
+                chart.set_headings(difference_heading(name, histories, view, width))
+            else:
+                chart.set_headings(legend(name, histories, view, colors, self.ascii_only, width))
+            chart.set_placeholder(placeholder(histories))
 
     def show_curves(self, name: str, series: Sequence[Series], axes: Axes) -> None:
-        """Show the curves of all engines in the chart of "loss" or "accuracy"."""
+        """Show these curves in the chart of "loss" or "accuracy"."""
         chart = self._charts[name]
         if chart.plot_size[1]:
             chart.set_series(series, axes)
-
-
-def _legend(
-    name: str, histories: Sequence[RunHistory], view: Viewport, colors: dict[str, str], ascii_only: bool, width: int
-) -> Text:
-    """Render for each engine its name, line, train figure, marker and test figure, in the longest form that fits."""
-    full = formatting.loss if name == "loss" else formatting.percent
-    for with_words, with_names, form in (
-        (True, True, full),
-        (False, True, full),
-        (False, False, full),
-        (False, False, _short_form(name)),
-    ):
-        text = Text(no_wrap=True, overflow="ellipsis")
-        for i, history in enumerate(histories):
-            engine, (train, test) = history.engine, values_at_cursor(history, name, view)
-            line = ("- -" if ascii_only else "╍╍") if engine in DASHED else ("---" if ascii_only else "━━")
-            marker = "o" if ascii_only else MARKERS.get(engine, "●")
-            text.append("  " if i else "")
-            text.append(f"{TITLES.get(engine, engine)} " if with_names else "")
-            text.append(f"{line} ", style=f"bold {colors[f'${engine}']}")
-            train_word, test_word = ("train ", "test ") if with_words else ("", "")
-            text.append(f"{train_word}{form(train)} {marker} {test_word}{form(test)}")
-        if text.cell_len <= width:
-            break
-    return text
-
-
-def _short_form(name: str) -> Callable[[float | None], str]:
-    """Return a format with three digits of a loss, or with a percentage without its sign, which the axis has."""
-    return lambda value: "–" if value is None else f"{value:.3f}" if name == "loss" else f"{100 * value:.2f}"

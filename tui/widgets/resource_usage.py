@@ -10,6 +10,7 @@ from rich.text import Text
 from engines.api import GpuReading, MachineHistory, RunHistory, gpus_of, plural
 from tui import formatting
 from tui.charts.sparkline import sparkline
+from tui.widgets.line_fit import Part, fit_parts
 from tui.widgets.text_line import TextLine
 
 OS_THREADS_WIDTH = 52
@@ -39,10 +40,14 @@ def cpu(history: RunHistory, width: int, ascii_only: bool) -> Text:
     if usage is None:
         reason = "no worker" if not history.alive else "not sampled yet"
         return Text(f"CPU n/a: {reason}", style="dim", no_wrap=True)
-    head = f"CPU {usage.cpu_percent:4.0f} % of {100 * usage.cores_allowed} "
-    tail = f" RSS {formatting.size(usage.rss_bytes)}"
-    if width >= OS_THREADS_WIDTH:
-        tail += f" · {plural(usage.num_threads, 'OS thread')}"
+    parts = [
+        Part("cpu", (f"CPU {usage.cpu_percent:4.0f} %",)),
+        Part("allowed", (f" of {100 * usage.cores_allowed}", "")),
+        Part("memory", (f"  RSS {formatting.size(usage.rss_bytes)}",)),
+        Part("threads", (f" · {plural(usage.num_threads, 'OS thread')}" if width >= OS_THREADS_WIDTH else "", "")),
+    ]
+    texts = fit_parts(parts, width)
+    head, tail = f"{texts[0]}{texts[1]} ", "".join(texts[2:]).removeprefix(" ")
     graph_width = min(max(width - len(head) - len(tail), 0), 40)
     graph = sparkline(history.cpu_percent, graph_width, maximum=100.0 * usage.cores_allowed, ascii_only=ascii_only)
     return Text(head + graph + tail, no_wrap=True)
@@ -57,7 +62,7 @@ def gpu(
     `energy` is the run's, in joules, or None and the reason why it is unknown.
     """
     gpus = gpus_of(history, machine)
-    if problem := _gpu_problem(history, machine, gpus):
+    if problem := gpu_problem(history, machine, gpus):
         return Text(problem, style="dim", no_wrap=True)
     head = f"GPU {'+'.join(str(gpu.index) for gpu in gpus)}"
     figures = _gpu_figures(history, machine, gpus, energy, width)
@@ -81,7 +86,7 @@ class _Figure(NamedTuple):
     """Upper end of the history's graph; 0 for a figure without a graph."""
 
 
-def _gpu_problem(history: RunHistory, machine: MachineHistory, gpus: Sequence[GpuReading]) -> str:
+def gpu_problem(history: RunHistory, machine: MachineHistory, gpus: Sequence[GpuReading]) -> str:
     """Return the reason why there are no GPU figures; empty where there are."""
     if machine.usage is None:
         return "GPU n/a: not sampled yet"

@@ -10,10 +10,10 @@ from textual.containers import Horizontal, Vertical
 
 from engines.api import TITLES, RunHistory
 from tui import formatting
-from tui.charts.braille import Axes, Series
-from tui.charts.viewport import Viewport, smoothed
+from tui.charts.braille import Series
+from tui.charts.viewport import Viewport
 from tui.themes import RUN_COLORS
-from tui.widgets.curves import CURVES, DASHED, x_values
+from tui.widgets.curves import CURVES, DASHED, axes, training_curve, x_extent, x_values
 from tui.widgets.line_chart import LineChart
 
 MAX_RUNS = len(RUN_COLORS)
@@ -46,12 +46,14 @@ class RunCharts(Horizontal):
         self, runs: Sequence[tuple[str, Mapping[str, RunHistory]]], view: Viewport, colors: Mapping[str, str]
     ) -> None:
         """Show the (name, histories) of each run; those beyond MAX_RUNS are left out."""
+        drawn = [history for _, histories in runs[:MAX_RUNS] for history in histories.values()]
+        extent = x_extent(drawn, view)
         for name in CURVES:
             series, entries = [], []
             for number, (title, histories) in enumerate(runs[:MAX_RUNS], 1):
                 entries.append(Text(f"{number} {formatting.to_plain_text(title)}", style=self.color(number, colors)))
                 for history in histories.values():
-                    series += _curve(history, name, f"run-{number}", view)
+                    series += _curve(history, name, f"run-{number}", view, extent)
             if len(runs) == 1:
                 titles = [TITLES.get(engine, engine) for engine in runs[0][1]]
                 line_styles = ", ".join(f"{title} dashed" if title == "Keras" else title for title in titles)
@@ -59,7 +61,7 @@ class RunCharts(Horizontal):
             chart = self._charts[name]
             chart.set_headings(*_legend_lines(entries, chart.size.width)[: max(chart.size.height // 4, 1)])
             chart.set_placeholder("this run has no curves" if runs else "no run is selected")
-            chart.set_series(series, Axes(percent=name == "accuracy", x_name="step"))
+            chart.set_series(series, axes(drawn, series, name, view, extent))
 
 
 def _legend_lines(entries: Sequence[Text], width: int) -> list[Text]:
@@ -73,9 +75,8 @@ def _legend_lines(entries: Sequence[Text], width: int) -> list[Text]:
     return lines
 
 
-def _curve(history: RunHistory, name: str, role: str, view: Viewport) -> list[Series]:
-    train = history.train_loss if name == "loss" else history.train_accuracy
-    if not len(train):
+def _curve(history: RunHistory, name: str, role: str, view: Viewport, x_range: tuple[float, float]) -> list[Series]:
+    xs = x_values(history, history.train_loss.xs, view)
+    if not len(xs):
         return []
-    line = smoothed(train.ys, view.smoothing)
-    return [Series(role, x_values(history, train.xs, view), line, dashed=history.engine in DASHED)]
+    return [Series(role, xs, training_curve(history, name, xs, view, x_range), dashed=history.engine in DASHED)]

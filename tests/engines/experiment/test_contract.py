@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ from engines.config import TrainConfig
 from engines.data import Digits
 from engines.data.synthetic import draw
 from engines.experiment import contract
-from engines.experiment.recipe import Weights
+from engines.experiment.checkpoint import read_filters
+from engines.experiment.recipe import Weights, initial_weights
 from engines.messages.commands import Pause, Predict, Resume, Stop
 from engines.messages.events import (
     CheckpointSaved,
@@ -405,6 +407,27 @@ def test_a_fresh_worker_predicts_with_a_saved_model(
     assert fresh.wait_for(Prediction).checkpoint == "", "its own model answers from then on"
     fresh.finish()
     assert violations(fresh.events) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES[1:])
+def test_a_checkpoint_keeps_the_filters_of_the_first_epoch(
+    engine: str, warm: Work, small_config: TrainConfig, tmp_path: Path
+) -> None:
+    """They stay in the checkpoint of a run that was resumed; after one epoch, the first weights are what was before."""
+    worker = warm(engine)
+    first, resumed = (tmp_path / name / f"{engine}.npz" for name in ("first", "resumed"))
+    worker.start(replace(small_config, epochs=1), "first", str(first.parent))
+    worker.wait_for(RunFinished)
+    after_first = read_filters(first)
+    assert not after_first.after_first_epoch
+    assert np.array_equal(after_first.earlier, initial_weights(small_config.seed)["conv1.kernel"])
+    worker.start(replace(small_config, epochs=3), "resumed", str(resumed.parent), str(first))
+    assert worker.wait_for((RunFinished, RunFailed)).outcome == "completed"
+    read = read_filters(resumed)
+    assert read.after_first_epoch
+    assert np.array_equal(read.earlier, after_first.kernel)
+    assert not np.array_equal(read.earlier, read.kernel)
+    worker.finish()
 
 
 # A third engine

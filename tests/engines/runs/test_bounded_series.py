@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from array import array
 
+import pytest
+
 from engines.runs.bounded_series import BoundedSeries
 
 
@@ -24,3 +26,12 @@ def test_a_series_keeps_nan() -> None:
         series.append(i, float("nan") if i == 500 else 1.0)
     assert any(y != y for y in series.ys)
     assert isinstance(series.xs, array)
+
+
+def test_the_means_of_a_thinned_series_are_not_biased_by_its_extremes() -> None:
+    series = BoundedSeries(capacity=64)
+    for i in range(4096):
+        series.append(i, 8.0 if i % 8 == 0 else 0.0)
+    assert len(series.means) == len(series)
+    assert sum(series.ys) / len(series) > 2.0
+    assert sum(series.means) / len(series) == pytest.approx(1.0, rel=0.05)

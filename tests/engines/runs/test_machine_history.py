@@ -189,4 +189,4 @@ def test_the_machines_line_shows_a_figure_in_full_or_not_at_all(width: int) -> N
     assert line.startswith(" machine  CPU  50 %")
     assert line.endswith(("no NVIDIA driver", " GB", "cores ▄", "▅", "▄"))
     assert len(line) <= max(width, 32), "the CPU is always shown"
-    assert ("no NVIDIA driver" in line) == (width >= 120)
+    assert ("no NVIDIA driver" in line) == (width >= 80)

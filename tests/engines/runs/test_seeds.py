@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from engines.messages.events import RunFailed, RunRequested
+from engines.preset_configs import from_settings
+from engines.runs.history import RunHistory
 from engines.runs.seeds import SeedResults
 from tests.support.ended_run import ended_run
 
@@ -19,3 +27,47 @@ def test_only_seeds_that_trained_equally_long_are_compared() -> None:
     assert verdict is not None
     assert "over 5 seeds" in verdict.why
     assert "over 6 seeds: test accuracy 99.000 ± 0.000 %" in seeds.summary_lines()[1]
+
+
+def test_too_few_seeds_are_named_with_the_number_that_would_do() -> None:
+    seeds = SeedResults()
+    for seed in range(2):
+        seeds.add(ended_run("pytorch", seed, 9910))
+        seeds.add(ended_run("keras", seed, 9900))
+    assert seeds.summary_lines()[-1].startswith("2 seeds can never show a difference: p is at least 0.5")
+
+
+def test_a_seed_has_its_place_in_the_series() -> None:
+    seeds = SeedResults.of(from_settings({"seed": 2**32 - 1, "seeds": 3}))
+    assert [seeds.number(seed) for seed in (2**32 - 1, 0, 1, 2, 7)] == [1, 2, 3, 0, 0], (
+        "seeds start over after the largest"
+    )
+    assert SeedResults.of(from_settings({"seed": 4})).number(4) == 0, "one seed is no series"
+
+
+def test_a_run_that_failed_is_listed_without_a_result() -> None:
+    seeds, failed = SeedResults(seeds=2), RunHistory("keras")
+    failed.apply(RunRequested(engine="keras", run_id="run-0", config=from_settings({"seed": 0, "seeds": 2})))
+    failed.apply(RunFailed(engine="keras", run_id="run-0", t=1.0, kind="crashed", message="It crashed."))
+    seeds.add(ended_run("pytorch", 0, 9900, run_id="run-0", seeds=2))
+    seeds.add(failed)
+    assert seeds.runs[0].run_id == "run-0"
+    assert seeds.runs[0].outcomes == {"pytorch": "completed", "keras": "failed"}
+    assert list(seeds.results) == ["pytorch"]
+
+
+def test_a_time_trial_over_seeds_has_the_ratio_of_paired_times() -> None:
+    """The ratios 2, 4 and 8 have the geometric mean 4; ln 2 / sqrt(3) is the standard error, 4.302653 the quantile for n = 3."""
+    seeds = SeedResults(seeds=3, mode="time-trial")
+    trial: dict[str, Any] = {"mode": "time-trial", "seeds": 3, "device": "cpu"}
+    for seed, ratio in enumerate((2.0, 4.0, 8.0)):
+        seeds.add(ended_run("pytorch", seed, 9900, epoch_times=(3 * ratio,), **trial))
+        seeds.add(ended_run("keras", seed, 9900, epoch_times=(3.0,), **trial))
+    found = seeds.time_ratio()
+    assert found is not None
+    assert (found.faster, found.basis, found.short_text) == ("Keras", "3 seeds", "Keras 4.00x faster per epoch")
+    half_width = 2 ** (4.302653 / 3**0.5)
+    assert (found.ratio.low, found.ratio.high) == pytest.approx((4 / half_width, 4 * half_width), rel=1e-6)
+    assert seeds.summary_lines()[-1] == f"{found.text} (3 seeds)"
+    racing = replace(seeds, mode="race", ended=seeds.ended + 1)
+    assert racing.time_ratio() is None, "times of engines that share the CPU are not comparable"

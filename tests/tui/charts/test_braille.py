@@ -7,20 +7,21 @@ import math
 import pytest
 
 from tests.support.chart_text import chart_lines
-from tui.charts.braille import Axes, Series, draw, value_range, x_of
+from tui.charts.braille import SHARED, Axes, Row, Series, draw, value_range, x_of
+from tui.charts.scales import LOG
 
 
 def test_a_sine_is_drawn_in_braille() -> None:
     xs = list(range(41))
     rows = draw([Series("keras", xs, [math.sin(x / 40 * 2 * math.pi) for x in xs])], Axes(), 32, 8)
     assert chart_lines(rows) == [
-        "    1┤   ⢀⡴⠋⠉⠙⠲⣄                ",
-        "     │  ⡴⠋     ⠘⢦⡀              ",
-        "     │⢀⡼⠁        ⠹⡄             ",
-        "    0┤⠏           ⠙⣆           ⣠",
-        "     │             ⠘⣆        ⢀⡞⠁",
-        "     │              ⠈⠳⡄     ⣠⠞  ",
-        "   -1┤                ⠙⠦⣄⣀⣠⠞⠁   ",
+        "    1┤     ⣀⣀⣀                  ",
+        "     │  ⢀⡤⠞⠁ ⠈⠙⢦⡀               ",
+        "     │ ⢠⠞       ⠙⢦              ",
+        "    0┤⡴⠋         ⠈⢧⡀           ⢀",
+        "     │             ⠹⡄         ⡴⠋",
+        "     │              ⠙⢦⡀     ⢀⡞⠁ ",
+        "   -1┤                ⠙⠦⣄⣀⣠⠞⠉   ",
         "     └0───────────20──────────40",
     ]
 
@@ -30,7 +31,7 @@ def test_a_spike_of_one_sample_survives_at_every_width(width: int) -> None:
     ys = [0.0] * 5000
     ys[3210] = 9.0
     rows = chart_lines(draw([Series("keras", list(range(5000)), ys)], Axes(), width, 10))
-    assert any(0x2800 < ord(c) < 0x2900 for c in rows[0])
+    assert any(0x2800 < ord(c) < 0x2900 for c in "".join(rows[:3]))
 
 
 def test_a_nan_is_a_marked_gap() -> None:
@@ -64,7 +65,7 @@ def test_shared_axes_show_the_same_height_for_the_same_value() -> None:
 
 
 def test_log_axis_labels_powers_of_ten() -> None:
-    rows = chart_lines(draw([Series("keras", [0, 1, 2], [0.001, 0.1, 10.0])], Axes(log_y=True), 40, 12))
+    rows = chart_lines(draw([Series("keras", [0, 1, 2], [0.001, 0.1, 10.0])], Axes(scale=LOG), 40, 12))
     assert any(row.startswith("   10") for row in rows)
     assert any(row.startswith("  0.1") for row in rows)
 
@@ -87,18 +88,39 @@ def test_the_cursor_is_a_line_behind_the_curve() -> None:
     assert len({row.index("┊") for row in rows if "┊" in row}) == 1
 
 
-def test_two_equal_curves_alternate_so_that_neither_is_hidden() -> None:
-    xs, ys = list(range(100)), [1.0] * 100
-    rows = draw([Series("pytorch", xs, ys), Series("keras", xs, ys)], Axes(y_range=(0, 2)), 60, 8)
-    cells = {role: sum(len(text) for row in rows for text, r in row if r == role) for role in ("pytorch", "keras")}
-    assert cells["pytorch"] > 20
-    assert cells["keras"] > 20
+def roles(rows: list[Row]) -> set[str]:
+    """Return the roles of all cells."""
+    return {role for row in rows for _, role in row}
 
 
-def test_raw_samples_never_hide_a_line() -> None:
-    xs, ys = list(range(100)), [1.0] * 100
-    rows = draw([Series("keras", xs, ys), Series("keras-raw", xs, ys, faint=True)], Axes(y_range=(0, 2)), 60, 8)
-    assert not any(role == "keras-raw" for row in rows for _, role in row)
+def test_cells_in_which_two_curves_meet_have_a_look_of_their_own() -> None:
+    """A chart once coloured them in turn, so that two equal curves had zebra stripes."""
+    xs, ys = list(range(100)), [1.0] * 50 + [1.5] * 50
+    rows = draw([Series("pytorch", xs, ys), Series("keras", xs, [1.0] * 100)], Axes(y_range=(0, 2)), 60, 8)
+    (together,) = [row for row in rows if "shared" in {role for _, role in row}]
+    assert [role for _, role in together if role not in ("label", "axis", "")] == [SHARED, "keras"]
+    assert "pytorch" in roles(rows)
+    assert SHARED not in roles(draw([Series("pytorch", xs, ys), Series("pytorch", xs, ys)], Axes(), 60, 8))
+
+
+def test_a_curve_is_no_thicker_for_the_raw_samples_behind_it() -> None:
+    """Dots of raw samples in its cells once had the bright curve's colour."""
+    xs, flat = list(range(100)), [1.0] * 100
+    raw = Series("keras-raw", xs, [1.0 + 0.3 * (-1) ** x for x in xs])
+    line = Series("keras", xs, flat, layer=1)
+    axes = Axes(y_range=(0, 2))
+    alone, above = draw([line], axes, 60, 8), draw([raw, line], axes, 60, 8)
+    cells = [[text for row in rows for text, role in row if role == "keras"] for rows in (alone, above)]
+    assert cells[0] == cells[1]
+    assert "keras-raw" in roles(above)
+
+
+def test_what_is_out_of_range_runs_off_the_plot() -> None:
+    rows = draw([Series("keras", [0, 1, 2], [0.0, 0.0, 1.0])], Axes(y_range=(0.5, 1.0)), 60, 8)
+    bottom = "".join(text for text, role in rows[-2] if role == "keras")
+    assert len(bottom) < 10, "a curve far below the range is not drawn at its edge"
+    points = draw([Series("keras", [0, 1], [0.0, 1.0], kind="points")], Axes(y_range=(0.5, 1.0)), 60, 8)
+    assert sum(row.count("●") for row in chart_lines(points)) == 1
 
 
 def test_a_spike_survives_in_a_dashed_line() -> None:

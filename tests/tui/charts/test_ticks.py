@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import example, given, strategies as st
 
-from tests.support.chart_text import chart_lines
-from tui.charts.braille import Axes, Series, draw
+from tests.support.chart_text import parse_label
 from tui.charts.ticks import labelled_ticks, nice_ticks, tick_labels
 
 
@@ -52,25 +49,3 @@ def test_labels_are_short_and_exact(low: float, span: float, max_count: int) -> 
         assert len(label) <= 5
         assert parse_label(label) == pytest.approx(tick, rel=1e-9, abs=1e-9 * span)
     assert len({label for _, label in labelled}) == len(labelled)
-
-
-@given(st.floats(1e-4, 1e3), st.floats(1e-3, 100.0), st.integers(4, 80), st.booleans(), st.booleans())
-@example(0.002, 0.5, 40, False, False)
-@example(1.2, 0.9, 40, True, False)
-@example(0.98, 0.02, 40, False, True)
-def test_a_label_stands_in_the_row_of_its_value(
-    low: float, growth: float, height: int, log_y: bool, percent: bool
-) -> None:
-    high = low * (1 + growth)
-    axes = Axes((0, 1), (low, high), log_y=log_y, percent=percent and not log_y)
-    rows = chart_lines(draw([Series("keras", [0, 1], [low, high])], axes, 40, height))[:-1]
-    for i, row in enumerate(rows):
-        if label := row[:5].strip():
-            value = parse_label(label) / (100 if axes.percent else 1)
-            fraction = math.log(high / value) / math.log(high / low) if log_y else (high - value) / (high - low)
-            assert fraction * (4 * len(rows) - 1) // 4 == pytest.approx(i, abs=1)
-
-
-def parse_label(label: str) -> float:
-    """Return the number that a reader sees in a label."""
-    return float(label.rstrip("k%")) * (1000 if label.endswith("k") else 1)

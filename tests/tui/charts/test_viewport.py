@@ -70,20 +70,38 @@ def test_another_axis_drops_zoom_and_cursor() -> None:
     assert view.with_next_axis().with_next_axis().x_axis == "step"
 
 
-def test_smoothing_is_the_bias_corrected_moving_average() -> None:
-    ys, weight = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0], 0.6
-    last, expected = 0.0, []
-    for i, y in enumerate(ys):  # TensorBoard's loop
-        last = weight * last + (1 - weight) * y
-        expected.append(last / (1 - weight ** (i + 1)))
-    assert smoothed(ys, weight) == pytest.approx(expected)
-    assert list(smoothed(ys, 0.0)) == ys
+def test_smoothing_is_a_centred_mean() -> None:
+    ys = [float(7 * i % 11) for i in range(40)]
+    out = smoothed(ys, 5)
+    assert out[20] == pytest.approx(sum(ys[18:23]) / 5)
+    assert out[-1] == pytest.approx(sum(ys[-3:]) / 3)
+    assert out[2] == pytest.approx(sum(ys[1:4]) / 3)
+    assert out[0] == ys[0]
+    assert list(smoothed(ys, 0)) == ys
+    assert smoothed([1e30, *([1.0] * 100)], 9)[50] == 1.0
+
+
+@pytest.mark.parametrize("samples", [50, 100, 400, 4000])
+def test_smoothing_does_not_lag_in_the_first_steps(samples: int) -> None:
+    """A constant weight of 0.9 lagged ten steps behind, and so behind the test points, however few steps were shown."""
+    ys = [2.3 * math.exp(-i / 20) for i in range(samples)]
+    out = smoothed(ys, round(0.05 * samples))
+    for i in (5, 10, 20, 30):
+        lag = next(step for step, y in enumerate(out) if y <= ys[i]) - i
+        assert abs(lag) <= 1 + samples // 100, f"{lag} steps at step {i}"
 
 
 def test_smoothing_leaves_a_nan_and_its_neighbours_alone() -> None:
-    out = smoothed([1.0, math.nan, 1.0, 1.0], 0.9)
-    assert math.isnan(out[1])
-    assert [out[0], out[2], out[3]] == pytest.approx([1.0, 1.0, 1.0])
+    out = smoothed([1.0] * 10 + [math.nan] + [1.0] * 10, 5)
+    assert math.isnan(out[10])
+    assert [*out[:10], *out[11:]] == pytest.approx([1.0] * 20)
+
+
+def test_the_scale_has_three_states() -> None:
+    views = [Viewport()]
+    for _ in range(3):
+        views.append(views[-1].with_next_scale())
+    assert [view.scale for view in views] == ["auto", "log", "linear", "auto"]
 
 
 def test_values_are_read_at_the_nearest_sample() -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -15,21 +16,30 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from textual.pilot import Pilot
+from textual.widgets import DataTable
 
 from engines.api import MachineHistory, energy_joules, from_settings, read_events, read_filters, read_run
 from engines.experiment.arrays import save_arrays
-from engines.messages.events import GpuReading, MachineUsage, RunFinished, RunStarted
+from engines.experiment.checkpoint import FIRST_FILTERS
+from engines.experiment.recipe import initial_weights
+from engines.messages.events import DataReady, GpuReading, MachineUsage, RunFinished, RunStarted
 from engines.runs.history import RunHistory
 from engines.session.replay import DEMO
+from tests.support.ended_run import ended_run
 from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tests.support.recording import shown
+from tests.support.run_folders import make_seed_folders
 from tui.reports import card as report_card
 from tui.screens import stored_run
 from tui.screens.results import ResultsScreen
+from tui.widgets.card_view import figures_table
+from tui.widgets.confusion_matrix import Cell, count
 from tui.widgets.kernel_tiles import best_grid, tile_image
 from tui.widgets.mistake_gallery import mistakes
 from tui.widgets.pixel_image import PixelImage
+from tui.widgets.seeds_view import SeedsView
 from tui.widgets.text_line import TextLine
 
 
@@ -71,6 +81,56 @@ def test_the_card_shows_the_recorded_run(race: tuple[dict[str, RunHistory], Mach
     assert min(engines) > max(scripts)
     assert figures["digits SHA-256"][0] == figures["digits SHA-256"][1]
     assert all(value for values in figures.values() for value in values), "no figure is empty"
+
+
+def test_the_better_value_is_marked_only_where_values_are_comparable(
+    race: tuple[dict[str, RunHistory], MachineHistory],
+) -> None:
+    """The recorded race shares a CPU and ends in a tie: neither its times nor its accuracies are better."""
+    report = report_card.report(*race)
+    assert report is not None
+    rows = {row.label: row for _, its in report.groups for row in its}
+    marked = {label: report.engines[row.better] for label, row in rows.items() if row.better is not None}
+    assert marked == {
+        "peak memory": "Keras",
+        "lines of a plain script": "Keras",
+        "lines of this app's engine": "PyTorch",
+    }
+    assert rows["img/s"].shares == pytest.approx((1001 / 1045, 1.0), abs=1e-3)
+    assert rows["test accuracy"].shares == (), "two bars of 98 % would look the same"
+    drawn = Console(width=120, color_system=None)
+    with drawn.capture() as lines:
+        drawn.print(figures_table(report, defaultdict(lambda: "red")))
+    (script,) = (line for line in lines.get().splitlines() if "plain script" in line)
+    assert script.split() == ["lines", "of", "a", "plain", "script", "63", "━━━━━━━━", "20", "━━╸", "◄"]
+
+
+def test_a_time_trial_has_marked_times_and_their_ratio() -> None:
+    trial: dict[str, Any] = {"mode": "time-trial", "device": "cpu"}
+    runs = {
+        "pytorch": ended_run("pytorch", 0, 9850, epoch_times=(6.0, 6.1), **trial),
+        "keras": ended_run("keras", 0, 9950, epoch_times=(3.0, 3.1), **trial),
+    }
+    for history in runs.values():  # the verdict needs the same digits
+        history.apply(
+            DataReady(
+                engine=history.engine,
+                dataset="mnist",
+                source="",
+                sha256="0",
+                train_size=1,
+                test_size=10_000,
+                seconds=1.0,
+            )
+        )
+    report = report_card.report(runs, MachineHistory())
+    assert report is not None
+    assert report.times.startswith("Keras 1.98x faster per epoch, 95 % interval ")
+    assert report.times in report_card.markdown(report)
+    assert report.times in report_card.html(report)
+    better = {row.label: row.better for _, rows in report.groups for row in rows}
+    assert (better["training"], better["an epoch"], better["test accuracy"]) == (1, 1, 1)
+    assert better["loading digits"] is None, "both took equally long"
 
 
 def test_markdown_and_html_contain_every_figure(race: tuple[dict[str, RunHistory], MachineHistory]) -> None:
@@ -182,6 +242,101 @@ def test_mistakes_are_counted_once(race: tuple[dict[str, RunHistory], MachineHis
     assert all(read != one.label for its in lists.values() for one in its for read in one.read.values())
 
 
+def test_a_cells_mistakes_are_a_list_of_their_own(race: tuple[dict[str, RunHistory], MachineHistory]) -> None:
+    histories, _ = race
+    cell = Cell("keras", 7, 2)
+    lists = mistakes(histories, cell)
+    assert list(lists)[-1] == cell.name == "7 read as 2 by Keras"
+    assert {(one.label, one.read["keras"]) for one in lists[cell.name]} == {(7, 2)}
+    assert len(lists[cell.name]) == count(histories, cell) == 15
+    assert cell.name not in mistakes(histories, Cell("keras", 7, 7))
+
+
+async def test_enter_opens_the_mistakes_of_the_chosen_cell() -> None:
+    async with shown(400.0, (120, 40)) as app:
+        pilot = Pilot(app)
+        await pilot.press("4", "tab")
+        await until(pilot, lambda: "Keras read a 7 as a 2: 15 times" in text_of(app, "#matrices"))
+        await pilot.press("down", "down", "left", "left")
+        await until(pilot, lambda: "Keras read a 9 as a 0: 5 times" in text_of(app, "#matrices"))
+        await pilot.press("enter")
+        await until(pilot, lambda: "[Mistakes]" in text_of(app, "#views"))
+        assert "[9 read as 0 by Keras 5]" in text_of(app, "#lists")
+        await pilot.press("shift+tab", "left")
+        await until(pilot, lambda: "PyTorch read a 9 as a 9: 965 times" in text_of(app, "#matrices"))
+        assert app.screen.check_action("open", ()) is None, "right answers are no mistakes"
+
+
+# The series of seeds
+
+
+async def test_results_open_on_the_series_and_enter_opens_a_seed(tmp_path: Path, small_mnist: Path) -> None:
+    """Any run of a saved series opens the series; the last seed's own verdict is no headline."""
+    folders = make_seed_folders(tmp_path / "runs", {0: (9910, 9900), 1: (9800, 9930)})
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.screen.query(DataTable)) and app.screen.query_one(DataTable).row_count == 2)
+        assert "[Seeds]" in text_of(app, "#views")
+        verdict = text_of(app, "#seeds-verdict")
+        assert verdict.startswith("Statistical tie over 2 seeds\n")
+        assert "2 seeds can never show a difference: p is at least 0.5" in verdict
+        assert text_of(app, "#seeds-median").split() == [
+            "median",
+            "98.55",
+            "%",
+            "99.15",
+            "%",
+            "-0.60",
+            "180",
+            "s",
+            "90.5",
+            "s",
+            "1.99x",
+        ]
+        screen = app.screen
+        assert isinstance(screen, ResultsScreen)
+        assert screen.query_one(SeedsView).selected == folders[1].name, "the run that was opened is chosen"
+        await pilot.press("ctrl+y")
+        assert app.clipboard.startswith("## Statistical tie over 2 seeds")
+        assert "| 1 | 98.00 % | 99.30 % | -1.30 | 180 s | 90.5 s | 1.99x |" in app.clipboard
+        await pilot.press("up", "enter")
+        await until(pilot, lambda: "[Card]" in text_of(app, "#views") and folders[0].name in text_of(app, "#views"))
+        await pilot.press("shift+tab")
+        await until(pilot, lambda: "[Seeds]" in text_of(app, "#views"))
+        assert screen.query_one(SeedsView).selected == folders[0].name
+
+
+async def test_a_single_run_has_no_series(tmp_path: Path, small_mnist: Path) -> None:
+    make_seed_folders(tmp_path / "runs", {0: (9910, 9900), 1: (9800, 9930)})
+    single = make_seed_folders(tmp_path / "runs", {5: (9910, 9900)}, start="20260301")[0]
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.screen.query("#views")) and single.name in text_of(app, "#views"))
+        assert "Seeds" not in text_of(app, "#views")
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: "[Seeds]" in text_of(app, "#views"))
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: "[Card]" in text_of(app, "#views") and "Seeds" not in text_of(app, "#views"))
+
+
+async def test_a_live_series_is_shown_and_its_first_seed_opened(tmp_path: Path, small_mnist: Path) -> None:
+    """A new seed of the same series does not replace the seed that is looked at."""
+    async with opened(tmp_path, small_mnist, (120, 40), seeds=2) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("s")
+        await until(pilot, lambda: app.session.seed_results.ended == 2)
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.screen.query(DataTable)) and app.screen.query_one(DataTable).row_count == 1)
+        assert "No verdict yet: 1 of 2 seeds ended" in text_of(app, "#seeds-verdict")
+        await pilot.press("enter")
+        first = app.session.seed_results.runs[0].run_id
+        await until(pilot, lambda: "[Card]" in text_of(app, "#views"))
+        await until(pilot, lambda: app.session.seed_results.ended == 4)
+        await pilot.press("shift+tab", "up", "enter")
+        await until(pilot, lambda: first in text_of(app, "#views"))
+        assert len(app.session.seed_results.runs) == 2
+
+
 # KernelTiles
 
 
@@ -189,9 +344,20 @@ def test_filters_are_read_and_tiled(tmp_path: Path) -> None:
     kernel = np.linspace(-1, 1, 3 * 3 * 32, dtype=np.float32).reshape(3, 3, 1, 32)
     facts = np.array(json.dumps({"position": {"global_step": 938}}))
     save_arrays({"facts": facts, "weights.conv1.kernel": kernel}, tmp_path / "pytorch.npz")
-    read, steps = read_filters(tmp_path / "pytorch.npz")
-    assert steps == 938
-    image = tile_image(read, 8)
+    read = read_filters(tmp_path / "pytorch.npz")
+    assert (read.global_step, read.earlier) == (938, None)
+    position = {"global_step": 1407, "epoch": 4}
+    facts = np.array(json.dumps({"position": position, "seed": 7}))
+    arrays = {"facts": facts, "weights.conv1.kernel": kernel}
+    save_arrays(arrays, tmp_path / "old.npz")
+    old = read_filters(tmp_path / "old.npz")
+    assert not old.after_first_epoch
+    assert (old.earlier == initial_weights(7)["conv1.kernel"]).all(), "an older checkpoint has none of the first epoch"
+    save_arrays({**arrays, FIRST_FILTERS: kernel / 2}, tmp_path / "new.npz")
+    new = read_filters(tmp_path / "new.npz")
+    assert new.after_first_epoch
+    assert (new.earlier == kernel / 2).all()
+    image = tile_image(read.kernel, 8)
     assert image.shape == (15, 31)
     assert not image[3::4].any()
     assert not image[:, 3::4].any()
@@ -202,6 +368,34 @@ def test_filters_are_read_and_tiled(tmp_path: Path) -> None:
 def test_tiles_fit(width: int, half_rows: int) -> None:
     per_row, scale = best_grid(32, width, half_rows)
     assert scale == 1 or ((4 * per_row - 1) * scale <= width and (4 * -(-32 // per_row) - 1) * scale <= half_rows)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_filters_say_what_they_are_and_stand_beside_those_of_the_first_epoch(
+    size: tuple[int, int], tmp_path: Path, small_mnist: Path
+) -> None:
+    (folder,) = make_seed_folders(tmp_path / "runs", {0: (9910, 9900)})
+    facts = np.array(json.dumps({"position": {"global_step": 5628, "epoch": 13}, "seed": 0}))
+    kernels = [initial_weights(seed)["conv1.kernel"] for seed in (1, 2)]
+    for engine in ("pytorch", "keras"):
+        arrays = {"facts": facts, "weights.conv1.kernel": kernels[0], FIRST_FILTERS: kernels[1]}
+        save_arrays(arrays, folder / f"{engine}.npz")
+    async with opened(tmp_path, small_mnist, size) as (app, pilot):
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.screen.query("#views")) and folder.name[:15] in text_of(app, "#views"))
+        await pilot.press("shift+tab")
+        await until(pilot, lambda: "5,628" in text_of(app, "#filters-keras #now-heading"))
+        assert "3 x 3 weights that slide over the digit" in text_of(app, "#meaning")
+        for engine in ("pytorch", "keras"):
+            tiles = [
+                app.screen.query_one(f"#filters-{engine} #{name}-tiles", PixelImage) for name in ("earlier", "now")
+            ]
+            assert "epoch 1" in text_of(app, f"#filters-{engine} #earlier-heading")
+            assert all(app.screen.region.contains_region(one.region) and one.region for one in tiles), (
+                "both are in sight"
+            )
+            assert not tiles[0].region.intersection(tiles[1].region)
+            assert tiles[0].image != tiles[1].image
 
 
 # The screen

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 from textual.events import MouseScrollUp
+from textual.widget import Widget
 
+from engines.api import RunHistory
 from engines.messages.grammar import violations
 from engines.runs.reader import read_events
 from tests.support.pilot import SIZES, drawn, heading, hover_until, log_of, opened, phases, text_of, until
+from tests.support.recording import shown
 from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.line_chart import LineChart
@@ -87,14 +91,25 @@ async def test_charts_by_keys(tmp_path: Path, small_mnist: Path) -> None:
         await pilot.pause(0.5)
         chart = "#panel-keras #loss"
         states = [drawn(app, chart)]
-        for key in ("y", "y", "v", "X", "X", "X"):
+        for key, state in (
+            ("y", "loss · log ─"),
+            ("y", "loss · linear ─"),
+            ("v", "mean of 10 %"),
+            ("v", "not smoothed"),
+            ("v", "mean of 2 %"),
+            ("v", "loss · linear ─"),
+            ("X", "by epoch"),
+            ("X", "by time"),
+            ("X", "loss · linear ─"),
+        ):
             await pilot.press(key)
             await pilot.pause()
-            assert drawn(app, chart) != states[-1], key
+            assert state in heading(app, chart), key
             states.append(drawn(app, chart))
+        assert not app._notifications, "the headings say it, without a message over the screen"
         assert " step└" in states[0]
-        assert "epoch└" in states[4]
-        assert "  sec└" in states[5]
+        assert "epoch└" in states[-3]
+        assert "  sec└" in states[-2]
         await pilot.press("left", "left", "left")
         await pilot.pause()
         assert "┊" in drawn(app, chart)
@@ -200,7 +215,7 @@ async def test_a_waiting_engine_names_the_engine_it_waits_for(tmp_path: Path, sm
         await pilot.press("s")
         await until(pilot, lambda: app.session.histories["pytorch"].phase == "training")
         await pilot.pause(0.3)
-        assert "waits for PyTorch" in text_of(app, "#panel-keras #status")
+        assert "its turn comes after PyTorch" in text_of(app, "#panel-keras #status")
         assert "time trial" in text_of(app, "#race")
         await pilot.press("x")
         await until(pilot, lambda: app.session.histories["pytorch"].phase == "stopped")
@@ -231,3 +246,52 @@ async def test_the_key_bar_is_clickable_and_drops_disabled_keys_first(tmp_path: 
         assert "Start" in keys.line(50).plain
         for width in (0, 1, 5, 50, 80, 300):
             assert keys.line(width).cell_len <= width
+
+
+async def test_the_difference_of_the_recorded_run_is_around_zero() -> None:
+    async with shown(400.0, (120, 40), "mnist-dark", "O") as app:
+        chart = "#overlay-accuracy-chart"
+        assert heading(app, chart) == "train +0.00 points  test -0.01 points"
+        assert "   0%┤" in drawn(app, chart)
+        assert app.screen.query_one("#overlay-accuracy", Widget).border_title == "accuracy: Keras − PyTorch"
+        app.train_screen.action_overlay()
+        assert app.train_screen.layout_name == "overlaid"
+
+
+@pytest.mark.parametrize(
+    "size",
+    [(20, 8), (24, 10), (30, 10), (34, 12), (40, 10), (46, 12), (50, 12), (56, 14), (59, 14), (60, 15),
+     (64, 16), (72, 20), (80, 24), (90, 24), (100, 30), (110, 32), (120, 40), (140, 40), (160, 50), (200, 60)],
+    ids=str,
+)  # fmt: skip
+async def test_nothing_important_is_cut(size: tuple[int, int]) -> None:
+    """At 60x15, the test accuracy of an overlay was once "9"."""
+    async with shown(400.0, size) as app:
+        for engine, history in app.session.histories.items():
+            _fill_with_nines(history)
+            panel = app.screen.query_one(f"#panel-{engine}", EnginePanel)
+            app.train_screen.show_frame(set(app.session.histories), True)
+            width = panel.content_size.width
+            accuracy, speed = heading(app, f"#panel-{engine} #accuracy"), str(panel._status._lines[2])
+            if width >= 10:
+                assert "99.99" in accuracy
+                assert len(accuracy) <= width
+                assert len(speed) <= width
+                assert len(str(panel._status._lines[0])) <= width
+        app.train_screen.set_layout("overlaid")
+        app.train_screen.show_frame(set(app.session.histories), True)
+        for chart in app.screen.query("Overlay LineChart").results(LineChart):
+            for text in chart.headings if chart.size.width else ():
+                assert text.cell_len <= chart.size.width
+
+
+def _fill_with_nines(history: RunHistory) -> None:
+    """Give a run the widest figures that it could have."""
+    assert history.progress is not None
+    assert history.worker is not None
+    assert history.started is not None
+    history.evaluations[-1] = dataclasses.replace(history.evaluations[-1], accuracy=0.9999, epoch=99)
+    history.progress = dataclasses.replace(history.progress, samples_per_sec=999_999.0)
+    history.worker = dataclasses.replace(history.worker, import_seconds=99.99)
+    history.first_step_seconds = 99.99
+    history.started = dataclasses.replace(history.started, num_threads=99, steps_per_epoch=999)
