@@ -18,6 +18,7 @@ from textual.widgets import Static
 from engines.api import read_run
 from tui import formatting
 from tui.reports import comparison
+from tui.screens.base import WIDE
 from tui.widgets.key_bar import KeyBar
 
 
@@ -52,7 +53,8 @@ class ComparisonDialog(ModalScreen[None]):
         """Read the runs and compare them in a thread: a long run has thousands of events."""
         try:
             entries = comparison.entries([(name, read_run(folder)[0]) for name, folder in self._runs])
-            shown = _render(entries) if entries else Text("These runs recorded nothing that can be compared.")
+            nothing = Text("These runs recorded nothing that can be compared.")
+            shown = _render(entries, self.size.width >= WIDE) if entries else nothing
         except OSError as error:
             shown = Text(f"A run can't be read: {error.strerror or error}.")
         self.app.call_from_thread(self._show, shown)
@@ -65,17 +67,26 @@ class ComparisonDialog(ModalScreen[None]):
         self.dismiss()
 
 
-def _render(compared: Sequence[comparison.Entry]) -> Group:
+def _render(compared: Sequence[comparison.Entry], wide: bool) -> Group:
     settings = comparison.setting_rows(compared)
     verdicts = [Text(f"\n{sentence}") for sentence in comparison.verdicts(compared)]
     title = Text("\nSettings that differ" if settings else f"\n{comparison.SAME_SETTINGS}", style="bold")
-    return Group(_table(comparison.figure_rows(compared)), *verdicts, title, *([_table(settings)] if settings else []))
+    return Group(_table(_figure_rows(compared, wide)), *verdicts, title, *([_table(settings)] if settings else []))
+
+
+def _figure_rows(compared: Sequence[comparison.Entry], wide: bool) -> list[list[str]]:
+    """Return the figures without what is the same in all; where room is short, frameworks are without their versions."""
+    columns = [list(column) for column in zip(*comparison.figure_rows(compared), strict=True)]
+    if not wide:
+        columns[2][1:] = [entry.title for entry in compared]
+    distinct = [column for column in columns if column[0] not in ("device", "epochs") or len(set(column[1:])) > 1]
+    return [list(row) for row in zip(*distinct, strict=True)]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     for _ in rows[0]:
-        table.add_column()
+        table.add_column(overflow="fold")
     for number, row in enumerate(rows):
         table.add_row(*map(formatting.to_plain_text, row), style="" if number else "bold")
     return table
