@@ -75,6 +75,7 @@ from engines.runs.annotations import (
     empty_trash as empty_trash,
     move_to_trash as move_to_trash,
     prunable_runs as prunable_runs,
+    restore_from_trash as restore_from_trash,
     size_bytes as size_bytes,
     write_annotations as write_annotations,
 )

@@ -383,7 +383,7 @@ class ResultsScreen(PredictionScreen):
             copy(self.app, seeds_report.markdown(self.seeds), "The table of seeds, as Markdown,", "")
             return
         if report is not None:
-            fallback = "f writes it to a file." if self._folder() else "This run is not kept."
+            fallback = "w writes it to a file." if self._folder() else "This run is not kept."
             copy(self.app, report_card.markdown(report), "The card, as Markdown,", fallback)
 
     def action_export(self) -> None:

@@ -32,6 +32,7 @@ from engines.api import (
 from tui.launch_options import DEVICE_SETTINGS, DeviceChoice, device_choices
 from tui.screens.base import WIDE
 from tui.terminal.clipboard import copy
+from tui.widgets.key_bar import KeyBar
 
 FORM_FIELDS = tuple(name for names in SETTING_GROUPS.values() for name in names)
 FIRST_FIELDS = ("framework", "device", "preset", "epochs")
@@ -85,6 +86,7 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
                 yield Button("Reset ^r", id="reset", compact=True)
                 yield Button("Copy ^y", id="copy", compact=True)
                 yield Button("Cancel esc", id="cancel", compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._mount_first_rows)

@@ -258,7 +258,7 @@ async def test_both_engines_are_shown_and_scrolled_together(size: tuple[int, int
         assert first > 0
         await pilot.press("pagedown")
         assert scrolled.scroll_offset.y > first
-        await pilot.press("f")
+        await pilot.press("end")
         await until(pilot, lambda: scrolled.scroll_offset.y == train.virtual_region.y)
         await pilot.press("N")
         assert scrolled.scroll_offset.y < train.virtual_region.y
@@ -286,7 +286,7 @@ async def test_keys_and_clicks_select_one_engine_or_both(columns_: int, at_first
 
         screen.action_show_code("pytorch")
         await pilot.pause()
-        await pilot.press("f")
+        await pilot.press("end")
         code = str(state.query_one(".-pytorch .code", Static).render()).splitlines()
         line = next(i for i, text in enumerate(code) if text.startswith("def layers("))
         pages.scroll_to(y=state.virtual_region.y + 1 + line, animate=False)

@@ -197,7 +197,7 @@ async def test_the_mouse_draws_and_erases_and_undo_reverts(tmp_path: Path, small
         row = round(2 * 5.5 / sheet.scale)
         assert (drawn_by_mouse[row - 1 : row + 1, 10 // sheet.scale + 1 : 40 // sheet.scale].max(axis=0) > 200).all()
         assert not drawn_by_mouse[row + 4 :].any(), "the button is released"
-        await pilot.press("e")
+        await pilot.press("r")
         await pilot.mouse_down(sheet, offset=(10, 5))
         await pilot.hover(sheet, offset=(44, 5))
         await pilot.mouse_up(sheet, offset=(44, 5))
@@ -248,7 +248,7 @@ async def test_keys_show_test_digits_and_mistakes(tmp_path: Path, small_mnist: P
         screen = await _opened_screen(app, pilot)
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await pilot.press("n")
+        await pilot.press("m")
         await until(pilot, lambda: "read" in text_of(app, "#label"))
         history = app.session.histories["pytorch"]
         index, label, predicted = history.evaluations[-1].mistakes[0]
@@ -257,11 +257,11 @@ async def test_keys_show_test_digits_and_mistakes(tmp_path: Path, small_mnist: P
         )
         await until(pilot, lambda: f"PyTorch reads {predicted}" in text_of(app, "#answer-pytorch #reads"))
         first = screen.query_one(DrawingPad).canvas.normalised()
-        await pilot.press("n")
+        await pilot.press("m")
         await until(pilot, lambda: not np.array_equal(screen.query_one(DrawingPad).canvas.normalised(), first))
-        await pilot.press("d")
+        await pilot.press("n")
         await until(pilot, lambda: "evaluation" not in text_of(app, "#label"))
-        await pilot.press("space")
+        await pilot.press("enter")
         assert text_of(app, "#label") == "", "a changed test digit loses its caption"
 
 
@@ -276,14 +276,14 @@ async def test_agreement_on_a_wrong_digit_is_marked_as_wrong(tmp_path: Path, sma
         await until(pilot, lambda: screen._label is not None)
         said = f"✗ BOTH WRONG: {both[0][index]}, not {screen._label}"
         await until(pilot, lambda: text_of(app, "#verdict") == said)
-        await pilot.press("space")
+        await pilot.press("enter")
         await until(pilot, lambda: text_of(app, "#verdict") != said)
 
 
 async def test_only_one_test_digit_loads_at_a_time(
     tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pressing d while the digits are being read neither loads nor notifies again."""
+    """Pressing n while the digits are being read neither loads nor notifies again."""
     async with opened(tmp_path, small_mnist) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         loads: list[TrainConfig] = []
@@ -295,7 +295,7 @@ async def test_only_one_test_digit_loads_at_a_time(
             return load(config)
 
         monkeypatch.setattr(app.digit_cache, "load", slowly)
-        await pilot.press("d", "d", "d")
+        await pilot.press("n", "n", "n")
         await until(pilot, lambda: bool(loads))
         release.set()
         await until(pilot, lambda: "Test digit" in text_of(app, "#label"))
@@ -303,7 +303,7 @@ async def test_only_one_test_digit_loads_at_a_time(
         assert [note.message for note in app._notifications if "Reading" in note.message] == [
             "Reading the test digits…"
         ]
-        await pilot.press("d")
+        await pilot.press("n")
         await until(pilot, lambda: len(loads) == 2 and not screen._loading)
         assert len([note for note in app._notifications if "Reading" in note.message]) == 1, "they are cached"
 
@@ -315,7 +315,7 @@ async def test_a_new_app_predicts_with_the_kept_model(tmp_path: Path, small_mnis
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await _opened_screen(app, pilot)
-        await pilot.press("space", "right")
+        await pilot.press("enter", "right")
         await until(pilot, lambda: "kept model" in text_of(app, "#answer-pytorch #source"))
         assert "PyTorch reads" in text_of(app, "#answer-pytorch #reads")
 
@@ -343,7 +343,7 @@ async def test_each_screen_shows_predictions_of_its_own_digit(tmp_path: Path, sm
         await pilot.press("3")
         await pilot.pause(0.3)
         assert [screen.predictions.probabilities(history) for history in app.session.histories.values()] == drawn_bars
-        await pilot.press("space", "up")
+        await pilot.press("enter", "up")
         await until(pilot, lambda: not screen.predictions.waiting)
         await pilot.press("4")
         await pilot.pause(0.3)
@@ -378,7 +378,7 @@ async def test_polling_pauses_while_the_screen_is_hidden(
         screen = await _opened_screen(app, pilot)
         await until(pilot, lambda: not _is_polling(screen))
         monkeypatch.setattr(app.session, "predict", lambda *_: 10_000)  # no prediction arrives
-        await pilot.press("space")
+        await pilot.press("enter")
         assert _is_polling(screen)
         await pilot.press("1")
         await until(pilot, lambda: not _is_polling(screen))
@@ -394,7 +394,7 @@ async def test_a_short_screen_shows_sources_and_drawing_hints(tmp_path: Path, sm
         assert "draws" in str(screen.query_one("#sheet-box").border_subtitle)
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await pilot.press("space", "n")
+        await pilot.press("enter", "m")
         await until(pilot, lambda: "at the last evaluation" in text_of(app, "#label"))
         await until(pilot, lambda: "Keras: epoch 2, step 20" in text_of(app, "#label"))
         await until(pilot, lambda: text_of(app, "#verdict") != "")
@@ -407,7 +407,7 @@ async def test_a_short_screen_shows_sources_and_drawing_hints(tmp_path: Path, sm
 async def test_the_screen_fits_at_every_size(size: tuple[int, int], tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, size) as (app, pilot):
         screen = await _opened_screen(app, pilot)
-        await pilot.press("space", "down", "?", "escape")
+        await pilot.press("enter", "down", "?", "escape")
         await pilot.pause()
         assert all(line.region.right <= size[0] for line in screen.query(TextLine))
         if size in SIZES:

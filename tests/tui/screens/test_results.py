@@ -296,7 +296,7 @@ async def test_results_open_on_the_series_and_enter_opens_a_seed(tmp_path: Path,
         screen = app.screen
         assert isinstance(screen, ResultsScreen)
         assert screen.query_one(SeedsView).selected == folders[1].name, "the run that was opened is chosen"
-        await pilot.press("y")
+        await pilot.press("ctrl+y")
         assert app.clipboard.startswith("## Statistical tie over 2 seeds")
         assert "| 1 | 98.00 % | 99.30 % | -1.30 | 180 s | 90.5 s | 1.99x |" in app.clipboard
         await pilot.press("up", "enter")
@@ -414,7 +414,7 @@ async def test_a_recording_shows_its_results(size: tuple[int, int]) -> None:
             await pilot.pause()
         await pilot.press("shift+tab")
         await until(pilot, lambda: "no checkpoint" in text_of(app, "#filters-keras #heading"))
-        await pilot.press("y")
+        await pilot.press("ctrl+y")
         assert app.clipboard.startswith("## statistical tie")
         assert "98.29 %" in app.clipboard
 
@@ -428,7 +428,7 @@ async def test_the_gallery_shows_predictions_of_the_live_models(tmp_path: Path, 
         lists = mistakes(app.session.histories)
         whose = next(name for name, its in lists.items() if its)
         while f"[{'both' if whose == 'both' else 'only'}" not in text_of(app, "#lists"):
-            await pilot.press("g")
+            await pilot.press("m")
         await until(pilot, lambda: "test digit" in text_of(app, "#caption"))
         first = lists[whose][0]
         assert text_of(app, "#caption") == f"test digit {first.index:,}: a {first.label}"
@@ -504,12 +504,12 @@ async def test_files_are_written_and_older_runs_are_opened(tmp_path: Path, small
         older, newer = sorted((tmp_path / "runs").iterdir())
         await pilot.press("4")
         await until(pilot, lambda: bool(app.screen.query("#verdict")) and text_of(app, "#verdict") != "")
-        await pilot.press("f")
+        await pilot.press("w")
         assert {"results.md", "results.html", "results.svg"} <= {path.name for path in (newer / "export").iterdir()}
         assert newer.name in (newer / "export" / "results.md").read_text(encoding="utf-8")
         await pilot.press("left_square_bracket")
         await until(pilot, lambda: older.name in text_of(app, "#views"))
-        await pilot.press("f")
+        await pilot.press("w")
         await until(pilot, lambda: (older / "export" / "results.md").exists())
         assert older.name in (older / "export" / "results.md").read_text(encoding="utf-8")
         await pilot.press("right_square_bracket")
