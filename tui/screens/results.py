@@ -106,16 +106,13 @@ class ResultsScreen(PredictionScreen):
     @property
     def histories(self) -> Mapping[str, RunHistory]:
         """The histories of the run that is shown."""
-        if self._stored_run is not None:
-            return self._stored_run.histories
-        return self.session.shown_histories
+        return self._stored_run.histories if self._stored_run is not None else self.session.shown_histories
 
     @property
     def report(self) -> report_card.Report | None:
         """The card of the run that is shown."""
-        return report_card.report(
-            self.histories, self.session.machine if self._stored_run is None else self._stored_run.machine
-        )
+        machine = self.session.machine if self._stored_run is None else self._stored_run.machine
+        return report_card.report(self.histories, machine)
 
     @property
     def seeds(self) -> SeedResults | None:

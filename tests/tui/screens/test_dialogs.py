@@ -121,7 +121,7 @@ async def test_the_footer_under_a_dialog_is_its_own(tmp_path: Path, small_mnist:
             (ParityScreen((), tmp_path, RunRequest()), "Close"),
             (Question("Delete it?", "Delete"), "y Yes n No"),
             (NameDialog("run", "", ""), "Save"),
-            (SettingsScreen(RunRequest(), ()), "Save and start"),
+            (SettingsScreen(RunRequest(), {}), "Save and start"),
         ):
             app.push_screen(dialog)
             await until(pilot, lambda dialog=dialog: app.screen is dialog and bool(dialog.query(KeyBar)))  # type: ignore[misc]
