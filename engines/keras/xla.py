@@ -82,7 +82,7 @@ def try_in_child(device: str) -> str:
         environment["CUDA_VISIBLE_DEVICES"] = gpu  # the only one, so the child's cuda:0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.json"
-        command = [sys.executable, str(WORKER), "keras", "--module", "engines.keras.engine", "--look", str(path), "yes"]
+        command = [sys.executable, str(WORKER), "keras", "--module", "engines.keras.engine", "--look", str(path), "xla"]
         pipe = subprocess.PIPE  # the child ends when its stdin does, and so with this worker
         with subprocess.Popen(command, stdin=pipe, stdout=subprocess.DEVNULL, env=environment) as child:
             try:

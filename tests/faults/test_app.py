@@ -54,7 +54,7 @@ def training(small_mnist: Path, tmp_path: Path) -> Iterator[Terminal]:
 def wait_until_repainted(terminal: Terminal) -> None:
     """Wait until the terminal is set up and all of the screen is painted, also the constant parts: header, borders, footer."""
     terminal.wait_until(lambda: all(sequence in terminal.written for sequence in SETUP_SEQUENCES), "set up")
-    for word, line in (("mnist-tui", 0), ("╭", 1), ("Quit", -1)):
+    for word, line in (("1 Train", 0), ("╭", 1), ("Quit", -1)):
         terminal.wait_until(lambda word=word, line=line: word in terminal.screen.display[line], "painted")  # type: ignore[misc]  # bound now
 
 
@@ -162,9 +162,9 @@ def test_sigstop_and_sigcont(training: Terminal) -> None:
         training.child.kill(signal.SIGCONT)
         wait_until_repainted(training)
         training.send("?")
-        training.wait_for("This page.")
+        training.wait_for("These keys")
         training.send("\x1b")
-        training.wait_until(lambda: not any("This page." in line for line in training.screen.display), "without help")
+        training.wait_until(lambda: not any("These keys" in line for line in training.screen.display), "without help")
     assert process.num_threads() <= threads
     training.child.kill(signal.SIGTERM)
     assert training.wait_for_exit() == 143

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.terminal import AnsweringTerminal
 
-CONSTANT_TEXT = ("mnist-tui", "╭", "Quit")
+CONSTANT_TEXT = ("1 Train", "╭", "Quit")
 """Text in the first line, the second and the last, which no frame repaints."""
 
 MODES = ("\x1b[?1049h", "\x1b[?1003h", "\x1b[?25l", "\x1b[?2004h", "\x1b[?2048$p")
@@ -46,7 +46,7 @@ def test_frames_wait_for_the_terminal(terminal: AnsweringTerminal) -> None:
         terminal.read()
     assert len(terminal.written) == before, "a frame was sent while the last was under way"
     terminal.send("?")
-    terminal.wait_for("This page.")
+    terminal.wait_for("These keys")
     terminal.send("\x1b")
     terminal.wait_until(lambda: is_painted(terminal), "the help closed")
     terminal.withholds_answers = False
@@ -76,7 +76,7 @@ def test_ctrl_l_repaints(terminal: AnsweringTerminal) -> None:
     for dialog in (False, True):
         if dialog:
             terminal.send("?")
-            terminal.wait_for("This page.")
+            terminal.wait_for("These keys")
         terminal.stream.feed("\x1b[40;60Hfrom elsewhere\x1b[3;1Hfrom elsewhere")
         terminal.send("\x0c")
         terminal.wait_until(lambda: not any("elsewhere" in line for line in terminal.screen.display), "painted over")

@@ -13,6 +13,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, ItemGrid, Vertical, VerticalScroll
+from textual.css.query import NoMatches
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select
@@ -95,7 +96,8 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
         rows: list[Widget] = [self._row(name) for name in FIRST_FIELDS]
         if not self.has_class("-advanced"):
             rows.append(Button(f"Advanced: {len(ADVANCED_FIELDS)} more settings", id="advanced", compact=True))
-        await self.query_one("#form").mount_all(rows)
+        if not await self._mount_rows(rows):
+            return
         if self.focused is None:
             self.query_one("#framework").focus()
         self._refresh_rows()
@@ -107,8 +109,15 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
         for title, names in SETTING_GROUPS.items():
             rows += [Label(title, classes="group")] if len(rows) > 1 else []
             rows += [self._row(name) for name in names if name in ADVANCED_FIELDS]
-        await self.query_one("#form").mount_all(rows)
-        self._refresh_rows()
+        if await self._mount_rows(rows):
+            self._refresh_rows()
+
+    async def _mount_rows(self, rows: Sequence[Widget]) -> bool:
+        """Mount rows in the form; return whether it is still open."""
+        forms = self.query("#form")
+        if forms:
+            await forms.first().mount_all(rows)
+        return bool(self.query("#form")) and self.is_current
 
     async def _open_advanced(self) -> None:
         """Replace the button by the fields that it stands for, and focus the first."""
@@ -148,7 +157,7 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
             return _select(name, FRAMEWORK_CHOICES, value)
         if name in DEVICE_SETTINGS:
             options = self._device_options(name)
-            return Select(options, value=str(value), allow_blank=False, id=name, compact=True)
+            return ChoiceField(options, value=str(value), allow_blank=False, id=name, compact=True)
         field = self._fields[name]
         if isinstance(field.default, bool):
             return _select(name, ("on", "off"), "on" if value else "off")
@@ -297,6 +306,14 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
         self.call_next(actions[event.button.id or "cancel"])
 
 
+class ChoiceField(Select[str]):
+    """A Select whose screen may close while it is still being mounted, as after `e` and `esc` in quick succession."""
+
+    def _watch_value(self, value: Any) -> None:
+        with suppress(NoMatches):  # it has no label yet, and will have none
+            super()._watch_value(value)
+
+
 def _select(name: str, choices: Sequence[str] | Mapping[str, Any], value: str) -> Select[str]:
     titles = [(TITLES.get(choice, choice), choice) for choice in choices]
-    return Select(titles, value=value, allow_blank=False, id=name, compact=True)
+    return ChoiceField(titles, value=value, allow_blank=False, id=name, compact=True)

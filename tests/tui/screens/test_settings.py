@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -249,3 +250,13 @@ async def test_escape_changes_nothing(tmp_path: Path, small_mnist: Path) -> None
         await pilot.press("escape")
         await pilot.pause()
         assert app.controller.request is before
+
+
+async def test_a_form_that_closes_while_it_opens_does_no_harm(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, patience=3) as (app, pilot):
+        for steps in range(0, 120, 3):  # of the event loop, between opening and closing
+            app.action_settings()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            app.screen.dismiss(None)
+            await until(pilot, lambda: isinstance(app.screen, TrainScreen))
