@@ -161,13 +161,13 @@ class TrainScreen(Screen[None]):
     def _show_chosen(self, palette: dict[str, str]) -> None:
         """Show the launcher or the charts, and a pane for each engine that is chosen."""
         shown = self.launcher_shown
-        self.set_class(shown, "-launching")
+        if shown != self.has_class("-launching"):
+            self.set_class(shown, "-launching")
+            self.call_after_refresh(self.show_frame, set(self.session.histories), True)  # charts have their size then
         if self.session.running:
             self._launcher_reopened = False
         if shown:
-            usage = self.session.machine.usage
-            gpus = usage.gpus if usage is not None else ()
-            self._launcher.show(self.controller.request, self.session.histories, gpus, self.controller.paces, palette)
+            self._launcher.show(self.session, self.controller.paces, palette)
         engines = self.controller.shown_engines
         others = [engine for engine in self.session.histories if engine not in engines]
         for engine, panel in self._panels.items():

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.containers import Container
 from textual.widgets import Static
 
-from engines.api import GpuReading, PaceKey, RunHistory, RunRequest
+from engines.api import PaceKey, RunRequest, RunSource
 from tui import launch_options
 from tui.commands import KEYS, SCREENS
 from tui.launch_options import LaunchOption
@@ -53,18 +53,12 @@ class Launcher(Container):
     def on_mount(self) -> None:
         self.mount(self._intro, self._rows, self._tour)
 
-    def show(
-        self,
-        request: RunRequest,
-        histories: Mapping[str, RunHistory],
-        gpus: Sequence[GpuReading],
-        paces: Mapping[PaceKey, float],
-        colors: Mapping[str, str],
-    ) -> None:
+    def show(self, source: RunSource, paces: Mapping[PaceKey, float], colors: Mapping[str, str]) -> None:
         """Draw the options; `paces` are those of saved runs."""
+        request, histories, usage = source.request, source.histories, source.machine.usage
         self.options = {
             "framework": launch_options.frameworks(request, histories),
-            "device": launch_options.devices(request, histories, gpus),
+            "device": launch_options.devices(request, histories, usage.gpus if usage is not None else ()),
             "preset": launch_options.presets(request, histories, paces),
         }
         width = max(self._rows.size.width, 20)
