@@ -2,7 +2,7 @@
 
 from engines import paths as paths
 from engines.atomic_file import write_atomically as write_atomically
-from engines.bench.engines import measure_engines as measure_engines
+from engines.bench.engines import BenchPlace as BenchPlace, measure_engines as measure_engines
 from engines.bench.growth import measure_growth as measure_growth
 from engines.bench.measurement import BenchError as BenchError, Measurement as Measurement
 from engines.braille import has_braille as has_braille
@@ -18,6 +18,7 @@ from engines.config import (
     TrainConfig as TrainConfig,
     display_name as display_name,
     engine_id as engine_id,
+    is_gpu as is_gpu,
     parse as parse,
     problem as problem,
 )
@@ -74,6 +75,7 @@ from engines.runs.annotations import (
     empty_trash as empty_trash,
     move_to_trash as move_to_trash,
     prunable_runs as prunable_runs,
+    restore_from_trash as restore_from_trash,
     size_bytes as size_bytes,
     write_annotations as write_annotations,
 )
@@ -170,8 +172,10 @@ from engines.tools.setup import (
     plan as plan,
 )
 from engines.tools.source import (
+    FILE_NAME as FILE_NAME,
     RULE as RULE,
     Section as Section,
+    fold as fold,
     read_source as read_source,
     script_lines as script_lines,
 )

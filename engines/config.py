@@ -114,13 +114,13 @@ class TrainConfig(Record):
         0.25, "drop rate after the convolutions; the dense layer drops twice that", minimum=0.0, maximum=0.49
     )
     augment: str = _hyperparameter(
-        "none", "random changes of the training digits: none, or turned, shifted and scaled", choices=("none", "affine")
+        "none", "random changes of the digits: none, or turned, shifted and scaled", choices=("none", "affine")
     )
 
     target_accuracy: float = _setting(
         EARLY_STOPPING,
         0.0,
-        "stop at this test accuracy in percent, and fail below it; 0 sets no target",
+        "stop at this test accuracy in percent, fail below it; 0 sets no target",
         minimum=0.0,
         maximum=100.0,
         on_resume="change",
@@ -128,7 +128,7 @@ class TrainConfig(Record):
     patience: int = _setting(
         EARLY_STOPPING,
         0,
-        "stop after this many evaluations without a better test accuracy; 0 never stops",
+        "stop after this many evaluations without a better one; 0 never stops",
         minimum=0,
         maximum=10_000,
         on_resume="change",

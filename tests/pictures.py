@@ -51,7 +51,7 @@ async def take_live_pictures(folder: Path) -> None:
         await pilot.press("5")
         await pilot.pause(2)
         for _ in range(3):
-            await pilot.press("space", "down")
+            await pilot.press("m", "down")
         await pilot.pause(2)
         save(app, "runs")
 

@@ -21,8 +21,8 @@ from textual.worker import Worker
 
 from engines import api
 from engines.api import EngineSpec, RunRequest, RunSource, Session, for_backend, paths
-from tui import preferences
-from tui.commands import COMMANDS, SCREENS, commands_for
+from tui import palette, preferences
+from tui.commands import COMMANDS, SCREENS, Command, groups_for
 from tui.digit_cache import DigitCache
 from tui.frame_clock import FPS, FrameClock, FrameReceiver
 from tui.run_actions import INVALID_SETTINGS, RunActions
@@ -129,9 +129,12 @@ class MnistApp(RunActions):
         self.resume_run(folder)
 
     def on_train_screen_chosen(self, event: TrainScreen.Chosen) -> None:
-        """Adopt and save what the launcher chose, and start the workers that it needs."""
-        self.controller.request = event.request
-        self._save_preferences(event.request.values)
+        self.choose(event.request)
+
+    def choose(self, request: RunRequest) -> None:
+        """Adopt and save what the launcher or the palette chose, and start the workers that it needs."""
+        self.controller.request = request
+        self._save_preferences(request.values)
         with self.notify_errors(INVALID_SETTINGS):
             self.controller.start_workers()
         self.draw_frame()
@@ -158,12 +161,18 @@ class MnistApp(RunActions):
             self.call_from_thread(self.notify, hint, title="Interrupted", timeout=12)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Yield the commands of the shown screen, and those without a key, for the palette."""
-        for command in commands_for(self.current_mode):
-            yield SystemCommand(command.title, command.help, partial(self.run_action, command.action))
-        yield SystemCommand(
-            "Screenshot", "Save this screen as an SVG file in the current folder.", self.action_screenshot
+        """Yield what works now, the settings of the next run, what has no key, and Textual's own commands, for the palette."""
+        yield from palette.key_commands(
+            groups_for(self.current_mode), partial(self._command_state, screen), self.run_action
         )
+        if not self.session.running:
+            if not self.session.recorded:
+                yield from palette.setting_commands(self.controller, self.choose)
+            yield SystemCommand("Watch the demo", "Replay a recorded race of both frameworks.", self.action_demo)
+        help_text = "Save this screen as an SVG file in the current folder."
+        yield SystemCommand("Screenshot", help_text, self.action_screenshot)
+        ours = ("Quit", "Screenshot")
+        yield from (command for command in super().get_system_commands(screen) if command.title not in ours)
 
     # Life cycle
 
@@ -275,9 +284,18 @@ class MnistApp(RunActions):
             from tui.screens.dialogs import QuitDialog
 
             return action == "repaint" or (action == "quit" and not isinstance(self.screen, QuitDialog))
-        if action == "parity":
+        return self._app_command_state(action)
+
+    def _app_command_state(self, name: str) -> bool | None:
+        if name == "parity":
             return True if self.specs and not self.session.running else None
-        return self.controller.check_command(action)
+        return self.controller.check_command(name)
+
+    def _command_state(self, screen: Screen[Any], command: Command) -> bool | None:
+        """Return whether a command makes sense on `screen`, whatever dialog is open."""
+        if command.target == "app":
+            return self._app_command_state(command.name)
+        return screen.check_action(command.name, command.arguments)
 
     def action_parity(self) -> None:
         from tui.screens.parity import ParityScreen
@@ -289,7 +307,8 @@ class MnistApp(RunActions):
     def action_settings(self) -> None:
         from tui.screens.settings import SettingsScreen
 
-        devices = {d.id: (d.id, d.name, d.reason) for h in self.session.histories.values() for d in h.devices}
+        usage = self.session.machine.usage
+        gpus = usage.gpus if usage is not None else ()
 
         def on_close(result: tuple[RunRequest, bool] | None) -> None:
             if result is None:
@@ -301,7 +320,7 @@ class MnistApp(RunActions):
             elif start:
                 self.action_start()
 
-        self.push_screen(SettingsScreen(self.controller.request, list(devices.values())), on_close)
+        self.push_screen(SettingsScreen(self.controller.request, self.session.histories, gpus), on_close)
 
     def action_focus_engine(self) -> None:
         self.controller.aim_at_next()
@@ -335,7 +354,7 @@ class MnistApp(RunActions):
     def action_help(self) -> None:
         from tui.screens.dialogs import HelpDialog
 
-        self.push_screen(HelpDialog(commands_for(self.current_mode)))
+        self.push_screen(HelpDialog(groups_for(self.current_mode), partial(self._command_state, self.screen)))
 
     def action_suspend_process(self) -> None:
         if self._driver is not None and self._driver.can_suspend and tty_state.has_shell():

@@ -63,29 +63,60 @@ def presets(
     return options
 
 
-def devices(request: RunRequest, histories: Mapping[str, RunHistory], gpus: Sequence[GpuReading]) -> list[LaunchOption]:
-    """Return every device that a chosen framework knows, and ways to use several; `gpus` are the driver's readings."""
-    chosen = [histories[engine] for engine in request.engines if engine in histories]
-    known = {history.engine: {device.id: device for device in _devices(history)} for history in chosen}
-    names = list(dict.fromkeys(name for its in known.values() for name in its if name != "cpu"))
+class DeviceChoice(Record, kw_only=False):
+    """A value of a setting that names devices."""
+
+    value: str
+    label: str
+    reason: str = ""
+    """The reason why it can't be used; empty when it can."""
+
+
+def device_choices(
+    engines: Sequence[str], histories: Mapping[str, RunHistory], gpus: Sequence[GpuReading]
+) -> list[DeviceChoice]:
+    """Return auto, the CPU, every GPU that one of these engines knows, and all GPUs; `gpus` are the driver's readings."""
+    chosen = [histories[engine] for engine in engines if engine in histories]
+    known = _known_devices(chosen)
     auto = " + ".join(dict.fromkeys(default_device(_devices(history)) for history in chosen if _devices(history)))
-    label = f"auto = {_described(auto, known, gpus)}" if auto else "auto"
-    options = [_for_device(request, "auto", label), _for_device(request, "cpu", "cpu")]
-    for name in names:
+    choices = [
+        DeviceChoice("auto", f"auto = {_described(auto, known, gpus)}" if auto else "auto"),
+        DeviceChoice("cpu", "cpu"),
+    ]
+    for name in dict.fromkeys(name for its in known.values() for name in its if name != "cpu"):
         reasons = {TITLES.get(engine, engine): its[name].reason for engine, its in known.items() if name in its}
         why = next(filter(None, reasons.values()), "")
         if why and not all(reasons.values()):
             why = "; ".join(f"{title}: {reason}" for title, reason in reasons.items() if reason)
-        options.append(_for_device(request, name, name if why else _described(name, known, gpus), why))
-    usable = [name for name in names if all(name in its and its[name].usable for its in known.values())]
-    if len(usable) > 1:
-        options.append(_for_device(request, "all", f"all {len(usable)} GPUs"))
+        choices.append(DeviceChoice(name, name if why else _described(name, known, gpus), why))
+    if (count := len(_usable_gpus(known))) > 1:
+        choices.append(DeviceChoice("all", f"all {count} GPUs"))
+    return choices
+
+
+def devices(request: RunRequest, histories: Mapping[str, RunHistory], gpus: Sequence[GpuReading]) -> list[LaunchOption]:
+    """Return every device that a chosen framework knows, and ways to use several; `gpus` are the driver's readings."""
+    choices = device_choices(request.engines, histories, gpus)
+    options = [_for_device(request, choice.value, choice.label, choice.reason) for choice in choices]
+    chosen = [histories[engine] for engine in request.engines if engine in histories]
+    usable = _usable_gpus(_known_devices(chosen))
     if len(usable) > 1 and len(chosen) > 1:
         each = dict(zip((f"{history.engine}_device" for history in chosen), usable, strict=False))
         options.append(_for_device(request, "auto", f"one each: {' and '.join(each.values())}", **each))
     if not any(option.chosen for option in options):  # one that the command line named
         options.insert(0, LaunchOption(chosen_device(request, histories), request, chosen=True))
     return options
+
+
+def _known_devices(histories: Sequence[RunHistory]) -> dict[str, dict[str, Device]]:
+    """Return the devices by engine and id."""
+    return {history.engine: {device.id: device for device in _devices(history)} for history in histories}
+
+
+def _usable_gpus(known: Mapping[str, Mapping[str, Device]]) -> list[str]:
+    """Return the ids of the GPUs that every engine can use."""
+    names = dict.fromkeys(name for its in known.values() for name in its if name != "cpu")
+    return [name for name in names if all(name in its and its[name].usable for its in known.values())]
 
 
 def _devices(history: RunHistory) -> Sequence[Device]:

@@ -27,6 +27,7 @@ import psutil
 
 from engines.bench.measurement import BenchError, Measurement
 from engines.config import engine_id
+from engines.gpu_selection import driver_id
 from engines.messages.events import EvalCompleted, Event, RunFailed, RunFinished, TrainProgress, WorkerExited
 from engines.monitors.cgroups import split_cores, usable_core_ids
 from engines.plural import plural
@@ -41,6 +42,8 @@ TRAIN_DIGITS = 12_800
 TEST_DIGITS = 10_000
 BUDGETS = {"pytorch": "≥ 1.6", "keras": "≥ 1.4"}
 """Budgets of the speed ratio against the plain script, training alone on all cores."""
+GPU_BUDGETS = {"pytorch": "≥ 10", "keras": "≥ 3"}
+"""The same on a GPU."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +55,21 @@ class Baseline:
     """The script's module in the framework's package."""
     environment: Mapping[str, str]
     """Variables added to the neutral environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchPlace:
+    """The device, the digits and the cache of the measurements."""
+
+    cache_dir: Path
+    data_dir: str
+    device: str = "cpu"
+    """"cpu" or "cuda:N"."""
+
+    @property
+    def visible_gpu(self) -> str:
+        """The value of CUDA_VISIBLE_DEVICES that shows the device alone; -1 hides all GPUs."""
+        return "-1" if self.device == "cpu" else driver_id(int(self.device.partition(":")[2]))
 
 
 BASELINES = (
@@ -84,13 +102,15 @@ class Cost:
 class WorkerRunner:
     """One worker, started as the app starts it."""
 
-    def __init__(self, spec: EngineSpec, cores: Sequence[int], cache_dir: Path, data_dir: str) -> None:
+    def __init__(self, spec: EngineSpec, cores: Sequence[int], place: BenchPlace) -> None:
         self._spec = spec
-        self._settings: dict[str, Any] = {"device": "cpu", **({"data_dir": data_dir} if data_dir else {})}
+        self._settings: dict[str, Any] = {
+            "device": place.device, **({"data_dir": place.data_dir} if place.data_dir else {}),
+        }  # fmt: skip
         self._inbox: queue.Queue[Event] = queue.Queue()
         self._cpu_seconds: dict[int, float] = {}
         """CPU seconds of the worker when an event arrived, by the event's seq."""
-        self._supervisor = Supervisor(spec, self._receive, cache_dir=cache_dir, cores=cores, threads=len(cores))
+        self._supervisor = Supervisor(spec, self._receive, cache_dir=place.cache_dir, cores=cores, threads=len(cores))
         self._thread = run_in_thread(self._supervisor)
 
     def _receive(self, event: Event) -> None:
@@ -131,14 +151,20 @@ class WorkerRunner:
 class BaselineRunner:
     """One baseline in a process of its own, limited to its cores."""
 
-    def __init__(
-        self, spec: EngineSpec, baseline: Baseline, cores: Sequence[int], cache_dir: Path, data_dir: str
-    ) -> None:
+    def __init__(self, spec: EngineSpec, baseline: Baseline, cores: Sequence[int], place: BenchPlace) -> None:
         self._title = f"{baseline.title} of {spec.title}"
         name = f"{spec.name}.{baseline.kind}"
-        self._command = [spec.python, str(_WORKER), "--plain", name, str(TRAIN_DIGITS), str(TEST_DIGITS), data_dir]
-        self._environment = {**neutral_environment(spec, len(cores), cache_dir), **baseline.environment}
-        self._environment["CUDA_VISIBLE_DEVICES"] = "-1"  # the engines, too, train on the CPU here
+        self._command = [
+            spec.python,
+            str(_WORKER),
+            "--plain",
+            name,
+            str(TRAIN_DIGITS),
+            str(TEST_DIGITS),
+            place.data_dir,
+        ]
+        self._environment = {**neutral_environment(spec, len(cores), place.cache_dir), **baseline.environment}
+        self._environment["CUDA_VISIBLE_DEVICES"] = place.visible_gpu  # a script takes the first GPU that it sees
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
@@ -180,21 +206,22 @@ class BaselineRunner:
         self._process.communicate()
 
 
-def measure_engines(specs: Sequence[EngineSpec], repeats: int, cache_dir: Path, data_dir: str) -> Iterator[Measurement]:
+def measure_engines(specs: Sequence[EngineSpec], repeats: int, place: BenchPlace) -> Iterator[Measurement]:
     """Measure training and evaluation alone on 1, 2 and all cores, then both engines at once on half each.
 
-    Raises BenchError.
+    On a GPU each engine is measured alone, with all cores. Raises BenchError.
     """
-    cores = usable_core_ids()
-    for count in sorted({1, min(2, len(cores)), len(cores)}):
+    cores, on_gpu = usable_core_ids(), place.device != "cpu"
+    for count in sorted({len(cores)} if on_gpu else {1, min(2, len(cores)), len(cores)}):
         for spec in specs:
             baselines = BASELINES if spec.name == "pytorch" or spec.backend == "tensorflow" else CONCURRENT_BASELINES
-            alone = measure_ratios([spec], [cores[:count]], baselines, repeats, cache_dir, data_dir)[spec.name]
-            budget = BUDGETS.get(engine_id(spec.name, spec.backend), "") if count == len(cores) else ""
-            yield from tabulate(spec, plural(count, "core"), alone, budget)
-    if len(specs) > 1:
+            alone = measure_ratios([spec], [cores[:count]], baselines, repeats, place)[spec.name]
+            budgets = GPU_BUDGETS if on_gpu else BUDGETS
+            budget = budgets.get(engine_id(spec.name, spec.backend), "") if count == len(cores) else ""
+            yield from tabulate(spec, place.device if on_gpu else plural(count, "core"), alone, budget)
+    if len(specs) > 1 and not on_gpu:
         shares = split_cores(cores, len(specs))
-        concurrent = measure_ratios(specs, shares, CONCURRENT_BASELINES, repeats, cache_dir, data_dir)
+        concurrent = measure_ratios(specs, shares, CONCURRENT_BASELINES, repeats, place)
         for spec in specs:
             yield from tabulate(spec, "racing", concurrent[spec.name], "")
 
@@ -217,8 +244,7 @@ def measure_ratios(
     shares: Sequence[Sequence[int]],
     baselines: Sequence[Baseline],
     repeats: int,
-    cache_dir: Path,
-    data_dir: str,
+    place: BenchPlace,
 ) -> dict[str, dict[Baseline, list[Cost]]]:
     """Return each baseline's cost divided by the engine's, by engine; several engines run at once. Raises BenchError."""
     with ExitStack() as stack:
@@ -226,9 +252,9 @@ def measure_ratios(
         workers: list[WorkerRunner] = []
         for spec, cores in zip(specs, shares, strict=True):
             for baseline in baselines:
-                scripts[baseline].append(BaselineRunner(spec, baseline, cores, cache_dir, data_dir))
+                scripts[baseline].append(BaselineRunner(spec, baseline, cores, place))
                 stack.callback(scripts[baseline][-1].close)
-            workers.append(WorkerRunner(spec, cores, cache_dir, data_dir))
+            workers.append(WorkerRunner(spec, cores, place))
             stack.callback(workers[-1].close)
         for script in chain.from_iterable(scripts.values()):
             script.warm_up()

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
-from engines.bench.engines import WorkerRunner
+from engines.bench.engines import BenchPlace, WorkerRunner
 from engines.bench.measurement import Measurement
 from engines.messages.codec import to_plain
 from engines.messages.events import Event, TrainProgress
@@ -82,7 +82,7 @@ def _measure_run_lists(repeats: int) -> Iterator[Measurement]:
 
 
 def _measure_steps(spec: EngineSpec, repeats: int, cache_dir: Path, data_dir: str) -> Measurement:
-    worker = WorkerRunner(spec, usable_core_ids(), cache_dir, data_dir)
+    worker = WorkerRunner(spec, usable_core_ids(), BenchPlace(cache_dir, data_dir))
     ratios = []
     try:
         for _ in range(repeats):

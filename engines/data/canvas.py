@@ -41,7 +41,9 @@ class Canvas:
         self._undo.append((self._ink.copy(), self._image))
 
     def line(self, x0: float, y0: float, x1: float, y1: float, *, erase: bool = False) -> None:
-        """Draw from one point to the other with a round pen with a smooth edge."""
+        """Draw from one point to the other with a round pen with a smooth edge. The first line on a shown image replaces it."""
+        if self._image is not None and not erase:
+            self._ink[:] = 0
         self._image = None
         radius = ERASER_RADIUS if erase else PEN_RADIUS
         left, right = _span(min(x0, x1) - radius, max(x0, x1) + radius)
@@ -62,7 +64,7 @@ class Canvas:
         self._image = None
 
     def set_image(self, image: npt.NDArray[np.uint8]) -> None:
-        """Show an image (28, 28) of grey values, which a network sees unchanged until it is drawn upon; can be undone."""
+        """Show an image (28, 28) of grey values, which a network sees unchanged until a line is drawn; can be undone."""
         self.begin_stroke()
         self._ink = np.kron(image / 255, np.ones((POINTS_PER_PIXEL, POINTS_PER_PIXEL))).astype(np.float32)
         self._image = image

@@ -31,7 +31,21 @@ def implementation(optimizer: keras.optimizers.Optimizer) -> str:
     return f"keras.optimizers.{kind.__name__}{replaced}"
 
 
-class Adadelta(keras.optimizers.Adadelta):
+class FreesGraphs:
+    """An optimizer that does not sum gradients where there is one replica.
+
+    TensorFlow registers the gradient of that sum for good, and with it the graph: each run would keep its digits and weights.
+    """
+
+    def _all_reduce_sum_gradients(self, gradients_and_variables: Any) -> Any:
+        import tensorflow as tf  # only its backend calls this
+
+        summed: Any = super()
+        several = tf.distribute.has_strategy()
+        return summed._all_reduce_sum_gradients(gradients_and_variables) if several else gradients_and_variables
+
+
+class Adadelta(FreesGraphs, keras.optimizers.Adadelta):
     """Keras' Adadelta as TensorFlow's fused operation: the same formula in one pass over the weights instead of a dozen."""
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
@@ -50,7 +64,7 @@ class Adadelta(keras.optimizers.Adadelta):
         )
 
 
-class SGD(keras.optimizers.SGD):
+class SGD(FreesGraphs, keras.optimizers.SGD):
     """SGD with PyTorch's momentum: the learning rate scales the whole step, where Keras' own scales each gradient.
 
     Both are the same while the learning rate is constant, and differ under a schedule.
@@ -66,7 +80,7 @@ class SGD(keras.optimizers.SGD):
         self.assign_sub(variable, learning_rate * velocity)
 
 
-class AdamW(keras.optimizers.AdamW):
+class AdamW(FreesGraphs, keras.optimizers.AdamW):
     """Adam as in Kingma & Ba 2015, Algorithm 1, and in PyTorch: epsilon is added after the bias correction.
 
     Keras' own adds it before, the paper's "epsilon hat": small gradients then move differently. Without decay this is Adam.

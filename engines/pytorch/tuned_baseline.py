@@ -17,15 +17,18 @@ class Script:
     """One model, trained and tested on resident tensors."""
 
     def __init__(self, digits: Digits) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.x, self.test = (
-            torch.from_numpy(images).unsqueeze(1).float().div(255)
+            torch.from_numpy(images).unsqueeze(1).to(self.device).float().div(255)
             for images in (digits.train_images, digits.test_images)
         )
-        self.y, self.test_y = (torch.from_numpy(labels).long() for labels in (digits.train_labels, digits.test_labels))
+        self.y, self.test_y = (
+            torch.from_numpy(labels).long().to(self.device) for labels in (digits.train_labels, digits.test_labels)
+        )
         self.model = nn.Sequential(
             nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
             nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10),
-        ).to(memory_format=torch.channels_last)  # fmt: skip
+        ).to(self.device).to(memory_format=torch.channels_last)  # fmt: skip
         self.optimizer = torch.optim.Adadelta(self.model.parameters(), lr=1.0, rho=0.95, eps=1e-7)
 
     def warm_up(self) -> None:
@@ -38,8 +41,8 @@ class Script:
 
     def _train(self, count: int) -> None:
         self.model.train()
-        loss_sum = torch.zeros(())
-        for indices in torch.randperm(count).split(128):
+        loss_sum = torch.zeros((), device=self.device)
+        for indices in torch.randperm(count, device=self.device).split(128):
             loss = F.cross_entropy(self.model(self.x[indices]), self.y[indices])
             self.optimizer.zero_grad()
             loss.backward()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -46,6 +47,13 @@ def move_to_trash(folder: Path) -> Path:
     if target.exists():
         target = trash / f"{folder.name}-{time.time_ns()}"
     return folder.rename(target)
+
+
+def restore_from_trash(trashed: Path, folder: Path) -> None:
+    """Move a run from where `move_to_trash` put it back to its folder. Raises OSError, also if there is another run by now."""
+    if folder.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
+    trashed.rename(folder)
 
 
 def size_bytes(folder: Path) -> int:

@@ -152,7 +152,7 @@ _OPERATORS = {
     ":": operator.eq,
 }
 _TERM = re.compile(r"([a-z]+)(>=|<=|>|<|=|:)(.+)")
-_FILTERS = f"{', '.join(f'{name}:' for name in _TEXT_FIELDS)} and {', '.join(f'{name}>' for name in _NUMBER_FIELDS)}"
+_FIELDS = f"{' '.join(f'{name}:' for name in _TEXT_FIELDS)} {' '.join(f'{name}>' for name in _NUMBER_FIELDS)}"
 
 
 def parse_filter(text: str) -> Callable[[RunSummary], bool]:
@@ -172,7 +172,7 @@ def _parse_term(term: str) -> Callable[[RunSummary], bool]:
     if field in _TEXT_FIELDS and sign in ":=":
         return lambda run: value in _TEXT_FIELDS[field](run).lower()
     if field not in _NUMBER_FIELDS:
-        raise FilterError(f"{term!r} is not a filter. Filters are {_FILTERS}.")
+        raise FilterError(f"{term!r} is not a filter. There are: {_FIELDS}")
     try:
         limit = parse_float(value)
     except ValueError as error:

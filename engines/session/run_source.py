@@ -31,6 +31,11 @@ class RunSource:
     """True for a replay: there are no workers, and the player's controls work."""
 
     @property
+    def shown_histories(self) -> dict[str, RunHistory]:
+        """The histories of the current or the last run's engines; all of them before the first run."""
+        return {engine: self.histories[engine] for engine in self.engines or self.histories}
+
+    @property
     def problem(self) -> str:
         """The reason why the record of the last run is not on disk, or not yet; empty when it is."""
         return ""
@@ -54,8 +59,8 @@ class RunSource:
 
     def checkpoint(self, engine: str) -> Path | None:
         """Return the newest checkpoint of the engine's last run; None when there is none."""
-        path = self.histories[engine].checkpoint
-        return Path(path) if path else None
+        history = self.histories.get(engine)
+        return Path(history.checkpoint) if history is not None and history.checkpoint else None
 
     def waiting_for(self, engine: str) -> str:
         """Return what an engine waits for while a series of runs is under way; empty when it waits for nothing."""

@@ -5,6 +5,8 @@ Each engine reports its own in a worker process, under its library's names; this
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,11 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engines.config import TrainConfig
+from engines.atomic_file import write_atomically
+from engines.config import TrainConfig, engine_id
 from engines.messages.codec import to_plain
 from engines.preset_configs import for_engine
 from engines.supervision.one_shot import TIMEOUT_SECONDS, run_once
 from engines.supervision.registry import EngineSpec
+from engines.tools.source import source_files
+
+PROBED_FIELDS = (
+    "optimizer", "learning_rate", "rho", "momentum", "weight_decay", "epsilon", "dropout",
+)  # fmt: skip
+"""The settings that a library is told; its report depends on no others."""
 
 TORCH_TO_KERAS = {
     "lr": "learning_rate", "eps": "epsilon", "stride": "strides", "dilation": "dilation_rate", "p": "rate",
@@ -55,10 +64,19 @@ class PresetsError(Exception):
 
 
 def tabulate(
-    specs: Sequence[EngineSpec], configs: Mapping[str, TrainConfig], cache_dir: Path
+    specs: Sequence[EngineSpec],
+    configs: Mapping[str, TrainConfig],
+    cache_dir: Path,
+    frameworks: Mapping[str, str] | None = None,
 ) -> dict[str, list[HyperparameterRow]]:
-    """Return the rows of each config, by the config's name. Raises PresetsError."""
-    by_engine = {spec.name: _run_probe(spec, configs, cache_dir) for spec in specs}
+    """Return the rows of each config, by the config's name. Raises PresetsError.
+
+    `frameworks` are the engines' frameworks with their versions, as their workers report them. Where one is named, its report is
+    read from the cache if it is there, which imports nothing.
+    """
+    by_engine = {
+        spec.name: _read_reports(spec, configs, cache_dir, (frameworks or {}).get(spec.name, "")) for spec in specs
+    }
     tables = {}
     for name, config in configs.items():
         reports = {engine: by_config[name] for engine, by_config in by_engine.items()}
@@ -66,15 +84,49 @@ def tabulate(
     return tables
 
 
-def _run_probe(spec: EngineSpec, configs: Mapping[str, TrainConfig], cache_dir: Path) -> dict[str, dict[str, Any]]:
-    """Return the engine's report of each config, from a worker of its own."""
+def _read_reports(
+    spec: EngineSpec, configs: Mapping[str, TrainConfig], cache_dir: Path, framework: str
+) -> dict[str, dict[str, Any]]:
+    """Return the engine's report of each config: from the cache, or from a worker, whose reports are then cached."""
+    plain = {}
+    for name, config in configs.items():
+        own = for_engine(config, spec.name)
+        plain[name] = to_plain(TrainConfig(**{field: getattr(own, field) for field in PROBED_FIELDS}))
+    reports = {}
+    for name, values in plain.items():
+        with contextlib.suppress(OSError, ValueError):
+            text = _cache_file(spec, values, cache_dir, framework).read_text(encoding="utf-8")
+            reports[name] = dict(json.loads(text))
+    if missing := {name: values for name, values in plain.items() if name not in reports}:
+        version, probed = _run_probe(spec, missing, cache_dir)
+        for name, values in missing.items():
+            with contextlib.suppress(OSError):  # a cache that can't be written costs only time
+                _write_report(_cache_file(spec, values, cache_dir, version), probed[name])
+        reports |= probed
+    return reports
+
+
+def _write_report(path: Path, report: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda part: part.write_text(json.dumps(report), encoding="utf-8"))
+
+
+def _cache_file(spec: EngineSpec, values: Mapping[str, Any], cache_dir: Path, framework: str) -> Path:
+    """Return the path of the report that this version of the framework and of the engine's code gives. Raises OSError."""
+    sources = [path.read_text(encoding="utf-8") for path in source_files(spec.name, spec.backend)]
+    digest = hashlib.sha256(json.dumps([framework, values, sources]).encode()).hexdigest()[:20]
+    return cache_dir / "hyperparameters" / f"{engine_id(spec.name, spec.backend)}-{digest}.json"
+
+
+def _run_probe(spec: EngineSpec, plain: Mapping[str, Any], cache_dir: Path) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Return the framework with its version, and its report of each config, from a worker of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.json"
-        plain = {name: to_plain(for_engine(config, spec.name)) for name, config in configs.items()}
         arguments = ["--describe", str(path), json.dumps(plain)]
         answer = run_once(spec, arguments, cache_dir=cache_dir, timeout=TIMEOUT_SECONDS)
         try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+            answered = json.loads(path.read_text(encoding="utf-8"))
+            return str(answered["framework"]), dict(answered["reports"])
         except (OSError, ValueError):
             raise PresetsError(f"{spec.title} did not report its hyperparameters: {answer.failure_reason}") from None
 

@@ -10,7 +10,8 @@ import ast
 import io
 import re
 import tokenize
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.config import BACKENDS, engine_id
@@ -35,6 +36,9 @@ FILES = {
 """An engine's files and the section that each belongs to; empty where titles inside the file divide it."""
 OPTIONAL_FILES = frozenset({"captured_step.py", "loop.py"})
 """Files that not every engine has."""
+FILE_NAME = re.compile(r"# [\w/]+/(\w+\.py)")
+"""The comment that `read_source` puts above the code of a file."""
+_NO_CODE = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING)
 _TITLE = re.compile(r"(?: {4})?# ([A-Z][\w' ]{2,24})")
 _ENGINES = Path(__file__).parents[1]
 
@@ -96,6 +100,31 @@ def sections_of(text: str) -> list[Section]:
     return _ordered({title: Section(title, _tidy(code[title]), counts.get(title, 0)) for title in code})
 
 
+def fold(section: Section) -> Section:
+    """Return the section without docstrings and comments; the name of a file above its code stays."""
+    lines = section.code.splitlines()
+    hidden: set[int] = set()
+    for token in _tokens_to_fold(section.code):
+        first, last = token.start[0] - 1, token.end[0] - 1
+        lines[first] = lines[first][: token.start[1]].rstrip()
+        hidden |= {i for i in range(first, last + 1) if i > first or not lines[first]}
+    return replace(section, code=_tidy([line for i, line in enumerate(lines) if i not in hidden]))
+
+
+def _tokens_to_fold(code: str) -> Iterator[tokenize.TokenInfo]:
+    """Yield the tokens of comments and docstrings; a docstring is a statement of a string alone."""
+    statement: list[tokenize.TokenInfo] = []
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.COMMENT and not FILE_NAME.fullmatch(token.string):
+            yield token
+        elif token.type == tokenize.NEWLINE:
+            if [part.type for part in statement] == [tokenize.STRING]:
+                yield statement[0]
+            statement = []
+        elif token.type not in _NO_CODE:
+            statement.append(token)
+
+
 def logical_lines(text: str) -> int:
     """Count lines of code by the rule. Raises SyntaxError."""
     return len(_starts(text))
@@ -109,12 +138,11 @@ def _starts(text: str) -> set[int]:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
     }
     starts, first = set(), 0
-    no_code = (tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING)
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.NEWLINE:
             starts.add(first)
             first = 0
-        elif token.type not in no_code and not first:
+        elif token.type not in _NO_CODE and not first:
             first = token.start[0]
     return starts - bare_strings
 

@@ -11,9 +11,10 @@ from engines.messages.codec import from_plain
 
 
 def run(module: EngineModule, path: Path, configs: str) -> None:
-    """Write every hyperparameter of the named configs (JSON), in the framework's own terms, to `path` as JSON."""
+    """Write the framework's version and every hyperparameter of the named configs (JSON), in its own terms, to `path` as JSON."""
     values = {
         name: {"default.tf32": module.TF32_DEFAULT, **module.hyperparameters(from_plain(TrainConfig, plain))}
         for name, plain in json.loads(configs).items()
     }
-    path.write_text(json.dumps(values, default=str), encoding="utf-8")
+    answer = {"framework": module.framework(), "reports": values}
+    path.write_text(json.dumps(answer, default=str), encoding="utf-8")

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from engines.experiment.contract import EngineModule  # numpy, which may be missing
 
 
+NICENESS = 5
+"""The niceness of the hyperparameter probe, which leaves a run three quarters of a core that both want."""
+
+
 def main(argv: list[str]) -> int:
     """Serve one engine, or run one probe, and return the exit code."""
     parser = argparse.ArgumentParser(prog="engines.worker")
@@ -33,6 +37,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--look", nargs=2, metavar=("FILE", "PART"))
     options = parser.parse_args(argv)
 
+    if options.describe:  # a run may be under way, whose cores and GPUs these are
+        os.nice(NICENESS)
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     protocol_fd, command_fd = os.dup(options.protocol_fd), os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)  # a framework that reads stdin must not consume commands
     if options.protocol_fd > 2:

@@ -230,7 +230,7 @@ def test_a_signal_ends_a_replay_in_the_foreground(small_mnist: Path, tmp_path: P
     terminal.wait_for("press s to start")
     terminal.send("5")
     terminal.wait_for("01-01 12:00")
-    terminal.send("p")
+    terminal.send("v")
     terminal.wait_for("RECORDED")
     started = terminal.processes()
     (command,) = (process.cmdline() for process in started if "replay" in process.cmdline())

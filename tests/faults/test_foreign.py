@@ -45,7 +45,7 @@ from tui.screens.draw import DrawScreen
 from tui.screens.run_query import SORTS
 from tui.widgets.curves import x_extent
 from tui.widgets.mistake_gallery import mistakes
-from tui.widgets.run_table import _cells
+from tui.widgets.run_table import _cells, _texts
 
 DEEP = 100_000 * '{"a":'
 HUGE = 10**400
@@ -96,7 +96,7 @@ def test_any_files_of_a_run_are_listed(
         assert row.id == "a-run"
         assert parse_filter("acc>1 seed=1 seconds<9 x")(row) in (True, False)
         assert all(sorted([row, row], key=key) for key in SORTS.values())
-        assert _cells(row, 0, 0.9, defaultdict(lambda: "red"))
+        assert _cells(row, _texts(row, 0.9), 0, defaultdict(lambda: "red"))
         assert isinstance(prunable_runs([run], 0), list)
         for form in ([], ["--json"]):
             assert main.main(["runs", *form, "--runs-dir", runs_dir]) == 0

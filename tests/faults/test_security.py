@@ -30,7 +30,6 @@ from tests.support.terminal import ROOT, Terminal, app_command
 from tui import preferences
 from tui.cli import arguments, main
 from tui.reports import export
-from tui.screens.dialogs import Question
 
 
 @pytest.mark.fault("security", "nothing listens: neither the app nor a worker has a socket on any network")
@@ -186,10 +185,8 @@ def test_a_run_has_the_name_of_its_folder(name: str, tmp_path: Path) -> None:
 async def test_the_delete_key_deletes_the_run_that_is_shown(tmp_path: Path) -> None:
     runs = _runs_with_outsiders(tmp_path)
     _set_id(runs / "run", "../outside")
-    async with on_runs(runs) as (screen, pilot):
-        await pilot.press("d")
-        await until(pilot, lambda: isinstance(screen.app.screen, Question))
-        await pilot.press("y")
+    async with on_runs(runs) as (_, pilot):
+        await pilot.press("delete")
         await until(pilot, lambda: (runs / TRASH).exists())
     assert [path.name for path in (runs / TRASH).iterdir()] == ["run"]
     assert (runs.parent / "outside" / "config.json").is_file()

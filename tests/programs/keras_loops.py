@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from typing import Any
 from unittest import mock
 
@@ -98,6 +100,16 @@ def resumed(saved: bool, here: bool) -> list[bool]:
     return [after.xla, "xla" in after.state()]
 
 
+def is_freed(optimizer: str) -> bool:
+    """Return whether nothing holds a trained engine's digits once the engine is dropped."""
+    built = build(optimizer=optimizer)
+    train(built)
+    images = weakref.ref(built.train_images)
+    del built
+    gc.collect()
+    return images() is None
+
+
 def main() -> None:
     device.set_threads(1)
     device.devices()
@@ -111,6 +123,7 @@ def main() -> None:
         results["image types"] = [build(None, device=name).train_images.dtype.name for name in ("cpu", "cuda:0")]
     results["xla"] = train(build(True, dropout=0.0))
     results["precision"] = {precision: precision_in_xla(precision) for precision in ("fp32", "tf32")}
+    results["freed"] = {optimizer: is_freed(optimizer) for optimizer in ("adadelta", "sgd", "adam", "adamw")}
     results["one program"] = is_one_program()
     results["resumed"] = {f"{saved} {here}": resumed(saved, here) for saved in (False, True) for here in (False, True)}
     print(json.dumps(results))

@@ -18,7 +18,7 @@ def keys_for(digit: int) -> list[str]:
     keys: list[str] = []
     for word in STROKES[digit]:
         direction = word.rstrip("0123456789")
-        keys += ["space"] if word == "_" else [KEYS[direction]] * int(word.removeprefix(direction))
+        keys += ["enter"] if word == "_" else [KEYS[direction]] * int(word.removeprefix(direction))
     return keys
 
 
@@ -26,7 +26,7 @@ def draw_digit(digit: int) -> Canvas:
     """Return the canvas after those keys, drawn as the Draw screen draws."""
     canvas, x, y, down = Canvas(), 14, 14, False
     for key in keys_for(digit):
-        if key == "space":
+        if key == "enter":
             down = not down
             if down:
                 canvas.begin_stroke()

@@ -20,6 +20,7 @@ from tests.support.engines import scripted_spec
 from tui import preferences
 from tui.app import MnistApp
 from tui.screens.runs import RunsScreen
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.line_chart import LineChart
 from tui.widgets.log_pane import LogPane
 
@@ -65,6 +66,12 @@ def phases(app: MnistApp) -> list[str]:
 
 def text_of(app: MnistApp, selector: str) -> str:
     return str(app.screen.query_one(selector, Widget).render())
+
+
+def key_bar_of(app: MnistApp) -> str:
+    """Return the keys and words of the shown screen's or dialog's last line."""
+    bar = app.screen.query_one(KeyBar)
+    return bar.line(bar.size.width).plain
 
 
 def log_of(app: MnistApp, engine: str) -> str:

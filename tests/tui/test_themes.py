@@ -149,7 +149,7 @@ def test_the_theme_of_the_command_line_precedes_the_saved_one() -> None:
 
 async def test_the_focused_field_is_marked_without_colour() -> None:
     async with BaseApp("ansi-light", ascii_only=True).run_test(size=(110, 40)) as pilot:
-        await pilot.app.push_screen(SettingsScreen(RunRequest(), []))
+        await pilot.app.push_screen(SettingsScreen(RunRequest(), {}))
         marked = []
         for _ in range(3):
             await pilot.pause()
@@ -157,4 +157,4 @@ async def test_the_focused_field_is_marked_without_colour() -> None:
             assert "?" not in "".join(rows), "every character has an ASCII replacement"
             marked.append([row.split()[0] for row in rows if row.startswith("#")])
             await pilot.press("tab")
-    assert marked == [["#framework"], ["#preset"], ["#mode"]]
+    assert marked == [["#framework"], ["#device"], ["#preset"]]

@@ -8,16 +8,27 @@ import time
 from array import array
 from collections.abc import Iterator, Sequence
 
-from engines.api import BenchError, EngineSpec, Measurement, measure_engines, measure_growth, paths, to_plain
+from engines.api import (
+    BenchError,
+    BenchPlace,
+    EngineSpec,
+    Measurement,
+    measure_engines,
+    measure_growth,
+    paths,
+    to_plain,
+)
 
 
-def measure(specs: Sequence[EngineSpec], what: Sequence[str], *, repeats: int, data_dir: str, json_lines: bool) -> int:
+def measure(
+    specs: Sequence[EngineSpec], what: Sequence[str], *, repeats: int, data_dir: str, device: str, json_lines: bool
+) -> int:
     """Measure and print a Markdown table or JSON; return the exit code, 1 when something can't be measured."""
     rows: list[Measurement] = []
     if not json_lines:
         print("| what | median | lowest to highest | budget | |\n|---|---|---|---|---|", flush=True)
     try:
-        for row in _measurements(specs, what, repeats, data_dir):
+        for row in _measurements(specs, what, repeats, data_dir, device):
             rows.append(row)
             low, high = row.spread
             if not json_lines:
@@ -34,7 +45,7 @@ def measure(specs: Sequence[EngineSpec], what: Sequence[str], *, repeats: int, d
 
 
 def _measurements(
-    specs: Sequence[EngineSpec], what: Sequence[str], repeats: int, data_dir: str
+    specs: Sequence[EngineSpec], what: Sequence[str], repeats: int, data_dir: str, device: str
 ) -> Iterator[Measurement]:
     if "charts" in what:
         yield _measure_chart(repeats)
@@ -51,7 +62,7 @@ def _measurements(
 
         yield from app.measure_app(repeats, 20.0, data_dir)
     if "engines" in what:
-        yield from measure_engines(specs, repeats, paths.cache_dir(), data_dir)
+        yield from measure_engines(specs, repeats, BenchPlace(paths.cache_dir(), data_dir, device))
     if "growth" in what:
         yield from measure_growth(specs, repeats, paths.cache_dir(), data_dir)
 

@@ -20,6 +20,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--framework", choices=("pytorch", "keras", "both"), help="whose workers and engines to measure (both)"
     )
+    parser.add_argument(
+        "--device",
+        type=arguments.setting("device"),
+        default="cpu",
+        help="where `engines` measures: cpu or cuda:N (cpu)",
+    )
     arguments.add_data_dir_option(parser)
     arguments.add_python_options(parser)
     arguments.add_backend_option(parser)
@@ -27,6 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print. Raises UsageError."""
+    from engines.api import is_gpu
     from tui.bench import suite  # imports Textual, which --help does not need
 
     unknown = [name for name in options.what if name not in BENCHES]
@@ -34,10 +41,13 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"There is no bench {unknown[0]!r}. Known: {', '.join(BENCHES)}.")
     if options.repeats < 1:
         raise UsageError("--repeats must be at least 1.")
+    if options.device != "cpu" and not is_gpu(options.device):
+        raise UsageError("--device must be cpu or cuda:N, such as cuda:0.")
     return suite.measure(
         arguments.specs(options),
         options.what or BENCHES,
         repeats=options.repeats,
         data_dir=options.data_dir,
+        device=options.device,
         json_lines=options.json,
     )

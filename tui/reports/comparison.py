@@ -10,6 +10,8 @@ from typing import Any
 from engines.api import TITLES, RunHistory, compare_answers, device_of, holm, judge_answers, to_plain
 from tui import formatting
 
+SAME_SETTINGS = "All settings are the same."
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -75,9 +77,10 @@ def differences(compared: Sequence[Entry]) -> dict[str, list[Any]]:
     return {name: values for name, values in all_values.items() if any(value != values[0] for value in values)}
 
 
-def lines(compared: Sequence[Entry]) -> list[str]:
-    """Write the comparison for people."""
-    rows = [("", "run", "framework", "device", "test accuracy", "95 % interval", "epochs", "training", "to 98 %")]
+def figure_rows(compared: Sequence[Entry]) -> list[tuple[str, ...]]:
+    """Return the titles of the columns, and a row of texts for each entry."""
+    titles = ("", "run", "framework", "device", "test accuracy", "95 % interval", "epochs", "training", "to 98 %")
+    rows: list[tuple[str, ...]] = [titles]
     for number, entry in enumerate(compared, 1):
         values = figures(entry)
         bounds = values["test_interval_95"]
@@ -89,13 +92,23 @@ def lines(compared: Sequence[Entry]) -> list[str]:
                 formatting.seconds(values["train_seconds"]), formatting.clock(values["reached"].get("0.98")),
             )
         )  # fmt: skip
-    results = [*_table(rows), "", *verdicts(compared), ""]
+    return rows
+
+
+def setting_rows(compared: Sequence[Entry]) -> list[tuple[str, ...]]:
+    """Return the numbers of the entries, and a row for each setting that is not the same in all; empty without any."""
     different = differences(compared)
     if not different:
-        return [*results, "All settings are the same."]
+        return []
     numbers = ("", *(str(number) for number in range(1, len(compared) + 1)))
-    settings = [(name, *("none" if v == "" else str(v) for v in values)) for name, values in different.items()]
-    return [*results, "Settings that differ:", *_table([numbers, *settings])]
+    return [numbers, *((name, *("none" if v == "" else str(v) for v in values)) for name, values in different.items())]
+
+
+def lines(compared: Sequence[Entry]) -> list[str]:
+    """Write the comparison for people."""
+    results = [*_table(figure_rows(compared)), "", *verdicts(compared), ""]
+    settings = setting_rows(compared)
+    return [*results, "Settings that differ:", *_table(settings)] if settings else [*results, SAME_SETTINGS]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

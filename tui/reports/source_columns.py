@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from engines.api import RULE, Section, display_name, plural, read_source
+from engines.api import FILE_NAME, RULE, Section, display_name, fold, plural, read_source
 
 HANGING_INDENT = 6
 """Columns by which the rest of a broken line is indented: more than the body that may follow it."""
 METHOD_INDENT = 4
 """Columns by which methods are moved to the left, as a section shows them without their class."""
 _DEFINITION = re.compile(r"(?: {4})?(?:@|(?:async )?(?:def|class) (\w+))")
-_FILE = re.compile(r"# [\w/]+/(\w+\.py)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,11 @@ def pairs(sources: Sequence[Sequence[Section]]) -> list[Pair]:
 def read_pairs(engines: Sequence[str], backend: str = "tensorflow") -> list[Pair]:
     """Read and align the shipped sources of those engines, Keras' on that backend. Raises OSError."""
     return pairs([read_source(engine, backend) for engine in engines])
+
+
+def folded(pair: Pair) -> Pair:
+    """Return the pair without docstrings and comments."""
+    return Pair(pair.title, tuple(section and fold(section) for section in pair.sections))
 
 
 def total_lines(aligned: Sequence[Pair], engine: int) -> int:
@@ -78,7 +82,7 @@ def blocks(code: str) -> list[Block]:
             continue
         outermost = line[0] not in " )]}"
         has_outermost = has_outermost or outermost
-        definition, file = _DEFINITION.match(line), _FILE.fullmatch(line)
+        definition, file = _DEFINITION.match(line), FILE_NAME.fullmatch(line)
         name = (definition and definition.group(1)) or ""
         if definition and outermost and name:
             class_name = name if "class " in line else ""

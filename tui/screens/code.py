@@ -38,18 +38,22 @@ from engines.api import (
     tabulate,
 )
 from tui import formatting
-from tui.reports.source_columns import read_pairs, total_lines
+from tui.reports.source_columns import Pair, folded, read_pairs, total_lines
 from tui.screens.base import BaseScreen
-from tui.widgets.source_view import SourceView
+from tui.widgets.source_view import MIN_ROWS, SourceView
 from tui.widgets.text_line import TextLine
 
 PHASE_SECTIONS = {
     IMPORTING: "Setup", LOADING: "Data", BUILDING: "Model", FIRST_STEP: "Train", TRAINING: "Train", EVALUATING: "Evaluate",
 }  # fmt: skip
 """The section of the code that runs in a phase."""
+FIRST_SECTION = "Model"
+"""The section at the top when the screen opens while nothing runs."""
 BOTH = "both"
 BOTH_FROM = 100
 """The width in columns from which both engines' code is shown at first; below it, most lines would wrap."""
+CACHE_SECONDS = 0.5
+"""Seconds within which cached values are read; nothing is shown meanwhile."""
 PREDICT_SECONDS = 0.7
 """Seconds for which Predict stays highlighted after a prediction, which is too short to be seen."""
 
@@ -90,7 +94,11 @@ class CodeScreen(BaseScreen):
         self._cache_dir = cache_dir
         self._config = config
         self._backend = self._current_backend()
-        self._pairs = read_pairs(ENGINES, self._backend)
+        self._folded = False
+        """True while docstrings and comments are hidden."""
+        self._pairs = self._read_pairs(self._backend)
+        self._opened = False
+        """True once the first section has been scrolled to."""
         self._tabulating_since: float | None = None
         """The start of the running query of the libraries; None without one."""
         self._tables: dict[TrainConfig, list[HyperparameterRow]] = {}
@@ -119,9 +127,13 @@ class CodeScreen(BaseScreen):
         """Return the sections that have their columns."""
         return [part for part in self.query(SourceView) if len(part.query(".code")) == len(ENGINES)]
 
+    def _read_pairs(self, backend: str) -> list[Pair]:
+        pairs = read_pairs(ENGINES, backend)
+        return list(map(folded, pairs)) if self._folded else pairs
+
     def _set_backend(self, backend: str) -> None:
         """Show the code of another Keras backend."""
-        self._backend, self._pairs = backend, read_pairs(ENGINES, backend)
+        self._backend, self._pairs = backend, self._read_pairs(backend)
         sections = self.query_one(Sections)
         sections.remove_children()
         sections.mount_all(self._sections())
@@ -150,6 +162,7 @@ class CodeScreen(BaseScreen):
         if fitted:
             self.call_after_refresh(self._restore_position, position)  # after the new layout
         else:
+            self._open_at_first_section()
             self._follow()
         self._show_table()
 
@@ -167,9 +180,10 @@ class CodeScreen(BaseScreen):
         return text
 
     def _follow_remarks(self, running: Mapping[str, set[str]]) -> list[str]:
+        hidden = ["without comments"] if self._folded else []
         if not any(running.values()):
-            return ["nothing runs now"]
-        return ["following what runs"] if self.following else []
+            return [*hidden, "nothing runs now"]
+        return [*hidden, "following what runs"] if self.following else hidden
 
     def _append_tab(self, text: Text, name: str, title: str, color: str) -> None:
         click = Style(meta={"@click": f"screen.show_code('{name}')"})
@@ -180,6 +194,13 @@ class CodeScreen(BaseScreen):
         """Return the titles of the sections that each engine runs now."""
         now = self.session.now()
         return {engine: sections_now(history, now) for engine, history in self.session.histories.items()}
+
+    def _open_at_first_section(self) -> None:
+        """Scroll to the first section once its code is laid out."""
+        part = next((part for part in self._laid_out() if part.pair.title == FIRST_SECTION), None)
+        if not self._opened and part is not None and part.virtual_region.height > MIN_ROWS:
+            self._opened = True
+            self._scroll_to_section(part)
 
     def _follow(self) -> None:
         """Scroll to what runs, unless some of it is in sight, so that two engines don't pull the view back and forth."""
@@ -200,7 +221,7 @@ class CodeScreen(BaseScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Disable the commands of the sections while the table is shown."""
-        if action in ("section", "follow", "next_code"):
+        if action in ("section", "follow", "next_code", "fold"):
             return True if self._ready and self._is_current("sections") else None
         return super().check_action(action, parameters)
 
@@ -261,6 +282,14 @@ class CodeScreen(BaseScreen):
         self.notify("Following what runs." if self.following else "Staying here.", timeout=1.5)
         self.update_body(set())
 
+    def action_fold(self) -> None:
+        """Hide docstrings and comments, or show them again; the function at the top stays there."""
+        self._folded = not self._folded
+        self._pairs = self._read_pairs(self._backend)
+        for part, pair in zip(self.query(SourceView), self._pairs, strict=True):
+            part.show(pair)
+        self.update_body(set())
+
     def action_hyperparameters(self) -> None:
         """Show the table instead of the code, or the code again."""
         self._problem = ""
@@ -284,26 +313,33 @@ class CodeScreen(BaseScreen):
             self.query_one("#table", Static).update(hyperparameters(rows, self.palette) if rows else Text(message))
 
     def _query_table(self, config: TrainConfig) -> str:
-        """Start a query of both libraries if that is possible, since it imports them; return what to show meanwhile."""
+        """Start a query of both libraries, which imports those whose values are not cached; return what to show meanwhile."""
         if self._problem:
             return f"n/a: {self._problem}"
         if not self._specs:
             return "n/a: a recording has no libraries; `mnist-tui presets` shows their values."
         if self._tabulating_since is None:
-            if self.session.running:
-                return "Not while a run is under way: importing both libraries again would slow it down."
+            histories = self.session.histories
+            if any(
+                history.phase == IMPORTING for history in histories.values()
+            ):  # their versions name the cached values
+                return "Both libraries are being imported; their values follow."
             self._tabulating_since = self.session.now()
-            self._tabulate(config)
+            ready = {engine: history.last_worker_ready for engine, history in histories.items()}
+            self._tabulate(config, {engine: worker.framework for engine, worker in ready.items() if worker})
         seconds = self.session.now() - self._tabulating_since
-        return f"Reading every value of {config.preset} from both libraries: {seconds:.0f} s"
+        if seconds < CACHE_SECONDS:
+            return ""
+        slower = ", which takes longer while a run is under way" if self.session.running else ""
+        return f"Reading every value of {config.preset} from both libraries, once for these settings{slower}: {seconds:.0f} s"
 
     @work(thread=True, exclusive=True, group="tabulate", exit_on_error=False)
-    def _tabulate(self, config: TrainConfig) -> None:
-        """Query the libraries in a thread; each runs in a process of its own."""
+    def _tabulate(self, config: TrainConfig, frameworks: Mapping[str, str]) -> None:
+        """Query the libraries in a thread; each that is not cached runs in a process of its own."""
         rows, problem = [], ""
         try:
             specs = [for_backend(spec, config.keras_backend) for spec in self._specs]
-            rows = tabulate(specs, {config.preset: config}, self._cache_dir)[config.preset]
+            rows = tabulate(specs, {config.preset: config}, self._cache_dir, frameworks)[config.preset]
         except Exception as error:  # any error, or the screen would wait forever
             problem = formatting.to_plain_text(str(error) if isinstance(error, PresetsError) else reason(error))
         self.app.call_from_thread(self._set_table, config, rows, problem)

@@ -10,9 +10,10 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
-from textual.widgets import Digits, Static
+from textual.widgets import Static
 
 from engines.api import TITLES, DataError, RunSource, TrainConfig
+from tui.commands import DRAW
 from tui.digit_cache import DigitCache
 from tui.screens.base import WIDE
 from tui.screens.prediction_base import PredictionScreen
@@ -22,7 +23,20 @@ from tui.widgets.prediction_bars import PredictionBars, best_digit
 from tui.widgets.text_line import TextLine
 
 DISAGREE = "✗ DISAGREE: "
-HINT = "Drag, or space and arrows"
+PEN_KEY = next(command.key for command in DRAW if command.name == "pen")
+HINT = f"Drag, or {PEN_KEY} and arrows"
+SIDE_COLUMNS = 64
+"""The columns that a wide screen leaves for what is beside the sheet."""
+ROWS_OF_OTHERS = 5
+"""The rows of the header, the key bar, the sheet's frame and the verdict."""
+SURE_COLUMNS = 8
+"""The columns for the text beside a large digit: "100.0 %" and a blank."""
+GLYPHS = (
+    "111101101101111", "010110010010111", "111001111100111", "111001111001111", "101101111001001",
+    "111100111001111", "111100111101111", "111001001001001", "111101111101111", "111101111001111",
+)  # fmt: skip
+"""Each digit in rows of three pixels, where 1 is ink."""
+GLYPH_COLUMNS, GLYPH_ROWS = 3, 5
 
 
 class DrawScreen(PredictionScreen):
@@ -61,24 +75,21 @@ class DrawScreen(PredictionScreen):
                 with Container(id="sheet-box", classes="box") as box:
                     box.border_title = "Draw a digit"
                     yield DrawingPad()
-                yield TextLine(id="hint")
+                yield TextLine(id="verdict")
+                with Horizontal(id="large"):
+                    for engine in self.session.histories:
+                        with Horizontal(classes=f"large -{engine}"):
+                            yield PixelImage(GLYPH_COLUMNS, GLYPH_ROWS, id=f"large-{engine}")
+                            yield TextLine(id=f"sure-{engine}", classes="sure")
             with Container(id="side"):
-                with Container(id="below"):
-                    with Container(id="seen-box", classes="box") as box:
-                        box.border_title = "What they see"
-                        yield PixelImage(SIZE, SIZE, id="seen")
-                    with Vertical(id="remarks"):
-                        yield TextLine(id="verdict")
-                        yield Static(id="label")
-                        with Horizontal(id="big"):
-                            for engine in self.session.histories:
-                                with Vertical(classes=f"big -{engine}"):
-                                    yield TextLine(id=f"name-{engine}")
-                                    yield Digits(id=f"big-{engine}")
-                                    yield TextLine(id=f"sure-{engine}")
                 with Container(id="answers"):
                     for engine in self.session.histories:
                         yield PredictionBars(engine)
+                with Container(id="seen-and-label"):
+                    with Container(id="seen-box", classes="box") as box:
+                        box.border_title = "What they see"
+                        yield PixelImage(SIZE, SIZE, id="seen")
+                    yield Static(id="label")
 
     def setup(self) -> None:
         """Request predictions for the empty pad, so that the models are warm at the first stroke."""
@@ -89,14 +100,21 @@ class DrawScreen(PredictionScreen):
         self._request_predictions()
 
     def on_resize(self) -> None:
-        """Make the pixels as large as the room allows."""
+        """Make the pixels of the sheet as large as the room allows, and those of the large digits below it."""
         width, height = self.size
-        wide = width >= WIDE
-        room = (width - 64) // SIZE if wide else 1
-        scale = max(min(room, 2 * (height - 5) // SIZE), 1)
+        wide, rows = width >= WIDE, height - ROWS_OF_OTHERS
+        scale = min((width - SIDE_COLUMNS) // SIZE if wide else 1, 2 * rows // SIZE)
+        if scale > 2:  # large enough to give rows to the large digits
+            scale = max(min(scale, 2 * (rows - GLYPH_ROWS) // SIZE), 2)
+        scale = max(scale, 1)
         self.query_one(DrawingPad).set_scale(scale)
-        left = width - scale * SIZE - 2
-        self.query_one("#seen", PixelImage).set_scale(2 if wide and left >= 84 and height >= 48 else 1)
+        side = width - scale * SIZE - 2
+        self.query_one("#seen", PixelImage).set_scale(2 if wide and side >= 84 and height >= 48 else 1)
+        columns = (scale * SIZE + 2) // 2 - SURE_COLUMNS
+        large = min(2 * (rows - scale * SIZE // 2) // GLYPH_ROWS, columns // GLYPH_COLUMNS)
+        self.query_one("#large").display = large > 0
+        for engine in self.session.histories:
+            self.query_one(f"#large-{engine}", PixelImage).set_scale(max(large, 1))
         super().on_resize()
 
     # Predictions
@@ -137,19 +155,16 @@ class DrawScreen(PredictionScreen):
         verdict.set_text(_verdict(digits, label, blank, palette, verdict.size.width))
         caption = [Text(self._caption)] if self._caption else []
         self._show_remarks(Text("\n").join([*caption, *([] if self._has_source_lines else sources)]))
-        tool = "eraser" if pad.erasing else "pen"
-        state = f"down: arrows {'erase' if pad.erasing else 'draw'}" if pad.pen_down else "up: space puts it down"
-        self.query_one("#hint", TextLine).set_text(Text(f" {tool} {state}", style="dim"))
+        self.query_one("#sheet-box").border_subtitle = _pen_state(pad)
 
     def _show_large(self, engine: str, title: str, probabilities: Sequence[float]) -> None:
         """Show an engine's digit so large that it can be read from the back of a room."""
         best = best_digit(probabilities)
-        self.query_one(f"#name-{engine}", TextLine).set_text(Text(title))
-        large, digit = self.query_one(f"#big-{engine}", Digits), "" if best is None else str(best)
-        if digit != large.value:  # each update repaints
-            large.update(digit)
-        sure = f"{100 * max(probabilities):.1f} % sure" if probabilities else ""
-        self.query_one(f"#sure-{engine}", TextLine).set_text(Text(sure))
+        pixels = GLYPHS[best] if best is not None else "0" * GLYPH_COLUMNS * GLYPH_ROWS
+        rows = [pixels[i : i + GLYPH_COLUMNS] for i in range(0, len(pixels), GLYPH_COLUMNS)]
+        self.query_one(f"#large-{engine}", PixelImage).show([[255 * int(pixel) for pixel in row] for row in rows])
+        sure = [f"{100 * max(probabilities):.1f} %", "sure"] if probabilities else []
+        self.query_one(f"#sure-{engine}", TextLine).set_text(*map(Text, (title, *sure)))
 
     @property
     def _has_source_lines(self) -> bool:
@@ -236,6 +251,12 @@ class DrawScreen(PredictionScreen):
             pad.set_image(image)
         self._caption, self._label = caption, label
         self._request_predictions()
+
+
+def _pen_state(pad: DrawingPad) -> str:
+    """Return what the keys do to the sheet now."""
+    tool, verb = ("eraser", "erase") if pad.erasing else ("pen", "draw")
+    return f"{tool} down: arrows {verb}" if pad.pen_down else f"{tool}: {PEN_KEY} {verb}s"
 
 
 def _verdict(

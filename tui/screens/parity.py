@@ -17,16 +17,21 @@ from textual.worker import Worker, WorkerState
 
 from engines.api import KNOWN_DIFFERENCES, TITLES, EngineSpec, ParityError, ParityRow, RunRequest, plural, prove
 from tui.charts.sparkline import progress_bar
+from tui.widgets.key_bar import KeyBar
 
 BAR_WIDTH = 30
+INTRODUCTION = (
+    "A race is fair only if both frameworks do the same work: each row below compares one part of it in PyTorch and in"
+    " Keras, and ✓ means that they agree to within the limit on the right."
+)
 
 
 class ParityScreen(ModalScreen[None]):
     """Runs the short proof at once, and a full epoch on a key."""
 
     BINDINGS = [
+        Binding("enter", "full_epoch", "Prove over a full epoch"),
         Binding("escape,q,p", "close", "Close"),
-        Binding("e", "full_epoch", "Full epoch"),
     ]
     CSS = """
     ParityScreen { align: center middle; background: $background 60%; }
@@ -35,7 +40,7 @@ class ParityScreen(ModalScreen[None]):
         border: round $primary; border-title-style: bold; padding: 0 1; background: $surface;
     }
     ParityScreen #rows { height: auto; max-height: 100%; }
-    ParityScreen #progress { margin-bottom: 1; }
+    ParityScreen #what, ParityScreen #progress { margin-bottom: 1; }
     """
 
     def __init__(self, specs: Sequence[EngineSpec], cache_dir: Path, request: RunRequest) -> None:
@@ -51,9 +56,11 @@ class ParityScreen(ModalScreen[None]):
         with Vertical() as box:
             box.border_title = "The same experiment?"
             with VerticalScroll(id="rows"):
+                yield Static(INTRODUCTION, id="what", markup=False)
                 yield Static(id="progress", markup=False)
                 yield Static(id="table")
                 yield Static(id="note", markup=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Start the short proof, unless the dialog is closed already."""
@@ -71,6 +78,7 @@ class ParityScreen(ModalScreen[None]):
 
     def _start(self, *, full_epoch: bool) -> None:
         self._proving, self._progress = True, {}
+        self.refresh_bindings()
         self._show_progress()
         self.run_worker(lambda: self._prove(full_epoch), name="parity", thread=True, exit_on_error=False)
 
@@ -111,32 +119,35 @@ class ParityScreen(ModalScreen[None]):
             text.append(rest, style="dim")
             text.append(f" {status}\n")
         text.right_crop(1)
-        self._update(text, "esc cancels")
+        self._update(text, "")
 
     def _show(self, rows: Sequence[ParityRow], problem: str) -> None:
         self._proving = False
         if not self.is_mounted:
             return
+        self.refresh_bindings()
         if rows:
             self.query_one("#table", Static).update(_table(rows, self.app.theme_variables))
             self.query_one("#note", Static).update(Text(f"\n{KNOWN_DIFFERENCES}", style="dim"))
         if problem:
-            self._update(Text(problem, style="bold"), "No proof · esc closes · e full epoch")
+            self._update(Text(problem, style="bold"), "No proof")
             return
         checks = [row for row in rows if row.tolerance]
         passed = sum(row.passed for row in checks)
         same = "Same experiment" if passed == len(checks) else "NOT the same experiment"
         verdict = f"{same}: {passed} of {plural(len(checks), 'check')} passed"
-        self._update(Text(f"{verdict}.", style="bold"), f"{verdict} · esc closes · e full epoch")
+        self._update(Text(f"{verdict}.", style="bold"), verdict)
 
     def _update(self, text: Text, subtitle: str) -> None:
         self.query_one("#progress", Static).update(text)
         self.query_one(Vertical).border_subtitle = subtitle
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Disable another proof while one is running."""
+        return None if action == "full_epoch" and self._proving else True
+
     def action_full_epoch(self) -> None:
-        """Run the proof over a full epoch, unless one is running."""
-        if not self._proving:
-            self._start(full_epoch=True)
+        self._start(full_epoch=True)
 
     def action_close(self) -> None:
         """Close the dialog, which cancels a running proof."""

@@ -106,14 +106,13 @@ class ResultsScreen(PredictionScreen):
     @property
     def histories(self) -> Mapping[str, RunHistory]:
         """The histories of the run that is shown."""
-        return self.session.histories if self._stored_run is None else self._stored_run.histories
+        return self._stored_run.histories if self._stored_run is not None else self.session.shown_histories
 
     @property
     def report(self) -> report_card.Report | None:
         """The card of the run that is shown."""
-        return report_card.report(
-            self.histories, self.session.machine if self._stored_run is None else self._stored_run.machine
-        )
+        machine = self.session.machine if self._stored_run is None else self._stored_run.machine
+        return report_card.report(self.histories, machine)
 
     @property
     def seeds(self) -> SeedResults | None:
@@ -381,7 +380,7 @@ class ResultsScreen(PredictionScreen):
             copy(self.app, seeds_report.markdown(self.seeds), "The table of seeds, as Markdown,", "")
             return
         if report is not None:
-            fallback = "f writes it to a file." if self._folder() else "This run is not kept."
+            fallback = "w writes it to a file." if self._folder() else "This run is not kept."
             copy(self.app, report_card.markdown(report), "The card, as Markdown,", fallback)
 
     def action_export(self) -> None:

@@ -18,6 +18,10 @@ SORTS: dict[str, Callable[[RunSummary], Any]] = {
 """Sort keys, all descending: the newest, best, fastest first; names from A on, runs without a name last."""
 
 
+SORT_TITLES = {"time": ("when",), "accuracy": ("PyTorch", "Keras"), "seconds": ("time",), "name": ("name",)}
+"""The columns of the table that each sort order is about; the accuracy is the better of both."""
+
+
 class RunQuery:
     """A filter and a sort order, and the runs that they select."""
 
@@ -41,6 +45,15 @@ class RunQuery:
             return
         selected = sorted(filter(matches, runs), key=SORTS[self.sort], reverse=True)
         self.match_count, self.rows = len(selected), selected[:MAX_ROWS]
+
+    @property
+    def sort_marks(self) -> dict[str, str]:
+        """The mark of each column that the runs are sorted by: its values fall, or rise, from row to row."""
+        return dict.fromkeys(SORT_TITLES[self.sort], "↓" if self.sort in ("time", "accuracy") else "↑")
+
+    def sort_by_column(self, title: str) -> None:
+        """Sort by a column of the table, if there is such an order."""
+        self.sort = next((sort for sort, titles in SORT_TITLES.items() if title in titles), self.sort)
 
     def sort_by_next(self) -> None:
         """Change to the next sort order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from engines.api import (
     move_to_trash,
     plural,
     read_run,
+    restore_from_trash,
     size_bytes,
     summarize,
     write_annotations,
@@ -29,8 +31,9 @@ from engines.api import (
 from tui import formatting
 from tui.charts.viewport import Viewport
 from tui.screens.base import BaseScreen
+from tui.screens.comparison import ComparisonDialog
 from tui.screens.curve_cache import CurveCache
-from tui.screens.dialogs import NameDialog, Question
+from tui.screens.dialogs import NameDialog
 from tui.screens.run_query import MAX_ROWS, RunQuery
 from tui.widgets.run_charts import MAX_RUNS, RunCharts
 from tui.widgets.run_table import RunTable, start_text
@@ -74,6 +77,8 @@ class RunsScreen(BaseScreen):
         self._curves_wanted: bool | None = None
         """True if the user wants curves; None lets the height of the screen decide."""
         self._filter_timer: Timer | None = None
+        self._deleted: list[tuple[Path, Path]] = []
+        """The runs that were deleted here, as (place in the trash, folder)."""
         self._table_theme = ""
         """The theme whose colours the table has."""
 
@@ -151,24 +156,31 @@ class RunsScreen(BaseScreen):
         self._table_theme = self.app.theme
         self.run_query.apply(self.runs)
         baseline = next((run.best for run in self.runs if run.baseline), None)
-        self._table.fill(self.run_query.rows, self.marked, baseline, self.size.width, self.palette)
+        query = self.run_query
+        self._table.fill(query.rows, self.marked, baseline, query.sort_marks, self.size.width, self.palette)
         self._update_status()
         self._update_curves()
 
     def _update_status(self) -> None:
         query = self.run_query
-        if problem := query.problem or self._folder_problem:
-            text = Text(problem, style=self.palette["$error"])
+        style = ""
+        if text := query.problem or self._folder_problem:
+            style = self.palette["$error"]
         elif not self._loaded:
-            text = Text("Reading the runs…")
+            text = "Reading the runs…"
         elif not self.runs:
-            text = Text("No runs yet. Press 1, then s.")
+            text = "No runs yet. Press 1, then s."
         else:
             count = f"{query.match_count:,} of " * bool(query.text) + plural(len(self.runs), "run")
             more = f", the first {MAX_ROWS} shown" if query.match_count > MAX_ROWS else ""
             size = f" · {formatting.size(self._disk_bytes)} on disk" if self._disk_bytes is not None else ""
-            text = Text(f"{count}{more} · by {query.sort}{size}")
-        self.query_one("#status", TextLine).set_text(text)
+            marked = f"{len(self.marked)} marked, enter compares them · " if len(self.marked) > 1 else ""
+            common = f" · all {', '.join(self._table.common)}" if self._table.common else ""
+            text = f"{marked}{count}{more} · by {query.sort}{common}{size}"
+        lines = textwrap.wrap(text, max(self.size.width - 2, 20)) if style else [text]
+        status = self.query_one("#status", TextLine)
+        status.styles.height = len(lines)
+        status.set_text(*(Text(line, style=style) for line in lines))
 
     def _update_curves(self) -> None:
         """Show the curves of the marked runs, or of the run at the cursor while none is marked."""
@@ -181,7 +193,7 @@ class RunsScreen(BaseScreen):
                 self._curves.reading = missing
                 self._read_curves(missing)
             return
-        names = {run.id: run.name or f"{start_text(run)} {run.preset}" for run in self.runs}
+        names = self._names
         shown = [(names.get(run, run), self._curves.runs[run]) for run in wanted]
         self.query_one(RunCharts).show_runs(shown, Viewport(), self.palette)
 
@@ -199,6 +211,11 @@ class RunsScreen(BaseScreen):
     def _add_curves(self, run: str, histories: Mapping[str, RunHistory]) -> None:
         self._curves.add(run, histories, self.marked)
         self._update_curves()
+
+    @property
+    def _names(self) -> dict[str, str]:
+        """Names for people, by id."""
+        return {run.id: run.name or f"{start_text(run)} {run.preset}" for run in self.runs}
 
     @property
     def _table(self) -> RunTable:
@@ -235,11 +252,12 @@ class RunsScreen(BaseScreen):
         self._update_table()
 
     def action_all(self) -> None:
-        """Clear the filter and the marks."""
+        """Clear the filter, or without one the marks."""
         box = self.query_one("#filter", Input)
+        if not box.display:
+            self.marked = []
         box.value = self.run_query.text = ""
         box.display = False
-        self.marked = []
         self._table.focus()
         self._update_table()
 
@@ -247,10 +265,17 @@ class RunsScreen(BaseScreen):
         self.run_query.sort_by_next()
         self._update_table()
 
+    @on(DataTable.HeaderSelected)
+    def _on_title_clicked(self, event: DataTable.HeaderSelected) -> None:
+        self.run_query.sort_by_column(str(event.column_key.value))
+        self._update_table()
+
     # Commands for the run at the cursor
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Disable what makes no sense for the run at the cursor."""
+        if action == "undo":
+            return True if self._deleted else None
         if action in ("open", "play", "mark", "name_run", "baseline", "delete", "export"):
             if not self._ready or self._table.selected is None:
                 return None
@@ -262,7 +287,11 @@ class RunsScreen(BaseScreen):
         return super().check_action(action, parameters)
 
     def action_open(self) -> None:
-        if run := self._table.selected:
+        """Show the results of the run, or the comparison of the marked ones."""
+        if len(self.marked) > 1:
+            names = self._names
+            self.app.push_screen(ComparisonDialog([(names[run], self._runs_dir / run) for run in self.marked]))
+        elif run := self._table.selected:
             self._open_results(self._runs_dir / run.id)
 
     def action_play(self) -> None:
@@ -283,9 +312,10 @@ class RunsScreen(BaseScreen):
         elif len(self.marked) < MAX_RUNS:
             self.marked.append(run.id)
         else:
-            self.notify(f"{MAX_RUNS} runs are marked already. Press space on one to unmark it.", severity="warning")
+            self.notify(f"{MAX_RUNS} runs are marked already. Press m on one to unmark it.", severity="warning")
         self._table.mark(self.marked, self.palette)
         self._update_curves()
+        self._update_status()
 
     def action_overlay(self) -> None:
         """Show or hide the curves."""
@@ -319,27 +349,39 @@ class RunsScreen(BaseScreen):
         self._load()
 
     def action_delete(self) -> None:
-        """Move the run to the trash; ask first."""
+        """Move the run to the trash at once, because `action_undo` brings it back."""
         run = self._table.selected
         if run is None:
             return
         if run.state == "running":
             self.notify("This run is still being written. Stop it first.", severity="warning")
             return
+        self._move(run.name or run.id, self._runs_dir / run.id)
 
-        def on_answer(confirmed: bool | None) -> None:
-            if not confirmed:
-                return
-            try:
-                trashed = move_to_trash(self._runs_dir / run.id)
-            except OSError as error:
-                self.notify(f"{run.id}: {error.strerror or error}.", title="Not deleted", severity="error")
+    def action_undo(self) -> None:
+        """Bring back the run that was deleted last."""
+        if self._deleted:
+            trashed, folder = self._deleted.pop()
+            self._move(folder.name, folder, trashed)
+
+    @work(thread=True, group="trash", exit_on_error=False)
+    def _move(self, name: str, folder: Path, trashed: Path | None = None) -> None:
+        """Move a run to the trash, or back from where it is there; in a thread, since the disk may be slow."""
+        try:
+            if trashed is not None:
+                restore_from_trash(trashed, folder)
             else:
-                empty = f"mnist-tui runs --empty-trash --yes --runs-dir {shlex.quote(str(self._runs_dir))}"
-                self.notify(f"The run is now in {trashed}. `{empty}` deletes it for good.")
-            self._load()
-
-        self.app.push_screen(Question(f"Delete {run.name or run.id}? It goes into the trash.", "Delete"), on_answer)
+                trash = move_to_trash(folder)
+                self.deliver(self._deleted.append, (trash, folder))
+        except OSError as error:
+            title = "Not brought back" if trashed is not None else "Not deleted"
+            self.deliver(self.notify, f"{name}: {error.strerror or error}.", title=title, severity="error")
+        else:
+            empty = f"mnist-tui runs --empty-trash --yes --runs-dir {shlex.quote(str(self._runs_dir))}"
+            in_trash = f"{name} is in the trash; u brings it back. `{empty}` deletes it for good."
+            text = in_trash if trashed is None else f"{name} is back."
+            self.deliver(self.notify, text)
+        self.deliver(self._load)
 
     @work(thread=True, exclusive=True, group="export", exit_on_error=False)
     def action_export(self) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, ItemGrid, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select
@@ -22,18 +22,31 @@ from engines.api import (
     SETTING_GROUPS,
     TITLES,
     ConfigError,
+    GpuReading,
+    RunHistory,
     RunRequest,
     TrainConfig,
     parse,
     problem,
 )
+from tui.launch_options import DEVICE_SETTINGS, DeviceChoice, device_choices
+from tui.screens.base import WIDE
 from tui.terminal.clipboard import copy
+from tui.widgets.key_bar import KeyBar
 
 FORM_FIELDS = tuple(name for names in SETTING_GROUPS.values() for name in names)
+FIRST_FIELDS = ("framework", "device", "preset", "epochs")
+"""The fields that are always shown; the others are under "Advanced"."""
+ADVANCED_FIELDS = tuple(name for name in FORM_FIELDS if name not in FIRST_FIELDS)
+FIELD_COLUMNS = 20
+"""The columns for the text of a choice."""
 
 
 class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
-    """Edits a request; its result is the new one and whether to start it, or None when cancelled."""
+    """Edits a request; its result is the new one and whether to start it, or None when cancelled.
+
+    An empty frame is painted at once and the rows after it, because mounting them takes longer than a frame may.
+    """
 
     BINDINGS = [
         Binding("escape", "cancel", "Cancel"),
@@ -43,80 +56,122 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
         Binding("ctrl+y", "copy_command", "Copy the command"),
     ]
     CSS_PATH = "settings.tcss"
+    AUTO_FOCUS = ""
+    HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (WIDE, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (17, "-medium")]
 
-    def __init__(self, request: RunRequest, devices: Sequence[tuple[str, str, str]]) -> None:
-        """`devices` are (id, name, why it can't be used or ""), as the workers report them."""
+    def __init__(
+        self, request: RunRequest, histories: Mapping[str, RunHistory], gpus: Sequence[GpuReading] = ()
+    ) -> None:
+        """Edit `request`; the workers' devices are read from `histories`, and what uses a GPU from the driver's readings."""
         super().__init__()
         self._request = request
-        self._devices = devices
+        self._histories = histories
+        self._gpus = gpus
         self._fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
+        self._device_choices: dict[str, dict[str, DeviceChoice]] = {}
+        self._rows: dict[str, tuple[Select[str] | Input, Label]] = {}
+        """The input and the remark of each mounted field."""
+        self.set_class(any(self._is_changed(name) or self._problem(name) for name in ADVANCED_FIELDS), "-advanced")
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
             box.border_title = "Settings"
-            with VerticalScroll(id="form", can_focus=False):
-                for i, (title, names) in enumerate(SETTING_GROUPS.items()):
-                    yield Label(title, classes="group")
-                    if i == 0:
-                        choice = _select("framework", FRAMEWORK_CHOICES, self._request.framework)
-                        yield from self._row("framework", choice)
-                    for name in names:
-                        yield from self._row(name, self._input_for(name))
+            yield VerticalScroll(id="form", can_focus=False)
             yield Label("", id="help", markup=False)
             yield Label("", id="command", markup=False)
-            with Horizontal(id="buttons"):
+            with ItemGrid(id="buttons", min_column_width=12):
                 yield Button("Save ^s", variant="primary", id="save", compact=True)
-                yield Button("Save and start ^t", variant="success", id="start", compact=True)
+                yield Button("Start ^t", variant="success", id="start", compact=True)
                 yield Button("Reset ^r", id="reset", compact=True)
-                yield Button("Copy command ^y", id="copy", compact=True)
+                yield Button("Copy ^y", id="copy", compact=True)
                 yield Button("Cancel esc", id="cancel", compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
+        self.call_after_refresh(self._mount_first_rows)
+
+    async def _mount_first_rows(self) -> None:
+        rows: list[Widget] = [self._row(name) for name in FIRST_FIELDS]
+        if not self.has_class("-advanced"):
+            rows.append(Button(f"Advanced: {len(ADVANCED_FIELDS)} more settings", id="advanced", compact=True))
+        await self.query_one("#form").mount_all(rows)
+        if self.focused is None:
+            self.query_one("#framework").focus()
         self._refresh_rows()
+        if self.has_class("-advanced"):
+            self.call_after_refresh(self._mount_advanced_rows)
+
+    async def _mount_advanced_rows(self) -> None:
+        rows: list[Widget] = [Label("Advanced", classes="group")]
+        for title, names in SETTING_GROUPS.items():
+            rows += [Label(title, classes="group")] if len(rows) > 1 else []
+            rows += [self._row(name) for name in names if name in ADVANCED_FIELDS]
+        await self.query_one("#form").mount_all(rows)
+        self._refresh_rows()
+
+    async def _open_advanced(self) -> None:
+        """Replace the button by the fields that it stands for, and focus the first."""
+        self.add_class("-advanced")
+        await self.query_one("#advanced").remove()
+        await self._mount_advanced_rows()
+        self.query_one(f"#{ADVANCED_FIELDS[0]}").focus()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Explain the field that has the focus."""
         name = event.widget.id or ""
-        self.query_one("#help", Label).update(self._help(name) if self.query(f"#reason-{name}") else "")
+        self.query_one("#help", Label).update(self._help(name) if name in self._rows else "")
 
     def _help(self, name: str) -> str:
         if name == "framework":
             return "Which to train: both at once, or one."
-        text = str(self._fields[name].metadata["help"])
+        text = self._purpose(name)
+        return f"{text[0].upper()}{text[1:]}. Default: {self._default(name)}."
+
+    def _purpose(self, name: str) -> str:
+        """Return what the field is for; the form has no flags, so what refers to one is the field's name here."""
+        return str(self._fields[name].metadata["help"]).replace("--", "") if name in self._fields else ""
+
+    def _default(self, name: str) -> str:
+        none = "same as device" if name in DEVICE_SETTINGS else "none"
         default = self._request.default(name)
-        text_of_default = {True: "on", False: "off", "": "none"}.get(default, default)
-        return f"{text[0].upper()}{text[1:]}. Default: {text_of_default}."
+        return str({True: "on", False: "off", "": none}.get(default, default))
 
-    def _row(self, name: str, field: Select[str] | Input) -> ComposeResult:
-        with Horizontal(classes="row"):
-            yield Label(name.replace("_", " "), classes="name")
-            yield field
-            yield Label("", id=f"reason-{name}", classes="reason", markup=False)
+    def _row(self, name: str) -> Horizontal:
+        field, remark = self._select_or_input(name), Label("", id=f"reason-{name}", classes="reason", markup=False)
+        self._rows[name] = field, remark
+        return Horizontal(Label(name.replace("_", " "), classes="name"), field, remark, classes="row")
 
-    def _input_for(self, name: str) -> Select[str] | Input:
-        field = self._fields[name]
+    def _select_or_input(self, name: str) -> Select[str] | Input:
         value = self._request.value(name)
-        if name == "device":
-            options: dict[str, Text] = {"auto": Text("auto"), "cpu": Text("cpu")}
-            for id_, title, reason in self._devices:
-                grey = Text(f"{id_}  can't be used: {reason}", style="dim italic")
-                options[id_] = grey if reason else Text(f"{id_}  {title}")
-            if sum(not reason for id_, _, reason in self._devices if id_ != "cpu") > 1:
-                options["all"] = Text("all  every GPU")
-            options.setdefault(str(value), Text(str(value)))
-            return Select(
-                [(label, key) for key, label in options.items()],
-                value=str(value),
-                allow_blank=False,
-                id=name,
-                compact=True,
-            )
+        if name == "framework":
+            return _select(name, FRAMEWORK_CHOICES, value)
+        if name in DEVICE_SETTINGS:
+            options = self._device_options(name)
+            return Select(options, value=str(value), allow_blank=False, id=name, compact=True)
+        field = self._fields[name]
         if isinstance(field.default, bool):
             return _select(name, ("on", "off"), "on" if value else "off")
         if "choices" in field.metadata:
             return _select(name, field.metadata["choices"], str(value))
-        kind = {int: "integer", float: "number"}.get(type(field.default), "text")
-        return Input(str(value), id=name, type="text", classes=kind, compact=True)
+        return Input(str(value), id=name, compact=True)
+
+    def _device_options(self, name: str) -> list[tuple[Text, str]]:
+        """Return what a setting of devices can be: of both chosen frameworks, or of the one that it belongs to."""
+        engines = self._request.engines if name == "device" else (name.removesuffix("_device"),)
+        choices = device_choices(engines, self._histories, self._gpus)
+        if name != "device":
+            choices.insert(0, DeviceChoice("", "same as device"))
+        by_value = {choice.value: choice for choice in choices}
+        value = str(self._request.value(name))  # the command line may name another
+        by_value.setdefault(value, DeviceChoice(value, value))
+        self._device_choices[name] = by_value
+        return [
+            (Text(f"{choice.value}  can't be used: {choice.reason}", style="italic"), choice.value)
+            if choice.reason
+            else (Text(choice.label), choice.value)
+            for choice in by_value.values()
+        ]
 
     @on(Input.Changed)
     def _validate_field(self, event: Input.Changed) -> None:
@@ -128,47 +183,67 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
 
     @on(Select.Changed)
     def _apply_choice(self, event: Select.Changed) -> None:
-        """Apply a choice; a preset or an optimizer changes other fields, too."""
+        """Apply a choice; a framework, a preset or an optimizer changes other fields, too."""
         name, value = event.select.id or "", str(event.value)
         switch = name in self._fields and isinstance(self._fields[name].default, bool)
-        self._request = self._request.choose(name, value == "on" if switch else value)
-        if name in ("preset", "optimizer"):
+        request = self._request.choose(name, value == "on" if switch else value)
+        if request == self._request:  # the first value of a new field
+            return
+        self._request = request
+        if name in ("framework", "preset", "optimizer"):
             self._update_inputs()
         self._refresh_rows()
 
     def _refresh_rows(self) -> None:
         """Update the remarks beside the fields, and the command line."""
         optimizer = self._request.value("optimizer")
-        for name in FORM_FIELDS:
-            rules, field = self._fields[name].metadata, self.query_one(f"#{name}", Widget)
-            field.disabled = optimizer not in rules.get("optimizers", (optimizer,))
-            problem_text = self._problem(name)
-            label = self.query_one(f"#reason-{name}", Label)
-            label.set_class(bool(problem_text), "-wrong")
-            remark = f"only for {', '.join(rules['optimizers'])}" if field.disabled else rules["help"]
-            label.update(f"← {problem_text}" if problem_text else remark)
+        for name, (field, label) in self._rows.items():
+            optimizers = self._fields[name].metadata.get("optimizers", ()) if name in self._fields else ()
+            field.disabled = bool(optimizers) and optimizer not in optimizers
+            wrong = self._problem(name)
+            label.set_class(bool(wrong), "-wrong")
+            note = f"← {wrong}" if wrong else self._note(name, f"only for {', '.join(optimizers)}" * field.disabled)
+            label.set_class(not note, "-help")
+            purpose = self._purpose(name)
+            text = note or (purpose.partition(":")[0] if name in DEVICE_SETTINGS else purpose)  # its choices are listed
+            if label.content != text:  # an update lays everything out again
+                label.update(text)
+                if wrong and field.has_focus and isinstance(field.parent, Widget):
+                    self.call_after_refresh(field.parent.scroll_visible, animate=False)
         self.query_one("#command", Label).update(f"$ {self.command}")
+
+    def _note(self, name: str, unused: str) -> str:
+        """Return what the field can't show: why it is not used, a long name of a device, or a default that was changed."""
+        choice = self._device_choices.get(name, {}).get(str(self._request.value(name)))
+        if unused or (choice is not None and len(choice.label) > FIELD_COLUMNS):
+            return unused or str(choice and choice.label)
+        return f"changed; default: {self._default(name)}" if self._is_changed(name) else ""
+
+    def _is_changed(self, name: str) -> bool:
+        return bool(self._request.value(name) != self._request.default(name))
 
     def _problem(self, name: str) -> str:
         """Return why a field is invalid; empty when it is valid."""
-        field = self.query_one(f"#{name}")
-        if name == "device" and isinstance(field, Select):
-            reason = next((why for id_, _, why in self._devices if id_ == field.value and why), "")
-            return f"can't be used: {reason}" if reason else ""
-        if isinstance(field, Input):
+        if name in self._device_choices:
+            choice = self._device_choices[name].get(str(self._request.value(name)))
+            return f"can't be used: {choice.reason}" if choice is not None and choice.reason else ""
+        if name not in self._fields:
+            return ""
+        if name in self._rows and isinstance(field := self._rows[name][0], Input):
             try:
                 return problem(name, parse(name, field.value)) or ""
             except ConfigError as error:
                 return str(error)
-        return ""
+        return problem(name, self._request.value(name)) or ""
 
     def _update_inputs(self) -> None:
-        for name in FORM_FIELDS:
-            field = self.query_one(f"#{name}")
-            with self.prevent(Input.Changed, Select.Changed):
-                if isinstance(field, Input | Select):
-                    value = self._request.value(name)
-                    field.value = ("on" if value else "off") if isinstance(value, bool) else str(value)
+        """Show the request's values in all fields, and the devices of its frameworks."""
+        with self.prevent(Input.Changed, Select.Changed):
+            for name, (field, _) in self._rows.items():
+                value = self._request.value(name)
+                if name in DEVICE_SETTINGS and isinstance(field, Select):
+                    field.set_options(self._device_options(name))
+                field.value = ("on" if value else "off") if isinstance(value, bool) else str(value)
 
     def action_copy_command(self) -> None:
         """Copy the command line to the terminal's clipboard, over SSH too (OSC 52)."""
@@ -186,12 +261,13 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
     @property
     def invalid_fields(self) -> list[str]:
         """The names of the invalid fields; an absent device is not among them, since it may be present when the run starts."""
-        return [name for name in FORM_FIELDS if name != "device" and self._problem(name)]
+        return [name for name in FORM_FIELDS if name not in DEVICE_SETTINGS and self._problem(name)]
 
     def action_save(self, start: bool = False) -> None:
         """Close with the settings, or focus the first invalid field."""
         if invalid := self.invalid_fields:
-            self.query_one(f"#{invalid[0]}").focus()
+            for field, _ in (self._rows[name] for name in invalid[:1] if name in self._rows):
+                field.focus()
             self.app.bell()
             return
         self.dismiss((self._request, start))
@@ -203,8 +279,6 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
         """Reset every field to its default."""
         self._request = RunRequest()
         self._update_inputs()
-        with self.prevent(Select.Changed):
-            self.query_one("#framework", Select).value = "both"
         self._refresh_rows()
 
     def action_cancel(self) -> None:
@@ -218,8 +292,9 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
             "reset": self.action_reset,
             "copy": self.action_copy_command,
             "cancel": self.action_cancel,
+            "advanced": self._open_advanced,
         }
-        actions[event.button.id or "cancel"]()
+        self.call_next(actions[event.button.id or "cancel"])
 
 
 def _select(name: str, choices: Sequence[str] | Mapping[str, Any], value: str) -> Select[str]:

@@ -185,6 +185,10 @@ class TrainScreen(Screen[None]):
     def action_preset(self, direction: int) -> None:
         self._choose_next("preset", direction)
 
+    async def action_launch(self) -> None:
+        if self.launcher_shown:
+            await self.run_action("app.start")
+
     def action_launch_option(self, row: str, index: int) -> None:
         """Choose the option that was clicked."""
         self.post_message(self.Chosen(self._launcher.options[row][index].request))

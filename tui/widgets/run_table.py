@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.text import Text
+from textual.binding import Binding
 from textual.widgets import DataTable
 
 from engines.api import BACKENDS, FAILED, INTERRUPTED, RunSummary
@@ -13,14 +14,29 @@ from tui.widgets.run_charts import RunCharts
 
 MARK_COLUMN = ""
 """Title of the column with a marked run's number."""
+TITLES = ("when", "name", "state", "preset", "PyTorch", "Keras", "± base", "time", "device", "seed", "digits", "note")
+"""Titles of the other columns, in order."""
+SHARED = ("state", "preset", "device", "seed", "digits")
+"""Columns that are left out where all rows have the same value."""
+DROPPED_FIRST = ("digits", "seed", "device", "± base", "time", "preset", "name", "state", "Keras")
+"""Columns that give way where room is short, in this order, after the note."""
+NOTHING = "–"
+MISSING = {"", NOTHING, formatting.clock(None)}
+"""Texts of a cell without a value; a column of these is left out, too."""
+MAX_CELLS = 24
+MIN_NOTE_CELLS = 8
 
 
 class RunTable(DataTable[Text]):
     """A table of runs whose cursor stays on its run when the table is filled again."""
 
+    BINDINGS = [Binding("enter", "screen.open()", "Open")]
+
     def __init__(self) -> None:
         super().__init__(id="table", cursor_type="row", zebra_stripes=True)
         self.runs: list[RunSummary] = []
+        self.common: list[str] = []
+        """The values of the columns that are left out, because all rows have the same."""
 
     @property
     def selected(self) -> RunSummary | None:
@@ -32,18 +48,23 @@ class RunTable(DataTable[Text]):
         runs: Sequence[RunSummary],
         marked: Sequence[str],
         baseline: float | None,
+        sort_marks: Mapping[str, str],
         width: int,
         colors: Mapping[str, str],
     ) -> None:
-        """Show these runs in `width` cells; `marked` are ids in the order of their numbers, `baseline` is an accuracy."""
+        """Show these runs in `width` cells; `marked` are ids in the order of their numbers, `baseline` is an accuracy.
+
+        A column whose rows are all equal is left out, and its value is in `common`. `sort_marks` are added to titles.
+        """
         selected, self.runs = self.selected, list(runs)
-        columns = _columns(width, max((len(_keras(run)) for run in runs), default=0))
+        texts = [_texts(run, baseline) for run in runs]
+        columns, self.common = _columns(width, texts)
         self.clear(columns=True)
-        for title, cells in columns:
-            self.add_column(title, width=cells or None, key=title)
-        for run in runs:
-            row = _cells(run, _number(run, marked), baseline, colors)
-            self.add_row(*(row[title] for title, _ in columns), key=run.id)
+        for title, cells in columns.items():
+            self.add_column(" ".join(filter(None, (title, sort_marks.get(title)))), width=cells, key=title)
+        for run, row_texts in zip(runs, texts, strict=True):
+            row = _cells(run, row_texts, _number(run, marked), colors)
+            self.add_row(*(row[title] for title in columns), key=run.id)
         ids = [run.id for run in runs]
         if selected is not None and selected.id in ids:
             self.move_cursor(row=ids.index(selected.id))
@@ -71,24 +92,25 @@ def _keras(run: RunSummary) -> str:
     )
 
 
-def _columns(width: int, keras_cells: int) -> list[tuple[str, int]]:
-    """Return (title, cells) of the columns that fit; the last one fills the rest. `keras_cells` is its column's longest text."""
-    columns = [
-        (MARK_COLUMN, 1),
-        ("when", 11),
-        ("state", 11),
-        ("preset", 9),
-        ("PyTorch", 9),
-        ("Keras", max(keras_cells, 9)),
-    ]
-    if width >= 92:
-        columns.append(("± base", 7))
-    if width >= 72:
-        columns.append(("time", 7))
-    if width >= 110:
-        columns += [("digits", 6), ("device", 8), ("seed", 4)]
-    rest = width - sum(cells + 2 for _, cells in columns) - 4
-    return [*columns, ("name", max(rest, 6))]
+def _columns(width: int, rows: Sequence[Mapping[str, str]]) -> tuple[dict[str, int], list[str]]:
+    """Return the width of each column that says something and fits, by title, and the values that are the same in all rows."""
+    values = {title: [row[title] for row in rows] for title in TITLES}
+    shared = [title for title in SHARED if len(rows) > 1 and len(set(values[title])) == 1]
+    common = [f"seed {values[title][0]}" if title == "seed" else values[title][0] for title in shared]
+    widths = {
+        title: min(max(len(title) + 2, *map(len, column)), MAX_CELLS) if column else len(title) + 2
+        for title, column in values.items()
+        if title not in shared and (not rows or set(column) - MISSING)
+    }
+    note = widths.pop("note", 0)
+    room = width - 4 - 2 * len(widths)  # the marks and the scroll bar
+    for title in DROPPED_FIRST:
+        if sum(widths.values()) > room:
+            room += 2 * (title in widths)
+            widths.pop(title, None)
+    if note and (rest := room - sum(widths.values()) - 2) >= MIN_NOTE_CELLS:
+        widths["note"] = rest
+    return {MARK_COLUMN: 1, **widths}, list(filter(None, common))
 
 
 def _number(run: RunSummary, marked: Sequence[str]) -> int:
@@ -100,28 +122,32 @@ def _mark(number: int, colors: Mapping[str, str]) -> Text:
     return Text(str(number), style=f"bold {RunCharts.color(number, colors)}") if number else Text()
 
 
-def _cells(run: RunSummary, number: int, baseline: float | None, colors: Mapping[str, str]) -> dict[str, Text]:
-    """Return a row's cells by column title."""
-    state_colors = {FAILED: colors["$error"], INTERRUPTED: colors["$warning"], "running": colors["$success"]}
-    difference = "base" if run.baseline else "–"
+def _texts(run: RunSummary, baseline: float | None) -> dict[str, str]:
+    """Return a row's texts by column title."""
+    difference = "base" if run.baseline else NOTHING
     if baseline is not None and run.best is not None and not run.baseline:
         difference = f"{100 * (run.best - baseline):+.2f}"
     texts = {
         "when": start_text(run),
+        "name": run.name,
         "state": run.state,
         "preset": run.preset,
         "PyTorch": formatting.percent(run.accuracy.get("pytorch")),
         "Keras": _keras(run),
         "± base": difference,
         "time": formatting.clock(run.seconds),
-        "digits": run.dataset,
         "device": run.device,
         "seed": "" if run.seed is None else str(run.seed),
-        "name": " · ".join(filter(None, (run.name, run.note, run.changes and f"changed: {run.changes}"))),
+        "digits": run.dataset,
+        "note": " · ".join(filter(None, (run.note, run.changes and f"changed: {run.changes}"))),
     }
-    cells = {
-        title: Text(formatting.to_plain_text(text), no_wrap=True, overflow="ellipsis") for title, text in texts.items()
-    }
+    return {title: formatting.to_plain_text(text) for title, text in texts.items()}
+
+
+def _cells(run: RunSummary, texts: Mapping[str, str], number: int, colors: Mapping[str, str]) -> dict[str, Text]:
+    """Return a row's cells by column title."""
+    state_colors = {FAILED: colors["$error"], INTERRUPTED: colors["$warning"], "running": colors["$success"]}
+    cells = {title: Text(text, no_wrap=True, overflow="ellipsis") for title, text in texts.items()}
     cells[MARK_COLUMN] = _mark(number, colors)
     cells["state"].stylize(state_colors.get(run.state, ""))
     for title in ("PyTorch", "Keras", "± base", "time", "seed"):

@@ -19,6 +19,8 @@ from tui.widgets.text_line import TextLine
 
 TITLE_ROWS = 1
 """Rows above a section's code."""
+MIN_ROWS = TITLE_ROWS + 2
+"""Rows of a section without code: its title, an empty line, and the margin."""
 
 
 class SourceView(Horizontal):
@@ -37,12 +39,10 @@ class SourceView(Horizontal):
     def __init__(self, pair: Pair, engines: Sequence[str], mark: str, titles: Sequence[str]) -> None:
         """Show a pair of sections; `mark` goes before the title while a section runs, `titles` are the engines' names."""
         super().__init__(classes="pair")
-        self.pair = pair
         self._engines = tuple(engines)
         self._titles = dict(zip(engines, titles, strict=True))
         self._mark = mark
-        self._highlighted = [_highlighted(section) for section in pair.sections]
-        self._fitted: tuple[object, ...] = ()
+        self.show(pair)
         self._block_rows = [0]
         """The rows below the title in which blocks of matching code start."""
 
@@ -51,6 +51,12 @@ class SourceView(Horizontal):
             with Vertical(classes=f"cell -{engine}"):
                 yield TextLine(classes="title")
                 yield Static(classes="code")
+
+    def show(self, pair: Pair) -> None:
+        """Show this pair from the next `fit` on."""
+        self.pair = pair
+        self._highlighted = [_highlighted(section) for section in pair.sections]
+        self._fitted: tuple[object, ...] = ()
 
     def highlight_running(self, running: AbstractSet[str]) -> None:
         """Mark the columns of the engines that run this section now."""

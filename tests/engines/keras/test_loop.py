@@ -55,6 +55,11 @@ def test_float16_holds_the_images_exactly(loops: Any) -> None:
     assert differences(loops["no dropout"], loops["float16"]) == []
 
 
+def test_a_dropped_engine_is_freed(loops: Any) -> None:
+    """TensorFlow registers some gradients for good, and with them their graph; a worker trains run after run."""
+    assert loops["freed"] == dict.fromkeys(("adadelta", "sgd", "adam", "adamw"), True)
+
+
 # Seeds
 
 

@@ -12,6 +12,7 @@ from engines.runs.annotations import (
     move_to_trash,
     prunable_runs,
     read_annotations,
+    restore_from_trash,
     size_bytes,
     write_annotations,
 )
@@ -52,6 +53,18 @@ def test_deleted_runs_stay_in_the_trash_until_it_is_emptied(runs: Path) -> None:
     assert len(list((runs / TRASH).iterdir())) == 2, "nothing in the trash is overwritten"
     assert empty_trash(runs) == 2
     assert empty_trash(runs) == 0
+
+
+def test_a_deleted_run_comes_back_unless_another_has_its_folder(runs: Path) -> None:
+    folder = runs / "20260101-000000-a"
+    trashed = move_to_trash(folder)
+    restore_from_trash(trashed, folder)
+    assert ids(runs) == ["20260103-000000-c", "20260102-000000-b", "20260101-000000-a"]
+    trashed = move_to_trash(folder)
+    make_run_folder(runs, folder.name)
+    with pytest.raises(FileExistsError):
+        restore_from_trash(trashed, folder)
+    assert trashed.is_dir()
 
 
 def test_pruning_spares_the_newest_runs_and_those_with_a_name(runs: Path) -> None:

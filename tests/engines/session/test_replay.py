@@ -180,7 +180,7 @@ def test_the_demo_needs_no_framework(tmp_path: Path) -> None:
     terminal.wait_for("Statistical tie")
     terminal.send("3")
     terminal.wait_for("Draw a digit")
-    terminal.send(" " + 8 * "\x1b[B")
+    terminal.send("\r" + 8 * "\x1b[B")
     terminal.wait_for("AGREE: both read 1")
     terminal.send("q")
     assert terminal.wait_for_exit() == 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -11,10 +14,26 @@ from textual.events import MouseScrollUp
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from engines.api import ENGINES, EVALUATING, IMPORTING, TRAINING, HyperparameterRow, RunHistory, read_source
+from engines.api import (
+    BACKENDS,
+    ENGINES,
+    EVALUATING,
+    IMPORTING,
+    TRAINING,
+    EngineSpec,
+    HyperparameterRow,
+    RunHistory,
+    Section,
+    read_source,
+)
 from engines.messages.events import Prediction
-from engines.tools.source import ORDER, SETUP, logical_lines, sections_of, source_files
-from tests.support.pilot import SIZES, opened, phases, text_of, until
+from engines.supervision import one_shot
+from engines.supervision.one_shot import Answer
+from engines.tools import hyperparameters as hyperparameters_tool
+from engines.tools.source import FILE_NAME, ORDER, SETUP, fold, logical_lines, sections_of, source_files
+from engines.worker.main import NICENESS
+from tests.support.engines import SCRIPTED
+from tests.support.pilot import SIZES, opened, phases, screen_text, text_of, until
 from tests.support.recording import shown
 from tui.cli import main
 from tui.reports.source_columns import (
@@ -169,6 +188,26 @@ def test_every_line_of_both_engines_is_shown(width: int) -> None:
             assert all(len(piece.text(code.splitlines())) <= width for piece in shown_pieces)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_folding_hides_docstrings_and_comments_and_nothing_else(backend: str) -> None:
+    for engine in ENGINES:
+        for section in read_source(engine, backend):
+            folded = fold(section)
+            assert '"""' not in folded.code
+            assert fold(folded) == folded
+            assert len(folded.code.splitlines()) >= section.lines
+            comments = [line for line in folded.code.splitlines() if line.lstrip().startswith("#")]
+            assert comments == [line for line in section.code.splitlines() if FILE_NAME.fullmatch(line)]
+            assert [block.name for block in blocks(folded.code)] == [block.name for block in blocks(section.code)]
+            if section.code.startswith(("def", "class", "import")):
+                assert logical_lines(folded.code) == section.lines
+
+
+def test_folded_code_keeps_strings_and_code_before_a_comment() -> None:
+    code = 'def f():\n    """Say\n    so."""\n    x = """\n    a"""  # why\n    # because\n\n    return x\n\nX = 1\n"""X."""'
+    assert fold(Section("", code, 0)).code == 'def f():\n    x = """\n    a"""\n\n    return x\n\nX = 1'
+
+
 # What runs
 
 
@@ -219,7 +258,7 @@ async def test_both_engines_are_shown_and_scrolled_together(size: tuple[int, int
         assert first > 0
         await pilot.press("pagedown")
         assert scrolled.scroll_offset.y > first
-        await pilot.press("f")
+        await pilot.press("end")
         await until(pilot, lambda: scrolled.scroll_offset.y == train.virtual_region.y)
         await pilot.press("N")
         assert scrolled.scroll_offset.y < train.virtual_region.y
@@ -247,7 +286,7 @@ async def test_keys_and_clicks_select_one_engine_or_both(columns_: int, at_first
 
         screen.action_show_code("pytorch")
         await pilot.pause()
-        await pilot.press("f")
+        await pilot.press("end")
         code = str(state.query_one(".-pytorch .code", Static).render()).splitlines()
         line = next(i for i, text in enumerate(code) if text.startswith("def layers("))
         pages.scroll_to(y=state.virtual_region.y + 1 + line, animate=False)
@@ -268,6 +307,24 @@ async def test_keys_and_clicks_select_one_engine_or_both(columns_: int, at_first
         assert screen.view == "pytorch"
 
 
+async def test_the_screen_opens_at_the_model_while_nothing_runs(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and app.screen._ready)
+        model = next(part for part in app.screen.query(SourceView) if part.pair.title == "Model")
+        pages = app.screen.query_one("#sections")
+        await until(pilot, lambda: 0 < pages.scroll_offset.y == model.virtual_region.y)
+        await until(pilot, lambda: "Model · PyTorch" in screen_text(app).splitlines()[2])
+        assert '"""' in screen_text(app)
+        await pilot.press("C")
+        await until(pilot, lambda: '"""' not in screen_text(app))
+        await until(pilot, lambda: pages.scroll_offset.y == model.virtual_region.y)
+        assert "without comments" in text_of(app, "#sums")
+        await pilot.press("C")
+        await until(pilot, lambda: '"""' in screen_text(app))
+
+
 async def test_scrolling_with_the_mouse_stops_following() -> None:
     async with shown(50.0, (80, 24)) as app:
         pilot = Pilot(app)
@@ -279,14 +336,48 @@ async def test_scrolling_with_the_mouse_stops_following() -> None:
         await until(pilot, lambda: "following" not in text_of(app, "#sums"))
 
 
-async def test_the_table_queries_no_library_during_a_run(tmp_path: Path, small_mnist: Path) -> None:
-    async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
-        await pilot.press("s")
-        await until(pilot, lambda: phases(app) == ["training", "training"])
-        await pilot.press("2")
-        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and len(_running(app.screen)) >= 2)
-        await pilot.press("h")
-        await until(pilot, lambda: "Not while a run is under way" in text_of(app, "#table"))
+def describing_spec(name: str, folder: Path) -> EngineSpec:
+    """Return the specification of a scripted engine that has hyperparameters, and reports how its process was started."""
+    module = folder / f"{name}_engine.py"
+    module.write_text(
+        SCRIPTED.read_text(encoding="utf-8")
+        + """
+
+def hyperparameters(config):
+    process = {"probe.nice": os.nice(0), "probe.gpus": os.environ["CUDA_VISIBLE_DEVICES"]}
+    return {"optimizer.class": config.optimizer, "optimizer.rate": config.learning_rate, **process}
+""",
+        encoding="utf-8",
+    )
+    return EngineSpec(name=name, title=name, module=str(module), python=sys.executable)
+
+
+async def test_the_table_is_read_during_a_run_and_cached(
+    tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def run_once(spec: EngineSpec, *arguments: Any, **named: Any) -> Answer:
+        asked.append(spec.name)
+        return one_shot.run_once(spec, *arguments, **named)
+
+    monkeypatch.setattr(hyperparameters_tool, "run_once", run_once)
+    for again in (False, True):
+        async with opened(tmp_path, small_mnist, epochs=10_000, seed=int(again)) as (app, pilot):
+            app.specs = tuple(describing_spec(name, tmp_path) for name in ENGINES)
+            await pilot.press("s")
+            await until(pilot, lambda: phases(app) == ["training", "training"])
+            await pilot.press("2")
+            await until(pilot, lambda: isinstance(app.screen, CodeScreen) and len(_running(app.screen)) >= 2)
+            await pilot.press("h")
+            await until(pilot, lambda: "optimizer.class" in screen_text(app))
+            assert app.session.running
+            assert isinstance(app.screen, CodeScreen)
+            rows = {row.name: row.values for row in next(iter(app.screen._tables.values()))}
+            assert rows["optimizer.rate"] == {"pytorch": 1.0, "keras": 1.0}
+            assert rows["probe.gpus"] == {"pytorch": "", "keras": ""}, "a GPU belongs to the run"
+            assert all(nice == NICENESS + os.nice(0) for nice in rows["probe.nice"].values())
+        assert asked == ["pytorch", "keras"], "another seed has the same values"
 
 
 async def test_the_code_follows_the_backend(tmp_path: Path, small_mnist: Path) -> None:

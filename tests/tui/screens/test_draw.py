@@ -22,14 +22,15 @@ from engines.session.replay import DEMO, Replay
 from tests.support.digits import REAL_MNIST
 from tests.support.engines import Worked
 from tests.support.keystrokes import STROKES, draw_digit, keys_for
-from tests.support.pilot import SIZES, opened, phases, text_of, until
+from tests.support.pilot import SIZES, opened, phases, screen_text, text_of, until
 from tests.support.recording import shown
 from tui.app import MnistApp
-from tui.screens.draw import DrawScreen
+from tui.screens.draw import GLYPHS, DrawScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.train import TrainScreen
 from tui.widgets.drawing_pad import DrawingPad
 from tui.widgets.pixel_image import PixelImage
+from tui.widgets.prediction_bars import best_digit
 from tui.widgets.text_line import TextLine
 
 # The canvas
@@ -102,6 +103,22 @@ def test_undo_reverts_strokes_clearing_and_images() -> None:
     assert canvas.blank
 
 
+def test_a_line_on_a_shown_image_replaces_it() -> None:
+    canvas, alone = Canvas(), Canvas()
+    image = np.full((28, 28), 200, np.uint8)
+    canvas.set_image(image)
+    for each in (canvas, alone):
+        each.begin_stroke()
+        each.line(5, 5, 9, 9)
+        each.line(9, 9, 5, 20)
+    assert np.array_equal(canvas.pixels(), alone.pixels())
+    canvas.undo()
+    assert np.array_equal(canvas.normalised(), image), "undo shows the image again"
+    canvas.begin_stroke()
+    canvas.line(5, 5, 9, 9, erase=True)
+    assert canvas.pixels()[20, 20] == 200, "the eraser keeps the rest of it"
+
+
 def test_the_eraser_erases() -> None:
     canvas = draw_digit(1)
     canvas.begin_stroke()
@@ -145,6 +162,33 @@ async def test_a_seven_drawn_by_keys_is_read_by_both_during_training(tmp_path: P
         assert "step" in text_of(app, "#answer-pytorch #source"), "the source names the weights"
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_answer_is_beside_the_sheet_and_large_below_it(
+    size: tuple[int, int], tmp_path: Path, small_mnist: Path
+) -> None:
+    async with opened(tmp_path, small_mnist, size) as (app, pilot):
+        screen = await _opened_screen(app, pilot)
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        await pilot.press(*keys_for(7))
+        await until(pilot, lambda: "sure" in text_of(app, "#sure-keras"))
+        await until(pilot, lambda: "epoch 2, step 20" in screen_text(app), timeout=10)
+        sheet, answer, large = (
+            screen.query_one(selector) for selector in ("#sheet-box", "#answer-pytorch #reads", "#large-pytorch")
+        )
+        assert answer.region.x - sheet.region.right <= 2
+        assert answer.region.y - sheet.region.y <= 1
+        assert large.region.y > sheet.region.bottom
+        assert large.region.bottom <= size[1] - 1
+        assert large.region.height >= 5
+        digit = best_digit(screen.predictions.probabilities(app.session.histories["pytorch"]))
+        assert digit is not None
+        pixels = "".join(
+            "1" if grey else "0" for row in screen.query_one("#large-pytorch", PixelImage).image for grey in row
+        )
+        assert pixels == GLYPHS[digit]
+
+
 async def test_the_mouse_draws_and_erases_and_undo_reverts(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, (200, 60)) as (app, pilot):
         screen = await _opened_screen(app, pilot)
@@ -157,7 +201,7 @@ async def test_the_mouse_draws_and_erases_and_undo_reverts(tmp_path: Path, small
         row = round(2 * 5.5 / sheet.scale)
         assert (drawn_by_mouse[row - 1 : row + 1, 10 // sheet.scale + 1 : 40 // sheet.scale].max(axis=0) > 200).all()
         assert not drawn_by_mouse[row + 4 :].any(), "the button is released"
-        await pilot.press("e")
+        await pilot.press("r")
         await pilot.mouse_down(sheet, offset=(10, 5))
         await pilot.hover(sheet, offset=(44, 5))
         await pilot.mouse_up(sheet, offset=(44, 5))
@@ -208,7 +252,7 @@ async def test_keys_show_test_digits_and_mistakes(tmp_path: Path, small_mnist: P
         screen = await _opened_screen(app, pilot)
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await pilot.press("n")
+        await pilot.press("m")
         await until(pilot, lambda: "read" in text_of(app, "#label"))
         history = app.session.histories["pytorch"]
         index, label, predicted = history.evaluations[-1].mistakes[0]
@@ -217,11 +261,11 @@ async def test_keys_show_test_digits_and_mistakes(tmp_path: Path, small_mnist: P
         )
         await until(pilot, lambda: f"PyTorch reads {predicted}" in text_of(app, "#answer-pytorch #reads"))
         first = screen.query_one(DrawingPad).canvas.normalised()
-        await pilot.press("n")
+        await pilot.press("m")
         await until(pilot, lambda: not np.array_equal(screen.query_one(DrawingPad).canvas.normalised(), first))
-        await pilot.press("d")
+        await pilot.press("n")
         await until(pilot, lambda: "evaluation" not in text_of(app, "#label"))
-        await pilot.press("space")
+        await pilot.press("enter")
         assert text_of(app, "#label") == "", "a changed test digit loses its caption"
 
 
@@ -236,14 +280,14 @@ async def test_agreement_on_a_wrong_digit_is_marked_as_wrong(tmp_path: Path, sma
         await until(pilot, lambda: screen._label is not None)
         said = f"✗ BOTH WRONG: {both[0][index]}, not {screen._label}"
         await until(pilot, lambda: text_of(app, "#verdict") == said)
-        await pilot.press("space")
+        await pilot.press("enter")
         await until(pilot, lambda: text_of(app, "#verdict") != said)
 
 
 async def test_only_one_test_digit_loads_at_a_time(
     tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pressing d while the digits are being read neither loads nor notifies again."""
+    """Pressing n while the digits are being read neither loads nor notifies again."""
     async with opened(tmp_path, small_mnist) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         loads: list[TrainConfig] = []
@@ -255,7 +299,7 @@ async def test_only_one_test_digit_loads_at_a_time(
             return load(config)
 
         monkeypatch.setattr(app.digit_cache, "load", slowly)
-        await pilot.press("d", "d", "d")
+        await pilot.press("n", "n", "n")
         await until(pilot, lambda: bool(loads))
         release.set()
         await until(pilot, lambda: "Test digit" in text_of(app, "#label"))
@@ -263,7 +307,7 @@ async def test_only_one_test_digit_loads_at_a_time(
         assert [note.message for note in app._notifications if "Reading" in note.message] == [
             "Reading the test digits…"
         ]
-        await pilot.press("d")
+        await pilot.press("n")
         await until(pilot, lambda: len(loads) == 2 and not screen._loading)
         assert len([note for note in app._notifications if "Reading" in note.message]) == 1, "they are cached"
 
@@ -275,7 +319,7 @@ async def test_a_new_app_predicts_with_the_kept_model(tmp_path: Path, small_mnis
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await _opened_screen(app, pilot)
-        await pilot.press("space", "right")
+        await pilot.press("enter", "right")
         await until(pilot, lambda: "kept model" in text_of(app, "#answer-pytorch #source"))
         assert "PyTorch reads" in text_of(app, "#answer-pytorch #reads")
 
@@ -303,7 +347,7 @@ async def test_each_screen_shows_predictions_of_its_own_digit(tmp_path: Path, sm
         await pilot.press("3")
         await pilot.pause(0.3)
         assert [screen.predictions.probabilities(history) for history in app.session.histories.values()] == drawn_bars
-        await pilot.press("space", "up")
+        await pilot.press("enter", "up")
         await until(pilot, lambda: not screen.predictions.waiting)
         await pilot.press("4")
         await pilot.pause(0.3)
@@ -363,7 +407,7 @@ async def test_polling_pauses_while_the_screen_is_hidden(
         screen = await _opened_screen(app, pilot)
         await until(pilot, lambda: not _is_polling(screen))
         monkeypatch.setattr(app.session, "predict", lambda *_: 10_000)  # no prediction arrives
-        await pilot.press("space")
+        await pilot.press("enter")
         assert _is_polling(screen)
         await pilot.press("1")
         await until(pilot, lambda: not _is_polling(screen))
@@ -376,10 +420,10 @@ async def test_a_short_screen_shows_sources_and_drawing_hints(tmp_path: Path, sm
         screen = await _opened_screen(app, pilot)
         await until(pilot, lambda: "Keras: no model yet: s trains one" in text_of(app, "#label"))
         assert text_of(app, "#verdict").startswith("Drag")
-        assert "space puts it down" in text_of(app, "#hint")
+        assert "draws" in str(screen.query_one("#sheet-box").border_subtitle)
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await pilot.press("space", "n")
+        await pilot.press("enter", "m")
         await until(pilot, lambda: "at the last evaluation" in text_of(app, "#label"))
         await until(pilot, lambda: "Keras: epoch 2, step 20" in text_of(app, "#label"))
         await until(pilot, lambda: text_of(app, "#verdict") != "")
@@ -392,7 +436,7 @@ async def test_a_short_screen_shows_sources_and_drawing_hints(tmp_path: Path, sm
 async def test_the_screen_fits_at_every_size(size: tuple[int, int], tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, size) as (app, pilot):
         screen = await _opened_screen(app, pilot)
-        await pilot.press("space", "down", "?", "escape")
+        await pilot.press("enter", "down", "?", "escape")
         await pilot.pause()
         assert all(line.region.right <= size[0] for line in screen.query(TextLine))
         if size in SIZES:
@@ -400,6 +444,8 @@ async def test_the_screen_fits_at_every_size(size: tuple[int, int], tmp_path: Pa
                 screen.query_one(DrawingPad),
                 screen.query_one("#seen"),
                 screen.query_one("#answer-keras #bar-9"),
+                screen.query_one("#large-keras"),
+                screen.query_one("#sure-keras"),
             ):
                 assert screen.region.contains_region(widget.region)
                 assert widget.region.height

@@ -9,7 +9,7 @@ import pytest
 
 from engines.api import RunRequest, engine_spec
 from engines.session.replay import Replay
-from tests.support.pilot import opened, text_of, until
+from tests.support.pilot import key_bar_of, opened, text_of, until
 from tui.app import MnistApp
 from tui.screens import parity
 from tui.screens.parity import ParityScreen
@@ -30,7 +30,7 @@ async def test_the_proof_with_real_engines(tmp_path: Path, small_mnist: Path) ->
         await pilot.press("p")
         assert isinstance(app.screen, ParityScreen)
         await until(pilot, lambda: "checks passed" in text_of(app, "#progress"), 120)
-        await pilot.press("e")
+        await pilot.press("enter")
         await until(pilot, lambda: "step" in text_of(app, "#progress"), 120)
         await pilot.press("escape")
         assert isinstance(app.screen, TrainScreen)
@@ -50,3 +50,5 @@ async def test_a_failed_proof_shows_its_reason_and_can_be_repeated(
         await until(pilot, lambda: "no room for it" in text_of(app, "#progress"))
         assert isinstance(app.screen, ParityScreen)
         assert not app.screen._proving
+        assert "Each row below".lower() in text_of(app, "#what").lower()
+        assert "enter Prove over a full epoch" in key_bar_of(app)

@@ -297,7 +297,7 @@ async def test_results_open_on_the_series_and_enter_opens_a_seed(tmp_path: Path,
         screen = app.screen
         assert isinstance(screen, ResultsScreen)
         assert screen.query_one(SeedsView).selected == folders[1].name, "the run that was opened is chosen"
-        await pilot.press("y")
+        await pilot.press("ctrl+y")
         assert app.clipboard.startswith("## Statistical tie over 2 seeds")
         assert "| 1 | 98.00 % | 99.30 % | -1.30 | 180 s | 90.5 s | 1.99x |" in app.clipboard
         await pilot.press("up", "enter")
@@ -418,7 +418,7 @@ async def test_a_recording_shows_its_results(size: tuple[int, int]) -> None:
         await until(pilot, lambda: all("step 938" in text_of(app, heading) for heading in headings))
         for tiles in app.screen.query("#now-tiles").results(PixelImage):
             assert np.ptp(tiles.image) > 100
-        await pilot.press("y")
+        await pilot.press("ctrl+y")
         assert app.clipboard.startswith("## statistical tie")
         assert "98.29 %" in app.clipboard
 
@@ -445,7 +445,7 @@ async def test_the_gallery_shows_predictions_of_the_live_models(tmp_path: Path, 
         lists = mistakes(app.session.histories)
         whose = next(name for name, its in lists.items() if its)
         while f"[{'both' if whose == 'both' else 'only'}" not in text_of(app, "#lists"):
-            await pilot.press("g")
+            await pilot.press("m")
         await until(pilot, lambda: "test digit" in text_of(app, "#caption"))
         first = lists[whose][0]
         assert text_of(app, "#caption") == f"test digit {first.index:,}: a {first.label}"
@@ -521,12 +521,12 @@ async def test_files_are_written_and_older_runs_are_opened(tmp_path: Path, small
         older, newer = sorted((tmp_path / "runs").iterdir())
         await pilot.press("4")
         await until(pilot, lambda: bool(app.screen.query("#verdict")) and text_of(app, "#verdict") != "")
-        await pilot.press("f")
+        await pilot.press("w")
         assert {"results.md", "results.html", "results.svg"} <= {path.name for path in (newer / "export").iterdir()}
         assert newer.name in (newer / "export" / "results.md").read_text(encoding="utf-8")
         await pilot.press("left_square_bracket")
         await until(pilot, lambda: older.name in text_of(app, "#views"))
-        await pilot.press("f")
+        await pilot.press("w")
         await until(pilot, lambda: (older / "export" / "results.md").exists())
         assert older.name in (older / "export" / "results.md").read_text(encoding="utf-8")
         await pilot.press("right_square_bracket")
@@ -603,3 +603,21 @@ async def test_the_run_that_was_opened_last_is_shown(
         await until(pilot, lambda: delivered == [quick, slow])
         assert screen._stored_run is not None
         assert screen._stored_run.folder == quick
+
+
+async def test_an_engine_that_did_not_take_part_has_no_column(tmp_path: Path, small_mnist: Path) -> None:
+    """PyTorch's run before is not that of Keras alone."""
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: phases(app) == ["finished", "finished"])
+        app.controller.request = app.controller.request.choose("framework", "keras")
+        await pilot.press("s")
+        await until(pilot, lambda: app.session.engines == ("keras",) and not app.session.running)
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, ResultsScreen))
+        assert isinstance(app.screen, ResultsScreen)
+        report = app.screen.report
+        assert report is not None
+        assert report.engines == ("Keras",)
+        await pilot.press("tab", "tab", "tab")
+        await pilot.pause()

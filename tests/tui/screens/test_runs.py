@@ -16,11 +16,12 @@ from textual.widgets import DataTable, Input
 
 from engines.api import MachineHistory, RunHistory, RunSummary, list_runs, read_events, read_run, summarize
 from engines.session.replay import DEMO, Replay
-from tests.support.pilot import SIZES, on_runs, opened, phases, screen_text, until
+from tests.support.pilot import SIZES, on_runs, opened, phases, screen_text, text_of, until
 from tests.support.run_folders import make_run_folder
 from tui.app import MnistApp
 from tui.reports import export
 from tui.screens import runs as runs_module
+from tui.screens.comparison import ComparisonDialog
 from tui.screens.results import ResultsScreen
 from tui.screens.runs import RunsScreen
 
@@ -118,9 +119,9 @@ async def test_a_mark_does_not_refill_the_table(runs: Path, monkeypatch: pytest.
             return [table.get_cell_at(Coordinate(row, 0)).plain for row in range(3)]
 
         monkeypatch.setattr(table, "clear", lambda **_: pytest.fail("the table is refilled"))
-        await pilot.press("space", "down", "space", "down", "space")
+        await pilot.press("m", "down", "m", "down", "m")
         assert marks() == ["1", "2", "3"]
-        await pilot.press("up", "space")
+        await pilot.press("up", "m")
         assert marks() == ["1", "", "2"], "later marks move up"
 
 
@@ -128,7 +129,7 @@ async def test_curves_of_marked_runs(runs: Path) -> None:
     async with on_runs(runs) as (screen, pilot):
         await until(pilot, lambda: len(screen._curves.runs) == 1)
         for _ in range(7):
-            await pilot.press("space", "down")
+            await pilot.press("m", "down")
         assert len(screen.marked) == 6, "the seventh was refused"
         await until(pilot, lambda: set(screen.marked) <= set(screen._curves.runs))
         await pilot.pause()
@@ -139,24 +140,98 @@ async def test_curves_of_marked_runs(runs: Path) -> None:
 
 async def test_a_name_a_note_and_a_baseline(runs: Path) -> None:
     async with on_runs(runs) as (screen, pilot):
-        await pilot.press("e", *"first", "tab", *"light", "enter")
+        await pilot.press("f2", *"first", "tab", *"light", "enter")
         await until(pilot, lambda: any(run.name == "first" and run.note == "light" for run in screen.runs))
-        await pilot.press("b")
+        await pilot.press("equals_sign")
         await until(pilot, lambda: screen.runs[0].baseline)
-        await pilot.press("down", "b")
+        await pilot.press("down", "equals_sign")
         await until(pilot, lambda: screen.runs[1].baseline and not screen.runs[0].baseline)
         await until(pilot, lambda: "+0.10" in screen_text(screen.app))  # type: ignore[arg-type]
-        await pilot.press("e", *"xyz", "escape")
+        await pilot.press("f2", *"xyz", "escape")
         assert screen.runs[1].name == ""
 
 
-async def test_deleting_asks_first(runs: Path) -> None:
+async def test_a_deleted_run_is_in_the_trash_until_u_brings_it_back(runs: Path) -> None:
     async with on_runs(runs) as (screen, pilot):
-        await pilot.press("d", "n")
-        assert len(list(list_runs(runs))) == 8
-        await pilot.press("d", "y")
+        assert screen.check_action("undo", ()) is None
+        await pilot.press("d")
+        await pilot.press("delete")
         await until(pilot, lambda: len(screen.runs) == 7)
-        assert [path.name[-4:] for path in (runs / ".trash").iterdir()] == ["run7"]
+        await pilot.press("delete")
+        await until(pilot, lambda: len(screen.runs) == 6)
+        assert {path.name[-4:] for path in (runs / ".trash").iterdir()} == {"run6", "run7"}
+        await pilot.press("u")
+        await until(pilot, lambda: len(screen.runs) == 7)
+        assert screen.runs[0].id.endswith("run6"), "the last one first"
+        (runs / "20260108-000000-run7").mkdir()
+        await pilot.press("u")
+        await until(pilot, lambda: any(note.title == "Not brought back" for note in screen.app._notifications))
+        assert [path.name[-4:] for path in (runs / ".trash").iterdir()] == ["run7"], "it replaces no other run"
+
+
+async def test_enter_on_marks_compares_the_marked_runs(runs: Path) -> None:
+    shutil.copy(runs / "20260107-000000-run6" / "config.json", runs / "20260108-000000-run7" / "config.json")
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("m", "down", "m")
+        assert "2 marked, enter compares them" in text_of(screen.app, "#status")  # type: ignore[arg-type]
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(screen.app.screen, ComparisonDialog))
+        await until(pilot, lambda: "All settings are the same" in screen_text(screen.app))  # type: ignore[arg-type]
+        text = screen_text(screen.app)  # type: ignore[arg-type]
+        assert "2 runs compared" in text
+        assert "1 PyTorch, 2 Keras: statistical tie" in text
+        await pilot.press("escape")
+        await until(pilot, lambda: screen.app.screen is screen)
+        assert len(screen.marked) == 2
+
+
+async def test_escape_clears_the_filter_first_and_the_marks_second(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        await pilot.press("m", "slash", *"acc<98.15", "enter")
+        await until(pilot, lambda: screen.query_one(DataTable).row_count == 2)
+        await pilot.press("escape")
+        await until(pilot, lambda: screen.query_one(DataTable).row_count == 8)
+        assert len(screen.marked) == 1
+        await pilot.press("escape")
+        assert screen.marked == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_an_unknown_field_in_a_filter_names_all_fields(size: tuple[int, int], runs: Path) -> None:
+    async with on_runs(runs, size) as (screen, pilot):
+        await pilot.press("slash", *"colour:red", "enter")
+        await until(pilot, lambda: "is not a filter" in screen_text(screen.app))  # type: ignore[arg-type]
+        for field in ("state:", "note:", "acc>", "epochs>"):
+            assert field in screen_text(screen.app)  # type: ignore[arg-type]
+
+
+async def test_the_sorted_column_is_marked_and_a_click_on_a_title_sorts(runs: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+
+        def titles() -> list[str]:
+            return [column.label.plain for column in screen._table.ordered_columns]
+
+        assert titles() == ["", "when ↓", "PyTorch", "Keras", "time"]
+        await pilot.press("tab")
+        assert titles() == ["", "when", "PyTorch ↓", "Keras ↓", "time"]
+        await pilot.press("tab")
+        assert titles()[-1] == "time ↑"
+        await pilot.click(DataTable, offset=(8, 0))
+        await until(pilot, lambda: titles()[1] == "when ↓")
+
+
+async def test_columns_say_something_and_the_name_comes_early(runs: Path) -> None:
+    """The status line has the values that all rows have in common."""
+    async with on_runs(runs, (80, 24)) as (screen, pilot):
+        assert "8 runs · by time · all completed, reference, cpu, seed 0, mnist" in text_of(screen.app, "#status")  # type: ignore[arg-type]
+        await pilot.press("f2", *"first light", "enter")
+        await until(pilot, lambda: screen.runs[0].name == "first light")
+        await until(pilot, lambda: [str(key.value) for key in screen._table.columns][2] == "name")
+        make_run_folder(runs, "20260109-000000-run8", outcome="interrupted")
+        screen._load()
+        await until(pilot, lambda: "interrupted" in screen_text(screen.app))  # type: ignore[arg-type]
+        assert "first light" in screen_text(screen.app)  # type: ignore[arg-type]
+        assert "all reference, cpu" in text_of(screen.app, "#status")  # type: ignore[arg-type]
 
 
 async def test_an_older_reading_does_not_replace_the_list(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +256,7 @@ async def test_an_older_reading_does_not_replace_the_list(runs: Path, monkeypatc
         monkeypatch.setattr(screen, "deliver", record)
         screen._load()
         await until(pilot, counting.is_set)
-        await pilot.press("d", "y")
+        await pilot.press("delete")
         await until(pilot, lambda: screen._disk_bytes == 2)
         release.set()
         await until(pilot, lambda: 1 in delivered)
@@ -201,7 +276,7 @@ async def test_curves_are_read_once(runs: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(runs_module, "read_run", slowly)
     async with on_runs(runs) as (screen, pilot):
         await until(pilot, lambda: bool(read))
-        await pilot.press("space", "down", "space", "down", "space")
+        await pilot.press("m", "down", "m", "down", "m")
         release.set()
         await until(pilot, lambda: len(screen._curves.runs) == 3)
         assert read == ["run7", "run6", "run5"]
@@ -245,7 +320,7 @@ async def test_enter_opens_the_results(runs: Path) -> None:
 
 async def test_export_writes_every_format_to_the_run_folder(runs: Path) -> None:
     async with on_runs(runs) as (_, pilot):
-        await pilot.press("f")
+        await pilot.press("w")
         folder = runs / "20260108-000000-run7" / "export"
         await until(pilot, lambda: (folder / "20260108-000000-run7-tensorboard").is_dir())
         assert {path.name for path in folder.iterdir()} >= {"results.csv", "results.json", "results.md", "results.html"}
@@ -254,7 +329,7 @@ async def test_export_writes_every_format_to_the_run_folder(runs: Path) -> None:
 async def test_an_export_that_writes_nothing_is_an_error(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "write_all", lambda _: ([], ["csv: no room."]))
     async with on_runs(runs) as (screen, pilot):
-        await pilot.press("f")
+        await pilot.press("w")
         await until(pilot, lambda: any("no room" in note.message for note in screen.app._notifications))
         (note,) = (note for note in screen.app._notifications if "no room" in note.message)
         assert (note.title, note.severity, note.message) == ("Nothing is written", "error", "csv: no room.")
@@ -285,7 +360,7 @@ async def test_an_interrupted_run_is_offered_and_continues(tmp_path: Path, small
 
 
 async def test_a_disabled_key_is_not_passed_to_the_app(tmp_path: Path, small_mnist: Path) -> None:
-    """Without a run at the cursor, p must not open the proof, e the settings, and space must not pause training."""
+    """Without a run at the cursor, c must not continue the session's own run; x is the app's on every screen."""
     async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["training", "training"])
@@ -294,9 +369,9 @@ async def test_a_disabled_key_is_not_passed_to_the_app(tmp_path: Path, small_mni
         await pilot.press("slash", *"nothing", "enter")
         await until(pilot, lambda: app.screen.query_one(DataTable).row_count == 0)
         runs = app.screen
-        await pilot.press("space", "x")
+        await pilot.press("x")
         await until(pilot, lambda: phases(app) == ["stopped", "stopped"])
-        await pilot.press("p", "e", "c")
+        await pilot.press("c", "v", "m")
         await pilot.pause()
         assert app.screen is runs
         assert phases(app) == ["stopped", "stopped"], "the session's own run would have gone on"

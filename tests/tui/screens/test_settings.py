@@ -3,25 +3,179 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from textual.widgets import Input, Select, Static
+import pytest
+from textual.pilot import Pilot
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label, Select, Static
 
-from engines.api import TrainConfig
-from tests.support.pilot import opened, phases, text_of, until
+from engines.api import Device, RunHistory, RunRequest, TrainConfig
+from tests.support.pilot import SIZES, opened, phases, text_of, until
+from tests.tui.test_launch_options import CPU, gpu, histories_with
 from tui import preferences
-from tui.screens.settings import FORM_FIELDS, SettingsScreen
+from tui.app import MnistApp
+from tui.base_app import BaseApp
+from tui.screens.settings import ADVANCED_FIELDS, FIRST_FIELDS, FORM_FIELDS, SettingsScreen
 from tui.screens.train import TrainScreen
+
+REASON = "this PyTorch has no kernels for compute capability 5.2: mnist-tui setup --gpu installs one that does"
+
+
+async def _opened_form(app: MnistApp, pilot: Pilot[None]) -> SettingsScreen:
+    """Open the form with e, and wait until the last of its fields is mounted."""
+    await pilot.press("e")
+    await until(pilot, lambda: isinstance(app.screen, SettingsScreen) and bool(app.screen.query("#limit_test")))
+    assert isinstance(app.screen, SettingsScreen)
+    return app.screen
+
+
+@asynccontextmanager
+async def _form(
+    values: Mapping[str, Any], size: tuple[int, int] = (120, 40), histories: Mapping[str, RunHistory] | None = None
+) -> AsyncIterator[tuple[SettingsScreen, Pilot[None]]]:
+    """Show a form of these settings alone, with all that it mounts at first."""
+    form = SettingsScreen(RunRequest.from_values(values), histories or {})
+    async with BaseApp("mnist-dark").run_test(size=size) as pilot:
+        await pilot.app.push_screen(form)
+        while not form.query("#limit_test" if form.has_class("-advanced") else "#advanced"):
+            await pilot.pause()
+        await pilot.pause()
+        yield form, pilot
+
+
+async def test_the_empty_frame_is_shown_before_the_rows() -> None:
+    form = SettingsScreen(RunRequest.from_values({"seed": 1}), {})
+    shown: list[int] = []
+    async with BaseApp("mnist-dark").run_test() as pilot:
+        display = pilot.app._display
+
+        def record(screen: Any, renderable: Any) -> None:
+            if screen is form and form.query_one("#box").region.height:
+                shown.append(len(form.query(".row")))
+            display(screen, renderable)
+
+        pilot.app._display = record  # type: ignore[method-assign]
+        await pilot.app.push_screen(form)
+        while not form.query("#limit_test"):
+            await pilot.pause()
+        await pilot.pause()
+    assert shown[0] == 0
+    assert shown[-1] == 1 + len(FORM_FIELDS)
+
+
+async def test_framework_device_preset_and_epochs_come_first() -> None:
+    async with _form({}) as (form, pilot):
+        assert [row.query_one(".name", Label).content for row in form.query(".row")] == list(FIRST_FIELDS)
+        visited = [form.focused.id if form.focused else ""]
+        for _ in range(4):
+            await pilot.press("tab")
+            visited.append(form.focused.id if form.focused else "")
+        assert visited == [*FIRST_FIELDS, "advanced"]
+        await pilot.press("enter")
+        while form.focused is None or form.focused.id != ADVANCED_FIELDS[0]:
+            await pilot.pause()
+        reached = set()
+        for _ in range(60):
+            reached.add(form.focused.id if form.focused else "")
+            await pilot.press("tab")
+        unused = {"momentum", "weight_decay"}
+        assert reached == {"framework", *FORM_FIELDS, "save", "start", "reset", "copy", "cancel"} - unused
+
+
+@pytest.mark.parametrize("values", [{"dropout": 0.1}, {"dropout": 7.0}, {"keras_device": "cpu"}])
+async def test_advanced_is_open_when_one_of_its_fields_is_changed_or_invalid(values: dict[str, Any]) -> None:
+    async with _form(values) as (form, _):
+        assert not form.query("#advanced")
+        expected = "at most 0.49" if values.get("dropout") == 7.0 else "changed; default: "
+        assert expected in str(form.query_one(f"#reason-{next(iter(values))}", Static).content)
+
+
+async def test_an_invalid_field_is_not_saved_before_the_rows_are_mounted() -> None:
+    form = SettingsScreen(RunRequest.from_values({"dropout": 7.0}), {})
+    assert form.invalid_fields == ["dropout"]
+
+
+@pytest.mark.parametrize("size", [(60, 15), *SIZES])
+@pytest.mark.parametrize("values", [{}, {"seed": 1}], ids=["first", "advanced"])
+async def test_buttons_are_on_the_screen_and_rows_scroll_only_without_room(
+    values: dict[str, Any], size: tuple[int, int]
+) -> None:
+    async with _form(values, size) as (form, _):
+        for button in form.query(Button):
+            assert form.region.contains_region(button.region) or button.id == "advanced"
+            assert button.region.width >= len(str(button.label))
+        if size[1] >= 40 or not values:
+            assert form.query_one("#form").max_scroll_y == 0
+        assert form.query_one("#box").region.bottom <= size[1]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_help_is_whole(size: tuple[int, int]) -> None:
+    """The focused field's help is at the bottom; wide forms have it beside every field, too."""
+    async with _form({"seed": 1}, size) as (form, pilot):
+        for name in FORM_FIELDS:
+            if (field := form.query_one(f"#{name}")).disabled:
+                continue
+            field.focus()
+            await pilot.pause()
+            words = f"{form._help(name)}".split()
+            bottom = " ".join(screen_lines(form, "#help"))
+            assert bottom.split() == words
+        for remark in form.query(".reason").results(Label):
+            if size[0] >= 120 and remark.region:
+                assert len(str(remark.content)) <= remark.content_region.width
+
+
+def screen_lines(form: SettingsScreen, selector: str) -> list[str]:
+    """Return what the screen shows of a widget."""
+    region = form.query_one(selector, Widget).content_region
+    assert form.region.contains_region(region)
+    rows = [strip.text for strip in form._compositor.render_strips()]
+    return [row[region.x : region.right] for row in rows[region.y : region.bottom]]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_each_framework_has_its_own_devices_and_no_reason_is_cut(size: tuple[int, int]) -> None:
+    absent = Device(id="cuda:2", name="NVIDIA GTX 970", usable=False, reason=REASON)
+    histories = histories_with(pytorch=(CPU, gpu(0), gpu(1), absent), keras=(CPU, gpu(0)))
+    async with _form({"seed": 1}, size, histories) as (form, pilot):
+        options = {name: form._device_choices[f"{name}_device"] for name in ("pytorch", "keras")}
+        assert list(options["pytorch"]) == ["", "auto", "cpu", "cuda:0", "cuda:1", "cuda:2", "all"]
+        assert list(options["keras"]) == ["", "auto", "cpu", "cuda:0"]
+        field = form.query_one("#pytorch_device", Select)
+        field.focus()
+        field.value = "cuda:2"
+        while REASON not in str(form.query_one("#reason-pytorch_device", Static).content):
+            await pilot.pause()
+        await pilot.pause()
+        await pilot.pause()
+        assert " ".join(screen_lines(form, "#reason-pytorch_device")).split() == f"← can't be used: {REASON}".split()
+        field.value = "cuda:1"
+        await pilot.pause()
+        await pilot.press("ctrl+s")
+        assert form._request.values == {"seed": 1, "pytorch_device": "cuda:1"}
+
+
+async def test_the_devices_are_those_of_the_chosen_framework() -> None:
+    absent = Device(id="cuda:0", name="GPU", usable=False, reason="no CUDA")
+    async with _form({}, histories=histories_with(pytorch=(CPU, gpu(0)), keras=(CPU, absent))) as (form, pilot):
+        form.query_one("#device", Select).value = "cuda:0"
+        while "Keras: no CUDA" not in str(form.query_one("#reason-device", Static).content):
+            await pilot.pause()
+        form.query_one("#framework", Select).value = "pytorch"
+        while "can't be used" in str(form.query_one("#reason-device", Static).content):
+            await pilot.pause()
+        assert form.query_one("#device", Select).value == "cuda:0"
 
 
 async def test_settings_are_validated_while_typing(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
-        await pilot.press("e")
-        await pilot.pause()
-        form = app.screen
-        assert isinstance(form, SettingsScreen)
+        form = await _opened_form(app, pilot)
         epochs = form.query_one("#epochs", Input)
         epochs.value = "zero"
         await pilot.pause()
@@ -47,8 +201,7 @@ async def test_a_preset_changes_only_its_own_settings(tmp_path: Path, small_mnis
         "seed": 7,
     }
     async with opened(tmp_path, small_mnist, **own) as (app, pilot):
-        await pilot.press("e")
-        await pilot.pause()
+        await _opened_form(app, pilot)
         app.screen.query_one("#preset", Select).value = "quick"
         await until(pilot, lambda: "--preset quick" in text_of(app, "#command"))
         await pilot.press("ctrl+s")
@@ -59,8 +212,7 @@ async def test_a_preset_changes_only_its_own_settings(tmp_path: Path, small_mnis
 async def test_an_unavailable_device_shows_its_reason(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
-        await pilot.press("e")
-        await pilot.pause()
+        await _opened_form(app, pilot)
         app.screen.query_one("#device", Select).value = "cuda:0"
         await pilot.pause()
         assert "scripted away" in str(app.screen.query_one("#reason-device", Static).render())
@@ -72,9 +224,7 @@ def test_the_form_has_every_setting_once() -> None:
 
 async def test_settings_that_the_optimizer_ignores_are_disabled(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
-        await pilot.press("e")
-        await pilot.pause()
-        form = app.screen
+        form = await _opened_form(app, pilot)
         assert form.query_one("#momentum").disabled
         form.query_one("#optimizer", Select).value = "sgd"
         await until(pilot, lambda: not form.query_one("#momentum").disabled)
@@ -86,8 +236,7 @@ async def test_settings_that_the_optimizer_ignores_are_disabled(tmp_path: Path, 
 
 async def test_the_focused_field_is_explained(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
-        await pilot.press("e")
-        await pilot.pause()
+        await _opened_form(app, pilot)
         app.screen.query_one("#dropout").focus()
         await until(pilot, lambda: "the dense layer drops twice that. Default: 0.25" in text_of(app, "#help"))
 
@@ -95,8 +244,7 @@ async def test_the_focused_field_is_explained(tmp_path: Path, small_mnist: Path)
 async def test_escape_changes_nothing(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         before = app.controller.request
-        await pilot.press("e")
-        await pilot.pause()
+        await _opened_form(app, pilot)
         app.screen.query_one("#epochs", Input).value = "9"
         await pilot.press("escape")
         await pilot.pause()

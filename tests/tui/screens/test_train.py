@@ -74,7 +74,7 @@ async def test_logs_are_searched_scrolled_and_copied(
         await until(pilot, lambda: len(log_of(app, "keras").splitlines()) < lines)
         assert "last words" in log_of(app, "keras")
         assert app.train_screen.view.cursor is None
-        await pilot.press("enter", "L")
+        await pilot.press("enter", "ctrl+y")
         assert set(app.clipboard.splitlines()) == {line for line in app.clipboard.splitlines() if "words" in line}
         await pilot.press("slash", "escape")
         await until(pilot, lambda: len(log_of(app, "keras").splitlines()) == lines)

@@ -100,3 +100,18 @@ async def test_the_header_says_what_trains_before_during_and_after(tmp_path: Pat
         await pilot.press("x")
         await until(pilot, lambda: not app.session.running)
         assert "Keras · cpu · reference, changed · 10,000 epochs" in text_of(app, "#header")
+
+
+async def test_enter_starts_only_where_the_launcher_is(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, epochs=10_000) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        await pilot.press("2", "enter")
+        await pilot.pause()
+        assert phases(app) == ["ready", "ready"]
+        await pilot.press("1", "enter")
+        await until(pilot, lambda: phases(app) == ["training", "training"])
+        await pilot.press("x")
+        await until(pilot, lambda: phases(app) == ["stopped", "stopped"])
+        await pilot.press("enter")
+        await pilot.pause()
+        assert not app.session.running, "the charts of a run that has ended are not replaced by an accident"
