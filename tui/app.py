@@ -20,7 +20,7 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
 
 from engines import api
-from engines.api import EngineSpec, Event, Replay, RunRequest, RunSource, Session, for_backend, paths
+from engines.api import EngineSpec, RunRequest, RunSource, Session, for_backend, paths
 from tui import palette, preferences
 from tui.commands import COMMANDS, SCREENS, Command, groups_for
 from tui.digit_cache import DigitCache
@@ -57,8 +57,6 @@ class MnistApp(RunActions):
         request: RunRequest | None = None,
         *,
         theme: str = "",
-        recording: Sequence[Event] | None = None,
-        speed: float = 1.0,
         start: bool = False,
         resume: Path | None = None,
         fps: int = FPS,
@@ -69,7 +67,7 @@ class MnistApp(RunActions):
         preferences_file: Path | None = None,
         warnings: Sequence[str] = (),
     ) -> None:
-        """Show a recording, or else run the engines of `specs`; show the `warnings` once when the app has opened."""
+        """Show a `session`, or else run the engines of `specs`; show the `warnings` once when the app has opened."""
         super().__init__(theme, ascii_only=ascii_only)
         self.specs = tuple(specs)
         self.cache_dir = cache_dir or paths.cache_dir()
@@ -77,8 +75,6 @@ class MnistApp(RunActions):
         self.session: RunSource
         if session is not None:
             self.session = session
-        elif recording is not None:
-            self.session = Replay(recording, speed)
         else:
             self.session = Session(specs, self.launch, cache_dir=self.cache_dir, runs_dir=self.runs_dir)
         self.controller = RunController(self.session, request or RunRequest())

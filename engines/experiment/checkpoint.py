@@ -71,10 +71,15 @@ def load(path: Path, config: TrainConfig, digits: Digits) -> tuple[Position, Wei
 
 
 def load_model(path: Path) -> tuple[Position, Weights, TrainConfig]:
-    """Read the position, weights and settings of a model, for predictions. Raises CheckpointError."""
+    """Read the position, weights and settings of a model, for predictions. Raises CheckpointError.
+
+    Weights in float16, which are those beside the demo, are read as float32.
+    """
     arrays, metadata, position = _read(path)
     config = TrainConfig(**{name: metadata[name] for name in MUST_MATCH_ON_RESUME if name in metadata})
-    return position, _with_prefix(arrays, "weights."), config
+    weights = _with_prefix(arrays, "weights.")
+    halves = {name: value.astype(np.float32) for name, value in weights.items() if value.dtype == np.float16}
+    return position, {**weights, **halves}, config
 
 
 def read_position(path: Path) -> Position:

@@ -17,6 +17,9 @@ REFRESH_SECONDS = 0.4
 """Seconds between two requests for the same digit while the models learn."""
 TIMEOUT_SECONDS = 10.0
 """Seconds after which a request without an answer is sent again."""
+NO_WEIGHTS = "n/a: no weights recorded"
+FINAL_WEIGHTS = "final weights"
+"""The weights that answer in a recording, wherever it stands."""
 
 
 class PredictionRequests:
@@ -40,16 +43,13 @@ class PredictionRequests:
     def request(self, image: Sequence[int], checkpoints: Mapping[str, str] | None = None) -> None:
         """Request each engine's prediction of 784 grey values, by the checkpoint named for the engine, if any."""
         self._image, self._checkpoints = image, checkpoints or {}
-        if self._source.recorded:
-            return
         for engine in self._source.histories:
-            self._send(engine)
-            self._first_ids[engine] = self._newest[engine][0]
+            self._first_ids[engine] = self._send(engine)
 
     def refresh(self) -> bool:
         """Repeat the requests whose model has learnt since, or whose answer was lost; return whether there were any."""
         sent = False
-        for engine, (request_id, sent_t) in self._newest.items():
+        for engine, (request_id, sent_t) in list(self._newest.items()):
             history, waited = self._source.histories[engine], self._clock() - sent_t
             answer = self.answer(history)
             if answer is None or answer.request_id < request_id:
@@ -57,17 +57,24 @@ class PredictionRequests:
                 due = overtaken or waited > TIMEOUT_SECONDS
             else:
                 learns = history.running or history.phase in (FINISHED, STOPPED)  # to see its last step too
-                due = waited > REFRESH_SECONDS and learns and self._steps.get(engine) != history.global_step
+                has_learnt = learns and not self._source.recorded and self._steps.get(engine) != history.global_step
+                due = waited > REFRESH_SECONDS and has_learnt
             if due:
                 self._send(engine)
                 sent = True
         return sent
 
-    def _send(self, engine: str) -> None:
+    def _send(self, engine: str) -> int:
+        """Send the request to an engine; return its id, which is 0 where no model answers."""
         request_id = self._source.predict(engine, self._image, self._checkpoints.get(engine, ""))
+        if not request_id:
+            self._newest.pop(engine, None)
+            self._answers.pop(engine, None)
+            return 0
         self._newest[engine] = request_id, self._clock()
         self._steps[engine] = self._source.histories[engine].global_step
         self._open_ids.setdefault(engine, set()).add(request_id)
+        return request_id
 
     def answer(self, history: RunHistory) -> Prediction | None:
         """Return the engine's newest answer to a request of this screen."""
@@ -82,13 +89,20 @@ class PredictionRequests:
     def source(self, history: RunHistory) -> str:
         """Return which weights the newest answer is from; empty without an answer."""
         answer = self.answer(history)
-        return "" if answer is None else weights_source(answer)
+        if answer is None:
+            return ""
+        if self._source.recorded and not answer.checkpoint:
+            return FINAL_WEIGHTS
+        return weights_source(answer)
 
     @property
     def waiting(self) -> bool:
         """True while an answer is to come; none comes from an engine that has failed and has no worker."""
-        able = [history for history in self._source.histories.values() if history.alive or history.failure is None]
+        able = [history for history in self._source.histories.values() if not self._has_failed(history)]
         return any(self._awaits(history) for history in able if history.engine in self._newest)
+
+    def _has_failed(self, history: RunHistory) -> bool:
+        return history.failure is not None and not history.alive and not self._source.recorded
 
     def _awaits(self, history: RunHistory) -> bool:
         answer = self.answer(history)
@@ -108,9 +122,9 @@ class PredictionRequests:
 
     def problem(self, history: RunHistory) -> str:
         """Return why there is no answer; empty when there is one."""
-        if self._source.recorded:
-            return "n/a: a recording has no models to ask"
-        if history.failure is not None and not history.alive:
+        if self._source.recorded and history.engine not in self._newest:
+            return NO_WEIGHTS
+        if history.failure is not None and self._has_failed(history):
             return f"n/a: {history.failure.message}"
         answer = self.answer(history)
         if answer is None:

@@ -7,14 +7,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engines.config import ENGINES
-from engines.messages.events import EpochStarted, Event, RunRequested
+from engines.messages.events import EpochStarted, Event, Prediction, RunRequested
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 from engines.runs.seeds import SeedResults
+from engines.session.recorded_models import RecordedModels
 from engines.session.run_source import RunSource
 
 DEMO = Path(__file__).parent / "recordings" / "demo.jsonl"
-"""Two epochs of the reference on real MNIST, both frameworks at once on two CPU cores, as `mnist-tui --epochs 2` saved them."""
+"""Two epochs of the reference on real MNIST, both frameworks at once on two CPU cores, as `mnist-tui --epochs 2` saved them.
+
+Beside it are both engines' final weights, rounded to float16: they answer all 10,000 test digits as the float32 weights do.
+"""
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
 MAX_SPEED = 1e9
 """The speed that shows the end at once."""
@@ -25,22 +29,30 @@ FAR = 1e12
 class Replay(RunSource):
     """A recording that plays as if it were live, without workers; commands to runs do nothing.
 
-    Its histories depend on the recording and the position alone, whatever way led there. Events of unknown engines and at
-    impossible times are dropped.
+    Its histories depend on the recording and the position alone, whatever way led there; but for the predictions, which are of the
+    user's digits. Events of unknown engines and at impossible times are dropped.
     """
 
     recorded = True
 
     def __init__(
-        self, events: Sequence[Event], speed: float = 1.0, clock: Callable[[], float] = time.monotonic
+        self,
+        events: Sequence[Event],
+        speed: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        folder: Path | None = None,
     ) -> None:
-        valid = [event for event in events if event.engine in (*ENGINES, "machine") and abs(event.t) < FAR]
+        """`folder` is that of the recording, where the checkpoints are whose weights predict."""
+        known = [event for event in events if event.engine in (*ENGINES, "machine") and abs(event.t) < FAR]
+        valid = [event for event in known if not isinstance(event, Prediction)]
         self._events = sorted(valid, key=lambda event: event.t)
         engines = {event.engine for event in valid}
         self.histories = {engine: RunHistory(engine) for engine in ENGINES if engine in engines}
         self.engines = tuple(self.histories)
         self.machine = MachineHistory()
         self.seed_results = SeedResults()
+        self._models = RecordedModels(folder, self.engines)
         self.speed = speed
         self.paused = False
         self._clock = clock
@@ -126,4 +138,12 @@ class Replay(RunSource):
                 self.histories[event.engine].apply(event)
             else:
                 self.machine.apply(event)
+        for engine, prediction in self._models.newest.copy().items():
+            self.histories[engine].prediction = prediction
         return changed
+
+    def checkpoint(self, engine: str) -> Path | None:
+        return self._models.checkpoints.get(engine) or super().checkpoint(engine)
+
+    def predict(self, engine: str, image: Sequence[int], checkpoint: str = "") -> int:
+        return self._models.request(engine, image, checkpoint)

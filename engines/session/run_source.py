@@ -57,6 +57,11 @@ class RunSource:
         """Return the folder of the engine's last run; None when it is not saved."""
         return None
 
+    def checkpoint(self, engine: str) -> Path | None:
+        """Return the newest checkpoint of the engine's last run; None when there is none."""
+        history = self.histories.get(engine)
+        return Path(history.checkpoint) if history is not None and history.checkpoint else None
+
     def waiting_for(self, engine: str) -> str:
         """Return what an engine waits for while a series of runs is under way; empty when it waits for nothing."""
         return ""

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
-from textual.pilot import Pilot
 
 from engines.experiment.arrays import save_arrays
 from engines.experiment.checkpoint import CheckpointError, read_filters, read_position
@@ -25,20 +24,20 @@ from engines.messages.codec import encode
 from engines.messages.events import CheckpointSaved, EvalCompleted, Prediction, RunRequested, RunStarted, TrainProgress
 from engines.runs.annotations import prunable_runs, write_annotations
 from engines.runs.history import RunHistory
-from engines.runs.reader import list_runs, newest_checkpoint
+from engines.runs.reader import list_runs, newest_checkpoint, read_events
 from engines.runs.resume import ResumeError, find_resume_points
 from engines.runs.run_list import parse_filter, summarize
-from engines.session.predictions import PredictionRequests
-from engines.session.replay import Replay
+from engines.session.predictions import NO_WEIGHTS, PredictionRequests
+from engines.session.replay import DEMO, Replay
 from engines.supervision.registry import completion_marker
 from engines.tools import setup
 from engines.tools.source import read_source
 from tests.faults.test_input import EVENT
 from tests.support.engines import scripted_spec
 from tests.support.pilot import on_runs, text_of, until
-from tests.support.recording import shown
 from tests.support.run_events import CONFIG, EVAL
 from tests.support.run_folders import make_run_folder
+from tui.app import MnistApp
 from tui.charts.viewport import Viewport
 from tui.cli import arguments, main
 from tui.reports import export
@@ -278,13 +277,13 @@ def test_the_time_axis_is_finite(t: float) -> None:
 
 @pytest.mark.fault("input", "a worker that answers with more or fewer than ten digits: no answer is shown")
 @pytest.mark.parametrize("count", [0, 3, 11])
-def test_a_prediction_has_ten_probabilities(count: int) -> None:
+def test_a_prediction_has_ten_probabilities(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     source = Replay([])
     history = source.histories["keras"] = RunHistory("keras")
-    source.recorded = False
+    monkeypatch.setattr(source, "predict", lambda *_: 1)
     requests = PredictionRequests(source)
     requests.request([0] * 784)
-    prediction = Prediction(engine="keras", request_id=0, probabilities=(0.1,) * count, epoch=1, global_step=1)
+    prediction = Prediction(engine="keras", request_id=1, probabilities=(0.1,) * count, epoch=1, global_step=1)
     history.apply(prediction)
     assert requests.probabilities(history) == ()
     history.apply(replace(prediction, probabilities=(0.1,) * 10))
@@ -331,14 +330,14 @@ def test_filters_of_another_model_are_refused(kernel: Any, tmp_path: Path) -> No
 
 @pytest.mark.fault("input", "a recording whose checkpoint has an impossible name: Results shows no filters")
 async def test_a_checkpoint_that_does_not_exist() -> None:
-    async with shown(400.0, (120, 40)) as app:
-        pilot = Pilot(app)
-        for history in app.session.histories.values():
-            history.apply(CheckpointSaved(engine=history.engine, path="\0"))
+    events = list(read_events(DEMO))
+    hostile = [CheckpointSaved(engine=engine, t=events[-1].t, path="\0") for engine in ("pytorch", "keras")]
+    app = MnistApp(session=Replay([*events, *hostile], speed=1e9))
+    async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("4")
         await until(pilot, lambda: bool(app.screen.query("#verdict")))
         await pilot.press("shift+tab")
-        await until(pilot, lambda: "no checkpoint" in text_of(app, "#filters-keras #heading"))
+        await until(pilot, lambda: NO_WEIGHTS in text_of(app, "#filters-keras #heading"))
 
 
 # On the command line

@@ -15,7 +15,7 @@ from tui.frame_clock import CURVES_EVERY
 async def shown(at: float, size: tuple[int, int], theme: str = "mnist-dark", *keys: str) -> AsyncIterator[MnistApp]:
     """Run the app of that size, `at` seconds into the recording, after those key presses."""
     seconds = 0.0
-    app = MnistApp(theme=theme, session=Replay(list(read_events(DEMO)), clock=lambda: seconds))
+    app = MnistApp(theme=theme, session=Replay(list(read_events(DEMO)), clock=lambda: seconds, folder=DEMO.parent))
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         seconds = at

@@ -37,12 +37,12 @@ def run(options: argparse.Namespace) -> int:
     from tui.terminal import startup_gc
 
     startup_gc.pause_gc()
+    from engines.api import Replay
     from tui.app import MnistApp
 
     app = MnistApp(
         theme=theme(options, preferences.load(preferences.default_path())),
-        recording=events,
-        speed=speed,
+        session=Replay(events, speed, folder=path.parent),
         runs_dir=Path(arguments.runs_dir(options)),
         fps=frames_per_second(options),
         ascii_only=ascii_only(options),

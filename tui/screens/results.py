@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
 from textual.widgets import ContentSwitcher, DataTable
 
-from engines.api import DataError, RunHistory, RunSource, SeedResults
+from engines.api import NO_WEIGHTS, DataError, RunHistory, RunSource, SeedResults
 from tui.digit_cache import DigitCache
 from tui.reports import card as report_card, seeds as seeds_report
 from tui.screens.card_files import write_card
@@ -23,7 +23,7 @@ from tui.screens.stored_run import StoredRun, older_folder
 from tui.terminal.clipboard import copy
 from tui.widgets.card_view import CardView
 from tui.widgets.confusion_matrix import NO_EVALUATION, Cell, ConfusionView, count, most_frequent, neighbour
-from tui.widgets.kernel_tiles import FiltersView
+from tui.widgets.kernel_tiles import NO_CHECKPOINT, FiltersView
 from tui.widgets.mistake_gallery import MistakeGallery, mistakes
 from tui.widgets.pixel_image import PixelImage
 from tui.widgets.prediction_bars import PredictionBars
@@ -242,13 +242,13 @@ class ResultsScreen(PredictionScreen):
     def _show_filters(self, *, again: bool = True) -> None:
         """Show the filters of new checkpoints; one is written after each epoch."""
         checkpoints = {engine: self._checkpoint(engine) for engine in self.session.histories}
-        self.query_one(FiltersView).show(checkpoints, self.palette, again=again)
+        missing = NO_WEIGHTS if self.session.recorded and self._stored_run is None else NO_CHECKPOINT
+        self.query_one(FiltersView).show(checkpoints, self.palette, missing, again=again)
 
     def _checkpoint(self, engine: str) -> Path | None:
         if self._stored_run is not None:
             return self._stored_run.folder / f"{engine}.npz"
-        history = self.histories.get(engine)
-        return Path(history.checkpoint) if history is not None and history.checkpoint else None
+        return self.session.checkpoint(engine)
 
     # Commands
 

@@ -105,8 +105,13 @@ class FiltersView(Container):
             for engine in self._engines:
                 yield KernelTiles(engine)
 
-    def show(self, checkpoints: Mapping[str, Path | None], colors: Mapping[str, str], *, again: bool = False) -> None:
-        """Show the kernels of the checkpoints that are new; of all of them when they are to be shown `again`."""
+    def show(
+        self, checkpoints: Mapping[str, Path | None], colors: Mapping[str, str], missing: str, *, again: bool = False
+    ) -> None:
+        """Show the kernels of the checkpoints that are new; of all of them when they are to be shown `again`.
+
+        `missing` says why there is no checkpoint, where there is none.
+        """
         ink, paper = ("Light", "dark") if self.app.current_theme.dark else ("Dark", "light")
         legend = (f" {ink} weights are positive, {paper} ones negative.", "dim")
         self.query_one("#meaning", Static).update(Text.assemble(MEANING, legend))
@@ -119,11 +124,11 @@ class FiltersView(Container):
                 version = ("", 0.0)
             if self._shown.get(panel.engine) != version:
                 self._shown[panel.engine] = version
-                self._read(panel, version, colors[f"${panel.engine}"])
+                self._read(panel, version, colors[f"${panel.engine}"], missing)
 
     @work(thread=True, exit_on_error=False)
-    def _read(self, panel: KernelTiles, version: tuple[str, float], color: str) -> None:
-        filters, problem, path = None, NO_CHECKPOINT, Path(version[0])
+    def _read(self, panel: KernelTiles, version: tuple[str, float], color: str, missing: str) -> None:
+        filters, problem, path = None, missing, Path(version[0])
         if version[1]:
             try:
                 filters, problem = read_filters(path), ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -147,7 +148,8 @@ def test_a_missing_package_is_named(
 
 
 def test_a_run_without_a_checkpoint_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert export_demo("--to", "onnx", "--out", str(tmp_path)) == 1
+    shutil.copy(DEMO, tmp_path / "events.jsonl")
+    assert main.main(["export", str(tmp_path), "--to", "onnx", "--out", str(tmp_path / "out")]) == 1
     assert "no checkpoint" in capsys.readouterr().err
 
 

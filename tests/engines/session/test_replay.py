@@ -178,6 +178,10 @@ def test_the_demo_needs_no_framework(tmp_path: Path) -> None:
     assert any("RECORDED" in line and "both · cpu · reference" in line for line in terminal.screen.display)
     terminal.send("4")
     terminal.wait_for("Statistical tie")
+    terminal.send("3")
+    terminal.wait_for("Draw a digit")
+    terminal.send("\r" + 8 * "\x1b[B")
+    terminal.wait_for("AGREE: both read 1")
     terminal.send("q")
     assert terminal.wait_for_exit() == 0
 

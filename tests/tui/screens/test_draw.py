@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +13,17 @@ import pytest
 from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
 
-from engines.api import TrainConfig, from_settings
+from engines.api import MAX_SPEED, NO_WEIGHTS, TrainConfig, from_settings, read_events
 from engines.data.canvas import BOX, SIZE, Canvas, normalise
 from engines.messages.commands import Predict
 from engines.messages.events import Prediction, RunFinished
+from engines.session.predictions import FINAL_WEIGHTS
+from engines.session.replay import DEMO, Replay
 from tests.support.digits import REAL_MNIST
 from tests.support.engines import Worked
 from tests.support.keystrokes import STROKES, draw_digit, keys_for
 from tests.support.pilot import SIZES, opened, phases, screen_text, text_of, until
+from tests.support.recording import shown
 from tui.app import MnistApp
 from tui.screens.draw import GLYPHS, DrawScreen
 from tui.screens.results import ResultsScreen
@@ -350,6 +354,31 @@ async def test_each_screen_shows_predictions_of_its_own_digit(tmp_path: Path, sm
         assert [
             gallery.predictions.probabilities(history, exact=True) for history in app.session.histories.values()
         ] == gallery_bars
+
+
+async def test_the_demo_reads_a_drawn_seven_without_any_framework(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("torch", "torchvision", "tensorflow", "keras"):
+        monkeypatch.setitem(sys.modules, name, None)  # so that importing it fails
+    async with shown(400.0, (120, 40)) as app:
+        pilot = Pilot(app)
+        await pilot.press("3", *keys_for(7))
+        await until(pilot, lambda: text_of(app, "#verdict") == "✓ AGREE: both read 7")
+        for engine, title in (("pytorch", "PyTorch"), ("keras", "Keras")):
+            assert text_of(app, f"#answer-{engine} #reads") == f"{title} reads 7"
+            assert text_of(app, f"#answer-{engine} #source") == FINAL_WEIGHTS
+            assert all("%" in text_of(app, f"#answer-{engine} #bar-{digit}") for digit in range(10))
+
+
+async def test_a_recording_without_weights_says_so() -> None:
+    app = MnistApp(session=Replay(list(read_events(DEMO)), MAX_SPEED))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("3", *keys_for(7))
+        await until(pilot, lambda: bool(app.screen.query("#answer-keras #source")))
+        await until(pilot, lambda: text_of(app, "#answer-keras #source") == NO_WEIGHTS)
+        assert text_of(app, "#verdict") == ""
+        await pilot.press("4", "shift+tab")
+        await until(pilot, lambda: bool(app.screen.query("#filters-keras #heading")))
+        await until(pilot, lambda: text_of(app, "#filters-keras #heading") == f"Keras: {NO_WEIGHTS}")
 
 
 def _is_polling(screen: DrawScreen) -> bool:

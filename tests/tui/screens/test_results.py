@@ -27,6 +27,7 @@ from engines.experiment.recipe import initial_weights
 from engines.messages.events import DataReady, GpuReading, MachineUsage, RunFinished, RunStarted
 from engines.runs.history import RunHistory
 from engines.session.replay import DEMO
+from tests.support.digits import random_digits
 from tests.support.ended_run import ended_run
 from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tests.support.recording import shown
@@ -413,10 +414,26 @@ async def test_a_recording_shows_its_results(size: tuple[int, int]) -> None:
             await pilot.press("tab")
             await pilot.pause()
         await pilot.press("shift+tab")
-        await until(pilot, lambda: "no checkpoint" in text_of(app, "#filters-keras #heading"))
+        headings = [f"#filters-{engine} #now-heading" for engine in ("pytorch", "keras")]
+        await until(pilot, lambda: all("step 938" in text_of(app, heading) for heading in headings))
+        for tiles in app.screen.query("#now-tiles").results(PixelImage):
+            assert np.ptp(tiles.image) > 100
         await pilot.press("ctrl+y")
         assert app.clipboard.startswith("## statistical tie")
         assert "98.29 %" in app.clipboard
+
+
+async def test_the_gallery_of_a_recording_shows_what_its_models_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = random_digits(10_000)
+    async with shown(400.0, (120, 40)) as app:
+        data = app.session.histories["keras"].data
+        assert data is not None
+        monkeypatch.setattr(app.digit_cache, "load", lambda *_: (images, labels, data.sha256))
+        pilot = Pilot(app)
+        await pilot.press("4", "tab", "tab")
+        await until(pilot, lambda: "now reads" in text_of(app, "#answer-keras #reads"))
+        await until(pilot, lambda: "now reads" in text_of(app, "#answer-pytorch #reads"))
+        assert text_of(app, "#answer-keras #source") == "the same model"
 
 
 async def test_the_gallery_shows_predictions_of_the_live_models(tmp_path: Path, small_mnist: Path) -> None:

@@ -1,0 +1,82 @@
+"""The models of a recording: weights from the checkpoints beside it, which predict without a framework."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engines.messages.events import Prediction
+
+if TYPE_CHECKING:
+    from engines.experiment.progress import Position
+    from engines.experiment.recipe import Weights
+
+
+class RecordedModels:
+    """Predicts in a thread of its own, which also reads the weights when they are first needed."""
+
+    def __init__(self, folder: Path | None, engines: Collection[str]) -> None:
+        paths = {engine: folder / f"{engine}.npz" for engine in engines} if folder else {}
+        self.checkpoints = {engine: path for engine, path in paths.items() if path.is_file()}
+        """The checkpoints beside the recording, by engine."""
+        self.newest: dict[str, Prediction] = {}
+        """The newest answer of each engine."""
+        self._last_id = 0
+        self._newest_ids: dict[str, int] = {}
+        """The id of the newest request to each engine."""
+        self._loaded: dict[str, tuple[Path, Position, Weights]] = {}
+        """The weights that each engine answered with last."""
+        self._thread = ThreadPoolExecutor(1, "predictions")
+
+    def request(self, engine: str, image: Sequence[int], checkpoint: str) -> int:
+        """Request a prediction by a checkpoint, or by the one beside the recording; return its id, or 0 where there is none."""
+        path = Path(checkpoint) if checkpoint else self.checkpoints.get(engine)
+        if path is None:
+            return 0
+        self._last_id += 1
+        self._newest_ids[engine] = self._last_id
+        self._thread.submit(self._answer, engine, self._last_id, tuple(image), path, checkpoint)
+        return self._last_id
+
+    def _answer(self, engine: str, request_id: int, image: tuple[int, ...], path: Path, checkpoint: str) -> None:
+        """Answer a request, unless a newer one waits."""
+        if request_id < self._newest_ids[engine]:
+            return
+        probabilities: tuple[float, ...] = ()
+        problem, epoch, global_step = "", 0, 0
+        try:
+            position, weights = self._load(engine, path)
+            epoch, global_step = position.epoch, position.global_step
+            probabilities = _predict(weights, image)
+        except Exception as error:  # a foreign file may hold anything
+            problem = str(error) or type(error).__name__
+        self.newest[engine] = Prediction(
+            engine=engine,
+            request_id=request_id,
+            probabilities=probabilities,
+            epoch=epoch,
+            global_step=global_step,
+            checkpoint=checkpoint,
+            problem=problem,
+        )
+
+    def _load(self, engine: str, path: Path) -> tuple[Position, Weights]:
+        """Read the weights, unless the engine answered with them last. Raises CheckpointError."""
+        from engines.experiment.checkpoint import load_model
+
+        if engine not in self._loaded or self._loaded[engine][0] != path:
+            position, weights, _ = load_model(path)
+            self._loaded[engine] = path, position, weights
+        return self._loaded[engine][1:]
+
+
+def _predict(weights: Weights, image: tuple[int, ...]) -> tuple[float, ...]:
+    """Return the probabilities of the ten digits for 784 grey values."""
+    import numpy as np
+
+    from engines.experiment.forward import forward, softmax
+
+    pixels = np.array(image).clip(0, 255).astype(np.uint8).reshape(1, 28, 28)
+    return tuple(float(p) for p in softmax(forward(weights, pixels))[0])

@@ -1,0 +1,94 @@
+"""The forward pass in numpy: against plain loops, against both frameworks, and with the weights that ship with the demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engines.data.load import load_digits
+from engines.experiment.checkpoint import load_model
+from engines.experiment.forward import BATCH, forward, softmax
+from engines.experiment.recipe import KERNELS, Weights, initial_weights
+from engines.messages.events import EvalCompleted
+from engines.runs.reader import read_events
+from engines.session.replay import DEMO
+from tests.programs import framework_logits
+from tests.support.digits import REAL_MNIST, random_digits
+from tests.support.programs import results_of
+
+ENGINES = ["pytorch", "keras"]
+
+
+def shipped_weights(engine: str) -> Weights:
+    """Return the weights that ship with the demo."""
+    return load_model(DEMO.with_name(f"{engine}.npz"))[1]
+
+
+def logits_by_loops(weights: Weights, image: Any) -> Any:
+    """Return the logits (10,) of one image (28, 28), window by window, in doubles."""
+    values = image[:, :, None] / 255
+    for layer in ("conv1", "conv2"):
+        kernel, bias = weights[f"{layer}.kernel"].astype(float), weights[f"{layer}.bias"]
+        side = len(values) - 2
+        convolved = np.empty((side, side, len(bias)))
+        for y in range(side):
+            for x in range(side):
+                convolved[y, x] = np.einsum("abi,abio->o", values[y : y + 3, x : x + 3], kernel) + bias
+        values = np.maximum(convolved, 0)
+    pooled = [values[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].max(axis=(0, 1)) for y in range(12) for x in range(12)]
+    hidden = np.maximum(np.concatenate(pooled) @ weights["dense1.kernel"].astype(float) + weights["dense1.bias"], 0)
+    return hidden @ weights["dense2.kernel"].astype(float) + weights["dense2.bias"]
+
+
+def test_it_computes_what_plain_loops_compute() -> None:
+    images, _ = random_digits(2)
+    weights = initial_weights(0)
+    weights |= {f"{layer}.bias": np.linspace(-1, 1, KERNELS[layer][-1], dtype=np.float32) for layer in KERNELS}
+    assert forward(weights, images)[1] == pytest.approx(logits_by_loops(weights, images[1]), abs=1e-5)
+
+
+def test_a_digit_has_the_same_logits_alone_and_among_others() -> None:
+    images, _ = random_digits(BATCH + 3)
+    weights = initial_weights(0)
+    together = forward(weights, images)
+    assert together.shape == (BATCH + 3, 10)
+    assert together.dtype == np.float32
+    assert forward(weights, images[-1:])[0] == pytest.approx(together[-1], abs=1e-5)
+    assert forward(weights, images[:0]).shape == (0, 10)
+    assert softmax(together).sum(axis=1) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("engine", ENGINES)
+def test_it_agrees_with_the_frameworks(engine: str, tmp_path: Path) -> None:
+    """Measured with trained weights: logits of up to 14 differ by at most 3e-6, and probabilities by 4e-7."""
+    expected = np.array(results_of("framework_logits", engine, cache=tmp_path), np.float32)
+    logits = forward(shipped_weights(engine), framework_logits.digits().test_images)
+    assert logits == pytest.approx(expected, abs=1e-5)
+    assert softmax(logits) == pytest.approx(softmax(expected), abs=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_weights_of_the_demo_are_small_and_complete(engine: str) -> None:
+    path = DEMO.with_name(f"{engine}.npz")
+    assert path.stat().st_size <= 2_500_000
+    position, weights, config = load_model(path)
+    shapes = {name: value.shape for name, value in weights.items()}
+    assert shapes == {name: value.shape for name, value in initial_weights(0).items()}
+    assert {value.dtype.name for value in weights.values()} == {"float32"}
+    assert (position.global_step, config.seed) == (938, 0)
+
+
+@pytest.mark.skipif(not REAL_MNIST, reason="MNIST_TUI_DATA names no copy of MNIST")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_weights_of_the_demo_make_its_mistakes(engine: str, tmp_path: Path) -> None:
+    """They are those of the recorded run: of all its mistakes and every tenth digit, none is answered otherwise."""
+    tested = [event for event in read_events(DEMO) if isinstance(event, EvalCompleted) and event.engine == engine][-1]
+    digits = load_digits("mnist", Path(REAL_MNIST), cache_dir=tmp_path)
+    expected = {index: int(digits.test_labels[index]) for index in range(0, 10_000, 10)}
+    expected |= {index: read for index, _, read in tested.mistakes}
+    answers = forward(shipped_weights(engine), digits.test_images[list(expected)]).argmax(axis=1)
+    assert dict(zip(expected, answers.tolist(), strict=True)) == expected

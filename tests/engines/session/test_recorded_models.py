@@ -1,0 +1,100 @@
+"""The models of a recording: who answers, with which weights, and what is said of weights that can't be read."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.messages.events import Event, Prediction
+from engines.runs.reader import read_events
+from engines.session.predictions import NO_WEIGHTS, PredictionRequests
+from engines.session.recorded_models import RecordedModels
+from engines.session.replay import DEMO, Replay
+from tests.support.keystrokes import draw_digit
+
+SEVEN = [int(grey) for grey in draw_digit(7).normalised().ravel()]
+
+
+@pytest.fixture(scope="module")
+def events() -> list[Event]:
+    """Return the events of the demo."""
+    return list(read_events(DEMO))
+
+
+def wait_for_answers(models: RecordedModels) -> None:
+    """Wait until everything that was requested is answered."""
+    models._thread.submit(lambda: None).result(30)
+
+
+def test_both_models_of_the_demo_read_a_seven(events: list[Event]) -> None:
+    replay = Replay(events, clock=lambda: 0.0, folder=DEMO.parent)
+    requests = PredictionRequests(replay)
+    requests.request(SEVEN)
+    assert requests.waiting
+    wait_for_answers(replay._models)
+    replay.drain()
+    assert not requests.waiting
+    for history in replay.histories.values():
+        probabilities = requests.probabilities(history, exact=True)
+        assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+        assert int(np.argmax(probabilities)) == 7
+        assert (requests.problem(history), requests.source(history)) == ("", "final weights")
+        assert history.prediction is not None
+        assert history.prediction.global_step == 938
+
+
+def test_predictions_stay_when_the_recording_moves(events: list[Event]) -> None:
+    """They are of the user's digit; the recording's own answers are those to another user's."""
+    asked = Prediction(engine="keras", t=events[-1].t, request_id=2, probabilities=(1.0,) * 10, epoch=1, global_step=1)
+    seconds = 0.0
+    replay = Replay([*events, asked], clock=lambda: seconds, folder=DEMO.parent)
+    requests = PredictionRequests(replay)
+    requests.request(SEVEN)
+    wait_for_answers(replay._models)
+    replay.drain()
+    before = [requests.probabilities(history) for history in replay.histories.values()]
+    for step in (1e9, -1e9):
+        replay.seek(step)
+        replay.drain()
+        assert [requests.probabilities(history) for history in replay.histories.values()] == before
+        seconds += 5
+        assert not requests.refresh(), "the weights do not change"
+
+
+def test_without_weights_no_model_answers(events: list[Event], tmp_path: Path) -> None:
+    for folder in (None, tmp_path):
+        replay = Replay(events, folder=folder)
+        requests = PredictionRequests(replay)
+        requests.request(SEVEN)
+        assert not requests.waiting
+        assert [requests.problem(history) for history in replay.histories.values()] == [NO_WEIGHTS] * 2
+
+
+def test_damaged_weights_are_a_reason(events: list[Event], tmp_path: Path) -> None:
+    shutil.copy(DEMO.with_name("pytorch.npz"), tmp_path)
+    (tmp_path / "keras.npz").write_bytes(DEMO.with_name("keras.npz").read_bytes()[:100_000])
+    replay = Replay(events, folder=tmp_path)
+    requests = PredictionRequests(replay)
+    requests.request(SEVEN)
+    wait_for_answers(replay._models)
+    replay.drain()
+    assert requests.problem(replay.histories["pytorch"]) == ""
+    assert "keras.npz can't be read" in requests.problem(replay.histories["keras"])
+    assert not requests.waiting
+
+
+def test_a_checkpoint_may_be_named(tmp_path: Path) -> None:
+    """A kept run that Results opens has its own weights."""
+    kept = str(shutil.copy(DEMO.with_name("pytorch.npz"), tmp_path / "kept.npz"))
+    models = RecordedModels(None, ["pytorch"])
+    assert models.request("pytorch", SEVEN, "") == 0
+    assert models.request("pytorch", SEVEN, kept) == 1
+    wait_for_answers(models)
+    assert models.newest["pytorch"].checkpoint == kept
+    assert models.newest["pytorch"].probabilities
+    models.request("pytorch", SEVEN, str(tmp_path / "gone.npz"))
+    wait_for_answers(models)
+    assert "gone.npz can't be read" in models.newest["pytorch"].problem
