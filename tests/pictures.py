@@ -33,18 +33,23 @@ async def take_pictures() -> None:
 
 
 async def take_live_pictures(folder: Path) -> None:
-    """Train three short runs, then draw a seven and list the runs. Needs both frameworks and a minute."""
-    request = RunRequest(settings={"epochs": 1, "limit_train": 30_000})
-    app = MnistApp([engine_spec("pytorch"), engine_spec("keras")], request, start=True, runs_dir=folder)
+    """Show the first screen, train three short runs, then draw a seven and list the runs.
+
+    Needs both frameworks, a minute, and real MNIST in MNIST_TUI_DATA or a cache.
+    """
+    app = MnistApp([engine_spec("pytorch"), engine_spec("keras")], runs_dir=folder)
     histories = app.session.histories.values()
     async with app.run_test(size=(120, 36)) as pilot:
+        while not all(history.warm_samples_per_sec for history in histories):
+            await pilot.pause(0.5)
+        await pilot.pause(1)
+        save(app, "first-screen")
         for seed in range(3):
+            app.controller.request = RunRequest(settings={"epochs": 1, "limit_train": 30_000, "seed": seed})
+            await pilot.press("s")
+            await pilot.pause(1)
             while not all(history.phase == FINISHED for history in histories):
                 await pilot.pause(0.5)
-            if seed < 2:
-                app.controller.request = app.controller.request.choose("seed", seed + 1)
-                await pilot.press("s")
-                await pilot.pause(1)
         await pilot.press("3", *keys_for(7), "down")
         await pilot.pause(2)
         save(app, "draw")

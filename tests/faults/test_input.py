@@ -278,6 +278,9 @@ def test_a_run_of_any_figures_is_drawn_and_written(one: float, other: float, cou
 
 @pytest.mark.fault("input", "charts: any floats at any size (property)")
 @example([(0.0, 1.7e292)], 18, 9, LOG, False, "line")  # its axis would reach beyond the largest float
+@example([(0.0, 0.0), (0.0, 2.75e306)], 18, 4, LINEAR, False, "line")
+@example([(0.0, 0.0), (0.0, 1.7e308)], 18, 9, LINEAR, False, "line")
+@example([(0.0, 1e308), (0.0, -7e307)], 18, 9, LINEAR, False, "line")
 @given(
     st.lists(st.tuples(FLOATS, FLOATS), max_size=40),
     st.integers(0, 120),

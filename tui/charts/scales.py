@@ -100,10 +100,10 @@ def _steps(pitch: float, height: int) -> Iterator[tuple[float, int]]:
     exponent = math.floor(math.log10(pitch))
     candidates = []
     for rows in range(max(fewest, height // 12), most + 1):
-        for power in range(exponent - 1, exponent + 4):
+        for power in range(exponent - 1, min(exponent + 4, MAX_FLOAT_POWER + 1)):
             for factor in (1, 2, 5):
                 step = factor * 10.0**power
-                if pitch * (1 - 1e-9) <= step / rows <= 12 * pitch:
+                if math.isfinite(step * height) and pitch * (1 - 1e-9) <= step / rows <= 12 * pitch:
                     candidates.append((step / rows, rows, step))
     yield from ((step, rows) for _, rows, step in sorted(candidates))
 

@@ -392,9 +392,10 @@ async def test_filters_say_what_they_are_and_stand_beside_those_of_the_first_epo
                 app.screen.query_one(f"#filters-{engine} #{name}-tiles", PixelImage) for name in ("earlier", "now")
             ]
             assert "epoch 1" in text_of(app, f"#filters-{engine} #earlier-heading")
-            assert all(app.screen.region.contains_region(one.region) and one.region for one in tiles), (
-                "both are in sight"
-            )
+            await until(
+                pilot,
+                lambda tiles=tiles: all(one.region and app.screen.region.contains_region(one.region) for one in tiles),
+            )  # type: ignore[misc]
             assert not tiles[0].region.intersection(tiles[1].region)
             assert tiles[0].image != tiles[1].image
 
@@ -410,7 +411,7 @@ async def test_a_recording_shows_its_results(size: tuple[int, int]) -> None:
         await until(pilot, lambda: bool(app.screen.query("#verdict")) and "tie" in text_of(app, "#verdict"))
         for view in ("card", "confusion", "mistakes", "filters"):
             assert f"[{view.capitalize()}]" in text_of(app, "#views")
-            assert all(line.region.right <= size[0] for line in app.screen.query(TextLine) if line.region)
+            await until(pilot, lambda: all(line.region.right <= size[0] for line in app.screen.query(TextLine)))
             await pilot.press("tab")
             await pilot.pause()
         await pilot.press("shift+tab")
