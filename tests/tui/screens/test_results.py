@@ -8,7 +8,7 @@ import re
 import shutil
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
+from textual.geometry import Region
 from textual.pilot import Pilot
+from textual.widget import Widget
 from textual.widgets import DataTable
 
 from engines.api import MachineHistory, energy_joules, from_settings, read_events, read_filters, read_run
@@ -371,6 +373,11 @@ def test_tiles_fit(width: int, half_rows: int) -> None:
     assert scale == 1 or ((4 * per_row - 1) * scale <= width and (4 * -(-32 // per_row) - 1) * scale <= half_rows)
 
 
+def _contains_all(region: Region, widgets: Sequence[Widget]) -> bool:
+    """Return whether all widgets have a size and are inside of the region."""
+    return all(widget.region and region.contains_region(widget.region) for widget in widgets)
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_filters_say_what_they_are_and_stand_beside_those_of_the_first_epoch(
     size: tuple[int, int], tmp_path: Path, small_mnist: Path
@@ -392,10 +399,7 @@ async def test_filters_say_what_they_are_and_stand_beside_those_of_the_first_epo
                 app.screen.query_one(f"#filters-{engine} #{name}-tiles", PixelImage) for name in ("earlier", "now")
             ]
             assert "epoch 1" in text_of(app, f"#filters-{engine} #earlier-heading")
-            await until(
-                pilot,
-                lambda tiles=tiles: all(one.region and app.screen.region.contains_region(one.region) for one in tiles),
-            )  # type: ignore[misc]
+            await until(pilot, partial(_contains_all, app.screen.region, tiles))
             assert not tiles[0].region.intersection(tiles[1].region)
             assert tiles[0].image != tiles[1].image
 
