@@ -75,7 +75,9 @@ async def test_commands_are_acknowledged_in_the_pane(
         await until(pilot, lambda: "Killed at step" in text_of(app, "#panel-keras #notice"))
         keras, pytorch = (app.screen.query_one(f"#panel-{engine} #loss") for engine in ("keras", "pytorch"))
         assert keras.region.y == pytorch.region.y
-        assert keras.region.contains_region(app.screen.query_one("#panel-keras #notice").region)
+        notice = app.screen.query_one("#panel-keras #notice")
+        await until(pilot, lambda: bool(notice.region))
+        assert keras.region.contains_region(notice.region)
 
 
 async def test_a_new_notification_replaces_the_last_but_no_warning(tmp_path: Path) -> None:

@@ -139,18 +139,25 @@ class FiltersView(Container):
             if self._shown.get(panel.engine) == version:
                 panel.show(filters, problem, color, self.query_one("#engines").size.height)
 
+        def show_twice() -> None:
+            show()
+            self.call_after_refresh(show)  # the text above may just have got its height
+
         if not get_current_worker().is_cancelled:
-            self.app.call_from_thread(show)
+            self.app.call_from_thread(show_twice)
 
 
 def best_grid(count: int, width: int, half_rows: int) -> tuple[int, int]:
-    """Return (tiles in a row, scale) of the largest grid that fits into these columns and half rows; scale 0 where none does."""
+    """Return (tiles in a row, scale) of the largest grid that fits into these columns and half rows.
+
+    Where none does, the scale is 0, and a row fits if it can.
+    """
 
     def scale(per_row: int) -> int:
         columns, rows = 4 * per_row - 1, 4 * -(-count // per_row) - 1
         return min(width // columns, half_rows // rows, MAX_SCALE)
 
-    best = max(TILES_PER_ROW, key=lambda per_row: (scale(per_row), count % per_row == 0))
+    best = max(TILES_PER_ROW, key=lambda per_row: (scale(per_row), 4 * per_row - 1 <= width, count % per_row == 0))
     return best, scale(best)
 
 

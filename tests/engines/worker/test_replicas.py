@@ -156,7 +156,9 @@ def test_closing_is_bounded(who: str, stub: Path) -> None:
         code += "replicas.close_together([replica], wait_forever)"
     returncode, printed, pid = run_worker(stub, code)
     assert returncode == 1
-    assert printed.endswith("The replicas did not close within 0.5 s.\n")
+    assert "did not close within 0.5 s" in printed or "was ended by SIGKILL" in printed, (
+        "by whichever was noticed first"
+    )
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(pid).wait(10)
 
