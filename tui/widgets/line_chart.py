@@ -59,6 +59,8 @@ class LineChart(Widget):
         self._series: tuple[Series, ...] = ()
         self._axes = Axes()
         self._rows: list[Row] = []
+        self._drawn_size = (0, 0)
+        """The `plot_size` that `_rows` were drawn for."""
         self._styles: dict[str, Style] = {}
 
     @property
@@ -89,7 +91,7 @@ class LineChart(Widget):
             self._redraw()
 
     def _draw_rows(self) -> list[Row]:
-        width, height = self.plot_size
+        width, height = self._drawn_size = self.plot_size
         rows = draw(self._series, self._axes, width, height, ascii_only=self.ascii_only)
         has_curve = any(len(series.xs) for series in self._series)
         return rows if has_curve else _with_placeholder(rows, self.placeholder, width)
@@ -143,7 +145,7 @@ class LineChart(Widget):
         width, plain, row = self.size.width, self._styles[_PLAIN], y - len(self.headings)
         if row < 0:
             return render_strip(self.headings[y], width, self.app.console, plain)
-        if row >= len(self._rows):  # the chart was hidden and had no size when it was drawn
+        if self._drawn_size != self.plot_size:  # Textual may paint before it reports the new size
             self._rows = self._draw_rows()
         if row >= len(self._rows):
             return Strip.blank(width, plain)
