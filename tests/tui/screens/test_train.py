@@ -90,6 +90,7 @@ async def test_charts_by_keys(tmp_path: Path, small_mnist: Path) -> None:
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
         await pilot.pause(0.5)
         chart = "#panel-keras #loss"
+        await until(pilot, lambda: " step└" in drawn(app, chart))
         states = [drawn(app, chart)]
         for key, state in (
             ("y", "loss · log ─"),
