@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from engines.api import TrainConfig
+from engines.api import RunHistory, TrainConfig
 
 
 class DigitCache:
@@ -41,6 +41,15 @@ class DigitCache:
                 # copies: a view would hold the 47 MB of training digits, too
                 self._cached = key, (digits.test_images.copy(), digits.test_labels.copy(), digits.sha256)
             return self._cached[1]
+
+    def load_tested(self, run: RunHistory) -> tuple[Any, Any]:
+        """Return the images and the labels that a run was tested on, and never others. Raises DataError."""
+        from engines.api import DataError
+
+        images, labels, sha256 = self.load(run.config or TrainConfig(), run.data.dataset if run.data else "")
+        if run.data is not None and run.data.sha256 != sha256:
+            raise DataError("n/a: the digits on this machine are not those that the run was tested on.")
+        return images, labels
 
 
 def _key(config: TrainConfig, dataset: str) -> tuple[str, str, int, int]:

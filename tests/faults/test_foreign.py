@@ -263,7 +263,7 @@ def test_a_negative_index_is_no_digit() -> None:
     history.apply(replace(_EVALUATION, mistakes=((-1, 2, 3), (5, 3, 4))))
     assert [one.index for one in mistakes({"keras": history})["keras"]] == [5]
     sheet: Any = SimpleNamespace(_set_image=lambda *_: pytest.fail("it is laid on the sheet"))
-    DrawScreen._on_digits_loaded(sheet, (np.zeros((3, 28, 28)), np.zeros(3), ""), -1, "")
+    DrawScreen._on_digits_loaded(sheet, (np.zeros((3, 28, 28)), np.zeros(3)), -1, "")
 
 
 @pytest.mark.fault("input", "a worker whose clock runs away: the time axis has an end")

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import Static
 
-from engines.api import TITLES, DataError, RunSource, TrainConfig
+from engines.api import TITLES, DataError, RunHistory, RunSource, TrainConfig
 from tui.commands import DRAW
 from tui.digit_cache import DigitCache
 from tui.screens.base import WIDE
@@ -215,31 +215,32 @@ class DrawScreen(PredictionScreen):
             return
         self._mistake = min((index for index in wrong if index > self._mistake), default=min(wrong))
         readings = " and ".join(f"{TITLES.get(e, e)} read {p}" for e, p in wrong[self._mistake].items())
-        self._show_test_digit(self._mistake, f"; at the last evaluation {readings}")
+        tested = next(history for history in self.session.histories.values() if history.evaluations)
+        self._show_test_digit(self._mistake, f"; at the last evaluation {readings}", tested)
 
-    def _show_test_digit(self, index: int | None, remark: str = "") -> None:
-        """Load a test digit onto the pad, a random one without an index."""
+    def _show_test_digit(self, index: int | None, remark: str = "", tested: RunHistory | None = None) -> None:
+        """Load a test digit onto the pad, one that a run was tested on, or a random one without an index."""
         self._loading, config = True, self._config()
         if not self._digits.is_cached(config):
             self.notify("Reading the test digits…", timeout=3)
-        self._load_digits(config, index, remark)
+        self._load_digits(config, index, remark, tested)
 
     @work(thread=True, group="digits", exit_on_error=False)
-    def _load_digits(self, config: TrainConfig, index: int | None, remark: str) -> None:
+    def _load_digits(self, config: TrainConfig, index: int | None, remark: str, tested: RunHistory | None) -> None:
         """Load the test digits in a thread, since they may have to be downloaded."""
         digits = None
         try:
-            digits = self._digits.load(config)
+            digits = self._digits.load_tested(tested) if tested is not None else self._digits.load(config)[:2]
         except DataError as error:
-            self.deliver(self.notify, f"{error.message} {error.hint}", severity="error")
+            self.deliver(self.notify, f"{error.message} {error.hint}".strip(), severity="error")
         finally:
             self.deliver(self._on_digits_loaded, digits, index, remark)
 
-    def _on_digits_loaded(self, digits: tuple[Any, Any, str] | None, index: int | None, remark: str) -> None:
+    def _on_digits_loaded(self, digits: tuple[Any, Any] | None, index: int | None, remark: str) -> None:
         self._loading = False
         if digits is None:
             return
-        images, labels, _ = digits
+        images, labels = digits
         if index is None:
             index = random.randrange(len(labels))
         if 0 <= index < len(labels):

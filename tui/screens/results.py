@@ -223,15 +223,11 @@ class ResultsScreen(PredictionScreen):
 
     @work(thread=True, exclusive=True, group="digits", exit_on_error=False)
     def _read_images(self, run: RunHistory) -> None:
-        assert run.config is not None
+        images, problem = None, ""
         try:
-            images, _, sha256 = self._digits.load(run.config, run.data.dataset if run.data else "")
+            images, _ = self._digits.load_tested(run)
         except DataError as error:
-            self.deliver(self._set_images, run.run_id, None, f"{error.message} {error.hint}")
-            return
-        problem = ""
-        if run.data is not None and run.data.sha256 != sha256:
-            images, problem = None, "n/a: the digits on this machine are not those that the run was tested on."
+            problem = f"{error.message} {error.hint}".strip()
         self.deliver(self._set_images, run.run_id, images, problem)
 
     def _set_images(self, run_id: str, images: Any, problem: str) -> None:

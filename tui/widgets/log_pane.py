@@ -34,14 +34,16 @@ class LogPane(RichLog, can_focus=False):
         self._written = 0
         self._filter_text = ""
         self._matches = 0
+        self._wrapped_at = 0
+        """The width for which the lines are wrapped."""
 
     def show_log(self, history: RunHistory) -> None:
         """Append the lines that came since the last call."""
         if not self.display or not self.size.width:
             return
-        if history.log_count < self._written:  # a recording was rewound
+        if history.log_count < self._written or self.size.width != self._wrapped_at:  # rewound, or another width
             self.clear()
-            self._written = self._matches = 0
+            self._written, self._matches, self._wrapped_at = 0, 0, self.size.width
         new = min(history.log_count - self._written, len(history.log))
         self._written = history.log_count
         for line in list(history.log)[len(history.log) - new :]:

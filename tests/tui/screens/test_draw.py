@@ -471,3 +471,17 @@ def test_ten_drawn_digits_are_read(engine: str, work: Callable[[str], Worked]) -
         worker.supervisor.send(Predict(request_id=digit + 1, image=image))
         read.append(int(np.argmax(worker.wait_for(Prediction).probabilities)))
     assert sum(a == b for a, b in zip(STROKES, read, strict=True)) >= 9, read
+
+
+async def test_a_mistake_is_never_shown_on_other_digits() -> None:
+    """Another set must not stand for the run's digits, under their numbers, on a machine that lacks them."""
+    others = np.zeros((10_000, 28, 28), np.uint8), np.zeros(10_000, np.uint8), "another set"
+    async with shown(400.0, (120, 40)) as app:
+        app.digit_cache.load = lambda *_: others  # type: ignore[method-assign]
+        pilot = Pilot(app)
+        await pilot.press("3")
+        await until(pilot, lambda: isinstance(app.screen, DrawScreen))
+        await pilot.press("m")
+        message = "not those that the run was tested on"
+        await until(pilot, lambda: any(message in note.message for note in app._notifications))
+        assert "Test digit" not in screen_text(app)

@@ -68,7 +68,7 @@ async def test_logs_are_searched_scrolled_and_copied(
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("s", "l")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await until(pilot, lambda: "last words" in log_of(app, "keras"))
+        await until(pilot, lambda: "last words" in log_of(app, "keras") and "the run ended" in log_of(app, "keras"))
         lines = len(log_of(app, "keras").splitlines())
         await pilot.press("slash", *"WORDS")
         await until(pilot, lambda: len(log_of(app, "keras").splitlines()) < lines)
@@ -81,6 +81,16 @@ async def test_logs_are_searched_scrolled_and_copied(
         await pilot.press("pageup", "pagedown", "end")
         await pilot.press("l")
         assert app.train_screen.check_action("copy_logs", ()) is None
+
+
+async def test_logs_are_wrapped_for_the_width_that_they_have(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, (160, 40)) as (app, pilot):
+        await pilot.press("s", "l")
+        await until(pilot, lambda: "the run ended" in log_of(app, "keras"))
+        await pilot.resize_terminal(80, 40)
+        pane = app.screen.query_one("#log-keras", LogPane)
+        await until(pilot, lambda: pane.size.width < 40 and pane.virtual_size.width <= pane.size.width)
+        assert "the run ended" in log_of(app, "keras")
 
 
 async def test_charts_by_keys(tmp_path: Path, small_mnist: Path) -> None:
