@@ -307,9 +307,6 @@ class MnistApp(RunActions):
     def action_settings(self) -> None:
         from tui.screens.settings import SettingsScreen
 
-        usage = self.session.machine.usage
-        gpus = usage.gpus if usage is not None else ()
-
         def on_close(result: tuple[RunRequest, bool] | None) -> None:
             if result is None:
                 return
@@ -320,6 +317,7 @@ class MnistApp(RunActions):
             elif start:
                 self.action_start()
 
+        gpus = self.session.machine.gpu_readings
         self.push_screen(SettingsScreen(self.controller.request, self.session.histories, gpus), on_close)
 
     def action_focus_engine(self) -> None:

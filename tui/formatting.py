@@ -36,6 +36,11 @@ def digits_title(dataset: str) -> str:
     return {"mnist": "MNIST", "drawn": "DRAWN DIGITS, not MNIST"}.get(dataset, "CUSTOM DIGITS, not MNIST")
 
 
+def gpu_name(name: str) -> str:
+    """Shorten a GPU's name: "H200" for "NVIDIA H200"."""
+    return name.removeprefix("NVIDIA ")
+
+
 def clock(seconds: float | None) -> str:
     """Write a duration as 01:23, or 1:02:03 from an hour on; --:-- when unknown."""
     if seconds is None or not math.isfinite(seconds):

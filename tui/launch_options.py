@@ -15,6 +15,7 @@ from engines.api import (
     Record,
     RunHistory,
     RunRequest,
+    RunSource,
     TrainConfig,
     default_device,
     estimate_seconds,
@@ -38,6 +39,16 @@ class LaunchOption(Record, kw_only=False):
     chosen: bool
     reason: str = ""
     """The reason why it can't be used; empty when it can."""
+
+
+def rows(source: RunSource, paces: Mapping[PaceKey, float]) -> dict[str, list[LaunchOption]]:
+    """Return the options of the next run by what they choose; `paces` are those of saved runs."""
+    request, histories = source.request, source.histories
+    return {
+        "framework": frameworks(request, histories),
+        "device": devices(request, histories, source.machine.gpu_readings),
+        "preset": presets(request, histories, paces),
+    }
 
 
 def frameworks(request: RunRequest, histories: Mapping[str, RunHistory]) -> list[LaunchOption]:
@@ -136,7 +147,7 @@ def _described(name: str, known: Mapping[str, Mapping[str, Device]], gpus: Seque
     device = next((its[name] for its in known.values() if name in its), None)
     if device is None or name == "cpu":
         return name
-    text = f"{name} {device.name.removeprefix('NVIDIA ')}"
+    text = f"{name} {formatting.gpu_name(device.name)}"
     for gpu in readings_of(name, [device], gpus):
         if gpu.memory_total_bytes is not None and gpu.memory_used_bytes is not None:
             text += f", {(gpu.memory_total_bytes - gpu.memory_used_bytes) / 1e9:.0f} GB free"

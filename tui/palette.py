@@ -32,18 +32,12 @@ def setting_commands(controller: RunController, choose: Choose) -> Iterator[Syst
 
     Those of the launcher are listed at once, the others only when they are searched for.
     """
-    request, histories = controller.request, controller.session.histories
-    usage = controller.session.machine.usage
-    rows = {
-        "Framework": launch_options.frameworks(request, histories),
-        "Device": launch_options.devices(request, histories, usage.gpus if usage is not None else ()),
-        "Preset": launch_options.presets(request, histories, controller.paces),
-    }
-    for title, options in rows.items():
+    request = controller.request
+    for title, options in launch_options.rows(controller.session, controller.paces).items():
         for option in options:
             if not option.reason:
                 remark = "Chosen for the next run." if option.chosen else "Choose this for the next run."
-                yield SystemCommand(f"{title}: {option.label}", remark, partial(choose, option.request))
+                yield SystemCommand(f"{title.capitalize()}: {option.label}", remark, partial(choose, option.request))
     for field in dataclasses.fields(TrainConfig):
         values = (False, True) if isinstance(field.default, bool) else field.metadata.get("choices", ())
         for value in values if field.name != "preset" else ():

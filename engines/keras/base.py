@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -29,7 +30,7 @@ class KerasEngineBase(EngineState):
     """An engine without training steps and predictions, which need the backend itself."""
 
     build_augment = staticmethod(build_augment)
-    build_optimizer = staticmethod(build_optimizer)
+    build_optimizer: Callable[[TrainConfig], Any] = staticmethod(build_optimizer)
 
     def __init__(self, config: TrainConfig, digits: Digits, weights: Weights, device: str) -> None:
         random.seed(config.seed)  # Keras draws its seeds from it; its own set_random_seed would import TensorFlow

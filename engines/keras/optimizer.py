@@ -9,17 +9,20 @@ from keras import ops
 
 from engines.config import ADAM_BETAS, TrainConfig
 
+Kinds = tuple[type[keras.optimizers.Adadelta], type[keras.optimizers.SGD], type[keras.optimizers.AdamW]]
+"""The classes that train with Adadelta, with SGD, and with Adam and AdamW."""
 
-def build_optimizer(config: TrainConfig) -> keras.optimizers.Optimizer:
-    """Build the optimizer with every hyperparameter set, because the libraries' defaults differ."""
-    rate = config.learning_rate
+
+def build_optimizer(config: TrainConfig, kinds: Kinds | None = None) -> keras.optimizers.Optimizer:
+    """Build the optimizer with every hyperparameter set, because the libraries' defaults differ; `kinds` are a backend's own."""
+    rate, fused = config.learning_rate, keras.config.backend() == "tensorflow"
+    adadelta, sgd, adamw = kinds or (Adadelta if fused else keras.optimizers.Adadelta, SGD, AdamW)
     if config.optimizer == "adadelta":
-        kind = Adadelta if keras.config.backend() == "tensorflow" else keras.optimizers.Adadelta
-        return kind(rate, rho=config.rho, epsilon=config.epsilon)
+        return adadelta(rate, rho=config.rho, epsilon=config.epsilon)
     if config.optimizer == "sgd":
-        return SGD(rate, momentum=config.momentum)
+        return sgd(rate, momentum=config.momentum)
     decay = config.weight_decay if config.optimizer == "adamw" else 0.0
-    adam = AdamW(rate, beta_1=ADAM_BETAS[0], beta_2=ADAM_BETAS[1], epsilon=config.epsilon, weight_decay=decay)
+    adam = adamw(rate, beta_1=ADAM_BETAS[0], beta_2=ADAM_BETAS[1], epsilon=config.epsilon, weight_decay=decay)
     adam.weight_decay = decay or None  # the constructor needs a number, but 0 would still cost a pass over all weights
     return adam
 

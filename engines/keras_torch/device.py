@@ -39,11 +39,9 @@ def set_precision(precision: str) -> None:
 
 def activate(device: str) -> None:
     """Make a GPU PyTorch's current one, and measure its peak of memory from this moment; a CPU needs neither."""
-    if device.startswith("cuda"):
-        torch.cuda.set_device(device)  # or PyTorch opens a context on the first GPU, too
-        torch.cuda.reset_peak_memory_stats(device)
+    pytorch.activate(torch.device(device))
 
 
 def memory_bytes(device: str) -> int | None:
     """Return the most bytes that tensors held at once on a GPU since `activate`; None for a CPU."""
-    return torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None
+    return pytorch.memory_bytes(torch.device(device))

@@ -5,27 +5,19 @@ Keras' own steps put numbers of Python's on the device, or read the learning rat
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import keras
 import torch
 from torch import Tensor
 
-from engines.config import ADAM_BETAS, TrainConfig
-from engines.keras import hyperparameters as shared
+from engines.config import TrainConfig
+from engines.keras import hyperparameters as shared, optimizer
 
 
 def build_optimizer(config: TrainConfig) -> Optimizer:
-    """Build the optimizer with every hyperparameter set, because the libraries' defaults differ."""
-    rate = config.learning_rate
-    if config.optimizer == "adadelta":
-        return Adadelta(rate, rho=config.rho, epsilon=config.epsilon)
-    if config.optimizer == "sgd":
-        return SGD(rate, momentum=config.momentum)
-    decay = config.weight_decay if config.optimizer == "adamw" else 0.0
-    adam = AdamW(rate, beta_1=ADAM_BETAS[0], beta_2=ADAM_BETAS[1], epsilon=config.epsilon, weight_decay=decay)
-    adam.weight_decay = decay or None  # the constructor needs a number, but 0 would still cost a pass over all weights
-    return adam
+    """Build one of the optimizers below, as `engines.keras.optimizer` does."""
+    return cast(Optimizer, optimizer.build_optimizer(config, (Adadelta, SGD, AdamW)))
 
 
 def hyperparameters(config: TrainConfig) -> dict[str, Any]:

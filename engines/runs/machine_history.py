@@ -89,6 +89,11 @@ class MachineHistory:
         self.gpus: dict[int, GpuHistory] = {}
         """The GPUs by the driver's index."""
 
+    @property
+    def gpu_readings(self) -> tuple[GpuReading, ...]:
+        """The driver's newest readings; empty before the first, and without GPUs."""
+        return self.usage.gpus if self.usage is not None else ()
+
     def apply(self, event: Event) -> None:
         """Apply one event; any but a MachineUsage is ignored."""
         if not isinstance(event, MachineUsage):

@@ -216,7 +216,7 @@ def _title(history: RunHistory, title: str, width: int) -> str:
     parts = [_PATCH_VERSION.sub(r"\1", history.framework) if history.framework else title]
     if history.started is not None:
         started = history.started
-        gpus = {device.id: device.name.removeprefix("NVIDIA ") for device in history.devices if device.id != "cpu"}
+        gpus = {device.id: formatting.gpu_name(device.name) for device in history.devices if device.id != "cpu"}
         device = f"{gpus[started.device]} ({started.device})" if started.device in gpus else started.device
         parts += [device, started.precision, plural(started.num_threads, "thread")]
     while len(parts) > 1 and len(" · ".join(parts)) > width:

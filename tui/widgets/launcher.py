@@ -55,15 +55,10 @@ class Launcher(Container):
 
     def show(self, source: RunSource, paces: Mapping[PaceKey, float], colors: Mapping[str, str]) -> None:
         """Draw the options; `paces` are those of saved runs."""
-        request, histories, usage = source.request, source.histories, source.machine.usage
-        self.options = {
-            "framework": launch_options.frameworks(request, histories),
-            "device": launch_options.devices(request, histories, usage.gpus if usage is not None else ()),
-            "preset": launch_options.presets(request, histories, paces),
-        }
+        self.options = launch_options.rows(source, paces)
         width = max(self._rows.size.width, 20)
         rows = [_render_options(name, self.options[name], width, colors) for name in OPTIONS]
-        details = _fitting(launch_options.describe_run(request), " · ", width - LABEL_WIDTH)
+        details = _fitting(launch_options.describe_run(source.request), " · ", width - LABEL_WIDTH)
         rows.append(Text(f"{'':{LABEL_WIDTH}}{details}", style=colors["$detail"], no_wrap=True))
         self._rows.set_text(*rows, _render_start(width, colors))
         roomy = self.size.height >= ROOMY_HEIGHT
