@@ -44,17 +44,23 @@ class Predict(Record):
     """784 grey values 0 to 255, row-major."""
     checkpoint: str = ""
     """Checkpoint whose weights answer while the worker has trained no model of its own and no run is active."""
+    inside: bool = False
+    """True to be told the values inside the network, too."""
+
+
+class MeasureStep(Record):
+    """Measure the next training step of the run, answered by a StepMeasured."""
 
 
 class Shutdown(Record):
     """End the worker and abandon any run."""
 
 
-Command = Start | Pause | Resume | Stop | SaveCheckpoint | Predict | Shutdown
+Command = Start | Pause | Resume | Stop | SaveCheckpoint | Predict | MeasureStep | Shutdown
 
 RUN_COMMANDS = (Pause, Resume, Stop)
 """Commands that affect a run after its current step; each is answered by an event."""
 
 COMMANDS: dict[str, type[Command]] = {
-    kind.__name__: kind for kind in (Start, Pause, Resume, Stop, SaveCheckpoint, Predict, Shutdown)
+    kind.__name__: kind for kind in (Start, Pause, Resume, Stop, SaveCheckpoint, Predict, MeasureStep, Shutdown)
 }

@@ -10,8 +10,8 @@ Frozen records of plain numbers, strings and tuples; standard library only. Thei
 
 A stop or a failure may cut a run short; exactly one RunFinished or RunFailed ends every requested run. A resumed run repeats the
 events of its epochs up to the checkpoint between RunRequested and DataReady, with their times shifted to the present. LogLine,
-Heartbeat, Prediction, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused, RunResumed, CommandSent,
-EvalStarted, WarmedUp and the usage events may stand anywhere. `grammar.py` checks this order.
+Heartbeat, Prediction, StepMeasured, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused,
+RunResumed, CommandSent, EvalStarted, WarmedUp and the usage events may stand anywhere. `grammar.py` checks this order.
 
 Times are in seconds, accuracies fractions of 1, memory in bytes. An unavailable value is None. NaN and Inf are legal.
 """
@@ -243,6 +243,31 @@ class Prediction(Event):
     """Path of the checkpoint that holds the weights; empty when this worker trained them."""
     problem: str = ""
     """The reason for a missing answer; empty when there is one."""
+    activations: str = ""
+    """The values inside the network as `engines.experiment.activations` encodes them, if asked for; never part of a record."""
+
+
+class LayerChange(Record):
+    """The change of one layer in one training step; each figure is the L2 norm over the kernel and the bias."""
+
+    layer: str
+    gradient: float
+    """Norm of the gradient of the batch's mean loss, at the weights before the step and with dropout off."""
+    weights: float
+    """Norm of the parameters before the step."""
+    update: float
+    """Norm of what the optimizer added to them."""
+
+
+class StepMeasured(Event):
+    """The answer to MeasureStep. It is not part of a run's record."""
+
+    global_step: int
+    """The step, counted from 1."""
+    layers: tuple[LayerChange, ...]
+    """In forward order; empty when there is no answer."""
+    problem: str = ""
+    """The reason for a missing answer; empty when there is one."""
 
 
 class ExamProgress(Event):
@@ -359,6 +384,9 @@ class MachineUsage(Event):
     """The reason for missing GPU readings; empty when there are some."""
 
 
+UNRECORDED_EVENTS = (Heartbeat, StepMeasured)
+"""The events that are no part of a run's record."""
+
 TERMINAL_EVENTS = (RunFinished, RunFailed)
 """The events that end a run."""
 
@@ -367,7 +395,7 @@ EVENTS: dict[str, type[Event]] = {
     for kind in (
         WorkerSpawned, WorkerReady, WarmedUp, RunRequested, CommandSent, DataProgress, DataReady, ModelReady, RunStarted,
         EpochStarted, TrainProgress, EvalStarted, EvalCompleted, EpochCompleted, RunPaused, RunResumed, CheckpointSaved,
-        ModelSaved, SaveFailed, Diverged, Prediction, ExamProgress, LogLine, Heartbeat, RunFinished, RunFailed, WorkerExited,
-        WorkerUsage, MachineUsage,
+        ModelSaved, SaveFailed, Diverged, Prediction, StepMeasured, ExamProgress, LogLine, Heartbeat, RunFinished,
+        RunFailed, WorkerExited, WorkerUsage, MachineUsage,
     )
 }  # fmt: skip

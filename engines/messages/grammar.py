@@ -30,6 +30,7 @@ from engines.messages.events import (
     RunResumed,
     RunStarted,
     SaveFailed,
+    StepMeasured,
     TrainProgress,
     WarmedUp,
     WorkerExited,
@@ -39,8 +40,8 @@ from engines.messages.events import (
 )
 
 _ANYWHERE = (
-    LogLine, Heartbeat, Prediction, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused, RunResumed,
-    CommandSent, EvalStarted, WarmedUp, WorkerUsage, MachineUsage,
+    LogLine, Heartbeat, Prediction, StepMeasured, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed, Diverged,
+    RunPaused, RunResumed, CommandSent, EvalStarted, WarmedUp, WorkerUsage, MachineUsage,
 )  # fmt: skip
 
 _MAY_FOLLOW: dict[type[Event] | None, tuple[type[Event], ...]] = {

@@ -23,7 +23,15 @@ from typing import Any
 from engines.atomic_file import write_atomically
 from engines.errors import reason
 from engines.messages.codec import encode, to_plain
-from engines.messages.events import TERMINAL_EVENTS, EpochCompleted, Event, Heartbeat, MachineUsage, SaveFailed
+from engines.messages.events import (
+    TERMINAL_EVENTS,
+    UNRECORDED_EVENTS,
+    EpochCompleted,
+    Event,
+    MachineUsage,
+    Prediction,
+    SaveFailed,
+)
 from engines.runs.history import RunHistory
 from engines.runs.run_id import utc_prefix
 from engines.runs.save_failures import describe_save_failure
@@ -87,8 +95,10 @@ class RunDirectory:
 
     def append(self, event: Event) -> None:
         """Append one event; from any thread. The end of the last engine's run closes the record and writes the summary."""
-        if isinstance(event, Heartbeat):
+        if isinstance(event, UNRECORDED_EVENTS):
             return
+        if isinstance(event, Prediction):
+            event = replace(event, activations="")
         with self._lock:
             if self._events_fd is None:
                 return

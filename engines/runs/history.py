@@ -34,6 +34,7 @@ from engines.messages.events import (
     RunResumed,
     RunStarted,
     SaveFailed,
+    StepMeasured,
     TrainProgress,
     WarmedUp,
     WorkerExited,
@@ -214,6 +215,9 @@ class RunHistory(RunState):
     def _on_diverged(self, event: Diverged) -> None:
         self.diverged = event
 
+    def _on_step_measured(self, event: StepMeasured) -> None:
+        self.measured_step = event
+
     # Commands
 
     def _on_command_sent(self, event: CommandSent) -> None:
@@ -283,6 +287,7 @@ _HANDLERS: dict[type[Event], Callable[[RunHistory, Any], None]] = {
     EvalCompleted: RunHistory._on_eval_completed,
     EpochCompleted: RunHistory._on_epoch_completed,
     Diverged: RunHistory._on_diverged,
+    StepMeasured: RunHistory._on_step_measured,
     CommandSent: RunHistory._on_command_sent,
     RunPaused: RunHistory._on_run_paused,
     RunResumed: RunHistory._on_run_resumed,

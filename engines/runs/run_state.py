@@ -19,6 +19,7 @@ from engines.messages.events import (
     RunFinished,
     RunStarted,
     SaveFailed,
+    StepMeasured,
     TrainProgress,
     WorkerExited,
     WorkerReady,
@@ -130,6 +131,8 @@ class RunState:
         self.milestones: list[Milestone] = []
         self.finished: RunFinished | None = None
         self.diverged: Diverged | None = None
+        self.measured_step: StepMeasured | None = None
+        """The newest step of the run whose changes were measured."""
         self.checkpoint = ""
         """Path of the newest checkpoint."""
         self.checkpoint_epoch = 0

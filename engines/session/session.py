@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.config import TrainConfig
-from engines.messages.commands import Pause, Predict, Resume, SaveCheckpoint, Stop
+from engines.messages.commands import MeasureStep, Pause, Predict, Resume, SaveCheckpoint, Stop
 from engines.messages.events import (
     Event,
     RunFailed,
@@ -187,8 +187,8 @@ class Session(RunSource):
         self._rounds = deque(drop_engine(self._rounds, engine))
         self._slots[engine].kill()
 
-    def predict(self, engine: str, image: Sequence[int], checkpoint: str = "") -> int:
-        """Request a prediction for 784 grey values; return its request id.
+    def predict(self, engine: str, image: Sequence[int], checkpoint: str = "", *, inside: bool = False) -> int:
+        """Request a prediction for 784 grey values, with `inside` also the values inside the network; return its request id.
 
         A worker that has trained nothing answers with the given checkpoint, or with the newest saved one. Without a worker, one
         is started.
@@ -202,8 +202,11 @@ class Session(RunSource):
 
             checkpoint = newest_checkpoint(self._runs_dir, engine)
         self._last_request_id += 1
-        slot.send(Predict(request_id=self._last_request_id, image=tuple(image), checkpoint=checkpoint))
+        slot.send(Predict(request_id=self._last_request_id, image=tuple(image), checkpoint=checkpoint, inside=inside))
         return self._last_request_id
+
+    def measure_step(self, engine: str) -> None:
+        self._slots[engine].send(MeasureStep())
 
     def fail_to_start(self, engine: str, error: Exception) -> None:
         self._slots[engine].abort(error)

@@ -17,18 +17,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import os
 import time
 import traceback
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from engines.config import TrainConfig
 from engines.data import DataCancelled, DataError, Digits, load_digits, placeholder_dataset
 from engines.experiment import checkpoint, recipe
+from engines.experiment.activations import encode_activations
 from engines.experiment.checkpoint import CheckpointError
-from engines.experiment.contract import EngineModule
+from engines.experiment.contract import Engine, EngineModule, InspectionModule
 from engines.gpu_errors import gpu_error_advice
 from engines.messages.commands import Start
 from engines.messages.events import DataProgress, Device, RunFailed, RunFinished, WarmedUp
@@ -50,6 +53,8 @@ class Trainer:
         self.channel = channel
         self._digits: tuple[tuple[str, str], Digits] | None = None
         channel.load_model = self.load_model
+        self.inspection = _inspection_module(module)
+        channel.inspect = self.inspect if self.inspection is not None else None
 
     def warm_up(self) -> None:
         """Train two steps on blank digits: the first does the framework's delayed imports and traces, the second is timed."""
@@ -146,3 +151,14 @@ class Trainer:
         self.channel.model = self.module.Engine(config, placeholder_dataset(), weights)
         epoch = position.epoch if position.step else position.epoch - 1
         self.channel.position, self.channel.loaded_from = (epoch, position.global_step), str(path)
+
+    def inspect(self, engine: Engine, image: npt.NDArray[np.uint8]) -> str:
+        """Return the encoded activations for a grey image (28, 28). Raises anything that the framework raises."""
+        assert self.inspection is not None
+        return encode_activations(self.inspection.inspect(engine, image))
+
+
+def _inspection_module(module: EngineModule) -> InspectionModule | None:
+    """Import the module `inspection` beside the engine's; None for an engine outside of this project."""
+    package = module.__package__ or ""
+    return importlib.import_module(f"{package}.inspection") if package.startswith("engines.") else None
