@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Activations(NamedTuple):
-    """The values of each layer for one digit, with dropout off; maps are (height, width, channel), as in `recipe.Weights`."""
+    """The values of each layer for one digit, with dropout off, and what made the first; maps are (height, width, channel)."""
 
     conv1: Floats
     """The maps of the first convolution after its relu, shape (26, 26, 32)."""
@@ -26,10 +26,15 @@ class Activations(NamedTuple):
     """The ten outputs before softmax, shape (10,)."""
     saliency: Floats
     """The gradient of the largest logit by the pixels, which are 0 to 1, shape (28, 28): Simonyan et al. 2013, section 3."""
+    kernels: Floats
+    """The kernels of the first convolution, shape (3, 3, 32)."""
+    biases: Floats
+    """The biases of the first convolution, shape (32,)."""
 
 
 SHAPES: dict[str, tuple[int, ...]] = {
     "conv1": (26, 26, 32), "conv2": (12, 12, 64), "dense1": (128,), "logits": (10,), "saliency": (28, 28),
+    "kernels": (3, 3, 32), "biases": (32,),
 }  # fmt: skip
 
 

@@ -49,7 +49,8 @@ def inspect(weights: Weights, image: npt.NDArray[np.uint8]) -> Activations:
     gradient = (weights["dense1.kernel"] @ gradient).reshape(conv2.shape) * (conv2 > 0)
     gradient = _convolve_back(weights, "conv2", _pool_back(before_pool, gradient)) * (conv1 > 0)
     saliency = _convolve_back(weights, "conv1", gradient)
-    return Activations(conv1[0], conv2[0], dense1[0], logits[0], saliency[0, ..., 0])
+    first = weights["conv1.kernel"][:, :, 0], weights["conv1.bias"]
+    return Activations(conv1[0], conv2[0], dense1[0], logits[0], saliency[0, ..., 0], *first)
 
 
 def _forward_batch(weights: Weights, images: npt.NDArray[np.uint8]) -> Floats:

@@ -20,9 +20,12 @@ def inspect(engine: Engine, image: npt.NDArray[np.uint8]) -> Activations:
         tape.watch(pixels)
         *outputs, logits = layer_outputs(engine.model, pixels)
         largest = tf.reduce_max(logits)
-    saliency = tape.gradient(largest, pixels)
-    values = (*outputs, logits, saliency[..., 0])
-    return Activations(*(tf.cast(value[0], tf.float32).numpy() for value in values))
+    with tf.device(engine.device):
+        saliency = tape.gradient(largest, pixels)
+        first = layers(engine.model)[0][1]
+        values = [value[0] for value in (*outputs, logits, saliency[..., 0])]
+        values += [first.kernel[:, :, 0], first.bias]
+        return Activations(*(tf.cast(value, tf.float32).numpy() for value in values))
 
 
 def gradients(engine: Engine, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> Weights:

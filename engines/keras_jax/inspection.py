@@ -26,7 +26,9 @@ def inspect(engine: Engine, image: npt.NDArray[np.uint8]) -> Activations:
     with keras.device(engine.device):
         pixels = scale(jnp.asarray(image[None, ..., None]))
         saliency, outputs = jax.grad(largest_logit, has_aux=True)(pixels)
-    return Activations(*(np.asarray(value[0], np.float32) for value in (*outputs, saliency[..., 0])))
+    first = layers(engine.model)[0][1]
+    values = [value[0] for value in (*outputs, saliency[..., 0])] + [first.kernel[:, :, 0], first.bias.value]
+    return Activations(*(np.asarray(value, np.float32) for value in values))
 
 
 def gradients(engine: Engine, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> Weights:

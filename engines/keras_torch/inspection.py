@@ -21,8 +21,9 @@ def inspect(engine: Engine, image: npt.NDArray[np.uint8]) -> Activations:
         pixels = scale(torch.from_numpy(image[None, ..., None]).to(engine.device)).requires_grad_()
         *outputs, logits = layer_outputs(engine.model, pixels)
     (saliency,) = torch.autograd.grad(logits.max(), pixels)
-    values = (*outputs, logits, saliency[..., 0])
-    return Activations(*(value[0].detach().float().cpu().contiguous().numpy() for value in values))
+    first = layers(engine.model)[0][1]
+    values = [value[0] for value in (*outputs, logits, saliency[..., 0])] + [first.kernel[:, :, 0], first.bias.value]
+    return Activations(*(value.detach().float().cpu().contiguous().numpy() for value in values))
 
 
 def gradients(engine: Engine, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> Weights:

@@ -22,7 +22,10 @@ def inspect(engine: Engine, image: npt.NDArray[np.uint8]) -> Activations:
         *maps, dense1, logits = layer_outputs(engine.model, pixels)
     (saliency,) = torch.autograd.grad(logits.max(), pixels)
     conv1, conv2 = (values[0].permute(1, 2, 0) for values in maps)
-    values = (conv1, conv2, dense1[0], logits[0], saliency[0, 0])
+    first = layers(engine.model)[0][1]
+    assert first.bias is not None
+    kernels = first.weight[:, 0].permute(1, 2, 0)
+    values = (conv1, conv2, dense1[0], logits[0], saliency[0, 0], kernels, first.bias)
     return Activations(*(value.detach().float().cpu().contiguous().numpy() for value in values))
 
 

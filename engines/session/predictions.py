@@ -142,8 +142,8 @@ class PredictionRequests:
 
 def weights_source(answer: Prediction) -> str:
     """Return which weights an answer is from, for people."""
-    if answer.checkpoint:
-        return f"a kept model, step {answer.global_step:,}"
     if not answer.global_step:
         return "before its first step"
+    if answer.checkpoint:
+        return f"a kept model, step {answer.global_step:,}"
     return f"epoch {answer.epoch}, step {answer.global_step:,}"

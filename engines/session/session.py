@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from engines.config import TrainConfig
 from engines.messages.commands import MeasureStep, Pause, Predict, Resume, SaveCheckpoint, Stop
 from engines.messages.events import (
+    UNTRAINED,
     Event,
     RunFailed,
     RunFinished,
@@ -190,17 +191,18 @@ class Session(RunSource):
     def predict(self, engine: str, image: Sequence[int], checkpoint: str = "", *, inside: bool = False) -> int:
         """Request a prediction for 784 grey values, with `inside` also the values inside the network; return its request id.
 
-        A worker that has trained nothing answers with the given checkpoint, or with the newest saved one. Without a worker, one
-        is started.
+        A worker that has trained nothing answers with the given checkpoint, or with the newest saved one; with `inside`, with an
+        untrained network, which is the same in all engines. Without a worker, one is started.
         """
         history, slot = self.histories[engine], self._slots[engine]
         if not slot.running and history.failure is None and not self._closing:
             self.start_workers({engine: history.config or TrainConfig(keras_backend=slot.spec.backend)})
-        has_model = history.running or (history.prediction is not None and history.prediction.probabilities)
+        last = history.prediction
+        has_model = history.running or (last is not None and last.probabilities and last.checkpoint != UNTRAINED)
         if not checkpoint and not has_model:
             from engines.runs.reader import newest_checkpoint
 
-            checkpoint = newest_checkpoint(self._runs_dir, engine)
+            checkpoint = UNTRAINED if inside else newest_checkpoint(self._runs_dir, engine)
         self._last_request_id += 1
         slot.send(Predict(request_id=self._last_request_id, image=tuple(image), checkpoint=checkpoint, inside=inside))
         return self._last_request_id

@@ -10,7 +10,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from engines.messages.codec import ProtocolError, decode_command, encode
@@ -53,8 +52,8 @@ class Channel:
         """The engine that answers Predict; None before the first run."""
         self.position = (0, 0)
         """(epoch, global_step) of the model's weights."""
-        self.load_model: Callable[[Path], None] | None = None
-        """Loads a checkpoint's model for predictions, and sets `model`, `position` and `loaded_from`; may raise anything."""
+        self.load_model: Callable[[str], None] | None = None
+        """Loads a checkpoint's model, or UNTRAINED, and sets `model`, `position` and `loaded_from`; may raise anything."""
         self.loaded_from = ""
         """The checkpoint that `model` was loaded from; empty when it was trained here."""
         self.inspect: Callable[[Engine, Any], str] | None = None
@@ -152,7 +151,7 @@ class Channel:
             own_model = self.model is not None and not self.loaded_from
             other_checkpoint = request.checkpoint not in ("", self.loaded_from) and not own_model
             if other_checkpoint and self.load_model is not None and not self.run_id:
-                self.load_model(Path(request.checkpoint))
+                self.load_model(request.checkpoint)
             if self.model is None:
                 problem = "no model yet"
             elif len(request.image) != 784:

@@ -32,9 +32,10 @@ from engines.experiment import checkpoint, recipe
 from engines.experiment.activations import encode_activations
 from engines.experiment.checkpoint import CheckpointError
 from engines.experiment.contract import Engine, EngineModule, InspectionModule
+from engines.experiment.progress import Position
 from engines.gpu_errors import gpu_error_advice
 from engines.messages.commands import Start
-from engines.messages.events import DataProgress, Device, RunFailed, RunFinished, WarmedUp
+from engines.messages.events import UNTRAINED, DataProgress, Device, RunFailed, RunFinished, WarmedUp
 from engines.out_of_memory import device_memory_advice, is_out_of_memory
 from engines.worker import placement
 from engines.worker.channel import Channel, ShuttingDown, exit_now
@@ -144,13 +145,18 @@ class Trainer:
             self._digits = (key, digits)
         return self._digits[1].limited(config.limit_train or None, config.limit_test or None)
 
-    def load_model(self, path: Path) -> None:
-        """Load a checkpoint's model for predictions. Raises CheckpointError, and anything that the framework raises."""
-        position, weights, config = checkpoint.load_model(path)
+    def load_model(self, source: str) -> None:
+        """Load a model for predictions: that of a checkpoint's path, or UNTRAINED.
+
+        Raises CheckpointError, and anything that the framework raises.
+        """
+        position, weights, config = Position(), recipe.initial_weights(0), TrainConfig()
+        if source != UNTRAINED:
+            position, weights, config = checkpoint.load_model(Path(source))
         config = dataclasses.replace(config, device=placement.resolve("auto", self.devices))
         self.channel.model = self.module.Engine(config, placeholder_dataset(), weights)
         epoch = position.epoch if position.step else position.epoch - 1
-        self.channel.position, self.channel.loaded_from = (epoch, position.global_step), str(path)
+        self.channel.position, self.channel.loaded_from = (epoch, position.global_step), source
 
     def inspect(self, engine: Engine, image: npt.NDArray[np.uint8]) -> str:
         """Return the encoded activations for a grey image (28, 28). Raises anything that the framework raises."""

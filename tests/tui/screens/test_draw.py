@@ -276,7 +276,7 @@ async def test_agreement_on_a_wrong_digit_is_marked_as_wrong(tmp_path: Path, sma
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
         both = [dict((i, p) for i, _, p in h.evaluations[-1].mistakes) for h in app.session.histories.values()]
         index = next(i for i, read in both[0].items() if both[1].get(i) == read)
-        screen._show_test_digit(index)
+        screen._load(index)
         await until(pilot, lambda: screen._label is not None)
         said = f"✗ BOTH WRONG: {both[0][index]}, not {screen._label}"
         await until(pilot, lambda: text_of(app, "#verdict") == said)
