@@ -5,6 +5,9 @@ from __future__ import annotations
 from engines.config import TrainConfig
 from engines.record import Record
 
+UNTRAINED = "untrained"
+"""In place of a checkpoint's path: the network as seed 0 makes it, before its first step."""
+
 
 class Start(Record):
     """Train one run, which ends with exactly one RunFinished or RunFailed."""
@@ -43,7 +46,7 @@ class Predict(Record):
     image: tuple[int, ...]
     """784 grey values 0 to 255, row-major."""
     checkpoint: str = ""
-    """Checkpoint whose weights answer while the worker has trained no model of its own and no run is active."""
+    """Checkpoint, or UNTRAINED, whose weights answer while the worker has trained no model of its own and no run is active."""
     inside: bool = False
     """True to be told the values inside the network, too."""
 

@@ -231,10 +231,6 @@ class Diverged(Event):
     loss: float
 
 
-UNTRAINED = "untrained"
-"""In place of a checkpoint's path: the network as the seed 0 makes it, before any step."""
-
-
 class Prediction(Event):
     """The answer to Predict."""
 
@@ -244,7 +240,7 @@ class Prediction(Event):
     epoch: int
     global_step: int
     checkpoint: str = ""
-    """Path of the checkpoint that holds the weights, or UNTRAINED; empty when this worker trained them."""
+    """Path of the checkpoint that holds the weights, or `commands.UNTRAINED`; empty when this worker trained them."""
     problem: str = ""
     """The reason for a missing answer; empty when there is one."""
     activations: str = ""

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.config import TrainConfig
-from engines.messages.commands import MeasureStep, Pause, Predict, Resume, SaveCheckpoint, Stop
+from engines.messages.commands import UNTRAINED, MeasureStep, Pause, Predict, Resume, SaveCheckpoint, Stop
 from engines.messages.events import (
-    UNTRAINED,
     Event,
     RunFailed,
     RunFinished,

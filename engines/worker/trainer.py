@@ -34,8 +34,8 @@ from engines.experiment.checkpoint import CheckpointError
 from engines.experiment.contract import Engine, EngineModule, InspectionModule
 from engines.experiment.progress import Position
 from engines.gpu_errors import gpu_error_advice
-from engines.messages.commands import Start
-from engines.messages.events import UNTRAINED, DataProgress, Device, RunFailed, RunFinished, WarmedUp
+from engines.messages.commands import UNTRAINED, Start
+from engines.messages.events import DataProgress, Device, RunFailed, RunFinished, WarmedUp
 from engines.out_of_memory import device_memory_advice, is_out_of_memory
 from engines.worker import placement
 from engines.worker.channel import Channel, ShuttingDown, exit_now

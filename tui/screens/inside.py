@@ -64,6 +64,7 @@ class InsideScreen(DigitScreen):
         self._shown_drawing: Any = None
         self._decoded: dict[str, tuple[int, Activations]] = {}
         self._measured_t = 0.0
+        self._views = [name for name in VIEWS if name != "change" or not self.session.recorded]
         with Container(id="inside"):
             with Vertical(id="left"):
                 yield PixelImage(28, 28, id="digit")
@@ -128,7 +129,7 @@ class InsideScreen(DigitScreen):
         self.query_one(EnlargedMap).display = self.enlarged
         strips.display = not self.enlarged and (self.view in MAPS or self._has_more)
         logits.display = self.view == "logits" or (self._has_more and self.size.width >= WIDE)
-        changes.display = self.view == "change" or self._has_more
+        changes.display = self.view == "change" or (self._has_more and "change" in self._views)
         self.query_one("#more").display = not self.enlarged and (logits.display or changes.display)
         self.query_one("#meaning").display = self.size.height >= MORE_ROWS
 
@@ -191,8 +192,7 @@ class InsideScreen(DigitScreen):
 
     @property
     def _no_steps(self) -> str:
-        if self.session.recorded:
-            return "n/a: a recording has no step to measure"
+        """The reason why no measured step is shown."""
         return "measuring a step…" if self.session.running else "While they train, a step a second is measured here."
 
     def _show_caption(self, inside: dict[str, Activations]) -> None:
@@ -218,7 +218,7 @@ class InsideScreen(DigitScreen):
     def _show_views(self, palette: dict[str, str]) -> None:
         """Show the names of the views, the open one marked."""
         line = Text(no_wrap=True)
-        for name in VIEWS:
+        for name in self._views:
             click = Style(bold=name == self.view, reverse=name == self.view, meta={"@click": f"screen.view({name!r})"})
             line.append(f" {name} ", style=click)
         self.query_one("#views", TextLine).set_text(line)
@@ -238,8 +238,7 @@ class InsideScreen(DigitScreen):
         self._redraw()
 
     def action_next_view(self, step: int = 1) -> None:
-        names = list(VIEWS)
-        self.action_view(names[(names.index(self.view) + step) % len(names)])
+        self.action_view(self._views[(self._views.index(self.view) + step) % len(self._views)])
 
     def action_choose(self, dx: int, dy: int) -> None:
         """Choose another map, or move the mark in an enlarged one."""

@@ -28,7 +28,7 @@ class LayerStrips(Vertical):
     LayerStrips {
         height: 1fr; width: 1fr;
         .strip { height: auto; width: 100%; }
-        .strip TextLine { width: 9; height: 100%; min-height: 4; }
+        .strip TextLine { width: 9; height: 100%; min-height: 6; }
         .-pytorch PixelImage { color: $pytorch; }
         .-keras PixelImage { color: $keras; }
     }
@@ -49,7 +49,7 @@ class LayerStrips(Vertical):
     def show(self, maps: Mapping[str, Any], labels: Mapping[str, Sequence[Text]], chosen: int) -> None:
         """Show maps (height, width, n) by engine, as many as fit, so that the chosen one is among them.
 
-        All strips have one scale: full ink is the largest value of both networks, in the strip of differences, too.
+        All strips have one scale: full ink is the largest value of the maps that are shown, in the strip of differences, too.
         """
         shape = next((values.shape for values in maps.values()), (1, 1, 1))
         rows = (self.size.height - 1) // len(self._strips)
@@ -59,6 +59,7 @@ class LayerStrips(Vertical):
         scale, width = max(int(size), 1), shape[1] // 2 if size < 1 else shape[1]
         visible = max((columns + GAP * scale) // ((width + GAP) * scale), 1)
         first = chosen // visible * visible
+        shown = {name: values[:, :, first : first + visible] for name, values in shown.items()}
         largest = max((float(np.nanmax(values, initial=0.0)) for values in shown.values()), default=0.0)
         if len(shown) > 1:
             shown[DIFFERENCE] = np.abs(np.subtract(*shown.values()))
@@ -66,8 +67,7 @@ class LayerStrips(Vertical):
             image = self.query_one(f"#maps-{name}", PixelImage)
             image.ascii_only = self.ascii_only
             image.set_scale(scale)
-            values = shown.get(name)
-            image.show([[0]] if values is None else maps_image(values[:, :, first : first + visible], largest))
+            image.show(maps_image(shown[name], largest) if name in shown else [[0]])
             self.query_one(f"#label-{name}", TextLine).set_text(*labels.get(name, ()))
         last = min(first + visible, shape[2])
         self._show_numbers(range(first, last) if shape[2] > 1 else range(0), chosen, (width + GAP) * scale)
