@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Drawing:
-    """What is on the pad now; Draw writes it, and Inside reads it when it is opened."""
+    """The present digit: Draw writes it, and Inside reads it when it is opened."""
 
     def __init__(self) -> None:
         self.image: Any = None

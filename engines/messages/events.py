@@ -265,7 +265,7 @@ class StepMeasured(Event):
     global_step: int
     """The step, counted from 1."""
     layers: tuple[LayerChange, ...]
-    """In forward order; empty when there is no answer."""
+    """The layers in forward order; empty when there is no answer."""
     problem: str = ""
     """The reason for a missing answer; empty when there is one."""
 
@@ -383,9 +383,6 @@ class MachineUsage(Event):
     gpu_reason: str
     """The reason for missing GPU readings; empty when there are some."""
 
-
-UNRECORDED_EVENTS = (Heartbeat, StepMeasured)
-"""The events that are no part of a run's record."""
 
 TERMINAL_EVENTS = (RunFinished, RunFailed)
 """The events that end a run."""

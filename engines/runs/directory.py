@@ -25,12 +25,13 @@ from engines.errors import reason
 from engines.messages.codec import encode, to_plain
 from engines.messages.events import (
     TERMINAL_EVENTS,
-    UNRECORDED_EVENTS,
     EpochCompleted,
     Event,
+    Heartbeat,
     MachineUsage,
     Prediction,
     SaveFailed,
+    StepMeasured,
 )
 from engines.runs.history import RunHistory
 from engines.runs.run_id import utc_prefix
@@ -95,7 +96,7 @@ class RunDirectory:
 
     def append(self, event: Event) -> None:
         """Append one event; from any thread. The end of the last engine's run closes the record and writes the summary."""
-        if isinstance(event, UNRECORDED_EVENTS):
+        if isinstance(event, Heartbeat | StepMeasured):
             return
         if isinstance(event, Prediction):
             event = replace(event, activations="")

@@ -406,7 +406,7 @@ async def test_polling_pauses_while_the_screen_is_hidden(
     async with opened(tmp_path, small_mnist) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         await until(pilot, lambda: not _is_polling(screen))
-        monkeypatch.setattr(app.session, "predict", lambda *_: 10_000)  # no prediction arrives
+        monkeypatch.setattr(app.session, "predict", lambda *_, **__: 10_000)  # no prediction arrives
         await pilot.press("enter")
         assert _is_polling(screen)
         await pilot.press("1")
