@@ -66,6 +66,7 @@ from engines.messages.events import (
     RunFinished as RunFinished,
     StepMeasured as StepMeasured,
     TrainProgress as TrainProgress,
+    TwinsCompared as TwinsCompared,
     WorkerReady as WorkerReady,
 )
 from engines.numerals import parse_float as parse_float, parse_integer as parse_integer

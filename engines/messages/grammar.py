@@ -32,6 +32,7 @@ from engines.messages.events import (
     SaveFailed,
     StepMeasured,
     TrainProgress,
+    TwinsCompared,
     WarmedUp,
     WorkerExited,
     WorkerReady,
@@ -40,8 +41,8 @@ from engines.messages.events import (
 )
 
 _ANYWHERE = (
-    LogLine, Heartbeat, Prediction, StepMeasured, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed, Diverged,
-    RunPaused, RunResumed, CommandSent, EvalStarted, WarmedUp, WorkerUsage, MachineUsage,
+    LogLine, Heartbeat, Prediction, StepMeasured, TwinsCompared, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed,
+    Diverged, RunPaused, RunResumed, CommandSent, EvalStarted, WarmedUp, WorkerUsage, MachineUsage,
 )  # fmt: skip
 
 _MAY_FOLLOW: dict[type[Event] | None, tuple[type[Event], ...]] = {

@@ -37,6 +37,7 @@ from engines.runs.history import RunHistory
 from engines.runs.run_id import utc_prefix
 from engines.runs.save_failures import describe_save_failure
 from engines.runs.summary import run_summary
+from engines.runs.twins import TwinComparison
 
 SCHEMA = 1
 """Version of the format; it grows when an older reader could no longer understand a run."""
@@ -64,6 +65,7 @@ class RunDirectory:
         """The part of the run that is lost for good."""
         self._reported_to: set[str] = set()
         """The engines in whose streams the failure was published."""
+        self.twins = TwinComparison(tuple(configs))
         self._lock = threading.Lock()
         self._histories = {engine: RunHistory(engine) for engine in configs}
         self._events_fd: int | None = None

@@ -36,6 +36,7 @@ from engines.messages.events import (
     SaveFailed,
     StepMeasured,
     TrainProgress,
+    TwinsCompared,
     WarmedUp,
     WorkerExited,
     WorkerReady,
@@ -218,6 +219,9 @@ class RunHistory(RunState):
     def _on_step_measured(self, event: StepMeasured) -> None:
         self.measured_step = event
 
+    def _on_twins_compared(self, event: TwinsCompared) -> None:
+        self.twins.append(event)
+
     # Commands
 
     def _on_command_sent(self, event: CommandSent) -> None:
@@ -288,6 +292,7 @@ _HANDLERS: dict[type[Event], Callable[[RunHistory, Any], None]] = {
     EpochCompleted: RunHistory._on_epoch_completed,
     Diverged: RunHistory._on_diverged,
     StepMeasured: RunHistory._on_step_measured,
+    TwinsCompared: RunHistory._on_twins_compared,
     CommandSent: RunHistory._on_command_sent,
     RunPaused: RunHistory._on_run_paused,
     RunResumed: RunHistory._on_run_resumed,

@@ -21,6 +21,7 @@ from engines.messages.events import (
     SaveFailed,
     StepMeasured,
     TrainProgress,
+    TwinsCompared,
     WorkerExited,
     WorkerReady,
     WorkerUsage,
@@ -133,6 +134,8 @@ class RunState:
         self.diverged: Diverged | None = None
         self.measured_step: StepMeasured | None = None
         """The newest step of the run whose changes were measured."""
+        self.twins: list[TwinsCompared] = []
+        """The comparisons with the other engine that this one's epochs completed."""
         self.checkpoint = ""
         """Path of the newest checkpoint."""
         self.checkpoint_epoch = 0

@@ -372,6 +372,8 @@ class Session(RunSource):
         self._publish(event)
         if slot.directory is not None and slot.supervisor is not None:
             slot.directory.report_failure(event.engine, slot.supervisor.publish)
+            if (compared := slot.directory.twins.apply(event)) is not None:
+                slot.supervisor.publish(compared)
 
     def _publish(self, event: Event) -> None:
         self._inbox.put(event)

@@ -22,6 +22,7 @@ from tui.widgets.pixel_image import PixelImage
 from tui.widgets.prediction_bars import best_digit
 from tui.widgets.step_changes import StepChanges
 from tui.widgets.text_line import TextLine
+from tui.widgets.twin_distance import TwinDistance
 
 MAPS = ("conv1", "conv2", "dense1", "saliency")
 """The views that are strips of maps."""
@@ -32,6 +33,7 @@ VIEWS = {
     "logits": "ten outputs, a sum over the 128 units; the highest is the answer",
     "saliency": "where ink would change the answer most: the slope of the winning logit by each pixel",
     "change": "what one training step does to each layer",
+    "twins": "how far apart the two networks are after each epoch",
 }
 SIDES = {"conv1": 26, "conv2": 12, "saliency": 28}
 """The views whose maps can be enlarged, and their height and width."""
@@ -41,6 +43,8 @@ SAME = 1e-5
 """Two networks with equal weights differ by less: both add up the same numbers in another order."""
 MORE_ROWS = 36
 """The height in rows from which the logits and the changes stand below the maps."""
+MUCH = 50
+"""The height in rows from which the changes in a step stand there, too."""
 MEASURE_SECONDS = 1.0
 """Seconds between two steps that are measured while they are shown."""
 
@@ -76,7 +80,9 @@ class InsideScreen(DigitScreen):
                 yield EnlargedMap(self._engines)
                 with Horizontal(id="more"):
                     yield LogitBars()
-                    yield StepChanges()
+                    with Vertical(id="beside"):
+                        yield TwinDistance()
+                        yield StepChanges()
 
     def setup(self) -> None:
         super().setup()
@@ -129,8 +135,12 @@ class InsideScreen(DigitScreen):
         self.query_one(EnlargedMap).display = self.enlarged
         strips.display = not self.enlarged and (self.view in MAPS or self._has_more)
         logits.display = self.view == "logits" or (self._has_more and self.size.width >= WIDE)
-        changes.display = self.view == "change" or (self._has_more and "change" in self._views)
-        self.query_one("#more").display = not self.enlarged and (logits.display or changes.display)
+        twins = self.query_one(TwinDistance)
+        twins.display = self.view == "twins" or (self._has_more and self.view != "change")
+        changes.display = self.view == "change" or (
+            self._has_more and "change" in self._views and self.size.height >= MUCH
+        )
+        self.query_one("#more").display = not self.enlarged and (logits.display or changes.display or twins.display)
         self.query_one("#meaning").display = self.size.height >= MORE_ROWS
 
     def update_body(self, changed: set[str]) -> None:
@@ -160,6 +170,10 @@ class InsideScreen(DigitScreen):
         self.query_one(LogitBars).show(logits, palette, ascii_only=self.ascii_only)
         steps = {engine: history.measured_step for engine, history in self.session.histories.items()}
         self.query_one(StepChanges).show(steps, palette, self._no_steps, ascii_only=self.ascii_only)
+        compared = [one for history in self.session.histories.values() for one in history.twins]
+        compared.sort(key=lambda one: one.global_step)
+        missing = "n/a: the recording has none." if self.session.recorded else "Both are compared after each epoch."
+        self.query_one(TwinDistance).show(compared, missing, ascii_only=self.ascii_only)
         self._show_caption(inside)
 
     def _inside(self) -> dict[str, Activations]:

@@ -15,13 +15,13 @@ from tui.widgets.text_line import TextLine
 
 LOWEST, HIGHEST = -6.0, 0.0
 """The ends of the bars: log10 of update / weight."""
-HEALTHY = "update/weight: about -3 is healthy, a thousandth a step; near -1 it jumps, near -6 it stands still."
+HEALTHY = ("As log10: about -3 is healthy, a thousandth", "a step; near -1 it jumps, near -6 it stands.")
 
 
 class StepChanges(Vertical):
     """A line for each layer and engine: the gradient's norm, and log10 of update / weight as a bar."""
 
-    DEFAULT_CSS = "StepChanges { height: auto; width: 1fr; } StepChanges TextLine { height: 10; }"
+    DEFAULT_CSS = "StepChanges { height: auto; width: 1fr; } StepChanges TextLine { height: 11; }"
 
     def compose(self) -> ComposeResult:
         yield TextLine(id="changes")
@@ -33,13 +33,13 @@ class StepChanges(Vertical):
         measured = {engine: step for engine, step in steps.items() if step is not None and step.layers}
         lines = [Text(problem)]
         if measured:
-            at = ", ".join(f"{TITLES.get(engine, engine)} {step.global_step:,}" for engine, step in measured.items())
-            lines = [Text(f"step: {at}    gradient   log10 of update/weight", style="dim")]
+            at = " and ".join(f"{step.global_step:,}" for step in measured.values())
+            lines = [Text(f"{f'step {at}':17}gradient update/weight", style="dim")]
             for i, change in enumerate(next(iter(measured.values())).layers):
                 for engine, step in measured.items():
                     heading = change.layer if engine == next(iter(measured)) else ""
                     lines.append(self._line(heading, engine, step.layers[i], colors[f"${engine}"], ascii_only))
-            lines.append(Text(HEALTHY, style="dim"))
+            lines += [Text(line, style="dim") for line in HEALTHY]
         self.query_one("#changes", TextLine).set_text(*lines)
 
     def _line(self, heading: str, engine: str, change: LayerChange, color: str, ascii_only: bool) -> Text:
