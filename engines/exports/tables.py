@@ -27,14 +27,15 @@ def rows(events: Sequence[Event]) -> list[dict[str, Any]]:
     histories = {engine: RunHistory(engine) for engine in dict.fromkeys(event.engine for event in events)}
     for event in events:
         histories[event.engine].apply(event)
-    dataset = next((h.data.dataset for h in histories.values() if h.data), "")
-    common = {"dataset": dataset, "times": time_caveat(histories) or "comparable"}
+    times = time_caveat(histories) or "comparable"
     table = []
     for event in events:
         if isinstance(event, TrainProgress | EvalCompleted):
             plain = to_plain(event)
-            plain["t"] = round(event.t - (histories[event.engine].requested_t or 0.0), 6)
+            history = histories[event.engine]
+            plain["t"] = round(event.t - (history.requested_t or 0.0), 6)
             plain["split"] = plain.get("split", "train")
+            common = {"dataset": history.data.dataset if history.data else "", "times": times}
             table.append({name: plain.get(name) for name in COLUMNS} | common)
     return table
 

@@ -32,6 +32,7 @@ class RunSummary(Record, kw_only=False):
     state: str
     """One of STATES."""
     dataset: str
+    """The digits, as DataReady names them; of two engines with different ones, those that are not MNIST. Empty when unknown."""
     preset: str
     device: str
     accuracy: Mapping[str, float | None]
@@ -56,6 +57,11 @@ class RunSummary(Record, kw_only=False):
     """Start of the run in seconds since 1970; 0 when unknown."""
 
     @property
+    def preset_title(self) -> str:
+        """The preset's name, and whether settings differ from it: "reference, changed"."""
+        return f"{self.preset}, changed" if self.changes else self.preset
+
+    @property
     def best(self) -> float | None:
         """The highest test accuracy of the run's engines."""
         return max((a for a in self.accuracy.values() if a is not None), default=None)
@@ -67,12 +73,13 @@ def summarize(run: Mapping[str, Any]) -> RunSummary:
     first: Mapping[str, Any] = next(iter(configs.values()), {})
     results = {engine: its for engine in configs if isinstance(its := run["summary"].get(engine), dict)}
     about = run.get("about") or {}
+    datasets = [name for its in results.values() if (name := _text(its.get("dataset")))]
     seconds = [s for its in results.values() if (s := _number(its.get("wall_seconds"))) is not None]
     return RunSummary(
         id=run["id"],
         created=local_time(run.get("created")),
         state=_worst_state(_text(its.get("outcome")) for its in results.values()),
-        dataset=_text(next((its.get("dataset") for its in results.values() if its.get("dataset")), "")),
+        dataset=min(datasets, key=lambda name: name == "mnist", default=""),
         preset=_text(first.get("preset")),
         device=" ".join(dict.fromkeys(_text(its.get("device")) for its in results.values() if its.get("device"))),
         accuracy={engine: _number(results.get(engine, {}).get("test_accuracy")) for engine in configs},

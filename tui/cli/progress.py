@@ -93,7 +93,9 @@ class ProgressLines:
         if phase + slow == self._phases.get(engine):
             return
         self._phases[engine] = phase + slow
-        source = f" ({history.data.dataset}: {history.data.source})" if phase == "building" and history.data else ""
+        source = ""
+        if phase == "building" and history.data:
+            source = f" ({formatting.digits_name(history.data.dataset)}: {history.data.source})"
         if phase not in ("training", "evaluating"):
             self._write(f"{engine:8} {phase}{slow}{source}")
 

@@ -20,6 +20,7 @@ from engines.api import (
     display_name,
     energy_joules,
     epoch_time_ratio,
+    for_engine,
     plural,
     preset_label,
     read_source,
@@ -103,11 +104,11 @@ def _title(runs: Sequence[RunHistory]) -> str:
     """Name the digits and the settings that the runs share."""
     config = runs[0].config
     assert config is not None
-    data = next((history.data for history in runs if history.data), None)
+    digits = dict.fromkeys(formatting.digits_title(history.data.dataset) for history in runs if history.data)
     backends = (display_name(h.engine, h.config.keras_backend) for h in runs if h.config)
     parts = (
         *(name for name in backends if name not in TITLES.values()),  # "Keras on JAX": its column is headed by "Keras"
-        formatting.digits_title(data.dataset) if data else "",
+        " and ".join(digits),
         preset_label(config),
         f"seed {config.seed}",
         config.mode,
@@ -177,9 +178,7 @@ def _provenance() -> Sequence[Figure]:
     return (
         Figure("framework", _framework),
         Figure("device", _device),
-        Figure(
-            "optimizer", lambda h: f"{h.config.optimizer}, learning rate {h.config.learning_rate:g}" if h.config else ""
-        ),
+        Figure("optimizer", _optimizer),
         Figure("dropout", lambda h: f"{h.config.dropout:g}" if h.config else ""),
         Figure("training digits", lambda h: f"{h.data.train_size:,}" if h.data else "n/a: not loaded"),
         Figure("test digits", lambda h: f"{h.data.test_size:,}" if h.data else "n/a: not loaded"),
@@ -267,6 +266,13 @@ def _energy(history: RunHistory, machine: MachineHistory, runs: Sequence[RunHist
 def _framework(history: RunHistory) -> str:
     ready = history.last_worker_ready
     return ready.version if ready else history.framework or "n/a: not started"
+
+
+def _optimizer(history: RunHistory) -> str:
+    if history.config is None:
+        return ""
+    config = for_engine(history.config, history.engine)  # as it trained: library-defaults are each library's own
+    return f"{config.optimizer}, learning rate {config.learning_rate:g}"
 
 
 def _device(history: RunHistory) -> str:

@@ -138,6 +138,33 @@ def test_tensorboard_reads_every_figure(tmp_path: Path) -> None:
                 assert np.allclose(walls, np.diff([event.t for event in events]), atol=1e-3)
 
 
+def test_each_row_names_the_digits_of_its_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A download may fail for one of the workers."""
+    text = DEMO.read_text(encoding="utf-8")
+    keras = next(line for line in text.splitlines() if '"DataReady","engine":"keras"' in line)
+    (tmp_path / "events.jsonl").write_text(text.replace(keras, keras.replace('"mnist"', '"custom"')), encoding="utf-8")
+    assert main.main(["export", str(tmp_path)]) == 0
+    rows = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert {(row["engine"], row["dataset"]) for row in rows} == {("pytorch", "mnist"), ("keras", "custom")}
+
+
+def test_exported_models_name_the_digits_they_were_trained_on(tmp_path: Path) -> None:
+    import onnx
+    from safetensors import safe_open
+
+    text = DEMO.read_text(encoding="utf-8").replace('"dataset":"mnist"', '"dataset":"custom"')
+    (tmp_path / "events.jsonl").write_text(text, encoding="utf-8")
+    for engine in ENGINES:
+        shutil.copy(DEMO.with_name(f"{engine}.npz"), tmp_path)
+    onnx_file, _ = export.write_files("onnx", tmp_path / "events.jsonl", tmp_path / "out", force=False)
+    model = onnx.load(onnx_file)
+    assert model.graph.name == "convnet"
+    assert {each.key: each.value for each in model.metadata_props} == {"digits": "custom digits"}
+    _, safe_file = export.write_files("safetensors", tmp_path / "events.jsonl", tmp_path / "out", force=False)
+    with safe_open(safe_file, "numpy") as weights:
+        assert weights.metadata()["digits"] == "custom digits"
+
+
 def test_a_missing_package_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
