@@ -33,7 +33,7 @@ def lifecycle_line(event: Event) -> str:
 def _describe_warm_up(event: WarmedUp) -> str:
     if event.build_seconds is None or event.first_step_seconds is None:  # a recording of an older version
         return ""
-    return f"the worker warmed up: built in {event.build_seconds:.1f} s, first step in {event.first_step_seconds:.1f} s"
+    return f"the worker warmed up: built in {event.build_seconds:.2f} s, first step in {event.first_step_seconds:.2f} s"
 
 
 def _describe_failure(event: RunFailed) -> str:
@@ -52,7 +52,7 @@ _LINES: dict[type[Event], Callable[[Any], str]] = {
     RunRequested: lambda event: (
         f"a run was requested: {preset_label(event.config)}, {plural(event.config.epochs, 'epoch')}"
     ),
-    ModelReady: lambda event: f"the engine was built in {event.seconds:.1f} s",
+    ModelReady: lambda event: f"the engine was built in {event.seconds:.2f} s",
     CommandSent: lambda event: _COMMANDS.get(event.command, event.command),
     CheckpointSaved: lambda event: f"a checkpoint was written after step {event.global_step:,}",
     RunFinished: lambda event: f"the run ended: {event.outcome}",
