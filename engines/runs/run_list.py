@@ -42,7 +42,7 @@ class RunSummary(Record, kw_only=False):
     outcome: Mapping[str, str]
     """Outcome by engine, as in summary.json."""
     seconds: float | None
-    """Wall time of the slowest engine."""
+    """Wall time of the slowest engine, since the run was requested."""
     seed: int | None
     epochs: int | None
     name: str
@@ -53,6 +53,8 @@ class RunSummary(Record, kw_only=False):
     """Keras' backend; empty when Keras did not train."""
     changes: str = ""
     """Settings that differ from the preset, as `preset_changes` writes them."""
+    start: str = ""
+    """"cold" where that wall time includes the import of the framework, else "warm"; empty in older summaries."""
     start_time: float = 0.0
     """Start of the run in seconds since 1970; 0 when unknown."""
 
@@ -74,7 +76,10 @@ def summarize(run: Mapping[str, Any]) -> RunSummary:
     results = {engine: its for engine in configs if isinstance(its := run["summary"].get(engine), dict)}
     about = run.get("about") or {}
     datasets = [name for its in results.values() if (name := _text(its.get("dataset")))]
-    seconds = [s for its in results.values() if (s := _number(its.get("wall_seconds"))) is not None]
+    walls = [
+        (s, its.get("began_cold")) for its in results.values() if (s := _number(its.get("wall_seconds"))) is not None
+    ]
+    seconds, began_cold = max(walls, key=lambda wall: wall[0], default=(None, None))
     return RunSummary(
         id=run["id"],
         created=local_time(run.get("created")),
@@ -85,7 +90,7 @@ def summarize(run: Mapping[str, Any]) -> RunSummary:
         accuracy={engine: _number(results.get(engine, {}).get("test_accuracy")) for engine in configs},
         interval={engine: _interval(results.get(engine, {}).get("test_interval_95")) for engine in configs},
         outcome={engine: _text(results.get(engine, {}).get("outcome")) for engine in configs},
-        seconds=max(seconds, default=None),
+        seconds=seconds,
         seed=_integer(first.get("seed")),
         epochs=_integer(first.get("epochs")),
         name=_text(about.get("name")),
@@ -94,6 +99,7 @@ def summarize(run: Mapping[str, Any]) -> RunSummary:
         resumable=tuple(run.get("resumable", ())),
         backend=_text(configs.get("keras", {}).get("keras_backend")),
         changes=_changes(first),
+        start=("cold" if began_cold else "warm") if isinstance(began_cold, bool) else "",
         start_time=start_time(run["id"], run.get("created")),
     )
 

@@ -88,7 +88,7 @@ def _line(saved: dict[str, Any]) -> str:
         run.created[:16].replace("T", " "),
         run.dataset and formatting.digits_name(run.dataset),
         run.device,
-        formatting.clock(run.seconds),
+        f"{formatting.clock(run.seconds)} {run.start}".rstrip(),
         run.name,
         "baseline" * run.baseline,
         run.note,

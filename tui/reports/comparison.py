@@ -57,6 +57,8 @@ def figures(entry: Entry) -> dict[str, Any]:
         "test_interval_95": history.test_interval,
         "epochs": history.epochs_done,
         "train_seconds": ended.train_seconds if ended else None,
+        "wall_seconds": history.wall_seconds(history.last_t),
+        "began_cold": history.cold_start,
         "reached": {f"{milestone.accuracy:.4g}": milestone.wall_seconds for milestone in history.milestones},
     }
 
@@ -116,13 +118,14 @@ def figure_rows(compared: Sequence[Entry]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [titles]
     for number, entry in enumerate(compared, 1):
         values = figures(entry)
-        bounds = values["test_interval_95"]
+        bounds, reached = values["test_interval_95"], values["reached"].get("0.98")
+        start = " cold" if values["began_cold"] else " warm"
         rows.append(
             (
                 str(number), values["run"], values["framework"] or entry.title, values["device"],
                 formatting.percent(values["test_accuracy"]),
                 f"{100 * bounds[0]:.2f} to {100 * bounds[1]:.2f} %" if bounds else "–", str(values["epochs"]),
-                formatting.seconds(values["train_seconds"]), formatting.clock(values["reached"].get("0.98")),
+                formatting.seconds(values["train_seconds"]), formatting.clock(reached) + start * (reached is not None),
             )
         )  # fmt: skip
     return rows

@@ -135,7 +135,7 @@ def _texts(run: RunSummary, baseline: float | None) -> dict[str, str]:
         "PyTorch": formatting.percent(run.accuracy.get("pytorch")),
         "Keras": _keras(run),
         "± base": difference,
-        "time": formatting.clock(run.seconds),
+        "time": f"{formatting.clock(run.seconds)} {run.start}".rstrip(),
         "device": run.device,
         "seed": "" if run.seed is None else str(run.seed),
         "digits": formatting.digits_name(run.dataset) if run.dataset else "",

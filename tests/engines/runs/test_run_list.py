@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,25 @@ def selected(runs: Path, text: str) -> str:
 )  # fmt: skip
 def test_a_filter_selects_runs(text: str, ids: str, runs: Path) -> None:
     assert selected(runs, text) == ids
+
+
+@pytest.mark.parametrize(("began_cold", "start"), [
+    ({"pytorch": True, "keras": False}, "cold"), ({"pytorch": False, "keras": True}, "warm"), ({}, ""), ({"pytorch": "yes"}, ""),
+])  # fmt: skip
+def test_the_time_of_a_run_is_cold_or_warm(
+    began_cold: dict[str, object], start: str, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is that of the slowest engine, here PyTorch; older summaries don't say."""
+    path = runs / "20260101-000000-a" / "summary.json"
+    summary = json.loads(path.read_text())
+    for engine, seconds in (("pytorch", 101.0), ("keras", 100.0)):
+        summary[engine]["wall_seconds"] = seconds
+        summary[engine] |= {"began_cold": began_cold[engine]} if engine in began_cold else {}
+    path.write_text(json.dumps(summary))
+    run = next(run for run in map(summarize, list_runs(runs)) if run.id == path.parent.name)
+    assert (run.seconds, run.start) == (101.0, start)
+    assert main.main(["runs", "--runs-dir", str(runs)]) == 0
+    assert f"  {f'01:41 {start}'.strip()}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text", ["colour:red", "acc>much", "acc>99,5", "acc>nan", "preset>3"])
