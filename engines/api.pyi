@@ -72,6 +72,7 @@ from engines.messages.events import (
 from engines.numerals import parse_float as parse_float, parse_integer as parse_integer
 from engines.plural import plural as plural
 from engines.preset_configs import (
+    for_engine as for_engine,
     from_settings as from_settings,
     preset_changes as preset_changes,
     preset_label as preset_label,
@@ -138,6 +139,7 @@ from engines.runs.statistics import (
     FEWEST_SEEDS as FEWEST_SEEDS,
     ONE_RUN_CAVEAT as ONE_RUN_CAVEAT,
     TIE as TIE,
+    Verdict as Verdict,
     few_seeds_caveat as few_seeds_caveat,
     format_p_value as format_p_value,
     holm as holm,

@@ -192,7 +192,7 @@ RESET_BY_PRESET = _fields_where("by_preset", "reset")
 """The settings that choosing a preset resets."""
 
 CHANGEABLE_ON_RESUME = _fields_where("on_resume", "change")
-"""The settings that may differ in a resumed run. More epochs stretch a schedule, of which `schedule_warning` warns."""
+"""The settings that may differ in a resumed run. More epochs stretch a schedule, of which `resume_warning` warns."""
 
 MUST_MATCH_ON_RESUME = _fields_where("on_resume", "match")
 """Settings in a checkpoint that must not change when its run is resumed.

@@ -159,7 +159,7 @@ class MnistApp(RunActions):
             self.call_from_thread(self.notify, hint, title="Your font", timeout=12)
         if run is not None and run.state == api.INTERRUPTED and run.resumable:
             created = run.created[5:16].replace("T", " ")
-            hint = f"The last run ({run.preset}, {created}) was cut off. Press 5, then c to continue it."
+            hint = f"The last run ({run.preset_title}, {created}) was cut off. Press 5, then c to continue it."
             self.call_from_thread(self.notify, hint, title="Interrupted", timeout=12)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:

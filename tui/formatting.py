@@ -31,9 +31,14 @@ ASCII = {
 """The ASCII character that replaces each of the app's other characters where there is only ASCII; one column wide."""
 
 
+def digits_name(dataset: str) -> str:
+    """Name the digits of a run: "MNIST" as published, "drawn digits" or "custom digits"."""
+    return {"mnist": "MNIST", "drawn": "drawn digits"}.get(dataset, "custom digits")
+
+
 def digits_title(dataset: str) -> str:
     """Name the digits of a run; digits that are not MNIST as published are marked as such."""
-    return {"mnist": "MNIST", "drawn": "DRAWN DIGITS, not MNIST"}.get(dataset, "CUSTOM DIGITS, not MNIST")
+    return digits_name(dataset) if dataset == "mnist" else f"{digits_name(dataset).upper()}, not MNIST"
 
 
 def gpu_name(name: str) -> str:

@@ -56,10 +56,17 @@ class WorkerReady(Event):
 
 
 class WarmedUp(Event):
-    """A worker that waits for its first run has trained two steps of the reference on blank digits, on its CPU threads."""
+    """A worker that had no run yet has built the reference and trained two steps on blank digits, on its CPU threads.
 
-    samples_per_sec: float
-    """Digits per second of the second step: what a run on the CPU can be expected to do."""
+    What a framework imports, traces and compiles at its first build and its first step, the worker's runs need not wait for.
+    """
+
+    samples_per_sec: float | None
+    """Digits per second of the second step, which a run on the CPU can be expected to reach; None if a run came before it."""
+    build_seconds: float | None = None
+    """Seconds of the first build; None in recordings older than this field."""
+    first_step_seconds: float | None = None
+    """Seconds of the first step; None in recordings older than this field."""
 
 
 class RunRequested(Event):

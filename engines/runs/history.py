@@ -89,16 +89,22 @@ class RunHistory(RunState):
 
     def _on_worker_spawned(self, event: WorkerSpawned) -> None:
         self.pid, self.spawned_t = event.pid, event.t
-        self.worker = self.exited = self.prediction = None
+        self.worker = self.exited = self.prediction = self.warm_up = None
         self._enter(IMPORTING, event.t)
 
     def _on_worker_ready(self, event: WorkerReady) -> None:
         self.worker = self.last_worker_ready = event
         self.framework = event.framework
-        self._enter(READY if self.requested_t is None or self.ended_t is not None else LOADING, event.t)
+        if self.requested_t is None or self.ended_t is not None:
+            self._enter(READY, event.t)
+            return
+        self.import_wait_seconds = max(min(event.import_seconds, event.t - self.requested_t), 0.0)
+        self._enter(LOADING, event.t)
 
     def _on_warmed_up(self, event: WarmedUp) -> None:
-        self.warm_samples_per_sec = event.samples_per_sec
+        self.warm_up = event
+        if event.samples_per_sec is not None:
+            self.warm_samples_per_sec = event.samples_per_sec
 
     def _on_worker_usage(self, event: WorkerUsage) -> None:
         if not self.alive:

@@ -33,7 +33,7 @@ def run_summary(histories: Mapping[str, RunHistory]) -> dict[str, Any]:
 
 def engine_summary(history: RunHistory) -> dict[str, Any]:
     """Return one engine's results; a run without an end counts as interrupted."""
-    finished = history.finished
+    finished, warm_up = history.finished, history.warm_up
     plain = {
         "outcome": history.outcome or INTERRUPTED,
         "framework": history.framework,
@@ -46,12 +46,15 @@ def engine_summary(history: RunHistory) -> dict[str, Any]:
         "test_interval_95": history.test_interval,
         "global_step": history.global_step,
         "train_seconds": finished.train_seconds if finished else history.epoch_seconds,
-        "wall_seconds": history.wall_seconds(history.last_t) if finished else None,
+        "wall_seconds": history.wall_seconds(history.last_t) if history.requested_t is not None else None,
         "began_cold": history.cold_start,
         "import_seconds": history.worker.import_seconds if history.worker else None,
         "data_seconds": history.data.seconds if history.data else None,
         "build_seconds": history.model.seconds if history.model else None,
         "first_step_seconds": history.first_step_seconds,
+        "warm_up": {"build_seconds": warm_up.build_seconds, "first_step_seconds": warm_up.first_step_seconds}
+        if warm_up
+        else None,
         "reached": {
             f"{milestone.accuracy:.4g}": {
                 "wall_seconds": milestone.wall_seconds,

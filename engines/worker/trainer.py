@@ -7,7 +7,10 @@ The clocks, the same for every engine:
   prediction, checkpoint or event.
 - `first_step_seconds` is the run's first step alone, with the tracing, compiling and warming up that the worker's `warm_up` has
   not done before; `train_seconds` excludes it.
-- `import_seconds`, and the seconds of DataReady, ModelReady and EvalCompleted, each measure only their own phase.
+- `import_seconds`, and the seconds of DataReady, ModelReady and EvalCompleted, each measure only their own phase. ModelReady's
+  are those of building: the initial weights or the checkpoint, the model on its device, the optimizer and what both import.
+- The warm-up of a worker without a run builds and steps first; WarmedUp has its seconds, which no run's wall time includes, unless
+  the run was requested meanwhile.
 - `wall_seconds` start with the run's RunRequested, before an import that the run has to wait for, and end with its last event.
 
 A resumed run continues its clocks; they exclude the time between the interruption and the resumption.
@@ -58,18 +61,24 @@ class Trainer:
         channel.inspect = self.inspect if self.inspection is not None else None
 
     def warm_up(self) -> None:
-        """Train two steps on blank digits: the first does the framework's delayed imports and traces, the second is timed."""
+        """Build an engine and train two steps on blank digits: the framework's delayed imports and traces are behind it then."""
         config = TrainConfig(device="cpu")
         size = 2 * config.batch_size
+        weights, rate = recipe.initial_weights(0), None
         with contextlib.suppress(Exception):  # an error here occurs again in the run, which reports it
-            engine = self.module.Engine(config, placeholder_dataset(size), recipe.initial_weights(0))
+            started = time.perf_counter()
+            engine = self.module.Engine(config, placeholder_dataset(size), weights)
+            built = time.perf_counter()
             engine.start_epoch(np.arange(size), np.zeros(2, np.float32))
+            before = time.perf_counter()
             engine.train_steps(0, 1)
+            stepped = time.perf_counter()
             if self.channel.idle:
-                before = time.perf_counter()
                 engine.train_steps(1, 2)
-                seconds = time.perf_counter() - before
-                self.channel.publish(WarmedUp, samples_per_sec=config.batch_size / seconds)
+                rate = config.batch_size / (time.perf_counter() - stepped)
+            self.channel.publish(
+                WarmedUp, samples_per_sec=rate, build_seconds=built - started, first_step_seconds=stepped - before
+            )
 
     def run(self, start: Start) -> None:
         """Train one run, and publish exactly one RunFinished or RunFailed, unless the worker has to end."""

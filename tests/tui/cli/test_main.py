@@ -108,6 +108,8 @@ def test_data_lists_and_loads_the_digits(small_mnist: Path, capsys: pytest.Captu
     assert json.loads(capsys.readouterr().out)[0]["origin"] == "--data-dir"
     assert main.main(["data", "--fetch", "--json", "--data-dir", str(small_mnist)]) == 0
     assert json.loads(capsys.readouterr().out)["train_size"] == 640
+    assert main.main(["data", "--fetch", "--data-dir", str(small_mnist)]) == 0
+    assert "dataset     custom digits\n" in capsys.readouterr().out
     assert main.main(["data", "--fetch", "--dataset", "mnist", "--data-dir", "nowhere"]) == 1
 
 
