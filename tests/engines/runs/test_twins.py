@@ -1,4 +1,4 @@
-"""How far apart two networks are: by their weights and by their answers, as checkpoints and evaluations arrive."""
+"""The distance of two networks: of their weights and of their answers, as checkpoints and evaluations arrive."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from textual.pilot import Pilot
 
-from engines.api import DEMO, RunRequest, engine_spec, read_events
+from engines.api import DEMO, LayerChange, RunRequest, StepMeasured, engine_spec, read_events
 from engines.session.replay import Replay
 from tests.support.keystrokes import draw_digit
 from tests.support.pilot import SIZES, key_bar_of, opened, phases, screen_text, text_of, until
@@ -118,7 +118,7 @@ async def test_the_arrows_choose_a_map_and_enter_shows_its_arithmetic() -> None:
         await pilot.press("escape")
         await until(pilot, lambda: screen.query_one("#numbers").display and "[5]" in text_of(app, "#numbers"))
         await pilot.press("shift+tab")
-        assert screen.view == "saliency"
+        assert screen.view == "twins"
 
 
 def test_the_arithmetic_of_a_position_adds_up() -> None:
@@ -142,6 +142,35 @@ async def test_engines_without_an_inside_give_the_reason(tmp_path: Path, small_m
         await until(pilot, lambda: "can't show the inside" in text_of(app, "#caption"))
         await pilot.press("tab", "enter", "right", "n", "m", "shift+tab")
         assert "Layer" in key_bar_of(app)
+
+
+async def test_after_each_epoch_the_distance_of_the_twins_is_shown(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        await pilot.press("6", "shift+tab")
+        await until(pilot, lambda: "compared after each epoch" in text_of(app, "#apart"))
+        await pilot.press("s")
+        await until(pilot, lambda: "after epoch 2" in text_of(app, "#apart"))
+        assert "0 of 200" in text_of(app, "#apart"), "the scripted engines are equal"
+
+
+async def test_a_measured_step_is_shown_by_layer(tmp_path: Path, small_mnist: Path) -> None:
+    """An engine that can't be looked into is left out; a layer that did not move has no bar."""
+    changes = (
+        LayerChange(layer="conv1", gradient=0.5, weights=10.0, update=0.01),
+        LayerChange(layer="conv2", gradient=0.25, weights=10.0, update=0.0),
+    )
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        await pilot.press("6", "shift+tab", "shift+tab")
+        await until(pilot, lambda: "a step a second is measured" in text_of(app, "#changes"))
+        pytorch, keras = app.session.histories.values()
+        pytorch.apply(StepMeasured(engine="pytorch", global_step=1_234, layers=changes))
+        keras.apply(StepMeasured(engine="keras", global_step=1_200, layers=(), problem="no"))
+        app.draw_frame()
+        await until(pilot, lambda: "step 1,234" in text_of(app, "#changes"))
+        conv1, conv2 = text_of(app, "#changes").splitlines()[1:3]
+        assert re.fullmatch(r"conv1 +PyTorch +5.0e-01 +━+╸? +-3.0", conv1)
+        assert re.fullmatch(r"conv2 +PyTorch +2.5e-01 +-inf", conv2)
+        assert "Keras" not in text_of(app, "#changes")
 
 
 @pytest.mark.framework
