@@ -32,6 +32,11 @@ from engines.data.canvas import Canvas as Canvas
 from engines.data.dataset import DataError as DataError
 from engines.data.sources import find_digits as find_digits
 from engines.errors import reason as reason
+from engines.experiment.activations import (
+    Activations as Activations,
+    decode_activations as decode_activations,
+    largest_difference as largest_difference,
+)
 from engines.experiment.checkpoint import Filters as Filters, read_filters as read_filters
 from engines.exports import ExportError as ExportError
 from engines.exports.models import (
@@ -55,10 +60,13 @@ from engines.messages.events import (
     Diverged as Diverged,
     Event as Event,
     GpuReading as GpuReading,
+    LayerChange as LayerChange,
     LogLine as LogLine,
     RunFailed as RunFailed,
     RunFinished as RunFinished,
+    StepMeasured as StepMeasured,
     TrainProgress as TrainProgress,
+    TwinsCompared as TwinsCompared,
     WorkerReady as WorkerReady,
 )
 from engines.numerals import parse_float as parse_float, parse_integer as parse_integer

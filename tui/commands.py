@@ -142,6 +142,19 @@ RUNS = (
     Command("all", "escape", "All", "Clear the filter; pressed again, the marks.", False, target="screen"),
 )  # fmt: skip
 
+INSIDE = (
+    Command("next_view", "tab", "Layer", "The next layer, the logits, the saliency, or the change in a step.", target="screen"),
+    Command("next_view", "shift+tab", "Layer before", "", False, (-1,), "screen"),
+    Command("choose", "left", "Choose", "Choose a map; in an enlarged one, a position.", True, (-1, 0), "screen"),
+    Command("choose", "right", "Right", "", False, (1, 0), "screen"),
+    Command("choose", "up", "Up", "", False, (0, -1), "screen"),
+    Command("choose", "down", "Down", "", False, (0, 1), "screen"),
+    Command("enlarge", "enter", "Enlarge", "One map, its kernel, and the arithmetic of one position.", target="screen"),
+    Command("close", "escape", "Back", "Back to all maps.", target="screen"),
+    Command("test_digit", "n", "New digit", "A random test digit.", target="screen"),
+    Command("next_mistake", "m", "Mistake", "The next digit that the last test got wrong.", target="screen"),
+)  # fmt: skip
+
 SCREENS = {
     entry.name: entry
     for entry in (
@@ -150,6 +163,7 @@ SCREENS = {
         ScreenEntry(3, "draw", "Draw a digit, and both frameworks read it.", DRAW),
         ScreenEntry(4, "results", "Who won, with every measurement.", RESULTS),
         ScreenEntry(5, "runs", "Every kept run: compare, play, name, continue.", RUNS),
+        ScreenEntry(6, "inside", "One digit inside both networks, and how they differ.", INSIDE),
     )
 }
 """The screens by name, in the order of their keys."""

@@ -34,7 +34,9 @@ from engines.messages.events import (
     RunResumed,
     RunStarted,
     SaveFailed,
+    StepMeasured,
     TrainProgress,
+    TwinsCompared,
     WarmedUp,
     WorkerExited,
     WorkerReady,
@@ -220,6 +222,12 @@ class RunHistory(RunState):
     def _on_diverged(self, event: Diverged) -> None:
         self.diverged = event
 
+    def _on_step_measured(self, event: StepMeasured) -> None:
+        self.measured_step = event
+
+    def _on_twins_compared(self, event: TwinsCompared) -> None:
+        self.twins.append(event)
+
     # Commands
 
     def _on_command_sent(self, event: CommandSent) -> None:
@@ -289,6 +297,8 @@ _HANDLERS: dict[type[Event], Callable[[RunHistory, Any], None]] = {
     EvalCompleted: RunHistory._on_eval_completed,
     EpochCompleted: RunHistory._on_epoch_completed,
     Diverged: RunHistory._on_diverged,
+    StepMeasured: RunHistory._on_step_measured,
+    TwinsCompared: RunHistory._on_twins_compared,
     CommandSent: RunHistory._on_command_sent,
     RunPaused: RunHistory._on_run_paused,
     RunResumed: RunHistory._on_run_resumed,

@@ -19,7 +19,9 @@ from engines.messages.events import (
     RunFinished,
     RunStarted,
     SaveFailed,
+    StepMeasured,
     TrainProgress,
+    TwinsCompared,
     WarmedUp,
     WorkerExited,
     WorkerReady,
@@ -135,6 +137,10 @@ class RunState:
         self.milestones: list[Milestone] = []
         self.finished: RunFinished | None = None
         self.diverged: Diverged | None = None
+        self.measured_step: StepMeasured | None = None
+        """The newest step of the run whose changes were measured."""
+        self.twins: list[TwinsCompared] = []
+        """The comparisons with the other engine that this one's epochs completed."""
         self.checkpoint = ""
         """Path of the newest checkpoint."""
         self.checkpoint_epoch = 0

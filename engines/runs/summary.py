@@ -14,7 +14,20 @@ from engines.runs.phases import INTERRUPTED
 def run_summary(histories: Mapping[str, RunHistory]) -> dict[str, Any]:
     """Return the summary of each engine, and their comparison."""
     result = verdict(histories)
-    comparison = {"times": time_caveat(histories) or "comparable", "verdict": to_plain(result) if result else None}
+    compared = sorted((one for h in histories.values() for one in h.twins), key=lambda one: one.global_step)
+    comparison = {
+        "times": time_caveat(histories) or "comparable",
+        "verdict": to_plain(result) if result else None,
+        "twins": [
+            {
+                "epoch": one.epoch,
+                "weights_apart": dict(one.layers),
+                "answers_apart": one.answers,
+                "test_size": one.test_size,
+            }
+            for one in compared
+        ],
+    }
     return {**{engine: engine_summary(h) for engine, h in histories.items()}, "comparison": comparison}
 
 

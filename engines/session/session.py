@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.config import TrainConfig
-from engines.messages.commands import Pause, Predict, Resume, SaveCheckpoint, Stop
+from engines.messages.commands import UNTRAINED, MeasureStep, Pause, Predict, Resume, SaveCheckpoint, Stop
 from engines.messages.events import (
     Event,
     RunFailed,
@@ -193,23 +193,27 @@ class Session(RunSource):
         self._rounds = deque(drop_engine(self._rounds, engine))
         self._slots[engine].kill()
 
-    def predict(self, engine: str, image: Sequence[int], checkpoint: str = "") -> int:
-        """Request a prediction for 784 grey values; return its request id.
+    def predict(self, engine: str, image: Sequence[int], checkpoint: str = "", *, inside: bool = False) -> int:
+        """Request a prediction for 784 grey values, with `inside` also the values inside the network; return its request id.
 
-        A worker that has trained nothing answers with the given checkpoint, or with the newest saved one. Without a worker, one
-        is started.
+        A worker that has trained nothing answers with the given checkpoint, or with the newest saved one; with `inside`, with an
+        untrained network, which is the same in all engines. Without a worker, one is started.
         """
         history, slot = self.histories[engine], self._slots[engine]
         if not slot.running and history.failure is None and not self._closing:
             self.start_workers({engine: history.config or TrainConfig(keras_backend=slot.spec.backend)})
-        has_model = history.running or (history.prediction is not None and history.prediction.probabilities)
+        last = history.prediction
+        has_model = history.running or (last is not None and last.probabilities and last.checkpoint != UNTRAINED)
         if not checkpoint and not has_model:
             from engines.runs.reader import newest_checkpoint
 
-            checkpoint = newest_checkpoint(self._runs_dir, engine)
+            checkpoint = UNTRAINED if inside else newest_checkpoint(self._runs_dir, engine)
         self._last_request_id += 1
-        slot.send(Predict(request_id=self._last_request_id, image=tuple(image), checkpoint=checkpoint))
+        slot.send(Predict(request_id=self._last_request_id, image=tuple(image), checkpoint=checkpoint, inside=inside))
         return self._last_request_id
+
+    def measure_step(self, engine: str) -> None:
+        self._slots[engine].send(MeasureStep())
 
     def fail_to_start(self, engine: str, error: Exception) -> None:
         self._slots[engine].abort(error)
@@ -306,16 +310,9 @@ class Session(RunSource):
 
     def _split_cores(self, configs: Mapping[str, TrainConfig]) -> dict[str, tuple[int, tuple[int, ...]]]:
         """Return (threads, cores) for each engine: those that run at once share the usable cores equally."""
-        from engines.monitors.cgroups import split_cores, usable_core_ids
+        from engines.session.core_shares import core_shares
 
-        cores = usable_core_ids()
-        racing = [engine for engine, slot in self._slots.items() if engine in configs or slot.open_run]
-        shares = dict(zip(racing, split_cores(cores, len(racing)) if racing else (), strict=True))
-        out: dict[str, tuple[int, tuple[int, ...]]] = {}
-        for engine, config in configs.items():
-            threads = config.threads or len(shares[engine])
-            out[engine] = (threads, shares[engine] if threads <= len(shares[engine]) else cores)
-        return out
+        return core_shares(configs, [e for e, slot in self._slots.items() if e in configs or slot.open_run])
 
     def _start_worker(self, engine: str, threads: int, cores: tuple[int, ...]) -> None:
         from engines.supervision.supervisor import Supervisor
@@ -374,6 +371,8 @@ class Session(RunSource):
         self._publish(event)
         if slot.directory is not None and slot.supervisor is not None:
             slot.directory.report_failure(event.engine, slot.supervisor.publish)
+            if (compared := slot.directory.twins.apply(event)) is not None:
+                slot.supervisor.publish(compared)
 
     def _publish(self, event: Event) -> None:
         self._inbox.put(event)

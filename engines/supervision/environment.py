@@ -16,7 +16,7 @@ from pathlib import Path
 from engines.config import is_gpu
 from engines.data.sources import KERAS_FOLDER, keras_folder
 from engines.gpu_selection import gpus_by_free_memory
-from engines.messages.commands import Command, Predict, Start
+from engines.messages.commands import UNTRAINED, Command, Predict, Start
 from engines.supervision.registry import EngineSpec
 from engines.user_path import APP_FOLDER, user_path
 
@@ -133,7 +133,7 @@ def with_absolute_paths(command: Command) -> Command:
     """Return the command with absolute paths: a worker's current folder is not the app's."""
     if isinstance(command, Start):
         return dataclasses.replace(command, run_dir=_absolute(command.run_dir), resume=_absolute(command.resume))
-    if isinstance(command, Predict):
+    if isinstance(command, Predict) and command.checkpoint != UNTRAINED:
         return dataclasses.replace(command, checkpoint=_absolute(command.checkpoint))
     return command
 

@@ -20,20 +20,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import os
 import time
 import traceback
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from engines.config import TrainConfig
 from engines.data import DataCancelled, DataError, Digits, load_digits, placeholder_dataset
 from engines.experiment import checkpoint, recipe
+from engines.experiment.activations import encode_activations
 from engines.experiment.checkpoint import CheckpointError
-from engines.experiment.contract import EngineModule
+from engines.experiment.contract import Engine, EngineModule, InspectionModule
+from engines.experiment.progress import Position
 from engines.gpu_errors import gpu_error_advice
-from engines.messages.commands import Start
+from engines.messages.commands import UNTRAINED, Start
 from engines.messages.events import DataProgress, Device, RunFailed, RunFinished, WarmedUp
 from engines.out_of_memory import device_memory_advice, is_out_of_memory
 from engines.worker import placement
@@ -53,6 +57,8 @@ class Trainer:
         self.channel = channel
         self._digits: tuple[tuple[str, str], Digits] | None = None
         channel.load_model = self.load_model
+        self.inspection = _inspection_module(module)
+        channel.inspect = self.inspect if self.inspection is not None else None
 
     def warm_up(self) -> None:
         """Build an engine and train two steps on blank digits: the framework's delayed imports and traces are behind it then."""
@@ -148,10 +154,26 @@ class Trainer:
             self._digits = (key, digits)
         return self._digits[1].limited(config.limit_train or None, config.limit_test or None)
 
-    def load_model(self, path: Path) -> None:
-        """Load a checkpoint's model for predictions. Raises CheckpointError, and anything that the framework raises."""
-        position, weights, config = checkpoint.load_model(path)
+    def load_model(self, source: str) -> None:
+        """Load a model for predictions: that of a checkpoint's path, or UNTRAINED.
+
+        Raises CheckpointError, and anything that the framework raises.
+        """
+        position, weights, config = Position(), recipe.initial_weights(0), TrainConfig()
+        if source != UNTRAINED:
+            position, weights, config = checkpoint.load_model(Path(source))
         config = dataclasses.replace(config, device=placement.resolve("auto", self.devices))
         self.channel.model = self.module.Engine(config, placeholder_dataset(), weights)
         epoch = position.epoch if position.step else position.epoch - 1
-        self.channel.position, self.channel.loaded_from = (epoch, position.global_step), str(path)
+        self.channel.position, self.channel.loaded_from = (epoch, position.global_step), source
+
+    def inspect(self, engine: Engine, image: npt.NDArray[np.uint8]) -> str:
+        """Return the encoded activations for a grey image (28, 28). Raises anything that the framework raises."""
+        assert self.inspection is not None
+        return encode_activations(self.inspection.inspect(engine, image))
+
+
+def _inspection_module(module: EngineModule) -> InspectionModule | None:
+    """Import the module `inspection` beside the engine's; None for an engine outside of this project."""
+    package = module.__package__ or ""
+    return importlib.import_module(f"{package}.inspection") if package.startswith("engines.") else None

@@ -13,8 +13,8 @@ import pytest
 
 from engines.config import TrainConfig
 from engines.experiment.arrays import load_arrays, save_arrays
-from engines.messages.events import Event, LogLine, RunFailed, RunFinished, WorkerSpawned
-from engines.runs.reader import read_run
+from engines.messages.events import Event, LogLine, RunFailed, RunFinished, TwinsCompared, WorkerSpawned
+from engines.runs.reader import read_events, read_run
 from engines.session.session import Session
 from tests.support.engines import scripted_spec
 
@@ -71,6 +71,27 @@ def test_a_command_for_one_device_hides_later_gpus_from_its_worker(
     train(session, dataclasses.replace(small_config, device="cuda:1"), "keras")
     assert session.close()
     assert f"CUDA_VISIBLE_DEVICES={visible}" in [event.text for event in events if isinstance(event, LogLine)]
+
+
+def test_both_engines_of_a_run_are_compared_after_each_epoch(tmp_path: Path, small_config: TrainConfig) -> None:
+    """The comparisons are part of the record and of the summary, whichever engine ends first."""
+    events: list[Event] = []
+    specs = [scripted_spec("pytorch"), scripted_spec("keras")]
+    session = Session(specs, launch, cache_dir=tmp_path, runs_dir=tmp_path / "runs", on_event=events.append)
+    session.start({"pytorch": small_config, "keras": small_config})
+    while session.running:
+        threading.Event().wait(0.02)
+        session.drain()
+    assert session.close()
+    compared = [event for event in events if isinstance(event, TwinsCompared)]
+    assert [event.global_step for event in compared] == [10, 20]
+    assert {distance for event in compared for _, distance in event.layers} == {0.0}, "the scripted engines are equal"
+    assert {event.answers for event in compared} == {0}
+    (folder,) = (tmp_path / "runs").iterdir()
+    recorded = [event for event in read_events(folder / "events.jsonl") if isinstance(event, TwinsCompared)]
+    assert recorded == compared
+    summary = json.loads((folder / "summary.json").read_text())
+    assert [one["epoch"] for one in summary["comparison"]["twins"]] == [1, 2]
 
 
 def test_a_record_begins_with_the_worker_and_its_warm_up(tmp_path: Path, small_config: TrainConfig) -> None:

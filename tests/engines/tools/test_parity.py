@@ -41,6 +41,15 @@ def test_equal_results_pass() -> None:
     assert [row.value for row in rows if row.what == "parameters in all"] == ["1,199,882 and 1,199,882"]
 
 
+def test_the_proof_names_the_steps_at_which_rounding_parts_the_losses() -> None:
+    losses = np.full(20, 2.0)
+    apart = losses + np.array([1e-7, 2e-6, 1e-5, 3e-4, 9e-4, *(9e-4,) * 15])
+    rows = compare(results(losses=losses), results(losses=apart))
+    (row,) = [row for row in rows if "losses apart" in row.what]
+    assert (row.what, row.value) == ("losses apart by 1e-05, 1e-04, 1e-03 from step", "3, 4, after 20")
+    assert (row.tolerance, row.passed) == ("", True)
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
