@@ -208,6 +208,7 @@ LOOK = (
     Command("difference", "O", "Difference", "How far the frameworks' curves are apart.", False, target="screen"),
     Command("maximise", "m", "Maximise", "One chart alone: loss, then accuracy, then all.", False, target="screen"),
     Command("more", "M", "More charts", "Learning rate, img/s, CPU, memory and GPU.", False, target="screen"),
+    Command("big", "z", "Big", "Figures to be read from the back of a room; again for everything.", False, target="screen"),
     Command("x_axis", "X", "X axis", "Along the x axis: steps, epochs or seconds.", False, target="screen"),
     Command("log_scale", "y", "Log y", "Logarithmic axes, linear ones, or what suits.", False, target="screen"),
     Command("smooth", "v", "Smooth", "Smooth the curves more, or not at all.", False, target="screen"),

@@ -27,6 +27,7 @@ from engines.api import (
     TRAINING,
     MachineHistory,
     RunHistory,
+    RunSource,
     plural,
 )
 from tui import formatting
@@ -252,3 +253,14 @@ def _start_forms(history: RunHistory) -> tuple[str, ...]:
     known = {name: seconds for name, seconds in times.items() if seconds is not None}
     total = f" · start {formatting.seconds(sum(known.values()))}" if len(known) == len(times) else ""
     return "".join(f" · {name} {formatting.seconds(seconds)}" for name, seconds in known.items()), total, ""
+
+
+def turn_text(source: RunSource, engine: str, now: float) -> str:
+    """Return when an engine's run starts that waits for another, or that comes later in a recording; empty for any other."""
+    first, later = source.waiting_for(engine), source.starts_at(engine)
+    if later is not None:
+        return f"starts at {formatting.clock(later)} of the recording"
+    if first not in source.histories:
+        return "its turn comes next" if first else ""
+    seconds = source.histories[first].eta_seconds(now)
+    return f"its turn comes after {TITLES.get(first, first)}{f', in {formatting.about(seconds)}' if seconds else ''}"
