@@ -62,6 +62,16 @@ async def test_no_figure_is_cut_off(width: int) -> None:
     assert "…" not in "".join(lines)
 
 
+@pytest.mark.parametrize("width", [40, 50])
+async def test_a_narrow_results_card_has_every_figure(width: int) -> None:
+    async with shown(400.0, (width, 80), "mnist-dark", "4") as app:
+        text = screen_text(app)
+    assert "…" not in "".join(line for line in text.splitlines() if not line.startswith("["))
+    assert all(
+        figure in text for figure in ("98.29 %", "98.28 %", "98.02 to 98.53 %", "98.01 to 98.52 %", "0.0532", "0.0512")
+    )
+
+
 @pytest.mark.parametrize("screen", range(1, 6))
 def test_numbered_tabs_are_separated(screen: int) -> None:
     replay = Replay(list(read_events(DEMO)), MAX_SPEED)
