@@ -41,7 +41,7 @@ async def test_stacked_panes_have_charts_in_both_or_in_none(height: int) -> None
 
 @pytest.mark.parametrize("size", [(34, 24), (58, 24), (58, 16), (50, 12), (90, 12)])
 async def test_both_engines_in_one_chart_fit_the_screen(size: tuple[int, int]) -> None:
-    """Where there is no room for another chart, the panes keep theirs."""
+    """The panes keep their charts where there is no room for another."""
     async with shown(400.0, size, "mnist-dark", "o") as app:
         assert not app.screen.show_vertical_scrollbar
         charts = [chart for chart in app.screen.query(LineChart) if chart.region]
