@@ -5,7 +5,6 @@ from engines.atomic_file import write_atomically as write_atomically
 from engines.bench.engines import BenchPlace as BenchPlace, measure_engines as measure_engines
 from engines.bench.growth import measure_growth as measure_growth
 from engines.bench.measurement import BenchError as BenchError, Measurement as Measurement
-from engines.braille import has_braille as has_braille
 from engines.config import (
     BACKENDS as BACKENDS,
     ENGINES as ENGINES,
@@ -163,6 +162,7 @@ from engines.supervision.registry import (
     for_backend as for_backend,
 )
 from engines.supervision.supervisor import Supervisor as Supervisor
+from engines.terminal_type import has_braille as has_braille, is_dumb as is_dumb
 from engines.tools.doctor import diagnose as diagnose
 from engines.tools.hyperparameters import (
     HyperparameterRow as HyperparameterRow,

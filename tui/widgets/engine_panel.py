@@ -223,7 +223,7 @@ def _title(history: RunHistory, title: str, width: int) -> str:
         parts += [device, started.precision, plural(started.num_threads, "thread")]
     while len(parts) > 1 and len(" · ".join(parts)) > width:
         parts.pop()
-    return " · ".join(parts)
+    return " · ".join(parts) if len(parts[0]) <= width else parts[0].partition(" on ")[0]  # without Keras' backend
 
 
 def _speed(history: RunHistory, now: float, width: int) -> Text:

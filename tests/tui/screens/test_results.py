@@ -104,7 +104,7 @@ def test_the_better_value_is_marked_only_where_values_are_comparable(
     assert rows["test accuracy"].shares == (), "two bars of 98 % would look the same"
     drawn = Console(width=120, color_system=None)
     with drawn.capture() as lines:
-        drawn.print(figures_table(report, defaultdict(lambda: "red")))
+        drawn.print(figures_table(report, defaultdict(lambda: "red"), 120))
     (script,) = (line for line in lines.get().splitlines() if "plain script" in line)
     assert script.split() == ["lines", "of", "a", "plain", "script", "69", "━━━━━━━━", "20", "━━╸", "◄"]
 
