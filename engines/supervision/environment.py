@@ -44,8 +44,9 @@ DECLARED = (
     "ONEDNN_MAX_CPU_ISA", "TF_CUDNN_DETERMINISTIC", "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS",
 )  # fmt: skip
 
-_INTERPRETER_VARIABLES = ("PYTHONHOME", "PYTHONPLATLIBDIR", "PYTHONWARNINGS")
-"""Variables that hold for the app's interpreter only: the place of its library, and warnings that would end an import."""
+_INTERPRETER_VARIABLES = ("PYTHONHOME", "PYTHONPLATLIBDIR", "PYTHONWARNINGS", "OPENBLAS_NUM_THREADS")
+"""Variables that hold for the app's interpreter only: the place of its library, warnings that would end an import, and numpy's
+single thread. In a worker, OpenBLAS uses OMP_NUM_THREADS too."""
 
 _SEARCH_PATHS = ("PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """Lists of folders, in which an empty entry means the current folder."""

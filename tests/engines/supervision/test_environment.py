@@ -48,10 +48,11 @@ def of_a_worker(threads: int = 4) -> dict[str, str]:
 
 
 def test_variables_that_would_override_the_settings_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*OVERRULED, *DECLARED, "PYTHONHOME", "PYTHONWARNINGS", "PYTORCH_CUDA_ALLOC_CONF"):
+    ours = ("PYTHONHOME", "PYTHONWARNINGS", "OPENBLAS_NUM_THREADS")
+    for name in (*OVERRULED, *DECLARED, *ours, "PYTORCH_CUDA_ALLOC_CONF"):
         monkeypatch.setenv(name, "1")
     passed = of_a_worker()
-    assert not set(passed) & {*OVERRULED, "PYTHONHOME", "PYTHONWARNINGS"}
+    assert not set(passed) & {*OVERRULED, *ours}
     assert {*DECLARED, "PYTORCH_CUDA_ALLOC_CONF"} <= set(passed)
 
 
