@@ -78,7 +78,7 @@ def neutral_environment(spec: EngineSpec, threads: int, cache_dir: Path) -> dict
     return environment | {
         "MNIST_TUI_CACHE_DIR": str(user_path(cache_dir)),
         APP_FOLDER: str(user_path("")),
-        KERAS_FOLDER: str(user_path(keras_folder())),
+        KERAS_FOLDER: str(keras_folder()),
         "KERAS_HOME": os.devnull,  # Keras finds no settings there and can write none
         "KERAS_BACKEND": spec.backend,
         "OMP_NUM_THREADS": str(allowed_threads(threads)),  # OpenMP's own choice where cores can be assigned

@@ -185,6 +185,9 @@ def test_the_path_of_an_interpreter_may_be_relative_to_the_apps_folder(tmp_path:
     assert engine_spec("keras", "nowhere/python").python == str(tmp_path / "nowhere" / "python")
 
 
+_HALF_PRECISION = {"floatx": "float16", "epsilon": 0.01, "image_data_format": "channels_first", "backend": "jax"}
+
+
 def losses(worker: Worked) -> list[float]:
     return [event.loss for event in worker.of(EvalCompleted)]
 
@@ -221,7 +224,7 @@ def test_keras_computes_the_same_from_a_hostile_home(
     calm.start(small_config)
     calm.wait_for(RunFinished)
     (home / ".keras").mkdir(exist_ok=True)
-    (home / ".keras" / "keras.json").write_text(json.dumps({"floatx": "float16", "epsilon": 0.01}))
+    (home / ".keras" / "keras.json").write_text(json.dumps(_HALF_PRECISION))
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     forbid = "import warnings; warnings.filterwarnings('error', '__array__ implementation')"
     (tmp_path / "sitecustomize.py").write_text(forbid)
@@ -232,3 +235,4 @@ def test_keras_computes_the_same_from_a_hostile_home(
     worker.finish()
     assert worker.of(CheckpointSaved)
     assert losses(worker) == losses(calm)
+    assert json.loads((home / ".keras" / "keras.json").read_text()) == _HALF_PRECISION, "it is the user's"

@@ -85,6 +85,18 @@ def test_an_export_to_a_full_device_fails(capsys: pytest.CaptureFixture[str]) ->
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
 
+@pytest.mark.fault("disk", "an export into the current folder, which was deleted: the sentence says so")
+def test_an_export_into_a_deleted_folder_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for form in ("csv", "tensorboard"):
+        assert main.main(["export", "demo", "--to", form, "--out", "new"]) == 1
+        assert capsys.readouterr().err == "mnist-tui: The current folder was deleted: change into another one.\n"
+
+
 def test_an_export_to_a_pipe_is_written_through_it(tmp_path: Path) -> None:
     pipe, read = tmp_path / "pipe", []
     os.mkfifo(pipe)

@@ -145,7 +145,9 @@ def test_a_missing_run_names_the_command_that_lists_runs(capsys: pytest.CaptureF
     assert "`mnist-tui runs --runs-dir '/else where'` lists them." in capsys.readouterr().err
 
 
-@pytest.mark.fault("app", "as few threads as a shared machine allows (ulimit -u): numpy starts none in the app's process")
+@pytest.mark.fault(
+    "app", "as few threads as a shared machine allows (ulimit -u): numpy starts none in the app's process"
+)
 def test_numpy_starts_no_threads_in_the_apps_process() -> None:
     """OpenBLAS starts one for each core, and ends the process by a signal where the system allows fewer."""
     code = (
