@@ -44,9 +44,10 @@ DECLARED = (
     "ONEDNN_MAX_CPU_ISA", "TF_CUDNN_DETERMINISTIC", "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS",
 )  # fmt: skip
 
-_INTERPRETER_VARIABLES = ("PYTHONHOME", "PYTHONPLATLIBDIR", "PYTHONWARNINGS", "OPENBLAS_NUM_THREADS")
-"""Variables that hold for the app's interpreter only: the place of its library, warnings that would end an import, and numpy's
-single thread. In a worker, OpenBLAS uses OMP_NUM_THREADS too."""
+_APP_VARIABLES = ("PYTHONHOME", "PYTHONPLATLIBDIR", "PYTHONWARNINGS", "OPENBLAS_NUM_THREADS")
+"""Variables that hold for the app's own process: the place of its library, fatal warnings, and the threads of numpy.
+
+In a worker, warnings would end an import, and OpenBLAS uses OMP_NUM_THREADS."""
 
 _SEARCH_PATHS = ("PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """Lists of folders, in which an empty entry means the current folder."""
@@ -68,9 +69,7 @@ def allowed_threads(requested: int, environment: Mapping[str, str] = os.environ)
 
 def neutral_environment(spec: EngineSpec, threads: int, cache_dir: Path) -> dict[str, str]:
     """Return the app's own variables by the rule above, for a process that computes and starts in `FOLDER`."""
-    environment = {
-        name: value for name, value in os.environ.items() if name not in {*OVERRULED, *_INTERPRETER_VARIABLES}
-    }
+    environment = {name: value for name, value in os.environ.items() if name not in {*OVERRULED, *_APP_VARIABLES}}
     for name in _SEARCH_PATHS:
         if name in environment:
             folders = [str(user_path(folder)) for folder in environment[name].split(os.pathsep) if folder]
