@@ -48,7 +48,7 @@ def of_a_worker(threads: int = 4) -> dict[str, str]:
 
 
 def test_variables_that_would_override_the_settings_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = ("PYTHONHOME", "PYTHONWARNINGS", "OPENBLAS_NUM_THREADS")
+    ours = ("PYTHONHOME", "PYTHONWARNINGS", "OPENBLAS_NUM_THREADS", "OMP_THREAD_LIMIT")
     for name in (*OVERRULED, *DECLARED, *ours, "PYTORCH_CUDA_ALLOC_CONF"):
         monkeypatch.setenv(name, "1")
     passed = of_a_worker()
@@ -92,11 +92,12 @@ def test_variables_that_matter_are_reported() -> None:
         "NVIDIA_TF32_OVERRIDE": "0",
         "TF_ENABLE_ONEDNN_OPTS": "0",
         "OMP_THREAD_LIMIT": "2",
+        "GOMP_CPU_AFFINITY": "0",
         "TF_VAR_secret": "x",
     }
     overruled, declared = environment_notes(variables)
     assert overruled.endswith("because the run's settings decide instead: NVIDIA_TF32_OVERRIDE.")
-    assert declared.endswith(": TF_ENABLE_ONEDNN_OPTS=0.")
+    assert declared.endswith(": GOMP_CPU_AFFINITY=0, TF_ENABLE_ONEDNN_OPTS=0."), "one framework's threads may share a core"
     assert list(environment_notes({"OMP_THREAD_LIMIT": "2", "CUDA_VISIBLE_DEVICES": "0"})) == []
 
 

@@ -51,8 +51,11 @@ def test_output_to_a_full_disk_is_one_sentence(
 @pytest.mark.fault("disk", "a full disk, as a shell sees it: Python adds nothing when it ends")
 def test_python_adds_no_message_of_its_own() -> None:
     code = "import sys; from tui.cli.main import main; sys.exit(main(['runs']))"
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, env=buffered, text=True, timeout=60
+        )
     assert (done.returncode, done.stderr) == (1, FULL)
 
 
