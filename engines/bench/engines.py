@@ -126,7 +126,7 @@ class WorkerRunner:
         while not (events and isinstance(events[-1], RunFinished)):
             events.append(self._inbox.get())
             if isinstance(events[-1], RunFailed):
-                raise BenchError(f"{events[-1].message} {events[-1].hint}".strip())
+                raise BenchError(events[-1].explanation)
             if isinstance(events[-1], WorkerExited):
                 raise BenchError(f"The {self._spec.title} worker ended before its run did.")
         return events

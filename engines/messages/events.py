@@ -319,6 +319,12 @@ class RunFailed(Event):
     ends_worker: bool = False
     """True when the worker can't train again, as after an error of its GPU: it ends, and the next run gets a new one."""
 
+    @property
+    def explanation(self) -> str:
+        """The message and the hint, as sentences."""
+        end = "" if self.message.endswith((".", "!", "?")) or not self.hint else "."
+        return f"{self.message}{end} {self.hint}".strip()
+
 
 class WorkerExited(Event):
     """The worker's process has ended. Published by the supervisor."""

@@ -89,7 +89,8 @@ def prove(
             raise ParityError(" ".join(dict.fromkeys(failures)))
         for spec, answer, path in zip(specs, answers, result_paths, strict=True):
             if answer.exited and not path.exists():
-                raise ParityError(f"{spec.title}: {answer.failure_reason}; `mnist-tui doctor` checks it in detail.")
+                advice = answer.hint or "`mnist-tui doctor` checks it in detail."
+                raise ParityError(f"{spec.title}: {answer.exit_reason}. {advice}")
         first, second = map(_read_results, result_paths)
     return compare(first, second)
 

@@ -60,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if os.path.expanduser("~") == "~":
         os.environ["HOME"] = "/"  # as container engines do: libraries fail where a user has no home at all
+    # The app only reads digits: a thread for each core costs time, and where too few are allowed, numpy ends the process.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     complaint = ""
     try:
         code = _dispatch(words)

@@ -58,8 +58,7 @@ def summary_line(history: RunHistory, folder: Path | None = None) -> str:
     if history.outcome == INTERRUPTED:
         return f"{name}: {_interrupted_text(history, folder)}"
     if history.failure is not None:
-        failure = f"{history.failure.message} {history.failure.hint}"
-        return f"{name}: failed: {formatting.to_plain_text(failure)}".rstrip()
+        return f"{name}: failed: {formatting.to_plain_text(history.failure.explanation)}".rstrip()
     if history.finished is None:
         return f"{name}: not finished"
     ended = history.finished

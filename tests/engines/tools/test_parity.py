@@ -131,7 +131,10 @@ def test_an_engine_that_dies_ends_the_proof(tmp_path: Path, monkeypatch: pytest.
     python.write_text("#!/bin/sh\necho last words\nexit 9\n")
     python.chmod(0o755)
     specs = [scripted_spec("pytorch"), dataclasses.replace(scripted_spec("keras"), python=str(python))]
-    with pytest.raises(ParityError, match=r"^keras: its worker ended by code 9 without an answer: last words; "):
+    with pytest.raises(
+        ParityError,
+        match=r"^keras: its worker ended by code 9 without an answer: last words\. `mnist-tui doctor` checks",
+    ):
         prove(specs, cache_dir=tmp_path, seed=0, data_dir="", dataset="drawn", full_epoch=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -144,3 +145,17 @@ def test_bench_prints_measurements(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_missing_run_names_the_command_that_lists_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["export", "nothing", "--runs-dir", "/else where"]) == 2
     assert "`mnist-tui runs --runs-dir '/else where'` lists them." in capsys.readouterr().err
+
+
+@pytest.mark.fault(
+    "app", "as few threads as a shared machine allows (ulimit -u): numpy starts none in the app's process"
+)
+def test_numpy_starts_no_threads_in_the_apps_process() -> None:
+    """OpenBLAS starts one for each core, and ends the process by a signal where the system allows fewer."""
+    code = (
+        "import os; from tui.cli.main import main; main(['--version'])"
+        "; import numpy; print(len(os.listdir('/proc/self/task')))"
+    )
+    own = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[1:] == ["1"], done.stderr
