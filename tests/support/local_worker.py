@@ -31,8 +31,8 @@ STEPS = 4
 class LocalChannel(Channel):
     """A worker's channel without pipes, threads and signals: it keeps the events, and `on_event` may send commands at each."""
 
-    def __init__(self) -> None:
-        super().__init__("pytorch", -1, -1)
+    def __init__(self, engine: str) -> None:
+        super().__init__(engine, -1, -1)
         self.events: list[Any] = []
         self.on_event: Callable[[Event], None] = lambda event: None
 
@@ -116,7 +116,9 @@ class LocalEngine:
 class LocalWorker:
     """Trains runs in the test's own thread. Steps are counted from 1, over all epochs of a run."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, devices: Sequence[Device] = ()) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, devices: Sequence[Device] = (), engine: str = "pytorch"
+    ) -> None:
         self.clock = Clock()
         monkeypatch.setattr(training_loop, "time", self.clock)
         monkeypatch.setattr(trainer, "exit_now", lambda: pytest.fail("the worker would have ended"))
@@ -129,17 +131,20 @@ class LocalWorker:
         self.evaluations = 0
         self.calls: list[tuple[int, int, int]] = []
         """(epoch, first step, last step) of each call."""
-        self.channel = LocalChannel()
-        engine = type("Engine", (LocalEngine,), {"script": self})
+        self.channel = LocalChannel(engine)
+        engine_class = type("Engine", (LocalEngine,), {"script": self})
         module: Any = SimpleNamespace(
-            Engine=engine, OUT_OF_MEMORY=(), MODEL_FILE="local.txt", framework=lambda: "Local"
+            Engine=engine_class, OUT_OF_MEMORY=(), MODEL_FILE="local.txt", framework=lambda: "Local"
         )
         self.trainer = Trainer(module, (Device(id="cpu", name="CPU"), *devices), 1, self.channel)
 
     def run(self, run_dir: Path | None = None, **settings: Any) -> list[Any]:
         """Train one run with batches of 16 on 64 digits, on the CPU; return its events."""
         base = {"batch_size": 16, "data_dir": str(FIXED_DIGITS), "device": "cpu"}
-        config = from_settings({**base, **settings})
+        return self.train(from_settings({**base, **settings}), run_dir)
+
+    def train(self, config: TrainConfig, run_dir: Path | None = None) -> list[Any]:
+        """Train one run, and return its events."""
         self.channel.send(Start(run_id="run", config=config, run_dir=str(run_dir or "")))
         start = self.channel.wait_for_start()
         assert start is not None
