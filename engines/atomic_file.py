@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,10 +46,10 @@ def sync(descriptor: int) -> None:
 def unique_temp_path(path: Path) -> Path:
     """Return an unused hidden path beside `path`, with the same suffix; remove temporary files that killed writers left."""
     prefix, suffix = f".{path.stem}.part-", path.suffix
+    own = re.compile(rf"{re.escape(prefix)}[0-9a-f]{{16}}{re.escape(suffix)}")
     with contextlib.suppress(OSError):
-        for name in os.listdir(path.parent):
-            if name.startswith(prefix) and name.endswith(suffix):
-                _remove_abandoned(path.with_name(name))
+        for name in filter(own.fullmatch, os.listdir(path.parent)):
+            _remove_abandoned(path.with_name(name))
     return path.with_name(f"{prefix}{os.urandom(8).hex()}{suffix}")  # a pid is not unique across containers
 
 

@@ -23,7 +23,7 @@ from engines.plural import plural
 from engines.record import Record
 
 SCHEMA = 2
-"""Increased when older checkpoints would be misread: before 2, PyTorch's slots of dense1 were in (channel, height, width) order."""
+"""Increased when older checkpoints would be misread; `_read` converts them. tests/data/runs has a checkpoint of each version."""
 
 
 class CheckpointError(Exception):
@@ -103,11 +103,25 @@ def _read(path: Path, prefixes: tuple[str, ...] = ("",)) -> tuple[Arrays, dict[s
     try:
         arrays = load_arrays(path, prefixes)
         metadata = json.loads(str(arrays["facts"]))
-        if metadata["schema"] != SCHEMA:
+        if metadata["schema"] == 1:
+            arrays = _from_schema_1(arrays)
+        elif metadata["schema"] != SCHEMA:
             raise ValueError("another version of mnist-tui wrote it")
-        return arrays, metadata, from_plain(Position, {**metadata["position"]})
+        position = {**metadata["position"]}
+        position.setdefault("evaluations_since_best", position.get("without_better", 0))  # its former name
+        return arrays, metadata, from_plain(Position, position)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"the checkpoint {path} can't be read: {error}.") from error
+
+
+def _from_schema_1(arrays: Arrays) -> Arrays:
+    """Reorder PyTorch's slots of dense1, shape (128, 9216), from (channel, height, width) to (height, width, channel)."""
+    return {
+        name: value.reshape(128, 64, 12, 12).transpose(0, 2, 3, 1).reshape(128, -1)
+        if value.shape == (128, 9216)
+        else value
+        for name, value in arrays.items()
+    }
 
 
 def read_first_filters(path: Path) -> Arrays:

@@ -37,6 +37,12 @@ class RunFolder:
             folder = runs_dir / self.run_id
             self.directory = RunDirectory(folder, self.configs, series=series, resumed=self.resumed)
 
+    def drop_engine(self, engine: str) -> None:
+        """Record no run of this engine, which will not start any more."""
+        if self.directory is not None:
+            self.directory.drop_engine(engine)
+        self.configs = {name: config for name, config in self.configs.items() if name != engine}
+
     @property
     def path(self) -> str:
         """The folder of the workers' checkpoints; empty when nothing can be saved."""
@@ -85,8 +91,8 @@ def drop_engine(rounds: Iterable[Round], engine: str) -> list[Round]:
     """Return the rounds without the engine; records that waited for its run are complete without it."""
     remaining = []
     for round_ in rounds:
-        if engine in round_.configs and round_.run_folder.directory is not None:
-            round_.run_folder.directory.drop_engine(engine)
+        if engine in round_.configs:
+            round_.run_folder.drop_engine(engine)
         others = {name: config for name, config in round_.configs.items() if name != engine}
         if others:
             remaining.append(replace(round_, configs=others))

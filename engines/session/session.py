@@ -132,7 +132,8 @@ class Session(RunSource):
     def start(self, configs: Mapping[str, TrainConfig]) -> None:
         """Run each engine by its config: all at once or one after the other, as its mode says, for each of its seeds."""
         self.seed_results, self._series_id = SeedResults.of(next(iter(configs.values()))), ""
-        self._rounds.clear()
+        for engine in self.histories:
+            self._rounds = deque(drop_engine(self._rounds, engine))
         self.engines = tuple(engine for engine in self.histories if engine in configs)
         self._schedule(rounds_of(configs))
 

@@ -29,7 +29,9 @@ def resolve(setting: str, devices: Sequence[Device]) -> str:
             if device.usable:
                 return setting
             raise DeviceError(f"{setting} can't be used: {device.reason}.")
-    reasons = [device.reason for device in devices if not device.usable]
+    reasons = [
+        device.reason for device in devices if not device.usable and not gpus
+    ]  # where others work, it explains nothing
     missing = "GPU" if setting == "all" else setting
     raise DeviceError(f"There is no {missing} here{': ' + reasons[0] if reasons else ''}.")
 

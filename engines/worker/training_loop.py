@@ -249,7 +249,7 @@ class Run:
             position.advance(last, loss_sum, correct)
         else:
             position.advance(last, loss_sum, correct, seconds, samples)
-            self._tune_call_size(seconds)
+            self._tune_call_size(last - first, seconds)
         for interval in (self.interval, self.unchecked):
             interval.add(loss_sum, correct, seconds, samples)
         self.channel.position = (position.epoch, position.global_step)
@@ -264,9 +264,12 @@ class Run:
         """Count the samples of the epoch's steps first..last-1."""
         return min(last * self.config.batch_size, len(self.digits.train_labels)) - first * self.config.batch_size
 
-    def _tune_call_size(self, seconds: float) -> None:
-        """Fit as many steps as possible into CALL_SECONDS: a few on a CPU; many on a GPU, which synchronises once a call."""
-        steps = int(self.steps_per_call * CALL_SECONDS / max(seconds, 1e-6))
+    def _tune_call_size(self, done: int, seconds: float) -> None:
+        """Fit as many steps as possible into CALL_SECONDS: a few on a CPU; many on a GPU, which synchronises once a call.
+
+        `done` are the steps of the last call, which an epoch's end or an evaluation may have cut short.
+        """
+        steps = int(done * CALL_SECONDS / max(seconds, 1e-6))
         self.steps_per_call = max(1, min(steps, 2 * self.steps_per_call, MAX_STEPS_PER_CALL))
 
     def _publish_progress(self) -> None:

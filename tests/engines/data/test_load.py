@@ -62,27 +62,43 @@ def test_the_users_folder_is_read(mnist_folder: Path, cache: Path) -> None:
     assert np.array_equal(digits.train_images, random_digits(30)[0])
 
 
-@pytest.mark.parametrize("layout", ["plain", "torchvision", "keras"])
-def test_copies_that_users_already_have_are_found(layout: str, home: Path, cache: Path) -> None:
+def write_npz(path: Path, train: tuple[Any, Any], test: tuple[Any, Any]) -> None:
+    """Write a data set in Keras' format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, x_train=train[0], y_train=train[1], x_test=test[0], y_test=test[1])
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=[".gz", "plain"])
+@pytest.mark.parametrize("folder", ["data", "home/data", "home/.cache/torch/datasets", "."])
+def test_a_copy_in_a_usual_place_of_torchvision_is_found(
+    folder: str, zipped: bool, tmp_path: Path, cache: Path
+) -> None:
     train, test = random_digits(30), random_digits(10)
-    if layout == "keras":
-        (home / ".keras/datasets").mkdir(parents=True)
-        np.savez(home / ".keras/datasets/mnist.npz", x_train=train[0], y_train=train[1], x_test=test[0], y_test=test[1])
-    else:
-        folder = home / "data/MNIST/raw"
-        write_idx(folder, *train, "train", zipped=layout != "plain")
-        write_idx(folder, *test, "t10k", zipped=layout != "plain")
-    copies = find_digits(None, cache)
-    assert [copy.origin for copy in copies] == ["keras" if layout == "keras" else "torchvision"]
-    digits = load_digits("mnist", cache_dir=cache)
-    assert np.array_equal(digits.test_images, test[0])
+    write_idx(tmp_path / folder / "MNIST/raw", *train, "train", zipped=zipped)
+    write_idx(tmp_path / folder / "MNIST/raw", *test, "t10k", zipped=zipped)
+    assert [copy.origin for copy in find_digits(None, cache)] == ["torchvision"]
+    assert np.array_equal(load_digits("mnist", cache_dir=cache).test_images, test[0])
+
+
+@pytest.mark.parametrize("keras_home", ["", "elsewhere"])
+def test_a_copy_in_the_users_keras_folder_is_found(
+    keras_home: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KERAS_HOME, where it is set, is that folder instead of ~/.keras."""
+    if keras_home:
+        monkeypatch.setenv("KERAS_HOME", str(tmp_path / keras_home))
+    test = random_digits(10)
+    folder, other = tmp_path / (keras_home or "home/.keras"), tmp_path / ("home/.keras" if keras_home else "elsewhere")
+    write_npz(folder / "datasets/mnist.npz", random_digits(30), test)
+    write_npz(other / "datasets/mnist.npz", random_digits(20), test)
+    assert [copy.origin for copy in find_digits(None, cache)] == ["keras"]
+    assert len(load_digits("mnist", cache_dir=cache).train_labels) == 30
 
 
 def test_the_same_digits_have_the_same_checksum_in_every_format(
     mnist_folder: Path, tmp_path: Path, cache: Path
 ) -> None:
-    train, test = random_digits(30), random_digits(10)
-    np.savez(tmp_path / "mnist.npz", x_train=train[0], y_train=train[1], x_test=test[0], y_test=test[1])
+    write_npz(tmp_path / "mnist.npz", random_digits(30), random_digits(10))
     assert (
         load_digits("mnist", mnist_folder, cache_dir=cache).sha256
         == load_digits("mnist", tmp_path / "mnist.npz", cache_dir=cache).sha256
@@ -103,6 +119,21 @@ def test_no_other_copy_replaces_the_users_place(tmp_path: Path, cache: Path, few
     with pytest.raises(DataError, match="empty") as caught:
         load_digits("auto", tmp_path / "empty", cache_dir=cache)
     assert "ubyte" in caught.value.hint
+
+
+@pytest.mark.parametrize("by", ["--data-dir", "MNIST_TUI_DATA"])
+@pytest.mark.parametrize("dataset", ["auto", "mnist"])
+def test_a_damaged_copy_in_the_users_place_is_an_error(
+    dataset: str, by: str, mnist_folder: Path, home: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole copy in a usual place does not replace it, nor do drawn digits."""
+    write_npz(home / ".keras/datasets/mnist.npz", random_digits(30), random_digits(10))
+    path = mnist_folder / f"{IDX_FILES[2]}.gz"
+    path.write_bytes(path.read_bytes()[:-100])
+    if by == "MNIST_TUI_DATA":
+        monkeypatch.setenv(by, str(mnist_folder))
+    with pytest.raises(DataError, match=IDX_FILES[2]):
+        load_digits(dataset, mnist_folder if by == "--data-dir" else None, cache_dir=cache)
 
 
 def _forbid(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,9 +252,28 @@ def test_labels_and_images_must_agree(mnist_folder: Path, cache: Path) -> None:
     write_idx(mnist_folder, random_digits(30)[0], random_digits(29)[1], "train")
     with pytest.raises(DataError, match="29 labels"):
         load_digits("mnist", mnist_folder, cache_dir=cache)
-    write_idx(mnist_folder, random_digits(30)[0], random_digits(30)[1] + 5, "train")
-    with pytest.raises(DataError, match="0 to 9"):
-        load_digits("mnist", mnist_folder, cache_dir=cache)
+
+
+@pytest.mark.fault("data", "a label 10, in files and in an npz: refused")
+@pytest.mark.parametrize("half", ["training", "test"])
+@pytest.mark.parametrize("kind", ["idx", "npz"])
+def test_a_label_beyond_9_is_refused(half: str, kind: str, tmp_path: Path, cache: Path) -> None:
+    """An engine would fail at it in mid-run, or read beyond its logits."""
+    train, test = random_digits(30), random_digits(10)
+    labels = (train if half == "training" else test)[1]
+    for label, accepted in ((9, True), (10, False)):
+        labels[-1] = label
+        place = tmp_path / str(label)
+        if kind == "npz":
+            write_npz(place / "mnist.npz", train, test)
+        else:
+            write_idx(place, *train, "train")
+            write_idx(place, *test, "t10k")
+        if accepted:
+            assert load_digits("mnist", place, cache_dir=cache).dataset == "custom"
+        else:
+            with pytest.raises(DataError, match=f"{half} labels that are not 0 to 9"):
+                load_digits("mnist", place, cache_dir=cache)
 
 
 class _Evil:

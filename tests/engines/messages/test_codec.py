@@ -75,6 +75,83 @@ def test_an_integer_beyond_64_bits_is_a_protocol_error(number: int) -> None:
         decode_event(json.dumps({"type": "Heartbeat", "engine": "keras", "seq": number}))
 
 
+EVALUATION = {
+    "type": "EvalCompleted", "engine": "keras", "epoch": 1, "global_step": 4, "split": "test", "loss": 0.5, "accuracy": 0.5,
+    "seconds": 1.0, "confusion": [1, 2], "mistakes": [[0, 1, 2]],
+}  # fmt: skip
+"""A line with a field of most types."""
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("type", [], "unknown type []"),
+        ("type", {"a": 1}, "unknown type {'a': 1}"),
+        ("type", None, "unknown type None"),
+        ("type", "Start", "unknown type 'Start'"),
+        ("mistakes", [[0, 1, 2, 3]], "EvalCompleted.mistakes: 4 items instead of 3"),
+        ("mistakes", [[0, 1]], "EvalCompleted.mistakes: 2 items instead of 3"),
+        ("mistakes", [[0, 1, 2], 3], "EvalCompleted.mistakes: not a list"),
+        ("mistakes", {"0": 1}, "EvalCompleted.mistakes: not a list"),
+        ("confusion", [1, True], "EvalCompleted.confusion: True is not int"),
+        ("confusion", [1, 2.0], "EvalCompleted.confusion: 2.0 is not int"),
+        ("confusion", "12", "EvalCompleted.confusion: not a list"),
+        ("epoch", True, "EvalCompleted.epoch: True is not int"),
+        ("epoch", None, "EvalCompleted.epoch: None is not int"),
+        ("epoch", "1", "EvalCompleted.epoch: '1' is not int"),
+        ("epoch", 1.0, "EvalCompleted.epoch: 1.0 is not int"),
+        ("loss", False, "EvalCompleted.loss: False is not float"),
+        ("loss", "nan", "EvalCompleted.loss: 'nan' is not float"),
+        ("loss", "0.5", "EvalCompleted.loss: '0.5' is not float"),
+        ("loss", 10**400, "EvalCompleted.loss: a number beyond any float"),
+        ("split", 1, "EvalCompleted.split: 1 is not str"),
+        ("engine", ["keras"], "EvalCompleted.engine: ['keras'] is not str"),
+    ],
+)
+def test_a_field_of_another_type_is_a_protocol_error(field: str, value: Any, reason: str) -> None:
+    decode_event(json.dumps(EVALUATION))
+    with pytest.raises(ProtocolError) as caught:
+        decode_event(json.dumps({**EVALUATION, field: value}))
+    assert str(caught.value) == reason
+
+
+def test_a_missing_field_is_a_protocol_error() -> None:
+    for field in EVALUATION:
+        with pytest.raises(ProtocolError, match="unknown type" if field == "type" else field):
+            decode_event(json.dumps({name: value for name, value in EVALUATION.items() if name != field}))
+
+
+def test_whole_numbers_and_the_names_of_no_number_are_floats() -> None:
+    for value, expected in ((1, 1.0), ("Infinity", math.inf), ("-Infinity", -math.inf)):
+        event: Any = decode_event(json.dumps({**EVALUATION, "loss": value}))
+        assert (event.loss, type(event.loss)) == (expected, float)
+    event = decode_event(json.dumps({**EVALUATION, "loss": "NaN"}))
+    assert math.isnan(event.loss)
+
+
+def test_an_optional_field_may_be_null_and_nothing_else_of_another_type() -> None:
+    line = {"type": "Heartbeat", "engine": "keras", "device_memory_bytes": None}
+    assert decode_event(json.dumps(line)) == Heartbeat(engine="keras")
+    for value in (True, 1.0, [1]):
+        with pytest.raises(ProtocolError, match="is not int"):
+            decode_event(json.dumps({**line, "device_memory_bytes": value}))
+
+
+def test_a_nested_record_must_be_an_object_with_its_fields() -> None:
+    line = {
+        "type": "WorkerReady", "engine": "keras", "pid": 1, "framework": "F", "version": "1", "num_threads": 1,
+        "import_seconds": 1.0,
+    }  # fmt: skip
+    for devices, reason in (
+        (["cpu"], "WorkerReady.devices: 'cpu' is not Device"),
+        ([{"id": "cpu"}], "WorkerReady.devices: Device: missing ['name'], unknown []"),
+        ([{"id": "cpu", "name": 1}], "WorkerReady.devices: Device.name: 1 is not str"),
+    ):
+        with pytest.raises(ProtocolError) as caught:
+            decode_event(json.dumps({**line, "devices": devices}))
+        assert str(caught.value) == reason
+
+
 def test_unknown_fields_are_ignored() -> None:
     line = encode(Heartbeat(engine="keras", seq=3))[:-1] + ',"from_the_future":[1]}'
     assert decode_event(line) == Heartbeat(engine="keras", seq=3)

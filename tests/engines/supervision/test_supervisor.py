@@ -15,7 +15,10 @@ import psutil
 import pytest
 
 from engines.config import TrainConfig
+from engines.messages.codec import decode_command
+from engines.messages.commands import Command, Pause, Predict, Resume, SaveCheckpoint, Stop
 from engines.messages.events import (
+    CommandSent,
     EvalCompleted,
     Event,
     LogLine,
@@ -33,7 +36,7 @@ from engines.runs.history import RunHistory
 from engines.runs.phases import FAILED
 from engines.supervision.output import OutputCapture
 from engines.supervision.supervisor import Supervisor
-from tests.support.engines import SCRIPTED, Worked
+from tests.support.engines import SCRIPTED, Worked, scripted_spec
 
 Work = Callable[[], Worked]
 
@@ -65,6 +68,28 @@ def test_a_crash_is_explained_by_its_message_not_by_its_stack(
     worker.start(small_config)
     message = worker.wait_for(RunFailed).message
     assert message.endswith("Its last words: Fatal Python error: Segmentation fault")
+
+
+def test_a_command_between_runs_is_not_published(tmp_path: Path, small_config: TrainConfig) -> None:
+    """A screen that saw a Stop with no run under way would wait for its effect in the next run."""
+    events: list[Event] = []
+    supervisor = Supervisor(scripted_spec(), events.append, cache_dir=tmp_path)
+    between: tuple[Command, ...] = (Pause(), Resume(), Stop())
+    for command in between:
+        supervisor.send(command)
+    supervisor._encode_commands()
+    assert events == []
+    supervisor.start_run("run", small_config)
+    during: tuple[Command, ...] = (Pause(), SaveCheckpoint(), Predict(request_id=1, image=()), Stop())
+    for command in during:
+        supervisor.send(command)
+    supervisor._encode_commands()
+    assert [event.command for event in events if isinstance(event, CommandSent)] == ["Pause", "Stop"]
+    sent = [decode_command(line) for line in bytes(supervisor._unsent).splitlines()]
+    assert [type(command).__name__ for command in sent] == [
+        "Pause", "Resume", "Stop", "Start", "Pause", "SaveCheckpoint", "Predict", "Stop",
+    ]  # fmt: skip
+    supervisor.abort(RuntimeError("the test has ended"))
 
 
 def test_an_aborted_worker_is_not_started(work: Work, small_config: TrainConfig) -> None:

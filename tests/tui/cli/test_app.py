@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from engines import paths
 from engines.session.replay import DEMO
 from tui import preferences
 from tui.app import MnistApp
 from tui.cli import main
-
-
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[MnistApp]]:
-    """Collect the apps that commands open on a terminal, instead of running them."""
-    apps: list[MnistApp] = []
-    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-
-    def run_guarded(app: MnistApp) -> int:
-        apps.append(app)
-        return 0
-
-    monkeypatch.setattr(MnistApp, "run_guarded", run_guarded)
-    yield apps
-    gc.enable()  # an app does it at its first paint
 
 
 def test_the_saved_theme_is_used_by_every_command(opened: list[MnistApp], tmp_path: Path) -> None:
