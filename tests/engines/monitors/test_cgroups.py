@@ -171,7 +171,7 @@ def with_siblings(root: Path, **siblings: str) -> Path:
 
 @pytest.mark.parametrize("lists", [("0,2", "1,3"), ("0,2-2", "1-1,3")])
 def test_hardware_threads_of_one_core_stand_side_by_side(lists: tuple[str, str], tmp_path: Path) -> None:
-    """So that two workers share no physical core."""
+    """Two workers then share no physical core."""
     root = with_siblings(tmp_path, cpu0=lists[0], cpu1=lists[1], cpu2=lists[0], cpu3=lists[1])
     ids = usable_core_ids(root, [0, 1, 2, 3])
     assert ids == (0, 2, 1, 3)
