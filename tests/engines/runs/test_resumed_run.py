@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -30,7 +32,10 @@ from engines.messages.events import (
 from engines.messages.grammar import violations
 from engines.runs.history import RunHistory
 from engines.runs.resume import ResumeError, ResumePoint, find_resume_points
+from engines.runs.seeds import SeedResults
 from engines.session.rounds import resumed_rounds
+from engines.session.session import Session
+from tests.support.engines import scripted_spec
 from tests.support.planned_run import Plan, blank_digits, history_of, of, record, train
 
 CONFIG = TrainConfig(epochs=3, batch_size=10, schedule="cosine", device="cpu")
@@ -231,6 +236,36 @@ def test_a_time_trial_stays_one(changes: dict[str, Any], turns: list[list[str]],
     assert [list(turn.configs) for turn in rounds] == turns
     assert [list(turn.resume_points) for turn in rounds] == turns
     assert len({id(turn.run_folder) for turn in rounds}) == 1
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    """Return a session whose workers never start."""
+    specs = [scripted_spec("pytorch"), scripted_spec("keras")]
+    session = Session(specs, lambda name, run: None, cache_dir=tmp_path, runs_dir=tmp_path / "runs")
+    vars(session)["_sampler"] = Mock()
+    return session
+
+
+@pytest.mark.parametrize("engines", [["keras"], ["pytorch"], []])
+def test_a_session_continues_the_named_engine_or_both(
+    engines: list[str], both: Path, session: Session, tmp_path: Path
+) -> None:
+    """The record is that of one run, not of a series, and names the run that it continues."""
+    session.seed_results = SeedResults(seeds=3)
+    session.resume_run(both, {"epochs": 4, "mode": "race"}, engines)
+    chosen = tuple(engines) or ("pytorch", "keras")
+    assert session.engines == chosen
+    assert tuple(engine for engine in ("pytorch", "keras") if not session.is_free(engine)) == chosen
+    (folder,) = (tmp_path / "runs").iterdir()
+    config = json.loads((folder / "config.json").read_text())
+    assert (tuple(config["engines"]), config["resumed"], config["series"]) == (chosen, "before", "")
+    assert (session.seed_results.seeds, session.seed_results.runs) == (1, {})
+
+
+def test_engines_of_a_time_trial_continue_one_after_the_other(both: Path, session: Session) -> None:
+    session.resume_run(both, {"epochs": 4})
+    assert (session.waiting_for("pytorch"), session.waiting_for("keras")) == ("", "pytorch")
 
 
 def test_a_run_without_a_record_continues_from_its_checkpoint_alone(tmp_path: Path) -> None:
