@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engines.messages.events import GpuReading, RunFinished
+from engines.messages.events import Device, GpuReading, RunFinished, WorkerReady
 from engines.monitors.gpu import FIGURES, GpuMonitor
 from engines.runs.energy import energy_joules
 from engines.runs.history import RunHistory
@@ -66,11 +66,23 @@ def test_one_of_two_gpus_that_is_not_read_makes_it_unknown(other: str) -> None:
 
 
 def test_a_slice_of_a_gpu_has_no_energy_of_its_own() -> None:
-    """The driver counts the whole GPU, on which others may compute."""
+    """The driver counts the whole GPU, on which others may compute; the framework names the slice alone."""
+    uuids = iter(["GPU-0", "MIG-a", "MIG-b"])
+    fake = FakeNvml(
+        nvmlDeviceGetMigMode=(1, 1), nvmlDeviceGetMaxMigDeviceCount=2, nvmlDeviceGetUUID=lambda: next(uuids)
+    )
+    (gpu,) = GpuMonitor(fake).sample().readings
+    assert gpu.slices == ("MIG-a", "MIG-b")
     history, machine = on_a_fake_gpu(0)
+    history.apply(WorkerReady(
+        engine="pytorch", t=0.0, pid=1, framework="P", version="1", num_threads=1, import_seconds=1.0,
+        devices=(Device(id="cuda:0", name="a slice", gpu="MIG-b"),),
+    ))  # fmt: skip
     for t in range(11):
-        machine.apply(usage(float(t), replace(fake_gpu(), slices=("MIG-0", "MIG-1"))))
+        machine.apply(usage(float(t), replace(gpu, energy_joules=300.0 * t)))
     assert energy(history, machine, 10.0) == (None, "a part of a GPU has no counter of its own")
+    machine.apply(usage(11.0, replace(gpu, slices=("MIG-a",))))
+    assert energy(history, machine, 11.0) == UNKNOWN, "another GPU's slice"
 
 
 @pytest.mark.parametrize("counted", [True, False])
