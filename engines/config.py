@@ -216,7 +216,7 @@ def display_name(engine: str, backend: str) -> str:
 
 
 def reaches(accuracy: float, percent: float) -> bool:
-    """Return whether an accuracy from 0 to 1 is at least `percent`; rounded, because 100 * 0.994 is less than 99.4 in floats."""
+    """Return whether an accuracy from 0 to 1 is at least `percent`; rounded, because 100 * 0.9923 is less than 99.23 in floats."""
     return round(100 * accuracy, 6) >= percent
 
 

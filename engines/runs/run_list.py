@@ -151,7 +151,7 @@ _TEXT_FIELDS: dict[str, Callable[[RunSummary], str]] = {
     "id": lambda run: run.id,
 }
 _NUMBER_FIELDS: dict[str, Callable[[RunSummary], float | None]] = {
-    "acc": lambda run: None if run.best is None else 100 * run.best,
+    "acc": lambda run: None if run.best is None else round(100 * run.best, 6),  # as `reaches` does
     "seconds": lambda run: run.seconds,
     "seed": lambda run: run.seed,
     "epochs": lambda run: run.epochs,

@@ -265,8 +265,7 @@ class Supervisor:
         for event in self._events.feed(data):
             recorded = self._ledger.record(event)
             if recorded is None:
-                run = self._ledger.ended_run
-                self._output.warn(f"run {run} had ended already: {type(event).__name__} was dropped")
+                self._output.warn(f"run {event.run_id} is not under way: its {type(event).__name__} was dropped")
                 continue
             if isinstance(recorded, RunFailed) and recorded.ends_worker:
                 self.end()  # before the failure is published, so that the next run is not sent to this worker

@@ -37,8 +37,9 @@ def selected(runs: Path, text: str) -> str:
     ("text", "ids"),
     [
         ("", "cba"), ("preset:quick", "b"), ("acc>99", "a"), ("acc>=98 acc<99", "b"), ("state:interrupted", "c"), ("seed=7", "c"),
-        ("state:resumable", "c"), ("QUICK", "b"), ("reference cpu", "ca"), ("nowhere", ""), ("seconds<50", ""),
-        ("engine:keras", "cba"),
+        ("state:resumable", "c"), ("QUICK", "b"), ("reference cpu", "ca"), ("nowhere", ""), ("seconds<100", ""),
+        ("seconds<=100", "cba"), ("seconds>=100", "cba"), ("seconds<=99.9", ""), ("seconds>=100.1", ""), ("seconds:100", "cba"),
+        ("seconds>100", ""), ("engine:keras", "cba"),
     ],
 )  # fmt: skip
 def test_a_filter_selects_runs(text: str, ids: str, runs: Path) -> None:
@@ -68,6 +69,46 @@ def test_the_time_of_a_run_is_cold_or_warm(
 def test_a_filter_that_can_not_be_parsed_is_an_error(text: str) -> None:
     with pytest.raises(FilterError):
         parse_filter(text)
+
+
+def two_engines(pytorch: dict[str, Any], keras: dict[str, Any]) -> RunSummary:
+    """Return the row of a run of both engines with these results."""
+    return summarize(
+        {"id": "x", "engines": {"pytorch": {}, "keras": {}}, "summary": {"pytorch": pytorch, "keras": keras}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "state"),
+    [
+        ("completed", "failed", "failed"), ("failed", "stopped", "failed"), ("interrupted", "failed", "interrupted"),
+        ("completed", "stopped", "stopped"), ("running", "failed", "running"), ("target-reached", "completed", "completed"),
+        ("diverged", "stopped", "stopped"), ("completed", "running", "running"),
+    ],
+)  # fmt: skip
+def test_a_run_has_the_worst_state_of_its_engines(first: str, second: str, state: str) -> None:
+    for pair in ((first, second), (second, first)):
+        row = two_engines(*({"outcome": outcome} for outcome in pair))
+        assert row.state == state
+        assert row.outcome == dict(zip(("pytorch", "keras"), pair, strict=True))
+
+
+def test_a_run_takes_as_long_as_its_slowest_engine_and_is_as_good_as_its_best() -> None:
+    row = two_engines(
+        {"wall_seconds": 30.0, "test_accuracy": 0.98, "device": "cuda:0"},
+        {"wall_seconds": 70.5, "test_accuracy": 0.97, "device": "cpu"},
+    )
+    assert (row.seconds, row.best, row.device) == (70.5, 0.98, "cuda:0 cpu")
+    assert two_engines({"wall_seconds": None}, {"wall_seconds": 3}).seconds == 3.0
+    assert two_engines({}, {}).seconds is None
+
+
+@pytest.mark.parametrize(("accuracy", "percent"), [(0.9923, "99.23"), (0.9935, "99.35")])
+@pytest.mark.parametrize("sign", [">=", "<=", "=", ":"])
+def test_an_accuracy_meets_its_own_percentage(sign: str, accuracy: float, percent: str) -> None:
+    """Floats make 100 * 0.9923 less than 99.23, and 100 * 0.9935 more than 99.35."""
+    run = two_engines({"test_accuracy": accuracy}, {"test_accuracy": 0.9})
+    assert parse_filter(f"acc{sign}{percent}")(run)
 
 
 @given(st.text(max_size=40))
