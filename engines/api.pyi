@@ -36,7 +36,11 @@ from engines.experiment.activations import (
     decode_activations as decode_activations,
     largest_difference as largest_difference,
 )
-from engines.experiment.checkpoint import Filters as Filters, read_filters as read_filters
+from engines.experiment.checkpoint import (
+    CheckpointError as CheckpointError,
+    Filters as Filters,
+    read_filters as read_filters,
+)
 from engines.exports import ExportError as ExportError
 from engines.exports.models import (
     read_weights as read_weights,
@@ -175,6 +179,7 @@ from engines.tools.parity import (
     ParityRow as ParityRow,
     prove as prove,
 )
+from engines.tools.script import read_start as read_start, render_script as render_script
 from engines.tools.setup import (
     SetupError as SetupError,
     advice as advice,
@@ -186,6 +191,7 @@ from engines.tools.source import (
     RULE as RULE,
     Section as Section,
     fold as fold,
+    read_script as read_script,
     read_source as read_source,
     script_lines as script_lines,
 )

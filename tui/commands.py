@@ -78,12 +78,13 @@ class ScreenEntry(Record, kw_only=False):
 
 
 CODE = (
+    Command("switch_view", "v", "View", "The two scripts, or the engines that run.", target="screen"),
     Command("next_code", "tab", "Switch", "PyTorch's code, Keras' code, or both side by side.", target="screen"),
     Command("next_code", "shift+tab", "Switch back", "", False, (-1,), "screen"),
     Command("scroll_code", "down", "Scroll", "Scroll both columns; the mouse wheel does too.", False, (0.1,), "screen"),
     Command("scroll_code", "up", "Scroll up", "", False, (-0.1,), "screen"),
-    Command("scroll_code", "pagedown", "Page down", "Scroll by pages.", False, (0.9,), "screen"),
-    Command("scroll_code", "pageup", "Page up", "", False, (-0.9,), "screen"),
+    Command("scroll_code", "pagedown", "Page down", "Scroll by pages.", False, (0.97,), "screen"),
+    Command("scroll_code", "pageup", "Page up", "", False, (-0.97,), "screen"),
     Command("section", "n", "Section", "The next section: Data, Model, Train and so on.", True, (1,), "screen"),
     Command("section", "N", "Previous section", "", False, (-1,), "screen"),
     Command("follow", "end", "Follow", "Scroll along with the code that runs, or stay here.", target="screen"),
@@ -159,7 +160,7 @@ SCREENS = {
     entry.name: entry
     for entry in (
         ScreenEntry(1, "train", "Both frameworks while they train."),
-        ScreenEntry(2, "code", "The code that runs, both engines side by side.", CODE),
+        ScreenEntry(2, "code", "Two scripts side by side, and the engines that run.", CODE),
         ScreenEntry(3, "draw", "Draw a digit, and both frameworks read it.", DRAW),
         ScreenEntry(4, "results", "Who won, with every measurement.", RESULTS),
         ScreenEntry(5, "runs", "Every kept run: compare, play, name, continue.", RUNS),

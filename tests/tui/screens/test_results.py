@@ -106,7 +106,7 @@ def test_the_better_value_is_marked_only_where_values_are_comparable(
     with drawn.capture() as lines:
         drawn.print(figures_table(report, defaultdict(lambda: "red"), 120))
     (script,) = (line for line in lines.get().splitlines() if "plain script" in line)
-    assert script.split() == ["lines", "of", "a", "plain", "script", "69", "━━━━━━━━", "20", "━━╸", "◄"]
+    assert script.split() == ["lines", "of", "a", "plain", "script", "41", "━━━━━━━━", "18", "━━━╸", "◄"]
 
 
 def test_a_time_trial_has_marked_times_and_their_ratio() -> None:
