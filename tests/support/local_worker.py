@@ -134,7 +134,7 @@ class LocalWorker:
         self.channel = LocalChannel(engine)
         engine_class = type("Engine", (LocalEngine,), {"script": self})
         module: Any = SimpleNamespace(
-            Engine=engine_class, OUT_OF_MEMORY=(), MODEL_FILE="local.txt", framework=lambda: "Local"
+            __package__="", Engine=engine_class, OUT_OF_MEMORY=(), MODEL_FILE="local.txt", framework=lambda: "Local"
         )
         self.trainer = Trainer(module, (Device(id="cpu", name="CPU"), *devices), 1, self.channel)
 

@@ -136,7 +136,9 @@ class PlannedTrainer(Trainer):
         def build(config: TrainConfig, digits: Digits, weights: Weights) -> PlannedEngine:
             return PlannedEngine(plan, config, weights)
 
-        module = SimpleNamespace(Engine=build, OUT_OF_MEMORY=(), TF32_DEFAULT="", MODEL_FILE="planned.txt")
+        module = SimpleNamespace(
+            __package__="", Engine=build, OUT_OF_MEMORY=(), TF32_DEFAULT="", MODEL_FILE="planned.txt"
+        )
         super().__init__(cast(EngineModule, module), (Device(id="cpu", name="CPU"),), 1, channel)
         self._plan = plan
 
