@@ -146,7 +146,10 @@ class ClosedWindow(io.StringIO):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
-def test_a_closed_window_ends_plain_lines_with_exit_code_129(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bars", [False, True], ids=["lines", "bars"])
+def test_a_closed_window_ends_training_with_exit_code_129(
+    bars: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Session, "start", lambda *_: os.kill(os.getpid(), signal.SIGHUP))
     monkeypatch.setattr(sys, "stdout", ClosedWindow())
-    assert train.train([scripted_spec()], RunRequest(), str(tmp_path), json_lines=False, bars=False) == 129
+    assert train.train([scripted_spec()], RunRequest(), str(tmp_path), json_lines=False, bars=bars) == 129
