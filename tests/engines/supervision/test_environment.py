@@ -97,7 +97,9 @@ def test_variables_that_matter_are_reported() -> None:
     }
     overruled, declared = environment_notes(variables)
     assert overruled.endswith("because the run's settings decide instead: NVIDIA_TF32_OVERRIDE.")
-    assert declared.endswith(": GOMP_CPU_AFFINITY=0, TF_ENABLE_ONEDNN_OPTS=0."), "one framework's threads may share a core"
+    assert declared.endswith(": GOMP_CPU_AFFINITY=0, TF_ENABLE_ONEDNN_OPTS=0."), (
+        "one framework's threads may share a core"
+    )
     assert list(environment_notes({"OMP_THREAD_LIMIT": "2", "CUDA_VISIBLE_DEVICES": "0"})) == []
 
 
