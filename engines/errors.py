@@ -10,6 +10,10 @@ def reason(error: BaseException) -> str:
     """Describe an error on one line: the system's text for an OSError, without number and file; otherwise its type and text."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, ImportError) and isinstance(
+        error.__cause__, ImportError
+    ):  # numpy's own text is general advice
+        return reason(error.__cause__)
     text = str(error).strip().partition("\n")[0][:MAX_CHARACTERS]
     name = type(error).__name__
     return text if text and isinstance(error, OSError) else f"{name}: {text}" if text else name

@@ -24,7 +24,12 @@ _RAISE_LIMIT = "raise that limit, then start mnist-tui again."
 
 def limit_in(text: str) -> str:
     """Advise what to do about an error that a limit explains; empty when none does."""
-    if _NO_PROCESS.search(text):
+    no_process = _NO_PROCESS.search(text)
+    if _NO_SEGMENT in text or no_process or is_out_of_memory(text):  # a thread's stack needs memory, too
+        for kind, flag in ((resource.RLIMIT_AS, "-v"), (resource.RLIMIT_DATA, "-d")):
+            if (most := _limit(kind)) is not None:
+                return f"A process may have no more than {most / 1e9:.1f} GB of memory here (ulimit {flag}): {_RAISE_LIMIT}"
+    if no_process:
         most = _limit(resource.RLIMIT_NPROC)
         if most is None:
             return "The system or its container allows no more processes and threads: end others, or use fewer threads."
@@ -33,10 +38,6 @@ def limit_in(text: str) -> str:
         )
     if _NO_FILE.search(text) and (most := _limit(resource.RLIMIT_NOFILE)) is not None:
         return f"A process may have no more than {most:,} files open here (ulimit -n): {_RAISE_LIMIT}"
-    if _NO_SEGMENT in text or is_out_of_memory(text):
-        for kind, flag in ((resource.RLIMIT_AS, "-v"), (resource.RLIMIT_DATA, "-d")):
-            if (most := _limit(kind)) is not None:
-                return f"A process may have no more than {most / 1e9:.1f} GB of memory here (ulimit {flag}): {_RAISE_LIMIT}"
     return ""
 
 

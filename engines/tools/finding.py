@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from engines.errors import reason
+from engines.ulimits import limit_in
 
 LOW_SPACE_BYTES = 2_000_000_000
 """Free GPU memory or disk space below this is reported."""
 
 _REMEDIES = {
     "temporary directory": "export TMPDIR=/a/folder/that/can/be/written",
-    "new thread": "ulimit -u",
     "Too many open files": "ulimit -n 4096",
     "No space left": "df -h",
 }
@@ -46,5 +46,5 @@ def unchecked(subject: str, error: Exception) -> Finding:
 
 
 def remedy(text: str) -> str:
-    """Return the command that fixes the error with this text, or an empty string."""
-    return next((command for cause, command in _REMEDIES.items() if cause in text), "")
+    """Return the command that fixes the error with this text, or the limit to raise; empty when neither is known."""
+    return next((command for cause, command in _REMEDIES.items() if cause in text), "") or limit_in(text)

@@ -40,6 +40,7 @@ from engines.gpu_errors import gpu_error_advice
 from engines.messages.commands import UNTRAINED, Start
 from engines.messages.events import DataProgress, Device, RunFailed, RunFinished, WarmedUp
 from engines.out_of_memory import device_memory_advice, is_out_of_memory
+from engines.ulimits import limit_in
 from engines.worker import placement
 from engines.worker.channel import Channel, ShuttingDown, exit_now
 from engines.worker.placement import DeviceError
@@ -106,18 +107,21 @@ class Trainer:
             hint = "Start over, or resume another run: `mnist-tui runs` lists them."
             self._publish_failure("checkpoint", str(error), hint)
         except Exception as error:
-            self._publish_error(error, several_devices="," in run.config.device)
+            self._publish_error(error, run.config.device)
         finally:
             run.close()
 
-    def _publish_error(self, error: Exception, *, several_devices: bool) -> None:
+    def _publish_error(self, error: Exception, device: str) -> None:
         """Publish an error that the framework or a replica raised; end the worker when it can't train again.
 
         After an error on several devices, the others may wait for this one without end, and can't be closed.
         """
-        text = str(error) if isinstance(error, ReplicaError) else f"{type(error).__name__}: {error}".strip()
+        text = str(error) if isinstance(error, ReplicaError) else f"{type(error).__name__}: {error}".removesuffix(": ")
+        several_devices = "," in device
         if isinstance(error, (MemoryError, *self.module.OUT_OF_MEMORY)) or is_out_of_memory(text):
-            self._publish_failure("out-of-memory", text, device_memory_advice(text), ends_worker=several_devices)
+            limit = limit_in(text) if device.startswith("cpu") else ""
+            hint = f"{device_memory_advice(text)} {limit}".strip()
+            self._publish_failure("out-of-memory", text, hint, ends_worker=several_devices)
         elif advice := gpu_error_advice(text):
             self._publish_failure("device", text, advice, ends_worker=True)
         elif isinstance(error, ReplicaError):

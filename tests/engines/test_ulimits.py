@@ -16,7 +16,7 @@ from engines.messages.events import RunFailed, TrainProgress
 from engines.supervision import start_error
 from engines.supervision.registry import EngineSpec
 from engines.supervision.supervisor import Supervisor
-from engines.tools import engine_checks, hyperparameters
+from engines.tools import engine_checks, finding, hyperparameters
 from engines.tools.hyperparameters import PresetsError
 from engines.ulimits import limit_behind, limit_in
 from engines.worker import requirements
@@ -59,6 +59,7 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             "env.cc:84] Check failed: ret == 0 (11 vs. 0) Thread tf_numa_-1_Eigen creation via pthread_create() failed.",
             "(ulimit -u)",
         ),
+        ({"NPROC": 96_365, "AS": 1_700_000_000}, "RuntimeError: can't start new thread", "(ulimit -v)"),
         ({"NPROC": 30}, f"gloo: connect: {NO_PROCESS}", ""),
         (
             {"NOFILE": 20},
@@ -124,8 +125,8 @@ def test_a_limit_that_ends_the_worker_of_an_answer_is_named(
 ) -> None:
     limited(**limits)
     monkeypatch.setenv("MNIST_TUI_SCRIPT", script)
-    (finding,) = engine_checks.engine_findings(scripted_spec(), tmp_path)
-    assert (finding.state, f"(ulimit {flag})" in finding.fix) == ("bad", True), finding
+    (red,) = engine_checks.engine_findings(scripted_spec(), tmp_path)
+    assert (red.state, f"(ulimit {flag})" in red.fix) == ("bad", True), red
     with pytest.raises(PresetsError, match=rf"\(ulimit {flag}\)"):
         hyperparameters.tabulate([scripted_spec()], {"": TrainConfig()}, tmp_path)
 
@@ -139,8 +140,13 @@ def test_an_engine_that_could_not_be_started_has_the_limit_as_its_fix(
         raise BlockingIOError(11, NO_PROCESS)
 
     monkeypatch.setattr(Supervisor, "_start", start)
-    (finding,) = engine_checks.engine_findings(scripted_spec(), tmp_path)
-    assert "(ulimit -u)" in finding.fix
+    (red,) = engine_checks.engine_findings(scripted_spec(), tmp_path)
+    assert "(ulimit -u)" in red.fix
+
+
+def test_a_check_that_a_limit_stopped_has_the_limit_as_its_fix(limited: Callable[..., None]) -> None:
+    limited(AS=400_000_000)
+    assert "(ulimit -v)" in finding.unchecked("data", MemoryError()).fix
 
 
 def test_without_a_folder_for_temporary_files_the_variable_that_names_one_is_the_hint() -> None:

@@ -151,6 +151,8 @@ def test_out_of_memory_is_named(place: str, work: Work, small_config: TrainConfi
     failed = worker.wait_for(RunFailed)
     assert failed.kind == "out-of-memory"
     assert "smaller batch size" in failed.hint
+    assert "no more than 8.6 GB of memory here (ulimit -v)" in failed.hint
+    assert not failed.message.endswith(": ")
     resource.prlimit(pid, resource.RLIMIT_AS, (hard, hard))
     worker.start(dataclasses.replace(small_config, epochs=1), "again")
     assert worker.wait_for(RunFinished, until=lambda e: e.run_id == "again").outcome == "completed"

@@ -101,7 +101,7 @@ def no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     ("break_machine", "cause", "fix"),
     [
         (no_temporary_folder, "No usable temporary directory found in ['/proc']", "export TMPDIR="),
-        (no_thread, "can't start new thread", "ulimit -u"),
+        (no_thread, "can't start new thread", "processes and threads"),
     ],
 )
 def test_an_engine_that_can_not_be_checked_is_red(
@@ -119,7 +119,7 @@ def test_an_engine_that_can_not_be_checked_is_red(
         (red,) = [finding for finding in json.loads(out) if finding["subject"] == engine]
         assert red["state"] == "bad"
         assert cause in red["text"]
-        assert red["fix"].startswith(fix)
+        assert fix in red["fix"]
     assert err == ""
 
 

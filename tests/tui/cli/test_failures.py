@@ -74,6 +74,12 @@ def test_exceptions_are_described_in_plain_words(error: Exception, said: str) ->
     assert failures.describe(error) == said
 
 
+def test_the_reason_of_numpys_long_advice_is_the_error_beneath() -> None:
+    error = ImportError("\n\nIMPORTANT: PLEASE READ THIS FOR ADVICE ON HOW TO SOLVE THIS ISSUE!\n\nImporting failed.")
+    error.__cause__ = ImportError("libscipy_openblas64_.so: failed to map segment from shared object")
+    assert reason(error) == "ImportError: libscipy_openblas64_.so: failed to map segment from shared object"
+
+
 def test_reasons_are_short() -> None:
     assert reason(OSError(errno.ENOSPC, "No space left on device", "/x")) == "No space left on device"
     assert reason(MemoryError()) == "MemoryError"
