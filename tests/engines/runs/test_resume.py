@@ -63,7 +63,7 @@ NAME = {"scripted": "pytorch"}
 
 def config_of(small_mnist: Path, **settings: object) -> TrainConfig:
     """Return a config of three epochs, slow enough to be interrupted."""
-    return from_settings({"epochs": 3, "batch_size": 16, "data_dir": str(small_mnist), **settings})
+    return from_settings({"epochs": 3, "batch_size": 16, "data_dir": str(small_mnist), "device": "cpu", **settings})
 
 
 def epoch_losses(worker: Worked, run: str) -> list[tuple[float, float]]:
