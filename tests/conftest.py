@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -140,8 +141,15 @@ def small_config(small_mnist: Path) -> TrainConfig:
     return from_settings({"epochs": 2, "batch_size": 64, "data_dir": str(small_mnist), "device": "cpu"})
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs what only Linux has."""
+    marker = item.get_closest_marker("linux")
+    if marker is not None and sys.platform != "linux":
+        pytest.skip(f"only Linux has {marker.args[0]}")
+
+
 ACCEPTED_SKIPS = (
-    "MNIST_TUI_DATA names no copy", "no usable", "built without CUDA",
+    "MNIST_TUI_DATA names no copy", "no usable", "built without CUDA", "only Linux has",
     "no sshd on this machine", "no tmux on this machine", "no taskset on this machine", "no control group can be made here",
     "no file system can be mounted here", "no JAX on this machine",
 )  # fmt: skip

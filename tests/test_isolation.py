@@ -1,18 +1,24 @@
-"""The tests read no file and no choice of the user who runs them, and train on the CPU."""
+"""The tests hold on any machine: no file is the user's, comparisons train on the CPU, what only Linux has is skipped by name."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from engines import paths
 from engines.config import BACKENDS, ENGINES, TrainConfig
 from engines.data.sources import find_digits, keras_folder
 from engines.supervision.registry import OWN, engine_spec, managed_python
-from tests.conftest import OF_THE_USER
+from tests.conftest import ACCEPTED_SKIPS, OF_THE_USER, pytest_runtest_setup
 from tui import preferences
 
 ROOT = Path(__file__).parents[1]
@@ -70,3 +76,30 @@ def test_every_variable_of_the_program_is_unset_in_tests() -> None:
 def test_the_small_config_trains_on_the_cpu(small_config: TrainConfig) -> None:
     """On a GPU, what tests compare bit for bit would differ."""
     assert small_config.device == "cpu"
+
+
+LINUX_ONLY = re.compile(r"/dev/full|\bprlimit\b|/proc/\{")
+"""The words of tests for things that no other system has."""
+
+
+def test_what_only_linux_has_is_skipped_elsewhere_by_name() -> None:
+    unmarked = []
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                words = {*LINUX_ONLY.findall(ast.get_source_segment(source, node) or "")}
+                marks = " ".join(map(ast.unparse, node.decorator_list))
+                if words and "mark.linux" not in marks and path.name != "test_isolation.py":
+                    unmarked.append((path.name, node.name, words))
+    assert unmarked == []
+
+
+@pytest.mark.parametrize(("platform", "skipped"), [("darwin", True), ("linux", False)])
+def test_a_marked_test_is_skipped_by_name(platform: str, skipped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    item: Any = SimpleNamespace(get_closest_marker=lambda name: SimpleNamespace(args=("/dev/full",)))
+    context = pytest.raises(pytest.skip.Exception, match="only Linux has /dev/full") if skipped else nullcontext()
+    with context:
+        pytest_runtest_setup(item)
+    assert any(accepted in "only Linux has /dev/full" for accepted in ACCEPTED_SKIPS), "CI would fail"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -169,11 +170,9 @@ def test_a_failed_save_is_a_warning(work: Work, small_mnist: Path, tmp_path: Pat
 
 
 @pytest.mark.fault("disk", "a full disk in mid-run: the last checkpoint stays")
+@pytest.mark.linux("prlimit")
 def test_a_full_disk_is_a_warning_and_keeps_the_last_checkpoint(work: Work, small_mnist: Path, tmp_path: Path) -> None:
     """A limit on the size of files, set on the worker in mid-run, acts like a full disk."""
-    resource = pytest.importorskip("resource")
-    if not hasattr(resource, "prlimit"):
-        pytest.skip("no usable prlimit here")
     worker = work("scripted")
     worker.start(config_of(small_mnist, epochs=1000), "run", str(tmp_path / "run"))
     worker.wait_for(CheckpointSaved)
