@@ -5,7 +5,6 @@ from engines.atomic_file import write_atomically as write_atomically
 from engines.bench.engines import BenchPlace as BenchPlace, measure_engines as measure_engines
 from engines.bench.growth import measure_growth as measure_growth
 from engines.bench.measurement import BenchError as BenchError, Measurement as Measurement
-from engines.braille import has_braille as has_braille
 from engines.config import (
     BACKENDS as BACKENDS,
     ENGINES as ENGINES,
@@ -32,7 +31,16 @@ from engines.data.canvas import Canvas as Canvas
 from engines.data.dataset import DataError as DataError
 from engines.data.sources import find_digits as find_digits
 from engines.errors import reason as reason
-from engines.experiment.checkpoint import Filters as Filters, read_filters as read_filters
+from engines.experiment.activations import (
+    Activations as Activations,
+    decode_activations as decode_activations,
+    largest_difference as largest_difference,
+)
+from engines.experiment.checkpoint import (
+    CheckpointError as CheckpointError,
+    Filters as Filters,
+    read_filters as read_filters,
+)
 from engines.exports import ExportError as ExportError
 from engines.exports.models import (
     read_weights as read_weights,
@@ -55,15 +63,19 @@ from engines.messages.events import (
     Diverged as Diverged,
     Event as Event,
     GpuReading as GpuReading,
+    LayerChange as LayerChange,
     LogLine as LogLine,
     RunFailed as RunFailed,
     RunFinished as RunFinished,
+    StepMeasured as StepMeasured,
     TrainProgress as TrainProgress,
+    TwinsCompared as TwinsCompared,
     WorkerReady as WorkerReady,
 )
 from engines.numerals import parse_float as parse_float, parse_integer as parse_integer
 from engines.plural import plural as plural
 from engines.preset_configs import (
+    for_engine as for_engine,
     from_settings as from_settings,
     preset_changes as preset_changes,
     preset_label as preset_label,
@@ -130,6 +142,7 @@ from engines.runs.statistics import (
     FEWEST_SEEDS as FEWEST_SEEDS,
     ONE_RUN_CAVEAT as ONE_RUN_CAVEAT,
     TIE as TIE,
+    Verdict as Verdict,
     few_seeds_caveat as few_seeds_caveat,
     format_p_value as format_p_value,
     holm as holm,
@@ -153,6 +166,7 @@ from engines.supervision.registry import (
     for_backend as for_backend,
 )
 from engines.supervision.supervisor import Supervisor as Supervisor
+from engines.terminal_type import has_braille as has_braille, is_dumb as is_dumb
 from engines.tools.doctor import diagnose as diagnose
 from engines.tools.hyperparameters import (
     HyperparameterRow as HyperparameterRow,
@@ -165,6 +179,7 @@ from engines.tools.parity import (
     ParityRow as ParityRow,
     prove as prove,
 )
+from engines.tools.script import read_start as read_start, render_script as render_script
 from engines.tools.setup import (
     SetupError as SetupError,
     advice as advice,
@@ -176,6 +191,7 @@ from engines.tools.source import (
     RULE as RULE,
     Section as Section,
     fold as fold,
+    read_script as read_script,
     read_source as read_source,
     script_lines as script_lines,
 )

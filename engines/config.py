@@ -192,7 +192,7 @@ RESET_BY_PRESET = _fields_where("by_preset", "reset")
 """The settings that choosing a preset resets."""
 
 CHANGEABLE_ON_RESUME = _fields_where("on_resume", "change")
-"""The settings that may differ in a resumed run. More epochs stretch a schedule, of which `schedule_warning` warns."""
+"""The settings that may differ in a resumed run. More epochs stretch a schedule, of which `resume_warning` warns."""
 
 MUST_MATCH_ON_RESUME = _fields_where("on_resume", "match")
 """Settings in a checkpoint that must not change when its run is resumed.
@@ -216,7 +216,7 @@ def display_name(engine: str, backend: str) -> str:
 
 
 def reaches(accuracy: float, percent: float) -> bool:
-    """Return whether an accuracy from 0 to 1 is at least `percent`; rounded, because 100 * 0.994 is less than 99.4 in floats."""
+    """Return whether an accuracy from 0 to 1 is at least `percent`; rounded, because 100 * 0.9923 is less than 99.23 in floats."""
     return round(100 * accuracy, 6) >= percent
 
 

@@ -11,10 +11,12 @@ import resource
 from engines.out_of_memory import is_out_of_memory
 
 _NO_PROCESS = re.compile(
-    r"can't start new thread|RLIMIT_NPROC|(^|(thread|fork|process|what\(\):).*)Resource temporarily unavailable",
+    r"can't start new thread|RLIMIT_NPROC|pthread_create.* failed"
+    r"|(^|(thread|fork|process|what\(\):).*)Resource temporarily unavailable",
     re.IGNORECASE,
 )
-"""Phrases of Python, OpenBLAS, libc and C++ for a process or thread that could not be started."""
+"""Phrases of Python, OpenBLAS, TensorFlow, libc and C++ for a process or thread that could not be started."""
+_NO_FILE = re.compile(r"Too many open files(?! in system)")
 _NO_SEGMENT = "failed to map segment"
 """Phrase of the dynamic loader for memory that ran out, or a file system that is mounted with noexec."""
 _RAISE_LIMIT = "raise that limit, then start mnist-tui again."
@@ -29,6 +31,8 @@ def limit_in(text: str) -> str:
         return (
             f"You may have no more than {most:,} processes and threads here (ulimit -u): end others, or {_RAISE_LIMIT}"
         )
+    if _NO_FILE.search(text) and (most := _limit(resource.RLIMIT_NOFILE)) is not None:
+        return f"A process may have no more than {most:,} files open here (ulimit -n): {_RAISE_LIMIT}"
     if _NO_SEGMENT in text or is_out_of_memory(text):
         for kind, flag in ((resource.RLIMIT_AS, "-v"), (resource.RLIMIT_DATA, "-d")):
             if (most := _limit(kind)) is not None:

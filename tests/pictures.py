@@ -53,6 +53,9 @@ async def take_live_pictures(folder: Path) -> None:
         await pilot.press("3", *keys_for(7), "down")
         await pilot.pause(2)
         save(app, "draw")
+        await pilot.press("6")
+        await pilot.pause(3)
+        save(app, "inside")
         await pilot.press("5")
         await pilot.pause(2)
         for _ in range(3):

@@ -24,6 +24,7 @@ from engines.api import EngineSpec, RunRequest, RunSource, Session, for_backend,
 from tui import palette, preferences
 from tui.commands import COMMANDS, SCREENS, Command, groups_for
 from tui.digit_cache import DigitCache
+from tui.drawing import Drawing
 from tui.frame_clock import FPS, FrameClock, FrameReceiver
 from tui.run_actions import INVALID_SETTINGS, RunActions
 from tui.run_controller import RunController
@@ -80,6 +81,7 @@ class MnistApp(RunActions):
         self.controller = RunController(self.session, request or RunRequest())
         self.train_screen = TrainScreen(self.controller, ascii_only=ascii_only)
         self.digit_cache = DigitCache(self.cache_dir)
+        self.drawing = Drawing()
         self._start_on_open = start
         self._resume_folder = resume
         self._frame_clock = FrameClock(fps)
@@ -157,7 +159,7 @@ class MnistApp(RunActions):
             self.call_from_thread(self.notify, hint, title="Your font", timeout=12)
         if run is not None and run.state == api.INTERRUPTED and run.resumable:
             created = run.created[5:16].replace("T", " ")
-            hint = f"The last run ({run.preset}, {created}) was cut off. Press 5, then c to continue it."
+            hint = f"The last run ({run.preset_title}, {created}) was cut off. Press 5, then c to continue it."
             self.call_from_thread(self.notify, hint, title="Interrupted", timeout=12)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:

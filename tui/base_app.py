@@ -105,8 +105,9 @@ class BaseApp(App[None]):
     def action_repaint(self) -> None:
         """Send all of the screen again; Textual itself sends only changes."""
         if isinstance(self._driver, TerminalDriver):
-            self._driver.clear()
-        self.refresh()
+            self._driver.repaint()
+        else:
+            self.refresh()
 
     def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
         """Save the screen as SVG after the command palette has closed."""

@@ -78,12 +78,13 @@ class ScreenEntry(Record, kw_only=False):
 
 
 CODE = (
+    Command("switch_view", "v", "View", "The two scripts, or the engines that run.", target="screen"),
     Command("next_code", "tab", "Switch", "PyTorch's code, Keras' code, or both side by side.", target="screen"),
     Command("next_code", "shift+tab", "Switch back", "", False, (-1,), "screen"),
     Command("scroll_code", "down", "Scroll", "Scroll both columns; the mouse wheel does too.", False, (0.1,), "screen"),
     Command("scroll_code", "up", "Scroll up", "", False, (-0.1,), "screen"),
-    Command("scroll_code", "pagedown", "Page down", "Scroll by pages.", False, (0.9,), "screen"),
-    Command("scroll_code", "pageup", "Page up", "", False, (-0.9,), "screen"),
+    Command("scroll_code", "pagedown", "Page down", "Scroll by pages.", False, (0.97,), "screen"),
+    Command("scroll_code", "pageup", "Page up", "", False, (-0.97,), "screen"),
     Command("section", "n", "Section", "The next section: Data, Model, Train and so on.", True, (1,), "screen"),
     Command("section", "N", "Previous section", "", False, (-1,), "screen"),
     Command("follow", "end", "Follow", "Scroll along with the code that runs, or stay here.", target="screen"),
@@ -142,14 +143,28 @@ RUNS = (
     Command("all", "escape", "All", "Clear the filter; pressed again, the marks.", False, target="screen"),
 )  # fmt: skip
 
+INSIDE = (
+    Command("next_view", "tab", "Layer", "The next layer, the logits, the saliency, or the change in a step.", target="screen"),
+    Command("next_view", "shift+tab", "Layer before", "", False, (-1,), "screen"),
+    Command("choose", "left", "Choose", "Choose a map; in an enlarged one, a position.", True, (-1, 0), "screen"),
+    Command("choose", "right", "Right", "", False, (1, 0), "screen"),
+    Command("choose", "up", "Up", "", False, (0, -1), "screen"),
+    Command("choose", "down", "Down", "", False, (0, 1), "screen"),
+    Command("enlarge", "enter", "Enlarge", "One map, its kernel, and the arithmetic of one position.", target="screen"),
+    Command("close", "escape", "Back", "Back to all maps.", target="screen"),
+    Command("test_digit", "n", "New digit", "A random test digit.", target="screen"),
+    Command("next_mistake", "m", "Mistake", "The next digit that the last test got wrong.", target="screen"),
+)  # fmt: skip
+
 SCREENS = {
     entry.name: entry
     for entry in (
         ScreenEntry(1, "train", "Both frameworks while they train."),
-        ScreenEntry(2, "code", "The code that runs, both engines side by side.", CODE),
+        ScreenEntry(2, "code", "Two scripts side by side, and the engines that run.", CODE),
         ScreenEntry(3, "draw", "Draw a digit, and both frameworks read it.", DRAW),
         ScreenEntry(4, "results", "Who won, with every measurement.", RESULTS),
         ScreenEntry(5, "runs", "Every kept run: compare, play, name, continue.", RUNS),
+        ScreenEntry(6, "inside", "One digit inside both networks, and how they differ.", INSIDE),
     )
 }
 """The screens by name, in the order of their keys."""
@@ -194,6 +209,7 @@ LOOK = (
     Command("difference", "O", "Difference", "How far the frameworks' curves are apart.", False, target="screen"),
     Command("maximise", "m", "Maximise", "One chart alone: loss, then accuracy, then all.", False, target="screen"),
     Command("more", "M", "More charts", "Learning rate, img/s, CPU, memory and GPU.", False, target="screen"),
+    Command("big", "z", "Big", "Figures to be read from the back of a room; again for everything.", False, target="screen"),
     Command("x_axis", "X", "X axis", "Along the x axis: steps, epochs or seconds.", False, target="screen"),
     Command("log_scale", "y", "Log y", "Logarithmic axes, linear ones, or what suits.", False, target="screen"),
     Command("smooth", "v", "Smooth", "Smooth the curves more, or not at all.", False, target="screen"),

@@ -35,7 +35,9 @@ class DigitCache:
             if self._cached is None or self._cached[0] != key:
                 data_dir = Path(config.data_dir) if config.data_dir else None
                 if dataset in ("mnist", "custom") and not find_digits(data_dir, self._cache_dir):
-                    raise DataError("The run's digits are not on this machine.", "`mnist-tui data --fetch` gets MNIST.")
+                    place = f"Put them back into {data_dir}." if data_dir else "Name their folder in MNIST_TUI_DATA."
+                    hint = "`mnist-tui data --fetch` gets MNIST." if dataset == "mnist" else place
+                    raise DataError("The run's digits are not on this machine.", hint)
                 digits = load_digits(dataset or config.dataset, data_dir, cache_dir=self._cache_dir)
                 digits = digits.limited(config.limit_train or None, config.limit_test or None)
                 # copies: a view would hold the 47 MB of training digits, too

@@ -31,9 +31,14 @@ ASCII = {
 """The ASCII character that replaces each of the app's other characters where there is only ASCII; one column wide."""
 
 
+def digits_name(dataset: str) -> str:
+    """Name the digits of a run: "MNIST" as published, "drawn digits" or "custom digits"."""
+    return {"mnist": "MNIST", "drawn": "drawn digits"}.get(dataset, "custom digits")
+
+
 def digits_title(dataset: str) -> str:
     """Name the digits of a run; digits that are not MNIST as published are marked as such."""
-    return {"mnist": "MNIST", "drawn": "DRAWN DIGITS, not MNIST"}.get(dataset, "CUSTOM DIGITS, not MNIST")
+    return digits_name(dataset) if dataset == "mnist" else f"{digits_name(dataset).upper()}, not MNIST"
 
 
 def gpu_name(name: str) -> str:
@@ -55,7 +60,7 @@ def seconds(value: float | None) -> str:
     """Write a duration as 1.24 s, 12.4 s or 124 s; n/a when unknown."""
     if value is None:
         return "n/a"
-    return f"{value:.2f} s" if value < 10 else f"{value:.1f} s" if value < 100 else f"{value:,.0f} s"
+    return f"{value:.2f} s" if value < 9.995 else f"{value:.1f} s" if value < 99.95 else f"{value:,.0f} s"
 
 
 def about(seconds: float) -> str:
@@ -98,14 +103,14 @@ def size(count: float | None) -> str:
     """Write a number of bytes as 912 MB or 1.2 GB (powers of ten)."""
     if count is None:
         return "n/a"
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+    return f"{count / 1e9:.1f} GB" if count >= 999.5e6 else f"{count / 1e6:.0f} MB"
 
 
 def energy(joules: float | None) -> str:
     """Write an energy as 912 J or 4.2 kJ; n/a when unknown."""
     if joules is None:
         return "n/a"
-    return f"{joules / 1000:.1f} kJ" if joules >= 1000 else f"{joules:.0f} J"
+    return f"{joules / 1000:.1f} kJ" if joules >= 999.5 else f"{joules:.0f} J"
 
 
 def truncate(text: str, length: int) -> str:

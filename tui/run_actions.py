@@ -62,7 +62,7 @@ class RunActions(BaseApp):
         """Continue the run in a folder with some settings changed; show what went wrong, or a warning."""
         with self.notify_errors("This run can't continue", 15):
             if warning := self.controller.resume(folder, changes, engines):
-                self.notify(warning, title="Learning rate", severity="warning", timeout=15)
+                self.notify(warning, title="This run continues", severity="warning", timeout=15)
 
     def action_save(self) -> None:
         self.notify(self.controller.save(), timeout=3)

@@ -168,12 +168,20 @@ class RunController:
         return f"{names}: a checkpoint is written after this step." if engines else "There is no step to save yet."
 
     def resumable_folders(self) -> dict[Path, list[str]]:
-        """Return the folders of the runs that can continue from a checkpoint, with the engines that can."""
+        """Return the folders of the runs that can continue from a checkpoint, with the engines that can.
+
+        An engine that has finished its part of such a run comes along, so that the new folder holds both results.
+        """
         folders: dict[Path, list[str]] = {}
         for history in self._free:
             folder = self.session.folder(history.engine) if history.can_continue else None
             if folder is not None:
                 folders.setdefault(folder, []).append(history.engine)
+        for engine, history in self.session.histories.items():
+            folder = self.session.folder(engine)
+            comes_along = history.finished is not None and not history.can_continue and self.session.is_free(engine)
+            if comes_along and folder is not None and folder in folders:
+                folders[folder].append(engine)
         return folders
 
     def resume(self, folder: Path, changes: Mapping[str, Any] | None = None, engines: Collection[str] = ()) -> str:

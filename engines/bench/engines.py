@@ -1,7 +1,7 @@
-"""Compare the engines' speed with other people's scripts that train the same model on the same cores.
+"""Compare the engines' speed with stand-alone scripts that train the same model on the same cores.
 
 The engines run as in the app: in a worker that trains and publishes all its events, timed from one event to another. The baselines
-(`engines/*/baseline.py`, `tuned_baseline.py`) run as their authors' users run them, without our worker's environment, and once more
+(`engines/*/script.py`, `tuned_baseline.py`) run as their authors' users run them, without our worker's environment, and once more
 with the two variables of it that glibc's allocator reads. All processes stay alive and measure in turn, in an order that is
 reversed from repeat to repeat, so that a machine that slows down slows all of them.
 """
@@ -73,8 +73,8 @@ class BenchPlace:
 
 
 BASELINES = (
-    Baseline("plain script", "baseline", {}),
-    Baseline("plain script with our allocator settings", "baseline", ALLOCATOR),
+    Baseline("plain script", "script", {}),
+    Baseline("plain script with our allocator settings", "script", ALLOCATOR),
     Baseline("expert's loop", "tuned_baseline", {}),
     Baseline("expert's loop with our allocator settings", "tuned_baseline", ALLOCATOR),
 )
@@ -126,7 +126,7 @@ class WorkerRunner:
         while not (events and isinstance(events[-1], RunFinished)):
             events.append(self._inbox.get())
             if isinstance(events[-1], RunFailed):
-                raise BenchError(f"{events[-1].message} {events[-1].hint}".strip())
+                raise BenchError(events[-1].explanation)
             if isinstance(events[-1], WorkerExited):
                 raise BenchError(f"The {self._spec.title} worker ended before its run did.")
         return events

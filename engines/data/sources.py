@@ -60,7 +60,7 @@ def find_digits(data_dir: Path | None, cache_dir: Path) -> list[DatasetCopy]:
 
 def keras_folder() -> Path:
     """Return the user's Keras folder, which holds its data sets."""
-    return Path(os.environ.get(KERAS_FOLDER) or os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
+    return user_path(os.environ.get(KERAS_FOLDER) or os.environ.get("KERAS_HOME") or "~/.keras")
 
 
 def user_places(data_dir: Path | None) -> list[tuple[str, Path]]:

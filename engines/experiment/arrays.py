@@ -24,11 +24,11 @@ def save_arrays(arrays: Mapping[str, Any], path: Path) -> None:
     write_atomically(path, write)
 
 
-def load_arrays(path: Path) -> Arrays:
-    """Read an .npz that `save_arrays` wrote. Raises OSError, and ValueError for any other file."""
+def load_arrays(path: Path, prefixes: tuple[str, ...] = ("",)) -> Arrays:
+    """Read the arrays of an .npz, or those with these prefixes. Raises OSError, and ValueError for any other file."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files if name.startswith(prefixes)}
     except OSError:
         raise
     except Exception as error:  # zipfile and zlib raise many types for a damaged file

@@ -75,11 +75,17 @@ def load_model(path: Path) -> tuple[Position, Weights, TrainConfig]:
 
     Weights in float16, which are those beside the demo, are read as float32.
     """
-    arrays, metadata, position = _read(path)
+    arrays, metadata, position = _read(path, ("facts", "weights."))
     config = TrainConfig(**{name: metadata[name] for name in MUST_MATCH_ON_RESUME if name in metadata})
     weights = _with_prefix(arrays, "weights.")
     halves = {name: value.astype(np.float32) for name, value in weights.items() if value.dtype == np.float16}
     return position, {**weights, **halves}, config
+
+
+def read_weights(path: Path) -> tuple[int, Weights]:
+    """Read the number of steps done, and the weights. Raises CheckpointError."""
+    position, weights, _ = load_model(path)
+    return position.global_step, weights
 
 
 def read_position(path: Path) -> Position:
@@ -92,10 +98,10 @@ def _with_prefix(arrays: Arrays, prefix: str) -> Arrays:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
-def _read(path: Path) -> tuple[Arrays, dict[str, Any], Position]:
-    """Read all arrays, the metadata and the position. Raises CheckpointError."""
+def _read(path: Path, prefixes: tuple[str, ...] = ("",)) -> tuple[Arrays, dict[str, Any], Position]:
+    """Read the arrays with these prefixes, the metadata and the position. Raises CheckpointError."""
     try:
-        arrays = load_arrays(path)
+        arrays = load_arrays(path, prefixes)
         metadata = json.loads(str(arrays["facts"]))
         if metadata["schema"] == 1:
             arrays = _from_schema_1(arrays)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from engines.config import TrainConfig
 from engines.data import Digits
+from engines.experiment.activations import Activations
 from engines.experiment.arrays import Arrays
 from engines.experiment.recipe import Weights
 from engines.messages.events import Device
@@ -88,7 +89,7 @@ class EngineModule(Protocol):
 
     @property
     def __package__(self) -> str | None:
-        """The package that may have `parallel` (a ParallelModule) and `selftest` (a SelftestModule) beside this module."""
+        """The package that may have the modules `parallel`, `inspection` and `selftest`, as described below, beside this one."""
 
     @property
     def Engine(self) -> EngineClass:
@@ -121,6 +122,18 @@ class ParallelModule(Protocol):
     @property
     def ParallelEngine(self) -> EngineClass:
         """The class of a `ParallelEngine`; `config.device` is a comma list."""
+        ...
+
+
+class InspectionModule(Protocol):
+    """The optional module `inspection` beside an engine's, for the values inside its network. Training is not disturbed."""
+
+    def inspect(self, engine: Any, image: npt.NDArray[np.uint8]) -> Activations:
+        """Return the values of each layer for a grey image (28, 28) in 0..255, with dropout off."""
+        ...
+
+    def gradients(self, engine: Any, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> Weights:
+        """Return the gradients of the mean loss of n digits, in the canonical layout, with dropout off."""
         ...
 
 

@@ -15,6 +15,8 @@ OPSET = 17
 IR_VERSION = 8
 """ONNX file format, of ONNX 1.12."""
 
+LAYOUT = "kernels (height, width, in, out), dense kernels (in, out)"
+
 
 def read_weights(folder: Path, engine: str) -> Weights:
     """Read the parameters of an engine's checkpoint, in the canonical layout. Raises ExportError."""
@@ -25,19 +27,22 @@ def read_weights(folder: Path, engine: str) -> Weights:
         raise ExportError(f"{folder.name} holds no model of {engine}: {error}") from error
 
 
-def write_safetensors(weights: Weights, path: Path) -> None:
-    """Write the parameters under their canonical names; needs safetensors. Raises ExportError and OSError."""
+def write_safetensors(weights: Weights, digits: str, path: Path) -> None:
+    """Write the parameters under their canonical names; needs safetensors. Raises ExportError and OSError.
+
+    `digits` names what they were trained on, in the file's metadata.
+    """
     try:
         from safetensors.numpy import save
     except ImportError as error:
         raise missing(error) from error
-    path.write_bytes(save(weights, {"layout": "kernels (height, width, in, out), dense kernels (in, out)"}))
+    path.write_bytes(save(weights, {"layout": LAYOUT, "digits": digits}))
 
 
-def write_onnx(weights: Weights, path: Path) -> None:
+def write_onnx(weights: Weights, digits: str, path: Path) -> None:
     """Write a graph from images (n, 1, 28, 28) in 0..1 to logits (n, 10), dropout off; needs onnx.
 
-    Raises ExportError and OSError.
+    `digits` names what it was trained on, in the model's metadata. Raises ExportError and OSError.
     """
     try:
         from onnx import TensorProto, checker, helper, numpy_helper
@@ -69,7 +74,7 @@ def write_onnx(weights: Weights, path: Path) -> None:
     ]
     graph = helper.make_graph(
         nodes,
-        "mnist",
+        "convnet",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 1, 28, 28])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 10])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
@@ -77,6 +82,7 @@ def write_onnx(weights: Weights, path: Path) -> None:
     model = helper.make_model(
         graph, producer_name="mnist-tui", ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
     )
+    helper.set_model_props(model, {"digits": digits})
     checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString())
 

@@ -16,9 +16,11 @@ from engines.runs.history import RunHistory
 
 COLUMNS = (
     "engine", "split", "t", "epoch", "global_step", "loss", "accuracy", "samples_per_sec", "learning_rate", "train_seconds",
-    "dataset", "times",
+    "dataset", "times", "began_cold",
 )  # fmt: skip
-"""Columns of the table. `t` is in seconds since RunRequested; `times` says whether times are comparable."""
+"""Columns of the table. `t` is in seconds since RunRequested; `times` says whether times are comparable.
+
+`began_cold` is true where the import of the framework is part of `t`."""
 
 
 def rows(events: Sequence[Event]) -> list[dict[str, Any]]:
@@ -27,14 +29,16 @@ def rows(events: Sequence[Event]) -> list[dict[str, Any]]:
     histories = {engine: RunHistory(engine) for engine in dict.fromkeys(event.engine for event in events)}
     for event in events:
         histories[event.engine].apply(event)
-    dataset = next((h.data.dataset for h in histories.values() if h.data), "")
-    common = {"dataset": dataset, "times": time_caveat(histories) or "comparable"}
+    times = time_caveat(histories) or "comparable"
     table = []
     for event in events:
         if isinstance(event, TrainProgress | EvalCompleted):
             plain = to_plain(event)
-            plain["t"] = round(event.t - (histories[event.engine].requested_t or 0.0), 6)
+            history = histories[event.engine]
+            plain["t"] = round(event.t - (history.requested_t or 0.0), 6)
             plain["split"] = plain.get("split", "train")
+            common = {"dataset": history.data.dataset if history.data else "", "times": times}
+            plain["began_cold"] = history.cold_start
             table.append({name: plain.get(name) for name in COLUMNS} | common)
     return table
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from engines.config import ENGINES
 from engines.exports import missing
-from engines.messages.events import EvalCompleted, Event, TrainProgress
+from engines.messages.events import EvalCompleted, Event, RunRequested, TrainProgress
 
 FIGURES = ("loss", "accuracy", "samples_per_sec", "learning_rate")
 """Figures to write; an event has some of them."""
@@ -18,7 +18,7 @@ FIGURES = ("loss", "accuracy", "samples_per_sec", "learning_rate")
 def write_tensorboard(events: Sequence[Event], created: float, folder: Path) -> None:
     """Write scalars by global step into folder/ENGINE-train and folder/ENGINE-test; needs tensorboard.
 
-    `created` is the time of the first event in seconds since 1970, because the events' own clock has no fixed origin.
+    `created` is the time of the first request in seconds since 1970, because the events' own clock has no fixed origin.
     Raises ExportError and OSError.
     """
     # this module tells tensorboard not to import TensorFlow
@@ -30,7 +30,8 @@ def write_tensorboard(events: Sequence[Event], created: float, folder: Path) -> 
     except ImportError as error:
         raise missing(error) from error
     writers: dict[str, EventFileWriter] = {}
-    first_t = min((event.t for event in events), default=0.0)
+    requests = [event.t for event in events if isinstance(event, RunRequested)]
+    first_t = min(requests or [event.t for event in events], default=0.0)  # a warm worker's start may be hours before
     try:
         for event in events:
             if not isinstance(event, TrainProgress | EvalCompleted) or event.engine not in ENGINES:

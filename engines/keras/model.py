@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 
@@ -21,3 +23,14 @@ def build_model(dropout: float) -> keras.Sequential:
             keras.layers.Dense(10),
         ]
     )
+
+
+def layer_outputs(model: keras.Sequential, images: Any) -> list[Any]:
+    """Return conv1, conv2 and dense1 after their relu and pool, and the logits, for images (n, 28, 28, 1) in 0..1."""
+    outputs = []
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.Dropout):  # it is off
+            images = layer(images)
+        if isinstance(layer, keras.layers.ReLU) or getattr(layer, "activation", None) is keras.activations.relu:
+            outputs.append(images)
+    return [*outputs, images]

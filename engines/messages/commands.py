@@ -5,6 +5,9 @@ from __future__ import annotations
 from engines.config import TrainConfig
 from engines.record import Record
 
+UNTRAINED = "untrained"
+"""In place of a checkpoint's path: the network as seed 0 makes it, before its first step."""
+
 
 class Start(Record):
     """Train one run, which ends with exactly one RunFinished or RunFailed."""
@@ -43,18 +46,24 @@ class Predict(Record):
     image: tuple[int, ...]
     """784 grey values 0 to 255, row-major."""
     checkpoint: str = ""
-    """Checkpoint whose weights answer while the worker has trained no model of its own and no run is active."""
+    """Checkpoint, or UNTRAINED, whose weights answer while the worker has trained no model of its own and no run is active."""
+    inside: bool = False
+    """True to be told the values inside the network, too."""
+
+
+class MeasureStep(Record):
+    """Measure the next training step of the run, answered by a StepMeasured."""
 
 
 class Shutdown(Record):
     """End the worker and abandon any run."""
 
 
-Command = Start | Pause | Resume | Stop | SaveCheckpoint | Predict | Shutdown
+Command = Start | Pause | Resume | Stop | SaveCheckpoint | Predict | MeasureStep | Shutdown
 
 RUN_COMMANDS = (Pause, Resume, Stop)
 """Commands that affect a run after its current step; each is answered by an event."""
 
 COMMANDS: dict[str, type[Command]] = {
-    kind.__name__: kind for kind in (Start, Pause, Resume, Stop, SaveCheckpoint, Predict, Shutdown)
+    kind.__name__: kind for kind in (Start, Pause, Resume, Stop, SaveCheckpoint, Predict, MeasureStep, Shutdown)
 }

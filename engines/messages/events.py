@@ -10,8 +10,8 @@ Frozen records of plain numbers, strings and tuples; standard library only. Thei
 
 A stop or a failure may cut a run short; exactly one RunFinished or RunFailed ends every requested run. A resumed run repeats the
 events of its epochs up to the checkpoint between RunRequested and DataReady, with their times shifted to the present. LogLine,
-Heartbeat, Prediction, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused, RunResumed, CommandSent,
-EvalStarted, WarmedUp and the usage events may stand anywhere. `grammar.py` checks this order.
+Heartbeat, Prediction, StepMeasured, TwinsCompared, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused,
+RunResumed, CommandSent, EvalStarted, WarmedUp and the usage events may stand anywhere. `grammar.py` checks this order.
 
 Times are in seconds, accuracies fractions of 1, memory in bytes. An unavailable value is None. NaN and Inf are legal.
 """
@@ -19,6 +19,7 @@ Times are in seconds, accuracies fractions of 1, memory in bytes. An unavailable
 from __future__ import annotations
 
 from engines.config import TrainConfig
+from engines.messages.event_parts import Device as Device, GpuReading as GpuReading, LayerChange as LayerChange
 from engines.record import Record
 
 
@@ -33,19 +34,6 @@ class Event(Record):
     """Strictly increasing per engine, so that a gap shows a lost event."""
     t: float = 0.0
     """Seconds on the machine's monotonic clock."""
-
-
-class Device(Record):
-    """A device that a framework offers, or an unusable one with the reason."""
-
-    id: str
-    """"cpu", "cuda:N" or "mps"."""
-    name: str
-    usable: bool = True
-    reason: str = ""
-    """The reason why the device can't be used; empty when it can."""
-    gpu: str = ""
-    """The driver's id of the GPU: an index, or a UUID that may be abbreviated; empty for a CPU, and when unknown."""
 
 
 class WorkerSpawned(Event):
@@ -68,10 +56,17 @@ class WorkerReady(Event):
 
 
 class WarmedUp(Event):
-    """A worker that waits for its first run has trained two steps of the reference on blank digits, on its CPU threads."""
+    """A worker that had no run yet has built the reference and trained two steps on blank digits, on its CPU threads.
 
-    samples_per_sec: float
-    """Digits per second of the second step: what a run on the CPU can be expected to do."""
+    What a framework imports, traces and compiles at its first build and its first step, the worker's runs need not wait for.
+    """
+
+    samples_per_sec: float | None
+    """Digits per second of the second step, which a run on the CPU can be expected to reach; None if a run came before it."""
+    build_seconds: float | None = None
+    """Seconds of the first build; None in recordings older than this field."""
+    first_step_seconds: float | None = None
+    """Seconds of the first step; None in recordings older than this field."""
 
 
 class RunRequested(Event):
@@ -240,9 +235,34 @@ class Prediction(Event):
     epoch: int
     global_step: int
     checkpoint: str = ""
-    """Path of the checkpoint that holds the weights; empty when this worker trained them."""
+    """Path of the checkpoint that holds the weights, or `commands.UNTRAINED`; empty when this worker trained them."""
     problem: str = ""
     """The reason for a missing answer; empty when there is one."""
+    activations: str = ""
+    """The values inside the network as `engines.experiment.activations` encodes them, if asked for; never part of a record."""
+
+
+class StepMeasured(Event):
+    """The answer to MeasureStep. It is not part of a run's record."""
+
+    global_step: int
+    """The step, counted from 1."""
+    layers: tuple[LayerChange, ...]
+    """The layers in forward order; empty when there is no answer."""
+    problem: str = ""
+    """The reason for a missing answer; empty when there is one."""
+
+
+class TwinsCompared(Event):
+    """Both engines have come equally far: how far apart they are. Published by the app, in the stream of the later one."""
+
+    epoch: int
+    global_step: int
+    layers: tuple[tuple[str, float], ...]
+    """(layer, distance of the weights as a fraction of their size), in forward order."""
+    answers: int | None
+    """Test digits that they answer differently; None where it can't be known."""
+    test_size: int
 
 
 class ExamProgress(Event):
@@ -299,6 +319,12 @@ class RunFailed(Event):
     ends_worker: bool = False
     """True when the worker can't train again, as after an error of its GPU: it ends, and the next run gets a new one."""
 
+    @property
+    def explanation(self) -> str:
+        """The message and the hint, as sentences."""
+        end = "" if self.message.endswith((".", "!", "?")) or not self.hint else "."
+        return f"{self.message}{end} {self.hint}".strip()
+
 
 class WorkerExited(Event):
     """The worker's process has ended. Published by the supervisor."""
@@ -323,29 +349,6 @@ class WorkerUsage(Event):
     """Percent of a GPU's core time, averaged over the GPUs that the worker uses; None as above."""
 
 
-class GpuReading(Record):
-    """One GPU at one moment."""
-
-    index: int
-    name: str
-    uuid: str
-    utilization_percent: float | None
-    memory_used_bytes: int | None
-    memory_total_bytes: int | None
-    temperature_celsius: float | None
-    power_watts: float | None
-    power_limit_watts: float | None
-    energy_joules: float | None = None
-    """Joules since the driver was loaded; only Volta and later GPUs count them."""
-    sm_clock_mhz: float | None = None
-    throttled: str = ""
-    """The reason why the GPU is slowed down: "heat", "power limit", ...; empty when it is not, and when unknown."""
-    missing: tuple[tuple[str, str], ...] = ()
-    """(field, reason) of every field that is None."""
-    slices: tuple[str, ...] = ()
-    """UUIDs of the GPU's MIG slices."""
-
-
 class MachineUsage(Event):
     """Resource usage of the whole machine. Measured by the app."""
 
@@ -367,7 +370,7 @@ EVENTS: dict[str, type[Event]] = {
     for kind in (
         WorkerSpawned, WorkerReady, WarmedUp, RunRequested, CommandSent, DataProgress, DataReady, ModelReady, RunStarted,
         EpochStarted, TrainProgress, EvalStarted, EvalCompleted, EpochCompleted, RunPaused, RunResumed, CheckpointSaved,
-        ModelSaved, SaveFailed, Diverged, Prediction, ExamProgress, LogLine, Heartbeat, RunFinished, RunFailed, WorkerExited,
-        WorkerUsage, MachineUsage,
+        ModelSaved, SaveFailed, Diverged, Prediction, StepMeasured, TwinsCompared, ExamProgress, LogLine, Heartbeat,
+        RunFinished, RunFailed, WorkerExited, WorkerUsage, MachineUsage,
     )
 }  # fmt: skip

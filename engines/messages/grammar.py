@@ -30,7 +30,9 @@ from engines.messages.events import (
     RunResumed,
     RunStarted,
     SaveFailed,
+    StepMeasured,
     TrainProgress,
+    TwinsCompared,
     WarmedUp,
     WorkerExited,
     WorkerReady,
@@ -39,8 +41,8 @@ from engines.messages.events import (
 )
 
 _ANYWHERE = (
-    LogLine, Heartbeat, Prediction, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused, RunResumed,
-    CommandSent, EvalStarted, WarmedUp, WorkerUsage, MachineUsage,
+    LogLine, Heartbeat, Prediction, StepMeasured, TwinsCompared, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed,
+    Diverged, RunPaused, RunResumed, CommandSent, EvalStarted, WarmedUp, WorkerUsage, MachineUsage,
 )  # fmt: skip
 
 _MAY_FOLLOW: dict[type[Event] | None, tuple[type[Event], ...]] = {

@@ -23,6 +23,16 @@ def build_model(dropout: float) -> nn.Sequential:
     )
 
 
+def layer_outputs(model: nn.Sequential, images: Tensor) -> list[Tensor]:
+    """Return conv1, conv2 and dense1 after their relu and pool, and the logits, for images (n, 1, 28, 28) in 0..1."""
+    outputs = []
+    for layer in model:
+        images = layer(images)
+        if isinstance(layer, nn.ReLU):
+            outputs.append(images)
+    return [*outputs, images]
+
+
 class Dropout(nn.Dropout):
     """Dropout that draws 16 random bits a unit; PyTorch's own draws doubles one by one, a sixth of a step on a CPU.
 

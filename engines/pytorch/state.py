@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +68,9 @@ class EngineState:
 
     def save_model(self, path: Path) -> None:
         """Write the model in PyTorch's own format. Raises OSError."""
-        with open(path, "wb") as file:  # PyTorch's own writer hides that a disk is full
-            torch.save(portable_state_dict(self.model), file)
+        content = io.BytesIO()  # PyTorch's own writer hides that a disk is full
+        torch.save(portable_state_dict(self.model), content)
+        path.write_bytes(content.getbuffer())
 
 
 def layers(model: nn.Sequential) -> list[tuple[str, nn.Conv2d | nn.Linear]]:

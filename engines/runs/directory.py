@@ -23,11 +23,21 @@ from typing import Any
 from engines.atomic_file import write_atomically
 from engines.errors import reason
 from engines.messages.codec import encode, to_plain
-from engines.messages.events import TERMINAL_EVENTS, EpochCompleted, Event, Heartbeat, MachineUsage, SaveFailed
+from engines.messages.events import (
+    TERMINAL_EVENTS,
+    EpochCompleted,
+    Event,
+    Heartbeat,
+    MachineUsage,
+    Prediction,
+    SaveFailed,
+    StepMeasured,
+)
 from engines.runs.history import RunHistory
 from engines.runs.run_id import utc_prefix
 from engines.runs.save_failures import describe_save_failure
 from engines.runs.summary import run_summary
+from engines.runs.twins import TwinComparison
 
 SCHEMA = 1
 """Version of the format; it grows when an older reader could no longer understand a run."""
@@ -55,6 +65,7 @@ class RunDirectory:
         """The part of the run that is lost for good."""
         self._reported_to: set[str] = set()
         """The engines in whose streams the failure was published."""
+        self.twins = TwinComparison(tuple(configs))
         self._lock = threading.Lock()
         self._histories = {engine: RunHistory(engine) for engine in configs}
         self._events_fd: int | None = None
@@ -87,8 +98,10 @@ class RunDirectory:
 
     def append(self, event: Event) -> None:
         """Append one event; from any thread. The end of the last engine's run closes the record and writes the summary."""
-        if isinstance(event, Heartbeat):
+        if isinstance(event, Heartbeat | StepMeasured):
             return
+        if isinstance(event, Prediction):
+            event = replace(event, activations="")
         with self._lock:
             if self._events_fd is None:
                 return

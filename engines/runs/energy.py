@@ -8,7 +8,7 @@ from collections.abc import Collection
 from engines.gpu_selection import readings_of
 from engines.messages.events import GpuReading
 from engines.runs.history import RunHistory
-from engines.runs.machine_history import MachineHistory
+from engines.runs.machine_history import MAX_GAP_SECONDS, GpuHistory, MachineHistory
 
 _NO_GPU_REASON = {"cpu": "a CPU's energy is not measured", "cuda": "the GPU's power is not known"}
 """The reasons for a missing energy when the driver reads none of a run's devices, by kind of device."""
@@ -35,9 +35,17 @@ def energy_joules(
             return None, "the GPU was shared"
     if any(gpu.slices for gpu in gpus):
         return None, "a part of a GPU has no counter of its own"
-    joules = [machine.gpus[index].energy_joules(start, end) if index in machine.gpus else None for index in indices]
-    measured = [value for value in joules if value is not None]
-    return (sum(measured), "") if len(measured) == len(gpus) else (None, "the GPU's power is not known")
+    measured = [joules for index in indices if (joules := _joules(machine.gpus.get(index), start, end)) is not None]
+    complete = len(measured) == len(history.started.device.split(","))
+    return (sum(measured), "") if complete else (None, "the GPU's power is not known")
+
+
+def _joules(gpu: GpuHistory | None, start: float, end: float) -> float | None:
+    """Return the joules that a GPU used between two times; None where its readings begin later or end before."""
+    span = gpu.energy_span if gpu is not None else None
+    if gpu is None or span is None or span[0] > start + MAX_GAP_SECONDS or span[1] < end - MAX_GAP_SECONDS:
+        return None
+    return gpu.energy_joules(start, end)
 
 
 def gpus_of(history: RunHistory, machine: MachineHistory) -> list[GpuReading]:

@@ -34,7 +34,9 @@ from engines.messages.events import (
     RunResumed,
     RunStarted,
     SaveFailed,
+    StepMeasured,
     TrainProgress,
+    TwinsCompared,
     WarmedUp,
     WorkerExited,
     WorkerReady,
@@ -87,16 +89,22 @@ class RunHistory(RunState):
 
     def _on_worker_spawned(self, event: WorkerSpawned) -> None:
         self.pid, self.spawned_t = event.pid, event.t
-        self.worker = self.exited = self.prediction = None
+        self.worker = self.exited = self.prediction = self.warm_up = None
         self._enter(IMPORTING, event.t)
 
     def _on_worker_ready(self, event: WorkerReady) -> None:
         self.worker = self.last_worker_ready = event
         self.framework = event.framework
-        self._enter(READY if self.requested_t is None or self.ended_t is not None else LOADING, event.t)
+        if self.requested_t is None or self.ended_t is not None:
+            self._enter(READY, event.t)
+            return
+        self.import_wait_seconds = max(min(event.import_seconds, event.t - self.requested_t), 0.0)
+        self._enter(LOADING, event.t)
 
     def _on_warmed_up(self, event: WarmedUp) -> None:
-        self.warm_samples_per_sec = event.samples_per_sec
+        self.warm_up = event
+        if event.samples_per_sec is not None:
+            self.warm_samples_per_sec = event.samples_per_sec
 
     def _on_worker_usage(self, event: WorkerUsage) -> None:
         if not self.alive:
@@ -214,6 +222,12 @@ class RunHistory(RunState):
     def _on_diverged(self, event: Diverged) -> None:
         self.diverged = event
 
+    def _on_step_measured(self, event: StepMeasured) -> None:
+        self.measured_step = event
+
+    def _on_twins_compared(self, event: TwinsCompared) -> None:
+        self.twins.append(event)
+
     # Commands
 
     def _on_command_sent(self, event: CommandSent) -> None:
@@ -283,6 +297,8 @@ _HANDLERS: dict[type[Event], Callable[[RunHistory, Any], None]] = {
     EvalCompleted: RunHistory._on_eval_completed,
     EpochCompleted: RunHistory._on_epoch_completed,
     Diverged: RunHistory._on_diverged,
+    StepMeasured: RunHistory._on_step_measured,
+    TwinsCompared: RunHistory._on_twins_compared,
     CommandSent: RunHistory._on_command_sent,
     RunPaused: RunHistory._on_run_paused,
     RunResumed: RunHistory._on_run_resumed,

@@ -9,9 +9,11 @@ from engines.messages.events import (
     CheckpointSaved,
     CommandSent,
     Event,
+    ModelReady,
     RunFailed,
     RunFinished,
     RunRequested,
+    WarmedUp,
     WorkerExited,
     WorkerReady,
     WorkerSpawned,
@@ -28,6 +30,12 @@ def lifecycle_line(event: Event) -> str:
     return describe(event) if describe is not None else ""
 
 
+def _describe_warm_up(event: WarmedUp) -> str:
+    if event.build_seconds is None or event.first_step_seconds is None:  # a recording of an older version
+        return ""
+    return f"the worker warmed up: built in {event.build_seconds:.2f} s, first step in {event.first_step_seconds:.2f} s"
+
+
 def _describe_failure(event: RunFailed) -> str:
     return "you killed the run" if event.kind == "killed" else f"the run failed: {event.message}"
 
@@ -40,9 +48,11 @@ def _describe_exit(event: WorkerExited) -> str:
 _LINES: dict[type[Event], Callable[[Any], str]] = {
     WorkerSpawned: lambda event: f"the worker started, process {event.pid}",
     WorkerReady: lambda event: f"{event.framework} was imported in {event.import_seconds:.1f} s",
+    WarmedUp: _describe_warm_up,
     RunRequested: lambda event: (
         f"a run was requested: {preset_label(event.config)}, {plural(event.config.epochs, 'epoch')}"
     ),
+    ModelReady: lambda event: f"the engine was built in {event.seconds:.2f} s",
     CommandSent: lambda event: _COMMANDS.get(event.command, event.command),
     CheckpointSaved: lambda event: f"a checkpoint was written after step {event.global_step:,}",
     RunFinished: lambda event: f"the run ended: {event.outcome}",

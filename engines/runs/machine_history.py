@@ -28,9 +28,9 @@ class GpuHistory:
         self._joules = BoundedSeries()
         """Points (t, joules since the first reading), from the driver's counter or else the integral of the power."""
         self._last_counter: float | None = None
-        """The driver's energy counter at the last reading, in joules."""
+        """The driver's energy counter at the last reading that had one, in joules."""
         self._last_power: tuple[float, float] | None = None
-        """The time and the watts of the last reading, where it had any."""
+        """The time and the watts of the last reading that had any."""
 
     def add(self, reading: GpuReading, t: float) -> None:
         """Add the reading of time t."""
@@ -45,8 +45,10 @@ class GpuHistory:
             if value is not None:
                 series.append(t, value)
         joules = self._joules_since_last(reading, t)
-        self._last_counter = reading.energy_joules
-        self._last_power = None if reading.power_watts is None else (t, reading.power_watts)
+        if reading.energy_joules is not None:
+            self._last_counter = reading.energy_joules
+        if reading.power_watts is not None:
+            self._last_power = (t, reading.power_watts)
         if joules is not None:
             self._joules.append(t, (self._joules.last[1] if self._joules.last else 0.0) + joules)
 
@@ -54,12 +56,19 @@ class GpuHistory:
         if reading.energy_joules is not None:
             counter = self._last_counter if self._last_counter is not None else reading.energy_joules
             return max(reading.energy_joules - counter, 0.0)  # a reloaded driver counts from 0
-        if reading.power_watts is None:
+        if (
+            reading.power_watts is None or self._last_counter is not None
+        ):  # the counter's next reading covers this time too
             return None
         if self._last_power is None:
             return 0.0
         last_t, watts = self._last_power
         return (t - last_t) * (watts + reading.power_watts) / 2 if t - last_t <= MAX_GAP_SECONDS else 0.0
+
+    @property
+    def energy_span(self) -> tuple[float, float] | None:
+        """The times from which and until which the energy is known; None before the first reading that had any."""
+        return (self._joules.xs[0], self._joules.last[0]) if self._joules.last and self._joules.xs else None
 
     def energy_joules(self, start: float, end: float) -> float | None:
         """Return the joules used between two times of the events' clock, as far as measured; None if nothing was."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.config import CHANGEABLE_ON_RESUME, ENGINES, TITLES, ConfigError, TrainConfig, problems
 from engines.messages.codec import ProtocolError, from_plain
 from engines.messages.events import (
+    CheckpointSaved,
     DataReady,
     Diverged,
     EpochCompleted,
@@ -24,19 +25,24 @@ from engines.messages.events import (
     RunRequested,
     RunStarted,
     TrainProgress,
+    WarmedUp,
     WorkerExited,
     WorkerReady,
     WorkerSpawned,
 )
+from engines.plural import plural
 from engines.record import Record
 from engines.runs.reader import read_events
 
 if TYPE_CHECKING:
     from engines.experiment.progress import Position
 
+WORKER_EVENTS = (WorkerSpawned, WorkerReady, WarmedUp, WorkerExited)
+"""Events of a worker's life, apart from its runs."""
+
 _REPEATED_WHEN_FINISHED = (
-    RunRequested, WorkerSpawned, WorkerReady, DataReady, ModelReady, RunStarted, EpochStarted, TrainProgress, EvalCompleted,
-    EpochCompleted, ModelSaved, Diverged, RunFinished,
+    RunRequested, WorkerSpawned, WorkerReady, WarmedUp, DataReady, ModelReady, RunStarted, EpochStarted, TrainProgress,
+    EvalCompleted, EpochCompleted, CheckpointSaved, ModelSaved, Diverged, RunFinished,
 )  # fmt: skip
 """Events of a finished run that the record of the resumed run repeats."""
 
@@ -55,16 +61,27 @@ class ResumePoint(Record, kw_only=False):
     """The events to repeat; RunRequested is the first."""
 
 
-def schedule_warning(resume_points: Mapping[str, ResumePoint]) -> str:
-    """Return a warning where more epochs change the learning rates still to come; empty where they do not."""
-    for point in resume_points.values():
-        before = next((event.config for event in point.events if isinstance(event, RunRequested)), point.config)
-        if point.checkpoint and before.epochs != point.config.epochs and point.config.schedule != "constant":
-            return (
-                f"The {point.config.schedule} schedule now spans {point.config.epochs} epochs instead of {before.epochs}: from here"
-                " on the learning rates are not those of a run that was never cut off."
+def resume_warning(folder: Path, engines: Collection[str], resume_points: Mapping[str, ResumePoint]) -> str:
+    """Return what the user should know of the run that continues the one in `folder`; empty when there is nothing.
+
+    That is which of its chosen engines are left out, and that more epochs change the learning rates still to come.
+    Raises ResumeError.
+    """
+    configs = _read_configs(folder)
+    left_out = [TITLES.get(engine, engine) for engine in configs if engine in engines and engine not in resume_points]
+    texts = [
+        f"{engine} is left out: {folder.name} has neither its end nor a checkpoint with epochs left to train."
+        for engine in left_out
+    ]
+    for engine, point in resume_points.items():
+        before, config = configs[engine].epochs, point.config
+        if point.checkpoint and before != config.epochs and config.schedule != "constant":
+            texts.append(
+                f"The {config.schedule} schedule now spans {config.epochs} epochs instead of {before}: from here on the learning"
+                " rates are not those of a run that was never cut off."
             )
-    return ""
+            break
+    return " ".join(texts)
 
 
 def find_resume_points(
@@ -108,6 +125,12 @@ def _resume_point(engine: str, folder: Path, before: TrainConfig, config: TrainC
     """Return where one engine continues, or its finished run; None when it has neither. Raises ResumeError."""
     events = _events_of_run(engine, folder)
     finished = _finished(config, events)
+    done = max((event.epoch for event in events if isinstance(event, EpochCompleted)), default=0)
+    if config.epochs < before.epochs and done + (finished is None) > config.epochs:
+        raise ResumeError(
+            f"{TITLES.get(engine, engine)} has trained {plural(done, 'epoch')} in {folder.name} already, so --epochs can't be"
+            f" {config.epochs}."
+        )
     by_rule = finished is not None and _ended_by_rule(before, config, events)
     unfinished = None if by_rule else _unfinished(engine, folder, config, events)
     if finished and not unfinished and not by_rule and config.epochs > before.epochs:
@@ -127,7 +150,9 @@ def _events_of_run(engine: str, folder: Path) -> list[Event]:
     starts = [i for i, event in enumerate(events) if isinstance(event, RunRequested)]
     if not starts:
         return []
-    worker = [event for event in events[: starts[-1]] if isinstance(event, WorkerSpawned | WorkerReady)][-2:]
+    before = events[: starts[-1]]
+    spawned = max((i for i, event in enumerate(before) if isinstance(event, WorkerSpawned)), default=0)
+    worker = [event for event in before[spawned:] if isinstance(event, WorkerSpawned | WorkerReady | WarmedUp)]
     return [events[starts[-1]], *worker, *events[starts[-1] + 1 :]]
 
 
@@ -166,6 +191,23 @@ def _finished(config: TrainConfig, events: list[Event]) -> ResumePoint | None:
         return None
     exited = WorkerExited(engine=last.engine, t=last.t, returncode=0, signal="", log_tail=())
     return ResumePoint(config, "", (*repeated, exited))
+
+
+def repeat_finished(point: ResumePoint, run_id: str, folder: str, now: float) -> list[Event]:
+    """Return the events of a finished run as those of run `run_id`, numbered from 1, with `now` as the time of the last.
+
+    `folder` is that of the copied files; where it is empty, the events name the files of the run that is continued.
+    """
+    shift = now - point.events[-1].t
+    repeated: list[Event] = []
+    for i, event in enumerate(point.events, 1):
+        changes: dict[str, Any] = {"run_id": run_id, "t": event.t + shift, "seq": i}
+        if isinstance(event, RunRequested):
+            changes["config"] = point.config
+        elif folder and isinstance(event, CheckpointSaved | ModelSaved):
+            changes["path"] = os.path.join(folder, os.path.basename(event.path))
+        repeated.append(dataclasses.replace(event, **changes))
+    return repeated
 
 
 def _ended_by_rule(before: TrainConfig, now: TrainConfig, events: list[Event]) -> bool:

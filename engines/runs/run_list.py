@@ -32,6 +32,7 @@ class RunSummary(Record, kw_only=False):
     state: str
     """One of STATES."""
     dataset: str
+    """The digits, as DataReady names them; of two engines with different ones, those that are not MNIST. Empty when unknown."""
     preset: str
     device: str
     accuracy: Mapping[str, float | None]
@@ -41,7 +42,7 @@ class RunSummary(Record, kw_only=False):
     outcome: Mapping[str, str]
     """Outcome by engine, as in summary.json."""
     seconds: float | None
-    """Wall time of the slowest engine."""
+    """Wall time of the slowest engine, since the run was requested."""
     seed: int | None
     epochs: int | None
     name: str
@@ -52,8 +53,15 @@ class RunSummary(Record, kw_only=False):
     """Keras' backend; empty when Keras did not train."""
     changes: str = ""
     """Settings that differ from the preset, as `preset_changes` writes them."""
+    start: str = ""
+    """"cold" where that wall time includes the import of the framework, else "warm"; empty in older summaries."""
     start_time: float = 0.0
     """Start of the run in seconds since 1970; 0 when unknown."""
+
+    @property
+    def preset_title(self) -> str:
+        """The preset's name, and whether settings differ from it: "reference, changed"."""
+        return f"{self.preset}, changed" if self.changes else self.preset
 
     @property
     def best(self) -> float | None:
@@ -67,18 +75,22 @@ def summarize(run: Mapping[str, Any]) -> RunSummary:
     first: Mapping[str, Any] = next(iter(configs.values()), {})
     results = {engine: its for engine in configs if isinstance(its := run["summary"].get(engine), dict)}
     about = run.get("about") or {}
-    seconds = [s for its in results.values() if (s := _number(its.get("wall_seconds"))) is not None]
+    datasets = [name for its in results.values() if (name := _text(its.get("dataset")))]
+    walls = [
+        (s, its.get("began_cold")) for its in results.values() if (s := _number(its.get("wall_seconds"))) is not None
+    ]
+    seconds, began_cold = max(walls, key=lambda wall: wall[0], default=(None, None))
     return RunSummary(
         id=run["id"],
         created=local_time(run.get("created")),
         state=_worst_state(_text(its.get("outcome")) for its in results.values()),
-        dataset=_text(next((its.get("dataset") for its in results.values() if its.get("dataset")), "")),
+        dataset=min(datasets, key=lambda name: name == "mnist", default=""),
         preset=_text(first.get("preset")),
         device=" ".join(dict.fromkeys(_text(its.get("device")) for its in results.values() if its.get("device"))),
         accuracy={engine: _number(results.get(engine, {}).get("test_accuracy")) for engine in configs},
         interval={engine: _interval(results.get(engine, {}).get("test_interval_95")) for engine in configs},
         outcome={engine: _text(results.get(engine, {}).get("outcome")) for engine in configs},
-        seconds=max(seconds, default=None),
+        seconds=seconds,
         seed=_integer(first.get("seed")),
         epochs=_integer(first.get("epochs")),
         name=_text(about.get("name")),
@@ -87,6 +99,7 @@ def summarize(run: Mapping[str, Any]) -> RunSummary:
         resumable=tuple(run.get("resumable", ())),
         backend=_text(configs.get("keras", {}).get("keras_backend")),
         changes=_changes(first),
+        start=("cold" if began_cold else "warm") if isinstance(began_cold, bool) else "",
         start_time=start_time(run["id"], run.get("created")),
     )
 
@@ -138,7 +151,7 @@ _TEXT_FIELDS: dict[str, Callable[[RunSummary], str]] = {
     "id": lambda run: run.id,
 }
 _NUMBER_FIELDS: dict[str, Callable[[RunSummary], float | None]] = {
-    "acc": lambda run: None if run.best is None else 100 * run.best,
+    "acc": lambda run: None if run.best is None else round(100 * run.best, 6),  # as `reaches` does
     "seconds": lambda run: run.seconds,
     "seed": lambda run: run.seed,
     "epochs": lambda run: run.epochs,

@@ -19,7 +19,10 @@ from engines.messages.events import (
     RunFinished,
     RunStarted,
     SaveFailed,
+    StepMeasured,
     TrainProgress,
+    TwinsCompared,
+    WarmedUp,
     WorkerExited,
     WorkerReady,
     WorkerUsage,
@@ -64,6 +67,8 @@ class RunState:
         """The introduction of the current or the last worker."""
         self.warm_samples_per_sec: float | None = None
         """Digits per second on the CPU, from the warm-up of the newest worker that had the time for it."""
+        self.warm_up: WarmedUp | None = None
+        """The warm-up of the current or the last worker; None when its first run came before it."""
         self.framework = ""
         """Framework of the current or the last worker, for people."""
         self.prediction: Prediction | None = None
@@ -90,6 +95,8 @@ class RunState:
         self.build = ""
         """The build of mnist-tui that ran it."""
         self.requested_t: float | None = None
+        self.import_wait_seconds = 0.0
+        """Seconds of the worker's import that are part of the run's wall time; 0 when the worker was imported before."""
         self.ended_t: float | None = None
         self.paused_seconds = 0.0
         self.peak_rss_bytes: int | None = None
@@ -130,6 +137,10 @@ class RunState:
         self.milestones: list[Milestone] = []
         self.finished: RunFinished | None = None
         self.diverged: Diverged | None = None
+        self.measured_step: StepMeasured | None = None
+        """The newest step of the run whose changes were measured."""
+        self.twins: list[TwinsCompared] = []
+        """The comparisons with the other engine that this one's epochs completed."""
         self.checkpoint = ""
         """Path of the newest checkpoint."""
         self.checkpoint_epoch = 0
@@ -216,8 +227,27 @@ class RunState:
     @property
     def cold_start(self) -> bool:
         """True when the run waited for its worker's import, which then counts in its wall time."""
-        ready_t = self.last_worker_ready.t if self.last_worker_ready is not None else None
-        return ready_t is not None and self.requested_t is not None and ready_t > self.requested_t
+        return self.import_wait_seconds > 0
+
+    @property
+    def build_seconds(self) -> float | None:
+        """Seconds to build the engine, those of the worker's first build, in its warm-up, included; None while they are unknown.
+
+        They stay unknown where the first build was in an earlier run, or in a warm-up that is not recorded.
+        """
+        in_warm_up = self.warm_up.build_seconds if self.warm_up is not None else None
+        return self._with_warm_up(self.model.seconds if self.model is not None else None, in_warm_up)
+
+    @property
+    def first_steps_seconds(self) -> float | None:
+        """Seconds of the first step, that of the worker's warm-up included; None while they are unknown, as `build_seconds`."""
+        in_warm_up = self.warm_up.first_step_seconds if self.warm_up is not None else None
+        return self._with_warm_up(self.first_step_seconds, in_warm_up)
+
+    def _with_warm_up(self, seconds: float | None, in_warm_up: float | None) -> float | None:
+        if seconds is None or self.cold_start:
+            return seconds
+        return None if in_warm_up is None else seconds + in_warm_up
 
     @property
     def best_accuracy(self) -> float | None:

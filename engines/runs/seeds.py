@@ -68,6 +68,8 @@ class SeedResults:
     """The runs that have ended, by seed, in their order."""
     devices: dict[str, str] = field(default_factory=dict)
     """The device of each engine's newest run that has ended."""
+    datasets: set[str] = field(default_factory=set)
+    """The digits of the runs that have ended, as DataReady names them."""
     ended: int = 0
     """Number of runs that ended, one for each engine and seed."""
     unsuccessful: int = 0
@@ -87,6 +89,7 @@ class SeedResults:
         if history.config is None:
             return
         seed, finished = history.config.seed, history.finished
+        self.datasets |= {history.data.dataset} if history.data else set()
         before = self.runs.get(seed)
         outcomes = {**(before.outcomes if before else {}), history.engine: history.outcome}
         self.runs[seed] = SeedRun(seed=seed, run_id=history.run_id, outcomes=outcomes)

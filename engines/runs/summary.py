@@ -14,13 +14,26 @@ from engines.runs.phases import INTERRUPTED
 def run_summary(histories: Mapping[str, RunHistory]) -> dict[str, Any]:
     """Return the summary of each engine, and their comparison."""
     result = verdict(histories)
-    comparison = {"times": time_caveat(histories) or "comparable", "verdict": to_plain(result) if result else None}
+    compared = sorted((one for h in histories.values() for one in h.twins), key=lambda one: one.global_step)
+    comparison = {
+        "times": time_caveat(histories) or "comparable",
+        "verdict": to_plain(result) if result else None,
+        "twins": [
+            {
+                "epoch": one.epoch,
+                "weights_apart": dict(one.layers),
+                "answers_apart": one.answers,
+                "test_size": one.test_size,
+            }
+            for one in compared
+        ],
+    }
     return {**{engine: engine_summary(h) for engine, h in histories.items()}, "comparison": comparison}
 
 
 def engine_summary(history: RunHistory) -> dict[str, Any]:
     """Return one engine's results; a run without an end counts as interrupted."""
-    finished = history.finished
+    finished, warm_up = history.finished, history.warm_up
     plain = {
         "outcome": history.outcome or INTERRUPTED,
         "framework": history.framework,
@@ -33,12 +46,15 @@ def engine_summary(history: RunHistory) -> dict[str, Any]:
         "test_interval_95": history.test_interval,
         "global_step": history.global_step,
         "train_seconds": finished.train_seconds if finished else history.epoch_seconds,
-        "wall_seconds": history.wall_seconds(history.last_t) if finished else None,
+        "wall_seconds": history.wall_seconds(history.last_t) if history.requested_t is not None else None,
         "began_cold": history.cold_start,
         "import_seconds": history.worker.import_seconds if history.worker else None,
         "data_seconds": history.data.seconds if history.data else None,
         "build_seconds": history.model.seconds if history.model else None,
         "first_step_seconds": history.first_step_seconds,
+        "warm_up": {"build_seconds": warm_up.build_seconds, "first_step_seconds": warm_up.first_step_seconds}
+        if warm_up
+        else None,
         "reached": {
             f"{milestone.accuracy:.4g}": {
                 "wall_seconds": milestone.wall_seconds,

@@ -39,7 +39,7 @@ class TimeRatio(Record):
 
 def _format(value: float) -> str:
     """Format a ratio with three digits: 1.02, 2.83, 14.7."""
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
 
 
 def time_ratio(names: tuple[str, str], ratio: Ratio | None, basis: str) -> TimeRatio | None:

@@ -25,8 +25,10 @@ FINAL_WEIGHTS = "final weights"
 class PredictionRequests:
     """The prediction requests of one screen."""
 
-    def __init__(self, source: RunSource, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, source: RunSource, clock: Callable[[], float] = time.monotonic, *, inside: bool = False) -> None:
+        """With `inside`, the answers have the values inside the networks, too."""
         self._source = source
+        self._inside = inside
         self._clock = clock
         self._image: Sequence[int] = ()
         self._checkpoints: Mapping[str, str] = {}
@@ -66,7 +68,8 @@ class PredictionRequests:
 
     def _send(self, engine: str) -> int:
         """Send the request to an engine; return its id, which is 0 where no model answers."""
-        request_id = self._source.predict(engine, self._image, self._checkpoints.get(engine, ""))
+        checkpoint = self._checkpoints.get(engine, "")
+        request_id = self._source.predict(engine, self._image, checkpoint, inside=self._inside)
         if not request_id:
             self._newest.pop(engine, None)
             self._answers.pop(engine, None)
@@ -139,8 +142,8 @@ class PredictionRequests:
 
 def weights_source(answer: Prediction) -> str:
     """Return which weights an answer is from, for people."""
-    if answer.checkpoint:
-        return f"a kept model, step {answer.global_step:,}"
     if not answer.global_step:
         return "before its first step"
+    if answer.checkpoint:
+        return f"a kept model, step {answer.global_step:,}"
     return f"epoch {answer.epoch}, step {answer.global_step:,}"

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engines.messages.commands import Predict
 from engines.messages.events import Prediction
 
 if TYPE_CHECKING:
@@ -30,36 +31,38 @@ class RecordedModels:
         """The weights that each engine answered with last."""
         self._thread = ThreadPoolExecutor(1, "predictions")
 
-    def request(self, engine: str, image: Sequence[int], checkpoint: str) -> int:
+    def request(self, engine: str, image: Sequence[int], checkpoint: str, *, inside: bool = False) -> int:
         """Request a prediction by a checkpoint, or by the one beside the recording; return its id, or 0 where there is none."""
         path = Path(checkpoint) if checkpoint else self.checkpoints.get(engine)
         if path is None:
             return 0
         self._last_id += 1
         self._newest_ids[engine] = self._last_id
-        self._thread.submit(self._answer, engine, self._last_id, tuple(image), path, checkpoint)
+        request = Predict(request_id=self._last_id, image=tuple(image), checkpoint=checkpoint, inside=inside)
+        self._thread.submit(self._answer, engine, request, path)
         return self._last_id
 
-    def _answer(self, engine: str, request_id: int, image: tuple[int, ...], path: Path, checkpoint: str) -> None:
+    def _answer(self, engine: str, request: Predict, path: Path) -> None:
         """Answer a request, unless a newer one waits."""
-        if request_id < self._newest_ids[engine]:
+        if request.request_id < self._newest_ids[engine]:
             return
         probabilities: tuple[float, ...] = ()
-        problem, epoch, global_step = "", 0, 0
+        problem, activations, epoch, global_step = "", "", 0, 0
         try:
             position, weights = self._load(engine, path)
             epoch, global_step = position.epoch, position.global_step
-            probabilities = _predict(weights, image)
+            probabilities, activations = _predict(weights, request)
         except Exception as error:  # a foreign file may hold anything
             problem = str(error) or type(error).__name__
         self.newest[engine] = Prediction(
             engine=engine,
-            request_id=request_id,
+            request_id=request.request_id,
             probabilities=probabilities,
             epoch=epoch,
             global_step=global_step,
-            checkpoint=checkpoint,
+            checkpoint=request.checkpoint,
             problem=problem,
+            activations=activations,
         )
 
     def _load(self, engine: str, path: Path) -> tuple[Position, Weights]:
@@ -72,11 +75,14 @@ class RecordedModels:
         return self._loaded[engine][1:]
 
 
-def _predict(weights: Weights, image: tuple[int, ...]) -> tuple[float, ...]:
-    """Return the probabilities of the ten digits for 784 grey values."""
+def _predict(weights: Weights, request: Predict) -> tuple[tuple[float, ...], str]:
+    """Return the probabilities of the ten digits, and the encoded activations if they were asked for."""
     import numpy as np
 
-    from engines.experiment.forward import forward, softmax
+    from engines.experiment.activations import encode_activations
+    from engines.experiment.forward import inspect, softmax
 
-    pixels = np.array(image).clip(0, 255).astype(np.uint8).reshape(1, 28, 28)
-    return tuple(float(p) for p in softmax(forward(weights, pixels))[0])
+    pixels = np.array(request.image).clip(0, 255).astype(np.uint8).reshape(28, 28)
+    activations = inspect(weights, pixels)
+    probabilities = softmax(activations.logits[np.newaxis])[0]
+    return tuple(map(float, probabilities)), encode_activations(activations) if request.inside else ""

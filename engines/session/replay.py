@@ -145,5 +145,5 @@ class Replay(RunSource):
     def checkpoint(self, engine: str) -> Path | None:
         return self._models.checkpoints.get(engine) or super().checkpoint(engine)
 
-    def predict(self, engine: str, image: Sequence[int], checkpoint: str = "") -> int:
-        return self._models.request(engine, image, checkpoint)
+    def predict(self, engine: str, image: Sequence[int], checkpoint: str = "", *, inside: bool = False) -> int:
+        return self._models.request(engine, image, checkpoint, inside=inside)

@@ -97,9 +97,15 @@ class RunSource:
     def save(self, engine: str) -> None:
         """Write a checkpoint after the current step."""
 
-    def predict(self, engine: str, image: Sequence[int], checkpoint: str = "") -> int:
-        """Request a prediction for 784 grey values; return its request id, which is 0 when no answer will come."""
+    def predict(self, engine: str, image: Sequence[int], checkpoint: str = "", *, inside: bool = False) -> int:
+        """Request a prediction for 784 grey values; return its request id, which is 0 when no answer will come.
+
+        With `inside` the answer has the values inside the network, too.
+        """
         return 0
+
+    def measure_step(self, engine: str) -> None:
+        """Measure how the next training step changes each layer."""
 
     def fail_to_start(self, engine: str, error: Exception) -> None:
         """Report that the thread of the engine's worker could not be started."""

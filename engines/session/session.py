@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.config import TrainConfig
-from engines.messages.commands import Pause, Predict, Resume, SaveCheckpoint, Stop
+from engines.messages.commands import UNTRAINED, MeasureStep, Pause, Predict, Resume, SaveCheckpoint, Stop
 from engines.messages.events import (
     Event,
     RunFailed,
     RunFinished,
-    RunRequested,
+    WarmedUp,
     WorkerExited,
     WorkerReady,
     WorkerSpawned,
@@ -142,10 +142,11 @@ class Session(RunSource):
 
         Returns a warning for the user, or an empty text. Raises ResumeError and ConfigError.
         """
-        from engines.runs.resume import find_resume_points, schedule_warning
+        from engines.runs.resume import find_resume_points, resume_warning
 
         chosen = frozenset(engines) & set(self.histories) or frozenset(self.histories)
         resume_points = find_resume_points(folder, changes, chosen)
+        warning = resume_warning(folder, chosen, resume_points)
         rounds = resumed_rounds(resume_points, folder.name)
         run_folder = rounds[0].run_folder
         self.seed_results, self._series_id = SeedResults(), ""
@@ -156,18 +157,23 @@ class Session(RunSource):
             if not point.checkpoint:
                 self._replay_finished(engine, point, run_folder, folder)
         self._schedule(rounds)
-        return schedule_warning(resume_points)
+        return warning
 
     def _replay_finished(self, engine: str, point: ResumePoint, run_folder: RunFolder, source: Path) -> None:
         """Repeat a finished run beside the one that continues, moved to the present, and copy its files."""
-        shift = time.monotonic() - point.events[-1].t
-        for i, event in enumerate(point.events):
-            repeated = replace(event, run_id=run_folder.run_id, t=event.t + shift, seq=i + 1)
-            self._route(replace(repeated, config=point.config) if isinstance(repeated, RunRequested) else repeated)
-        if run_folder.path and run_folder.directory:
-            failure = run_folder.directory.copy_results(source, engine)
-            if failure is not None:
-                self._route(replace(failure, seq=len(point.events) + 1))
+        from engines.runs.resume import WORKER_EVENTS, repeat_finished
+
+        directory, is_live = run_folder.directory, self._slots[engine].running
+        failure = directory.copy_results(source, engine) if directory is not None and run_folder.path else None
+        files = "" if failure is not None else run_folder.path
+        for event in repeat_finished(point, run_folder.run_id, files, time.monotonic()):
+            if is_live and isinstance(event, WORKER_EVENTS):  # the worker that is here lives on
+                if directory is not None:
+                    directory.append(event)
+            else:
+                self._route(event)
+        if failure is not None:
+            self._route(replace(failure, seq=len(point.events) + 1))
 
     def pause(self, engine: str) -> None:
         self._slots[engine].send(Pause())
@@ -188,23 +194,27 @@ class Session(RunSource):
         self._rounds = deque(drop_engine(self._rounds, engine))
         self._slots[engine].kill()
 
-    def predict(self, engine: str, image: Sequence[int], checkpoint: str = "") -> int:
-        """Request a prediction for 784 grey values; return its request id.
+    def predict(self, engine: str, image: Sequence[int], checkpoint: str = "", *, inside: bool = False) -> int:
+        """Request a prediction for 784 grey values, with `inside` also the values inside the network; return its request id.
 
-        A worker that has trained nothing answers with the given checkpoint, or with the newest saved one. Without a worker, one
-        is started.
+        A worker that has trained nothing answers with the given checkpoint, or with the newest saved one; with `inside`, with an
+        untrained network, which is the same in all engines. Without a worker, one is started.
         """
         history, slot = self.histories[engine], self._slots[engine]
         if not slot.running and history.failure is None and not self._closing:
             self.start_workers({engine: history.config or TrainConfig(keras_backend=slot.spec.backend)})
-        has_model = history.running or (history.prediction is not None and history.prediction.probabilities)
+        last = history.prediction
+        has_model = history.running or (last is not None and last.probabilities and last.checkpoint != UNTRAINED)
         if not checkpoint and not has_model:
             from engines.runs.reader import newest_checkpoint
 
-            checkpoint = newest_checkpoint(self._runs_dir, engine)
+            checkpoint = UNTRAINED if inside else newest_checkpoint(self._runs_dir, engine)
         self._last_request_id += 1
-        slot.send(Predict(request_id=self._last_request_id, image=tuple(image), checkpoint=checkpoint))
+        slot.send(Predict(request_id=self._last_request_id, image=tuple(image), checkpoint=checkpoint, inside=inside))
         return self._last_request_id
+
+    def measure_step(self, engine: str) -> None:
+        self._slots[engine].send(MeasureStep())
 
     def fail_to_start(self, engine: str, error: Exception) -> None:
         self._slots[engine].abort(error)
@@ -301,16 +311,9 @@ class Session(RunSource):
 
     def _split_cores(self, configs: Mapping[str, TrainConfig]) -> dict[str, tuple[int, tuple[int, ...]]]:
         """Return (threads, cores) for each engine: those that run at once share the usable cores equally."""
-        from engines.monitors.cgroups import split_cores, usable_core_ids
+        from engines.session.core_shares import core_shares
 
-        cores = usable_core_ids()
-        racing = [engine for engine, slot in self._slots.items() if engine in configs or slot.open_run]
-        shares = dict(zip(racing, split_cores(cores, len(racing)) if racing else (), strict=True))
-        out: dict[str, tuple[int, tuple[int, ...]]] = {}
-        for engine, config in configs.items():
-            threads = config.threads or len(shares[engine])
-            out[engine] = (threads, shares[engine] if threads <= len(shares[engine]) else cores)
-        return out
+        return core_shares(configs, [e for e, slot in self._slots.items() if e in configs or slot.open_run])
 
     def _start_worker(self, engine: str, threads: int, cores: tuple[int, ...]) -> None:
         from engines.supervision.supervisor import Supervisor
@@ -355,7 +358,7 @@ class Session(RunSource):
             slot.startup_events = [event]
             assert slot.supervisor is not None
             self._sampler.watch(event.engine, event.pid, len(slot.supervisor.cores) or 1)
-        elif isinstance(event, WorkerReady):
+        elif isinstance(event, WorkerReady | WarmedUp):
             slot.startup_events.append(event)
         self._route(event)
         if isinstance(event, WorkerExited):
@@ -369,6 +372,8 @@ class Session(RunSource):
         self._publish(event)
         if slot.directory is not None and slot.supervisor is not None:
             slot.directory.report_failure(event.engine, slot.supervisor.publish)
+            if (compared := slot.directory.twins.apply(event)) is not None:
+                slot.supervisor.publish(compared)
 
     def _publish(self, event: Event) -> None:
         self._inbox.put(event)

@@ -16,7 +16,7 @@ from pathlib import Path
 from engines.config import is_gpu
 from engines.data.sources import KERAS_FOLDER, keras_folder
 from engines.gpu_selection import gpus_by_free_memory
-from engines.messages.commands import Command, Predict, Start
+from engines.messages.commands import UNTRAINED, Command, Predict, Start
 from engines.supervision.registry import EngineSpec
 from engines.user_path import APP_FOLDER, user_path
 
@@ -40,12 +40,15 @@ OVERRULED = (
 )  # fmt: skip
 
 DECLARED = (
-    "ATEN_CPU_CAPABILITY", "CUDA_LAUNCH_BLOCKING", "DNNL_MAX_CPU_ISA", "JAX_DISABLE_JIT", "JAX_PLATFORMS", "MKL_CBWR",
-    "ONEDNN_MAX_CPU_ISA", "TF_CUDNN_DETERMINISTIC", "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS",
+    "ATEN_CPU_CAPABILITY", "CUDA_LAUNCH_BLOCKING", "DNNL_MAX_CPU_ISA", "GOMP_CPU_AFFINITY", "JAX_DISABLE_JIT", "JAX_PLATFORMS",
+    "KMP_AFFINITY", "MKL_CBWR", "OMP_PLACES", "OMP_PROC_BIND", "ONEDNN_MAX_CPU_ISA", "TF_CUDNN_DETERMINISTIC",
+    "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "XLA_FLAGS",
 )  # fmt: skip
 
-_INTERPRETER_VARIABLES = ("PYTHONHOME", "PYTHONPLATLIBDIR", "PYTHONWARNINGS")
-"""Variables that hold for the app's interpreter only: the place of its library, and warnings that would end an import."""
+_APP_VARIABLES = ("PYTHONHOME", "PYTHONPLATLIBDIR", "PYTHONWARNINGS", "OPENBLAS_NUM_THREADS")
+"""Variables that hold for the app's own process: the place of its library, fatal warnings, and the threads of numpy.
+
+In a worker, warnings would end an import, and OpenBLAS uses OMP_NUM_THREADS."""
 
 _SEARCH_PATHS = ("PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """Lists of folders, in which an empty entry means the current folder."""
@@ -67,9 +70,7 @@ def allowed_threads(requested: int, environment: Mapping[str, str] = os.environ)
 
 def neutral_environment(spec: EngineSpec, threads: int, cache_dir: Path) -> dict[str, str]:
     """Return the app's own variables by the rule above, for a process that computes and starts in `FOLDER`."""
-    environment = {
-        name: value for name, value in os.environ.items() if name not in {*OVERRULED, *_INTERPRETER_VARIABLES}
-    }
+    environment = {name: value for name, value in os.environ.items() if name not in {*OVERRULED, *_APP_VARIABLES}}
     for name in _SEARCH_PATHS:
         if name in environment:
             folders = [str(user_path(folder)) for folder in environment[name].split(os.pathsep) if folder]
@@ -77,7 +78,7 @@ def neutral_environment(spec: EngineSpec, threads: int, cache_dir: Path) -> dict
     return environment | {
         "MNIST_TUI_CACHE_DIR": str(user_path(cache_dir)),
         APP_FOLDER: str(user_path("")),
-        KERAS_FOLDER: str(user_path(keras_folder())),
+        KERAS_FOLDER: str(keras_folder()),
         "KERAS_HOME": os.devnull,  # Keras finds no settings there and can write none
         "KERAS_BACKEND": spec.backend,
         "OMP_NUM_THREADS": str(allowed_threads(threads)),  # OpenMP's own choice where cores can be assigned
@@ -133,7 +134,7 @@ def with_absolute_paths(command: Command) -> Command:
     """Return the command with absolute paths: a worker's current folder is not the app's."""
     if isinstance(command, Start):
         return dataclasses.replace(command, run_dir=_absolute(command.run_dir), resume=_absolute(command.resume))
-    if isinstance(command, Predict):
+    if isinstance(command, Predict) and command.checkpoint != UNTRAINED:
         return dataclasses.replace(command, checkpoint=_absolute(command.checkpoint))
     return command
 

@@ -30,8 +30,9 @@ _FATAL = re.compile(
 """Beginnings of messages that only a dying process prints."""
 _NOTICE = re.compile(
     r"WARNING:|[IW]\d{4} \d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] |To enable the following instructions:"
+    r"|.*\] (?:failed call to cuInit|Unable to register cu\w+ factory)"
 )
-"""Beginnings of TensorFlow's informational lines and warnings: harmless, unless memory ran out."""
+"""TensorFlow's informational lines and warnings, and errors that it logs at every import: harmless, unless memory ran out."""
 _STACK = re.compile(
     r"\s*@ +(?:0x|\(nil\))|PC: @ |\s*frame #\d+: |\s*#\d+:? +0x|\*\*\* .*(?:stack trace|SIG[A-Z]+|Aborted at).*\*\*\*"
     r"|Exception raised from |PLEASE submit a bug report|Stack dump|\d+\.\t|(?:Aborted|Segmentation fault)(?: \(core dumped\))?$"

@@ -14,6 +14,7 @@ from engines.messages.events import Event, LogLine, RunFailed, WorkerExited
 from engines.supervision.fatal_message import RECENT_LINES, fatal_message
 from engines.supervision.registry import EngineSpec
 from engines.supervision.supervisor import Supervisor
+from engines.ulimits import limit_behind, limit_in
 
 TIMEOUT_SECONDS = 120.0
 """Time to import a framework and train one step, after which it counts as broken."""
@@ -31,16 +32,23 @@ class Answer:
     """None when the worker was killed because of the timeout or a cancellation."""
     last_words: str = ""
     """The printed line that says why the worker ended."""
+    hint: str = ""
+    """Advice about the limit that ended the worker; empty when none did."""
 
     @property
     def failure_reason(self) -> str:
-        """The reason for a missing file: the failure that the worker reported, or its exit and its last words."""
+        """The reason for a missing file: the failure that the worker reported, or its exit, and what to do."""
         if self.failure is not None:
-            return f"{self.failure.message} {self.failure.hint}".strip()
+            return self.failure.explanation
+        return f"{self.exit_reason}. {self.hint}" if self.hint else self.exit_reason
+
+    @property
+    def exit_reason(self) -> str:
+        """The end of a worker that gave no answer, and its last words."""
         if self.exited is None:
             return "it did not answer in time"
         how = self.exited.signal or f"code {self.exited.returncode}"
-        last = f": {self.last_words}" if self.last_words else ""
+        last = f": {self.last_words}" if self.last_words and how != "SIGKILL" else ""  # which leaves no time for any
         return f"its worker ended by {how} without an answer{last}"
 
 
@@ -88,9 +96,10 @@ def run_once(
         if cut_off:
             supervisor.kill()
         thread.join()
-    return Answer(
-        failures[0] if failures else None, exits[0] if exits and not cut_off else None, fatal_message(list(printed))
-    )
+    exited = exits[0] if exits and not cut_off else None
+    last_words = fatal_message(list(printed))
+    hint = limit_behind(exited.signal, supervisor.cpu_seconds) or limit_in(last_words) if exited else ""
+    return Answer(failures[0] if failures else None, exited, last_words, hint)
 
 
 def run_in_thread(supervisor: Supervisor) -> threading.Thread:

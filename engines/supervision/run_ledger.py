@@ -21,8 +21,6 @@ class RunLedger:
         self._engine = engine
         self.run_id = ""
         """The run that was requested and has not ended; empty between runs."""
-        self.ended_run = ""
-        """The run that ended last, of which a second end is dropped."""
         self.no_run_yet = True
         """True until a run is requested or the worker reports an end."""
         self.activity = f"while importing {title}"
@@ -37,7 +35,7 @@ class RunLedger:
 
         The past of a resumed run comes again, shifted in time so that it ends at `t`.
         """
-        self.run_id, self.ended_run, self.no_run_yet = start.run_id, "", False
+        self.run_id, self.no_run_yet = start.run_id, False
         shift = t - past[-1].t if past else 0.0
         start_t = past[0].t + shift if past else t
         return [
@@ -47,15 +45,12 @@ class RunLedger:
         ]
 
     def record(self, event: Event) -> Event | None:
-        """Record an event of the worker's and return it, an end with its run's id; None for a second end of the same run."""
+        """Record an event of the worker's and return it, an end with its run's id; None for the end of another run."""
         if isinstance(event, TERMINAL_EVENTS):
             self.no_run_yet = False
-            event = dataclasses.replace(event, run_id=event.run_id or self.run_id)
-            if event.run_id and event.run_id == self.ended_run:
+            if event.run_id not in ("", self.run_id):
                 return None
-            self.ended_run = event.run_id
-            if event.run_id == self.run_id:
-                self.run_id = ""
+            event, self.run_id = dataclasses.replace(event, run_id=self.run_id), ""
         self.activity = activity_after(event) or self.activity
         return event
 

@@ -11,7 +11,8 @@ def explain(spec: EngineSpec, error: OSError) -> tuple[str, str, str]:
     reason = error.strerror or str(error)
     if error.filename != spec.python:  # pipes, a process, or a temporary folder are missing
         message = f"The worker of {spec.title} could not be started: {reason}."
-        return "internal", message, limit_in(reason) or "Restart tries again."
+        no_folder = "Set TMPDIR to a folder that you can write to." if "temporary directory" in reason else ""
+        return "internal", message, limit_in(reason) or no_folder or "Restart tries again."
     if spec.python_source == MANAGED:
         hint = "`mnist-tui setup` makes it again."
     elif spec.python_source == OWN:

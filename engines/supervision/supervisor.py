@@ -90,7 +90,7 @@ class Supervisor:
         )
         self._events = EventReader(spec.name, self._output.warn)
         self._oom_kills_before: int | None = None
-        self._cpu_seconds = 0.0
+        self.cpu_seconds = 0.0
         """CPU time of the worker, known once it has ended."""
         self._supervisor_error: Exception | None = None
         """An exception in this class that ended the worker."""
@@ -265,8 +265,7 @@ class Supervisor:
         for event in self._events.feed(data):
             recorded = self._ledger.record(event)
             if recorded is None:
-                run = self._ledger.ended_run
-                self._output.warn(f"run {run} had ended already: {type(event).__name__} was dropped")
+                self._output.warn(f"run {event.run_id} is not under way: its {type(event).__name__} was dropped")
                 continue
             if isinstance(recorded, RunFailed) and recorded.ends_worker:
                 self.end()  # before the failure is published, so that the next run is not sent to this worker
@@ -289,7 +288,7 @@ class Supervisor:
             self._process = None
         before = cpu_seconds_of_children()
         process.wait()
-        self._cpu_seconds = cpu_seconds_of_children() - before
+        self.cpu_seconds = cpu_seconds_of_children() - before
 
     def _close_commands(self) -> None:
         """Accept no more commands, and publish the runs requested until now, so that their failure can follow."""
@@ -325,7 +324,7 @@ class Supervisor:
         oom_killed = (oom_kills() or 0) > (self._oom_kills_before or 0)
         output = self._output.last_words
         kind, message, hint = explain_exit(returncode, signal_name, activity, output, oom_killed=oom_killed)
-        return kind, message, limit_behind(signal_name, self._cpu_seconds) or limit_in(output) or hint
+        return kind, message, limit_behind(signal_name, self.cpu_seconds) or limit_in(output) or hint
 
     def _fail(self, kind: str, message: str, hint: str, *, error: Exception | None = None) -> None:
         trace = "".join(traceback.format_exception(error)) if error is not None else ""

@@ -145,13 +145,13 @@ def _run_selftest(spec: EngineSpec, cache_dir: Path, part: str, timeout: float) 
             command = shlex.join([spec.python, "-X", "importtime", "-c", imports])
             return Finding(spec.title, "bad", f"did not answer within {timeout:.0f} s", command)
         if answer.failure is not None:
-            hint = "" if answer.failure.kind == "internal" else answer.failure.hint
-            message = answer.failure.message
+            message, hint = answer.failure.message, answer.failure.hint
+            hint = "" if hint.startswith("Restart") else hint  # a key of the app
             return Finding(spec.title, "bad", message, remedy(message) or hint)
         try:
             return dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError):
-            return Finding(spec.title, "bad", answer.failure_reason, _setup_command(spec))
+            return Finding(spec.title, "bad", answer.exit_reason, answer.hint or _setup_command(spec))
 
 
 def _setup_command(spec: EngineSpec, kind: str = "", gpus: NvidiaGpus = _NO_GPUS) -> str:

@@ -136,6 +136,7 @@ def _shared_rows(config: TrainConfig, reports: Mapping[str, Mapping[str, Any]]) 
     values: dict[str, Any] = {
         name: getattr(config, name) for name in ("epochs", "batch_size", "schedule", "augment", "seed", "precision")
     }
+    values |= {"limit_train": config.limit_train} if config.limit_train else {}
     values |= _recipe_values(config)
     values |= {
         "loss": "softmax cross-entropy",

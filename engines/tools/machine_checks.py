@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from engines import paths
-from engines.braille import has_braille
 from engines.config_file import config_problems
 from engines.data.dataset import DataError
 from engines.data.sources import explain_missing, find_digits, user_places
@@ -19,6 +18,7 @@ from engines.gpu_selection import PERSISTENCE_MODE, first_unknown, query_problem
 from engines.monitors.cgroups import memory_limit, usable_core_ids
 from engines.monitors.gpu import GpuMonitor
 from engines.plural import plural
+from engines.terminal_type import has_braille, is_dumb
 from engines.tools.finding import LOW_SPACE_BYTES, Finding
 
 
@@ -121,11 +121,13 @@ def terminal_findings(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Report the terminal's colours, its braille, the locale, and tmux."""
     term, colors = environment.get("TERM", ""), environment.get("COLORTERM", "")
     depth = "true colour" if colors in ("truecolor", "24bit") else "256 colours" if "256" in term else "few colours"
-    if term in ("", "dumb"):
-        text = f"TERM={term or 'unset'}: lines instead of a screen"
+    if is_dumb(term):
+        text = f"TERM={term}: lines instead of a screen"
         yield Finding("terminal", "note", text, "export TERM=xterm-256color")
     else:
-        yield Finding("terminal", "ok", f"TERM={term}, {depth}" + (", NO_COLOR" if environment.get("NO_COLOR") else ""))
+        yield Finding(
+            "terminal", "ok", f"TERM={term or 'unset'}, {depth}" + (", NO_COLOR" if environment.get("NO_COLOR") else "")
+        )
     if has_braille(term) is False:
         yield Finding("terminal", "ok", f"TERM={term} has no braille: charts are drawn in ASCII")
     elif has_braille(term) is None:

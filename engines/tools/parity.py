@@ -32,6 +32,8 @@ a CPU with AVX2, PyTorch in fp32 differs by 4.3e-3 from itself in fp64, elsewher
 """
 LOSS_TOLERANCES = (1e-6, 1e-4, 1e-3)
 """Tolerances at steps 1, 2 and 3: Adadelta's first steps are huge, so rounding differences grow fast before both converge."""
+PARTINGS = (1e-5, 1e-4, 1e-3)
+"""Differences of the loss for which the proof names the first step that has them."""
 EPOCH_LOSS_TOLERANCE = 0.02
 """Largest relative difference of the epoch's mean loss."""
 
@@ -87,7 +89,8 @@ def prove(
             raise ParityError(" ".join(dict.fromkeys(failures)))
         for spec, answer, path in zip(specs, answers, result_paths, strict=True):
             if answer.exited and not path.exists():
-                raise ParityError(f"{spec.title}: {answer.failure_reason}; `mnist-tui doctor` checks it in detail.")
+                advice = answer.hint or "`mnist-tui doctor` checks it in detail."
+                raise ParityError(f"{spec.title}: {answer.exit_reason}. {advice}")
         first, second = map(_read_results, result_paths)
     return compare(first, second)
 
@@ -184,12 +187,23 @@ def _step_rows(a: Results, b: Results) -> list[ParityRow]:
     for step, tolerance in enumerate(LOSS_TOLERANCES):
         difference = abs(a["losses"][step] - b["losses"][step])
         rows.append(_at_most("Same step", f"loss at step {step + 1}, difference", difference, tolerance))
+    partings = ", ".join(f"{parting:.0e}" for parting in PARTINGS)
+    rows.append(
+        _figure("Same step", f"losses apart by {partings} from step", ", ".join(_first_steps(a["losses"], b["losses"])))
+    )
     for layer, tensors in _layers(a).items():
         change = max(np.abs(a[f"after.{name}"] - a[f"before.{name}"]).max() for name in tensors)
         difference = max(np.abs(a[f"after.{name}"] - b[f"after.{name}"]).max() for name in tensors)
         relative = difference / change if change else difference
         rows.append(_at_most("Same step", f"{layer} after step 1, of its change", relative, WEIGHTS_TOLERANCE))
     return rows
+
+
+def _first_steps(a: Any, b: Any) -> list[str]:
+    """Return, for each of PARTINGS, the first step whose losses differ by that, or that none of the compared steps does."""
+    apart = [abs(float(x) - float(y)) for x, y in zip(a, b, strict=True)]
+    firsts = (next((step for step, one in enumerate(apart, 1) if one >= parting), 0) for parting in PARTINGS)
+    return [str(first) if first else f"after {len(apart)}" for first in firsts]
 
 
 def _epoch_rows(a: Results, b: Results) -> list[ParityRow]:

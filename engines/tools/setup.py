@@ -87,6 +87,7 @@ def build(engine: str, kind: str, on_command: Callable[[str], None]) -> Path:
     except OSError as error:
         raise SetupError(f"{marker} could not be removed: {error.strerror}.") from error
     environment = {name: value for name, value in os.environ.items() if name not in _REMOVED_VARIABLES}
+    environment["KERAS_HOME"] = os.devnull  # the last command imports Keras, without the user's keras.json
     for command in [*plan(engine, kind), _check(engine)]:
         on_command("$ " + shlex.join(command))
         try:

@@ -78,9 +78,19 @@ def source_files(engine: str, backend: str = "tensorflow") -> list[Path]:
     return [path for path in paths if path.name not in OPTIONAL_FILES or path.exists()]
 
 
+def script_file(engine: str) -> Path:
+    """Return the path of the framework's stand-alone script."""
+    return _ENGINES / engine / "script.py"
+
+
+def read_script(engine: str) -> list[Section]:
+    """Read the sections of the framework's stand-alone script, in their order. Raises OSError."""
+    return sections_of(script_file(engine).read_text(encoding="utf-8"))
+
+
 def script_lines(engine: str) -> int:
-    """Count the lines of the plain script that the engine is measured against. Raises OSError."""
-    return logical_lines((_ENGINES / engine / "baseline.py").read_text(encoding="utf-8"))
+    """Count the lines of the framework's stand-alone script. Raises OSError."""
+    return sum(section.lines for section in read_script(engine))
 
 
 def sections_of(text: str) -> list[Section]:
@@ -97,7 +107,7 @@ def sections_of(text: str) -> list[Section]:
             continue
         code.setdefault(title, []).append(line)
         counts[title] = counts.get(title, 0) + (i + 1 in starts)
-    return _ordered({title: Section(title, _tidy(code[title]), counts.get(title, 0)) for title in code})
+    return [Section(title, _tidy(code[title]), counts.get(title, 0)) for title in code]
 
 
 def fold(section: Section) -> Section:

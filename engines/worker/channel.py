@@ -10,11 +10,20 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from engines.messages.codec import ProtocolError, decode_command, encode
-from engines.messages.commands import Command, Pause, Predict, Resume, SaveCheckpoint, Shutdown, Start, Stop
+from engines.messages.commands import (
+    Command,
+    MeasureStep,
+    Pause,
+    Predict,
+    Resume,
+    SaveCheckpoint,
+    Shutdown,
+    Start,
+    Stop,
+)
 from engines.messages.events import Event, Heartbeat, LogLine, Prediction, RunPaused, RunResumed
 
 if TYPE_CHECKING:
@@ -38,14 +47,17 @@ class Channel:
         """The active run; empty outside any run."""
         self.stop_requested = False
         self.checkpoint_requested = False
+        self.measure_requested = False
         self.model: Engine | None = None
         """The engine that answers Predict; None before the first run."""
         self.position = (0, 0)
         """(epoch, global_step) of the model's weights."""
-        self.load_model: Callable[[Path], None] | None = None
-        """Loads a checkpoint's model for predictions, and sets `model`, `position` and `loaded_from`; may raise anything."""
+        self.load_model: Callable[[str], None] | None = None
+        """Loads a checkpoint's model, or UNTRAINED, and sets `model`, `position` and `loaded_from`; may raise anything."""
         self.loaded_from = ""
         """The checkpoint that `model` was loaded from; empty when it was trained here."""
+        self.inspect: Callable[[Engine, Any], str] | None = None
+        """Returns the encoded activations for pixels (28, 28); None where the engine has no module for it. May raise anything."""
         self._newest_request_id = 0
         self._protocol_fd = protocol_fd
         self._command_fd = command_fd
@@ -84,7 +96,7 @@ class Channel:
             with contextlib.suppress(ShuttingDown):
                 command = self._apply_next(block=True)
                 if isinstance(command, Start):
-                    self.stop_requested = self.checkpoint_requested = self._paused = False
+                    self.stop_requested = self.checkpoint_requested = self.measure_requested = self._paused = False
                     self.run_id = command.run_id
                     return command
         return None
@@ -113,6 +125,8 @@ class Channel:
             self._predict(command)
         elif isinstance(command, SaveCheckpoint):
             self.checkpoint_requested = True
+        elif isinstance(command, MeasureStep):
+            self.measure_requested = True
         elif self.run_id:
             self._apply_to_run(command)
         return command
@@ -132,21 +146,25 @@ class Channel:
         if request.request_id < self._newest_request_id:
             return
         probabilities: tuple[float, ...] = ()
-        problem = ""
+        problem = activations = ""
         try:
             own_model = self.model is not None and not self.loaded_from
             other_checkpoint = request.checkpoint not in ("", self.loaded_from) and not own_model
             if other_checkpoint and self.load_model is not None and not self.run_id:
-                self.load_model(Path(request.checkpoint))
+                self.load_model(request.checkpoint)
             if self.model is None:
                 problem = "no model yet"
             elif len(request.image) != 784:
                 problem = f"an image has 784 grey values, not {len(request.image)}"
+            elif request.inside and self.inspect is None:
+                problem = "this engine can't show the inside of its network"
             else:
                 import numpy as np
 
-                image = np.array(request.image).clip(0, 255).astype(np.uint8).reshape(1, 28, 28)
-                probabilities = tuple(float(p) for p in self.model.predict(image)[0])
+                image = np.array(request.image).clip(0, 255).astype(np.uint8).reshape(28, 28)
+                probabilities = tuple(float(p) for p in self.model.predict(image[np.newaxis])[0])
+                if request.inside and self.inspect is not None:
+                    activations = self.inspect(self.model, image)
         except Exception as error:  # a failed prediction must not end the run or the worker
             problem = str(error) or type(error).__name__
         epoch, global_step = self.position
@@ -158,6 +176,7 @@ class Channel:
             global_step=global_step,
             checkpoint=self.loaded_from,
             problem=problem,
+            activations=activations,
         )
 
     def _read_commands(self) -> None:

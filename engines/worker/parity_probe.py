@@ -21,8 +21,8 @@ from engines.preset_configs import from_settings
 
 LOGITS = 512
 """Test digits whose logits are compared before the first step."""
-STEPS = 3
-"""Steps whose losses are compared one by one."""
+STEPS = 20
+"""Steps whose losses are compared one by one: enough to see at which of them rounding parts the two."""
 PROGRESS_SECONDS = 0.2
 """Seconds between two progress reports."""
 
@@ -49,7 +49,8 @@ def run(
     order = recipe.epoch_order(seed, 1, len(digits.train_labels))
     size = config.batch_size
     steps_per_epoch = -(-len(order) // size)
-    steps = steps_per_epoch if full_epoch else STEPS
+    compared = min(STEPS, len(order) // size)
+    steps = steps_per_epoch if full_epoch else compared
     results: dict[str, Any] = {
         "digits_sha256": digits.sha256,
         "dataset": digits.dataset,
@@ -63,7 +64,7 @@ def run(
     for step in range(steps):
         loss_sum, _ = engine.train_steps(step, step + 1)
         total += loss_sum
-        if step < STEPS:
+        if step < compared:
             losses.append(loss_sum / size)
         if step == 0:
             results |= {f"after.{name}": value for name, value in engine.weights().items()}

@@ -7,7 +7,10 @@ The clocks, the same for every engine:
   prediction, checkpoint or event.
 - `first_step_seconds` is the run's first step alone, with the tracing, compiling and warming up that the worker's `warm_up` has
   not done before; `train_seconds` excludes it.
-- `import_seconds`, and the seconds of DataReady, ModelReady and EvalCompleted, each measure only their own phase.
+- `import_seconds`, and the seconds of DataReady, ModelReady and EvalCompleted, each measure only their own phase. ModelReady's
+  are those of building: the initial weights or the checkpoint, the model on its device, the optimizer and what both import.
+- The warm-up of a worker without a run builds and steps first; WarmedUp has its seconds, which no run's wall time includes, unless
+  the run was requested meanwhile.
 - `wall_seconds` start with the run's RunRequested, before an import that the run has to wait for, and end with its last event.
 
 A resumed run continues its clocks; they exclude the time between the interruption and the resumption.
@@ -17,20 +20,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import os
 import time
 import traceback
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from engines.config import TrainConfig
 from engines.data import DataCancelled, DataError, Digits, load_digits, placeholder_dataset
 from engines.experiment import checkpoint, recipe
+from engines.experiment.activations import encode_activations
 from engines.experiment.checkpoint import CheckpointError
-from engines.experiment.contract import EngineModule
+from engines.experiment.contract import Engine, EngineModule, InspectionModule
+from engines.experiment.progress import Position
 from engines.gpu_errors import gpu_error_advice
-from engines.messages.commands import Start
+from engines.messages.commands import UNTRAINED, Start
 from engines.messages.events import DataProgress, Device, RunFailed, RunFinished, WarmedUp
 from engines.out_of_memory import device_memory_advice, is_out_of_memory
 from engines.worker import placement
@@ -50,20 +57,28 @@ class Trainer:
         self.channel = channel
         self._digits: tuple[tuple[str, str], Digits] | None = None
         channel.load_model = self.load_model
+        self.inspection = _inspection_module(module)
+        channel.inspect = self.inspect if self.inspection is not None else None
 
     def warm_up(self) -> None:
-        """Train two steps on blank digits: the first does the framework's delayed imports and traces, the second is timed."""
+        """Build an engine and train two steps on blank digits: the framework's delayed imports and traces are behind it then."""
         config = TrainConfig(device="cpu")
         size = 2 * config.batch_size
+        weights, rate = recipe.initial_weights(0), None
         with contextlib.suppress(Exception):  # an error here occurs again in the run, which reports it
-            engine = self.module.Engine(config, placeholder_dataset(size), recipe.initial_weights(0))
+            started = time.perf_counter()
+            engine = self.module.Engine(config, placeholder_dataset(size), weights)
+            built = time.perf_counter()
             engine.start_epoch(np.arange(size), np.zeros(2, np.float32))
+            before = time.perf_counter()
             engine.train_steps(0, 1)
+            stepped = time.perf_counter()
             if self.channel.idle:
-                before = time.perf_counter()
                 engine.train_steps(1, 2)
-                seconds = time.perf_counter() - before
-                self.channel.publish(WarmedUp, samples_per_sec=config.batch_size / seconds)
+                rate = config.batch_size / (time.perf_counter() - stepped)
+            self.channel.publish(
+                WarmedUp, samples_per_sec=rate, build_seconds=built - started, first_step_seconds=stepped - before
+            )
 
     def run(self, start: Start) -> None:
         """Train one run, and publish exactly one RunFinished or RunFailed, unless the worker has to end."""
@@ -139,10 +154,26 @@ class Trainer:
             self._digits = (key, digits)
         return self._digits[1].limited(config.limit_train or None, config.limit_test or None)
 
-    def load_model(self, path: Path) -> None:
-        """Load a checkpoint's model for predictions. Raises CheckpointError, and anything that the framework raises."""
-        position, weights, config = checkpoint.load_model(path)
+    def load_model(self, source: str) -> None:
+        """Load a model for predictions: that of a checkpoint's path, or UNTRAINED.
+
+        Raises CheckpointError, and anything that the framework raises.
+        """
+        position, weights, config = Position(), recipe.initial_weights(0), TrainConfig()
+        if source != UNTRAINED:
+            position, weights, config = checkpoint.load_model(Path(source))
         config = dataclasses.replace(config, device=placement.resolve("auto", self.devices))
         self.channel.model = self.module.Engine(config, placeholder_dataset(), weights)
         epoch = position.epoch if position.step else position.epoch - 1
-        self.channel.position, self.channel.loaded_from = (epoch, position.global_step), str(path)
+        self.channel.position, self.channel.loaded_from = (epoch, position.global_step), source
+
+    def inspect(self, engine: Engine, image: npt.NDArray[np.uint8]) -> str:
+        """Return the encoded activations for a grey image (28, 28). Raises anything that the framework raises."""
+        assert self.inspection is not None
+        return encode_activations(self.inspection.inspect(engine, image))
+
+
+def _inspection_module(module: EngineModule) -> InspectionModule | None:
+    """Import the module `inspection` beside the engine's; None for an engine outside of this project."""
+    package = module.__package__ or ""
+    return importlib.import_module(f"{package}.inspection") if package.startswith("engines.") else None

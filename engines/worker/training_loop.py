@@ -32,11 +32,13 @@ from engines.messages.events import (
     RunFinished,
     RunStarted,
     SaveFailed,
+    StepMeasured,
     TrainProgress,
 )
 from engines.preset_configs import for_engine
 from engines.worker import placement
 from engines.worker.placement import DeviceError
+from engines.worker.step_measurement import StepMeasurement
 
 if TYPE_CHECKING:
     from engines.worker.trainer import Trainer
@@ -202,7 +204,10 @@ class Run:
             if self.outcome:
                 break
             is_first_call = self.first_step_seconds is None
-            self._train_steps()
+            if self.channel.measure_requested and not is_first_call:
+                self._measure_step()
+            else:
+                self._train_steps()
             epoch_ends = self.position.step == self.steps
             evaluates = self.config.eval_every and self.position.global_step % self.config.eval_every == 0
             is_due = time.monotonic() - self.interval.started >= EVENT_SECONDS
@@ -215,6 +220,22 @@ class Run:
                 self.save()
         if self.interval.samples:
             self._publish_progress()
+
+    def _measure_step(self) -> None:
+        """Train one step, and publish how it changed each layer; the training is what it would be without."""
+        self.channel.measure_requested = False
+        first, steps_per_call, problem = self.position.step, self.steps_per_call, ""
+        try:
+            order = recipe.epoch_order(self.config.seed, self.position.epoch, len(self.digits.train_labels))
+            batch = order[first * self.config.batch_size : (first + 1) * self.config.batch_size]
+            measurement = StepMeasurement(self.trainer.inspection, self.engine, self.digits, batch)
+        except Exception as error:
+            problem = str(error) or type(error).__name__
+        self.steps_per_call = 1
+        self._train_steps()
+        self.steps_per_call = steps_per_call
+        layers = () if problem else measurement.changes(self.engine.weights())
+        self.channel.publish(StepMeasured, global_step=self.position.global_step, layers=layers, problem=problem)
 
     def _train_steps(self) -> None:
         """Train the steps of one call, and add up its figures."""

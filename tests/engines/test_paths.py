@@ -14,6 +14,7 @@ import pytest
 
 from engines import paths
 from engines.api import engine_spec, events_file, find_digits, parse, user_path
+from engines.data.sources import keras_folder
 from engines.tools.setup import SetupError, build
 from tests.support.engines import SCRIPTED
 from tests.support.run_folders import make_run_folder
@@ -34,6 +35,7 @@ _READERS: dict[str, Callable[[str], object]] = {
     "--data-dir, and in the form": lambda text: parse("data_dir", text),
     "every other option": arguments.path,
     "a run's folder": lambda text: events_file(text, Path("runs")).parent,
+    "--keras-python": lambda text: engine_spec("keras", text).python,
 }
 _VARIABLES: dict[str, Callable[[], object]] = {
     "MNIST_TUI_HOME": lambda: paths.runs_dir().parent,
@@ -41,6 +43,7 @@ _VARIABLES: dict[str, Callable[[], object]] = {
     "MNIST_TUI_CONFIG_DIR": lambda: paths.config_file().parent,
     "MNIST_TUI_DATA": lambda: find_digits(None, Path("cache"))[0].path.parent,
     "MNIST_TUI_KERAS_PYTHON": lambda: engine_spec("keras").python,
+    "KERAS_HOME": keras_folder,
 }
 
 
@@ -55,6 +58,11 @@ def test_a_tilde_is_expanded_wherever_a_path_is_read(how: str, home: Path, monke
         monkeypatch.setenv(how, "~/r")
         path = _VARIABLES[how]()
     assert str(path) == str(home / "r")
+
+
+def test_a_tilde_in_config_toml_is_expanded(home: Path) -> None:
+    paths.config_file().write_text('keras_python = "~/bin/python"')
+    assert engine_spec("keras").python == str(home / "bin" / "python")
 
 
 @pytest.mark.parametrize(

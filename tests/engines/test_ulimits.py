@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,9 @@ from engines.config import TrainConfig
 from engines.messages.events import RunFailed, TrainProgress
 from engines.supervision import start_error
 from engines.supervision.registry import EngineSpec
+from engines.supervision.supervisor import Supervisor
+from engines.tools import engine_checks, hyperparameters
+from engines.tools.hyperparameters import PresetsError
 from engines.ulimits import limit_behind, limit_in
 from engines.worker import requirements
 from tests.support.engines import Worked, scripted_spec
@@ -50,7 +54,18 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         ({"NPROC": 30}, "RuntimeError: can't start new thread", "(ulimit -u)"),
         ({}, NO_PROCESS, "The system or its container allows no more processes and threads"),
         ({"NPROC": 30}, f"terminate called: what():  {NO_PROCESS}", "(ulimit -u)"),
+        (
+            {"NPROC": 30},
+            "env.cc:84] Check failed: ret == 0 (11 vs. 0) Thread tf_numa_-1_Eigen creation via pthread_create() failed.",
+            "(ulimit -u)",
+        ),
         ({"NPROC": 30}, f"gloo: connect: {NO_PROCESS}", ""),
+        (
+            {"NOFILE": 20},
+            "OSError: [Errno 24] Too many open files: '/x'",
+            "no more than 20 files open here (ulimit -n)",
+        ),
+        ({"NOFILE": 20}, "Too many open files in system", ""),
         ({"AS": 1, "NPROC": 1}, "No such file or directory", ""),
     ],
 )
@@ -90,6 +105,47 @@ def test_a_worker_that_used_up_its_cpu_time_is_reported_so(
     failed = worker.wait_for(RunFailed)
     assert "ulimit -t" in failed.hint
     assert "memory" not in failed.hint
+
+
+@pytest.mark.fault(
+    "workers", "the shell's limits end the worker of a single answer: they are named, and no reinstallation"
+)
+@pytest.mark.parametrize(
+    ("script", "limits", "flag"),
+    [("kill@import", {"CPU": 1}, "-t"), ("no thread@import", {"NPROC": 30}, "-u")],
+)
+def test_a_limit_that_ends_the_worker_of_an_answer_is_named(
+    script: str,
+    limits: dict[str, int],
+    flag: str,
+    limited: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limited(**limits)
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", script)
+    (finding,) = engine_checks.engine_findings(scripted_spec(), tmp_path)
+    assert (finding.state, f"(ulimit {flag})" in finding.fix) == ("bad", True), finding
+    with pytest.raises(PresetsError, match=rf"\(ulimit {flag}\)"):
+        hyperparameters.tabulate([scripted_spec()], {"": TrainConfig()}, tmp_path)
+
+
+def test_an_engine_that_could_not_be_started_has_the_limit_as_its_fix(
+    limited: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited(NPROC=30)
+
+    def start(*_: object) -> None:
+        raise BlockingIOError(11, NO_PROCESS)
+
+    monkeypatch.setattr(Supervisor, "_start", start)
+    (finding,) = engine_checks.engine_findings(scripted_spec(), tmp_path)
+    assert "(ulimit -u)" in finding.fix
+
+
+def test_without_a_folder_for_temporary_files_the_variable_that_names_one_is_the_hint() -> None:
+    error = FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+    assert "TMPDIR" in start_error.explain(scripted_spec(), error)[2]
 
 
 def test_pip_is_no_hint_for_an_import_that_a_limit_ended(limited: Callable[..., None]) -> None:

@@ -192,7 +192,7 @@ def _write_everything(histories: Mapping[str, RunHistory], machine: MachineHisto
     if report is not None:
         assert report_card.markdown(report)
         assert report_card.html(report, export.charts(histories))
-        assert figures_table(report, colors)
+        assert figures_table(report, colors, 80)
     assert isinstance(matrices(evaluated(histories), colors, 80, 20), list)
     assert comparison.lines(comparison.entries([("a run", histories)]))
     series = Seeds()

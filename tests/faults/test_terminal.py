@@ -72,18 +72,28 @@ def test_no_answer_reaches_the_shell(terminal: AnsweringTerminal) -> None:
 
 
 @pytest.mark.fault(
-    "terminal", "another program writes on the screen, or a blank terminal is attached: ctrl+l, in a dialog too"
+    "terminal",
+    "another program writes on the screen, or a blank terminal is attached: ctrl+l or SIGWINCH, in a dialog too",
 )
-def test_ctrl_l_repaints(terminal: AnsweringTerminal) -> None:
+@pytest.mark.parametrize("how", ["ctrl+l", "SIGWINCH"])
+def test_the_screen_is_repainted(how: str, terminal: AnsweringTerminal) -> None:
+    """Programs that attach a terminal, as dtach and abduco do, send SIGWINCH although its size is the same."""
+
+    def repaint() -> None:
+        if how == "ctrl+l":
+            terminal.send("\x0c")
+        else:
+            terminal.child.kill(signal.SIGWINCH)
+
     for dialog in (False, True):
         if dialog:
             terminal.send("?")
             terminal.wait_for("These keys")
         terminal.stream.feed("\x1b[40;60Hfrom elsewhere\x1b[3;1Hfrom elsewhere")
-        terminal.send("\x0c")
+        repaint()
         terminal.wait_until(lambda: not any("elsewhere" in line for line in terminal.screen.display), "painted over")
         terminal.screen.reset()
         terminal.written = ""
-        terminal.send("\x0c")
+        repaint()
         terminal.wait_until(lambda: all(mode in terminal.written for mode in MODES), "set up again")
         terminal.wait_until(lambda: is_painted(terminal), "painted")

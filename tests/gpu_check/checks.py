@@ -12,7 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from engines.config import engine_id
+from engines.experiment.activations import decode_activations
+from engines.experiment.forward import softmax
 from engines.messages.commands import Predict
 from engines.messages.events import (
     CheckpointSaved,
@@ -47,6 +51,9 @@ PLAIN_DIGITS = 30_000
 """Training digits of the plain script, whose time is that of its loop over images."""
 
 LAYOUT_REPEATS = 5
+
+IMAGE = tuple(min(i % 28 * 12, 255) for i in range(784))
+"""A grey ramp, which lights some of every filter's maps."""
 
 _CONTIGUOUS_ENGINE = Path(__file__).with_name("contiguous_engine.py")
 
@@ -218,18 +225,23 @@ class EngineChecks:
         return f"resumed at step {step}, {verdicts.repeat(unbroken, resumed)}"
 
     def prediction(self) -> str:
-        """Request a prediction at the first step of a run."""
+        """Request a prediction, and what is inside the network, at the first step of a run."""
         sent_t: list[float] = []
+        inside = not self.spec.module.endswith(".py")  # an engine in a file, as tests have, can't be looked into
 
         def request(event: Event) -> None:
             if isinstance(event, TrainProgress) and not sent_t:
                 sent_t.append(time.monotonic())
-                self._running_worker().supervisor.send(Predict(request_id=1, image=(0,) * 784))
+                self._running_worker().supervisor.send(Predict(request_id=1, image=IMAGE, inside=inside))
 
         run = self._train(epochs=2, on_event=request)
         (answer,) = events_of(Prediction, run)
         if answer.problem or not math.isclose(sum(answer.probabilities), 1.0, abs_tol=1e-3):
             raise Failed(answer.problem or f"the probabilities sum to {sum(answer.probabilities)}")
+        if inside:
+            shown = softmax(decode_activations(answer.activations).logits[np.newaxis])[0]
+            if not np.allclose(shown, answer.probabilities, atol=1e-3):
+                raise Failed(f"the logits inside give {shown.round(3)}, the prediction is {answer.probabilities}")
         steps = events_of(RunStarted, run)[0].total_steps
         if answer.global_step >= steps:
             raise Failed("answered only after the last step")

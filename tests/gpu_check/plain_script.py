@@ -1,4 +1,4 @@
-"""Time the plain script of a framework (`engines/*/baseline.py`) in a process of its own."""
+"""Time the plain script of a framework (`engines/*/script.py`) in a process of its own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def plain_seconds(spec: EngineSpec, digits: int, cache_dir: Path) -> float:
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
     process = subprocess.Popen(
-        [spec.python, str(_WORKER), "--plain", f"{spec.name}.baseline", str(digits), "1000", ""],
+        [spec.python, str(_WORKER), "--plain", f"{spec.name}.script", str(digits), "1000", ""],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

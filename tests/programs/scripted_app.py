@@ -11,6 +11,7 @@ from pathlib import Path
 from engines.api import RunRequest
 from tests.support.engines import scripted_spec
 from tui.app import MnistApp
+from tui.terminal import streams
 
 
 def main(data_dir: str, folder: str, statements: str = "") -> int:
@@ -23,7 +24,10 @@ def main(data_dir: str, folder: str, statements: str = "") -> int:
         runs_dir=Path(folder) / "runs",
     )
     exec(statements, {"app": app})
-    return app.run_guarded()
+    code = app.run_guarded()
+    for stream in (sys.stdout, sys.stderr):  # as the command does
+        streams.write_out(stream)
+    return code
 
 
 if __name__ == "__main__":

@@ -10,7 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from engines.api import EngineSpec, Event, Supervisor, TrainConfig, engine_spec, for_backend
+from engines.experiment.activations import decode_activations
+from engines.experiment.forward import inspect
+from engines.experiment.recipe import Weights
 from engines.messages.commands import Predict
 from engines.messages.events import TERMINAL_EVENTS, Prediction, RunRequested, WorkerReady, WorkerSpawned
 
@@ -96,7 +101,6 @@ class Warm(Worked):
         self.supervisor.send(Predict(request_id=-1, image=()))
         self.wait_for(Prediction, until=lambda answer: answer.request_id == -1)
         self.events[:] = [*self.of(WorkerSpawned)[:1], *self.of(WorkerReady)[:1]]
-        self.supervisor._ledger.ended_run = ""  # tests use the same run ids
 
     @property
     def idle(self) -> bool:
@@ -111,3 +115,16 @@ class Warm(Worked):
     def finish(self) -> None:
         """Check that the worker is ready for the next test."""
         assert self.idle
+
+
+def check_inside(worker: Worked, weights: Weights) -> None:
+    """Check that the values inside the worker's network, and the saliency, are those that numpy computes from these weights.
+
+    No run is active.
+    """
+    image = np.random.default_rng(0).integers(0, 256, (28, 28)).astype(np.uint8)
+    worker.supervisor.send(Predict(request_id=1, image=tuple(image.ravel().tolist()), inside=True))
+    answer = worker.wait_for(Prediction)
+    assert answer.problem == ""
+    for name, values in decode_activations(answer.activations)._asdict().items():
+        assert np.allclose(values, getattr(inspect(weights, image), name), rtol=1e-4, atol=1e-5), name

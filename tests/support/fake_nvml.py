@@ -26,6 +26,10 @@ class NVMLError_FunctionNotFound(NVMLError):
     """Raised for a function that the driver lacks, with pynvml's name."""
 
 
+class NVMLError_GpuIsLost(NVMLError):
+    """Raised for a GPU that has fallen off the bus, with pynvml's name."""
+
+
 class FakeNvml:
     """A fake NVML with one GPU; `wrong` overrides its answers with values, exceptions or functions."""
 

@@ -60,6 +60,9 @@ def fail_at(point: str, warming_up: bool = False) -> None:
             os.abort()
         case "exit":
             os._exit(3)
+        case "no thread":  # as a worker ends that may start no more threads
+            os.write(2, b"RuntimeError: can't start new thread\n")
+            os._exit(1)
         case "raise":
             raise RuntimeError("the script says so")
         case "poison":  # as CUDA does: every later use of the GPU fails too, until the process ends

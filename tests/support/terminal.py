@@ -41,6 +41,7 @@ class Terminal:
         self, command: Sequence[str], folder: Path, size: tuple[int, int] = (120, 40), **environment: str
     ) -> None:
         env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **environment}
+        env.pop("PYTHONUNBUFFERED", None)  # users do not set it
         columns, rows = size
         self.child = pexpect.spawn(
             command[0], list(command[1:]), dimensions=(rows, columns), env=env, timeout=30, encoding="utf-8"

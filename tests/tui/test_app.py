@@ -57,7 +57,6 @@ async def test_garbage_collection_resumes_after_the_first_paint(tmp_path: Path, 
         async with opened(tmp_path, small_mnist) as (_, pilot):
             await until(pilot, gc.isenabled)
     finally:
-        gc.unfreeze()
         gc.enable()
 
 

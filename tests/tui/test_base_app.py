@@ -39,15 +39,37 @@ async def test_stacked_panes_have_charts_in_both_or_in_none(height: int) -> None
         assert len({chart.size.height for chart in charts if chart.has_class("loss")}) == 1
 
 
-@pytest.mark.parametrize("width", [32, 40])
+@pytest.mark.parametrize("size", [(34, 24), (58, 24), (58, 16), (50, 12), (90, 12)])
+async def test_both_engines_in_one_chart_fit_the_screen(size: tuple[int, int]) -> None:
+    """The panes keep their charts where there is no room for another."""
+    async with shown(400.0, size, "mnist-dark", "o") as app:
+        assert not app.screen.show_vertical_scrollbar
+        charts = [chart for chart in app.screen.query(LineChart) if chart.region]
+        assert charts
+        assert all(app.screen.region.contains_region(chart.region) for chart in charts)
+
+
+@pytest.mark.parametrize("width", [32, 40, 60, 68])
 async def test_no_figure_is_cut_off(width: int) -> None:
-    """Figures without room are left out."""
+    """Figures without room are left out, also the versions in a pane's title."""
     async with shown(400.0, (width, 20)) as app:
         lines = screen_text(app).splitlines()
-    headings = [line for line in lines if line.startswith(("│ loss", "│ accuracy"))]
+    headings = [
+        part for line in lines for part in line.split("││") if part.lstrip("│").startswith((" loss", " accuracy"))
+    ]
     assert len(headings) == 4
-    assert all("test 0.05" in line or line.rstrip(" │").endswith(("%", ")")) for line in headings)
-    assert "…" not in "".join(line for line in lines if "race" in line or "RECORDED" in line)
+    assert all("test 0.05" in part or part.rstrip(" │").endswith(("%", ")")) for part in headings)
+    assert "…" not in "".join(lines)
+
+
+@pytest.mark.parametrize("width", [40, 50])
+async def test_a_narrow_results_card_has_every_figure(width: int) -> None:
+    async with shown(400.0, (width, 80), "mnist-dark", "4") as app:
+        text = screen_text(app)
+    assert "…" not in "".join(line for line in text.splitlines() if not line.startswith("["))
+    assert all(
+        figure in text for figure in ("98.29 %", "98.28 %", "98.02 to 98.53 %", "98.01 to 98.52 %", "0.0532", "0.0512")
+    )
 
 
 @pytest.mark.parametrize("screen", range(1, 6))

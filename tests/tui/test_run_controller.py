@@ -9,6 +9,7 @@ import pytest
 from engines.api import ConfigError, RunHistory, RunRequest, read_events
 from engines.session.replay import DEMO, Replay
 from engines.session.session import Session
+from tests.support.ended_run import ended_run_events
 from tests.support.engines import scripted_spec
 from tui.run_controller import RunController
 
@@ -143,6 +144,25 @@ def test_an_interrupted_engine_resumes_from_its_folder(idle: RunController, monk
     idle.aim = "pytorch"
     assert idle.check_command("resume") is False
     assert idle.resumable_folders() == {}
+
+
+def test_an_engine_that_has_finished_comes_along(idle: RunController, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, the new folder would hold neither its checkpoint nor its model, and nothing to compare with."""
+    for engine in ("pytorch", "keras"):
+        history = RunHistory(engine)
+        for event in ended_run_events(engine, 0, 9_900, outcome="completed" if engine == "pytorch" else "stopped"):
+            history.apply(event)
+        history.checkpoint = "a checkpoint"
+        idle.session.histories[engine] = history
+    monkeypatch.setattr(idle.session, "folder", lambda engine: Path("runs") / "both")
+    assert idle.resumable_folders() == {Path("runs/both"): ["keras", "pytorch"]}
+    idle.aim = "keras"
+    assert idle.resumable_folders() == {Path("runs/both"): ["keras", "pytorch"]}
+    idle.aim = "pytorch"
+    assert idle.resumable_folders() == {}
+    idle.aim = None
+    monkeypatch.setattr(idle.session, "folder", lambda engine: Path("runs") / engine)
+    assert idle.resumable_folders() == {Path("runs/keras"): ["keras"]}
 
 
 def test_only_a_recording_can_be_sought(idle: RunController) -> None:

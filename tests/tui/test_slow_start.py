@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
+from itertools import takewhile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from engines.api import Session
 from engines.messages.events import (
     DataProgress,
     EpochStarted,
     Heartbeat,
     RunRequested,
     RunStarted,
+    TrainProgress,
     WorkerReady,
     WorkerSpawned,
 )
@@ -20,6 +26,8 @@ from engines.runs.history import RunHistory
 from engines.runs.run_state import SLOW_SECONDS
 from tests.support.pilot import SIZES, opened, phases, text_of, until
 from tests.support.run_events import CONFIG, life
+from tui.cli import progress
+from tui.cli.progress import LineWriter
 
 
 def test_a_run_is_slow_only_before_it_trains() -> None:
@@ -44,6 +52,18 @@ def test_a_heartbeat_is_no_progress_and_a_download_is() -> None:
     assert history.is_slow(100.0)
     history.apply(DataProgress(engine="keras", t=90.0, done_bytes=1, total_bytes=2, source=""))
     assert not history.is_slow(100.0)
+
+
+def test_a_slow_first_step_is_a_line_without_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    history, output = RunHistory("keras"), io.StringIO()
+    for event in takewhile(lambda event: not isinstance(event, TrainProgress), life()):
+        history.apply(event)
+    now = [history.phase_t]
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    lines = progress.ProgressLines(cast("Session", SimpleNamespace(histories={"keras": history})), LineWriter(output))
+    for now[0] in (history.phase_t, history.phase_t + SLOW_SECONDS + 1, history.phase_t + SLOW_SECONDS + 2):
+        lines.update()
+    assert output.getvalue().splitlines() == ["keras    first step", "keras    first step takes unusually long"]
 
 
 @pytest.mark.fault("workers", "hangs in its first step, with heartbeats: its pane shows it, and the keys that end it")

@@ -48,8 +48,9 @@ class PtyProcess:
 
 
 def child_environment() -> dict[str, str]:
-    """Return this process's environment, but let Python cache its bytecode, as it does for an installed app."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    """Return the environment of an installed app: Python caches its bytecode, and numpy may start threads."""
+    ours = ("PYTHONDONTWRITEBYTECODE", "OPENBLAS_NUM_THREADS")
+    return {name: value for name, value in os.environ.items() if name not in ours}
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -31,6 +31,15 @@ class CommandError(Exception):
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for each field of TrainConfig, and those that say which engines train and where."""
+    add_setting_options(parser, with_framework=True)
+    where = parser.add_argument_group("where")
+    add_runs_dir_option(where)
+    where.add_argument("--resume", metavar="RUN", help="continue a run from its last checkpoint, in a new folder")
+    add_python_options(where)
+
+
+def add_setting_options(parser: argparse.ArgumentParser, *, with_framework: bool = False) -> None:
+    """Add an option for each field of TrainConfig, after --framework if that is asked for."""
     import dataclasses
 
     from engines.api import FRAMEWORK_CHOICES, TrainConfig
@@ -38,7 +47,8 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "training", "In brackets: the defaults, which are those of the preset reference; other presets have their own."
     )
-    group.add_argument("--framework", choices=(*FRAMEWORK_CHOICES,), help="which framework to train (both)")
+    if with_framework:
+        group.add_argument("--framework", choices=(*FRAMEWORK_CHOICES,), help="which framework to train (both)")
     for field in dataclasses.fields(TrainConfig):
         option = f"--{field.name.replace('_', '-')}"
         if isinstance(field.default, bool):
@@ -54,10 +64,6 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
             help=f"{field.metadata['help']} ({field.default if field.default != '' else 'none'})",
             metavar=None if choices else placeholder,
         )
-    where = parser.add_argument_group("where")
-    add_runs_dir_option(where)
-    where.add_argument("--resume", metavar="RUN", help="continue a run from its last checkpoint, in a new folder")
-    add_python_options(where)
 
 
 def add_screen_options(parser: argparse.ArgumentParser) -> None:

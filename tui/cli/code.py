@@ -1,4 +1,4 @@
-"""Show the code of both engines side by side, with its length and every hyperparameter."""
+"""Show the code of both scripts and of both engines side by side, with its length, and every hyperparameter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 
-from engines.api import ENGINES
+from engines.api import ENGINES, RULE, TITLES, display_name
 from tui.cli import arguments, presets
 from tui.reports import source_columns
 
@@ -24,16 +24,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the code, then the hyperparameters of the reference. Raises CommandError when a library can't be read."""
+    """Print the scripts, the engines, and the reference's hyperparameters. Raises CommandError when a library can't be read."""
     options.framework = "both"
     backend = options.keras_backend or "tensorflow"
-    pairs = source_columns.read_pairs(ENGINES, backend)
+    scripts, sources = source_columns.read_script_pairs(ENGINES), source_columns.read_pairs(ENGINES, backend)
     if options.json:
-        print(json.dumps(source_columns.plain(pairs, ENGINES)))
+        print(json.dumps(source_columns.plain(ENGINES, scripts, sources)))
         return 0
     width = options.width or shutil.get_terminal_size((160, 24)).columns
-    for line in source_columns.listing(ENGINES, pairs, width, backend):
+    script_titles = [f"{TITLES[engine]}, a script" for engine in ENGINES]
+    engine_titles = [f"{display_name(engine, backend)}, this app's engine" for engine in ENGINES]
+    for line in source_columns.listing(script_titles, scripts, width):
         print(line)
+    print()
+    for line in source_columns.listing(engine_titles, sources, width):
+        print(line)
+    print(f"\nLines: {RULE}.\nA script with your settings: mnist-tui script pytorch, or keras.")
     sys.stdout.flush()  # the table takes some seconds, as both libraries are imported for it
     if not options.no_hyperparameters:
         presets.print_tables(arguments.specs(options), ["reference"], as_json=False)

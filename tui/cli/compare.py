@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 
-from engines.api import read_run
+from engines.api import ONE_RUN_CAVEAT, read_run
 from tui import formatting
 from tui.cli import arguments
 from tui.cli.arguments import CommandError
@@ -18,6 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="+", help='saved runs, their folders, events.jsonl files, or "demo"')
     parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
     arguments.add_runs_dir_option(parser)
+    parser.epilog = textwrap.fill(ONE_RUN_CAVEAT, 78)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,8 +33,8 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError("No run was recorded there.")
     if options.json:
         figures = [comparison.figures(entry) for entry in entries]
-        rest = {"verdicts": comparison.verdicts(entries), "differences": comparison.differences(entries)}
-        print(json.dumps({"runs": figures, **rest}))
+        rest = {"notes": comparison.notes(entries), "differences": comparison.differences(entries)}
+        print(json.dumps({"runs": figures, "verdicts": comparison.verdicts(entries), **rest}))
     else:
         for line in comparison.lines(entries):
             print(formatting.to_plain_text(line))

@@ -64,7 +64,7 @@ def _fetch(dataset: str, data_dir: Path | None, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts))
     else:
-        for name, value in facts.items():
+        for name, value in {**facts, "dataset": formatting.digits_name(digits.dataset)}.items():
             print(formatting.to_plain_text(f"{name:11} {value}"))
 
 

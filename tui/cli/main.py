@@ -26,7 +26,8 @@ COMMANDS = {
     "train": "train without the app: bars on a terminal, lines otherwise, or --json",
     "parity": "prove that both frameworks train the same thing",
     "presets": "show every hyperparameter in both libraries, hidden defaults included",
-    "code": "show the code of both engines side by side, its length, and every hyperparameter",
+    "script": "print a stand-alone script that trains with these settings in PyTorch or Keras",
+    "code": "show both scripts and both engines side by side, their length, and every hyperparameter",
     "bench": "measure speed, as ratios to plain scripts",
     "doctor": "check frameworks, devices and data, and say how to fix what is wrong",
     "setup": "make an environment for each framework",
@@ -60,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if os.path.expanduser("~") == "~":
         os.environ["HOME"] = "/"  # as container engines do: libraries fail where a user has no home at all
+    # The app only reads digits: a thread for each core costs time, and where too few are allowed, numpy ends the process.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     complaint = ""
     try:
         code = _dispatch(words)

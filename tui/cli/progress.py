@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engines.api import RunHistory, Session
+from engines.api import BUILDING, FIRST_STEP, LOADING, RunHistory, Session
 from tui import formatting
 from tui.reports.run_summary import summary_line
 from tui.terminal import streams
@@ -93,9 +93,8 @@ class ProgressLines:
         if phase + slow == self._phases.get(engine):
             return
         self._phases[engine] = phase + slow
-        source = f" ({history.data.dataset}: {history.data.source})" if phase == "building" and history.data else ""
         if phase not in ("training", "evaluating"):
-            self._write(f"{engine:8} {phase}{slow}{source}")
+            self._write(f"{engine:8} {phase}{slow}{_past_phase(history)}")
 
     def _is_due(self, engine: str, now: float) -> bool:
         return now - self._written_at.get(engine, 0.0) > LINE_SECONDS
@@ -103,6 +102,17 @@ class ProgressLines:
     def close(self) -> None:
         """Write what has changed since the last update."""
         self.update()
+
+
+def _past_phase(history: RunHistory) -> str:
+    """Return what came of the phase before this one."""
+    if history.phase == LOADING and history.cold_start:
+        return f" (imported in {formatting.seconds(history.import_wait_seconds)})"
+    if history.phase == BUILDING and history.data is not None:
+        return f" ({formatting.digits_name(history.data.dataset)}: {history.data.source})"
+    if history.phase == FIRST_STEP and history.model is not None:
+        return f" (built in {formatting.seconds(history.model.seconds)})"
+    return ""
 
 
 def _slow_text(history: RunHistory, now: float) -> str:

@@ -86,9 +86,9 @@ def _line(saved: dict[str, Any]) -> str:
         results.append(f"{name} {outcome} {accuracy} ({run.preset}{changes}{resumable})")
     details = (
         run.created[:16].replace("T", " "),
-        run.dataset,
+        run.dataset and formatting.digits_name(run.dataset),
         run.device,
-        formatting.clock(run.seconds),
+        f"{formatting.clock(run.seconds)} {run.start}".rstrip(),
         run.name,
         "baseline" * run.baseline,
         run.note,

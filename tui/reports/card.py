@@ -20,6 +20,7 @@ from engines.api import (
     display_name,
     energy_joules,
     epoch_time_ratio,
+    for_engine,
     plural,
     preset_label,
     read_source,
@@ -103,11 +104,11 @@ def _title(runs: Sequence[RunHistory]) -> str:
     """Name the digits and the settings that the runs share."""
     config = runs[0].config
     assert config is not None
-    data = next((history.data for history in runs if history.data), None)
+    digits = dict.fromkeys(formatting.digits_title(history.data.dataset) for history in runs if history.data)
     backends = (display_name(h.engine, h.config.keras_backend) for h in runs if h.config)
     parts = (
         *(name for name in backends if name not in TITLES.values()),  # "Keras on JAX": its column is headed by "Keras"
-        formatting.digits_title(data.dataset) if data else "",
+        " and ".join(digits),
         preset_label(config),
         f"seed {config.seed}",
         config.mode,
@@ -152,8 +153,8 @@ def _times(runs: Sequence[RunHistory]) -> Sequence[Figure]:
         _time("wall, since asked for", lambda h: h.wall_seconds(h.last_t)),
         Figure("import", _import),
         _time("loading digits", lambda h: h.data.seconds if h.data else None),
-        _time("building", lambda h: h.model.seconds if h.model else None),
-        _time("first step", lambda h: h.first_step_seconds),
+        Figure("building", _building, lambda h: h.build_seconds, TIME),
+        Figure("first step", _first_step, lambda h: h.first_steps_seconds, TIME),
         _time("an evaluation", lambda h: _mean([e.seconds for e in h.evaluations])),
     )
 
@@ -177,9 +178,7 @@ def _provenance() -> Sequence[Figure]:
     return (
         Figure("framework", _framework),
         Figure("device", _device),
-        Figure(
-            "optimizer", lambda h: f"{h.config.optimizer}, learning rate {h.config.learning_rate:g}" if h.config else ""
-        ),
+        Figure("optimizer", _optimizer),
         Figure("dropout", lambda h: f"{h.config.dropout:g}" if h.config else ""),
         Figure("training digits", lambda h: f"{h.data.train_size:,}" if h.data else "n/a: not loaded"),
         Figure("test digits", lambda h: f"{h.data.test_size:,}" if h.data else "n/a: not loaded"),
@@ -219,15 +218,39 @@ def _time_to(accuracy: float) -> Callable[[RunHistory], str]:
             if milestone.accuracy == accuracy:
                 seconds = milestone.train_seconds
                 trained = f", {formatting.seconds(seconds)} of training" if seconds else ""
-                return f"{formatting.clock(milestone.wall_seconds)}{trained}"
+                return f"{formatting.clock(milestone.wall_seconds)} wall{trained}"
         return "–" if history.running else "not reached"
 
     return write
 
 
 def _import(history: RunHistory) -> str:
-    seconds = formatting.seconds(history.last_worker_ready.import_seconds if history.last_worker_ready else None)
-    return f"{seconds}, in the wall time" if history.cold_start else f"{seconds}, before the run"
+    """Write how long the import took, and whether the run's wall time includes it."""
+    ready, waited = history.last_worker_ready, history.import_wait_seconds
+    if ready is None:
+        return "n/a: not recorded"
+    if not waited:
+        return f"{formatting.seconds(ready.import_seconds)}, before the run"
+    share = "" if waited >= ready.import_seconds else f"{formatting.seconds(waited)} of it "
+    return f"{formatting.seconds(ready.import_seconds)}, {share}in the wall time"
+
+
+def _building(history: RunHistory) -> str:
+    warm_up = history.warm_up.build_seconds if history.warm_up else None
+    return _after_warm_up(history, history.model.seconds if history.model else None, warm_up)
+
+
+def _first_step(history: RunHistory) -> str:
+    warm_up = history.warm_up.first_step_seconds if history.warm_up else None
+    return _after_warm_up(history, history.first_step_seconds, warm_up)
+
+
+def _after_warm_up(history: RunHistory, seconds: float | None, in_warm_up: float | None) -> str:
+    """Write the run's seconds, and what its worker had spent on the same before."""
+    if seconds is None or history.cold_start:
+        return formatting.seconds(seconds)
+    before = ", in a warm worker" if in_warm_up is None else f" + {formatting.seconds(in_warm_up)} in the warm-up"
+    return f"{formatting.seconds(seconds)}{before}"
 
 
 def _train_seconds(history: RunHistory) -> float:
@@ -267,6 +290,13 @@ def _energy(history: RunHistory, machine: MachineHistory, runs: Sequence[RunHist
 def _framework(history: RunHistory) -> str:
     ready = history.last_worker_ready
     return ready.version if ready else history.framework or "n/a: not started"
+
+
+def _optimizer(history: RunHistory) -> str:
+    if history.config is None:
+        return ""
+    config = for_engine(history.config, history.engine)  # as it trained: library-defaults are each library's own
+    return f"{config.optimizer}, learning rate {config.learning_rate:g}"
 
 
 def _device(history: RunHistory) -> str:

@@ -7,7 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engines.api import TITLES, RunHistory, compare_answers, device_of, holm, judge_answers, to_plain
+from engines.api import (
+    ONE_RUN_CAVEAT,
+    TIE,
+    TITLES,
+    RunHistory,
+    Verdict,
+    compare_answers,
+    device_of,
+    for_engine,
+    holm,
+    judge_answers,
+    to_plain,
+)
 from tui import formatting
 
 SAME_SETTINGS = "All settings are the same."
@@ -39,41 +51,64 @@ def figures(entry: Entry) -> dict[str, Any]:
         "run": entry.run,
         "engine": history.engine,
         "framework": history.framework,
+        "dataset": history.data.dataset if history.data else "",
         "device": device_of(history),
         "test_accuracy": history.test_accuracy,
         "test_interval_95": history.test_interval,
         "epochs": history.epochs_done,
         "train_seconds": ended.train_seconds if ended else None,
+        "wall_seconds": history.wall_seconds(history.last_t),
+        "began_cold": history.cold_start,
         "reached": {f"{milestone.accuracy:.4g}": milestone.wall_seconds for milestone in history.milestones},
     }
 
 
 def verdicts(compared: Sequence[Entry]) -> list[str]:
     """Compare each network with the first, corrected for the number of tests; other digits have no verdict."""
-    paired = {
-        number: compare_answers(compared[0].history, entry.history) for number, entry in enumerate(compared[1:], 2)
-    }
+    sentences = []
+    for number, verdict in _judge(compared).items():
+        pair = f"1 {compared[0].title}, {number} {compared[number - 1].title}"
+        why = "no verdict, because they were not trained and tested on the same digits"
+        sentences.append(f"{pair}: {f'{verdict.text}. {verdict.why}' if verdict else why}")
+    return sentences
+
+
+def notes(compared: Sequence[Entry]) -> list[str]:
+    """Return what to know beside the verdicts: the correction, the rate of the same framework, and digits that are not MNIST."""
+    made = [verdict for verdict in _judge(compared).values() if verdict is not None]
+    sentences = []
+    if len(made) > 1:
+        sentences.append(
+            f"The p-values are corrected for {len(made)} tests (Holm): of many tests, some would show a difference by chance."
+        )
+    if any(verdict.text != TIE for verdict in made):
+        sentences.append(ONE_RUN_CAVEAT)
+    others: dict[str, list[str]] = {}
+    for number, entry in enumerate(compared, 1):
+        if entry.history.data is not None and entry.history.data.dataset != "mnist":
+            others.setdefault(formatting.digits_title(entry.history.data.dataset), []).append(str(number))
+    return [*sentences, *(f"{', '.join(numbers)}: {title}." for title, numbers in others.items())]
+
+
+def _judge(compared: Sequence[Entry]) -> dict[int, Verdict | None]:
+    """Return the verdict of each entry but the first, by its number; None where the digits differ."""
+    first = compared[0]
+    paired = {number: compare_answers(first.history, entry.history) for number, entry in enumerate(compared[1:], 2)}
     tested = {number: answers for number, answers in paired.items() if answers is not None}
     corrected = dict(zip(tested, holm([answers.p_value for answers in tested.values()]), strict=True))
-    sentences = []
-    for number, answers in paired.items():
-        titles = (compared[0].title, compared[number - 1].title)
-        pair = f"1 {titles[0]}, {number} {titles[1]}"
-        if answers is None:
-            sentences.append(f"{pair}: no verdict, because they were not trained and tested on the same digits")
-            continue
-        names = (f"network 1 ({titles[0]})", f"network {number} ({titles[1]})")
+    made: dict[int, Verdict | None] = dict.fromkeys(paired)
+    for number, answers in tested.items():
+        names = (f"network 1 ({first.title})", f"network {number} ({compared[number - 1].title})")
         p = corrected[number] if len(tested) > 1 else None
-        verdict = judge_answers(names, answers, "one run each", corrected=p)
-        sentences.append(f"{pair}: {verdict.text}. {verdict.why}")
-    return sentences
+        made[number] = judge_answers(names, answers, "one run each", corrected=p)
+    return made
 
 
 def differences(compared: Sequence[Entry]) -> dict[str, list[Any]]:
     """Return the values of each setting that is not the same in all entries, by its name."""
-    configs = [to_plain(entry.history.config) for entry in compared]
-    names = [field.name for field in dataclasses.fields(compared[0].history.config)] if configs else []  # type: ignore[arg-type]  # `entries` has none without
-    all_values = {name: [config.get(name) for config in configs] for name in names}
+    configs = [for_engine(entry.history.config, entry.history.engine) for entry in compared if entry.history.config]
+    names = [field.name for field in dataclasses.fields(configs[0])] if configs else []
+    all_values = {name: [to_plain(getattr(config, name)) for config in configs] for name in names}
     return {name: values for name, values in all_values.items() if any(value != values[0] for value in values)}
 
 
@@ -83,13 +118,14 @@ def figure_rows(compared: Sequence[Entry]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [titles]
     for number, entry in enumerate(compared, 1):
         values = figures(entry)
-        bounds = values["test_interval_95"]
+        bounds, reached = values["test_interval_95"], values["reached"].get("0.98")
+        start = " cold" if values["began_cold"] else " warm"
         rows.append(
             (
                 str(number), values["run"], values["framework"] or entry.title, values["device"],
                 formatting.percent(values["test_accuracy"]),
                 f"{100 * bounds[0]:.2f} to {100 * bounds[1]:.2f} %" if bounds else "–", str(values["epochs"]),
-                formatting.seconds(values["train_seconds"]), formatting.clock(values["reached"].get("0.98")),
+                formatting.seconds(values["train_seconds"]), formatting.clock(reached) + start * (reached is not None),
             )
         )  # fmt: skip
     return rows
@@ -106,7 +142,7 @@ def setting_rows(compared: Sequence[Entry]) -> list[tuple[str, ...]]:
 
 def lines(compared: Sequence[Entry]) -> list[str]:
     """Write the comparison for people."""
-    results = [*_table(figure_rows(compared)), "", *verdicts(compared), ""]
+    results = [*_table(figure_rows(compared)), "", *verdicts(compared), *notes(compared), ""]
     settings = setting_rows(compared)
     return [*results, "Settings that differ:", *_table(settings)] if settings else [*results, SAME_SETTINGS]
 

@@ -109,12 +109,14 @@ def write_files(form: str, recording: Path, folder: Path, *, force: bool) -> lis
     engines = [engine for engine in TITLES if (recording.parent / f"{engine}.npz").is_file()]
     if not engines:
         raise ExportError(f"{run} holds no model: it has no checkpoint.")
-    written = []
+    histories, written = read_run(recording.parent, recording.name)[0], []
     for engine in engines:
         weights, target = read_weights(recording.parent, engine), folder / f"{run}-{engine}.{ending}"
-        _write_atomically(target, partial(write, weights), force=force)
+        data = histories[engine].data if engine in histories else None
+        digits = formatting.digits_name(data.dataset) if data else "unknown"
+        _write_atomically(target, partial(write, weights, digits), force=force)
         written.append(target)
-    if missing := [TITLES[engine] for engine in read_run(recording.parent, recording.name)[0] if engine not in engines]:
+    if missing := [TITLES[engine] for engine in histories if engine not in engines]:
         paths = ", ".join(str(path) for path in written)
         raise ExportError(f"{run} holds no checkpoint of {' and '.join(missing)}; only {paths} is written.")
     return written

@@ -58,8 +58,7 @@ def summary_line(history: RunHistory, folder: Path | None = None) -> str:
     if history.outcome == INTERRUPTED:
         return f"{name}: {_interrupted_text(history, folder)}"
     if history.failure is not None:
-        failure = f"{history.failure.message} {history.failure.hint}"
-        return f"{name}: failed: {formatting.to_plain_text(failure)}".rstrip()
+        return f"{name}: failed: {formatting.to_plain_text(history.failure.explanation)}".rstrip()
     if history.finished is None:
         return f"{name}: not finished"
     ended = history.finished
@@ -68,8 +67,7 @@ def summary_line(history: RunHistory, folder: Path | None = None) -> str:
         f"test loss {formatting.loss(ended.test_loss)}",
         plural(history.epochs_done, "epoch"),
         f"training {formatting.seconds(ended.train_seconds)}",
-        f"wall {formatting.seconds(history.wall_seconds(history.last_t))}"
-        f" ({'import included' if history.cold_start else 'in a warm worker'})",
+        f"wall {formatting.seconds(history.wall_seconds(history.last_t))} ({_start_text(history)})",
     ]
     parts += [
         f"{100 * m.accuracy:g} % after {formatting.seconds(m.train_seconds)} of training, {formatting.seconds(m.wall_seconds)} wall"
@@ -80,6 +78,19 @@ def summary_line(history: RunHistory, folder: Path | None = None) -> str:
     if history.data is not None and history.data.dataset != "mnist":
         parts.append(f"on {formatting.digits_title(history.data.dataset)}")
     return f"{name}: {ended.outcome.replace('-', ' ')}: " + ", ".join(parts)
+
+
+def _start_text(history: RunHistory) -> str:
+    """Write what the wall time includes before the second step: "with import 2.50 s, building 0.50 s, first step 0.50 s"."""
+    figures = {
+        "import": history.import_wait_seconds or None,
+        "building": history.model.seconds if history.model else None,
+        "first step": history.first_step_seconds,
+    }
+    known = ", ".join(f"{name} {formatting.seconds(value)}" for name, value in figures.items() if value is not None)
+    resumed = ["resumed"] if history.started is not None and history.started.global_step else []
+    warm = [] if history.cold_start else ["in a warm worker"]
+    return ", ".join([*resumed, *warm, *([f"with {known}"] if known else [])])
 
 
 def _interrupted_text(history: RunHistory, folder: Path | None) -> str:

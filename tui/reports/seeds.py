@@ -111,7 +111,7 @@ def headline(series: SeedResults) -> str:
 
 
 def details(series: SeedResults) -> list[str]:
-    """Return the sentences behind the headline: the test, what so few seeds can't show, and the times."""
+    """Return the sentences behind the headline: the test, what so few seeds can't show, the times, and digits but MNIST."""
     verdict, ratio = series.verdict(), series.time_ratio()
     lines = []
     if verdict is not None:
@@ -125,6 +125,7 @@ def details(series: SeedResults) -> list[str]:
         lines.append(f"{ratio.text} (over {ratio.basis}).")
     elif series.time_caveat:
         lines.append(f"{formatting.sentence(series.time_caveat)}. --mode time-trial compares them.")
+    lines += [f"{formatting.digits_title(dataset)}." for dataset in sorted(series.datasets - {"mnist"})]
     return [line for line in lines if line]
 
 

@@ -1,13 +1,13 @@
-"""The code of both engines in columns, for the Code screen and for `mnist-tui code`. Knows no Textual."""
+"""The code of both scripts and of both engines in columns, for the Code screen and for `mnist-tui code`. Knows no Textual."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from engines.api import FILE_NAME, RULE, Section, display_name, fold, plural, read_source
+from engines.api import FILE_NAME, RULE, TITLES, Section, fold, plural, read_script, read_source
 
 HANGING_INDENT = 6
 """Columns by which the rest of a broken line is indented: more than the body that may follow it."""
@@ -34,6 +34,11 @@ def pairs(sources: Sequence[Sequence[Section]]) -> list[Pair]:
 def read_pairs(engines: Sequence[str], backend: str = "tensorflow") -> list[Pair]:
     """Read and align the shipped sources of those engines, Keras' on that backend. Raises OSError."""
     return pairs([read_source(engine, backend) for engine in engines])
+
+
+def read_script_pairs(engines: Sequence[str]) -> list[Pair]:
+    """Read and align the stand-alone scripts of those frameworks. Raises OSError."""
+    return pairs([read_script(engine) for engine in engines])
 
 
 def folded(pair: Pair) -> Pair:
@@ -170,19 +175,14 @@ def hanging_indent(line: str, width: int) -> int:
     return min(len(line) - len(line.lstrip()) + HANGING_INDENT, width // 2)
 
 
-def listing(engines: Sequence[str], aligned: Sequence[Pair], width: int, backend: str = "tensorflow") -> Iterator[str]:
-    """Yield the lines that `mnist-tui code` prints: the code in columns, with its counts."""
-    column = max((width - 3 * (len(engines) - 1)) // len(engines), 20)
+def listing(titles: Sequence[str], aligned: Sequence[Pair], width: int) -> Iterator[str]:
+    """Yield the code in columns, with its counts; `titles` name the columns."""
+    column = max((width - 3 * (len(titles) - 1)) // len(titles), 20)
 
     def row(cells: Sequence[str]) -> str:
         return " │ ".join(f"{cell:{column}}" for cell in cells).rstrip()
 
-    yield row(
-        [
-            f"{display_name(engine, backend)}: {plural(total_lines(aligned, i), 'line')}"
-            for i, engine in enumerate(engines)
-        ]
-    )
+    yield row([f"{title}: {plural(total_lines(aligned, i), 'line')}" for i, title in enumerate(titles)])
     for pair in aligned:
         yield ""
         yield row(
@@ -197,14 +197,24 @@ def listing(engines: Sequence[str], aligned: Sequence[Pair], width: int, backend
                 yield row(
                     [cell.text(code_lines) if cell else "" for cell, code_lines in zip(cells, lines, strict=True)]
                 )
-    yield ""
-    yield f"Lines: {RULE}."
 
 
-def plain(aligned: Sequence[Pair], engines: Sequence[str]) -> Mapping[str, object]:
-    """Return sections, code and counts as values for JSON."""
+def counts_table(engines: Sequence[str], aligned: Sequence[Pair]) -> Iterator[str]:
+    """Yield the lines of each section as a table in Markdown, for the README."""
+    yield f"| lines of code | {' | '.join(TITLES[engine] for engine in engines)} |"
+    yield f"|---|{'---|' * len(engines)}"
+    for pair in aligned:
+        yield f"| {pair.title.lower()} | {' | '.join(str(own.lines if own else 0) for own in pair.sections)} |"
+    yield f"| **all** | {' | '.join(f'**{total_lines(aligned, i)}**' for i in range(len(engines)))} |"
+
+
+def plain(engines: Sequence[str], scripts: Sequence[Pair], aligned: Sequence[Pair]) -> dict[str, object]:
+    """Return sections, code and counts of the scripts and of the engines as values for JSON."""
+    return {"rule": RULE, "scripts": _plain(engines, scripts), **_plain(engines, aligned)}
+
+
+def _plain(engines: Sequence[str], aligned: Sequence[Pair]) -> dict[str, object]:
     return {
-        "rule": RULE,
         "sections": [
             {
                 "title": pair.title,

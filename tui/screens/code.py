@@ -1,4 +1,4 @@
-"""The Code screen: the code of both engines side by side, highlighted where it runs, and every hyperparameter of both."""
+"""The Code screen: both scripts side by side, both engines, highlighted where they run, and every hyperparameter of both."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.geometry import Region
-from textual.message import Message
 from textual.widgets import ContentSwitcher, Static
 
 from engines.api import (
@@ -38,9 +36,9 @@ from engines.api import (
     tabulate,
 )
 from tui import formatting
-from tui.reports.source_columns import Pair, folded, read_pairs, total_lines
+from tui.reports.source_columns import Pair, folded, read_pairs, read_script_pairs, total_lines
 from tui.screens.base import BaseScreen
-from tui.widgets.source_view import MIN_ROWS, SourceView
+from tui.widgets.source_sections import Position, SourceSections
 from tui.widgets.text_line import TextLine
 
 PHASE_SECTIONS = {
@@ -48,7 +46,9 @@ PHASE_SECTIONS = {
 }  # fmt: skip
 """The section of the code that runs in a phase."""
 FIRST_SECTION = "Model"
-"""The section at the top when the screen opens while nothing runs."""
+"""The section of the engines at the top when they are shown first and nothing runs."""
+SCRIPTS, SOURCES, TABLE = "scripts", "sections", "hyperparameters"
+"""The ids of the views: the stand-alone scripts, the engines' code, the table."""
 BOTH = "both"
 BOTH_FROM = 100
 """The width in columns from which both engines' code is shown at first; below it, most lines would wrap."""
@@ -56,18 +56,6 @@ CACHE_SECONDS = 0.5
 """Seconds within which cached values are read; nothing is shown meanwhile."""
 PREDICT_SECONDS = 0.7
 """Seconds for which Predict stays highlighted after a prediction, which is too short to be seen."""
-
-
-class Sections(VerticalScroll):
-    """The scrolling sections of code."""
-
-    class Moved(Message):
-        """The mouse wheel or the scroll bar has scrolled the sections."""
-
-    def _post_moved(self) -> None:
-        self.post_message(self.Moved())
-
-    on_mouse_scroll_up = on_mouse_scroll_down = on_scroll_up = on_scroll_down = on_scroll_to = _post_moved
 
 
 class CodeScreen(BaseScreen):
@@ -88,7 +76,7 @@ class CodeScreen(BaseScreen):
     ) -> None:
         super().__init__(session, ascii_only=ascii_only)
         self.following = True
-        self._chosen_view: str | None = None
+        self._chosen_columns: str | None = None
         """The engine that the user chose, or BOTH; None lets the width decide."""
         self._specs = specs
         self._cache_dir = cache_dir
@@ -96,9 +84,15 @@ class CodeScreen(BaseScreen):
         self._backend = self._current_backend()
         self._folded = False
         """True while docstrings and comments are hidden."""
-        self._pairs = self._read_pairs(self._backend)
+        mark = ">" if ascii_only else "►"
+        self._scripts = SourceSections(
+            read_script_pairs(ENGINES), ENGINES, mark, self._titles, name=SCRIPTS, dense=True
+        )
+        self._sources = SourceSections(read_pairs(ENGINES, self._backend), ENGINES, mark, self._titles, name=SOURCES)
+        self._code = SCRIPTS
+        """The view of code that is shown, or was before the table."""
         self._opened = False
-        """True once the first section has been scrolled to."""
+        """True once the engines' first section has been scrolled to."""
         self._tabulating_since: float | None = None
         """The start of the running query of the libraries; None without one."""
         self._tables: dict[TrainConfig, list[HyperparameterRow]] = {}
@@ -108,173 +102,155 @@ class CodeScreen(BaseScreen):
 
     def compose_body(self) -> ComposeResult:
         yield TextLine(id="sums")
-        with ContentSwitcher(initial="sections", id="switcher"):
-            with Sections(id="sections", can_focus=False):
-                yield from self._sections()
-            with VerticalScroll(id="hyperparameters", can_focus=False):
+        with ContentSwitcher(initial=SCRIPTS, id="switcher"):
+            yield self._scripts
+            yield self._sources
+            with VerticalScroll(id=TABLE, can_focus=False):
                 yield Static(id="table")
 
-    def _sections(self) -> list[SourceView]:
-        mark, titles = ">" if self.ascii_only else "►", [display_name(engine, self._backend) for engine in ENGINES]
-        return [SourceView(pair, ENGINES, mark, titles) for pair in self._pairs]
+    @property
+    def _titles(self) -> list[str]:
+        return [display_name(engine, self._backend) for engine in ENGINES]
 
     def _current_backend(self) -> str:
         """Return the Keras backend of the current or last run; before the first, that of the settings."""
         last = self.session.histories["keras"].config if "keras" in self.session.histories else None
         return (last or self._config()).keras_backend
 
-    def _laid_out(self) -> list[SourceView]:
-        """Return the sections that have their columns."""
-        return [part for part in self.query(SourceView) if len(part.query(".code")) == len(ENGINES)]
-
-    def _read_pairs(self, backend: str) -> list[Pair]:
-        pairs = read_pairs(ENGINES, backend)
+    def _read_pairs(self, view: str) -> list[Pair]:
+        pairs = read_script_pairs(ENGINES) if view == SCRIPTS else read_pairs(ENGINES, self._backend)
         return list(map(folded, pairs)) if self._folded else pairs
-
-    def _set_backend(self, backend: str) -> None:
-        """Show the code of another Keras backend."""
-        self._backend, self._pairs = backend, self._read_pairs(backend)
-        sections = self.query_one(Sections)
-        sections.remove_children()
-        sections.mount_all(self._sections())
 
     # Sections
 
     @property
-    def view(self) -> str:
+    def columns(self) -> str:
         """The engine whose code is shown, or BOTH for both."""
-        return self._chosen_view or (BOTH if self.size.width >= BOTH_FROM else ENGINES[0])
+        return self._chosen_columns or (BOTH if self.size.width >= BOTH_FROM else ENGINES[0])
 
     @property
     def _shown(self) -> tuple[str, ...]:
-        return tuple(ENGINES) if self.view == BOTH else (self.view,)
+        return tuple(ENGINES) if self.columns == BOTH else (self.columns,)
+
+    @property
+    def _sections(self) -> SourceSections:
+        """The scripts or the engines, whichever are shown, or were before the table."""
+        return self._scripts if self._code == SCRIPTS else self._sources
 
     def update_body(self, changed: set[str]) -> None:
         """Highlight what each engine runs now, scroll there, and update the table."""
         if (backend := self._current_backend()) != self._backend:
-            self._set_backend(backend)
+            self._backend = backend
+            self._sources.replace(self._read_pairs(SOURCES), self._titles)
         running = self._running_sections()
         self.query_one("#sums", TextLine).set_text(self._sums(running))
-        position, fitted = self._top_position(), False
-        for part in self._laid_out():
-            fitted |= part.fit(self.size.width - 1, self._shown)  # beside the scroll bar
-            part.highlight_running({engine for engine, titles in running.items() if part.pair.title in titles})
+        sections = self._sections
+        position, fitted = (
+            sections.top_position,
+            sections.fit(self.size.width - 1, self._shown),
+        )  # beside the scroll bar
+        sections.highlight_running(running)
         if fitted:
-            self.call_after_refresh(self._restore_position, position)  # after the new layout
+            self.call_after_refresh(self._restore_position, sections, position)  # after the new layout
         else:
-            self._open_at_first_section()
-            self._follow()
+            self._follow(running)
         self._show_table()
 
     def _sums(self, running: Mapping[str, set[str]]) -> Text:
         """Return the tabs of the engines, with the number of lines and the running sections of each."""
-        text, mark = Text(), ">" if self.ascii_only else "►"
+        text, mark, pairs = Text(), ">" if self.ascii_only else "►", self._sections.pairs
         for i, engine in enumerate(ENGINES):
-            title = f"{display_name(engine, self._backend)} {plural(total_lines(self._pairs, i), 'line')}"
-            now = " + ".join(pair.title for pair in self._pairs if pair.title in running.get(engine, ()))
+            name = self._titles[i] if self._code == SOURCES else TITLES[engine]
+            title = f"{name} {plural(total_lines(pairs, i), 'line')}"
+            now = " + ".join(pair.title for pair in pairs if pair.title in running.get(engine, ()))
             self._append_tab(text, engine, f"{title} {mark} {now}" if now else title, self.palette[f"${engine}"])
         self._append_tab(text, BOTH, "both", "")
-        for remark in (*self._follow_remarks(running), RULE):
+        for remark in (*self._remarks(running), RULE):
             if text.cell_len + len(remark) + 2 <= self.size.width:
                 text.append(f"  {remark}", style="dim")
         return text
 
-    def _follow_remarks(self, running: Mapping[str, set[str]]) -> list[str]:
+    def _remarks(self, running: Mapping[str, set[str]]) -> list[str]:
         hidden = ["without comments"] if self._folded else []
+        if self._code == SCRIPTS:
+            return ["stand-alone scripts", *hidden, "mnist-tui script pytorch prints one"]
         if not any(running.values()):
-            return [*hidden, "nothing runs now"]
-        return [*hidden, "following what runs"] if self.following else hidden
+            return [*hidden, "nothing runs now", "the engines"]
+        return [*hidden, *(["following what runs"] if self.following else []), "the engines"]
 
     def _append_tab(self, text: Text, name: str, title: str, color: str) -> None:
         click = Style(meta={"@click": f"screen.show_code('{name}')"})
-        tab = f"[{title}]" if name == self.view else f" {title} "
-        text.append(tab, style=Style.parse(f"bold {color}" if name == self.view else color) + click)
+        tab = f"[{title}]" if name == self.columns else f" {title} "
+        text.append(tab, style=Style.parse(f"bold {color}" if name == self.columns else color) + click)
 
     def _running_sections(self) -> dict[str, set[str]]:
-        """Return the titles of the sections that each engine runs now."""
+        """Return the titles of the engines' sections that run now; a script never does."""
+        if self._code == SCRIPTS:
+            return {}
         now = self.session.now()
         return {engine: sections_now(history, now) for engine, history in self.session.histories.items()}
 
-    def _open_at_first_section(self) -> None:
-        """Scroll to the first section once its code is laid out."""
-        part = next((part for part in self._laid_out() if part.pair.title == FIRST_SECTION), None)
-        if not self._opened and part is not None and part.virtual_region.height > MIN_ROWS:
-            self._opened = True
-            self._scroll_to_section(part)
-
-    def _follow(self) -> None:
+    def _follow(self, running: Mapping[str, set[str]]) -> None:
         """Scroll to what runs, unless some of it is in sight, so that two engines don't pull the view back and forth."""
-        if not self.following or not self._is_current("sections"):
+        if not self._is_current(SOURCES):
             return
-        running = self._running_sections()
-        titles = {title for engine in self._shown for title in running.get(engine, ())} - {"Predict"}
-        pages = self.query_one(Sections)
-        top, height = pages.scroll_offset.y, pages.size.height
-        parts = [part for part in self._laid_out() if part.pair.title in titles]
-        if parts and not any(_in_sight(part.virtual_region, top, height) for part in parts):
-            self._scroll_to_section(parts[0])
-
-    def _scroll_to_section(self, part: SourceView) -> None:
-        self.query_one(Sections).scroll_to(y=part.virtual_region.y, animate=False)
+        if not self._opened:
+            self._opened = self._sources.scroll_to_title(FIRST_SECTION)
+        if self.following:
+            self._sources.scroll_to_any({t for engine in self._shown for t in running.get(engine, ())} - {"Predict"})
 
     # Commands
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Disable the commands of the sections while the table is shown."""
-        if action in ("section", "follow", "next_code", "fold"):
-            return True if self._ready and self._is_current("sections") else None
+        """Disable the commands of the code while the table is shown, and those of what runs while the scripts are."""
+        if action in ("section", "next_code", "fold", "follow"):
+            usable = self._ready and self._is_current(SOURCES if action == "follow" else self._code)
+            return True if usable else None
         return super().check_action(action, parameters)
 
     def _is_current(self, name: str) -> bool:
         return self.query_one(ContentSwitcher).current == name
 
+    def _show_view(self, name: str) -> None:
+        """Show the scripts, the engines or the table."""
+        self.query_one(ContentSwitcher).current = name
+        self.refresh_bindings()
+        self.update_body(set())
+
     def action_scroll_code(self, pages: float) -> None:
-        """Scroll the sections or the table by pages."""
+        """Scroll the code or the table by pages."""
         shown = self.query_one(f"#{self.query_one(ContentSwitcher).current}", VerticalScroll)
         self.following = False
         step = max(round(abs(pages) * shown.size.height), 1)
         shown.scroll_relative(y=step if pages > 0 else -step, animate=False)
 
-    @on(Sections.Moved)
+    @on(SourceSections.Moved)
     def _on_moved(self) -> None:
         self.following = False
 
+    def action_switch_view(self) -> None:
+        """Show the engines instead of the scripts, or the scripts again."""
+        self._code = SCRIPTS if self._code == SOURCES and not self._is_current(TABLE) else SOURCES
+        self._show_view(self._code)
+
     def action_next_code(self, step: int = 1) -> None:
-        views = (*ENGINES, BOTH)
-        self.action_show_code(views[(views.index(self.view) + int(step)) % len(views)])
+        choices = (*ENGINES, BOTH)
+        self.action_show_code(choices[(choices.index(self.columns) + int(step)) % len(choices)])
 
     def action_show_code(self, name: str) -> None:
         """Show an engine's code, or BOTH; the function at the top stays there."""
-        self._chosen_view = name
-        self.query_one(ContentSwitcher).current = "sections"
-        self.refresh_bindings()
-        self.update_body(set())
+        self._chosen_columns = name
+        self._show_view(self._code)
 
-    def _top_position(self) -> tuple[SourceView, int, int] | None:
-        """Return the section at the top, the twin in it, and the line in that, by the last layout."""
-        top = self.query_one(Sections).scroll_offset.y
-        for part in self.query(SourceView):
-            if part.virtual_region.y <= top < part.virtual_region.bottom:
-                return part, *part.position_at(top - part.virtual_region.y)
-        return None
-
-    def _restore_position(self, position: tuple[SourceView, int, int] | None) -> None:
+    def _restore_position(self, sections: SourceSections, position: Position | None) -> None:
         """Scroll the function that was at the top back there."""
-        if position is not None:
-            part, twin, rest = position
-            self.query_one(Sections).scroll_to(y=part.virtual_region.y + part.row_at(twin, rest), animate=False)
-        self._follow()
+        sections.restore_position(position)
+        self._follow(self._running_sections())
 
     def action_section(self, step: int) -> None:
         """Scroll to the start of the next section, or of a previous one."""
         self.following = False
-        top, parts = self.query_one(Sections).scroll_offset.y, self._laid_out()
-        if step > 0:
-            ahead = [part for part in parts if part.virtual_region.y > top]
-        else:
-            ahead = [part for part in parts if part.virtual_region.y < top][::-1]
-        if ahead:
-            self._scroll_to_section(ahead[0])
+        self._sections.scroll_to_next(step)
 
     def action_follow(self) -> None:
         """Follow what runs until the user scrolls, or stop following."""
@@ -285,24 +261,19 @@ class CodeScreen(BaseScreen):
     def action_fold(self) -> None:
         """Hide docstrings and comments, or show them again; the function at the top stays there."""
         self._folded = not self._folded
-        self._pairs = self._read_pairs(self._backend)
-        for part, pair in zip(self.query(SourceView), self._pairs, strict=True):
-            part.show(pair)
+        self._scripts.update(self._read_pairs(SCRIPTS))
+        self._sources.update(self._read_pairs(SOURCES))
         self.update_body(set())
 
     def action_hyperparameters(self) -> None:
         """Show the table instead of the code, or the code again."""
         self._problem = ""
-        self.query_one(ContentSwitcher).current = (
-            "sections" if self._is_current("hyperparameters") else "hyperparameters"
-        )
-        self.refresh_bindings()
-        self.update_body(set())
+        self._show_view(self._code if self._is_current(TABLE) else TABLE)
 
     # The table
 
     def _show_table(self) -> None:
-        if not self._is_current("hyperparameters"):
+        if not self._is_current(TABLE):
             return
         config = self._config()
         rows = self._tables.get(config)
@@ -349,11 +320,6 @@ class CodeScreen(BaseScreen):
         if rows:
             self._tables[config] = rows
         self.update_body(set())
-
-
-def _in_sight(part: Region, top: int, height: int) -> bool:
-    """Return whether a section starts in the upper half of the visible rows, or is visible from start to end."""
-    return top <= part.y < top + height // 2 or (top <= part.y and part.bottom <= top + height)
 
 
 def sections_now(history: RunHistory, now: float) -> set[str]:

@@ -69,7 +69,7 @@ class ComparisonDialog(ModalScreen[None]):
 
 def _render(compared: Sequence[comparison.Entry], wide: bool) -> Group:
     settings = comparison.setting_rows(compared)
-    verdicts = [Text(f"\n{sentence}") for sentence in comparison.verdicts(compared)]
+    verdicts = [Text(f"\n{line}") for line in (*comparison.verdicts(compared), *comparison.notes(compared))]
     title = Text("\nSettings that differ" if settings else f"\n{comparison.SAME_SETTINGS}", style="bold")
     return Group(_table(_figure_rows(compared, wide)), *verdicts, title, *([_table(settings)] if settings else []))
 

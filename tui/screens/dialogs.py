@@ -39,6 +39,8 @@ TERMS = (
     ("dropout", "In training, a random quarter of the signals (half before the last layer) is set to zero."),
     ("img/s", "Training digits per second, evaluations and the first step not counted."),
     ("first step", "Tracing and warm-up; not counted in img/s."),
+    ("start", "Import, building and first step, those of the worker's warm-up included."),
+    ("wall", "Time since the run was requested; import and warm-up are in it only if the run waited for them."),
     (
         "95 %: 98.0–98.5",
         "With another 10,000 digits, the accuracy would probably be in this interval: ± 0.2 points is chance.",

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.text import Text
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import Static
 
-from engines.api import TITLES, DataError, RunHistory, RunSource, TrainConfig
+from engines.api import TITLES, RunSource, TrainConfig
 from tui.commands import DRAW
 from tui.digit_cache import DigitCache
+from tui.drawing import Drawing
 from tui.screens.base import WIDE
-from tui.screens.prediction_base import PredictionScreen
+from tui.screens.digit_base import DigitScreen
 from tui.widgets.drawing_pad import SIZE, DrawingPad
 from tui.widgets.pixel_image import PixelImage
 from tui.widgets.prediction_bars import PredictionBars, best_digit
@@ -39,11 +39,11 @@ GLYPHS = (
 GLYPH_COLUMNS, GLYPH_ROWS = 3, 5
 
 
-class DrawScreen(PredictionScreen):
+class DrawScreen(DigitScreen):
     """Shows the drawing pad, the network's input, and what each engine reads in it."""
 
     NAME = "draw"
-    BINDINGS = PredictionScreen.bindings(NAME)  # DRAW in tui/commands.py
+    BINDINGS = DigitScreen.bindings(NAME)  # DRAW in tui/commands.py
     CSS_PATH = "draw.tcss"
     POLL_SECONDS = 1 / 50
 
@@ -51,22 +51,17 @@ class DrawScreen(PredictionScreen):
         self,
         session: RunSource,
         digits: DigitCache,
+        drawing: Drawing,
         config: Callable[[], TrainConfig],
         apply_events: Callable[[], None],
         *,
         ascii_only: bool = False,
     ) -> None:
-        super().__init__(session, apply_events, ascii_only=ascii_only)
-        self._digits = digits
-        self._config = config
+        super().__init__(session, digits, drawing, config, apply_events, ascii_only=ascii_only)
         self._caption = ""
         """The name of the test digit on the pad; empty for a drawing."""
         self._label: int | None = None
         """The true label of that test digit."""
-        self._mistake = -1
-        """The index of the last mistake that was shown."""
-        self._loading = False
-        """True while a test digit is loading; no other is loaded meanwhile."""
         self._shown_remarks = Text()
 
     def compose_body(self) -> ComposeResult:
@@ -131,7 +126,10 @@ class DrawScreen(PredictionScreen):
         self._request_predictions()
 
     def _request_predictions(self) -> None:
-        image = self.query_one(DrawingPad).canvas.normalised()
+        canvas = self.query_one(DrawingPad).canvas
+        image = canvas.normalised()
+        self.drawing.image, self.drawing.label = None if canvas.blank else image, self._label
+        self.drawing.caption = self._caption or "your drawing"
         self.query_one("#seen", PixelImage).show(image)
         self.predictions.request([int(grey) for grey in image.ravel()])
         self.resume_polling()
@@ -197,56 +195,7 @@ class DrawScreen(PredictionScreen):
     def action_clear(self) -> None:
         self.query_one(DrawingPad).clear()
 
-    def action_test_digit(self) -> None:
-        if not self._loading:
-            self._show_test_digit(None)
-
-    def action_next_mistake(self) -> None:
-        """Show the next test digit that either engine got wrong, by index."""
-        wrong: dict[int, dict[str, int]] = {}
-        for engine, history in self.session.histories.items():
-            for index, _, predicted in history.evaluations[-1].mistakes if history.evaluations else ():
-                wrong.setdefault(index, {})[engine] = predicted
-        if not wrong:
-            evaluated = any(history.evaluations for history in self.session.histories.values())
-            self.notify("There are no mistakes." if evaluated else "There is no evaluation yet.", timeout=3)
-            return
-        if self._loading:
-            return
-        self._mistake = min((index for index in wrong if index > self._mistake), default=min(wrong))
-        readings = " and ".join(f"{TITLES.get(e, e)} read {p}" for e, p in wrong[self._mistake].items())
-        tested = next(history for history in self.session.histories.values() if history.evaluations)
-        self._show_test_digit(self._mistake, f"; at the last evaluation {readings}", tested)
-
-    def _show_test_digit(self, index: int | None, remark: str = "", tested: RunHistory | None = None) -> None:
-        """Load a test digit onto the pad, one that a run was tested on, or a random one without an index."""
-        self._loading, config = True, self._config()
-        if not self._digits.is_cached(config):
-            self.notify("Reading the test digits…", timeout=3)
-        self._load_digits(config, index, remark, tested)
-
-    @work(thread=True, group="digits", exit_on_error=False)
-    def _load_digits(self, config: TrainConfig, index: int | None, remark: str, tested: RunHistory | None) -> None:
-        """Load the test digits in a thread, since they may have to be downloaded."""
-        digits = None
-        try:
-            digits = self._digits.load_tested(tested) if tested is not None else self._digits.load(config)[:2]
-        except DataError as error:
-            self.deliver(self.notify, f"{error.message} {error.hint}".strip(), severity="error")
-        finally:
-            self.deliver(self._on_digits_loaded, digits, index, remark)
-
-    def _on_digits_loaded(self, digits: tuple[Any, Any] | None, index: int | None, remark: str) -> None:
-        self._loading = False
-        if digits is None:
-            return
-        images, labels = digits
-        if index is None:
-            index = random.randrange(len(labels))
-        if 0 <= index < len(labels):
-            self._set_image(images[index], int(labels[index]), f"Test digit {index:,}: a {labels[index]}{remark}")
-
-    def _set_image(self, image: Any, label: int, caption: str) -> None:
+    def show_digit(self, image: Any, label: int, caption: str) -> None:
         pad = self.query_one(DrawingPad)
         with pad.prevent(DrawingPad.Changed):
             pad.set_image(image)

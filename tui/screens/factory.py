@@ -21,7 +21,12 @@ def make_screen(name: str, app: MnistApp) -> Screen[Any]:
         from tui.screens.draw import DrawScreen
 
         return DrawScreen(
-            app.session, app.digit_cache, app.controller.current_config, app.apply_events, ascii_only=ascii_only
+            app.session,
+            app.digit_cache,
+            app.drawing,
+            app.controller.current_config,
+            app.apply_events,
+            ascii_only=ascii_only,
         )
     if name == "results":
         from tui.screens.results import ResultsScreen
@@ -37,5 +42,17 @@ def make_screen(name: str, app: MnistApp) -> Screen[Any]:
             play=app.play_run,
             continue_run=app.continue_run,
             ascii_only=ascii_only,
+        )
+    if name == "inside":
+        from tui.screens.inside import InsideScreen
+
+        return InsideScreen(
+            app.session,
+            app.digit_cache,
+            app.drawing,
+            app.controller.current_config,
+            app.apply_events,
+            ascii_only=ascii_only,
+            inside=True,
         )
     return app.train_screen

@@ -16,10 +16,12 @@ class PredictionScreen(BaseScreen):
     POLL_SECONDS = 1 / 20
     """Seconds between two polls."""
 
-    def __init__(self, session: RunSource, apply_events: Callable[[], None], *, ascii_only: bool = False) -> None:
-        """`apply_events` applies the session's new events to its histories."""
+    def __init__(
+        self, session: RunSource, apply_events: Callable[[], None], *, ascii_only: bool = False, inside: bool = False
+    ) -> None:
+        """`apply_events` applies the session's new events to its histories; `inside` is that of PredictionRequests."""
         super().__init__(session, ascii_only=ascii_only)
-        self.predictions = PredictionRequests(session)
+        self.predictions = PredictionRequests(session, inside=inside)
         self._apply_events = apply_events
         self._poll_timer: Timer | None = None
 

@@ -182,6 +182,7 @@ class ResultsScreen(PredictionScreen):
             text.append(f"  kept run {self._stored_run.folder.name}", style=self.palette["$accent"])
         elif self.seeds is not None:
             text.append(f"  seed {next((h.config.seed for h in self.histories.values() if h.config), 0)}", style="dim")
+        text.rstrip()
         self.query_one("#views", TextLine).set_text(text)
 
     def _show_seeds(self) -> None:

@@ -215,7 +215,7 @@ class RunsScreen(BaseScreen):
     @property
     def _names(self) -> dict[str, str]:
         """Names for people, by id."""
-        return {run.id: run.name or f"{start_text(run)} {run.preset}" for run in self.runs}
+        return {run.id: run.name or f"{start_text(run)} {run.preset_title}" for run in self.runs}
 
     @property
     def _table(self) -> RunTable:

@@ -12,14 +12,13 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
 
-from engines.api import TITLES, RunHistory, RunRequest, RunSource, energy_joules, plural
-from tui import formatting, themes
+from engines.api import TITLES, RunHistory, RunRequest, energy_joules
+from tui import themes
 from tui.charts.braille import plot_width
 from tui.charts.scales import ERROR
 from tui.charts.viewport import ZOOM, Viewport
 from tui.commands import KEYS
 from tui.run_controller import RunController
-from tui.terminal.clipboard import copy
 from tui.widgets import header, launcher, machine, race
 from tui.widgets.curves import (
     CURVES,
@@ -31,7 +30,7 @@ from tui.widgets.curves import (
     scale_of,
     x_extent as curves_extent,
 )
-from tui.widgets.engine_panel import EnginePanel
+from tui.widgets.engine_panel import EnginePanel, turn_text
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.launcher import Launcher
 from tui.widgets.line_chart import LineChart
@@ -39,6 +38,7 @@ from tui.widgets.overlay import Overlay
 from tui.widgets.text_line import TextLine
 
 if TYPE_CHECKING:
+    from tui.widgets.big_figures import BigFigures
     from tui.widgets.log_panel import LogPanel
     from tui.widgets.more_charts import MoreCharts
 
@@ -89,6 +89,7 @@ class TrainScreen(Screen[None]):
         self._race = TextLine(id="race")
         self._overlay: Overlay | None = None
         self._more: MoreCharts | None = None
+        self._big: BigFigures | None = None
         self._logs: LogPanel | None = None
         """Like the overlay, made when first needed, to keep the first paint fast."""
 
@@ -130,7 +131,7 @@ class TrainScreen(Screen[None]):
             self._show_chosen(palette)
             for engine, panel in self._panels.items():
                 panel.set_class(engine == self.controller.aim, "-aimed")
-                panel.turn = _turn(session, engine, now)
+                panel.turn = turn_text(session, engine, now)
                 presses = [KEYS["focus_engine"]] * self.controller.presses_to_aim_at(engine)
                 panel.kill_keys = "" if session.recorded else " ".join([*presses, KEYS["kill"]])
                 history = session.histories[engine]
@@ -145,6 +146,10 @@ class TrainScreen(Screen[None]):
             )
             if self._logs is not None:
                 self._logs.show_logs(session.histories)
+            if self._big is not None:
+                self._big.show(self._shown_histories, session.seed_results, palette, ascii_only=self.ascii_only)
+                if self._big.is_over(session.running):
+                    self.action_big()
 
     # The launcher
 
@@ -210,6 +215,19 @@ class TrainScreen(Screen[None]):
             self._race.styles.height = len(lanes)
         self._race.set_text(*lanes)
 
+    def action_big(self) -> None:
+        """Show figures for the back of a room; the screen is as before after the verdict, or when asked again."""
+        from tui.widgets.big_figures import BigFigures
+
+        if self._big is not None:
+            self._big.remove()
+            self._big = None
+        else:
+            self._big = BigFigures()
+            self.mount(self._big, after="#panels")
+        self.set_class(self._big is not None, "-big")
+        self.call_after_refresh(self.show_frame, set(self.session.histories), True)
+
     # Logs
 
     @property
@@ -251,16 +269,8 @@ class TrainScreen(Screen[None]):
             self._logs.scroll_pages(pages)
 
     def action_copy_logs(self) -> None:
-        """Copy the shown lines of the aimed engine, or of all, to the terminal's clipboard, over SSH too (OSC 52)."""
         if self._logs is not None:
-            lines = self._logs.visible_lines(self.session.histories, self.controller.aim)
-            folder = next(filter(None, map(self.session.folder, self.session.histories)), None)
-            fallback = (
-                f"All lines of the run are in {folder / 'events.jsonl'}."
-                if folder
-                else "Or select the lines with shift and the mouse."
-            )
-            copy(self.app, "\n".join(lines), f"The log ({plural(len(lines), 'line')})", fallback)
+            self._logs.copy_shown(self.session, self.controller.aim)
 
     def _palette(self) -> dict[str, str]:
         """Return the theme's colours by name; cached, one lookup for each theme."""
@@ -387,14 +397,3 @@ class TrainScreen(Screen[None]):
             self.set_view(self.view.panned(-0.1 * event.notches, self.x_extent))
         else:
             self.set_view(self.view.zoomed(ZOOM**event.notches, self.x_extent, event.x))
-
-
-def _turn(source: RunSource, engine: str, now: float) -> str:
-    """Return when an engine's run starts that waits for another, or that comes later in a recording; empty for any other."""
-    first, later = source.waiting_for(engine), source.starts_at(engine)
-    if later is not None:
-        return f"starts at {formatting.clock(later)} of the recording"
-    if first not in source.histories:
-        return "its turn comes next" if first else ""
-    seconds = source.histories[first].eta_seconds(now)
-    return f"its turn comes after {TITLES.get(first, first)}{f', in {formatting.about(seconds)}' if seconds else ''}"

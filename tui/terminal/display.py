@@ -42,8 +42,10 @@ def ignore_exported_size() -> None:
 
 
 def can_rewrite(stream: TextIO) -> bool:
-    """Return whether the stream is a terminal that can rewrite a line; rich excludes the same two values of TERM."""
-    return stream.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+    """Return whether the stream is a terminal that can rewrite a line."""
+    from engines.api import is_dumb
+
+    return stream.isatty() and not is_dumb(os.environ.get("TERM", ""))
 
 
 def in_browser() -> bool:

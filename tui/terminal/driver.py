@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import signal
 import time
 from typing import Any
 
@@ -45,6 +47,20 @@ class TerminalDriver(LinuxDriver):
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._is_reading:  # false when another job has the terminal
             self._probe()
+            self._install_sigwinch(asyncio.get_running_loop())
+
+    def _install_sigwinch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let SIGWINCH without a new size repaint the screen: a program that attaches another terminal asks for it this way."""
+        resize = signal.getsignal(signal.SIGWINCH)
+
+        def on_sigwinch(number: int, frame: Any) -> None:
+            if self._in_band_window_resize or display.size() != self._app.size:
+                assert callable(resize)
+                resize(number, frame)
+            else:
+                loop.call_soon_threadsafe(self.repaint)
+
+        signal.signal(signal.SIGWINCH, on_sigwinch)
 
     def stop_application_mode(self) -> None:
         """Restore the terminal and clear it, at the end and on ctrl+z.
@@ -99,8 +115,10 @@ class TerminalDriver(LinuxDriver):
         self.flow = FlowControl()  # sends no more queries
         super().disable_input()
 
-    def clear(self) -> None:
-        """Set the terminal up again and clear it, after another program wrote on it or another terminal was attached."""
+    def repaint(self) -> None:
+        """Set the terminal up again and send all of the screen: another program wrote on it, or it is another terminal now."""
+        if not self.is_showing:
+            return
         self.write(f"\x1b[?1049h\x1b[?25l\x1b[?1004h{_RESET}\x1b[2J")
         self._enable_mouse_support()
         self._enable_bracketed_paste()
@@ -108,3 +126,4 @@ class TerminalDriver(LinuxDriver):
         self._in_band_window_resize = False  # until the terminal confirms it again
         self._query_in_band_window_resize()
         self._probe()
+        self._app.refresh()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
@@ -22,6 +22,8 @@ MATRICES_FROM = 160
 MATRIX_COLUMNS = 54
 BAR_CELLS, VALUE_CELLS = 8, 10
 """The widths of a bar and of the values before it; a longer value has no bar."""
+NARROW = 56
+"""The width in columns below which each figure's values are in a line below its label."""
 BETTER = "◄"
 
 
@@ -49,7 +51,7 @@ class CardView(VerticalScroll):
             self.query_one("#verdict", Static).update("No results yet. Press s to train.")
             return
         self.query_one("#verdict", Static).update(verdict_text(report, colors))
-        self.query_one("#rows", Static).update(figures_table(report, colors))
+        self.query_one("#rows", Static).update(figures_table(report, colors, self.content_size.width))
         for digits in self.query(Digits):
             history = histories.get(str(digits.id).removeprefix("big-"))
             accuracy = None if history is None else history.test_accuracy
@@ -63,27 +65,44 @@ class CardView(VerticalScroll):
             beside.set_text(*lines)
 
 
-def figures_table(report: Report, colors: Mapping[str, str]) -> RenderableType:
+def figures_table(report: Report, colors: Mapping[str, str], width: int) -> RenderableType:
     """Render every figure of a report in groups, with a column for each engine, bars, and the better value marked."""
-    table = Table.grid(padding=(0, 2, 0, 0), expand=False)
-    table.add_column(no_wrap=True)
+    narrow = width < NARROW
     engines = {title: engine for engine, title in TITLES.items()}
     styles = [colors[f"${engines.get(name, name)}"] for name in report.engines]
-    for _ in report.engines:
-        table.add_column()
     heads = [Text(name, style=f"bold {style}") for name, style in zip(report.engines, styles, strict=True)]
+    lines: list[tuple[Text, list[Text]]] = []
     for i, (title, rows) in enumerate(report.groups):
-        table.add_row(Text(title, style="bold"), *(heads if i == 0 else [""] * len(heads)))
+        lines.append((Text(title, style="bold"), heads if i == 0 else []))
         for row in rows:
-            table.add_row(f"  {row.label}", *(_value(row, place, style) for place, style in enumerate(styles)))
+            values = [_value(row, place, style, bars=not narrow) for place, style in enumerate(styles)]
+            lines.append((Text(row.label if narrow else f"  {row.label}"), values))
+    if narrow:
+        parts: list[RenderableType] = []
+        for label, values in lines:
+            parts += [label, _in_columns(values)] if values else [label]
+        return Group(*parts)
+    table = Table.grid(padding=(0, 2, 0, 0), expand=False)
+    table.add_column(no_wrap=True)
+    for label, values in lines:
+        table.add_row(label, *values)
     return table
 
 
-def _value(row: Row, place: int, color: str) -> Text:
-    """Render a value with its bar and, on the better one, the mark."""
+def _in_columns(values: Sequence[Text]) -> Table:
+    """Render values in equal columns of the whole width."""
+    table = Table.grid(padding=(0, 0, 0, 2), expand=True)
+    for _ in values:
+        table.add_column(ratio=1)
+    table.add_row(*values)
+    return table
+
+
+def _value(row: Row, place: int, color: str, *, bars: bool) -> Text:
+    """Render a value, with its bar where `bars`, and with the mark on the better one."""
     value, better = row.values[place], row.better == place
     text = Text(value, style="bold" if better else "dim" if value.startswith("n/a") else "")
-    if row.shares and all(len(other) <= VALUE_CELLS for other in row.values):
+    if bars and row.shares and all(len(other) <= VALUE_CELLS for other in row.values):
         halves = round(2 * BAR_CELLS * row.shares[place])
         bar = "━" * (halves // 2) + "╸" * (halves % 2)
         text.append(" " * (VALUE_CELLS - len(value)))

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from engines.api import (
+    BUILDING,
     DIVERGED,
     EVALUATING,
     FAILED,
@@ -26,6 +27,7 @@ from engines.api import (
     TRAINING,
     MachineHistory,
     RunHistory,
+    RunSource,
     plural,
 )
 from tui import formatting
@@ -146,7 +148,7 @@ class EnginePanel(Vertical):
             yield _stop_stage(history)
         elif history.running and history.pending_command in _PENDING:
             yield _PENDING[history.pending_command]
-        if answering and phase in (IMPORTING, LOADING, FIRST_STEP, EVALUATING):
+        if answering and phase in (IMPORTING, LOADING, BUILDING, FIRST_STEP, EVALUATING):
             yield f"{now - history.phase_t:.1f} s"
         if phase == LOADING and history.data_progress is not None:
             progress = history.data_progress
@@ -221,7 +223,7 @@ def _title(history: RunHistory, title: str, width: int) -> str:
         parts += [device, started.precision, plural(started.num_threads, "thread")]
     while len(parts) > 1 and len(" · ".join(parts)) > width:
         parts.pop()
-    return " · ".join(parts)
+    return " · ".join(parts) if len(parts[0]) <= width else parts[0].partition(" on ")[0]  # without Keras' backend
 
 
 def _speed(history: RunHistory, now: float, width: int) -> Text:
@@ -234,8 +236,31 @@ def _speed(history: RunHistory, now: float, width: int) -> Text:
     ]
     if history.running and not history.stopping:
         parts.append(Part("eta", (f" · ETA {formatting.clock(history.eta_seconds(now))}", "")))
-    if history.worker is not None:
-        parts.append(Part("import", (f" · import {formatting.seconds(history.worker.import_seconds)}", "")))
-    if history.first_step_seconds is not None:
-        parts.append(Part("first step", (f" · first step {formatting.seconds(history.first_step_seconds)}", "")))
+    parts.append(Part("start", _start_forms(history)))
     return Text("".join(fit_parts(parts, width)), no_wrap=True)
+
+
+def _start_forms(history: RunHistory) -> tuple[str, ...]:
+    """Return the times of import, building and first step; in short their sum, because one of them alone says too little."""
+    ready, warm_up = history.last_worker_ready if history.phase != IMPORTING else None, history.warm_up
+    if ready is not None and not history.cold_start and (warm_up is None or warm_up.build_seconds is None):
+        return " · warm worker", ""  # its first build was in an earlier run, or is not recorded
+    times = {
+        "import": ready.import_seconds if ready else None,
+        "build": history.build_seconds,
+        "first step": history.first_steps_seconds,
+    }
+    known = {name: seconds for name, seconds in times.items() if seconds is not None}
+    total = f" · start {formatting.seconds(sum(known.values()))}" if len(known) == len(times) else ""
+    return "".join(f" · {name} {formatting.seconds(seconds)}" for name, seconds in known.items()), total, ""
+
+
+def turn_text(source: RunSource, engine: str, now: float) -> str:
+    """Return when an engine's run starts that waits for another, or that comes later in a recording; empty for any other."""
+    first, later = source.waiting_for(engine), source.starts_at(engine)
+    if later is not None:
+        return f"starts at {formatting.clock(later)} of the recording"
+    if first not in source.histories:
+        return "its turn comes next" if first else ""
+    seconds = source.histories[first].eta_seconds(now)
+    return f"its turn comes after {TITLES.get(first, first)}{f', in {formatting.about(seconds)}' if seconds else ''}"

@@ -8,8 +8,8 @@ from typing import NamedTuple
 GIVES_WAY = (
     "interval",  # of the test accuracy
     "threads",
-    "first step",
-    "import",
+    "start",  # as one sum
+    "start",
     "test",  # without the word: its epoch says that it is one
     "label",  # what a legend's line and marker say, too
     "best",

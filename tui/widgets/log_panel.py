@@ -9,7 +9,8 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input
 
-from engines.api import RunHistory
+from engines.api import RunHistory, RunSource, plural
+from tui.terminal.clipboard import copy
 from tui.widgets.log_pane import LogPane
 
 
@@ -52,6 +53,14 @@ class LogPanel(Vertical):
         """Show only the lines that contain this text."""
         for engine, pane in self._panes.items():
             pane.find(text, histories[engine])
+
+    def copy_shown(self, source: RunSource, aim: str | None) -> None:
+        """Copy the shown lines of the aimed engine, or of all, to the terminal's clipboard, over SSH too (OSC 52)."""
+        lines = self.visible_lines(source.histories, aim)
+        folder = next(filter(None, map(source.folder, source.histories)), None)
+        record = f"All lines of the run are in {folder / 'events.jsonl'}." if folder else ""
+        fallback = record or "Or select the lines with shift and the mouse."
+        copy(self.app, "\n".join(lines), f"The log ({plural(len(lines), 'line')})", fallback)
 
     def visible_lines(self, histories: Mapping[str, RunHistory], engine: str | None) -> list[str]:
         """Return the shown lines of one engine, or of all for None, as plain text."""

@@ -131,14 +131,14 @@ def _texts(run: RunSummary, baseline: float | None) -> dict[str, str]:
         "when": start_text(run),
         "name": run.name,
         "state": run.state,
-        "preset": run.preset,
+        "preset": run.preset_title,
         "PyTorch": formatting.percent(run.accuracy.get("pytorch")),
         "Keras": _keras(run),
         "± base": difference,
-        "time": formatting.clock(run.seconds),
+        "time": f"{formatting.clock(run.seconds)} {run.start}".rstrip(),
         "device": run.device,
         "seed": "" if run.seed is None else str(run.seed),
-        "digits": run.dataset,
+        "digits": formatting.digits_name(run.dataset) if run.dataset else "",
         "note": " · ".join(filter(None, (run.note, run.changes and f"changed: {run.changes}"))),
     }
     return {title: formatting.to_plain_text(text) for title, text in texts.items()}

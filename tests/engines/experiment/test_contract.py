@@ -17,9 +17,9 @@ from engines.config import TrainConfig
 from engines.data import Digits
 from engines.data.synthetic import draw
 from engines.experiment import contract
-from engines.experiment.checkpoint import read_filters
-from engines.experiment.recipe import Weights, initial_weights
-from engines.messages.commands import Pause, Predict, Resume, Stop
+from engines.experiment.checkpoint import load_model, read_filters
+from engines.experiment.recipe import KERNELS, Weights, initial_weights
+from engines.messages.commands import MeasureStep, Pause, Predict, Resume, Stop
 from engines.messages.events import (
     CheckpointSaved,
     CommandSent,
@@ -37,6 +37,7 @@ from engines.messages.events import (
     RunPaused,
     RunResumed,
     RunStarted,
+    StepMeasured,
     TrainProgress,
     WorkerExited,
     WorkerReady,
@@ -45,13 +46,31 @@ from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
 from engines.supervision.registry import EngineSpec
 from tests.support.digits import write_idx
-from tests.support.engines import Worked
+from tests.support.engines import Worked, check_inside
 
 if TYPE_CHECKING:  # mypy imports no framework; two in one process would abort it
-    from engines.keras import engine as keras_engine, parallel as keras_parallel, selftest as keras_selftest
-    from engines.keras_jax import engine as keras_jax_engine, selftest as keras_jax_selftest
-    from engines.keras_torch import engine as keras_torch_engine, selftest as keras_torch_selftest
-    from engines.pytorch import engine as pytorch_engine, parallel as pytorch_parallel, selftest as pytorch_selftest
+    from engines.keras import (
+        engine as keras_engine,
+        inspection as keras_inspection,
+        parallel as keras_parallel,
+        selftest as keras_selftest,
+    )
+    from engines.keras_jax import (
+        engine as keras_jax_engine,
+        inspection as keras_jax_inspection,
+        selftest as keras_jax_selftest,
+    )
+    from engines.keras_torch import (
+        engine as keras_torch_engine,
+        inspection as keras_torch_inspection,
+        selftest as keras_torch_selftest,
+    )
+    from engines.pytorch import (
+        engine as pytorch_engine,
+        inspection as pytorch_inspection,
+        parallel as pytorch_parallel,
+        selftest as pytorch_selftest,
+    )
     from tests.support import scripted_engine
 
     _pytorch: contract.EngineModule = pytorch_engine
@@ -62,6 +81,9 @@ if TYPE_CHECKING:  # mypy imports no framework; two in one process would abort i
     _parallel_modules: tuple[contract.ParallelModule, ...] = (pytorch_parallel, keras_parallel)
     _parallel_classes: tuple[Callable[[TrainConfig, Digits, Weights], contract.ParallelEngine], ...] = (
         pytorch_parallel.ParallelEngine, keras_parallel.ParallelEngine,
+    )  # fmt: skip
+    _inspections: tuple[contract.InspectionModule, ...] = (
+        pytorch_inspection, keras_inspection, keras_jax_inspection, keras_torch_inspection,
     )  # fmt: skip
     _selftests: tuple[contract.SelftestModule, ...] = (
         pytorch_selftest, keras_selftest, keras_jax_selftest, keras_torch_selftest,
@@ -348,13 +370,14 @@ def test_garbage_from_a_worker_becomes_log_lines(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_predictions_do_not_change_the_training(
+def test_requests_do_not_change_the_training(
     engine: str, warm: Work, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run without and one with a prediction after every event end with equal weights, slots and random state, bit for bit."""
+    """A run without and one with requests after every event end with equal weights, slots and random state, bit for bit."""
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
     checkpoints = []
     worker = warm(engine)
+    image = tuple(i % 256 for i in range(784))
     for run in ("without", "with"):
         worker.start(small_config, run, str(tmp_path / run))
         if run == "with":
@@ -363,16 +386,20 @@ def test_predictions_do_not_change_the_training(
                 event = worker.inbox.get(timeout=120)
                 if isinstance(event, ModelReady | TrainProgress | EvalCompleted):
                     requests += 1
-                    worker.supervisor.send(Predict(request_id=requests, image=tuple(i % 256 for i in range(784))))
+                    inside = bool(requests % 2) and engine != "scripted"
+                    worker.supervisor.send(Predict(request_id=requests, image=image, inside=inside))
+                    worker.supervisor.send(MeasureStep())
             assert len(worker.of(Prediction)) >= 3, "it predicted while it trained"
+            assert worker.of(StepMeasured)
+            assert engine == "scripted" or any(answer.activations for answer in worker.of(Prediction))
         else:
             worker.wait_for(RunFinished)
         with np.load(tmp_path / run / f"{worker.supervisor.spec.name}.npz") as archive:
             checkpoints.append({name: archive[name] for name in archive.files if name != "facts"})
     worker.finish()
-    without, with_predictions = checkpoints
-    assert without.keys() == with_predictions.keys()
-    assert [name for name in without if not np.array_equal(without[name], with_predictions[name])] == []
+    without, with_requests = checkpoints
+    assert without.keys() == with_requests.keys()
+    assert [name for name in without if not np.array_equal(without[name], with_requests[name])] == []
     assert violations(worker.events) == []
 
 
@@ -409,6 +436,52 @@ def test_a_fresh_worker_predicts_with_a_saved_model(
     assert fresh.wait_for(Prediction).checkpoint == "", "its own model answers from then on"
     fresh.finish()
     assert violations(fresh.events) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES[1:])
+def test_an_engine_shows_what_is_inside_its_network(
+    engine: str, warm: Work, small_config: TrainConfig, tmp_path: Path
+) -> None:
+    """The values and the saliency are those that numpy computes from the weights: first the initial ones, then trained ones."""
+    worker = warm(engine)
+    worker.start(replace(small_config, learning_rate=1e-10), "untrained")
+    worker.wait_for(RunFinished)
+    check_inside(worker, initial_weights(small_config.seed))
+    worker.start(small_config, "trained", str(tmp_path))
+    worker.wait_for(RunFinished)
+    check_inside(worker, load_model(tmp_path / f"{engine}.npz")[1])
+    worker.finish()
+
+
+@pytest.mark.parametrize("engine", ENGINES[1:])
+def test_a_measured_step_shows_how_each_layer_changed(engine: str, warm: Work, small_mnist: Path) -> None:
+    """On one batch again and again, momentum sums up one gradient: after t steps the update is rate x gradient x 10 (1 - 0.9^t)."""
+    settings = {"optimizer": "sgd", "dropout": 0.0, "learning_rate": 1e-4, "batch_size": 64, "epochs": 2000}
+    worker = warm(engine)
+    worker.start(from_settings({**settings, "limit_train": 64, "limit_test": 10, "data_dir": str(small_mnist)}))
+    worker.wait_for(TrainProgress)
+    worker.supervisor.send(MeasureStep())
+    measured = worker.wait_for(StepMeasured)
+    worker.supervisor.send(Stop())
+    worker.wait_for(RunFinished)
+    worker.finish()
+    assert measured.problem == ""
+    assert [change.layer for change in measured.layers] == list(KERNELS)
+    for change in measured.layers:
+        momentum = 10 * (1 - 0.9**measured.global_step)
+        assert change.update == pytest.approx(1e-4 * change.gradient * momentum, rel=0.05)
+        assert change.weights > 1000 * change.update > 0
+    assert violations(worker.events) == []
+
+
+def test_an_engine_without_inspection_gives_the_reason(warm: Work, small_config: TrainConfig) -> None:
+    worker = warm("scripted")
+    worker.start(small_config)
+    worker.wait_for(RunFinished)
+    worker.supervisor.send(Predict(request_id=1, image=(0,) * 784, inside=True))
+    answer = worker.wait_for(Prediction)
+    assert (answer.activations, answer.problem) == ("", "this engine can't show the inside of its network")
+    worker.finish()
 
 
 @pytest.mark.parametrize("engine", ENGINES[1:])

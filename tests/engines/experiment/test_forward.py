@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from engines.data.load import load_digits
+from engines.experiment.activations import SHAPES
 from engines.experiment.checkpoint import load_model
-from engines.experiment.forward import BATCH, forward, softmax
+from engines.experiment.forward import BATCH, forward, inspect, softmax
 from engines.experiment.recipe import KERNELS, Weights, initial_weights
 from engines.messages.events import EvalCompleted
 from engines.runs.reader import read_events
@@ -48,6 +49,35 @@ def test_it_computes_what_plain_loops_compute() -> None:
     weights = initial_weights(0)
     weights |= {f"{layer}.bias": np.linspace(-1, 1, KERNELS[layer][-1], dtype=np.float32) for layer in KERNELS}
     assert forward(weights, images)[1] == pytest.approx(logits_by_loops(weights, images[1]), abs=1e-5)
+
+
+def test_inside_the_network_are_the_values_that_lead_to_its_logits() -> None:
+    images, _ = random_digits(1)
+    weights = shipped_weights("keras")
+    inside = inspect(weights, images[0])
+    assert {name: values.shape for name, values in inside._asdict().items()} == SHAPES
+    assert inside.logits == pytest.approx(forward(weights, images)[0], abs=1e-5)
+    assert min(inside.conv1.min(), inside.conv2.min(), inside.dense1.min()) == 0, "after relu"
+    assert inside.dense1 @ weights["dense2.kernel"] + weights["dense2.bias"] == pytest.approx(inside.logits, abs=1e-5)
+    y, x, channel = 11, 7, 5
+    products = images[0, y : y + 3, x : x + 3] / 255 * weights["conv1.kernel"][:, :, 0, channel]
+    assert inside.conv1[y, x, channel] == pytest.approx(
+        max(products.sum() + weights["conv1.bias"][channel], 0), abs=1e-5
+    )
+
+
+def test_the_saliency_is_the_slope_of_the_largest_logit() -> None:
+    images, _ = random_digits(1)
+    weights = shipped_weights("pytorch")
+    inside = inspect(weights, images[0])
+    best, step = inside.logits.argmax(), 0.01
+    for pixel in ((0, 0), (9, 14), (14, 14), (20, 9), (27, 27)):
+        slopes = []
+        for sign in (-1, 1):
+            moved = images[0].astype(float)
+            moved[pixel] += sign * step * 255
+            slopes.append(logits_by_loops(weights, moved)[best])
+        assert inside.saliency[pixel] == pytest.approx((slopes[1] - slopes[0]) / (2 * step), abs=0.02)
 
 
 def test_a_digit_has_the_same_logits_alone_and_among_others() -> None:

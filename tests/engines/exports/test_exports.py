@@ -18,8 +18,9 @@ from engines.config import ENGINES, TrainConfig
 from engines.experiment.arrays import load_arrays, save_arrays
 from engines.experiment.checkpoint import SCHEMA
 from engines.experiment.recipe import initial_weights
+from engines.exports.tensorboard import write_tensorboard
 from engines.messages.commands import Predict
-from engines.messages.events import EvalCompleted, Prediction, RunFinished, TrainProgress
+from engines.messages.events import EvalCompleted, Prediction, RunFinished, RunRequested, TrainProgress
 from engines.runs.reader import read_events
 from engines.session.replay import DEMO
 from tests.support.engines import Worked
@@ -43,6 +44,8 @@ def test_csv_and_json_hold_every_figure(capsys: pytest.CaptureFixture[str]) -> N
     assert [float(row["loss"]) for row in rows] == [event.loss for event in events] == [o["loss"] for o in objects]
     assert {row["split"] for row in rows} == {"train", "test"}
     assert 0 < float(rows[0]["t"]) < 60, "seconds since the run was requested"
+    assert {row["began_cold"] for row in rows} == {"False"}
+    assert {row["began_cold"] for row in objects} == {False}
 
 
 class _Page(HTMLParser):
@@ -136,6 +139,46 @@ def test_tensorboard_reads_every_figure(tmp_path: Path) -> None:
                 assert np.allclose([scalar.value for scalar in scalars], figures, rtol=1e-6)
                 walls = np.diff([scalar.wall_time for scalar in scalars])
                 assert np.allclose(walls, np.diff([event.t for event in events]), atol=1e-3)
+
+
+def test_each_row_names_the_digits_of_its_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A download may fail for one of the workers."""
+    text = DEMO.read_text(encoding="utf-8")
+    keras = next(line for line in text.splitlines() if '"DataReady","engine":"keras"' in line)
+    (tmp_path / "events.jsonl").write_text(text.replace(keras, keras.replace('"mnist"', '"custom"')), encoding="utf-8")
+    assert main.main(["export", str(tmp_path)]) == 0
+    rows = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert {(row["engine"], row["dataset"]) for row in rows} == {("pytorch", "mnist"), ("keras", "custom")}
+
+
+def test_exported_models_name_the_digits_they_were_trained_on(tmp_path: Path) -> None:
+    import onnx
+    from safetensors import safe_open
+
+    text = DEMO.read_text(encoding="utf-8").replace('"dataset":"mnist"', '"dataset":"custom"')
+    (tmp_path / "events.jsonl").write_text(text, encoding="utf-8")
+    for engine in ENGINES:
+        shutil.copy(DEMO.with_name(f"{engine}.npz"), tmp_path)
+    onnx_file, _ = export.write_files("onnx", tmp_path / "events.jsonl", tmp_path / "out", force=False)
+    model = onnx.load(onnx_file)
+    assert model.graph.name == "convnet"
+    assert {each.key: each.value for each in model.metadata_props} == {"digits": "custom digits"}
+    _, safe_file = export.write_files("safetensors", tmp_path / "events.jsonl", tmp_path / "out", force=False)
+    with safe_open(safe_file, "numpy") as weights:
+        assert weights.metadata()["digits"] == "custom digits"
+
+
+def test_times_in_tensorboard_start_with_the_request(tmp_path: Path) -> None:
+    """The worker of this run had been started 13 seconds before: they once moved all points into the future."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = list(read_events(DEMO))
+    requested = next(event for event in events if isinstance(event, RunRequested))
+    first = next(event for event in events if isinstance(event, TrainProgress) and event.engine == "pytorch")
+    write_tensorboard(events, 1_000.0, tmp_path)
+    read = EventAccumulator(str(tmp_path / "pytorch-train"), {"scalars": 0})
+    read.Reload()
+    assert read.Scalars("loss")[0].wall_time - 1_000.0 == pytest.approx(first.t - requested.t, abs=1e-3)
 
 
 def test_a_missing_package_is_named(

@@ -22,6 +22,7 @@ from engines.api import (
 )
 from engines.config import engine_id
 from engines.data.synthetic import draw
+from engines.experiment.checkpoint import load_model
 from engines.messages.events import (
     EpochCompleted,
     EvalCompleted,
@@ -37,7 +38,7 @@ from engines.session.session import Session
 from engines.tools.engine_checks import engine_findings
 from tests.engines.experiment.test_contract import test_two_runs_in_one_worker as two_runs_in_one_worker
 from tests.support.digits import write_idx
-from tests.support.engines import JAX_PYTHON, Worked, scripted_spec, spec_of
+from tests.support.engines import JAX_PYTHON, Worked, check_inside, scripted_spec, spec_of
 from tui.cli import main
 
 BACKENDS_HERE = ["keras-torch", *(["keras-jax"] if JAX_PYTHON or importlib.util.find_spec("jax") else [])]
@@ -106,6 +107,7 @@ def _check_resumed_run(worker: Worked, folder: Path) -> None:
         worker.wait_for(RunFinished)
         with np.load(place / run / "keras.npz") as archive:
             checkpoints.append({name: archive[name] for name in archive.files if name != "facts"})
+    check_inside(worker, load_model(place / "resumed" / "keras.npz")[1])
     assert [name for name in checkpoints[0] if not np.array_equal(checkpoints[0][name], checkpoints[2][name])] == []
     assert not np.array_equal(checkpoints[0]["weights.conv1.kernel"], checkpoints[1]["weights.conv1.kernel"])
 

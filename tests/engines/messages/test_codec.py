@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 
 from engines.messages.codec import ProtocolError, decode_command, decode_event, encode, type_prefix
 from engines.messages.commands import COMMANDS
-from engines.messages.events import EVENTS, Heartbeat, TrainProgress
+from engines.messages.events import EVENTS, Heartbeat, TrainProgress, WarmedUp
 from engines.record import Record
 
 
@@ -155,6 +155,12 @@ def test_a_nested_record_must_be_an_object_with_its_fields() -> None:
 def test_unknown_fields_are_ignored() -> None:
     line = encode(Heartbeat(engine="keras", seq=3))[:-1] + ',"from_the_future":[1]}'
     assert decode_event(line) == Heartbeat(engine="keras", seq=3)
+
+
+def test_figures_that_an_older_recording_lacks_are_unknown() -> None:
+    event = decode_event('{"type":"WarmedUp","engine":"keras","run_id":"","seq":3,"t":1.0,"samples_per_sec":7.0}')
+    expected = WarmedUp(engine="keras", seq=3, t=1.0, samples_per_sec=7.0, build_seconds=None, first_step_seconds=None)
+    assert event == expected
 
 
 def test_nan_and_infinity_are_encoded_as_strings() -> None:

@@ -1,4 +1,4 @@
-"""Figures of the machine: real processes, fake cgroups, and a fake NVML."""
+"""Figures of the machine: real processes, and a fake NVML."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
-from engines.monitors.cgroups import cpu_quota, memory_limit, split_cores, usable_core_ids, usable_cores
 from engines.monitors.gpu import GpuMonitor
 from engines.monitors.host import HostMonitor, ProcessMonitor
 from engines.monitors.sampler import Sample, Sampler
@@ -25,65 +23,6 @@ from tests.support.fake_nvml import (
     NVMLError_NotFound,
     NVMLError_NotSupported,
 )
-
-
-def write_files(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
-
-
-def test_without_a_cgroup_there_is_no_limit(tmp_path: Path) -> None:
-    assert (cpu_quota(tmp_path), memory_limit(tmp_path)) == (None, None)
-    assert usable_cores(tmp_path, [0, 1, 2]) == 3
-
-
-def test_the_tightest_of_a_cgroup_and_its_ancestors_counts(tmp_path: Path) -> None:
-    root = write_files(
-        tmp_path,
-        {
-            "proc/self/cgroup": "0::/slice/job\n",
-            "sys/fs/cgroup/slice/job/cpu.max": "max 100000\n",
-            "sys/fs/cgroup/slice/cpu.max": "150000 100000\n",
-            "sys/fs/cgroup/slice/job/memory.max": "2000000000\n",
-            "sys/fs/cgroup/slice/memory.max": "max\n",
-        },
-    )
-    assert cpu_quota(root) == 1.5
-    assert usable_cores(root, range(8)) == 2
-    assert len(usable_core_ids(root, range(8))) == 2
-    assert memory_limit(root) == 2_000_000_000
-
-
-def test_cgroup_version_1_is_read(tmp_path: Path) -> None:
-    root = write_files(
-        tmp_path,
-        {
-            "proc/self/cgroup": "4:cpu,cpuacct:/box\n5:memory:/box\n",
-            "sys/fs/cgroup/cpu/box/cpu.cfs_quota_us": "50000",
-            "sys/fs/cgroup/cpu/box/cpu.cfs_period_us": "100000",
-            "sys/fs/cgroup/memory/box/memory.limit_in_bytes": "9223372036854771712",
-        },
-    )
-    assert usable_cores(root, range(8)) == 1
-    assert memory_limit(root) is None
-
-
-@pytest.mark.parametrize(
-    ("cores", "workers", "shares"),
-    [
-        ([0, 1], 2, ((0,), (1,))),
-        ([0, 1, 2, 3], 2, ((0, 1), (2, 3))),
-        ([0, 1, 2], 2, ((0,), (1,))),
-        ([5], 2, ((5,), (5,))),
-        ([0, 1, 2], 1, ((0, 1, 2),)),
-    ],
-)
-def test_workers_get_equally_many_cores(cores: list[int], workers: int, shares: tuple[tuple[int, ...], ...]) -> None:
-    assert split_cores(cores, workers) == shares
-
 
 _BUSY = """
 import subprocess, sys

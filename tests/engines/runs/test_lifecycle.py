@@ -11,6 +11,7 @@ from engines.messages.events import (
     Heartbeat,
     RunFailed,
     RunRequested,
+    WarmedUp,
     WorkerExited,
     WorkerSpawned,
 )
@@ -27,6 +28,11 @@ from tests.support.run_events import life
             RunRequested(engine="e", config=TrainConfig(epochs=1)),
             "a run was requested: reference, changed: epochs 1, 1 epoch",
         ),
+        (
+            WarmedUp(engine="e", samples_per_sec=1.0, build_seconds=3.46, first_step_seconds=0.31),
+            "the worker warmed up: built in 3.46 s, first step in 0.31 s",
+        ),
+        (WarmedUp(engine="e", samples_per_sec=1.0), ""),
         (CommandSent(engine="e", command="Stop"), "you stopped the run"),
         (RunFailed(engine="e", kind="killed", message="Killed in epoch 1."), "you killed the run"),
         (RunFailed(engine="e", kind="internal", message="ValueError: no."), "the run failed: ValueError: no."),
@@ -49,6 +55,7 @@ def test_a_log_is_never_empty_once_a_worker_started() -> None:
         "a run was requested: reference, changed: epochs 2, 2 epochs",
         "the worker started, process 42",
         "F 1 was imported in 2.5 s",
+        "the engine was built in 0.50 s",
         "the run ended: completed",
     ]
     assert history.log_count == len(history.log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -10,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ import pytest
 from engines.config import TrainConfig
 from engines.data import load_digits
 from engines.experiment.arrays import load_arrays, save_arrays
-from engines.experiment.checkpoint import CheckpointError, read_position
+from engines.experiment.checkpoint import SCHEMA, CheckpointError, read_position
 from engines.experiment.progress import Position
+from engines.messages.codec import to_plain
 from engines.messages.commands import SaveCheckpoint, Stop
 from engines.messages.events import (
     CheckpointSaved,
@@ -32,6 +34,7 @@ from engines.messages.events import (
     RunFinished,
     SaveFailed,
     TrainProgress,
+    WarmedUp,
     WorkerExited,
 )
 from engines.messages.grammar import violations
@@ -40,8 +43,15 @@ from engines.run_request import RunRequest
 from engines.runs.directory import RunDirectory
 from engines.runs.history import RunHistory
 from engines.runs.reader import read_events
-from engines.runs.resume import ResumeError, find_resume_points
+from engines.runs.resume import (
+    ResumeError,
+    ResumePoint,
+    find_resume_points,
+    repeat_finished,
+    resume_warning,
+)
 from tests.support.engines import Worked, scripted_spec
+from tests.support.run_events import life
 from tui.cli.train import train
 
 ENGINES = [
@@ -186,26 +196,15 @@ def test_a_full_disk_is_a_warning_and_keeps_the_last_checkpoint(work: Work, smal
     assert not list((tmp_path / "run").glob(".*part*"))
 
 
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ({"seed": 1}, "seed"),
-        ({"batch_size": 32}, "batch_size"),
-        ({"schedule": "cosine"}, "schedule"),
-        ({"limit_train": 100}, "train_size"),
-        ({"epochs": 1}, "epochs"),
-    ],
-)
-def test_resuming_another_experiment_is_refused(
-    changes: dict[str, int], why: str, work: Work, small_mnist: Path, tmp_path: Path
-) -> None:
+def test_resuming_another_experiment_is_refused(work: Work, small_mnist: Path, tmp_path: Path) -> None:
+    """`test_checkpoint.py` tries each setting."""
     worker = work("scripted")
     worker.start(config_of(small_mnist, epochs=2), "run", str(tmp_path / "run"))
     worker.wait_for(RunFinished)
-    worker.start(config_of(small_mnist, **changes), "other", resume=str(tmp_path / "run" / "pytorch.npz"))
+    worker.start(config_of(small_mnist, seed=1), "other", resume=str(tmp_path / "run" / "pytorch.npz"))
     failed = worker.wait_for(RunFailed)
     assert failed.kind == "checkpoint"
-    assert why in failed.message
+    assert "seed was 0, now 1" in failed.message
     worker.finish()
     assert violations(worker.events) == []
 
@@ -307,6 +306,11 @@ def test_only_the_unfinished_engine_resumes_and_both_are_compared(
 
     (after,) = [folder for folder in (tmp_path / "runs").iterdir() if folder != before]
     assert read_position(after / "pytorch.npz").epoch == 5, "the finished engine's checkpoint was copied"
+    files = {"pytorch.npz", "scripted.npy"}
+    repeated = [event for event in read_events(after / "events.jsonl") if event.engine == "pytorch"]
+    assert violations(repeated) == []
+    saved = [event for event in repeated if isinstance(event, CheckpointSaved | ModelSaved)]
+    assert {event.path for event in saved} == {str(after / name) for name in files}, "the events name the copies"
     assert resumed_run(tmp_path / "runs", after, epochs=6) == 0
     assert capsys.readouterr().out.count("6 epochs") == 2
 
@@ -358,18 +362,82 @@ def test_a_run_that_a_rule_ended_resumes_only_without_that_rule(
     assert set(find_resume_points(before, {"target_accuracy": 0.0})) == {"pytorch", "keras"}
 
 
-def test_more_epochs_that_change_the_learning_rates_cause_a_warning(
+# What a continued run says and refuses
+
+
+def saved_run(folder: Path, epochs_done: Mapping[str, int], **settings: object) -> Path:
+    """Write the folder of a run of 5 epochs that was cut off: its config and its checkpoints, but no record."""
+    folder.mkdir()
+    config = to_plain(from_settings({"epochs": 5, **settings}))
+    (folder / "config.json").write_text(json.dumps({"engines": dict.fromkeys(("pytorch", "keras"), config)}))
+    for engine, epochs in epochs_done.items():
+        metadata = {"schema": SCHEMA, "position": dataclasses.asdict(Position(epoch=epochs + 1))}
+        save_arrays({"facts": np.array(json.dumps(metadata))}, folder / f"{engine}.npz")
+    return folder
+
+
+BOTH = frozenset({"pytorch", "keras"})
+
+
+@pytest.mark.parametrize(("schedule", "epochs", "warns"), [
+    ("cosine", 6, True), ("one-cycle", 6, True), ("one-cycle", 4, True), ("constant", 6, False), ("cosine", 5, False),
+])  # fmt: skip
+def test_other_epochs_that_change_the_learning_rates_cause_a_warning(
+    schedule: str, epochs: int, warns: bool, tmp_path: Path
+) -> None:
+    """A schedule spans all epochs; a constant rate does not change. The record need not be there."""
+    folder = saved_run(tmp_path / "run", {"pytorch": 3, "keras": 2}, schedule=schedule)
+    warning = resume_warning(folder, BOTH, find_resume_points(folder, {"epochs": epochs}))
+    assert warning.startswith(f"The {schedule} schedule now spans {epochs} epochs instead of 5" if warns else "")
+    assert bool(warning) is warns
+
+
+def test_an_engine_that_can_not_continue_is_named(tmp_path: Path) -> None:
+    """The new folder, and what is exported from it, holds the other one alone."""
+    folder = saved_run(tmp_path / "run", {"keras": 2})
+    points = find_resume_points(folder, {})
+    assert set(points) == {"keras"}
+    expected = "PyTorch is left out: run has neither its end nor a checkpoint with epochs left to train."
+    assert resume_warning(folder, BOTH, points) == expected
+    assert resume_warning(folder, {"keras"}, points) == "", "it was not asked for"
+
+
+def test_an_engine_that_has_trained_longer_is_not_left_out(
     small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A cosine schedule spans all epochs; a constant rate does not change."""
+    """Fewer epochs than one engine has done would leave it out, or compare runs of different lengths."""
+    assert scripted_run(tmp_path / "runs", small_mnist) == 0
+    (before,) = (tmp_path / "runs").iterdir()
+    assert resumed_run(tmp_path / "runs", before, epochs=3) == 2
+    sentence = f"PyTorch has trained 4 epochs in {before.name} already, so --epochs can't be 3."
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_warning_is_printed(small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert scripted_run(tmp_path / "runs", small_mnist, epochs=1, schedule="cosine") == 0
     (before,) = (tmp_path / "runs").iterdir()
     assert resumed_run(tmp_path / "runs", before, epochs=2) == 0
     assert "cosine schedule now spans 2 epochs instead of 1" in capsys.readouterr().err
-    assert scripted_run(tmp_path / "others", small_mnist, epochs=1) == 0
-    (constant,) = (tmp_path / "others").iterdir()
-    assert resumed_run(tmp_path / "others", constant, epochs=2) == 0
-    assert "schedule" not in capsys.readouterr().err
+
+
+def test_a_finished_run_is_repeated_with_its_warm_up_and_its_files() -> None:
+    """The worker's start comes before the run in a record, and after its request where the run is repeated."""
+    warm_up = WarmedUp(engine="keras", t=-8.0, samples_per_sec=1.0, build_seconds=3.5, first_step_seconds=0.3)
+    request, *rest = life()
+    events = (request, warm_up, *rest[:-1], CheckpointSaved(engine="keras", t=29.0, path="old/keras.npz"), rest[-1])
+    point = ResumePoint(TrainConfig(epochs=2, threads=3), "", events)
+    repeated = repeat_finished(point, "new", "runs/new", now=130.0)
+    assert [event.seq for event in repeated] == list(range(1, len(events) + 1))
+    assert {event.run_id for event in repeated} == {"new"}
+    assert [event.t for event in repeated] == [event.t + 100.0 for event in events]
+    history = RunHistory("keras")
+    for event in repeated:
+        history.apply(event)
+    assert (history.config, history.checkpoint) == (point.config, "runs/new/keras.npz")
+    assert history.wall_seconds(0.0) == 30.0
+    assert repeat_finished(point, "new", "", now=30.0)[-2] == dataclasses.replace(
+        events[-2], run_id="new", seq=len(events) - 1
+    )
 
 
 def test_a_position_counts_evaluations_since_the_best() -> None:

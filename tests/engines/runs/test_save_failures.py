@@ -98,6 +98,27 @@ def test_a_lost_checkpoint_and_model_are_reported(small_mnist: Path, tmp_path: P
     assert lost == {(engine, what) for engine in ("pytorch", "keras") for what in ("checkpoint", "model")}
 
 
+@pytest.mark.framework
+@pytest.mark.fault("disk", "a full disk, in each framework's own format: the system's words, not those of its writer")
+@pytest.mark.parametrize("engine", ["pytorch", "keras"])
+def test_a_framework_reports_a_full_disk_in_plain_words(
+    engine: str, warm: Callable[[str], Worked], small_mnist: Path, tmp_path: Path
+) -> None:
+    worker = warm(engine)
+    pid, (_, hard) = worker.supervisor.pid, resource.getrlimit(resource.RLIMIT_FSIZE)
+    assert pid
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (60_000, hard))
+    try:
+        worker.start(from_settings({"epochs": 1, "data_dir": str(small_mnist)}), "run", str(tmp_path / "run"))
+        worker.wait_for(RunFinished)
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+    assert [(lost.what, lost.reason) for lost in worker.of(SaveFailed)] == [
+        ("checkpoint", TOO_LARGE),
+        ("model", TOO_LARGE),
+    ]
+
+
 @pytest.mark.fault(
     "disk", "headless, a folder for runs that is a file: it is reported as JSON too, and the exit code is 1"
 )

@@ -11,6 +11,7 @@ from engines.messages.events import RunFailed, RunRequested
 from engines.preset_configs import from_settings
 from engines.runs.history import RunHistory
 from engines.runs.seeds import SeedResults
+from engines.runs.statistics import TIE
 from tests.support.ended_run import ended_run
 
 
@@ -35,6 +36,27 @@ def test_too_few_seeds_are_named_with_the_number_that_would_do() -> None:
         seeds.add(ended_run("pytorch", seed, 9910))
         seeds.add(ended_run("keras", seed, 9900))
     assert seeds.summary_lines()[-1].startswith("2 seeds can never show a difference: p is at least 0.5")
+
+
+def test_two_seeds_have_a_verdict_and_one_has_none() -> None:
+    seeds = SeedResults()
+    for seed, verdicts in ((0, 0), (1, 1)):
+        seeds.add(ended_run("pytorch", seed, 9910))
+        seeds.add(ended_run("keras", seed, 9900))
+        assert (seeds.verdict() is not None) == verdicts
+    verdict = seeds.verdict()
+    assert verdict is not None
+    assert (verdict.text, verdict.p_value) == (TIE, 0.5)
+    assert verdict.why == "paired sign-flip test over 2 seeds, p = 0.500: PyTorch +0.100 points"
+
+
+def test_seeds_that_only_one_engine_trained_are_not_compared() -> None:
+    seeds = SeedResults()
+    for seed in range(3):
+        seeds.add(ended_run("pytorch", seed, 9910))
+        seeds.add(ended_run("keras", seed + 2, 9900))
+    assert [(a.seed, b.seed) for a, b in seeds.pairs()] == [(2, 2)]
+    assert seeds.verdict() is None
 
 
 def test_a_seed_has_its_place_in_the_series() -> None:

@@ -16,6 +16,7 @@ from engines.runs.statistics import (
     PairedAnswers,
     Ratio,
     few_seeds_caveat,
+    format_p_value,
     holm,
     judge_answers,
     judge_seeds,
@@ -134,6 +135,33 @@ def test_a_corrected_p_value_decides_and_both_are_stated() -> None:
     one_of_two = judge_answers(NAMES, answers(1, 8), "one run each", corrected=2 * 0.0390625)
     assert (one_of_two.text, one_of_two.p_value) == (TIE, 2 * 0.0390625)
     assert "p = 0.039 (= 0.078 after Holm's correction)" in one_of_two.why
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [(1.0, "= 1.000"), (0.0390625, "= 0.039"), (0.0501, "= 0.050"), (0.001, "= 0.001"), (0.00099, "< 0.001"), (0.0, "< 0.001")],
+)  # fmt: skip
+def test_p_values_have_three_digits_and_are_never_0(p: float, text: str) -> None:
+    assert format_p_value(p) == text
+
+
+def test_a_p_value_between_5_and_10_percent_is_a_tie_for_networks_and_for_frameworks() -> None:
+    """With one of eight against it, McNemar's p is 2 (1 + 8) / 256; five seeds of one sign have 2 / 32."""
+    networks = judge_answers(NAMES, answers(7, 1))
+    assert (networks.text, networks.p_value) == (TIE, 0.0703125)
+    assert networks.why == (
+        "McNemar's exact test, p = 0.070: 7 digits right in PyTorch alone, 1 in Keras alone, 8 answered differently"
+    )
+    frameworks = judge_seeds(NAMES, ([9910] * 5, [9900] * 5), 10_000)
+    assert (frameworks.text, frameworks.p_value) == (TIE, 0.0625)
+    assert frameworks.why == "paired sign-flip test over 5 seeds, p = 0.062: PyTorch +0.100 points"
+
+
+def test_the_framework_with_more_correct_digits_is_ahead() -> None:
+    keras = judge_seeds(NAMES, ([9900] * 6, [9910] * 6), 10_000)
+    assert (keras.text, keras.why) == (
+        "Keras ahead", "paired sign-flip test over 6 seeds, p = 0.031: PyTorch -0.100 points",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("seeds", range(1, 9))

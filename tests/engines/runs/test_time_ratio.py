@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from engines.runs.history import RunHistory
-from engines.runs.time_ratio import epoch_time_ratio
+from engines.runs.statistics import Ratio
+from engines.runs.time_ratio import epoch_time_ratio, time_ratio
 from tests.support.ended_run import ended_run
 
 TRIAL = {"mode": "time-trial", "device": "cpu"}
@@ -41,6 +44,16 @@ def test_one_epoch_has_no_interval() -> None:
     ratio = epoch_time_ratio(runs((30.0,), (2.0,)))
     assert ratio is not None
     assert ratio.text == "Keras 15.0x faster per epoch"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.0, "1.00x"), (9.994, "9.99x"), (9.996, "10.0x"), (99.94, "99.9x"), (99.96, "100x"), (1234.5, "1,234x")],
+)
+def test_a_ratio_has_three_digits(value: float, text: str) -> None:
+    ratio = time_ratio(("PyTorch", "Keras"), Ratio(value=value), "")
+    assert ratio is not None
+    assert ratio.short_text == f"Keras {text} faster per epoch"
 
 
 def test_only_comparable_times_of_the_same_run_are_compared() -> None:

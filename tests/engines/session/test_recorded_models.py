@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engines.experiment.activations import decode_activations
+from engines.experiment.forward import softmax
 from engines.messages.events import Event, Prediction
 from engines.runs.reader import read_events
 from engines.session.predictions import NO_WEIGHTS, PredictionRequests
@@ -44,6 +46,23 @@ def test_both_models_of_the_demo_read_a_seven(events: list[Event]) -> None:
         assert (requests.problem(history), requests.source(history)) == ("", "final weights")
         assert history.prediction is not None
         assert history.prediction.global_step == 938
+
+
+def test_a_recording_shows_the_inside_of_its_networks(events: list[Event]) -> None:
+    """The logits inside give the probabilities, and only a request for the inside is answered with it."""
+    replay = Replay(events, clock=lambda: 0.0, folder=DEMO.parent)
+    for inside in (True, False):
+        requests = PredictionRequests(replay, inside=inside)
+        requests.request(SEVEN)
+        wait_for_answers(replay._models)
+        replay.drain()
+        for history in replay.histories.values():
+            assert history.prediction is not None
+            if inside:
+                logits = decode_activations(history.prediction.activations).logits
+                assert softmax(logits[np.newaxis])[0] == pytest.approx(history.prediction.probabilities)
+            else:
+                assert history.prediction.activations == ""
 
 
 def test_predictions_stay_when_the_recording_moves(events: list[Event]) -> None:

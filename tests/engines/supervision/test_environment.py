@@ -48,10 +48,11 @@ def of_a_worker(threads: int = 4) -> dict[str, str]:
 
 
 def test_variables_that_would_override_the_settings_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*OVERRULED, *DECLARED, "PYTHONHOME", "PYTHONWARNINGS", "PYTORCH_CUDA_ALLOC_CONF"):
+    ours = ("PYTHONHOME", "PYTHONWARNINGS", "OPENBLAS_NUM_THREADS", "OMP_THREAD_LIMIT")
+    for name in (*OVERRULED, *DECLARED, *ours, "PYTORCH_CUDA_ALLOC_CONF"):
         monkeypatch.setenv(name, "1")
     passed = of_a_worker()
-    assert not set(passed) & {*OVERRULED, "PYTHONHOME", "PYTHONWARNINGS"}
+    assert not set(passed) & {*OVERRULED, *ours}
     assert {*DECLARED, "PYTORCH_CUDA_ALLOC_CONF"} <= set(passed)
 
 
@@ -91,11 +92,14 @@ def test_variables_that_matter_are_reported() -> None:
         "NVIDIA_TF32_OVERRIDE": "0",
         "TF_ENABLE_ONEDNN_OPTS": "0",
         "OMP_THREAD_LIMIT": "2",
+        "GOMP_CPU_AFFINITY": "0",
         "TF_VAR_secret": "x",
     }
     overruled, declared = environment_notes(variables)
     assert overruled.endswith("because the run's settings decide instead: NVIDIA_TF32_OVERRIDE.")
-    assert declared.endswith(": TF_ENABLE_ONEDNN_OPTS=0.")
+    assert declared.endswith(": GOMP_CPU_AFFINITY=0, TF_ENABLE_ONEDNN_OPTS=0."), (
+        "one framework's threads may share a core"
+    )
     assert list(environment_notes({"OMP_THREAD_LIMIT": "2", "CUDA_VISIBLE_DEVICES": "0"})) == []
 
 
@@ -184,6 +188,9 @@ def test_the_path_of_an_interpreter_may_be_relative_to_the_apps_folder(tmp_path:
     assert engine_spec("keras", "nowhere/python").python == str(tmp_path / "nowhere" / "python")
 
 
+_HALF_PRECISION = {"floatx": "float16", "epsilon": 0.01, "image_data_format": "channels_first", "backend": "jax"}
+
+
 def losses(worker: Worked) -> list[float]:
     return [event.loss for event in worker.of(EvalCompleted)]
 
@@ -220,7 +227,7 @@ def test_keras_computes_the_same_from_a_hostile_home(
     calm.start(small_config)
     calm.wait_for(RunFinished)
     (home / ".keras").mkdir(exist_ok=True)
-    (home / ".keras" / "keras.json").write_text(json.dumps({"floatx": "float16", "epsilon": 0.01}))
+    (home / ".keras" / "keras.json").write_text(json.dumps(_HALF_PRECISION))
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     forbid = "import warnings; warnings.filterwarnings('error', '__array__ implementation')"
     (tmp_path / "sitecustomize.py").write_text(forbid)
@@ -231,3 +238,4 @@ def test_keras_computes_the_same_from_a_hostile_home(
     worker.finish()
     assert worker.of(CheckpointSaved)
     assert losses(worker) == losses(calm)
+    assert json.loads((home / ".keras" / "keras.json").read_text()) == _HALF_PRECISION, "it is the user's"

@@ -80,6 +80,10 @@ CASES = {
         "PC: @     0x7f98a251d314  (unknown)  raise\n",
         "F20240501 10:00:00.123456 12345 file.cc:12] Check failed: x == y (1 vs. 2)",
     ),
+    "another log": (
+        "[12:00:00] /src/tensor.cc:12: Check failed: n > 0 (0 vs. 1)\nStack trace:\n  [bt] (0) libtensor.so(+0x1f2) [0x7f98]\n",
+        "[12:00:00] /src/tensor.cc:12: Check failed: n > 0 (0 vs. 1)",
+    ),
     "free": ("free(): invalid pointer\n", "free(): invalid pointer"),
     "double free": ("free(): double free detected in tcache 2\n", "free(): double free detected in tcache 2"),
     "heap": ("malloc(): corrupted top size\n", "malloc(): corrupted top size"),

@@ -37,8 +37,26 @@ def test_a_run_ends_once() -> None:
     ledger = _opened("r")
     first = ledger.record(_failed(""))
     assert first is not None
-    assert (first.run_id, ledger.run_id, ledger.ended_run) == ("r", "", "r")
+    assert (first.run_id, ledger.run_id) == ("r", "")
     assert ledger.record(_failed("r")) is None
+
+
+def test_an_end_of_another_run_does_not_end_the_one_under_way() -> None:
+    """The worker sends the end of its last run once more, after the next one was requested."""
+    ledger = _opened("first")
+    assert ledger.record(_failed("first"))
+    ledger.open(Start(run_id="second", config=TrainConfig()), (), 6.0)
+    assert ledger.record(_failed("first")) is None
+    assert ledger.record(_failed("never requested")) is None
+    assert ledger.run_id == "second"
+    assert ledger.record(_failed("second"))
+
+
+def test_a_worker_that_fails_outside_any_run_is_reported() -> None:
+    ledger = RunLedger("keras", "Keras")
+    failed = ledger.record(_failed(""))
+    assert failed is not None
+    assert (failed.run_id, ledger.no_run_yet) == ("", False)
 
 
 def test_a_run_with_the_id_of_an_earlier_one_ends_again() -> None:

@@ -108,6 +108,15 @@ def test_an_aborted_worker_is_not_started(work: Work, small_config: TrainConfig)
         ("I0000 00:00:1795755507.889524   15320 cudart_stub.cc:31] Could not find cuda drivers", False),
         ("2026-11-27 04:58:25.123456: I tensorflow/core/platform/cpu_feature_guard.cc:210] This binary", False),
         ("WARNING: All log messages before absl::InitializeLog() is called are written to STDERR", False),
+        (
+            "E0000 00:00:1796069542.527904   25146 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error",
+            False,
+        ),
+        (
+            "2024-05-01 10:00:00.123456: E external/local_xla/xla/cuda_dnn.cc:9261] Unable to register cuDNN factory",
+            False,
+        ),
+        ("E0000 00:00:1795755507.889524   15320 gpu.cc:18] failed to launch the kernel", True),
         ("To enable the following instructions: SSE4.1, in other operations, rebuild TensorFlow", False),
         ("W0000 00:00:1795755507.889524   15320 op_kernel.cc:1855] RESOURCE_EXHAUSTED: OOM when allocating", True),
         ("F0000 00:00:1795755507.889524   15320 tensor.cc:12] Check failed: dtype", True),

@@ -26,7 +26,7 @@ from engines.tools import engine_checks, machine_checks
 from engines.tools.doctor import diagnose
 from engines.tools.engine_checks import engine_findings, report_findings
 from engines.tools.finding import Finding
-from engines.tools.machine_checks import gpu_findings
+from engines.tools.machine_checks import gpu_findings, terminal_findings
 from engines.worker import requirements
 from tests.support.engines import scripted_spec
 from tests.support.fake_nvml import FakeNvml
@@ -391,6 +391,7 @@ def test_folders_that_can_not_be_written(tmp_path: Path) -> None:
     ("name", "value", "fix"),
     [
         ("TERM", "dumb", "export TERM=xterm-256color"),
+        ("TERM", "unknown", "export TERM=xterm-256color"),
         ("TERM", "rxvt-unicode-256color", "mnist-tui --ascii"),
         ("LC_ALL", "C", "export LC_ALL=C.UTF-8"),
     ],
@@ -400,6 +401,10 @@ def test_terminals_with_fewer_features(
 ) -> None:
     monkeypatch.setenv(name, value)
     assert fix in {finding.fix for finding in diagnose([], None, tmp_path, tmp_path)}
+
+
+def test_the_app_opens_where_term_is_not_set() -> None:
+    assert [finding.state for finding in terminal_findings({"LANG": "C.UTF-8"})] == ["ok"]
 
 
 @pytest.mark.framework

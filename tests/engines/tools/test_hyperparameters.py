@@ -43,6 +43,7 @@ def test_the_table_matches_the_libraries(capsys: pytest.CaptureFixture[str]) -> 
             assert trap == pytest.approx(left_alone[engine]), f"{engine}'s own default of {name} has changed"
     for preset, row, expected in (
         ("quick", "schedule.warm_up", "20 % of the run"),
+        ("quick", "limit_train", 24_000),
         ("best", "augment.turn", "±10°"),
         ("best", "augment.shift", "±7 %"),
     ):

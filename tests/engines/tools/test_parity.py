@@ -41,6 +41,15 @@ def test_equal_results_pass() -> None:
     assert [row.value for row in rows if row.what == "parameters in all"] == ["1,199,882 and 1,199,882"]
 
 
+def test_the_proof_names_the_steps_at_which_rounding_parts_the_losses() -> None:
+    losses = np.full(20, 2.0)
+    apart = losses + np.array([1e-7, 2e-6, 1e-5, 3e-4, 9e-4, *(9e-4,) * 15])
+    rows = compare(results(losses=losses), results(losses=apart))
+    (row,) = [row for row in rows if "losses apart" in row.what]
+    assert (row.what, row.value) == ("losses apart by 1e-05, 1e-04, 1e-03 from step", "3, 4, after 20")
+    assert (row.tolerance, row.passed) == ("", True)
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
@@ -122,7 +131,10 @@ def test_an_engine_that_dies_ends_the_proof(tmp_path: Path, monkeypatch: pytest.
     python.write_text("#!/bin/sh\necho last words\nexit 9\n")
     python.chmod(0o755)
     specs = [scripted_spec("pytorch"), dataclasses.replace(scripted_spec("keras"), python=str(python))]
-    with pytest.raises(ParityError, match=r"^keras: its worker ended by code 9 without an answer: last words; "):
+    with pytest.raises(
+        ParityError,
+        match=r"^keras: its worker ended by code 9 without an answer: last words\. `mnist-tui doctor` checks",
+    ):
         prove(specs, cache_dir=tmp_path, seed=0, data_dir="", dataset="drawn", full_epoch=True)
 
 

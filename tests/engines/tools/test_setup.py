@@ -138,6 +138,14 @@ def test_pip_installs_into_the_environment(half_made: Path, monkeypatch: pytest.
     assert "--no-user" in pip, "pip.conf may set user = true"
 
 
+@pytest.mark.fault("input", "a keras.json that Keras refuses, or no home for a new one: setup imports Keras without it")
+def test_setup_imports_keras_without_the_users_configuration(half_made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = "import os; raise SystemExit(os.environ.get('KERAS_HOME') != os.devnull)"
+    monkeypatch.setattr(setup, "plan", lambda *_: [[sys.executable, "-c", script]])
+    monkeypatch.setitem(setup.IMPORTS, "pytorch", ("json",))
+    assert setup.build("pytorch", "cpu", lambda _: None)
+
+
 def test_an_incomplete_environment_is_not_used(half_made: Path) -> None:
     assert engine_spec("pytorch").python == sys.executable
     completion_marker("pytorch").write_text("cpu\n")

@@ -27,6 +27,7 @@ def test_ticks_are_round() -> None:
         ([2e6, 2.5e6, 3e6], ["2e6", "2.5e6", "3e6"]),
         ([-0.005, 0.0], ["-.005", "0"]),
         ([-0.0078125], []),
+        ([1.0, 1.0 + 2**-52], []),
     ],
 )  # fmt: skip
 def test_labels_of_an_axis(ticks: list[float], labels: list[str]) -> None:

@@ -53,8 +53,11 @@ def test_output_to_a_full_disk_is_one_sentence(
 @pytest.mark.linux("/dev/full")
 def test_python_adds_no_message_of_its_own() -> None:
     code = "import sys; from tui.cli.main import main; sys.exit(main(['runs']))"
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, env=buffered, text=True, timeout=60
+        )
     assert (done.returncode, done.stderr) == (1, FULL)
 
 
@@ -86,6 +89,18 @@ def test_an_export_to_a_full_device_fails(capsys: pytest.CaptureFixture[str]) ->
     assert main.main(["export", "demo", "--out", "/dev/full"]) == 1
     assert capsys.readouterr().err == "mnist-tui: /dev/full: No space left on device.\n"
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+@pytest.mark.fault("disk", "an export into the current folder, which was deleted: the sentence says so")
+def test_an_export_into_a_deleted_folder_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for form in ("csv", "tensorboard"):
+        assert main.main(["export", "demo", "--to", form, "--out", "new"]) == 1
+        assert capsys.readouterr().err == "mnist-tui: The current folder was deleted: change into another one.\n"
 
 
 def test_an_export_to_a_pipe_is_written_through_it(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,8 @@ def test_data_lists_and_loads_the_digits(small_mnist: Path, capsys: pytest.Captu
     assert json.loads(capsys.readouterr().out)[0]["origin"] == "--data-dir"
     assert main.main(["data", "--fetch", "--json", "--data-dir", str(small_mnist)]) == 0
     assert json.loads(capsys.readouterr().out)["train_size"] == 640
+    assert main.main(["data", "--fetch", "--data-dir", str(small_mnist)]) == 0
+    assert "dataset     custom digits\n" in capsys.readouterr().out
     assert main.main(["data", "--fetch", "--dataset", "mnist", "--data-dir", "nowhere"]) == 1
 
 
@@ -142,3 +145,17 @@ def test_bench_prints_measurements(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_missing_run_names_the_command_that_lists_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["export", "nothing", "--runs-dir", "/else where"]) == 2
     assert "`mnist-tui runs --runs-dir '/else where'` lists them." in capsys.readouterr().err
+
+
+@pytest.mark.fault(
+    "app", "as few threads as a shared machine allows (ulimit -u): numpy starts none in the app's process"
+)
+def test_numpy_starts_no_threads_in_the_apps_process() -> None:
+    """OpenBLAS starts one for each core, and ends the process by a signal where the system allows fewer."""
+    code = (
+        "import os; from tui.cli.main import main; main(['--version'])"
+        "; import numpy; print(len(os.listdir('/proc/self/task')))"
+    )
+    own = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[1:] == ["1"], done.stderr

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engines.api import ONE_RUN_CAVEAT, RunHistory
+from engines.messages.events import DataReady
 from engines.session.replay import DEMO
+from tests.support.ended_run import ended_run
 from tui.cli import main
+from tui.reports import comparison
 
 
 @pytest.fixture
@@ -60,3 +66,58 @@ def test_a_missing_or_empty_run_fails(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "empty.jsonl").write_text("")
     assert main.main(["compare", str(tmp_path / "empty.jsonl")]) == 1
     assert capsys.readouterr().err.endswith("No run was recorded there.\n")
+
+
+def pytorch_runs(correct: Sequence[int], dataset: str = "mnist", **settings: Any) -> list[comparison.Entry]:
+    """Return entries of runs of PyTorch, by how many of 10,000 digits each read correctly."""
+    runs: list[tuple[str, dict[str, RunHistory]]] = []
+    for seed, number in enumerate(correct):
+        history = ended_run("pytorch", seed, number, **settings)
+        history.apply(DataReady(
+            engine="pytorch", dataset=dataset, source="", sha256="0", train_size=1, test_size=10_000, seconds=1.0
+        ))  # fmt: skip
+        runs.append((f"run {seed}", {"pytorch": history}))
+    return comparison.entries(runs)
+
+
+def test_two_networks_of_one_framework_are_never_called_the_framework() -> None:
+    (verdict,) = comparison.verdicts(pytorch_runs([9900, 9800]))
+    assert verdict.startswith("1 PyTorch, 2 PyTorch: network 1 (PyTorch) is ahead (one run each). ")
+    assert "PyTorch ahead" not in verdict
+
+
+def test_several_tests_are_corrected_and_it_is_said_once() -> None:
+    """Six digits to none have p = 0.031: alone that is ahead, as one of two tests it is not."""
+    (alone,) = comparison.verdicts(pytorch_runs([9900, 9894]))
+    assert alone.startswith("1 PyTorch, 2 PyTorch: network 1 (PyTorch) is ahead")
+    entries = pytorch_runs([9900, 9894, 9894])
+    for verdict in comparison.verdicts(entries):
+        assert ": statistical tie. " in verdict
+        assert "p = 0.031 (= 0.062 after Holm's correction)" in verdict
+    (note,) = comparison.notes(entries)
+    assert note.startswith("The p-values are corrected for 2 tests (Holm)")
+    assert comparison.lines(entries).count(note) == 1
+
+
+def test_one_test_needs_no_correction_and_a_tie_no_caveat() -> None:
+    assert comparison.notes(pytorch_runs([9900, 9800])) == [ONE_RUN_CAVEAT]
+    assert comparison.notes(pytorch_runs([9900, 9899])) == []
+
+
+def test_a_comparison_names_digits_that_are_not_mnist(capsys: pytest.CaptureFixture[str]) -> None:
+    entries = [*pytorch_runs([9900]), *pytorch_runs([9900, 9900], "custom")]
+    assert comparison.notes(entries)[-1] == "2, 3: CUSTOM DIGITS, not MNIST."
+    assert [comparison.figures(entry)["dataset"] for entry in entries] == ["mnist", "custom", "custom"]
+
+
+def test_library_defaults_differ_in_what_each_engine_trained_with() -> None:
+    both = {engine: ended_run(engine, 0, 9900, preset="library-defaults") for engine in ("pytorch", "keras")}
+    different = comparison.differences(comparison.entries([("run", both)]))
+    assert different == {"learning_rate": [1.0, 0.001], "rho": [0.9, 0.95], "epsilon": [1e-6, 1e-7]}
+
+
+def test_the_help_and_the_json_state_the_rate(capsys: pytest.CaptureFixture[str], variants: tuple[Path, Path]) -> None:
+    main.main(["compare", "--help"])
+    assert "PyTorch against itself" in " ".join(capsys.readouterr().out.split())
+    assert main.main(["compare", "--json", "demo", str(variants[0])]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"][0].startswith("The p-values are corrected for 3 tests (Holm)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engines.api import SeedResults, from_settings
+from engines.messages.events import DataReady
 from tests.support.ended_run import ended_run
 from tui.reports import seeds
 
@@ -47,6 +48,18 @@ def test_too_few_seeds_say_so_at_once() -> None:
     assert seeds.headline(six) == "Keras ahead over 6 seeds"
     assert any(line.startswith("Keras 1.8") and line.endswith("(over 6 seeds).") for line in seeds.details(six))
     assert not any("can never" in line or "so far" in line for line in seeds.details(six))
+
+
+def test_a_series_names_digits_that_are_not_mnist() -> None:
+    series = SeedResults(seeds=2)
+    for dataset in ("mnist", "custom"):
+        history = ended_run("keras", 0, 9900)
+        history.apply(
+            DataReady(engine="keras", dataset=dataset, source="", sha256="", train_size=1, test_size=1, seconds=0.0)
+        )
+        series.add(history)
+        title = "CUSTOM DIGITS, not MNIST."
+        assert (title in seeds.details(series)) is (title in seeds.markdown(series)) is (dataset == "custom")
 
 
 def test_runs_that_are_no_result_say_how_they_ended() -> None:

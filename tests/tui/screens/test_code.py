@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 from textual.events import MouseScrollUp
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Static
 
 from engines.api import (
@@ -41,9 +42,11 @@ from tui.reports.source_columns import (
     blocks,
     break_line,
     columns,
+    counts_table,
     hanging_indent,
     pairs,
     read_pairs,
+    read_script_pairs,
     total_lines,
 )
 from tui.screens import code as code_screen
@@ -208,6 +211,12 @@ def test_folded_code_keeps_strings_and_code_before_a_comment() -> None:
     assert fold(Section("", code, 0)).code == 'def f():\n    x = """\n    a"""\n\n    return x\n\nX = 1'
 
 
+def test_the_readme_has_the_scripts_counts() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    table = "\n".join(counts_table(ENGINES, read_script_pairs(ENGINES)))
+    assert table in readme, f"README's table is not this one:\n{table}"
+
+
 # What runs
 
 
@@ -220,6 +229,11 @@ def test_running_sections_follow_the_events() -> None:
     history.apply(Prediction(engine="keras", t=10.0, request_id=1, probabilities=(), epoch=1, global_step=1))
     assert sections_now(history, 10.1) == {"Evaluate", "Predict"}
     assert sections_now(history, 12.0) == {"Evaluate"}
+
+
+def views(app_screen: Screen[Any]) -> list[SourceView]:
+    """Return the sections of the engines."""
+    return list(app_screen.query("#sections SourceView").results(SourceView))
 
 
 def _running(app_screen: object) -> list[str]:
@@ -236,16 +250,18 @@ def _is_complete(code: Static) -> bool:
 async def test_both_engines_are_shown_and_scrolled_together(size: tuple[int, int]) -> None:
     async with shown(50.0, size) as app:
         pilot = Pilot(app)
-        await pilot.press("2")
+        await pilot.press("2", "v")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_running(app.screen)))
         assert [one.split(" · ")[:2] for one in _running(app.screen)] == [["► Train", "PyTorch"], ["► Train", "Keras"]]
-        train = next(pair for pair in app.screen.query(SourceView) if pair.pair.title == "Train")
+        train = next(pair for pair in views(app.screen) if pair.pair.title == "Train")
         scrolled = app.screen.query_one("#sections")
         await until(pilot, lambda: scrolled.scroll_offset.y == train.virtual_region.y)
         assert "lines ► Train" in text_of(app, "#sums")
         await app.run_action("screen.show_code('both')")
-        await until(pilot, lambda: all(_is_complete(code) for code in app.screen.query(".code").results(Static)))
-        for pair in app.screen.query(SourceView):
+        await until(
+            pilot, lambda: all(_is_complete(code) for code in app.screen.query("#sections .code").results(Static))
+        )
+        for pair in views(app.screen):
             left, right = pair.query(".cell")
             assert left.region.y == right.region.y, "a section starts beside its twin"
             for code in pair.query(".code").results(Static):
@@ -271,16 +287,16 @@ async def test_keys_and_clicks_select_one_engine_or_both(columns_: int, at_first
     """Both are shown where their lines fit; the function at the top stays there after a switch."""
     async with shown(50.0, (columns_, 24)) as app:
         pilot = Pilot(app)
-        await pilot.press("2")
+        await pilot.press("2", "v")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_running(app.screen)))
         screen = app.screen
         assert isinstance(screen, CodeScreen)
-        assert screen.view == at_first
-        state = next(pair for pair in screen.query(SourceView) if pair.pair.title == "Checkpoint")
+        assert screen.columns == at_first
+        state = next(pair for pair in views(screen) if pair.pair.title == "Checkpoint")
         pages = screen.query_one("#sections")
 
         def top() -> str:
-            engine = "keras" if screen.view == "keras" else "pytorch"
+            engine = "keras" if screen.columns == "keras" else "pytorch"
             text = str(state.query_one(f".-{engine} .code", Static).render()).splitlines()
             return text[max(pages.scroll_offset.y - state.virtual_region.y - 1, 0)]
 
@@ -293,7 +309,7 @@ async def test_keys_and_clicks_select_one_engine_or_both(columns_: int, at_first
         for view in ("keras", "both", "pytorch"):
             await pilot.press("tab")
             await pilot.pause()
-            assert screen.view == view
+            assert screen.columns == view
             assert top().startswith("def layers("), view
             cells = [cell for cell in state.query(".cell") if cell.display]
             assert [cell.has_class("-keras") for cell in cells] == {
@@ -302,17 +318,17 @@ async def test_keys_and_clicks_select_one_engine_or_both(columns_: int, at_first
                 "both": [False, True],
             }[view]
         await pilot.press("shift+tab")
-        assert screen.view == "both"
+        assert screen.columns == "both"
         await pilot.click("#sums", offset=(3, 0))
-        assert screen.view == "pytorch"
+        assert screen.columns == "pytorch"
 
 
-async def test_the_screen_opens_at_the_model_while_nothing_runs(tmp_path: Path, small_mnist: Path) -> None:
+async def test_the_engines_open_at_the_model_while_nothing_runs(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
-        await pilot.press("2")
+        await pilot.press("2", "v")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and app.screen._ready)
-        model = next(part for part in app.screen.query(SourceView) if part.pair.title == "Model")
+        model = next(part for part in views(app.screen) if part.pair.title == "Model")
         pages = app.screen.query_one("#sections")
         await until(pilot, lambda: 0 < pages.scroll_offset.y == model.virtual_region.y)
         await until(pilot, lambda: "Model · PyTorch" in screen_text(app).splitlines()[2])
@@ -325,10 +341,41 @@ async def test_the_screen_opens_at_the_model_while_nothing_runs(tmp_path: Path, 
         await until(pilot, lambda: '"""' in screen_text(app))
 
 
+@pytest.mark.parametrize("size", [*SIZES, (50, 12)])
+async def test_the_scripts_are_shown_first(size: tuple[int, int]) -> None:
+    """Both are whole on two pages of 120 columns and 40 rows, and neither is lit: it doesn't run."""
+    async with shown(50.0, size) as app:
+        pilot = Pilot(app)
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, CodeScreen) and app.screen._ready)
+        scripts = app.screen.query_one("#scripts")
+        await until(pilot, lambda: "import torch" in screen_text(app))
+        both = size[0] >= 100
+        assert ("import keras" in screen_text(app)) is both
+        assert text_of(app, "#sums").lstrip("[ ").startswith("PyTorch 41 lines")
+        assert _running(app.screen) == []
+        rows = scripts.size.height + scripts.max_scroll_y
+        seen: set[int] = set()
+        for _ in range(2):
+            seen |= set(range(scripts.scroll_offset.y, scripts.scroll_offset.y + scripts.size.height))
+            await pilot.press("pagedown")
+        assert size != (120, 40) or seen == set(range(rows))
+        assert "accuracy" in screen_text(app) or rows > 3 * scripts.size.height
+        await pilot.press("v")
+        await until(pilot, lambda: bool(_running(app.screen)))
+        await pilot.press("h")
+        await until(pilot, lambda: "a recording has no libraries" in text_of(app, "#table"))
+        await pilot.press("v")
+        await until(pilot, lambda: bool(_running(app.screen)))
+        await pilot.press("v")
+        await until(pilot, lambda: bool(scripts.display) and "PyTorch 41 lines" in text_of(app, "#sums"))
+        assert not app.screen.query("#scripts .-runs")
+
+
 async def test_scrolling_with_the_mouse_stops_following() -> None:
     async with shown(50.0, (80, 24)) as app:
         pilot = Pilot(app)
-        await pilot.press("2")
+        await pilot.press("2", "v")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and bool(_running(app.screen)))
         pages = app.screen.query_one("#sections")
         await until(pilot, lambda: pages.scroll_offset.y > 0 and "following" in text_of(app, "#sums"))
@@ -367,7 +414,7 @@ async def test_the_table_is_read_during_a_run_and_cached(
             app.specs = tuple(describing_spec(name, tmp_path) for name in ENGINES)
             await pilot.press("s")
             await until(pilot, lambda: phases(app) == ["training", "training"])
-            await pilot.press("2")
+            await pilot.press("2", "v")
             await until(pilot, lambda: isinstance(app.screen, CodeScreen) and len(_running(app.screen)) >= 2)
             await pilot.press("h")
             await until(pilot, lambda: "optimizer.class" in screen_text(app))
@@ -383,14 +430,16 @@ async def test_the_table_is_read_during_a_run_and_cached(
 async def test_the_code_follows_the_backend(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
-        await pilot.press("2")
+        await pilot.press("2", "v")
         await until(pilot, lambda: isinstance(app.screen, CodeScreen) and "Keras " in text_of(app, "#sums"))
         assert "Keras on" not in text_of(app, "#sums")
         app.controller.request = app.controller.request.choose("keras_backend", "jax")
         await until(pilot, lambda: "Keras on JAX" in text_of(app, "#sums"))
 
         def shown() -> str:
-            return "".join(str(code.render()) for code in app.screen.query(".cell.-keras .code").results(Static))
+            return "".join(
+                str(code.render()) for code in app.screen.query("#sections .cell.-keras .code").results(Static)
+            )
 
         await until(pilot, lambda: "jax.grad(" in shown() and "GradientTape" not in shown())
 
@@ -436,27 +485,19 @@ def test_rows_that_differ_are_first_and_marked() -> None:
 # The command
 
 
-def test_the_command_prints_the_same_to_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_scripts_and_then_the_engines(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["code", "--no-hyperparameters", "--width", "200"]) == 0
     printed = capsys.readouterr().out.splitlines()
-    aligned = read_pairs(ENGINES)
-    assert printed[0].split() == [
-        "PyTorch:",
-        str(total_lines(aligned, 0)),
-        "lines",
-        "│",
-        "Keras:",
-        str(total_lines(aligned, 1)),
-        "lines",
-    ]
+    scripts, aligned = read_script_pairs(ENGINES), read_pairs(ENGINES)
+    headings = [line for line in printed if line.startswith("PyTorch, ")]
+    for line, kind, of in zip(headings, ("a script", "this app's engine"), (scripts, aligned), strict=True):
+        cells = [f"{title}, {kind}: {total_lines(of, i)} lines" for i, title in enumerate(("PyTorch", "Keras"))]
+        assert [cell.strip() for cell in line.split("│")] == cells
     assert max(map(len, printed)) <= 200
-    assert [line.split()[1].rstrip(":") for line in printed if line.startswith("──")][:4] == [
-        "Setup",
-        "Data",
-        "Model",
-        "Optimizer",
-    ]
+    titles = [line.split()[1].rstrip(":") for line in printed if line.startswith("──")]
+    assert titles[:8] == ["Setup", "Hyperparameters", "Data", "Model", "Optimizer", "Train", "Evaluate", "Setup"]
     assert any("nn.Conv2d(1, 32, kernel_size=3)" in line for line in printed)
     assert main.main(["code", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
+    assert told["scripts"]["lines"] == {engine: total_lines(scripts, i) for i, engine in enumerate(ENGINES)}
     assert told["lines"] == {engine: total_lines(aligned, i) for i, engine in enumerate(ENGINES)}

@@ -8,10 +8,10 @@ import pytest
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from engines.api import RunRequest
+from engines.api import ONE_RUN_CAVEAT, RunRequest
 from tests.support.pilot import SIZES, key_bar_of, opened, phases, screen_text, until
 from tui.commands import Command
-from tui.screens.dialogs import HelpDialog, NameDialog, Question, QuitDialog, _help_rows
+from tui.screens.dialogs import TERMS, HelpDialog, NameDialog, Question, QuitDialog, _help_rows
 from tui.screens.parity import ParityScreen
 from tui.screens.settings import SettingsScreen
 from tui.screens.train import TrainScreen
@@ -33,6 +33,10 @@ async def test_quitting_asks_only_while_training(tmp_path: Path, small_mnist: Pa
         await pilot.press("y")
         await pilot.pause()
         assert app.return_code == 0
+
+
+def test_the_help_states_how_often_one_framework_is_ahead_of_itself() -> None:
+    assert ONE_RUN_CAVEAT in dict(TERMS)["ahead (one seed)"]
 
 
 async def test_q_acts_on_the_open_dialog(tmp_path: Path, small_mnist: Path) -> None:

@@ -276,7 +276,7 @@ async def test_agreement_on_a_wrong_digit_is_marked_as_wrong(tmp_path: Path, sma
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
         both = [dict((i, p) for i, _, p in h.evaluations[-1].mistakes) for h in app.session.histories.values()]
         index = next(i for i, read in both[0].items() if both[1].get(i) == read)
-        screen._show_test_digit(index)
+        screen._load(index)
         await until(pilot, lambda: screen._label is not None)
         said = f"✗ BOTH WRONG: {both[0][index]}, not {screen._label}"
         await until(pilot, lambda: text_of(app, "#verdict") == said)
@@ -406,7 +406,7 @@ async def test_polling_pauses_while_the_screen_is_hidden(
     async with opened(tmp_path, small_mnist) as (app, pilot):
         screen = await _opened_screen(app, pilot)
         await until(pilot, lambda: not _is_polling(screen))
-        monkeypatch.setattr(app.session, "predict", lambda *_: 10_000)  # no prediction arrives
+        monkeypatch.setattr(app.session, "predict", lambda *_, **__: 10_000)  # no prediction arrives
         await pilot.press("enter")
         assert _is_polling(screen)
         await pilot.press("1")

@@ -71,7 +71,8 @@ def test_the_card_shows_the_recorded_run(race: tuple[dict[str, RunHistory], Mach
     assert figures["to 97 %"][0].startswith("01:05")
     assert figures["to 99 %"] == ("not reached", "not reached")
     assert figures["import"] == ("1.69 s, before the run", "3.01 s, before the run")
-    assert (figures["loading digits"], figures["building"]) == (("0.35 s", "0.40 s"), ("0.02 s", "0.33 s"))
+    assert figures["loading digits"] == ("0.35 s", "0.40 s")
+    assert figures["building"] == ("0.02 s, in a warm worker", "0.33 s, in a warm worker")
     assert (figures["optimizer"], figures["dropout"]) == (2 * ("adadelta, learning rate 1",), 2 * ("0.25",))
     assert figures["energy"][0] == "n/a: a CPU's energy is not measured"
     assert figures["peak GPU memory"][0] == "n/a: runs on the CPU"
@@ -103,9 +104,9 @@ def test_the_better_value_is_marked_only_where_values_are_comparable(
     assert rows["test accuracy"].shares == (), "two bars of 98 % would look the same"
     drawn = Console(width=120, color_system=None)
     with drawn.capture() as lines:
-        drawn.print(figures_table(report, defaultdict(lambda: "red")))
+        drawn.print(figures_table(report, defaultdict(lambda: "red"), 120))
     (script,) = (line for line in lines.get().splitlines() if "plain script" in line)
-    assert script.split() == ["lines", "of", "a", "plain", "script", "69", "━━━━━━━━", "20", "━━╸", "◄"]
+    assert script.split() == ["lines", "of", "a", "plain", "script", "41", "━━━━━━━━", "18", "━━━╸", "◄"]
 
 
 def test_a_time_trial_has_marked_times_and_their_ratio() -> None:

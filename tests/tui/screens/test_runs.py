@@ -223,7 +223,7 @@ async def test_the_sorted_column_is_marked_and_a_click_on_a_title_sorts(runs: Pa
 async def test_columns_say_something_and_the_name_comes_early(runs: Path) -> None:
     """The status line has the values that all rows have in common."""
     async with on_runs(runs, (80, 24)) as (screen, pilot):
-        assert "8 runs · by time · all completed, reference, cpu, seed 0, mnist" in text_of(screen.app, "#status")  # type: ignore[arg-type]
+        assert "8 runs · by time · all completed, reference, cpu, seed 0, MNIST" in text_of(screen.app, "#status")  # type: ignore[arg-type]
         await pilot.press("f2", *"first light", "enter")
         await until(pilot, lambda: screen.runs[0].name == "first light")
         await until(pilot, lambda: [str(key.value) for key in screen._table.columns][2] == "name")

@@ -183,7 +183,13 @@ async def test_settings_are_validated_while_typing(tmp_path: Path, small_mnist: 
         assert "whole number" in str(form.query_one("#reason-epochs", Static).render())
         await pilot.press("ctrl+s")
         assert app.screen is form, "an invalid field can't be saved"
-        epochs.value = "3"
+        epochs.value, rate = "3", form.query_one("#learning_rate", Input)
+        rate.value = "0,001"
+        await pilot.pause()
+        assert "has a decimal comma: write 0.001" in str(form.query_one("#reason-learning_rate", Static).render())
+        await pilot.press("ctrl+s")
+        assert app.screen is form, "it is not 1"
+        rate.value = "0.001"
         await pilot.pause()
         assert "--epochs 3" in str(form.query_one("#command", Static).render())
         await pilot.press("ctrl+s")

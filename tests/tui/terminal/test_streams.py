@@ -50,9 +50,11 @@ def test_a_command_needs_only_stdout() -> None:
 
 
 @CLOSED
-@pytest.mark.parametrize("command", ["--help", "runs"])
+@pytest.mark.parametrize(
+    "command", ["--help", "runs", "data", "code --no-hyperparameters", "setup --dry-run", "compare demo", "export demo"]
+)
 def test_output_lost_on_a_closed_stdout_is_reported(command: str) -> None:
-    assert shell(">&-", *COMMAND, command) == (1, "", BROKEN.format("Bad file descriptor"))
+    assert shell(">&-", *COMMAND, *command.split()) == (1, "", BROKEN.format("Bad file descriptor"))
 
 
 @CLOSED

@@ -8,9 +8,11 @@ import pytest
 from rich.console import Console
 
 from engines.api import read_events
+from engines.messages.events import EvalCompleted
 from engines.runs.history import RunHistory
 from engines.session.replay import DEMO
-from tui.widgets.confusion_matrix import Cell, matrices, most_frequent, neighbour
+from tui.widgets.confusion_matrix import Cell, count, describe, matrices, most_frequent, neighbour
+from tui.widgets.mistake_gallery import mistakes
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +23,28 @@ def tested() -> dict[str, RunHistory]:
         if event.engine in histories:
             histories[event.engine].apply(event)
     return histories
+
+
+def test_a_row_is_a_digit_and_a_column_what_it_was_read_as() -> None:
+    """Two of four threes were read as a five; no five was read as a three."""
+    counts = dict.fromkeys(range(100), 0) | {33: 2, 35: 2, 55: 1}
+    histories = {"keras": RunHistory("keras")}
+    histories["keras"].apply(EvalCompleted(
+        engine="keras", epoch=1, global_step=1, split="test", loss=0.1, accuracy=0.6, seconds=1.0, confusion=tuple(counts.values()),
+        mistakes=((7, 3, 5), (9, 3, 5)),
+    ))  # fmt: skip
+    assert most_frequent(histories) == Cell("keras", 3, 5)
+    assert count(histories, Cell("keras", 3, 5)) == 2
+    assert count(histories, Cell("keras", 5, 3)) == 0
+    assert describe(histories, Cell("keras", 3, 5)).plain == " Keras read a 3 as a 5: 2 times. enter shows them."
+    rows = [line.plain.split() for line in matrices(histories, defaultdict(lambda: "red"), 80, 0)]
+    assert rows[2 + 3] == ["3", "·", "·", "·", "■", "·", "2", "·", "·", "·", "·", "50.0%"]
+    assert rows[2 + 5] == ["5", "·", "·", "·", "·", "·", "■", "·", "·", "·", "·", "100.0%"]
+    of_cell = mistakes(histories, Cell("keras", 3, 5))[Cell("keras", 3, 5).name]
+    assert [(mistake.index, mistake.label, dict(mistake.read)) for mistake in of_cell] == [
+        (7, 3, {"keras": 5}), (9, 3, {"keras": 5}),
+    ]  # fmt: skip
+    assert not mistakes(histories, Cell("keras", 5, 3)).get(Cell("keras", 5, 3).name)
 
 
 def test_cells_are_reached_by_arrows_across_both_matrices(tested: dict[str, RunHistory]) -> None:

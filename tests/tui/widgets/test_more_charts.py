@@ -6,7 +6,7 @@ import pytest
 
 from engines.api import MachineHistory, RunHistory
 from engines.messages.events import WorkerSpawned, WorkerUsage
-from tests.engines.runs.test_machine_history import fake_gpu, on_a_fake_gpu, usage
+from tests.support.fake_gpus import fake_gpu, on_a_fake_gpu, usage
 from tests.support.histories import simulated_run
 from tests.support.pilot import drawn, heading
 from tests.support.recording import shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import pytest
@@ -27,6 +28,16 @@ def test_lead_changes_are_counted() -> None:
     leader = lead(simulated_run("pytorch", 0.5), simulated_run("keras", 0.4, slow_after=50))
     assert leader is not None
     assert (leader.engine, leader.changes) == ("pytorch", 1)
+
+
+def test_a_lead_within_the_noise_of_the_reports_is_no_change() -> None:
+    """Keras is ahead at every second step by less than 0.2 s: each engine reports some twenty times a second."""
+    for noise, changes in ((0.19, 0), (0.21, 49)):
+        steady, jittery = simulated_run("pytorch", 1.0, 50), simulated_run("keras", 1.0, 50)
+        jittery.step_seconds.ys[:] = array("d", (step + (noise if step % 2 else -noise) for step in range(1, 51)))
+        leader = lead(steady, jittery)
+        assert leader is not None
+        assert leader.changes == changes
 
 
 def test_no_lead_before_both_have_made_a_step() -> None:

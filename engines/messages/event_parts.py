@@ -1,0 +1,53 @@
+"""The records that events hold. Standard library only."""
+
+from __future__ import annotations
+
+from engines.record import Record
+
+
+class Device(Record):
+    """A device that a framework offers, or an unusable one with the reason."""
+
+    id: str
+    """"cpu", "cuda:N" or "mps"."""
+    name: str
+    usable: bool = True
+    reason: str = ""
+    """The reason why the device can't be used; empty when it can."""
+    gpu: str = ""
+    """The driver's id of the GPU: an index, or a UUID that may be abbreviated; empty for a CPU, and when unknown."""
+
+
+class GpuReading(Record):
+    """One GPU at one moment."""
+
+    index: int
+    name: str
+    uuid: str
+    utilization_percent: float | None
+    memory_used_bytes: int | None
+    memory_total_bytes: int | None
+    temperature_celsius: float | None
+    power_watts: float | None
+    power_limit_watts: float | None
+    energy_joules: float | None = None
+    """Joules since the driver was loaded; only Volta and later GPUs count them."""
+    sm_clock_mhz: float | None = None
+    throttled: str = ""
+    """The reason why the GPU is slowed down: "heat", "power limit", ...; empty when it is not, and when unknown."""
+    missing: tuple[tuple[str, str], ...] = ()
+    """(field, reason) of every field that is None."""
+    slices: tuple[str, ...] = ()
+    """UUIDs of the GPU's MIG slices."""
+
+
+class LayerChange(Record):
+    """The change of one layer in one training step; each figure is the L2 norm over the kernel and the bias."""
+
+    layer: str
+    gradient: float
+    """Norm of the gradient of the batch's mean loss, at the weights before the step and with dropout off."""
+    weights: float
+    """Norm of the parameters before the step."""
+    update: float
+    """Norm of what the optimizer added to them."""

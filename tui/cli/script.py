@@ -1,0 +1,69 @@
+"""Print a stand-alone script that trains with the same settings in one framework, and needs nothing of this program."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from engines.api import ENGINES, CheckpointError, ExportError, RunRequest, read_run, read_start, render_script, to_plain
+from tui.cli import arguments
+from tui.cli.arguments import CommandError, UsageError
+from tui.reports import export
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `mnist-tui script`."""
+    parser.add_argument("framework", choices=ENGINES, help="which script to print")
+    parser.add_argument("--run", metavar="RUN", help="with the settings of a saved run; other options change them")
+    parser.add_argument(
+        "--same-weights",
+        type=arguments.path,
+        default="",
+        metavar="FILE",
+        help="start from the weights of a checkpoint (RUN/pytorch.npz), and train in its order of digits",
+    )
+    parser.add_argument("--out", type=arguments.path, default="", metavar="FILE", help="write it to a file (stdout)")
+    parser.add_argument("--force", action="store_true", help="overwrite a file that exists")
+    arguments.add_runs_dir_option(parser)
+    arguments.add_setting_options(parser)
+    parser.epilog = "A script doesn't stop when the loss diverges, and computes fp32 as its library does by default."
+
+
+HIDES = ("keras", "tensorflow", "torch", "torchvision", "numpy", "jax", "gzip", "os", "pathlib", "collections")
+"""Names of modules: a script with such a name would import itself in their place."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the script, or write it to a file. Raises UsageError and CommandError."""
+    if Path(options.out).name.removesuffix(".py") in HIDES:
+        raise UsageError(
+            f"A script can't be named {Path(options.out).name}: it would hide the library. Choose another name."
+        )
+    config = arguments.request(options, _saved_settings(options) if options.run else None).config
+    try:
+        start = read_start(Path(options.same_weights)) if options.same_weights else None
+    except CheckpointError as error:
+        raise UsageError(f"{str(error)[0].upper()}{str(error)[1:]}") from None
+    text = render_script(options.framework, config, start)
+    if not options.out:
+        print(text, end="")
+        return 0
+    try:
+        export.write_text(text, Path(options.out), force=options.force)
+    except ExportError as error:
+        raise CommandError(str(error)) from None
+    return 0
+
+
+def _saved_settings(options: argparse.Namespace) -> dict[str, object]:
+    """Return the settings of the run that --run names: those of this framework, or else of the other. Raises UsageError."""
+    recording = arguments.recording(options.run, options)
+    histories, _ = read_run(recording.parent, recording.name)
+    configs = {engine: history.config for engine, history in histories.items() if history.config is not None}
+    if not configs:
+        raise UsageError(f"{recording} holds no settings: its run never started.")
+    config = configs.get(options.framework) or next(iter(configs.values()))
+    request = RunRequest()
+    for name, value in to_plain(config).items():
+        request = request.choose(name, value)
+    return dict(request.settings)
