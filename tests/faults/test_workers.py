@@ -139,6 +139,7 @@ def test_a_stopped_worker_is_silent_not_dead(place: str, scripted_run: ScriptedR
 
 @pytest.mark.fault("workers", "out of memory")
 @pytest.mark.parametrize("place", ["build", "0", "15", "evaluate", "checkpoint"])
+@pytest.mark.linux("prlimit")
 def test_out_of_memory_is_named(place: str, work: Work, small_config: TrainConfig, tmp_path: Path) -> None:
     """A worker whose address space is limited, as by `ulimit -v`, survives, and trains once the limit is raised."""
     os.environ["MNIST_TUI_SCRIPT"] = f"devour@{place}"
@@ -163,6 +164,7 @@ def test_out_of_memory_is_named(place: str, work: Work, small_config: TrainConfi
 @pytest.mark.slow
 @pytest.mark.fault("workers", "out of memory, in the framework itself")
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
+@pytest.mark.linux("prlimit")
 def test_a_framework_out_of_memory_is_reported(engine: str, work: Work, small_mnist: Path) -> None:
     worker = work(engine)
     config = from_settings({"epochs": 1, "batch_size": 60, "data_dir": str(small_mnist)})
@@ -188,7 +190,7 @@ def test_too_few_file_descriptors_are_reported(
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     opened = list[int]()
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 20, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/dev/fd"))) + 20, hard))
         with contextlib.suppress(OSError):
             while True:
                 opened.append(os.open(os.devnull, os.O_RDONLY))

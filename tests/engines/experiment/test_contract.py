@@ -194,7 +194,7 @@ def test_a_stop_before_the_first_step(engine: str, work: Work, small_config: Tra
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_same_seed_gives_the_same_curve(engine: str, warm: Work, small_mnist: Path) -> None:
-    config = from_settings({"epochs": 1, "batch_size": 64, "data_dir": str(small_mnist), "seed": 5})
+    config = from_settings({"epochs": 1, "batch_size": 64, "data_dir": str(small_mnist), "device": "cpu", "seed": 5})
     losses = []
     worker = warm(engine)
     for run in ("a", "b"):
@@ -244,6 +244,7 @@ def test_both_frameworks_train_on_the_same_digits_from_the_same_weights(warm: Wo
             "dropout": 0.0,
             "optimizer": "sgd",
             "learning_rate": 0.01,
+            "device": "cpu",
         }
     )
     first, orders, ends = [], [], []
@@ -276,6 +277,7 @@ def test_engines_agree_under_every_optimizer(optimizer: str, warm: Work, tmp_pat
             "optimizer": optimizer,
             "learning_rate": rate,
             "schedule": "cosine",
+            "device": "cpu",
             "data_dir": str(tmp_path / "digits"),
         }
     )
@@ -535,7 +537,7 @@ def test_a_third_engine_needs_only_the_contract(
     assert isinstance(worker.wait_for((RunFinished, RunFailed)), RunFinished)
     assert (tmp_path / "first" / "scripted.npy").is_file()
     checkpoint = worker.of(CheckpointSaved)[-1].path
-    config = from_settings({"epochs": 3, "batch_size": 64, "data_dir": small_config.data_dir})
+    config = replace(small_config, epochs=3)
     worker.start(config, "resumed", str(tmp_path / "resumed"), checkpoint)
     assert worker.wait_for((RunFinished, RunFailed)).outcome == "completed"
     worker.supervisor.send(Predict(request_id=1, image=(0,) * 784))

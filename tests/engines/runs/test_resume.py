@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -73,7 +74,7 @@ NAME = {"scripted": "pytorch"}
 
 def config_of(small_mnist: Path, **settings: object) -> TrainConfig:
     """Return a config of three epochs, slow enough to be interrupted."""
-    return from_settings({"epochs": 3, "batch_size": 16, "data_dir": str(small_mnist), **settings})
+    return from_settings({"epochs": 3, "batch_size": 16, "data_dir": str(small_mnist), "device": "cpu", **settings})
 
 
 def epoch_losses(worker: Worked, run: str) -> list[tuple[float, float]]:
@@ -179,11 +180,9 @@ def test_a_failed_save_is_a_warning(work: Work, small_mnist: Path, tmp_path: Pat
 
 
 @pytest.mark.fault("disk", "a full disk in mid-run: the last checkpoint stays")
+@pytest.mark.linux("prlimit")
 def test_a_full_disk_is_a_warning_and_keeps_the_last_checkpoint(work: Work, small_mnist: Path, tmp_path: Path) -> None:
     """A limit on the size of files, set on the worker in mid-run, acts like a full disk."""
-    resource = pytest.importorskip("resource")
-    if not hasattr(resource, "prlimit"):
-        pytest.skip("no usable prlimit here")
     worker = work("scripted")
     worker.start(config_of(small_mnist, epochs=1000), "run", str(tmp_path / "run"))
     worker.wait_for(CheckpointSaved)

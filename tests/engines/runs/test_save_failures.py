@@ -143,6 +143,7 @@ def test_the_closing_lines_name_lost_files() -> None:
 
 
 @pytest.mark.fault("disk", "the disk is full in mid-run and freed again: nothing is lost in the end")
+@pytest.mark.linux("prlimit")
 def test_nothing_is_lost_on_a_disk_that_is_freed_again(
     work: Callable[[], Worked], small_mnist: Path, tmp_path: Path
 ) -> None:

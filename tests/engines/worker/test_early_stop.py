@@ -27,7 +27,7 @@ Work = Callable[[str], Worked]
 
 def run(worker: Worked, small_mnist: Path, **settings: object) -> RunFinished:
     """Train one run to its end, and check its events against the grammar."""
-    worker.start(from_settings({"batch_size": 64, "data_dir": str(small_mnist), **settings}))
+    worker.start(from_settings({"batch_size": 64, "data_dir": str(small_mnist), "device": "cpu", **settings}))
     finished: RunFinished = worker.wait_for(RunFinished)
     worker.finish()
     assert violations(worker.events) == []

@@ -36,6 +36,7 @@ FULL = "mnist-tui: The output could not be written: No space left on device.\n"
         ("--help", False),
     ],
 )  # fmt: skip
+@pytest.mark.linux("/dev/full")
 def test_output_to_a_full_disk_is_one_sentence(
     command: str, buffered: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -49,6 +50,7 @@ def test_output_to_a_full_disk_is_one_sentence(
 
 
 @pytest.mark.fault("disk", "a full disk, as a shell sees it: Python adds nothing when it ends")
+@pytest.mark.linux("/dev/full")
 def test_python_adds_no_message_of_its_own() -> None:
     code = "import sys; from tui.cli.main import main; sys.exit(main(['runs']))"
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -88,6 +90,7 @@ def test_reasons_are_short() -> None:
 
 
 @pytest.mark.fault("disk", "an export into /dev/full: one sentence, exit code 1")
+@pytest.mark.linux("/dev/full")
 def test_an_export_to_a_full_device_fails(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["export", "demo", "--out", "/dev/full"]) == 1
     assert capsys.readouterr().err == "mnist-tui: /dev/full: No space left on device.\n"
@@ -124,6 +127,7 @@ def test_an_export_to_a_link_is_written_to_its_target(tmp_path: Path) -> None:
     assert (tmp_path / "file.csv").read_text() == "content"
 
 
+@pytest.mark.linux("/dev/full")
 def test_an_export_of_files_needs_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["export", "demo", "--to", "tensorboard", "--out", "/dev/full"]) == 1
     assert capsys.readouterr().err == "mnist-tui: /dev/full is not a folder; name one, or a new one.\n"

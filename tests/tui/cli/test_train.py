@@ -120,6 +120,7 @@ def test_a_run_succeeds_where_sigchld_is_ignored(small_mnist: Path, environment:
 
 @pytest.mark.fault("disk", "headless, its output goes to a full disk: it trains to the end and reports the loss")
 @pytest.mark.parametrize("form", ["--json", "--plain"])
+@pytest.mark.linux("/dev/full")
 def test_training_continues_when_the_disk_of_its_output_is_full(
     form: str, small_mnist: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:

@@ -82,6 +82,7 @@ print(min(os.pipe()), [os.get_inheritable(n) for n in range(3)], repr(sys.stdin.
 
 
 @pytest.mark.fault("disk", "the output of a command goes to a full disk: it is reported")
+@pytest.mark.linux("/dev/full")
 def test_output_lost_on_a_full_disk_is_reported() -> None:
     assert shell(">/dev/full", *COMMAND, "--help") == (1, "", BROKEN.format("No space left on device"))
     assert shell("2>/dev/full", *COMMAND, "frobnicate") == (2, "", "")
