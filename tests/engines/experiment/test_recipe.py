@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from engines.config import TrainConfig
-from engines.experiment.recipe import confusion, epoch_order, initial_weights, learning_rates, order_sha256
+from engines.experiment.recipe import (
+    confusion,
+    epoch_order,
+    initial_weights,
+    layer_parameters,
+    learning_rates,
+    order_sha256,
+)
 
 
 def rates_of(schedule: str, epochs: int, steps_per_epoch: int, peak: float = 1.0) -> list[float]:
@@ -68,6 +75,13 @@ def test_every_epoch_of_every_seed_has_an_order_of_its_own() -> None:
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert len({order_sha256(order) for order in orders}) == 4
     assert order_sha256(epoch_order(1, 2, 50)) == order_sha256(orders[-1]), "a resumed run repeats it"
+
+
+def test_the_network_is_that_of_the_reference() -> None:
+    assert layer_parameters() == (("conv1", 320), ("conv2", 18_496), ("dense1", 1_179_776), ("dense2", 1_290))
+    assert {name: array.size for name, array in initial_weights(0).items() if name.endswith("bias")} == {
+        "conv1.bias": 32, "conv2.bias": 64, "dense1.bias": 128, "dense2.bias": 10,
+    }  # fmt: skip
 
 
 def test_initial_weights_are_within_the_limit_of_glorot_and_bengio() -> None:

@@ -68,6 +68,16 @@ def test_time_of_a_guest_counts_once(machine: FakeMachine) -> None:
     assert usage.per_core == (50.0, 0.0)
 
 
+def test_a_moment_without_a_tick_of_the_kernels_clock_has_no_figures(machine: FakeMachine) -> None:
+    """The next sample counts from the last one that had any."""
+    machine.monitor.sample()
+    assert machine.monitor.sample() is None
+    machine.cores = [Times(user=3, idle=7), Times(idle=10)]
+    usage = machine.monitor.sample()
+    assert usage is not None
+    assert usage.per_core == (30.0, 0.0)
+
+
 def test_only_the_cores_of_this_process_count(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroups, "affinity_ids", lambda: (1,))
     usage = machine.after(10, Times(user=10), Times(user=3, idle=7))

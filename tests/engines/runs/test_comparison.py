@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from engines.messages.events import DataReady, EvalCompleted, RunRequested
+from engines.messages.events import DataReady, Device, EvalCompleted, RunRequested, WorkerReady
 from engines.preset_configs import from_settings
-from engines.runs.comparison import compare_answers, device_caveat, verdict
+from engines.runs.comparison import compare_answers, device_caveat, device_of, verdict
 from engines.runs.history import RunHistory
 from engines.runs.statistics import TIE
 from tests.support.ended_run import ended_run
@@ -87,6 +87,28 @@ def test_answers_are_compared_digit_by_digit() -> None:
     assert (answers.only_first, answers.only_second, answers.differ) == (2, 1, 4)
     other = compare_answers(second, first)
     assert other == replace(answers, only_first=1, only_second=2)
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"), [("auto", "cuda:1"), ("all", "cuda:1,cuda:2"), ("cuda:2", "cuda:2"), ("cpu", "cpu")]
+)
+def test_the_device_of_a_run_that_has_not_started(device: str, expected: str) -> None:
+    """The first GPU can't be used."""
+    history = RunHistory("keras")
+    gpus = [Device(id=f"cuda:{number}", name="GPU", usable=number > 0) for number in range(3)]
+    history.apply(WorkerReady(
+        engine="keras", pid=1, framework="F", version="1", devices=(Device(id="cpu", name="CPU"), *gpus), num_threads=1,
+        import_seconds=1.0,
+    ))  # fmt: skip
+    history.apply(RunRequested(engine="keras", config=from_settings({"device": device})))
+    assert device_of(history) == expected
+
+
+@pytest.mark.parametrize(("device", "expected"), [("auto", "cpu"), ("all", "all")])
+def test_the_device_of_a_run_without_a_gpu(device: str, expected: str) -> None:
+    history = RunHistory("keras")
+    history.apply(RunRequested(engine="keras", config=from_settings({"device": device})))
+    assert device_of(history) == expected
 
 
 @pytest.mark.parametrize(

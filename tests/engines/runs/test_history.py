@@ -183,6 +183,17 @@ def test_peaks_are_those_of_the_run() -> None:
     assert (history.peak_rss_bytes, history.peak_device_bytes) == (None, None)
 
 
+def test_an_epoch_without_a_speed_has_no_samples() -> None:
+    """The run's first step was its only one, and is not timed."""
+    history = history_after(len(life()))
+    assert (history.epoch_seconds, history.epoch_samples, history.epoch_times) == (8.0, 64.0, [4.0, 4.0])
+    history.apply(EpochCompleted(
+        engine="keras", epoch=3, train_loss=0.1, train_accuracy=0.9, train_seconds=1.0, samples_per_sec=None,
+        first_step_seconds=None,
+    ))  # fmt: skip
+    assert (history.epoch_seconds, history.epoch_samples, history.first_step_seconds) == (9.0, 64.0, 0.5)
+
+
 def test_the_best_evaluation_is_kept_however_many_there_are() -> None:
     history = evaluated_run([0.5, 0.9, 0.7])
     assert (history.best_accuracy, history.test_accuracy) == (0.9, 0.7)

@@ -172,6 +172,13 @@ def test_its_remaining_time_is_at_the_pace_of_the_steps_that_it_trained_itself()
     assert history.eta_seconds(now=70.0) == pytest.approx(20.0 * 90 / 10)
 
 
+def test_it_has_no_pace_before_its_own_first_step(tmp_path: Path) -> None:
+    """Its history has the steps before the cut already."""
+    events = resumed(cut_off(tmp_path, 6))
+    history = history_of(events[: 1 + events.index(of(RunStarted, events)[0])])
+    assert (history.global_step, history.eta_seconds(now=history.last_t + 5.0)) == (6, None)
+
+
 def test_it_started_with_the_steps_that_were_done(tmp_path: Path) -> None:
     events = resumed(cut_off(tmp_path, 6))
     assert [(event.global_step, event.total_steps) for event in of(RunStarted, events)] == [(6, 12)]

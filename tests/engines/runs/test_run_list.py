@@ -95,10 +95,11 @@ def test_a_run_has_the_worst_state_of_its_engines(first: str, second: str, state
 
 def test_a_run_takes_as_long_as_its_slowest_engine_and_is_as_good_as_its_best() -> None:
     row = two_engines(
-        {"wall_seconds": 30.0, "test_accuracy": 0.98, "device": "cuda:0"},
+        {"wall_seconds": 30.0, "test_accuracy": 0.98, "test_interval_95": [0.97, 0.985], "device": "cuda:0"},
         {"wall_seconds": 70.5, "test_accuracy": 0.97, "device": "cpu"},
     )
     assert (row.seconds, row.best, row.device) == (70.5, 0.98, "cuda:0 cpu")
+    assert row.interval == {"pytorch": (0.97, 0.985), "keras": None}
     assert two_engines({"wall_seconds": None}, {"wall_seconds": 3}).seconds == 3.0
     assert two_engines({}, {}).seconds is None
 

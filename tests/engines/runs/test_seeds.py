@@ -10,7 +10,7 @@ import pytest
 from engines.messages.events import RunFailed, RunRequested
 from engines.preset_configs import from_settings
 from engines.runs.history import RunHistory
-from engines.runs.seeds import SeedResults
+from engines.runs.seeds import SeedResults, reached_target
 from engines.runs.statistics import TIE
 from tests.support.ended_run import ended_run
 
@@ -48,6 +48,22 @@ def test_two_seeds_have_a_verdict_and_one_has_none() -> None:
     assert verdict is not None
     assert (verdict.text, verdict.p_value) == (TIE, 0.5)
     assert verdict.why == "paired sign-flip test over 2 seeds, p = 0.500: PyTorch +0.100 points"
+
+
+def test_engines_stand_in_display_order_whichever_ended_first() -> None:
+    """The order alternates in a time trial."""
+    seeds = SeedResults()
+    for engine in ("keras", "pytorch"):
+        seeds.add(ended_run(engine, 0, 9900))
+    assert seeds.names == ("PyTorch", "Keras")
+
+
+def test_a_run_without_an_evaluation_reached_no_target() -> None:
+    """It was stopped by a rule before its first one, or its record lacks it."""
+    for target, reached in ((0.0, True), (98.0, False)):
+        history = ended_run("keras", 0, 9900, target_accuracy=target)
+        history.evaluations.clear()
+        assert reached_target(history) == reached
 
 
 def test_seeds_that_only_one_engine_trained_are_not_compared() -> None:

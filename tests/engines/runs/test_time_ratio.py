@@ -40,6 +40,12 @@ def test_an_interval_around_1_is_no_clear_difference() -> None:
     assert ratio.text.endswith(": no clear difference")
 
 
+def test_runs_of_different_lengths_say_so() -> None:
+    ratio = epoch_time_ratio(runs((2.0, 2.1, 2.2), (1.0, 1.1)))
+    assert ratio is not None
+    assert ratio.basis == "2 and 3 epochs"
+
+
 def test_one_epoch_has_no_interval() -> None:
     ratio = epoch_time_ratio(runs((30.0,), (2.0,)))
     assert ratio is not None

@@ -26,9 +26,11 @@ from engines.messages.events import (
 from engines.monitors.gpu import GpuUsage
 from engines.monitors.host import HostUsage, ProcessUsage
 from engines.monitors.sampler import Sample
+from engines.runs.directory import RunDirectory
 from engines.runs.reader import read_events, read_run
 from engines.session.session import Session
 from engines.supervision.supervisor import Supervisor
+from tests.support.ended_run import ended_run_events
 from tests.support.engines import scripted_spec
 from tests.support.planned_run import Plan, train
 
@@ -136,6 +138,18 @@ def test_without_figures_of_the_machine_the_workers_are_kept(workers: Workers) -
     workers.finish(folder)
     assert "WorkerUsage" in kinds(record(folder))
     assert "MachineUsage" not in kinds(record(folder))
+
+
+def test_a_record_of_two_engines_ends_with_the_last_of_them(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run", dict.fromkeys(("pytorch", "keras"), CONFIG))
+    for engine in ("pytorch", "keras"):
+        assert not (tmp_path / "run" / "summary.json").exists()
+        for event in ended_run_events(engine, 0, 9900, run_id="run"):
+            directory.append(event)
+        directory.append(LogLine(engine=engine, stream="stdout", text=f"{engine} has ended"))
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert {event.engine for event in record(tmp_path / "run")} == {"pytorch", "keras"}
+    assert [line.text for line in record(tmp_path / "run") if isinstance(line, LogLine)] == ["pytorch has ended"]
 
 
 def test_the_record_of_a_run_in_a_warm_worker_begins_with_its_introduction(workers: Workers) -> None:

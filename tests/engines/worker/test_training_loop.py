@@ -12,7 +12,7 @@ from engines.config import TrainConfig
 from engines.experiment.checkpoint import read_position
 from engines.experiment.recipe import learning_rates
 from engines.messages.commands import Stop
-from engines.messages.events import CheckpointSaved, Diverged, EvalCompleted, RunFinished, TrainProgress
+from engines.messages.events import CheckpointSaved, Diverged, EpochCompleted, EvalCompleted, RunFinished, TrainProgress
 from engines.messages.grammar import violations
 from tests.support.planned_run import Plan, blank_digits, of, train
 
@@ -24,6 +24,21 @@ def test_a_planned_run_follows_the_grammar() -> None:
     events = train(Plan(), CONFIG)
     assert violations(events) == []
     assert of(RunFinished, events)[0].outcome == "completed"
+
+
+def test_losses_and_accuracies_are_means_over_the_samples_since_the_event_before() -> None:
+    """The losses are 1, 2, 3 and so on, and half of the digits are read right; a step takes a second, and the first is untimed."""
+    events = train(Plan(loss=float), CONFIG)
+    epochs = of(EpochCompleted, events)
+    assert [(epoch.train_loss, epoch.train_accuracy) for epoch in epochs] == [(2.5, 0.5), (6.5, 0.5)]
+    assert [(epoch.train_seconds, epoch.samples_per_sec) for epoch in epochs] == [(3.0, 10.0), (4.0, 10.0)]
+    before = 0
+    for event in of(TrainProgress, events):
+        steps = range(before + 1, event.global_step + 1)
+        assert (event.loss, event.accuracy) == (sum(steps) / len(steps), 0.5)
+        assert (event.samples_seen, event.samples_per_sec) == (10 * event.global_step, 10.0)
+        before = event.global_step
+    assert before == 8
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one-cycle"])

@@ -24,6 +24,14 @@ def test_the_lead_is_the_time_since_the_leader_was_at_that_step() -> None:
     assert leader.seconds == pytest.approx(60 * 0.5 - 60 * 0.4)
 
 
+def test_of_equally_many_steps_the_earlier_ones_lead() -> None:
+    for first, second, engine in ((0.5, 0.4, "keras"), (0.4, 0.5, "pytorch")):
+        leader = lead(simulated_run("pytorch", first, 50), simulated_run("keras", second, 50))
+        assert leader is not None
+        assert (leader.engine, leader.steps) == (engine, 0)
+        assert leader.seconds == pytest.approx(5.0)
+
+
 def test_lead_changes_are_counted() -> None:
     leader = lead(simulated_run("pytorch", 0.5), simulated_run("keras", 0.4, slow_after=50))
     assert leader is not None
