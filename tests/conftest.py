@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from engines import paths
 from engines.api import TrainConfig, from_settings
 from engines.data.synthetic import draw
-from engines.messages.events import Device, GpuReading, WorkerReady
+from engines.messages.events import Device, GpuReading, WorkerExited, WorkerReady
 from tests.support.digits import write_idx
 from tests.support.engines import Warm, Worked, spec_of
 
@@ -112,22 +112,24 @@ def frameworks() -> Iterator[dict[str, Warm]]:
     yield workers
     for worker in workers.values():
         Worked.finish(worker)
+        assert worker.of(WorkerExited)[-1].returncode == 0
 
 
 @pytest.fixture
 def warm(
     work: Callable[[str], Worked], frameworks: dict[str, Warm], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Worked]]:
-    """Reuse workers, for tests that don't test how one starts or ends: importing a framework takes seconds each time.
+    """Reuse workers, for tests that don't test how one starts: importing a framework takes seconds each time.
 
-    The scripted engine is always a new worker, because its script is in its environment.
+    A worker that has ended, or that a test has killed, is replaced by a new one. The scripted engine is always a new worker, because
+    its script is in its environment.
     """
     used: set[str] = set()
 
     def reuse(engine: str) -> Worked:
         if engine == "scripted":
             return work(engine)
-        if engine not in frameworks:
+        if engine not in frameworks or not frameworks[engine].thread.is_alive():
             frameworks[engine] = Warm(spec_of(engine), tmp_path_factory.mktemp("warm"))
             frameworks[engine].start()
             frameworks[engine].wait_for(WorkerReady)
@@ -154,6 +156,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     marker = item.get_closest_marker("linux")
     if marker is not None and sys.platform != "linux":
         pytest.skip(f"only Linux has {marker.args[0]}")
+
+
+@pytest.fixture
+def tiny_config(small_mnist: Path) -> TrainConfig:
+    """Make a config of two epochs of ten steps, for real frameworks: 640 digits cost them a second."""
+    sizes = {"batch_size": 16, "limit_train": 160, "limit_test": 50}
+    return from_settings({"epochs": 2, **sizes, "data_dir": str(small_mnist), "device": "cpu"})
 
 
 ACCEPTED_SKIPS = (

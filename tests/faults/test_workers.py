@@ -356,10 +356,10 @@ def test_another_worker_is_unaffected(script: str, work: Work, small_config: Tra
 @pytest.mark.fault("workers", "one framework dies in mid-training; the other computes the same as alone")
 @pytest.mark.parametrize(("victim", "other"), [("pytorch", "keras"), ("keras", "pytorch")])
 def test_another_framework_is_unaffected(
-    victim: str, other: str, work: Work, warm: Callable[[str], Worked], small_config: TrainConfig
+    victim: str, other: str, warm: Callable[[str], Worked], tiny_config: TrainConfig
 ) -> None:
-    config = dataclasses.replace(small_config, epochs=4)
-    dying = work(victim)
+    config = dataclasses.replace(tiny_config, epochs=6)
+    dying = warm(victim)
     dying.start(dataclasses.replace(config, epochs=10_000))
     dying.wait_for(TrainProgress)
     worker = warm(other)

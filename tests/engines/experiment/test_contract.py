@@ -46,7 +46,7 @@ from engines.messages.grammar import violations
 from engines.preset_configs import from_settings
 from engines.supervision.registry import EngineSpec
 from tests.support.digits import write_idx
-from tests.support.engines import Worked, check_inside
+from tests.support.engines import Warm, Worked, check_inside
 
 if TYPE_CHECKING:  # mypy imports no framework; two in one process would abort it
     from engines.keras import (
@@ -98,18 +98,21 @@ Work = Callable[[str], Worked]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_two_runs_in_one_worker(engine: str, work: Work, small_config: TrainConfig, tmp_path: Path) -> None:
+def test_two_runs_in_one_worker(engine: str, warm: Work, tiny_config: TrainConfig, tmp_path: Path) -> None:
+    check_two_runs(warm(engine), tiny_config, tmp_path)
+
+
+def check_two_runs(worker: Worked, config: TrainConfig, tmp_path: Path) -> None:
     """Two runs in one warm worker, with a prediction and a stop, follow the grammar."""
-    worker = work(engine)
-    worker.start(small_config, "first", str(tmp_path / "run"))
-    ready = worker.wait_for(WorkerReady)
-    assert ready.devices[0].id == "cpu"
-    assert all(device.usable or device.reason for device in ready.devices)
+    worker.start(config, "first", str(tmp_path / "run"))
     ended = worker.wait_for(RunFinished)
     assert (ended.run_id, ended.outcome) == ("first", "completed")
+    (ready,) = worker.of(WorkerReady)
+    assert ready.devices[0].id == "cpu"
+    assert all(device.usable or device.reason for device in ready.devices)
 
     data, model, started = worker.of(DataReady)[0], worker.of(ModelReady)[0], worker.of(RunStarted)[0]
-    assert (data.train_size, data.test_size, data.dataset) == (640, 200, "custom")
+    assert (data.train_size, data.test_size, data.dataset) == (160, 50, "custom")
     assert model.parameters == 1_199_882 == sum(count for _, count in model.layers)
     assert (started.steps_per_epoch, started.total_steps, started.device) == (10, 20, "cpu")
     orders = worker.of(EpochStarted)
@@ -123,7 +126,7 @@ def test_two_runs_in_one_worker(engine: str, work: Work, small_config: TrainConf
     assert (answer.request_id, answer.global_step) == (7, 20)
     assert sum(answer.probabilities) == pytest.approx(1.0, abs=1e-4)
 
-    worker.start(from_settings({"epochs": 500, "batch_size": 64, "data_dir": small_config.data_dir}), "second")
+    worker.start(replace(config, epochs=500), "second")
     worker.wait_for(TrainProgress)
     worker.supervisor.send(Stop())
     stopped = worker.wait_for(RunFinished)
@@ -134,7 +137,7 @@ def test_two_runs_in_one_worker(engine: str, work: Work, small_config: TrainConf
     assert [type(event) for event in ended[-3:]] == [EvalStarted, EvalCompleted, RunFinished]
     assert len(worker.of(WorkerReady)) == 1, "the second run was in the warm worker"
     worker.finish()
-    assert worker.of(WorkerExited)[-1].returncode == 0
+    assert [exited.returncode for exited in worker.of(WorkerExited)] == ([] if isinstance(worker, Warm) else [0])
     assert violations(worker.events) == []
 
 
@@ -144,23 +147,23 @@ def _check_figures(worker: Worked) -> None:
         progress = [e for e in worker.of(TrainProgress) if e.epoch == epoch]
         (completed,) = [e for e in worker.of(EpochCompleted) if e.epoch == epoch]
         assert progress[-1].step == 10
-        assert progress[-1].samples_seen == epoch * 640
-        counts = np.diff([(epoch - 1) * 640, *(e.samples_seen for e in progress)])
-        assert np.dot(counts, [e.loss for e in progress]) / 640 == pytest.approx(completed.train_loss, rel=1e-6)
-        assert np.dot(counts, [e.accuracy for e in progress]) / 640 == pytest.approx(completed.train_accuracy)
+        assert progress[-1].samples_seen == epoch * 160
+        counts = np.diff([(epoch - 1) * 160, *(e.samples_seen for e in progress)])
+        assert np.dot(counts, [e.loss for e in progress]) / 160 == pytest.approx(completed.train_loss, rel=1e-6)
+        assert np.dot(counts, [e.accuracy for e in progress]) / 160 == pytest.approx(completed.train_accuracy)
         assert (completed.first_step_seconds is None) == (epoch == 2)
     for event in worker.of(EvalCompleted):
         confusion = np.array(event.confusion).reshape(10, 10)
-        assert confusion.sum() == 200
-        assert confusion.trace() / 200 == pytest.approx(event.accuracy)
-        assert len(event.mistakes) == 200 - confusion.trace()
+        assert confusion.sum() == 50
+        assert confusion.trace() / 50 == pytest.approx(event.accuracy)
+        assert len(event.mistakes) == 50 - confusion.trace()
         assert all(label != predicted for _, label, predicted in event.mistakes)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_paused_worker_predicts_and_a_resumed_one_trains(engine: str, warm: Work, small_mnist: Path) -> None:
+def test_a_paused_worker_predicts_and_a_resumed_one_trains(engine: str, warm: Work, tiny_config: TrainConfig) -> None:
     worker = warm(engine)
-    worker.start(from_settings({"epochs": 300, "batch_size": 64, "data_dir": str(small_mnist)}))
+    worker.start(replace(tiny_config, epochs=500))
     worker.wait_for(TrainProgress)
     worker.supervisor.send(Pause())
     worker.wait_for(RunPaused)
@@ -180,21 +183,21 @@ def test_a_paused_worker_predicts_and_a_resumed_one_trains(engine: str, warm: Wo
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_stop_before_the_first_step(engine: str, work: Work, small_config: TrainConfig) -> None:
-    """A stop ends the run however early it comes, and the worker stays."""
-    worker = work(engine)
-    worker.start(small_config)
+def test_a_stop_before_the_first_step(engine: str, warm: Work, tiny_config: TrainConfig) -> None:
+    """A stop ends the run however early it comes, and the worker stays; the scripted engine gets it before its import."""
+    worker = warm(engine)
+    worker.start(tiny_config)
     worker.supervisor.send(Stop())
     assert worker.wait_for(RunFinished).outcome == "stopped"
-    worker.start(from_settings({"epochs": 1, "data_dir": small_config.data_dir}), "again")
+    worker.start(replace(tiny_config, epochs=1), "again")
     assert worker.wait_for(RunFinished).outcome == "completed"
     worker.finish()
     assert violations(worker.events) == []
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_same_seed_gives_the_same_curve(engine: str, warm: Work, small_mnist: Path) -> None:
-    config = from_settings({"epochs": 1, "batch_size": 64, "data_dir": str(small_mnist), "device": "cpu", "seed": 5})
+def test_the_same_seed_gives_the_same_curve(engine: str, warm: Work, tiny_config: TrainConfig) -> None:
+    config = replace(tiny_config, epochs=1, seed=5)
     losses = []
     worker = warm(engine)
     for run in ("a", "b"):
@@ -234,19 +237,9 @@ def test_the_speed_of_an_untimed_epoch_is_none(engine: str, warm: Work, small_mn
 
 
 @pytest.mark.framework
-def test_both_frameworks_train_on_the_same_digits_from_the_same_weights(warm: Work, small_mnist: Path) -> None:
+def test_both_frameworks_train_on_the_same_digits_from_the_same_weights(warm: Work, tiny_config: TrainConfig) -> None:
     """The orders are equal, and with dropout off the first losses nearly so."""
-    config = from_settings(
-        {
-            "epochs": 1,
-            "batch_size": 64,
-            "data_dir": str(small_mnist),
-            "dropout": 0.0,
-            "optimizer": "sgd",
-            "learning_rate": 0.01,
-            "device": "cpu",
-        }
-    )
+    config = replace(tiny_config, epochs=1, dropout=0.0, optimizer="sgd", learning_rate=0.01)
     first, orders, ends = [], [], []
     for engine in ("pytorch", "keras"):
         worker = warm(engine)
@@ -263,24 +256,10 @@ def test_both_frameworks_train_on_the_same_digits_from_the_same_weights(warm: Wo
 
 @pytest.mark.framework
 @pytest.mark.parametrize("optimizer", ["adadelta", "sgd", "adam", "adamw"])
-def test_engines_agree_under_every_optimizer(optimizer: str, warm: Work, tmp_path: Path) -> None:
-    """Five steps under a changing learning rate, with dropout off, lead both engines to the same loss."""
-    images, labels = draw(420, 3, lambda *_: None, lambda: False)
-    write_idx(tmp_path / "digits", images[:320], labels[:320], "train")
-    write_idx(tmp_path / "digits", images[320:], labels[320:], "t10k")
+def test_engines_agree_under_every_optimizer(optimizer: str, warm: Work, tiny_config: TrainConfig) -> None:
+    """Ten steps under a changing learning rate, with dropout off, lead both engines to the same loss."""
     rate = {"adadelta": 0.1}.get(optimizer, 0.001)
-    config = from_settings(
-        {
-            "epochs": 1,
-            "batch_size": 64,
-            "dropout": 0.0,
-            "optimizer": optimizer,
-            "learning_rate": rate,
-            "schedule": "cosine",
-            "device": "cpu",
-            "data_dir": str(tmp_path / "digits"),
-        }
-    )
+    config = replace(tiny_config, epochs=1, dropout=0.0, optimizer=optimizer, learning_rate=rate, schedule="cosine")
     losses = []
     for engine in ("pytorch", "keras"):
         worker = warm(engine)
@@ -294,23 +273,23 @@ def test_engines_agree_under_every_optimizer(optimizer: str, warm: Work, tmp_pat
 @pytest.mark.framework
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
 def test_it_learns(engine: str, warm: Work, tmp_path: Path) -> None:
-    """One epoch of 3,200 drawn digits, 1,000 others to test: measured 72.4 to 75.3 % in both, seeds 0, 1, 2; chance is 10 %."""
-    images, labels = draw(4200, 11, lambda *_: None, lambda: False)
-    write_idx(tmp_path / "digits", images[:3200], labels[:3200], "train")
-    write_idx(tmp_path / "digits", images[3200:], labels[3200:], "t10k")
+    """80 steps on 1,280 drawn digits, 500 others to test: measured 56.0 to 61.0 % in both, seeds 0, 1, 2; chance is 10 %."""
+    images, labels = draw(1780, 11, lambda *_: None, lambda: False)
+    write_idx(tmp_path / "digits", images[:1280], labels[:1280], "train")
+    write_idx(tmp_path / "digits", images[1280:], labels[1280:], "t10k")
     worker = warm(engine)
-    worker.start(from_settings({"epochs": 1, "batch_size": 32, "data_dir": str(tmp_path / "digits")}))
-    assert worker.wait_for(RunFinished, timeout=240).test_accuracy >= 0.65
+    worker.start(from_settings({"epochs": 1, "batch_size": 16, "data_dir": str(tmp_path / "digits")}))
+    assert worker.wait_for(RunFinished, timeout=240).test_accuracy >= 0.5
     worker.finish()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_run_on_a_missing_device_fails_with_a_reason(engine: str, warm: Work, small_mnist: Path) -> None:
+def test_a_run_on_a_missing_device_fails_with_a_reason(engine: str, warm: Work, tiny_config: TrainConfig) -> None:
     worker = warm(engine)
-    worker.start(from_settings({"device": "cuda:77", "data_dir": str(small_mnist)}))
+    worker.start(replace(tiny_config, device="cuda:77"))
     failed = worker.wait_for(RunFailed)
     assert (failed.kind, "cuda:77" in failed.message) == ("device", True)
-    worker.start(from_settings({"epochs": 1, "data_dir": str(small_mnist)}), "again")
+    worker.start(replace(tiny_config, epochs=1), "again")
     assert worker.wait_for(RunFinished).run_id == "again"
     worker.finish()
     assert violations(worker.events) == []
@@ -371,7 +350,7 @@ def test_garbage_from_a_worker_becomes_log_lines(
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_requests_do_not_change_the_training(
-    engine: str, warm: Work, small_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: str, warm: Work, tiny_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run without and one with requests after every event end with equal weights, slots and random state, bit for bit."""
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
@@ -379,7 +358,7 @@ def test_requests_do_not_change_the_training(
     worker = warm(engine)
     image = tuple(i % 256 for i in range(784))
     for run in ("without", "with"):
-        worker.start(small_config, run, str(tmp_path / run))
+        worker.start(tiny_config, run, str(tmp_path / run))
         if run == "with":
             requests = 0
             while not any(event.run_id == run for event in worker.of(RunFinished)):
@@ -405,12 +384,12 @@ def test_requests_do_not_change_the_training(
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_fresh_worker_predicts_with_a_saved_model(
-    engine: str, warm: Work, work: Work, small_config: TrainConfig, tmp_path: Path
+    engine: str, warm: Work, work: Work, tiny_config: TrainConfig, tmp_path: Path
 ) -> None:
     """It predicts what the worker that trained the model did; without a checkpoint, or with a broken one, it reports why."""
     image = tuple(i % 256 for i in range(784))
     trained = warm(engine)
-    trained.start(small_config, "first", str(tmp_path / "run"))
+    trained.start(tiny_config, "first", str(tmp_path / "run"))
     trained.wait_for(RunFinished)
     trained.supervisor.send(Predict(request_id=1, image=image))
     expected = trained.wait_for(Prediction)
@@ -430,7 +409,7 @@ def test_a_fresh_worker_predicts_with_a_saved_model(
     answer = fresh.wait_for(Prediction)
     assert (answer.problem, answer.checkpoint, answer.epoch, answer.global_step) == ("", path, 2, 20)
     assert answer.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
-    fresh.start(small_config, "second")
+    fresh.start(tiny_config, "second")
     assert fresh.wait_for(RunFinished).outcome == "completed"
     fresh.supervisor.send(Predict(request_id=4, image=image, checkpoint=path))
     assert fresh.wait_for(Prediction).checkpoint == "", "its own model answers from then on"
@@ -440,14 +419,14 @@ def test_a_fresh_worker_predicts_with_a_saved_model(
 
 @pytest.mark.parametrize("engine", ENGINES[1:])
 def test_an_engine_shows_what_is_inside_its_network(
-    engine: str, warm: Work, small_config: TrainConfig, tmp_path: Path
+    engine: str, warm: Work, tiny_config: TrainConfig, tmp_path: Path
 ) -> None:
     """The values and the saliency are those that numpy computes from the weights: first the initial ones, then trained ones."""
     worker = warm(engine)
-    worker.start(replace(small_config, learning_rate=1e-10), "untrained")
+    worker.start(replace(tiny_config, learning_rate=1e-10), "untrained")
     worker.wait_for(RunFinished)
-    check_inside(worker, initial_weights(small_config.seed))
-    worker.start(small_config, "trained", str(tmp_path))
+    check_inside(worker, initial_weights(tiny_config.seed))
+    worker.start(tiny_config, "trained", str(tmp_path))
     worker.wait_for(RunFinished)
     check_inside(worker, load_model(tmp_path / f"{engine}.npz")[1])
     worker.finish()
@@ -458,7 +437,9 @@ def test_a_measured_step_shows_how_each_layer_changed(engine: str, warm: Work, s
     """On one batch again and again, momentum sums up one gradient: after t steps the update is rate x gradient x 10 (1 - 0.9^t)."""
     settings = {"optimizer": "sgd", "dropout": 0.0, "learning_rate": 1e-4, "batch_size": 64, "epochs": 2000}
     worker = warm(engine)
-    worker.start(from_settings({**settings, "limit_train": 64, "limit_test": 10, "data_dir": str(small_mnist)}))
+    worker.start(
+        from_settings({**settings, "limit_train": 64, "limit_test": 10, "data_dir": str(small_mnist), "device": "cpu"})
+    )
     worker.wait_for(TrainProgress)
     worker.supervisor.send(MeasureStep())
     measured = worker.wait_for(StepMeasured)
@@ -486,17 +467,17 @@ def test_an_engine_without_inspection_gives_the_reason(warm: Work, small_config:
 
 @pytest.mark.parametrize("engine", ENGINES[1:])
 def test_a_checkpoint_keeps_the_filters_of_the_first_epoch(
-    engine: str, warm: Work, small_config: TrainConfig, tmp_path: Path
+    engine: str, warm: Work, tiny_config: TrainConfig, tmp_path: Path
 ) -> None:
     """They stay in the checkpoint of a run that was resumed; after one epoch, the first weights are what was before."""
     worker = warm(engine)
     first, resumed = (tmp_path / name / f"{engine}.npz" for name in ("first", "resumed"))
-    worker.start(replace(small_config, epochs=1), "first", str(first.parent))
+    worker.start(replace(tiny_config, epochs=1), "first", str(first.parent))
     worker.wait_for(RunFinished)
     after_first = read_filters(first)
     assert not after_first.after_first_epoch
-    assert np.array_equal(after_first.earlier, initial_weights(small_config.seed)["conv1.kernel"])
-    worker.start(replace(small_config, epochs=3), "resumed", str(resumed.parent), str(first))
+    assert np.array_equal(after_first.earlier, initial_weights(tiny_config.seed)["conv1.kernel"])
+    worker.start(replace(tiny_config, epochs=3), "resumed", str(resumed.parent), str(first))
     assert worker.wait_for((RunFinished, RunFailed)).outcome == "completed"
     read = read_filters(resumed)
     assert read.after_first_epoch

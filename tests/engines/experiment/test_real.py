@@ -23,13 +23,14 @@ pytestmark = [
 ]
 
 
-def test_a_hundred_steps_of_the_reference_in_both(warm: Callable[[str], Worked]) -> None:
-    """One epoch of 12,800 digits; measured 94.79 to 95.30 % in PyTorch and 94.66 to 95.43 % in Keras, seeds 0, 1, 2."""
+def test_a_hundred_steps_on_real_digits_in_both(warm: Callable[[str], Worked]) -> None:
+    """1,600 digits, 1,000 others to test; measured 86.3 to 88.1 % in PyTorch and 85.8 to 88.9 % in Keras, seeds 0, 1, 2."""
     workers = [warm("pytorch"), warm("keras")]
+    sizes = {"batch_size": 16, "limit_train": 1_600, "limit_test": 1_000}
     for worker in workers:
-        worker.start(from_settings({"epochs": 1, "limit_train": 12_800, "data_dir": REAL_MNIST}))
+        worker.start(from_settings({"epochs": 1, **sizes, "data_dir": REAL_MNIST}))
     for worker in workers:
-        assert worker.wait_for(RunFinished, timeout=280).test_accuracy >= 0.93
+        assert worker.wait_for(RunFinished, timeout=280).test_accuracy >= 0.82
         worker.finish()
         assert violations(worker.events) == []
     assert len({worker.of(EpochStarted)[0].order_sha256 for worker in workers}) == 1
