@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from engines.messages.events import RunFailed, WorkerExited
+from engines.messages.events import (
+    EpochStarted,
+    EvalCompleted,
+    Event,
+    RunFailed,
+    RunFinished,
+    RunRequested,
+    WorkerExited,
+)
 from engines.messages.grammar import violations
-from tests.support.run_events import life, numbered
+from tests.support.run_events import life, numbered, validated_life
 
 
 def test_a_life_is_grammatical() -> None:
@@ -31,3 +41,26 @@ def test_the_grammar_finds_what_is_wrong() -> None:
     assert any("neither" in text for text in violations(
         [*events[:9], WorkerExited(engine="keras", seq=50, returncode=1, signal="", log_tail=())]
     ))  # fmt: skip
+
+
+def test_the_test_digits_follow_held_out_ones_once_at_the_end() -> None:
+    events = validated_life()
+    assert violations(events) == []
+    (test,) = [event for event in events if isinstance(event, EvalCompleted) and event.split == "test"]
+    place = events.index(test)
+
+    request, *_, ended = events
+    assert isinstance(request, RunRequested)
+    assert isinstance(ended, RunFinished)
+
+    def renumbered(*changed: Event) -> list[str]:
+        return violations([numbered(event, i) for i, event in enumerate(changed, start=1)])
+
+    second = next(i for i, event in enumerate(events) if isinstance(event, EpochStarted) and event.epoch == 2)
+    assert renumbered(*events[: second + 1], test, replace(ended, outcome="stopped")) == [], (
+        "stopped before the epoch's first step"
+    )
+    assert renumbered(*events[: place + 1], replace(test, split="validation"), *events[place + 1 :])
+    assert renumbered(*events[: place + 1], test, *events[place + 1 :])
+    without = replace(request, config=replace(request.config, validation=0))
+    assert renumbered(without, *events[1:]), "the test digits judged already"
