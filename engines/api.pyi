@@ -35,7 +35,7 @@ from engines.errors import reason as reason
 from engines.experiment.checkpoint import Filters as Filters, read_filters as read_filters
 from engines.exports import ExportError as ExportError
 from engines.exports.models import (
-    read_weights as read_weights,
+    read_models as read_models,
     write_onnx as write_onnx,
     write_safetensors as write_safetensors,
 )

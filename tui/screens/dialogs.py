@@ -27,6 +27,10 @@ TERMS = (
     ),
     ("test", "Measured after each epoch on 10,000 digits that are never trained on, with dropout off."),
     (
+        "validation",
+        "With --validation N, held-out training digits judge the epochs; the test digits are then tested once, at the end.",
+    ),
+    (
         "test > train?",
         "Not a mistake. Dropout weakens the network in training and is off in the test; and the training figure is a mean"
         " over an epoch in which the network was still worse.",
