@@ -120,7 +120,7 @@ class TrainConfig(Record):
     validation: int = _setting(
         EARLY_STOPPING,
         0,
-        "training digits held out to judge the epochs; 0 judges them by the test digits",
+        "training digits held out to judge epochs; 0 uses the test digits",
         minimum=0,
         maximum=59_999,
         by_preset="keep",
