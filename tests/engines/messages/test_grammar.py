@@ -34,7 +34,9 @@ from engines.messages.events import (
     RunResumed,
     RunStarted,
     SaveFailed,
+    StepMeasured,
     TrainProgress,
+    TwinsCompared,
     WarmedUp,
     WorkerExited,
     WorkerReady,
@@ -42,7 +44,7 @@ from engines.messages.events import (
     WorkerUsage,
 )
 from engines.messages.grammar import violations
-from tests.support.run_events import life, numbered
+from tests.support.run_events import life, numbered, validated_life
 
 E: Any = {"engine": "keras"}
 DATA_PROGRESS = DataProgress(**E, done_bytes=1, total_bytes=2, source="x")
@@ -64,7 +66,8 @@ ANYWHERE: dict[type[Event], dict[str, Any]] = {
     Prediction: {"request_id": 1, "probabilities": (), "epoch": 1, "global_step": 1}, ExamProgress: {"done": 1, "total": 2},
     CheckpointSaved: {"path": "x"}, ModelSaved: {"path": "x"}, SaveFailed: {"what": "model", "path": "x", "reason": "x"},
     Diverged: {"epoch": 1, "global_step": 1, "loss": 1.0}, RunPaused: {}, RunResumed: {}, CommandSent: {"command": "Stop"},
-    EvalStarted: {"epoch": 1, "global_step": 1}, WarmedUp: {"samples_per_sec": 1.0},
+    EvalStarted: {"epoch": 1, "global_step": 1}, StepMeasured: {"global_step": 1, "layers": ()},
+    TwinsCompared: {"epoch": 1, "global_step": 1, "layers": (), "answers": 0, "test_size": 1}, WarmedUp: {"samples_per_sec": 1.0},
     WorkerUsage: {"cpu_percent": 1.0, "cores_allowed": 1, "rss_bytes": 1, "num_threads": 1},
     MachineUsage: {
         "cpu_percent": 1.0, "per_core": (), "memory_used_bytes": 1, "memory_total_bytes": 1, "gpus": (), "gpu_reason": "",
@@ -235,3 +238,26 @@ def test_steps_start_over_with_each_run() -> None:
         replace(event, seq=event.seq + 100) for event in LIFE if not isinstance(event, WorkerSpawned | WorkerReady)
     ]
     assert violations([*LIFE, *again]) == []
+
+
+def test_the_test_digits_follow_held_out_ones_once_at_the_end() -> None:
+    events = validated_life()
+    assert violations(events) == []
+    (test,) = [event for event in events if isinstance(event, EvalCompleted) and event.split == "test"]
+    place = events.index(test)
+
+    request, *_, ended = events
+    assert isinstance(request, RunRequested)
+    assert isinstance(ended, RunFinished)
+
+    def renumbered(*changed: Event) -> list[str]:
+        return violations([numbered(event, i) for i, event in enumerate(changed, start=1)])
+
+    second = next(i for i, event in enumerate(events) if isinstance(event, EpochStarted) and event.epoch == 2)
+    assert renumbered(*events[: second + 1], test, replace(ended, outcome="stopped")) == [], (
+        "stopped before the epoch's first step"
+    )
+    assert renumbered(*events[: place + 1], replace(test, split="validation"), *events[place + 1 :])
+    assert renumbered(*events[: place + 1], test, *events[place + 1 :])
+    without = replace(request, config=replace(request.config, validation=0))
+    assert renumbered(without, *events[1:]), "the test digits judged already"
