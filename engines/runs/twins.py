@@ -33,8 +33,8 @@ def weights_apart(a: Weights, b: Weights) -> tuple[tuple[str, float], ...]:
 
 
 def answers_apart(a: EvalCompleted, b: EvalCompleted) -> int | None:
-    """Count the test digits that the two evaluations answered differently; None if they were of different digits."""
-    if sum(a.confusion) != sum(b.confusion):
+    """Count the test digits that the two evaluations answered differently; None if they were of other digits than the test's."""
+    if sum(a.confusion) != sum(b.confusion) or not a.confusion:
         return None
     wrong = [{index: (label, predicted) for index, label, predicted in one.mistakes} for one in (a, b)]
     return sum(wrong[0].get(index) != wrong[1].get(index) for index in wrong[0].keys() | wrong[1].keys())
@@ -59,7 +59,7 @@ class TwinComparison:
             return None
         with self._lock:
             if isinstance(event, EvalCompleted):
-                self._evaluations.setdefault(event.global_step, {}).setdefault(event.engine, event)
+                self._evaluations.setdefault(event.global_step, {})[event.engine] = event
             elif isinstance(event, CheckpointSaved):
                 return self._on_checkpoint(event)
         return None

@@ -84,6 +84,8 @@ def _remarks(config: TrainConfig, own: TrainConfig, start: Start | None) -> Iter
         yield "A time trial is not in here: a script trains alone, with all cores."
     if own.eval_every:
         yield "Evaluations inside an epoch are not in here."
+    if own.validation:
+        yield "Held-out digits are not in here: the test digits judge each epoch."
     if "," in own.device or own.device == "all":
         yield "Several devices are not in here: this trains on the first."
     if own.precision == "tf32":

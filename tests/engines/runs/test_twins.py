@@ -55,6 +55,8 @@ def test_answers_are_counted_where_either_was_wrong() -> None:
     assert answers_apart(a, b) == 3, "digit 1 is the same wrong answer; 5, 9 and 20 differ"
     assert answers_apart(a, a) == 0
     assert answers_apart(a, evaluation("keras", 10, (), size=50)) is None
+    held_out = replace(a, split="validation", confusion=(), mistakes=())
+    assert answers_apart(held_out, held_out) is None, "of held-out digits, only the number of mistakes is known"
 
 
 def test_the_second_engine_to_come_as_far_completes_a_comparison(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ OTHERS: dict[str, Any] = {
     "keras_backend": "jax", "epochs": 3, "seed": 7, "seeds": 3, "batch_size": 32, "optimizer": "sgd", "learning_rate": 0.5,
     "schedule": "cosine", "rho": 0.9, "momentum": 0.5, "weight_decay": 0.1, "epsilon": 1e-6, "dropout": 0.1,
     "augment": "affine", "target_accuracy": 98.5, "patience": 4, "eval_every": 100, "precision": "bf16", "threads": 3,
-    "dataset": "drawn", "data_dir": "/data", "limit_train": 6_000, "limit_test": 1_000,
+    "dataset": "drawn", "data_dir": "/data", "limit_train": 6_000, "limit_test": 1_000, "validation": 500,
 }  # fmt: skip
 """Another value of each setting that a script may honour."""
 NEEDS = {"momentum": "sgd", "weight_decay": "adamw"}
