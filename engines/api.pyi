@@ -43,7 +43,7 @@ from engines.experiment.checkpoint import (
 )
 from engines.exports import ExportError as ExportError
 from engines.exports.models import (
-    read_weights as read_weights,
+    read_models as read_models,
     write_onnx as write_onnx,
     write_safetensors as write_safetensors,
 )

@@ -117,10 +117,19 @@ class TrainConfig(Record):
         "none", "random changes of the digits: none, or turned, shifted and scaled", choices=("none", "affine")
     )
 
+    validation: int = _setting(
+        EARLY_STOPPING,
+        0,
+        "training digits held out to judge epochs; 0 uses the test digits",
+        minimum=0,
+        maximum=59_999,
+        by_preset="keep",
+        on_resume="match",
+    )
     target_accuracy: float = _setting(
         EARLY_STOPPING,
         0.0,
-        "stop at this test accuracy in percent, fail below it; 0 sets no target",
+        "stop at this accuracy in percent, fail below it; 0 sets no target",
         minimum=0.0,
         maximum=100.0,
         on_resume="change",

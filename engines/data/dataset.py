@@ -42,11 +42,14 @@ class Digits:
     train_labels: npt.NDArray[np.uint8]
     """0 to 9, shape (train_size,)."""
     test_images: npt.NDArray[np.uint8]
+    """The digits to evaluate: any held-out ones, then the test digits."""
     test_labels: npt.NDArray[np.uint8]
     dataset: str
     """"mnist" (as published, bit for bit), "custom" (other digits in its format) or "drawn"."""
     source: str
     """Their origin, for the user."""
+    held_out: int = 0
+    """Number of training digits that were moved to the start of `test_images`, so that they judge and never train."""
 
     @cached_property
     def sha256(self) -> str:
@@ -67,3 +70,39 @@ class Digits:
             test_images=self.test_images[:limit_test],
             test_labels=self.test_labels[:limit_test],
         )
+
+    def hold_out(self, count: int, seed: int) -> Digits:
+        """Hold out the last `count` digits of a permutation of the training digits, drawn from the seed. Raises DataError."""
+        if not count:
+            return self
+        train_size = len(self.train_labels)
+        if count >= train_size:
+            raise DataError(
+                f"{count:,} of {train_size:,} training digits can't be held out: none would be left to train on.",
+                "Choose a smaller --validation.",
+            )
+        import numpy as np
+
+        order = np.random.default_rng([seed, 2]).permutation(train_size)  # the recipe draws from streams 0 and 1
+        kept, held_out = np.sort(order[:-count]), order[-count:]
+        return replace(
+            self,
+            train_images=self.train_images[kept],
+            train_labels=self.train_labels[kept],
+            test_images=np.concatenate([self.train_images[held_out], self.test_images]),
+            test_labels=np.concatenate([self.train_labels[held_out], self.test_labels]),
+            held_out=count,
+        )
+
+    @property
+    def test_size(self) -> int:
+        """Number of test digits."""
+        return len(self.test_labels) - self.held_out
+
+    @property
+    def validation_sha256(self) -> str:
+        """SHA-256 of the bytes of the held-out images and labels; empty without any."""
+        if not self.held_out:
+            return ""
+        parts = self.test_images[: self.held_out], self.test_labels[: self.held_out]
+        return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()

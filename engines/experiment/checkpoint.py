@@ -1,6 +1,6 @@
 """Save and load checkpoints: weights, optimizer and random state, and position, so that a run resumes exactly where it was.
 
-One .npz for each engine, without pickle, written atomically.
+One .npz for each engine, without pickle, written atomically. Beside it, another one holds the weights of the best evaluation.
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ class CheckpointError(Exception):
     """A checkpoint can't be used; the message says why."""
 
 
+class Best(Record):
+    """The network as it was in its best evaluation."""
+
+    position: Position
+    weights: Weights
+
+
 FIRST_FILTERS = "first_epoch.conv1.kernel"
 """The name of the first layer's kernels as they were after the first epoch; absent before its end, and in older checkpoints."""
 
@@ -43,6 +50,12 @@ def save(
     first_filters: Arrays | None = None,
 ) -> None:
     """Write a checkpoint; `first_filters` holds FIRST_FILTERS once the first epoch is over. Raises OSError."""
+    state = {f"state.{name}": value for name, value in engine.state().items()}
+    save_arrays({**_model(position, config, digits, engine.weights()), **state, **(first_filters or {})}, path)
+
+
+def _model(position: Position, config: TrainConfig, digits: Digits, weights: Weights) -> Arrays:
+    """Return the arrays that make a file a model: its metadata and its weights."""
     metadata = {
         "schema": SCHEMA,
         "position": dataclasses.asdict(position),
@@ -50,9 +63,26 @@ def save(
         "train_size": len(digits.train_labels),
         **{name: getattr(config, name) for name in MUST_MATCH_ON_RESUME},
     }
-    weights = {f"weights.{name}": value for name, value in engine.weights().items()}
-    state = {f"state.{name}": value for name, value in engine.state().items()}
-    save_arrays({"facts": np.array(json.dumps(metadata)), **weights, **state, **(first_filters or {})}, path)
+    return {"facts": np.array(json.dumps(metadata)), **{f"weights.{name}": value for name, value in weights.items()}}
+
+
+def best_path(path: Path) -> Path:
+    """Return the path of the best evaluation's weights beside a checkpoint: "pytorch.best.npz"."""
+    return path.with_suffix(".best.npz")
+
+
+def save_best(path: Path, best: Best, config: TrainConfig, digits: Digits) -> None:
+    """Write the weights of the best evaluation beside the checkpoint `path`, as `load_model` reads them. Raises OSError."""
+    save_arrays(_model(best.position, config, digits, best.weights), best_path(path))
+
+
+def load_best(path: Path, position: Position) -> Best | None:
+    """Read the weights of the best evaluation before `position` beside a checkpoint; None where they can't be read."""
+    try:
+        best, weights, _ = load_model(best_path(path))
+    except CheckpointError:  # a checkpoint of an earlier version has none beside it
+        return None
+    return Best(position=best, weights=weights) if best.best_accuracy == position.best_accuracy else None
 
 
 def load(path: Path, config: TrainConfig, digits: Digits) -> tuple[Position, Weights, Arrays]:
@@ -61,7 +91,9 @@ def load(path: Path, config: TrainConfig, digits: Digits) -> tuple[Position, Wei
     current = {"train_size": len(digits.train_labels), "digits_sha256": digits.sha256}
     current |= {name: getattr(config, name) for name in MUST_MATCH_ON_RESUME}
     for name, value in current.items():
-        if metadata.get(name, value if name == "schedule" else None) != value:  # older checkpoints lack the schedule
+        if (
+            metadata.get(name, {"schedule": value, "validation": 0}.get(name)) != value
+        ):  # older checkpoints lack these two
             change = "the digits differ" if name == "digits_sha256" else f"{name} was {metadata.get(name)}, now {value}"
             raise CheckpointError(f"The run can't be resumed from its checkpoint: {change}.")
     if position.epoch > config.epochs:

@@ -35,7 +35,7 @@ class Engine(Protocol):
         ...
 
     def evaluate(self, first: int, last: int) -> npt.NDArray[np.float32]:
-        """Return logits (last - first, 10) of the test digits first..last-1, with dropout off."""
+        """Return logits (last - first, 10) of the digits first..last-1 of `digits.test_images`, with dropout off."""
         ...
 
     def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -23,12 +23,13 @@ class Position:
     train_seconds: float = 0.0
     """Training seconds in all epochs, without the run's first step."""
     evaluated_step: int = 0
-    """Global step of the last evaluation."""
+    """Global step of the last evaluation of the digits that judge."""
     test_accuracy: float | None = None
-    """Accuracy in the last evaluation."""
+    """Accuracy in the last evaluation of the test digits."""
     test_loss: float | None = None
-    """Loss in the last evaluation."""
+    """Loss in the last evaluation of the test digits."""
     best_accuracy: float = -1.0
+    """Accuracy in the best evaluation of the digits that judge: held-out ones, or without any the test digits."""
     best_epoch: int = 0
     evaluations_since_best: int = 0
     """Evaluations since the best one."""
@@ -49,9 +50,9 @@ class Position:
         self.loss_sum = self.correct = self.epoch_seconds = 0.0
         self.timed_samples = 0
 
-    def record_evaluation(self, accuracy: float, loss: float) -> bool:
-        """Record an evaluation; return whether it is the best so far."""
-        self.evaluated_step, self.test_accuracy, self.test_loss = self.global_step, accuracy, loss
+    def record_evaluation(self, accuracy: float) -> bool:
+        """Record an evaluation of the digits that judge; return whether it is the best so far."""
+        self.evaluated_step = self.global_step
         if accuracy > self.best_accuracy:
             self.best_accuracy, self.best_epoch, self.evaluations_since_best = accuracy, self.epoch, 0
             return True

@@ -1,9 +1,10 @@
-"""Export an engine's trained convnet, from its last checkpoint, to ONNX and safetensors."""
+"""Export an engine's trained convnet, from its last checkpoint and from its best epoch, to ONNX and safetensors."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engines.experiment import checkpoint
 from engines.experiment.checkpoint import CheckpointError
@@ -18,31 +19,48 @@ IR_VERSION = 8
 LAYOUT = "kernels (height, width, in, out), dense kernels (in, out)"
 
 
-def read_weights(folder: Path, engine: str) -> Weights:
-    """Read the parameters of an engine's checkpoint, in the canonical layout. Raises ExportError."""
+class Model(NamedTuple):
+    """The parameters of an engine's network at one moment, in the canonical layout."""
+
+    suffix: str
+    """The end of its file's name: empty for the last parameters, "-best" for those of the best epoch."""
+    weights: Weights
+    moment: str
+    """The epoch, and which one that is, for people."""
+
+
+def read_models(folder: Path, engine: str) -> list[Model]:
+    """Read the last parameters of an engine, and those of its best epoch where a run has kept them. Raises ExportError."""
     path = folder / f"{engine}.npz"
     try:
-        return checkpoint.load_model(path)[1]
+        position, weights, _ = checkpoint.load_model(path)
+        last = position.epoch if position.step else position.epoch - 1
+        models = [Model("", weights, f"epoch {last}, the last")]
+        if (best := checkpoint.best_path(path)).is_file():
+            position, weights, config = checkpoint.load_model(best)
+            digits = f"{config.validation:,} held-out digits" if config.validation else "the test digits"
+            models.append(Model("-best", weights, f"epoch {position.epoch}, the best on {digits}"))
     except CheckpointError as error:
         raise ExportError(f"{folder.name} holds no model of {engine}: {error}") from error
+    return models
 
 
-def write_safetensors(weights: Weights, digits: str, path: Path) -> None:
-    """Write the parameters under their canonical names; needs safetensors. Raises ExportError and OSError.
+def write_safetensors(weights: Weights, about: Mapping[str, str], path: Path) -> None:
+    """Write the parameters under their canonical names, and `about` as metadata; needs safetensors.
 
-    `digits` names what they were trained on, in the file's metadata.
+    Raises ExportError and OSError.
     """
     try:
         from safetensors.numpy import save
     except ImportError as error:
         raise missing(error) from error
-    path.write_bytes(save(weights, {"layout": LAYOUT, "digits": digits}))
+    path.write_bytes(save(weights, {"layout": LAYOUT, **about}))
 
 
-def write_onnx(weights: Weights, digits: str, path: Path) -> None:
-    """Write a graph from images (n, 1, 28, 28) in 0..1 to logits (n, 10), dropout off; needs onnx.
+def write_onnx(weights: Weights, about: Mapping[str, str], path: Path) -> None:
+    """Write a graph from images (n, 1, 28, 28) in 0..1 to logits (n, 10), dropout off, and `about` as metadata; needs onnx.
 
-    `digits` names what it was trained on, in the model's metadata. Raises ExportError and OSError.
+    Raises ExportError and OSError.
     """
     try:
         from onnx import TensorProto, checker, helper, numpy_helper
@@ -82,7 +100,7 @@ def write_onnx(weights: Weights, digits: str, path: Path) -> None:
     model = helper.make_model(
         graph, producer_name="mnist-tui", ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
     )
-    helper.set_model_props(model, {"digits": digits})
+    helper.set_model_props(model, dict(about))
     checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString())
 

@@ -13,10 +13,12 @@ from engines.messages.events import EvalCompleted, Event, RunRequested, TrainPro
 
 FIGURES = ("loss", "accuracy", "samples_per_sec", "learning_rate")
 """Figures to write; an event has some of them."""
+SPLITS = ("train", "validation", "test")
+"""The digits of a figure; a recording may hold any other name."""
 
 
 def write_tensorboard(events: Sequence[Event], created: float, folder: Path) -> None:
-    """Write scalars by global step into folder/ENGINE-train and folder/ENGINE-test; needs tensorboard.
+    """Write scalars by global step into folder/ENGINE-SPLIT; needs tensorboard.
 
     `created` is the time of the first request in seconds since 1970, because the events' own clock has no fixed origin.
     Raises ExportError and OSError.
@@ -36,7 +38,8 @@ def write_tensorboard(events: Sequence[Event], created: float, folder: Path) -> 
         for event in events:
             if not isinstance(event, TrainProgress | EvalCompleted) or event.engine not in ENGINES:
                 continue  # an engine names a folder, and a recording may hold any name
-            name = f"{event.engine}-{'train' if isinstance(event, TrainProgress) else 'test'}"
+            split = "train" if isinstance(event, TrainProgress) else event.split
+            name = f"{event.engine}-{split if split in SPLITS else 'test'}"
             if name not in writers:
                 (folder / name).mkdir(parents=True)
                 writers[name] = EventFileWriter(str(folder / name))

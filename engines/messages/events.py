@@ -99,9 +99,15 @@ class DataReady(Event):
     """"mnist" (as published), "custom" (other digits in its format) or "drawn"."""
     source: str
     sha256: str
+    """SHA-256 of all the run's digits, whichever are held out."""
     train_size: int
+    """Number of digits to train on, without the held-out ones."""
     test_size: int
     seconds: float
+    validation_size: int = 0
+    """Number of training digits that are held out to judge the epochs."""
+    validation_sha256: str = ""
+    """SHA-256 of the held-out images and labels; empty without any. Equal in both engines."""
 
 
 class ModelReady(Event):
@@ -157,11 +163,12 @@ class EvalStarted(Event):
 
 
 class EvalCompleted(Event):
-    """The test digits were evaluated (dropout off)."""
+    """Digits that the engine does not train on were evaluated (dropout off)."""
 
     epoch: int
     global_step: int
     split: str
+    """"validation" for held-out training digits, which then judge every epoch; "test" for the test digits, then only at the end."""
     loss: float
     accuracy: float
     seconds: float
@@ -169,9 +176,9 @@ class EvalCompleted(Event):
     train_seconds: float = 0.0
     """Training seconds so far, without evaluations."""
     confusion: tuple[int, ...]
-    """100 counts, row-major: true label x predicted label."""
+    """100 counts of the test digits, row-major: true label x predicted label; empty for held-out digits."""
     mistakes: tuple[tuple[int, int, int], ...]
-    """(test index, true label, predicted label) of every wrong answer."""
+    """(test index, true label, predicted label) of every wrong answer; empty for held-out digits."""
 
 
 class EpochCompleted(Event):
@@ -297,6 +304,7 @@ class RunFinished(Event):
     test_accuracy: float | None
     test_loss: float | None
     best_epoch: int | None
+    """The epoch of the best evaluation of held-out digits; without any, of the test digits."""
     train_seconds: float
     wall_seconds: float
     """Seconds since RunRequested, including any import that the run waited for, the digits, training, evaluations and pauses.

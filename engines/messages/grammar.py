@@ -79,7 +79,7 @@ def violations(events: Iterable[Event]) -> list[str]:
     problems: list[str] = []
     previous: type[Event] | None = None
     seq, open_run = 0, ""
-    global_step, resumed = 0, False
+    global_step, resumed, holds_out, tested = 0, False, False, False
     for event in events:
         name = f"{type(event).__name__} #{event.seq}"
         if event.seq <= seq:
@@ -91,6 +91,8 @@ def violations(events: Iterable[Event]) -> list[str]:
         if previous is RunRequested and kind in _MAY_FOLLOW_IN_RESUMED_RUN[RunRequested]:
             resumed = True
         allowed = _MAY_FOLLOW[previous] + _ENDINGS + (_MAY_FOLLOW_IN_RESUMED_RUN.get(previous, ()) if resumed else ())
+        if holds_out and previous in (EpochStarted, EvalCompleted) and isinstance(event, EvalCompleted):
+            allowed += (EvalCompleted,) if event.split == "test" else ()
         completed = isinstance(event, RunFinished) and event.outcome == "completed"
         if kind not in allowed or (completed and previous is not EpochCompleted):
             problems.append(f"{name}: may not follow {previous.__name__ if previous else 'the start'}")
@@ -98,6 +100,11 @@ def violations(events: Iterable[Event]) -> list[str]:
             if open_run:
                 problems.append(f"{name}: run {open_run} has not ended")
             open_run, global_step, resumed = event.run_id, 0, False
+            holds_out, tested = event.config.validation > 0, False
+        elif isinstance(event, EvalCompleted) and holds_out:
+            if tested:
+                problems.append(f"{name}: after the evaluation of the test digits, which ends the run")
+            tested = event.split == "test"
         elif isinstance(event, TrainProgress):
             if event.global_step <= global_step:
                 problems.append(f"{name}: global_step {event.global_step} after {global_step}")

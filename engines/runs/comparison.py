@@ -58,11 +58,11 @@ def device_of(history: RunHistory) -> str:
 
 def verdict(histories: Mapping[str, RunHistory]) -> Verdict | None:
     """Return which engine is ahead on the test digits; None while they train, and when the two are not comparable."""
-    pair = [h for h in histories.values() if h.evaluations and not h.running]
+    pair = [h for h in histories.values() if h.tested and not h.running]
     if len(pair) != 2 or pair[0].config is None or pair[1].config is None:
         return None
-    a, b = (h.evaluations[-1] for h in pair)
-    if a.global_step != b.global_step or pair[0].config.seed != pair[1].config.seed:
+    steps = {h.tested.global_step for h in pair if h.tested}
+    if len(steps) > 1 or pair[0].config.seed != pair[1].config.seed:
         return None
     answers = compare_answers(*pair)
     first, second = (f"this {TITLES.get(h.engine, h.engine)} network" for h in pair)
@@ -70,11 +70,11 @@ def verdict(histories: Mapping[str, RunHistory]) -> Verdict | None:
 
 
 def compare_answers(first: RunHistory, second: RunHistory) -> PairedAnswers | None:
-    """Compare the answers of the last evaluations; None where the two were not tested on the same digits."""
+    """Compare the answers to the test digits; None where the two were not tested on the same digits."""
     same_digits = first.data and second.data and first.data.sha256 == second.data.sha256
-    if not first.evaluations or not second.evaluations or not same_digits:
+    if not first.tested or not second.tested or not same_digits:
         return None
-    a, b = ({i: predicted for i, _, predicted in h.evaluations[-1].mistakes} for h in (first, second))
+    a, b = ({i: predicted for i, _, predicted in tested.mistakes} for tested in (first.tested, second.tested))
     return PairedAnswers(
         only_first=len(b.keys() - a.keys()),
         only_second=len(a.keys() - b.keys()),

@@ -63,7 +63,7 @@ from engines.runs.run_state import Milestone, RunState
 from engines.runs.save_failures import describe_save_failure
 
 MILESTONES = (0.97, 0.98, 0.99)
-"""Test accuracies whose first evaluation every run records."""
+"""Accuracies whose first evaluation every run records."""
 MAX_EVALUATIONS = 2_000
 """More than a chart has columns; a run that evaluates at every step may have millions."""
 
@@ -199,9 +199,14 @@ class RunHistory(RunState):
             self._enter(EVALUATING, event.t)
 
     def _on_eval_completed(self, event: EvalCompleted) -> None:
+        event = replace(event, engine=self.engine, run_id=self.run_id)  # shares two strings among all
+        if event.split != "validation":
+            self.tested = event
+            if self.split == "validation":  # the test digits judge nothing
+                return
         if self.evaluations:
             self.evaluations[-1] = replace(self.evaluations[-1], confusion=(), mistakes=())
-        self.evaluations.append(replace(event, engine=self.engine, run_id=self.run_id))  # shares two strings among all
+        self.evaluations.append(event)
         if len(self.evaluations) > MAX_EVALUATIONS:
             self.evaluations = [*_thin_keeping_best(self.evaluations[:-1]), event]
         if self.phase == EVALUATING and self.started and event.global_step % max(self.started.steps_per_epoch, 1):

@@ -169,11 +169,15 @@ def _unfinished(engine: str, folder: Path, config: TrainConfig, events: list[Eve
         raise ResumeError(f"{TITLES.get(engine, engine)} can't be resumed: {error}") from error
     if position.epoch > config.epochs:
         return None
-    return ResumePoint(config, str(path), tuple(event for event in events if _is_before(event, position)))
+    return ResumePoint(
+        config, str(path), tuple(event for event in events if _is_before(event, position, config.validation > 0))
+    )
 
 
-def _is_before(event: Event, position: Position) -> bool:
+def _is_before(event: Event, position: Position, holds_out: bool) -> bool:
     """Return whether an event belongs to the part of the run before the position, and is repeated."""
+    if isinstance(event, EvalCompleted) and event.split == "test" and holds_out:
+        return False  # the test digits are evaluated once, at the new end
     if isinstance(event, TrainProgress | EvalCompleted):
         return event.global_step <= position.global_step
     if isinstance(event, EpochStarted):

@@ -41,7 +41,7 @@ SLOW_SECONDS = 60.0
 
 
 class Milestone(Record, kw_only=False):
-    """The first evaluation that reached a test accuracy; nothing is interpolated between evaluations."""
+    """The first evaluation of the digits that judge with at least this accuracy; nothing is interpolated between evaluations."""
 
     accuracy: float
     wall_seconds: float
@@ -127,7 +127,11 @@ class RunState:
         self.step_seconds = BoundedSeries()
         """Points (global_step, wall seconds at which the step was done)."""
         self.evaluations: list[EvalCompleted] = []
-        """The evaluations, at most MAX_EVALUATIONS, the best among them; only the newest has its confusion and mistakes."""
+        """The evaluations that judge the run, at most MAX_EVALUATIONS, the best among them.
+
+        They are of the digits that `split` names; only the newest has its confusion and mistakes."""
+        self.tested: EvalCompleted | None = None
+        """The newest evaluation of the test digits."""
         self.epochs_done = 0
         self.epoch_seconds = self.epoch_samples = 0.0
         """Training time and samples of all epochs, without the first step."""
@@ -189,7 +193,7 @@ class RunState:
 
     @property
     def target(self) -> float | None:
-        """The test accuracy that the run is to reach, as a fraction of 1."""
+        """The accuracy that the run is to reach, as a fraction of 1."""
         return self.config.target_accuracy / 100 if self.config and self.config.target_accuracy else None
 
     @property
@@ -208,20 +212,20 @@ class RunState:
 
     @property
     def test_accuracy(self) -> float | None:
-        """Test accuracy of the last evaluation."""
-        return self.evaluations[-1].accuracy if self.evaluations else None
+        """Accuracy in the last evaluation of the test digits."""
+        return self.tested.accuracy if self.tested else None
 
     @property
     def test_loss(self) -> float | None:
-        """Test loss of the last evaluation."""
-        return self.evaluations[-1].loss if self.evaluations else None
+        """Loss in the last evaluation of the test digits."""
+        return self.tested.loss if self.tested else None
 
     @property
     def test_interval(self) -> tuple[float, float] | None:
-        """Wilson's 95 % interval of the last evaluation's accuracy; None also where its counts can't be true."""
-        if not self.evaluations:
+        """Wilson's 95 % interval of the test accuracy; None also where its counts can't be true."""
+        if self.tested is None:
             return None
-        n, wrong = sum(self.evaluations[-1].confusion), len(self.evaluations[-1].mistakes)
+        n, wrong = sum(self.tested.confusion), len(self.tested.mistakes)
         return wilson(n - wrong, n) if n > 0 and wrong <= n else None
 
     @property
@@ -251,8 +255,19 @@ class RunState:
 
     @property
     def best_accuracy(self) -> float | None:
-        """Highest test accuracy of all evaluations."""
+        """Highest accuracy of all evaluations that judge the run."""
         return max((evaluation.accuracy for evaluation in self.evaluations), default=None)
+
+    @property
+    def split(self) -> str:
+        """The digits that judge the run, as in EvalCompleted: "validation" for held-out ones, else "test"."""
+        return "validation" if self.config and self.config.validation else "test"
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch of the first evaluation with the highest accuracy."""
+        best = max(self.evaluations, key=lambda evaluation: evaluation.accuracy, default=None)
+        return None if best is None else best.epoch
 
     @property
     def train_figures(self) -> tuple[float | None, float | None]:

@@ -26,8 +26,7 @@ _CUT_SHORT = ("stopped", "diverged")
 def reached_target(history: RunHistory) -> bool:
     """Return whether a run ended by itself and reached its target accuracy, if it had one."""
     ended = history.finished is not None and history.finished.outcome not in _CUT_SHORT
-    best = max((evaluation.accuracy for evaluation in history.evaluations), default=0.0)
-    return ended and reaches(best, 100 * (history.target or 0.0))
+    return ended and reaches(history.best_accuracy or 0.0, 100 * (history.target or 0.0))
 
 
 class SeedResult(Record, kw_only=False):
@@ -93,9 +92,14 @@ class SeedResults:
         before = self.runs.get(seed)
         outcomes = {**(before.outcomes if before else {}), history.engine: history.outcome}
         self.runs[seed] = SeedRun(seed=seed, run_id=history.run_id, outcomes=outcomes)
-        if finished is None or finished.outcome in _CUT_SHORT or history.test_interval is None:
+        if (
+            finished is None
+            or finished.outcome in _CUT_SHORT
+            or history.tested is None
+            or history.test_interval is None
+        ):
             return
-        last = history.evaluations[-1]
+        last = history.tested
         n = sum(last.confusion)
         result = SeedResult(seed, n - len(last.mistakes), n, last.global_step, finished.train_seconds)
         self.results.setdefault(history.engine, []).append(result)

@@ -63,7 +63,8 @@ def estimate_seconds(
         if pace is None:
             return None
         train, test = config.limit_train or MNIST_TRAIN, config.limit_test or MNIST_TEST
-        seconds.append(config.epochs * (train + EVALUATION_COST * test) * pace)
+        train, evaluated = max(train - config.validation, 0), config.validation or test
+        seconds.append(config.epochs * (train + EVALUATION_COST * evaluated) * pace)
     in_turn = any(config.mode == "time-trial" for config in configs.values())
     seeds = max((config.seeds for config in configs.values()), default=1)
     return seeds * (sum(seconds) if in_turn else max(seconds)) if seconds else None

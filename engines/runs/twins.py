@@ -59,7 +59,7 @@ class TwinComparison:
             return None
         with self._lock:
             if isinstance(event, EvalCompleted):
-                self._evaluations.setdefault(event.global_step, {})[event.engine] = event
+                self._evaluations.setdefault(event.global_step, {}).setdefault(event.engine, event)
             elif isinstance(event, CheckpointSaved):
                 return self._on_checkpoint(event)
         return None

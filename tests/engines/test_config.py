@@ -168,7 +168,7 @@ def test_every_setting_has_a_group_and_at_most_one_rule_for_resuming() -> None:
 def test_settings_that_decide_the_weights_can_not_change_on_resume() -> None:
     """Epochs and precision may change; a checkpoint compares the digits themselves instead of limit_train."""
     assert {*RESET_BY_PRESET} - {*MUST_MATCH_ON_RESUME} == {"epochs", "limit_train"}
-    assert {*HYPERPARAMETERS} - {*RESET_BY_PRESET} == {"precision", "limit_test"}
+    assert {*HYPERPARAMETERS} - {*RESET_BY_PRESET} == {"precision", "limit_test", "validation"}
     assert "schedule" in MUST_MATCH_ON_RESUME
 
 

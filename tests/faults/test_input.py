@@ -40,7 +40,18 @@ from tui.charts.braille import Axes, Series, draw
 from tui.charts.scales import ERROR, LINEAR, LOG
 from tui.charts.sparkline import progress_bar, sparkline
 from tui.charts.viewport import Viewport
-from tui.cli import code, data, doctor, export as export_command, main, parity, presets, setup, train as train_command
+from tui.cli import (
+    code,
+    data,
+    doctor,
+    export as export_command,
+    main,
+    parity,
+    presets,
+    script,
+    setup,
+    train as train_command,
+)
 from tui.reports import card as report_card, comparison, export, run_summary
 from tui.terminal import textual_patches
 from tui.widgets.card_view import figures_table
@@ -348,7 +359,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presets, "print_tables", lambda *_, **__: None)
     monkeypatch.setattr(export_command, "write", lambda *_, **__: None)
     monkeypatch.setattr(suite, "measure", lambda *_, **__: 0)
-    for command in (parity, doctor, code, setup, data):
+    for command in (parity, doctor, script, code, setup, data):
         monkeypatch.setattr(command, "run", lambda _: 0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import weakref
 from typing import Any
@@ -20,6 +21,7 @@ from engines.preset_configs import from_settings
 COUNT, BATCH = 19, 8
 """Digits and digits in a batch: two full batches and a short one."""
 EPOCHS, STEPS = 2, -(-COUNT // BATCH)
+CALLS = ((0, 1), (1, STEPS))
 
 
 def digits() -> Digits:
@@ -35,16 +37,16 @@ def build(use_xla: bool | None = False, **settings: Any) -> Engine:
         return Engine(config, digits(), recipe.initial_weights(0), use_xla)
 
 
-def train(built: Engine, calls: tuple[tuple[int, int], ...] = ((0, 1), (1, STEPS))) -> dict[str, Any]:
-    """Train two epochs, and return all that can be compared; numbers as text, so that equal means equal bit for bit."""
+def train(built: Engine, calls: tuple[tuple[int, int], ...] = CALLS) -> dict[str, Any]:
+    """Train two epochs, and return all that can be compared; arrays as hashes, so that equal means equal bit for bit."""
     sums = []
     for epoch in range(1, EPOCHS + 1):
         built.start_epoch(recipe.epoch_order(0, epoch, COUNT), np.full(STEPS, 1 / epoch, np.float32))
         sums += [built.train_steps(first, last) for first, last in calls]
     arrays = {**built.weights(), **built.state()}
     arrays |= {"logits": built.evaluate(0, 5), "predicted": built.predict(digits().test_images)}
-    bits = {name: value.tobytes().hex() for name, value in arrays.items()}
-    return {"losses": [loss for loss, _ in sums], "correct": [count for _, count in sums], **bits}
+    hashes = {name: hashlib.sha256(value.tobytes()).hexdigest() for name, value in arrays.items()}
+    return {"losses": [loss for loss, _ in sums], "correct": [count for _, count in sums], **hashes}
 
 
 def with_keras_generators(built: Engine) -> Engine:
@@ -56,19 +58,25 @@ def with_keras_generators(built: Engine) -> Engine:
     return built
 
 
-def without_warm_up(built: Engine) -> Engine:
-    built.warm = True
-    return built
+def augmented() -> dict[str, Any]:
+    """Train an engine three times from the same start: with its warm-up, without, and with an epoch in one call."""
+    built = build(augment="affine", device="cuda:0")
+    weights, state, results = built.weights(), built.state(), {}
+    for name, calls in (("augmented", CALLS), ("no warm-up", CALLS), ("one call", ((0, STEPS),))):
+        built.load_weights(weights)
+        built.load_state(state)
+        assert built.warm == (name != "augmented")
+        results[name] = train(built, calls)
+    return results
 
 
-def first_call() -> dict[str, Any]:
-    """Count the traces of both loops after the first step of an engine that uses XLA, and list the steps that it ran."""
+def with_xla() -> dict[str, Any]:
+    """Train with XLA; also list the steps that the first call ran, and count the traces of both loops after all calls."""
     built = build(True, dropout=0.0, device="cuda:0")
-    built.start_epoch(np.arange(COUNT), np.ones(STEPS, np.float32))
     with mock.patch.object(built, "run_steps", wraps=built.run_steps) as run:
-        built.train_steps(0, 1)
+        trained = train(built)
     traces = [loop.experimental_get_tracing_count() for loop in (built._train_full, built._train)]
-    return {"steps": [call.args for call in run.call_args_list], "traces": traces}
+    return trained | {"first steps": [call.args for call in run.call_args_list][:2], "traces": traces}
 
 
 def program(built: Engine, first: int, last: int, seed: int = 0) -> str:
@@ -80,30 +88,39 @@ def program(built: Engine, first: int, last: int, seed: int = 0) -> str:
     return str(compiler(stage="hlo"))
 
 
-def precision_in_xla(precision: str) -> list[int]:
+def precision_in_xla(text: str) -> list[int]:
     """Count the program's products and convolutions, and those in full precision."""
-    text = program(build(True, device="cuda:0", precision=precision), 0, 1)
     lines = [line for line in text.splitlines() if " dot(" in line or " convolution(" in line]
     return [len(lines), sum("operand_precision={highest,highest}" in line for line in lines)]
 
 
-def is_one_program() -> bool:
-    """Return whether XLA's program is the same for other steps and seeds."""
-    built = build(True)
-    return program(built, 0, 1) == program(built, 3, 9, seed=5)
+def xla_programs() -> dict[str, Any]:
+    """Return the products of XLA's programs by precision, and whether the program is the same for other steps and seeds."""
+    built = build(True, device="cuda:0")
+    text = program(built, 0, 1)
+    others = program(built, 3, 9, seed=5)
+    fast = program(build(True, device="cuda:0", precision="tf32"), 0, 1)  # its precision is that of the process
+    precision = {"fp32": precision_in_xla(text), "tf32": precision_in_xla(fast)}
+    return {"precision": precision, "one program": text == others}
 
 
-def resumed(saved: bool, here: bool) -> list[bool]:
+def resumed() -> dict[str, list[bool]]:
     """Return whether XLA trains on after a resume, and whether the checkpoint says so, by where it trained and can train."""
-    before, after = build(saved, dropout=0.0), build(here, dropout=0.0)
-    after.load_state(before.state())
-    return [after.xla, "xla" in after.state()]
+    results = {}
+    for saved in (False, True):
+        state = build(saved, dropout=0.0).state()
+        for here in (False, True):
+            after = build(here, dropout=0.0)
+            after.load_state(state)
+            results[f"{saved} {here}"] = [after.xla, "xla" in after.state()]
+    return results
 
 
 def is_freed(optimizer: str) -> bool:
     """Return whether nothing holds a trained engine's digits once the engine is dropped."""
     built = build(optimizer=optimizer)
-    train(built)
+    built.start_epoch(np.arange(COUNT), np.ones(STEPS, np.float32))
+    built.train_steps(0, 1)
     images = weakref.ref(built.train_images)
     del built
     gc.collect()
@@ -113,20 +130,14 @@ def is_freed(optimizer: str) -> bool:
 def main() -> None:
     device.set_threads(1)
     device.devices()
-    results: dict[str, Any] = {"first call": first_call(), "augmented": train(build(augment="affine", device="cuda:0"))}
+    results: dict[str, Any] = {"xla": with_xla(), **augmented()}
     results["own seeds"] = train(with_keras_generators(build(augment="affine", device="cuda:0")))
-    results["no warm-up"] = train(without_warm_up(build(augment="affine", device="cuda:0")))
-    results["one call"] = train(build(augment="affine", device="cuda:0"), ((0, STEPS),))
     results["no dropout"] = train(build(dropout=0.0))
     with mock.patch.object(xla, "works", return_value=False):
         results["float16"] = train(build(None, dropout=0.0, device="cuda:0"))
         results["image types"] = [build(None, device=name).train_images.dtype.name for name in ("cpu", "cuda:0")]
-    results["xla"] = train(build(True, dropout=0.0))
-    results["precision"] = {precision: precision_in_xla(precision) for precision in ("fp32", "tf32")}
     results["freed"] = {optimizer: is_freed(optimizer) for optimizer in ("adadelta", "sgd", "adam", "adamw")}
-    results["one program"] = is_one_program()
-    results["resumed"] = {f"{saved} {here}": resumed(saved, here) for saved in (False, True) for here in (False, True)}
-    print(json.dumps(results))
+    print(json.dumps({**results, **xla_programs(), "resumed": resumed()}))
 
 
 if __name__ == "__main__":

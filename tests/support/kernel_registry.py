@@ -5,6 +5,7 @@ Import it only in a process of its own, with TensorFlow.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -69,14 +70,20 @@ def reachable(graph: Graph) -> set[Operation]:
     return found
 
 
-def gpu_kernel(op: Operation) -> Any:
-    """Return the KernelDef that a GPU would run; None if only the host has one."""
+@functools.cache
+def registered_kernels(op_type: str, device: str) -> list[Any]:
+    """Return the KernelDefs of an operation for a type of device, without those that are chosen by a label."""
     from tensorflow.python.framework import kernels
 
-    registered = kernels.get_registered_kernels_for_op(op.type).kernel
+    registered = kernels.get_registered_kernels_for_op(op_type).kernel
+    return [kernel for kernel in registered if kernel.device_type == device and not kernel.label]
+
+
+def gpu_kernel(op: Operation) -> Any:
+    """Return the KernelDef that a GPU would run; None if only the host has one."""
     for device in ("GPU", "DEFAULT"):  # the latter is for every device without one of its own
-        matching = [kernel for kernel in registered if kernel.device_type == device and not kernel.label]
-        matching = [kernel for kernel in matching if all(allows(part, op) for part in kernel.constraint)]
+        registered = registered_kernels(op.type, device)
+        matching = [kernel for kernel in registered if all(allows(part, op) for part in kernel.constraint)]
         if matching:
             return max(matching, key=lambda kernel: kernel.priority)
     return None

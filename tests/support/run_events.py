@@ -63,3 +63,24 @@ def life() -> list[Event]:
 def numbered(event: Event, seq: int) -> Event:
     """Return the event with that number, in the run "r"."""
     return replace(event, seq=seq, run_id="r")
+
+
+def validated_life() -> list[Event]:
+    """Return the events of the same run, judged by 16 held-out digits: 97.5, then 96 % of them; at the end 6 of 8 test digits."""
+    confusion = tuple(6 if i == 0 else 2 if i == 1 else 0 for i in range(100))
+    events: list[Event] = []
+    for event in life():
+        if isinstance(event, RunRequested | RunStarted):
+            event = replace(event, config=replace(CONFIG, validation=16))
+        elif isinstance(event, DataReady):
+            event = replace(event, train_size=16, validation_size=16, validation_sha256="1")
+        elif isinstance(event, EvalCompleted):
+            accuracy = 0.96 if event.epoch == 2 else event.accuracy
+            event = replace(event, split="validation", accuracy=accuracy, confusion=(), mistakes=())
+        elif isinstance(event, RunFinished):
+            event = replace(event, test_accuracy=0.75, test_loss=0.3, best_epoch=1)
+        events.append(event)
+        if isinstance(event, EvalCompleted) and event.epoch == 2:
+            test = replace(event, t=26.0, split="test", accuracy=0.75, loss=0.3, confusion=confusion)
+            events.append(replace(test, mistakes=((3, 0, 1), (5, 0, 1))))
+    return [numbered(event, i) for i, event in enumerate(events, start=1)]

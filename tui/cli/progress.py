@@ -122,10 +122,11 @@ def _slow_text(history: RunHistory, now: float) -> str:
 def _epoch_line(engine: str, history: RunHistory) -> str:
     epoch = history.last_epoch
     assert epoch is not None
+    last = history.evaluations[-1].accuracy if history.evaluations else None
     rate = "–" if epoch.samples_per_sec is None else f"{epoch.samples_per_sec:,.0f}"
     return (
         f"{engine:8} epoch {epoch.epoch}/{history.config.epochs if history.config else '?'}"
-        f"  train loss {formatting.loss(epoch.train_loss)}  test accuracy {formatting.percent(history.test_accuracy)}"
+        f"  train loss {formatting.loss(epoch.train_loss)}  {history.split} accuracy {formatting.percent(last)}"
         f"  {rate} img/s"
     )
 
@@ -156,7 +157,9 @@ class ProgressBars:
                 figures += (
                     f" {history.epoch}/{history.config.epochs}  train loss {formatting.loss(history.train_figures[0])}"
                 )
-            if history.test_accuracy is not None:
+            if history.evaluations:
+                figures += f"  {history.split} {formatting.percent(history.evaluations[-1].accuracy)}"
+            if history.split == "validation" and history.tested:
                 figures += f"  test {formatting.percent(history.test_accuracy)}"
             self._progress.update(
                 self._tasks[engine], completed=history.global_step, total=history.total_steps or None, figures=figures

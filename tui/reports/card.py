@@ -29,6 +29,7 @@ from engines.api import (
     verdict,
 )
 from tui import formatting
+from tui.reports import validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,10 @@ def report(histories: Mapping[str, RunHistory], machine: MachineHistory) -> Repo
     if not runs:
         return None
     groups = (
-        ("Accuracy", _accuracy()),
+        ("Accuracy", _accuracy(runs)),
         ("Time", _times(runs)),
         ("Cost", _costs(runs, machine)),
-        ("Provenance", _provenance()),
+        ("Provenance", _provenance(runs)),
     )
     names = tuple(TITLES.get(history.engine, history.engine) for history in runs)
     text, reason = _verdict({history.engine: history for history in runs})
@@ -132,21 +133,26 @@ def _time(label: str, number: Callable[[RunHistory], float | None]) -> Figure:
     return Figure(label, lambda history: formatting.seconds(number(history)), number, TIME)
 
 
-def _accuracy() -> Sequence[Figure]:
+def _accuracy(runs: Sequence[RunHistory]) -> Sequence[Figure]:
+    last = validation.last_accuracy
+    validated = Figure("validation accuracy", lambda h: formatting.percent(last(h)), last)
     return (
         Figure(
             "test accuracy", lambda h: formatting.percent(h.test_accuracy), lambda h: h.test_accuracy, ACCURACY, True
         ),
         Figure("its 95 % interval", lambda h: _interval(h.test_interval)),
         Figure("test loss", lambda h: formatting.loss(h.test_loss)),
+        *([validated] if validation.is_validated(runs) else []),
+        Figure("best epoch", validation.best_epoch),
         Figure("epochs", lambda h: f"{h.epochs_done} of {h.config.epochs if h.config else 0}{_outcome(h)}"),
     )
 
 
 def _times(runs: Sequence[RunHistory]) -> Sequence[Figure]:
     targets = sorted({*MILESTONES, *(history.target for history in runs if history.target)})
+    of = " of held-out digits" if validation.is_validated(runs) else ""
     return (
-        *(Figure(f"to {100 * accuracy:g} %", _time_to(accuracy)) for accuracy in targets),
+        *(Figure(f"to {100 * accuracy:g} %{of}", _time_to(accuracy)) for accuracy in targets),
         _time("training", _train_seconds),
         _time("an epoch", lambda h: h.epoch_seconds / h.epochs_done if h.epochs_done else None),
         Figure("img/s", lambda h: _count(_speed(h)), _speed, TIME, True),
@@ -174,13 +180,14 @@ def _costs(runs: Sequence[RunHistory], machine: MachineHistory) -> Sequence[Figu
     )
 
 
-def _provenance() -> Sequence[Figure]:
+def _provenance(runs: Sequence[RunHistory]) -> Sequence[Figure]:
     return (
         Figure("framework", _framework),
         Figure("device", _device),
         Figure("optimizer", _optimizer),
         Figure("dropout", lambda h: f"{h.config.dropout:g}" if h.config else ""),
         Figure("training digits", lambda h: f"{h.data.train_size:,}" if h.data else "n/a: not loaded"),
+        *([Figure("held-out digits", validation.held_out_digits)] if validation.is_validated(runs) else []),
         Figure("test digits", lambda h: f"{h.data.test_size:,}" if h.data else "n/a: not loaded"),
         Figure("precision", lambda h: h.started.precision if h.started else "n/a: not started"),
         Figure("CPU threads", lambda h: str(h.started.num_threads) if h.started else "n/a: not started"),
@@ -211,7 +218,7 @@ def _interval(bounds: tuple[float, float] | None) -> str:
 
 
 def _time_to(accuracy: float) -> Callable[[RunHistory], str]:
-    """Return the function that writes how long a run took to reach that test accuracy."""
+    """Return the function that writes how long a run took to reach that accuracy."""
 
     def write(history: RunHistory) -> str:
         for milestone in history.milestones:

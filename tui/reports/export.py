@@ -17,8 +17,8 @@ from engines.api import (
     as_csv,
     as_json,
     read_events,
+    read_models,
     read_run,
-    read_weights,
     reason,
     run_start_time,
     write_onnx,
@@ -37,7 +37,7 @@ FILES = ("tensorboard", "onnx", "safetensors")
 FOLDER = "export"
 """The folder in a run's own folder that the app writes to."""
 _ENDINGS = {"markdown": "md"}
-_TENSORBOARD_FILE = re.compile(r"\w+-(train|test)(/events\.out\.tfevents\.[^/]+)?")
+_TENSORBOARD_FILE = re.compile(r"\w+-(train|validation|test)(/events\.out\.tfevents\.[^/]+)?")
 """The paths that an export for TensorBoard has in its folder."""
 
 
@@ -68,14 +68,17 @@ def charts(histories: Mapping[str, RunHistory]) -> str:
     """Draw loss and accuracy of all engines as SVG."""
     drawn = []
     for name in ("loss", "accuracy"):
-        lines = []
+        lines, points = [], set[str]()
         for history in histories.values():
             train = history.train_loss if name == "loss" else history.train_accuracy
             tests = [(float(e.global_step), e.loss if name == "loss" else e.accuracy) for e in history.evaluations]
+            points |= {history.split}
             curve = [float(y) for y in smoothed(train.means, round(SMOOTHING[2] * len(train)))]
             title = TITLES.get(history.engine, history.engine)
             lines.append(svg.Line(title, history.engine, train.xs, curve, tests, dashed=history.engine == "keras"))
-        drawn.append(svg.chart(f"{name}: line training (smoothed), points test", "step", lines))
+        drawn.append(
+            svg.chart(f"{name}: line training (smoothed), points {' and '.join(sorted(points))}", "step", lines)
+        )
     return "".join(drawn)
 
 
@@ -111,11 +114,13 @@ def write_files(form: str, recording: Path, folder: Path, *, force: bool) -> lis
         raise ExportError(f"{run} holds no model: it has no checkpoint.")
     histories, written = read_run(recording.parent, recording.name)[0], []
     for engine in engines:
-        weights, target = read_weights(recording.parent, engine), folder / f"{run}-{engine}.{ending}"
         data = histories[engine].data if engine in histories else None
         digits = formatting.digits_name(data.dataset) if data else "unknown"
-        _write_atomically(target, partial(write, weights, digits), force=force)
-        written.append(target)
+        for model in read_models(recording.parent, engine):
+            target = folder / f"{run}-{engine}{model.suffix}.{ending}"
+            about = {"digits": digits, "weights": model.moment}
+            _write_atomically(target, partial(write, model.weights, about), force=force)
+            written.append(target)
     if missing := [TITLES[engine] for engine in histories if engine not in engines]:
         paths = ", ".join(str(path) for path in written)
         raise ExportError(f"{run} holds no checkpoint of {' and '.join(missing)}; only {paths} is written.")

@@ -18,6 +18,7 @@ from engines.api import (
     verdict,
 )
 from tui import formatting
+from tui.reports import validation
 
 
 def closing_lines(session: RunSource, *, runs: bool = True) -> list[str]:
@@ -65,12 +66,15 @@ def summary_line(history: RunHistory, folder: Path | None = None) -> str:
     parts = [
         f"test accuracy {formatting.percent(ended.test_accuracy)}{formatting.interval(history.test_interval)}",
         f"test loss {formatting.loss(ended.test_loss)}",
+        *validation.summary_texts(history),
         plural(history.epochs_done, "epoch"),
         f"training {formatting.seconds(ended.train_seconds)}",
         f"wall {formatting.seconds(history.wall_seconds(history.last_t))} ({_start_text(history)})",
     ]
+    of = " of held-out digits" if validation.is_validated([history]) else ""
     parts += [
-        f"{100 * m.accuracy:g} % after {formatting.seconds(m.train_seconds)} of training, {formatting.seconds(m.wall_seconds)} wall"
+        f"{100 * m.accuracy:g} %{of} after {formatting.seconds(m.train_seconds)} of training,"
+        f" {formatting.seconds(m.wall_seconds)} wall"
         for m in history.milestones
     ]
     if history.diverged is not None:
@@ -95,7 +99,8 @@ def _start_text(history: RunHistory) -> str:
 
 def _interrupted_text(history: RunHistory, folder: Path | None) -> str:
     step = f"in epoch {history.epoch}, step {history.global_step:,} of {history.total_steps:,}"
-    tested = f"; test accuracy so far {formatting.percent(history.test_accuracy)}" if history.evaluations else ""
+    last = history.evaluations[-1].accuracy if history.evaluations else None
+    tested = f"; {history.split} accuracy so far {formatting.percent(last)}" if history.evaluations else ""
     run = shlex.quote(str(folder or history.run_id))
     advice = f"; continue with: mnist-tui train --resume {run}" if history.can_continue else ""
     return f"interrupted {step if history.started else 'before the first step'}{tested}{advice}"

@@ -72,6 +72,10 @@ TERMS = (
     ),
     ("checkpoint", "The network and its optimizer on disk, written after each epoch, from which a run can continue."),
     ("98 % reached", "How long it took until a test accuracy was at least that."),
+    (
+        "validation",
+        "With --validation N, held-out training digits judge the epochs; the test digits are then tested once, at the end.",
+    ),
     ("precision", "The bits of a number: fp32 has 32; tf32 and bf16 round, and are faster on a GPU that has them."),
     ("baseline", "The run with which the list of runs compares the others; = on that screen chooses it."),
 )

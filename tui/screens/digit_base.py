@@ -49,17 +49,17 @@ class DigitScreen(PredictionScreen):
         """Show the next test digit that either engine got wrong, by index."""
         wrong: dict[int, dict[str, int]] = {}
         for engine, history in self.session.histories.items():
-            for index, _, predicted in history.evaluations[-1].mistakes if history.evaluations else ():
+            for index, _, predicted in history.tested.mistakes if history.tested else ():
                 wrong.setdefault(index, {})[engine] = predicted
         if not wrong:
-            evaluated = any(history.evaluations for history in self.session.histories.values())
+            evaluated = any(history.tested for history in self.session.histories.values())
             self.notify("There are no mistakes." if evaluated else "There is no evaluation yet.", timeout=3)
             return
         if self._loading:
             return
         self._mistake = min((index for index in wrong if index > self._mistake), default=min(wrong))
         readings = " and ".join(f"{TITLES.get(e, e)} read {p}" for e, p in wrong[self._mistake].items())
-        tested = next(history for history in self.session.histories.values() if history.evaluations)
+        tested = next(history for history in self.session.histories.values() if history.tested)
         self._load(self._mistake, f"; at the last evaluation {readings}", tested)
 
     def _load(self, index: int | None, remark: str = "", tested: RunHistory | None = None) -> None:

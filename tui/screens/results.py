@@ -157,7 +157,7 @@ class ResultsScreen(PredictionScreen):
 
     def _state(self) -> tuple[object, ...]:
         """Return everything that a view depends on, for comparison."""
-        runs = tuple((h.run_id, h.phase, len(h.evaluations), h.epochs_done) for h in self.histories.values())
+        runs = tuple((h.run_id, h.phase, len(h.evaluations), h.tested, h.epochs_done) for h in self.histories.values())
         digit = (self.position.list_name, self.position.number, self._images_run, self._images is None)
         ended = self.seeds.ended if self.seeds is not None else None
         return (
@@ -200,7 +200,7 @@ class ResultsScreen(PredictionScreen):
     def _show_mistakes(self) -> None:
         lists = mistakes(self.histories, self.cell)
         list_name = self.position.locate(lists)
-        run = next((history for history in self.histories.values() if history.evaluations), None)
+        run = next((history for history in self.histories.values() if history.tested), None)
         if run is not None and run.run_id != self._images_run:
             self._images_run, self._images, self._images_problem = run.run_id, None, "Reading the test digits…"
             self._read_images(run)

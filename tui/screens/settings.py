@@ -105,9 +105,9 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
             self.call_after_refresh(self._mount_advanced_rows)
 
     async def _mount_advanced_rows(self) -> None:
-        rows: list[Widget] = [Label("Advanced", classes="group")]
+        rows: list[Widget] = []
         for title, names in SETTING_GROUPS.items():
-            rows += [Label(title, classes="group")] if len(rows) > 1 else []
+            rows += [Label(title, classes="group")] if rows else []  # the first group goes on after the first fields
             rows += [self._row(name) for name in names if name in ADVANCED_FIELDS]
         if await self._mount_rows(rows):
             self._refresh_rows()

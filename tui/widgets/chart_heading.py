@@ -61,18 +61,19 @@ def _figures(name: str, history: RunHistory, view: Viewport) -> list[Part]:
     train, test = form(figures.train), form(figures.test)
     parts = [Part("cursor", (f"  {label}:", ""))] if label else []
     before = " " if label else "  "
+    words = f"{history.split} {test}"
     if figures.test is None:
-        return [*parts, Part("", (f"{before}train {train}",)), Part("interval", (f"  test {test}", ""))]
+        return [*parts, Part("", (f"{before}train {train}",)), Part("interval", (f"  {words}", ""))]
     parts.append(Part("train", (f"{before}train {train}", f"{before}train {short(figures.train)}", "")))
-    words = f"test {test}"
     if name == "loss" or label:
         return [*parts, Part("test", (f"  {words}", f"  {words}", f"  {words}", f"  {test}"))]
     in_epoch = f"epoch {figures.epoch}: {test}"
-    parts.append(Part("test", (f"  test {in_epoch}", f"  {in_epoch}", f"  {words}", f"  {test}")))
+    parts.append(Part("test", (f"  {history.split} {in_epoch}", f"  {in_epoch}", f"  {words}", f"  {test}")))
     parts.append(Part("best", (f" (best {short(history.best_accuracy)})", "")))
     if history.ended_t is not None and history.test_interval:
         low, high = history.test_interval
-        parts.append(Part("interval", (f"  95 %: {100 * low:.2f}–{100 * high:.2f}", "")))
+        tested = "  95 %:" if history.split == "test" else f"  test {form(history.test_accuracy)}, 95 %:"
+        parts.append(Part("interval", (f"{tested} {100 * low:.2f}–{100 * high:.2f}", "")))
     return parts
 
 
@@ -90,7 +91,8 @@ def legend(
 
     for i, history in enumerate(histories):
         engine, figures = history.engine, figures_at_cursor(history, name, view)
-        in_epoch = f"test epoch {figures.epoch}: " if name == "accuracy" and figures.test is not None else "test "
+        has_epoch = name == "accuracy" and figures.test is not None
+        in_epoch = f"{history.split} epoch {figures.epoch}: " if has_epoch else f"{history.split} "
         title, color = TITLES.get(engine, engine), f"bold {colors[f'${engine}']}"
         add("", "  " * bool(i) if width < WIDE_LEGEND else "   " * bool(i))
         add("engine", f"{title} ", "")
@@ -98,7 +100,7 @@ def legend(
         add("label", "train ", "")
         add("train", form(figures.train), short(figures.train), "")
         add("", f" {'o' if ascii_only else MARKERS.get(engine, '●')} ")
-        add("label", in_epoch, "test ", "")
+        add("label", in_epoch, f"{history.split} ", "")
         add("percent", form(figures.test), short(figures.test))
         if name == "accuracy" and figures.test is not None and view.cursor is None:
             add("best", f" (best {short(history.best_accuracy)})", "")

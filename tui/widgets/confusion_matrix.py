@@ -13,7 +13,7 @@ from textual.containers import VerticalScroll
 from engines.api import TITLES, RunHistory, plural
 from tui.widgets.text_line import TextLine
 
-NO_EVALUATION = "No digit is tested yet: the first evaluation comes after an epoch."
+NO_EVALUATION = "No digit is tested yet: that comes after an epoch, or with held-out digits at the end."
 LABEL_CELLS, RIGHT_CELLS = 3, 6
 """The columns of the rows' labels, and of the share of each digit that was read right."""
 MIN_CELL, MAX_CELL = 3, 8
@@ -39,13 +39,13 @@ class Cell(NamedTuple):
 
 def evaluated(histories: Mapping[str, RunHistory]) -> dict[str, RunHistory]:
     """Return the histories that have a confusion matrix."""
-    return {e: h for e, h in histories.items() if h.evaluations and len(h.evaluations[-1].confusion) == 100}
+    return {e: h for e, h in histories.items() if h.tested and len(h.tested.confusion) == 100}
 
 
 def count(histories: Mapping[str, RunHistory], cell: Cell | None) -> int:
     """Return how many digits a cell counts; 0 where there is none."""
     history = None if cell is None else evaluated(histories).get(cell.engine)
-    return history.evaluations[-1].confusion[10 * cell.truth + cell.read] if history and cell else 0
+    return history.tested.confusion[10 * cell.truth + cell.read] if history and history.tested and cell else 0
 
 
 def most_frequent(histories: Mapping[str, RunHistory]) -> Cell | None:
@@ -118,9 +118,10 @@ def _cell_width(width: int) -> int:
 
 def _matrix(history: RunHistory, colors: Mapping[str, str], cell: int, rows: int, chosen: Cell | None) -> list[Text]:
     """Draw one matrix; all of its lines are equally wide."""
-    counts, color = history.evaluations[-1].confusion, colors[f"${history.engine}"]
+    assert history.tested is not None
+    counts, color = history.tested.confusion, colors[f"${history.engine}"]
     width = LABEL_CELLS + 10 * cell + RIGHT_CELLS
-    title = f"{TITLES.get(history.engine, history.engine)}: {plural(len(history.evaluations[-1].mistakes), 'mistake')}"
+    title = f"{TITLES.get(history.engine, history.engine)}: {plural(len(history.tested.mistakes), 'mistake')}"
     head = "".join(f"{digit} ".rjust(cell) for digit in range(10))
     lines = [
         Text(f" {title}".ljust(width), style=f"bold {color}"),

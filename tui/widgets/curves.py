@@ -191,8 +191,9 @@ class Figures(NamedTuple):
     train: float | None
     """The mean since the epoch began."""
     test: float | None
+    """The figure of the digits that judge the run, which `RunHistory.split` names."""
     epoch: int = 0
-    """The epoch of the test."""
+    """The epoch of that evaluation."""
 
 
 def figures_at_cursor(history: RunHistory, name: str, view: Viewport) -> Figures:

@@ -96,6 +96,8 @@ def _details(source: RunSource, now: float) -> dict[str, str]:
     data = next((h.data for h in runs if h.data), None)
     if data is not None:
         details["data"] = " · MNIST" if data.dataset == "mnist" else ""
-        details["sizes"] = f" {data.train_size:,} + {data.test_size:,}"
+        held_out = [data.validation_size] if data.validation_size else []
+        sizes = (data.train_size, *held_out, data.test_size)
+        details["sizes"] = f" {' + '.join(f'{size:,}' for size in sizes)}"
     clock = formatting.clock(max((h.wall_seconds(now) for h in runs), default=0.0))
     return details | {"clock": f" · {clock}", "progress": _playback(source)}

@@ -37,7 +37,7 @@ class Mistake:
 
 def mistakes(histories: Mapping[str, RunHistory], cell: Cell | None = None) -> dict[str, list[Mistake]]:
     """Return the mistakes of the last evaluations: those of "both" engines, of each engine only, and those that a cell counts."""
-    tested = {engine: h.evaluations[-1].mistakes for engine, h in histories.items() if h.evaluations}
+    tested = {engine: h.tested.mistakes for engine, h in histories.items() if h.tested}
     wrong: dict[int, tuple[int, dict[str, int]]] = {}
     for engine, rows in tested.items():
         for index, label, read in rows:
@@ -153,10 +153,10 @@ class MistakeGallery(Widget):
             return
         for bars in self.query(PredictionBars):
             engine, history = bars.engine, current[bars.engine]
-            evaluations = tested[engine].evaluations if engine in tested else []
-            self._show_tested(mistake, engine, evaluations[-1].epoch if evaluations else None, colors)
+            last = tested[engine].tested if engine in tested else None
+            self._show_tested(mistake, engine, last.epoch if last else None, colors)
             answer = self._requests.answer(history)
-            unchanged = bool(evaluations) and answer is not None and answer.global_step == evaluations[-1].global_step
+            unchanged = last is not None and answer is not None and answer.global_step == last.global_step
             source = "the same model" if unchanged else self._requests.source(history)
             probabilities, problem = self._requests.probabilities(history, exact=True), self._requests.problem(history)
             bars.show(probabilities, source, problem, colors, title="now", truth=mistake.label)

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from engines.config import TrainConfig
-from engines.data import Digits
+from engines.data import Digits, load_digits
 from engines.data.synthetic import draw
 from engines.experiment import contract
-from engines.experiment.checkpoint import load_model, read_filters
+from engines.experiment.checkpoint import best_path, load_model, read_filters
+from engines.experiment.forward import forward
 from engines.experiment.recipe import KERNELS, Weights, initial_weights
 from engines.messages.commands import MeasureStep, Pause, Predict, Resume, Stop
 from engines.messages.events import (
@@ -349,6 +351,41 @@ def test_garbage_from_a_worker_becomes_log_lines(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_held_out_digits_judge_and_the_best_weights_are_kept(
+    engine: str, warm: Work, small_mnist: Path, tmp_path: Path
+) -> None:
+    """Every engine holds out the same digits; the weights in its files answer them, and the test digits, as the events say."""
+    config = from_settings({"epochs": 3, "batch_size": 64, "validation": 100, "data_dir": str(small_mnist), "seed": 3})
+    worker = warm(engine)
+    worker.start(config, "run", str(tmp_path / "run"))
+    finished = worker.wait_for((RunFinished, RunFailed))
+    worker.finish()
+    digits = load_digits("mnist", small_mnist, cache_dir=tmp_path).hold_out(100, 3)
+    (data,) = worker.of(DataReady)
+    assert (data.train_size, data.test_size, data.validation_size) == (540, 200, 100)
+    assert data.validation_sha256 == digits.validation_sha256
+    *judged, test = worker.of(EvalCompleted)
+    assert [event.split for event in judged] == ["validation"] * 3
+    assert test.split == "test"
+    best = max(judged, key=lambda event: event.accuracy)
+    path = tmp_path / "run" / f"{worker.supervisor.spec.name}.npz"
+    assert load_model(best_path(path))[0].epoch == finished.best_epoch == best.epoch
+    correct = (_answers(load_model(best_path(path))[1], digits.test_images[:100]) == digits.test_labels[:100]).sum()
+    assert correct == pytest.approx(100 * best.accuracy, abs=1)  # numpy may round a tie to another digit
+    correct = (_answers(load_model(path)[1], digits.test_images[100:]) == digits.test_labels[100:]).sum()
+    assert correct == pytest.approx(200 * test.accuracy, abs=1)
+    assert violations(worker.events) == []
+
+
+def _answers(weights: Weights, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Return what a network of these weights reads in the images."""
+    scripted = "kernel" in weights
+    logits = images.reshape(len(images), -1) / 255 @ weights["kernel"] if scripted else forward(weights, images)
+    read: npt.NDArray[np.int64] = logits.argmax(axis=1)
+    return read
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_requests_do_not_change_the_training(
     engine: str, warm: Work, tiny_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -404,7 +441,7 @@ def test_a_fresh_worker_predicts_with_a_saved_model(
     (tmp_path / "broken.npz").write_bytes(b"PK")
     fresh.supervisor.send(Predict(request_id=2, image=image, checkpoint=str(tmp_path / "broken.npz")))
     assert "broken.npz" in fresh.wait_for(Prediction).problem
-    path = str(next((tmp_path / "run").glob("*.npz")))
+    path = str(tmp_path / "run" / f"{trained.supervisor.spec.name}.npz")
     fresh.supervisor.send(Predict(request_id=3, image=image, checkpoint=path))
     answer = fresh.wait_for(Prediction)
     assert (answer.problem, answer.checkpoint, answer.epoch, answer.global_step) == ("", path, 2, 20)

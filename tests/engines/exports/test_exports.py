@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,12 +19,14 @@ from engines.config import ENGINES, TrainConfig
 from engines.experiment.arrays import load_arrays, save_arrays
 from engines.experiment.checkpoint import SCHEMA
 from engines.experiment.recipe import initial_weights
+from engines.exports.tables import rows as table_rows
 from engines.exports.tensorboard import write_tensorboard
 from engines.messages.commands import Predict
 from engines.messages.events import EvalCompleted, Prediction, RunFinished, RunRequested, TrainProgress
 from engines.runs.reader import read_events
 from engines.session.replay import DEMO
 from tests.support.engines import Worked
+from tests.support.run_events import validated_life
 from tui.charts import svg
 from tui.cli import main
 from tui.reports import export
@@ -162,10 +165,52 @@ def test_exported_models_name_the_digits_they_were_trained_on(tmp_path: Path) ->
     onnx_file, _ = export.write_files("onnx", tmp_path / "events.jsonl", tmp_path / "out", force=False)
     model = onnx.load(onnx_file)
     assert model.graph.name == "convnet"
-    assert {each.key: each.value for each in model.metadata_props} == {"digits": "custom digits"}
+    assert {each.key: each.value for each in model.metadata_props} == {
+        "digits": "custom digits", "weights": "epoch 2, the last",
+    }  # fmt: skip
     _, safe_file = export.write_files("safetensors", tmp_path / "events.jsonl", tmp_path / "out", force=False)
     with safe_open(safe_file, "numpy") as weights:
         assert weights.metadata()["digits"] == "custom digits"
+
+
+@pytest.mark.parametrize(("validation", "judge"), [(5_000, "5,000 held-out digits"), (0, "the test digits")])
+def test_the_best_epoch_is_exported_beside_the_last_one(validation: int, judge: str, tmp_path: Path) -> None:
+    import onnx
+    from safetensors import safe_open
+    from safetensors.numpy import load_file
+
+    (tmp_path / "events.jsonl").write_text("")
+    for name, seed, position in (("keras", 0, {"epoch": 13}), ("keras.best", 1, {"epoch": 7, "step": 469})):
+        facts = {"schema": SCHEMA, "position": position, "validation": validation}
+        weights = {f"weights.{name}": value for name, value in initial_weights(seed).items()}
+        save_arrays({"facts": np.array(json.dumps(facts)), **weights}, tmp_path / f"{name}.npz")
+    recording, out = tmp_path / "events.jsonl", tmp_path / "out"
+    last, best = export.write_files("safetensors", recording, out, force=False)
+    assert [path.name for path in (last, best)] == [
+        f"{tmp_path.name}-keras.safetensors", f"{tmp_path.name}-keras-best.safetensors",
+    ]  # fmt: skip
+    for path, seed, moment in ((last, 0, "epoch 12, the last"), (best, 1, f"epoch 7, the best on {judge}")):
+        assert all(np.array_equal(value, initial_weights(seed)[name]) for name, value in load_file(path).items())
+        with safe_open(path, "numpy") as file:
+            assert file.metadata()["weights"] == moment
+    _, best = export.write_files("onnx", recording, out, force=False)
+    assert {each.key: each.value for each in onnx.load(best).metadata_props}[
+        "weights"
+    ] == f"epoch 7, the best on {judge}"
+
+
+def test_figures_of_held_out_digits_are_exported_as_such(tmp_path: Path) -> None:
+    """They have their own split in tables, and their own folder in TensorBoard; another name is none."""
+    events = validated_life()
+    assert [row["split"] for row in table_rows(events) if row["split"] != "train"] == [
+        "validation",
+        "validation",
+        "test",
+    ]
+    foreign = [replace(event, split="../x") if isinstance(event, EvalCompleted) else event for event in events[-4:]]
+    write_tensorboard([*events, *foreign], 1_000.0, tmp_path / "board")
+    assert {path.name for path in (tmp_path / "board").iterdir()} == {"keras-train", "keras-validation", "keras-test"}
+    assert export._is_tensorboard_export(tmp_path / "board")
 
 
 def test_times_in_tensorboard_start_with_the_request(tmp_path: Path) -> None:

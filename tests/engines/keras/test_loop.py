@@ -76,8 +76,8 @@ def test_seeds_on_the_host_are_those_of_keras(loops: Any) -> None:
 
 def test_the_first_call_runs_both_batch_sizes(loops: Any) -> None:
     """The first step also runs the short last one, so that both are compiled before the clock of the epoch starts."""
-    assert loops["first call"]["traces"] == [1, 1]
-    assert sorted(loops["first call"]["steps"]) == [[0, 1], [2, 3]]
+    assert loops["xla"]["traces"] == [1, 1]
+    assert sorted(loops["xla"]["first steps"]) == [[0, 1], [2, 3]]
 
 
 def test_the_warm_up_changes_no_number(loops: Any) -> None:

@@ -44,7 +44,7 @@ from engines.messages.events import (
     WorkerUsage,
 )
 from engines.messages.grammar import violations
-from tests.support.run_events import life, numbered
+from tests.support.run_events import life, numbered, validated_life
 
 E: Any = {"engine": "keras"}
 DATA_PROGRESS = DataProgress(**E, done_bytes=1, total_bytes=2, source="x")
@@ -238,3 +238,26 @@ def test_steps_start_over_with_each_run() -> None:
         replace(event, seq=event.seq + 100) for event in LIFE if not isinstance(event, WorkerSpawned | WorkerReady)
     ]
     assert violations([*LIFE, *again]) == []
+
+
+def test_the_test_digits_follow_held_out_ones_once_at_the_end() -> None:
+    events = validated_life()
+    assert violations(events) == []
+    (test,) = [event for event in events if isinstance(event, EvalCompleted) and event.split == "test"]
+    place = events.index(test)
+
+    request, *_, ended = events
+    assert isinstance(request, RunRequested)
+    assert isinstance(ended, RunFinished)
+
+    def renumbered(*changed: Event) -> list[str]:
+        return violations([numbered(event, i) for i, event in enumerate(changed, start=1)])
+
+    second = next(i for i, event in enumerate(events) if isinstance(event, EpochStarted) and event.epoch == 2)
+    assert renumbered(*events[: second + 1], test, replace(ended, outcome="stopped")) == [], (
+        "stopped before the epoch's first step"
+    )
+    assert renumbered(*events[: place + 1], replace(test, split="validation"), *events[place + 1 :])
+    assert renumbered(*events[: place + 1], test, *events[place + 1 :])
+    without = replace(request, config=replace(request.config, validation=0))
+    assert renumbered(without, *events[1:]), "the test digits judged already"

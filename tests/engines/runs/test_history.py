@@ -27,7 +27,7 @@ from engines.runs.history import _HANDLERS, RunHistory
 from engines.runs.reader import read_events
 from engines.session.replay import DEMO
 from tests.support.histories import evaluated_run
-from tests.support.run_events import CONFIG, life
+from tests.support.run_events import CONFIG, life, validated_life
 
 
 def history_after(events: int) -> RunHistory:
@@ -244,3 +244,31 @@ def test_everything_that_is_measured_in_a_run_has_a_series() -> None:
             history.apply(event)
     assert history.speed.last == (8, 100.0)
     assert history.learning_rate.last == (8, 1.0)
+
+
+def test_held_out_digits_judge_a_run_and_the_test_digits_end_it() -> None:
+    history = RunHistory("keras")
+    for event in validated_life():
+        history.apply(event)
+    assert history.split == "validation"
+    assert [event.accuracy for event in history.evaluations] == [0.975, 0.96]
+    assert (history.best_accuracy, history.best_epoch) == (0.975, 1)
+    assert [milestone.accuracy for milestone in history.milestones] == [0.97]
+    assert (history.test_accuracy, history.test_loss) == (0.75, 0.3)
+    assert history.test_interval is not None
+    assert history.test_interval[0] < 0.75 < history.test_interval[1]
+
+
+def test_the_test_digits_judge_a_run_without_held_out_ones() -> None:
+    history = history_after(99)
+    assert history.split == "test"
+    assert history.tested == history.evaluations[-1]
+    assert history.best_epoch == 2
+
+
+def test_test_figures_are_missing_while_held_out_digits_judge() -> None:
+    history = RunHistory("keras")
+    for event in validated_life()[:14]:
+        history.apply(event)
+    assert history.evaluations
+    assert (history.tested, history.test_accuracy, history.test_loss, history.test_interval) == (None,) * 4

@@ -23,7 +23,7 @@ from engines.data import load_digits
 from engines.experiment.arrays import load_arrays, save_arrays
 from engines.experiment.checkpoint import SCHEMA, CheckpointError, read_position
 from engines.experiment.progress import Position
-from engines.messages.codec import to_plain
+from engines.messages.codec import encode, to_plain
 from engines.messages.commands import SaveCheckpoint, Stop
 from engines.messages.events import (
     CheckpointSaved,
@@ -52,7 +52,7 @@ from engines.runs.resume import (
     resume_warning,
 )
 from tests.support.engines import Worked, scripted_spec
-from tests.support.run_events import life
+from tests.support.run_events import life, validated_life
 from tui.cli.train import train
 
 ENGINES = [
@@ -384,6 +384,17 @@ def test_other_epochs_that_change_the_learning_rates_cause_a_warning(
     assert bool(warning) is warns
 
 
+def test_a_run_for_more_epochs_forgets_its_test(tmp_path: Path) -> None:
+    """With held-out digits, the test digits are evaluated at the new end alone."""
+    folder = saved_run(tmp_path / "run", {"keras": 2}, epochs=2, validation=16)
+    position = Position(epoch=3, global_step=8)
+    metadata = {"schema": SCHEMA, "position": dataclasses.asdict(position)}
+    save_arrays({"facts": np.array(json.dumps(metadata))}, folder / "keras.npz")
+    (folder / "events.jsonl").write_text("".join(f"{encode(event)}\n" for event in validated_life()))
+    repeated = find_resume_points(folder, {"epochs": 3}, frozenset({"keras"}))["keras"].events
+    assert [event.split for event in repeated if isinstance(event, EvalCompleted)] == ["validation"] * 2
+
+
 def test_an_engine_that_can_not_continue_is_named(tmp_path: Path) -> None:
     """The new folder, and what is exported from it, holds the other one alone."""
     folder = saved_run(tmp_path / "run", {"keras": 2})
@@ -436,8 +447,8 @@ def test_a_position_counts_evaluations_since_the_best() -> None:
     position = Position()
     position.advance(10, 20.0, 60.0, 1.5, 640)
     assert (position.global_step, position.train_seconds) == (10, 1.5)
-    assert position.record_evaluation(0.9, 0.3)
-    assert not position.record_evaluation(0.8, 0.4)
-    assert (position.evaluations_since_best, position.best_epoch, position.test_accuracy) == (1, 1, 0.8)
+    assert position.record_evaluation(0.9)
+    assert not position.record_evaluation(0.8)
+    assert (position.evaluations_since_best, position.best_epoch) == (1, 1)
     position.next_epoch()
     assert (position.epoch, position.step, position.global_step, position.epoch_seconds) == (2, 0, 10, 0.0)

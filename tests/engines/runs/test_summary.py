@@ -18,7 +18,7 @@ from engines.messages.events import (
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 from engines.runs.summary import engine_summary
-from tests.support.run_events import life
+from tests.support.run_events import life, validated_life
 from tui.reports.card import report
 from tui.reports.run_summary import summary_line
 
@@ -124,3 +124,11 @@ def test_an_import_that_was_not_recorded_is_not_available() -> None:
 def test_a_resumed_run_says_so_beside_its_wall_time() -> None:
     events = [replace(event, global_step=2) if isinstance(event, RunStarted) else event for event in life()]
     assert "(resumed, with import" in summary_line(applied(events))
+
+
+def test_a_summary_says_which_digits_judged() -> None:
+    summary = engine_summary(applied(validated_life()))
+    assert (summary["judged_by"], summary["validation_size"], summary["validation_sha256"]) == ("validation", 16, "1")
+    assert (summary["best_epoch"], summary["best_accuracy"], summary["test_accuracy"]) == (1, 0.975, 0.75)
+    summary = engine_summary(applied(life()))
+    assert (summary["judged_by"], summary["validation_size"], summary["best_epoch"]) == ("test", 0, 2)

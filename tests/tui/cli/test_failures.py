@@ -30,7 +30,7 @@ FULL = "mnist-tui: The output could not be written: No space left on device.\n"
         *((command, True) for command in (
             "--help", "--version", "train --help", "runs", "runs --json", "data", "data --json", "code --no-hyperparameters",
             "code --json --no-hyperparameters", "doctor", "doctor --json", "compare demo", "compare demo --json", "export demo",
-            "export demo --to markdown", "setup --dry-run",
+            "export demo --to markdown", "setup --dry-run", "script keras",
         )),
         ("runs", False),
         ("--help", False),

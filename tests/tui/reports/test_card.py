@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from engines.api import ONE_RUN_CAVEAT, MachineHistory, RunHistory
+from engines.api import ONE_RUN_CAVEAT, MachineHistory, RunHistory, compare_answers
 from engines.messages.events import DataReady
 from tests.support.ended_run import ended_run
+from tests.support.run_events import validated_life
 from tui.reports import card
 
 
@@ -64,3 +66,43 @@ def test_library_defaults_are_those_that_each_engine_trained_with() -> None:
     report = race((9900, 9899), preset="library-defaults")
     assert " · library-defaults · " in report.title
     assert rows_of(report)["optimizer"] == ("adadelta, learning rate 1", "adadelta, learning rate 0.001")
+
+
+def validated(engine: str = "keras") -> RunHistory:
+    """Return the history of a run that 16 held-out digits judged."""
+    history = RunHistory(engine)
+    for event in validated_life():
+        history.apply(replace(event, engine=engine))
+    return history
+
+
+def test_a_card_says_which_digits_chose_the_epoch() -> None:
+    test_digits = rows_of(race((9900, 9899)))
+    assert test_digits["best epoch"] == (
+        "1: 99.00 %, chosen by the test digits",
+        "1: 98.99 %, chosen by the test digits",
+    )
+    assert "validation accuracy" not in test_digits
+    assert "held-out digits" not in test_digits
+    report = card.report({"keras": validated()}, MachineHistory())
+    assert report is not None
+    rows = rows_of(report)
+    assert rows["test accuracy"] == ("75.00 %",)
+    assert rows["validation accuracy"] == ("96.00 %",)
+    assert rows["best epoch"] == ("1: 97.50 %, chosen by 16 held-out digits",)
+    assert rows["held-out digits"] == ("16, SHA-256 1",)
+    assert (rows["training digits"], rows["test digits"]) == (("16",), ("8",))
+    assert rows["to 97 % of held-out digits"][0].startswith("00:11 wall")
+    assert "validation 16" in report.title
+
+
+def test_networks_are_compared_on_the_test_digits_alone() -> None:
+    histories = {engine: validated(engine) for engine in ("pytorch", "keras")}
+    report = card.report(histories, MachineHistory())
+    assert report is not None
+    assert "of 8" not in report.why
+    answers = compare_answers(*histories.values())
+    assert answers is not None
+    assert (answers.only_first, answers.only_second, answers.differ) == (0, 0, 0)
+    histories["keras"].tested = None
+    assert compare_answers(*histories.values()) is None

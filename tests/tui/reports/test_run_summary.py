@@ -8,7 +8,7 @@ import pytest
 
 from engines.api import RunHistory
 from engines.messages.events import DataReady, RunFailed
-from tests.support.run_events import life
+from tests.support.run_events import life, validated_life
 from tui.reports import run_summary
 
 
@@ -34,3 +34,13 @@ def test_summaries_name_digits_that_are_not_mnist(dataset: str) -> None:
         DataReady(engine="keras", dataset=dataset, source="", sha256="", train_size=1, test_size=1, seconds=0.0)
     )
     assert f"{dataset.upper()} DIGITS, not MNIST" in run_summary.summary_line(history)
+
+
+def test_the_line_of_a_run_with_held_out_digits_names_both_accuracies() -> None:
+    history = RunHistory("keras")
+    for event in validated_life():
+        history.apply(event)
+    line = run_summary.summary_line(history)
+    assert "test accuracy 75.00 %" in line
+    assert "best validation accuracy 97.50 % in epoch 1" in line
+    assert "97 % of held-out digits after" in line

@@ -6,6 +6,7 @@ import pytest
 
 from engines.api import RunHistory
 from tests.support.histories import evaluated_run, simulated_run
+from tests.support.run_events import validated_life
 from tui.charts.viewport import Viewport
 from tui.widgets.chart_heading import difference_heading, heading, legend
 
@@ -78,3 +79,17 @@ def test_the_difference_has_a_sign_and_a_unit() -> None:
     assert difference_heading("accuracy", histories, Viewport(), 60).plain == "train +0.00 points  test +0.50 points"
     assert difference_heading("loss", histories, Viewport(), 60).plain == "train +0.0000  test -0.0050"
     assert difference_heading("loss", histories, Viewport(), 15).plain == "test -0.0050"
+
+
+def test_a_heading_names_the_digits_that_judge_and_the_test_at_the_end() -> None:
+    history = RunHistory("keras")
+    for event in validated_life():
+        history.apply(event)
+    text = shown(history, Viewport(), 150)
+    assert "validation epoch 2: 96.00 % (best 97.50)  test 75.00 %, 95 %: 40.93–92.85" in text
+    before = RunHistory("keras")
+    for event in validated_life()[:14]:
+        before.apply(event)
+    text = shown(before, Viewport(), 150)
+    assert "validation epoch 1: 97.50 %" in text
+    assert "test" not in text
