@@ -23,9 +23,8 @@ from engines.messages.events import (
     WorkerReady,
     WorkerSpawned,
 )
-from engines.monitors import cgroups
 from engines.record import Record
-from engines.session import session as sessions
+from engines.session import core_shares, session as sessions
 from engines.session.session import Session
 from engines.supervision import supervisor as supervisors
 from engines.supervision.registry import EngineSpec
@@ -122,7 +121,7 @@ class FakeSession:
         clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep)
         monkeypatch.setattr(sessions, "time", clock)
         monkeypatch.setattr(supervisors, "Supervisor", self._supervise)
-        monkeypatch.setattr(cgroups, "usable_core_ids", lambda: (0, 1, 2, 3))
+        monkeypatch.setattr(core_shares, "usable_core_ids", lambda: (0, 1, 2, 3))
         specs = [scripted_spec("pytorch"), scripted_spec("keras")]
         self.session = Session(specs, self._launch, cache_dir=Path(), runs_dir=runs_dir, **more)
         vars(self.session)["_sampler"] = self.sampler = Mock()

@@ -23,6 +23,7 @@ from engines.worker import trainer, training_loop
 from engines.worker.channel import Channel
 from engines.worker.trainer import Trainer
 from tests.support.digits import FIXED_DIGITS
+from tests.support.planned_run import Plan, PlannedEngine
 
 STEPS = 4
 """Steps of an epoch: 64 digits in batches of 16, unless a test chooses another batch size."""
@@ -63,24 +64,24 @@ class Clock:
         return self.offset
 
 
-class LocalEngine:
-    """A fake engine: losses, accuracies and times are those of its worker's `script`."""
+class LocalEngine(PlannedEngine):
+    """A planned engine whose losses, accuracies and times are those of its worker's `script`."""
 
     script: LocalWorker
 
     def __init__(self, config: TrainConfig, digits: Digits, weights: Weights) -> None:
-        self.digits = digits
-        self.batch_size = config.batch_size
-        self.epoch = self.done = 0
+        super().__init__(Plan(digits=digits), config, weights)
+        self.epoch = 0
 
     def start_epoch(self, order: npt.NDArray[np.int64], rates: npt.NDArray[np.float32]) -> None:
+        super().start_epoch(order, rates)
         self.epoch += 1
 
     def train_steps(self, first: int, last: int) -> tuple[float, float]:
         assert last > first, "a call trains at least one step"
         self.script.calls.append((self.epoch, first, last))
-        steps = range(self.done + 1, self.done + last - first + 1)
-        self.done = steps[-1]
+        steps = range(self.steps + 1, self.steps + last - first + 1)
+        self.steps = steps[-1]
         self.script.clock.offset += sum(map(self.script.seconds, steps))
         return self.batch_size * sum(map(self.script.loss, steps)), self.batch_size / 2 * len(steps)
 
@@ -90,27 +91,9 @@ class LocalEngine:
             self.script.evaluations += 1
         accuracies = self.script.accuracies
         accuracy = accuracies[min(self.script.evaluations, len(accuracies)) - 1]
-        labels = self.digits.test_labels[first:last].astype(np.int64)
-        correct = np.arange(first, last) < round(accuracy * len(self.digits.test_labels))
+        labels = self.plan.digits.test_labels[first:last].astype(np.int64)
+        correct = np.arange(first, last) < round(accuracy * len(self.plan.digits.test_labels))
         return np.asarray(np.eye(10)[np.where(correct, labels, (labels + 1) % 10)], np.float32)
-
-    def predict(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        return np.full((len(images), 10), 0.1, np.float32)
-
-    def weights(self) -> Weights:
-        return {"kernel": np.zeros(1, np.float32)}
-
-    def state(self) -> dict[str, Any]:
-        return {"random": np.zeros(1)}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Do nothing: there is none."""
-
-    def save_model(self, path: Path) -> None:
-        path.write_text("model")
-
-    def device_memory_bytes(self) -> None:
-        """Return None: there is no GPU."""
 
 
 class LocalWorker:

@@ -101,6 +101,7 @@ def test_a_lost_checkpoint_and_model_are_reported(small_mnist: Path, tmp_path: P
 @pytest.mark.framework
 @pytest.mark.fault("disk", "a full disk, in each framework's own format: the system's words, not those of its writer")
 @pytest.mark.parametrize("engine", ["pytorch", "keras"])
+@pytest.mark.linux("prlimit")
 def test_a_framework_reports_a_full_disk_in_plain_words(
     engine: str, warm: Callable[[str], Worked], small_mnist: Path, tmp_path: Path
 ) -> None:

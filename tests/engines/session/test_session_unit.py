@@ -25,10 +25,9 @@ from engines.messages.events import (
     WorkerSpawned,
     WorkerUsage,
 )
-from engines.monitors import cgroups
 from engines.preset_configs import from_settings
 from engines.runs.reader import list_runs, read_events, read_json
-from engines.session import session as sessions
+from engines.session import core_shares, session as sessions
 from tests.support.digits import FIXED_DIGITS
 from tests.support.fake_supervisor import FakeSession
 
@@ -100,7 +99,7 @@ def test_an_engine_alone_has_all_cores_and_beside_a_run_its_share(fake: FakeSess
 
 
 def test_one_core_is_shared_by_both(fake: FakeSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cgroups, "usable_core_ids", lambda: (5,))
+    monkeypatch.setattr(core_shares, "usable_core_ids", lambda: (5,))
     fake.session.start(configs())
     assert [(fake.worker(engine).threads, fake.worker(engine).cores) for engine in BOTH] == [(1, (5,)), (1, (5,))]
 

@@ -121,6 +121,7 @@ IN_THE_LOOP: dict[str, tuple[tuple[str, ...], Measure, Any]] = {
     "--patience": (("1", "--epochs", "5"), outcome, "no-progress"),
     "--eval-every": (("3",), lambda events: [event.global_step for event in of(events, EvalCompleted)], [3, 4]),
     "--precision": (("bf16",), started("precision"), "bf16"),
+    "--validation": (("16",), data("validation_size"), 16),
     "--dataset": (("drawn",), data("dataset"), "drawn"),
     "--limit-train": (("32",), data("train_size"), 32),
     "--limit-test": (("8",), data("test_size"), 8),
