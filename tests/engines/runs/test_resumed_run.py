@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
@@ -35,7 +34,7 @@ from engines.runs.resume import ResumeError, ResumePoint, find_resume_points
 from engines.runs.seeds import SeedResults
 from engines.session.rounds import resumed_rounds
 from engines.session.session import Session
-from tests.support.engines import scripted_spec
+from tests.support.fake_supervisor import FakeSession
 from tests.support.planned_run import Plan, blank_digits, history_of, of, record, train
 
 CONFIG = TrainConfig(epochs=3, batch_size=10, schedule="cosine", device="cpu")
@@ -87,15 +86,15 @@ def test_its_past_ends_at_the_end_of_an_epoch(tmp_path: Path) -> None:
     """The next epoch had started, and starts again."""
     folder = cut_off(tmp_path, 4)
     assert steps_of(point_of(folder).events) == [
-        ("EpochStarted", 1), ("TrainProgress", 1), ("TrainProgress", 4), ("EvalCompleted", 1), ("EpochCompleted", 1),
+        ("EpochStarted", 1), *(("TrainProgress", step) for step in (1, 2, 3, 4)), ("EvalCompleted", 1), ("EpochCompleted", 1),
     ]  # fmt: skip
 
 
 def test_its_past_ends_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     """Its own epoch is in the past, with the evaluation at the stop."""
     folder = cut_off(tmp_path, 6)
-    assert steps_of(point_of(folder).events)[5:] == [
-        ("EpochStarted", 2), ("TrainProgress", 6), ("EvalCompleted", 2),
+    assert steps_of(point_of(folder).events)[7:] == [
+        ("EpochStarted", 2), ("TrainProgress", 5), ("TrainProgress", 6), ("EvalCompleted", 2),
     ]  # fmt: skip
     events = resumed(folder)
     started = [event.epoch for event in of(EpochStarted, events)]
@@ -108,7 +107,7 @@ def test_what_came_after_its_checkpoint_is_not_repeated(tmp_path: Path) -> None:
     killed = train(Plan(commands={6: Stop()}), CONFIG, run_id="before")
     folder = record(tmp_path / "before", {"pytorch": CONFIG}, killed, {"pytorch": tmp_path / "files" / "pytorch.npz"})
     past = point_of(folder).events
-    assert [event.global_step for event in of(TrainProgress, past)] == [1, 4]
+    assert [event.global_step for event in of(TrainProgress, past)] == [1, 2, 3, 4]
     assert [event.epoch for event in of(EpochStarted, past)] == [1]
 
 
@@ -215,7 +214,7 @@ def test_a_finished_engine_is_repeated_with_the_worker_that_trained_it(both: Pat
     assert [type(event) for event in past[:3]] == [RunRequested, WorkerSpawned, WorkerReady]
     assert (of(WorkerSpawned, past)[0].pid, of(WorkerReady, past)[0].pid) == (2, 2)
     assert [event.outcome for event in of(RunFinished, past)] == ["completed"]
-    assert [event.global_step for event in of(TrainProgress, past)] == [1, 4, 8, 12]
+    assert [event.global_step for event in of(TrainProgress, past)] == list(range(1, 13))
 
 
 def test_a_seed_of_a_series_continues_alone(both: Path) -> None:
@@ -246,12 +245,8 @@ def test_a_time_trial_stays_one(changes: dict[str, Any], turns: list[list[str]],
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Session:
-    """Return a session whose workers never start."""
-    specs = [scripted_spec("pytorch"), scripted_spec("keras")]
-    session = Session(specs, lambda name, run: None, cache_dir=tmp_path, runs_dir=tmp_path / "runs")
-    vars(session)["_sampler"] = Mock()
-    return session
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    return FakeSession(monkeypatch, tmp_path / "runs").session
 
 
 @pytest.mark.parametrize("engines", [["keras"], ["pytorch"], []])
