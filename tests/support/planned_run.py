@@ -167,7 +167,9 @@ def train(
     channel.events += [dataclasses.replace(event, seq=number) for number, event in enumerate(first, 1)]
     channel.run_id = run_id
     trainer = PlannedTrainer(plan, channel)
-    each_step = mock.patch.object(training_loop, "EVENT_SECONDS", 0.0)  # else a busy machine decides which steps have an event
+    each_step = mock.patch.object(
+        training_loop, "EVENT_SECONDS", 0.0
+    )  # else a busy machine decides which steps have an event
     with mock.patch("time.perf_counter", plan.read_clock), each_step:
         trainer.run(dataclasses.replace(start, requested_t=first[0].t))
     return channel.events

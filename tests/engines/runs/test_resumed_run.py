@@ -279,7 +279,7 @@ def test_a_run_without_a_record_continues_from_its_checkpoint_alone(tmp_path: Pa
 
 KEPT = (
     "preset", "keras_backend", "seed", "seeds", "batch_size", "optimizer", "learning_rate", "schedule", "rho", "momentum",
-    "weight_decay", "epsilon", "dropout", "augment", "dataset", "limit_train", "limit_test",
+    "weight_decay", "epsilon", "dropout", "augment", "dataset", "limit_train", "limit_test", "validation",
 )  # fmt: skip
 
 
