@@ -20,6 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from engines.config import TrainConfig
 from engines.gpu_selection import query_problem
@@ -47,6 +48,15 @@ POLL_SECONDS = 0.2
 """Longest delay before the end of the worker is noticed."""
 
 _WORKER = Path(__file__).parents[1] / "worker" / "__main__.py"
+
+
+class _ParentPipes(NamedTuple):
+    """The app's ends of a worker's pipes."""
+
+    commands: int
+    output: int
+    errors: int
+    events: int
 
 
 class Supervisor:
@@ -141,14 +151,14 @@ class Supervisor:
         self._encode_commands()
         with contextlib.ExitStack() as parent_ends:
             try:
-                process, events_fd = self._start(parent_ends)
+                process, pipes = self._start(parent_ends)
             except OSError as error:
                 self._close_commands()
                 self._fail(*start_error.explain(self.spec, error))
                 self.publish(self._ledger.event(WorkerExited, returncode=None, signal="", log_tail=()))
                 return
             try:
-                self._pump(process, events_fd)
+                self._pump(process, pipes)
             except Exception as error:  # so that the end of the run names this error, and not SIGKILL
                 self._supervisor_error = error
             finally:
@@ -166,33 +176,39 @@ class Supervisor:
         if not self._commands.closed:
             self._publish_exit(None)
 
-    def _start(self, parent_ends: contextlib.ExitStack) -> tuple[subprocess.Popen[bytes], int]:
-        """Start the worker; return it and the descriptor of its events. `parent_ends` is closed after its end. Raises OSError."""
+    def _start(self, parent_ends: contextlib.ExitStack) -> tuple[subprocess.Popen[bytes], _ParentPipes]:
+        """Start the worker; return it and the app's ends of its pipes, which `parent_ends` closes. Raises OSError.
+
+        All pipes are opened here: Python before 3.11.4 leaves some of its own open when there is no room for the next.
+        """
         self._commands.open()
         with contextlib.ExitStack() as worker_ends:
-            events_r, events_w = open_pipe(parent_ends, worker_ends)
-            guard_r, _ = open_pipe(worker_ends, parent_ends)
+            stdin, commands = open_pipe(worker_ends, parent_ends)
+            output, stdout = open_pipe(parent_ends, worker_ends)
+            errors, stderr = open_pipe(parent_ends, worker_ends)
+            events, protocol = open_pipe(parent_ends, worker_ends)
+            guard, _ = open_pipe(worker_ends, parent_ends)
             scratch = tempfile.mkdtemp(prefix="mnist-tui-")
             parent_ends.callback(shutil.rmtree, scratch, ignore_errors=True)
-            process = self._spawn(events_w, guard_r, scratch)
-        for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
-            parent_ends.callback(pipe.close)
-        return process, events_r
+            process = self._spawn((stdin, stdout, stderr), protocol, guard, scratch)
+        return process, _ParentPipes(commands, output, errors, events)
 
-    def _spawn(self, events_w: int, guard_r: int, scratch: str) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, standard: tuple[int, int, int], protocol: int, guard: int, scratch: str
+    ) -> subprocess.Popen[bytes]:
         module = str(user_path(self.spec.module)) if self.spec.module.endswith(".py") else self.spec.module
         arguments = [self.spec.name, "--module", module, "--threads", str(allowed_threads(self.threads))]
-        arguments += ["--protocol-fd", str(events_w), "--guard-fd", str(guard_r)]
+        arguments += ["--protocol-fd", str(protocol), "--guard-fd", str(guard)]
+        stdin, stdout, stderr = standard
         process = subprocess.Popen(
             [self.spec.python, str(_WORKER), *arguments, *self._arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=[events_w, guard_r],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=[protocol, guard],
             env=worker_environment(self.spec, self.threads, self._cache_dir, scratch, self._only_device),
             cwd=FOLDER,
             start_new_session=True,  # the terminal's signals are meant for the app alone
-            bufsize=0,
         )
         if self.cores and hasattr(os, "sched_setaffinity"):
             with contextlib.suppress(OSError):  # before the first thread pool exists, so that all threads inherit it
@@ -205,45 +221,41 @@ class Supervisor:
             self.publish(self._ledger.event(LogLine, stream="supervisor", text=problem))
         return process
 
-    def _pump(self, process: subprocess.Popen[bytes], events_fd: int) -> None:
+    def _pump(self, process: subprocess.Popen[bytes], pipes: _ParentPipes) -> None:
         """Move bytes between the pipes and this process until the worker has ended and its pipes are empty."""
-        assert process.stdin
-        assert process.stdout
-        assert process.stderr
-        stdin = process.stdin.fileno()
         readers: dict[int, Callable[[bytes], None]] = {
-            process.stdout.fileno(): lambda data: self._output.feed(data, "stdout"),
-            process.stderr.fileno(): lambda data: self._output.feed(data, "stderr"),
-            events_fd: self._receive,
+            pipes.output: lambda data: self._output.feed(data, "stdout"),
+            pipes.errors: lambda data: self._output.feed(data, "stderr"),
+            pipes.events: self._receive,
         }
         with selectors.DefaultSelector() as selector:
             for fd in (*readers, self._commands.wake_fd):
                 os.set_blocking(fd, False)
                 selector.register(fd, selectors.EVENT_READ)
-            os.set_blocking(stdin, False)
+            os.set_blocking(pipes.commands, False)
             while True:
                 exited = _has_exited(process)
                 if exited:
                     self._signal(signal.SIGKILL)  # processes that it left behind must not write any more
-                reads_events = events_fd in readers and (exited or self._events.may_read())
-                set_watched(selector, events_fd, selectors.EVENT_READ, wanted=reads_events)
-                set_watched(selector, stdin, selectors.EVENT_WRITE, wanted=bool(self._unsent) and not exited)
+                reads_events = pipes.events in readers and (exited or self._events.may_read())
+                set_watched(selector, pipes.events, selectors.EVENT_READ, wanted=reads_events)
+                set_watched(selector, pipes.commands, selectors.EVENT_WRITE, wanted=bool(self._unsent) and not exited)
                 ready = {key.fd for key, _ in selector.select(0.0 if exited else POLL_SECONDS)}
                 if self._commands.wake_fd in ready:
                     read_available(self._commands.wake_fd)
                 if not read_ready(selector, ready, readers) and exited:
                     break
-                self._write_commands(stdin)
+                self._write_commands(pipes.commands)
                 self._output.report_dropped()
                 self._escalate_shutdown()
         self._events.finish()
         self._output.finish()
 
-    def _write_commands(self, stdin: int) -> None:
+    def _write_commands(self, commands: int) -> None:
         self._encode_commands()
         if self._unsent:
             try:
-                del self._unsent[: os.write(stdin, self._unsent)]
+                del self._unsent[: os.write(commands, self._unsent)]
             except BlockingIOError:
                 pass
             except OSError:
