@@ -29,7 +29,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "A script doesn't stop when the loss diverges, and computes fp32 as its library does by default."
 
 
-HIDES = ("keras", "tensorflow", "torch", "torchvision", "numpy", "jax", "gzip", "os", "pathlib", "collections")
+HIDES = (
+    "keras",
+    "tensorflow",
+    "pytorch",
+    "torch",
+    "torchvision",
+    "numpy",
+    "jax",
+    "gzip",
+    "os",
+    "pathlib",
+    "collections",
+)
 """Names of modules: a script with such a name would import itself in their place."""
 
 

@@ -34,6 +34,7 @@ def test_a_script_has_the_settings_of_a_run(engine: str, capsys: pytest.CaptureF
     ("options", "complaint"),
     [
         (["--out", "keras.py"], "hide the library"),
+        (["--out", "pytorch.py"], "hide the library"),  # torchvision tries to import it
         (["--same-weights", "nothing.npz"], "can't be read"),
         (["--run", "nothing"], "no run"),
         (["--dropout", "0.7"], "at most 0.49"),
