@@ -41,7 +41,7 @@ def test_more_epochs_continue_where_the_run_was(checkpoint: Path) -> None:
     ("name", "value"),
     [
         ("seed", 1), ("batch_size", 20), ("optimizer", "sgd"), ("learning_rate", 0.02), ("schedule", "constant"), ("rho", 0.9),
-        ("momentum", 0.5), ("weight_decay", 0.1), ("epsilon", 1e-8), ("dropout", 0.1), ("augment", "affine"),
+        ("momentum", 0.5), ("weight_decay", 0.1), ("epsilon", 1e-8), ("dropout", 0.1), ("augment", "affine"), ("validation", 4),
     ],
 )  # fmt: skip
 def test_a_setting_that_decides_the_training_must_be_the_same(checkpoint: Path, name: str, value: Any) -> None:
@@ -95,10 +95,16 @@ def test_a_checkpoint_of_an_unknown_schema_is_refused(checkpoint: Path, schema: 
         load(path, MORE, blank_digits())
 
 
-def test_a_checkpoint_without_a_setting_is_refused_unless_it_is_the_schedule(checkpoint: Path, tmp_path: Path) -> None:
-    """Checkpoints are older than the schedule; their rates are those of the run that is resumed."""
-    older = changed(checkpoint, tmp_path / "older.npz", lambda metadata: metadata.pop("schedule"))
+def test_a_checkpoint_that_is_older_than_a_setting_is_read_where_its_value_is_known(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    """Without a schedule, its rates are those of the run that is resumed; without held-out digits, it held out none."""
+    older = changed(
+        checkpoint, tmp_path / "older.npz", lambda metadata: (metadata.pop("schedule"), metadata.pop("validation"))
+    )
     assert load(older, MORE, blank_digits())[0].global_step == 8
+    with pytest.raises(CheckpointError, match="validation was None, now 4"):
+        load(older, replace(MORE, validation=4), blank_digits())
     without = changed(checkpoint, tmp_path / "without.npz", lambda metadata: metadata.pop("dropout"))
     with pytest.raises(CheckpointError, match="dropout was None, now"):
         load(without, MORE, blank_digits())
