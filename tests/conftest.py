@@ -115,7 +115,8 @@ def warm(
 ) -> Iterator[Callable[[str], Worked]]:
     """Reuse workers, for tests that don't test how one starts: importing a framework takes seconds each time.
 
-    A worker that has ended, or that a test has killed, is replaced by a new one. The scripted engine is always a new worker, because its script is in its environment.
+    A worker that has ended, or that a test has killed, is replaced by a new one. The scripted engine is always a new worker,
+    because its script is in its environment.
     """
     used: set[str] = set()
 

@@ -237,9 +237,7 @@ def test_both_frameworks_train_on_the_same_digits_from_the_same_weights(warm: Wo
 def test_engines_agree_under_every_optimizer(optimizer: str, warm: Work, tiny_config: TrainConfig) -> None:
     """Ten steps under a changing learning rate, with dropout off, lead both engines to the same loss."""
     rate = {"adadelta": 0.1}.get(optimizer, 0.001)
-    config = replace(
-        tiny_config, epochs=1, dropout=0.0, optimizer=optimizer, learning_rate=rate, schedule="cosine"
-    )
+    config = replace(tiny_config, epochs=1, dropout=0.0, optimizer=optimizer, learning_rate=rate, schedule="cosine")
     losses = []
     for engine in ("pytorch", "keras"):
         worker = warm(engine)

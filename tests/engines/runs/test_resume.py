@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +40,7 @@ from engines.runs.history import RunHistory
 from engines.runs.reader import read_events
 from engines.runs.resume import ResumeError, find_resume_points
 from tests.support.engines import Worked, scripted_spec
+from tests.support.programs import output_of
 from tui.cli.train import train
 
 ENGINES = [
@@ -238,9 +237,7 @@ import numpy as np
 images, labels = np.load({str(tmp_path / "test.npz")!r}).values()
 print((np.asarray({logits}).argmax(1) == labels).mean())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout.split()[-1]) == pytest.approx(expected, abs=1e-9)
+    assert float(output_of(engine, code, code=True).split()[-1]) == pytest.approx(expected, abs=1e-9)
 
 
 # The record of a resumed run
