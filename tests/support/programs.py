@@ -16,7 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 MODULES = {"pytorch": ("torch", "torch._dynamo"), "keras": ("tensorflow", "keras")}
-"""What is imported before the forks; PyTorch imports its compiler, too, with the first optimizer."""
+"""The modules to import before the forks; PyTorch imports its compiler, too, with the first optimizer."""
 ENVIRONMENT = {
     "KERAS_BACKEND": "tensorflow",
     "OMP_NUM_THREADS": "1",
