@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import tomllib
 
+from tests.support.programs import results_of
+
 FRAMEWORKS = {"torch", "torchvision", "tensorflow", "keras", "jax"}
 
 
@@ -71,5 +73,5 @@ def test_typed_packages_have_a_marker_for_type_checkers() -> None:
 @pytest.mark.framework
 @pytest.mark.parametrize(("engine", "own"), [("pytorch", {"torch"}), ("keras", {"tensorflow", "keras"})])
 def test_each_engine_imports_only_its_own_framework(engine: str, own: set[str]) -> None:
-    loaded = modules_after(f"import engines.{engine}.engine")
-    assert loaded & FRAMEWORKS == own
+    code = f"import engines.{engine}.engine, json, sys\nprint(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    assert set(results_of(engine, code, code=True)) & FRAMEWORKS == own

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-import engines
+from tests.support.programs import results_of
 
 SCRIPT = """
 import json, torch
@@ -33,9 +28,7 @@ print(json.dumps({
 @pytest.mark.framework
 def test_dropout_preserves_the_rate_and_the_mean() -> None:
     """The share of kept units has a standard deviation of 0.0006 over 589,824 units; in one channel it is 0.0048."""
-    home = Path(engines.__file__).parents[1]
-    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=home, check=True, stdout=subprocess.PIPE, text=True)
-    results = json.loads(done.stdout)
+    results = results_of("pytorch", SCRIPT, code=True)
     assert results["kept"] == pytest.approx(0.7, abs=0.003)
     assert results["scale"] == pytest.approx(1 / 0.7, abs=1e-5)
     assert results["by channel"] < 0.01

@@ -12,15 +12,15 @@ pytestmark = [pytest.mark.framework, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def graphs(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def graphs() -> Any:
     """Return the copies to the host in the graphs that a GPU would run."""
-    return results_of("keras_gpu_graphs", cache=tmp_path_factory.mktemp("cache"))
+    return results_of("keras", "keras_gpu_graphs")
 
 
 @pytest.fixture(scope="module")
-def loops(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def loops() -> Any:
     """Return what the loops compute on the CPU."""
-    return results_of("keras_loops", cache=tmp_path_factory.mktemp("cache"))
+    return results_of("keras", "keras_loops")
 
 
 def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +12,9 @@ pytestmark = [pytest.mark.framework, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def trials(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def trials() -> Any:
     """Return the decisions on fake GPUs."""
-    return results_of("keras_trials", "trials", cache=tmp_path_factory.mktemp("cache"))
+    return results_of("keras", "keras_trials", "trials")
 
 
 def test_a_child_that_aborts_leaves_the_plain_loop_and_a_message(trials: Any) -> None:
@@ -42,6 +41,6 @@ def test_xla_is_for_one_gpu_without_augmentation(trials: Any) -> None:
     assert trials["used"] == [False, True, False]
 
 
-def test_the_trial_compiles_and_compares_real_steps(tmp_path: Path) -> None:
+def test_the_trial_compiles_and_compares_real_steps() -> None:
     """A worker of its own runs it, on the CPU where there is no GPU."""
-    assert results_of("keras_trials", "real trial", cache=tmp_path) == "compiles"
+    assert results_of("keras", "keras_trials", "real trial") == "compiles"

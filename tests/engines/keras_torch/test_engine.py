@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import engines
+from tests.support.programs import results_of
 
 pytestmark = pytest.mark.framework
 
@@ -84,16 +79,7 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def results() -> Any:
     """Run the script once for all tests."""
-    environment = {**os.environ, "KERAS_BACKEND": "torch"}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        cwd=Path(engines.__file__).parents[1],
-        env=environment,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return json.loads(done.stdout)
+    return results_of("pytorch", SCRIPT, code=True, KERAS_BACKEND="torch")
 
 
 def test_a_step_with_augmentation_has_few_operations(results: Any) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.engines.pytorch.test_captured_step import output_of
+from tests.support.programs import results_of
 
 pytestmark = pytest.mark.framework
 
 
 @pytest.fixture(scope="module")
 def answers() -> Any:
-    return output_of("tests.programs.pytorch_device")
+    return results_of("pytorch", "pytorch_device")
 
 
 def test_tf32_is_read_and_set_by_one_interface(answers: Any) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engines.pytorch.test_captured_step import output_of
+from tests.support.programs import results_of
 
 
 @pytest.mark.framework
 def test_a_call_reads_the_device_once() -> None:
     """Losses and correct answers come in one read; the learning rates of a CPU are on the host."""
-    output = output_of("tests.programs.captured_step", "synchronisations")
+    output = results_of("pytorch", "captured_step", "synchronisations")
     assert output["synchronisations"] == ["rate", "rate", "rate", "tolist"]

@@ -9,8 +9,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +50,7 @@ from engines.runs.resume import (
     resume_warning,
 )
 from tests.support.engines import Worked, scripted_spec
+from tests.support.programs import output_of
 from tests.support.run_events import life, validated_life
 from tui.cli.train import train
 
@@ -236,9 +235,7 @@ import numpy as np
 images, labels = np.load({str(tmp_path / "test.npz")!r}).values()
 print((np.asarray({logits}).argmax(1) == labels).mean())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout.split()[-1]) == pytest.approx(expected, abs=1e-9)
+    assert float(output_of(engine, code, code=True).split()[-1]) == pytest.approx(expected, abs=1e-9)
 
 
 # The record of a resumed run

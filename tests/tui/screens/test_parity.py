@@ -7,31 +7,29 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engines.api import RunRequest, engine_spec
-from engines.session.replay import Replay
-from tests.support.pilot import key_bar_of, opened, text_of, until
-from tui.app import MnistApp
+from tests.support.digits import random_digits, write_idx
+from tests.support.pilot import key_bar_of, opened, phases, text_of, until
 from tui.screens import parity
 from tui.screens.parity import ParityScreen
 from tui.screens.train import TrainScreen
 
 
-@pytest.mark.framework
-async def test_the_proof_with_real_engines(tmp_path: Path, small_mnist: Path) -> None:
+async def test_the_proof_of_two_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing the dialog during the full epoch leaves no process."""
-    app = MnistApp(
-        [engine_spec("pytorch"), engine_spec("keras")],
-        RunRequest(settings={"data_dir": str(small_mnist)}),
-        session=Replay([]),
-        cache_dir=tmp_path / "cache",
-    )
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
-    async with app.run_test(size=(100, 40)) as pilot:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
+    images, labels = random_digits(12_800)
+    write_idx(tmp_path / "digits", images, labels, "train", zipped=False)
+    write_idx(tmp_path / "digits", images[:512], labels[:512], "t10k", zipped=False)
+    async with opened(tmp_path, tmp_path / "digits", (100, 40)) as (app, pilot):
+        await until(pilot, lambda: phases(app) == ["ready", "ready"])
+        before = {child.pid for child in psutil.Process().children(recursive=True)}
         await pilot.press("p")
         assert isinstance(app.screen, ParityScreen)
-        await until(pilot, lambda: "checks passed" in text_of(app, "#progress"), 120)
+        await until(pilot, lambda: "checks passed" in text_of(app, "#progress"))
+        assert "NOT the same experiment: 8 of 9 checks" in text_of(app, "#progress"), "its parameters are others"
         await pilot.press("enter")
-        await until(pilot, lambda: "step" in text_of(app, "#progress"), 120)
+        await until(pilot, lambda: "step" in text_of(app, "#progress"))
+        assert {child.pid for child in psutil.Process().children(recursive=True)} - before
         await pilot.press("escape")
         assert isinstance(app.screen, TrainScreen)
         await until(pilot, lambda: not {child.pid for child in psutil.Process().children(recursive=True)} - before, 20)
