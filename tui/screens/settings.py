@@ -313,6 +313,10 @@ class ChoiceField(Select[str]):
         with suppress(NoMatches):  # it has no label yet, and will have none
             super()._watch_value(value)
 
+    def _setup_options_renderables(self) -> None:
+        with suppress(NoMatches):  # its list is gone already
+            super()._setup_options_renderables()
+
 
 def _select(name: str, choices: Sequence[str] | Mapping[str, Any], value: str) -> Select[str]:
     titles = [(TITLES.get(choice, choice), choice) for choice in choices]
