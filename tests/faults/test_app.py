@@ -21,7 +21,7 @@ from engines.messages.events import Event, TrainProgress
 from engines.messages.grammar import violations
 from engines.runs.resume import find_resume_points
 from engines.session.replay import DEMO
-from tests.support.run_folders import make_run_folder
+from tests.support.run_folders import checkpoints, make_run_folder
 from tests.support.terminal import (
     RESTORE_SEQUENCES,
     SETUP_SEQUENCES,
@@ -381,7 +381,7 @@ def test_two_at_once(small_mnist: Path, tmp_path: Path) -> None:
     both = [Terminal(app_command(small_mnist, tmp_path), tmp_path) for _ in range(2)]
     for terminal in both:
         terminal.wait_for("training")
-    both[0].wait_until(lambda: len(list(both[0].runs.glob("*/[!.]*.npz"))) == 4, "four checkpoints")
+    both[0].wait_until(lambda: len(checkpoints(both[0].runs)) == 4, "four checkpoints")
     workers = [worker for terminal in both for worker in terminal.processes()]
     for terminal in both:
         terminal.child.kill(signal.SIGTERM)
@@ -414,7 +414,7 @@ def test_output_of_a_worker_never_reaches_the_screen(
 MOMENTS: dict[str, Callable[[Terminal], bool]] = {
     "before the first event": lambda terminal: bool(list(terminal.runs.glob("*/config.json"))),
     "in the first epoch": lambda terminal: any(isinstance(event, TrainProgress) for event in recorded(terminal)),
-    "after a checkpoint": lambda terminal: len(list(terminal.runs.glob("*/[!.]*.npz"))) == 2,
+    "after a checkpoint": lambda terminal: len(checkpoints(terminal.runs)) == 2,
 }
 """The moments at which the app is killed."""
 

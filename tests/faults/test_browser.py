@@ -14,6 +14,7 @@ import psutil
 import pyte
 import pytest
 
+from tests.support.run_folders import checkpoints
 from tests.support.terminal import ROOT, all_exited, app_command, is_interrupted, wait_without_reading
 from tui.terminal.display import WEB_DRIVER
 
@@ -112,7 +113,7 @@ def test_training_ends_with_the_page_or_the_server(
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
     server = serve(app_command(small_mnist, tmp_path))
     server.wait_for("training")
-    wait_without_reading(lambda: len(list(tmp_path.glob("runs/*/[!.]*.npz"))) == 2)
+    wait_without_reading(lambda: len(checkpoints(tmp_path / "runs")) == 2)
     workers = psutil.Process(server.app.pid).children(recursive=True)
     assert len(workers) == 2
     if how == "closed":

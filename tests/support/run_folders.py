@@ -56,3 +56,8 @@ def make_seed_folders(
 
 
 _EPOCH_TIMES = {"pytorch": (60.2, 59.9, 60.4), "keras": (30.1, 30.6, 29.8)}
+
+
+def checkpoints(runs: Path) -> list[Path]:
+    """Return the checkpoints in all runs, without those of best epochs and what is being written."""
+    return [path for path in runs.glob("*/[!.]*.npz") if ".best." not in path.name]

@@ -19,6 +19,7 @@ import pyte
 import pytest
 
 from engines.api import Event, list_runs, read_events
+from tests.support.run_folders import checkpoints
 from tui.terminal.driver import QUERY
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +80,7 @@ class Terminal:
 
     def wait_for_checkpoints(self) -> None:
         """Read until both engines have a checkpoint to resume from."""
-        self.wait_until(lambda: len(list(self.runs.glob("*/[!.]*.npz"))) == 2, "two checkpoints")
+        self.wait_until(lambda: len(checkpoints(self.runs)) == 2, "two checkpoints")
 
     def send(self, keys: str) -> None:
         """Press keys."""

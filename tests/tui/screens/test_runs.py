@@ -17,7 +17,7 @@ from textual.widgets import DataTable, Input
 from engines.api import MachineHistory, RunHistory, RunSummary, list_runs, read_events, read_run, summarize
 from engines.session.replay import DEMO, Replay
 from tests.support.pilot import SIZES, on_runs, opened, phases, screen_text, text_of, until
-from tests.support.run_folders import make_run_folder
+from tests.support.run_folders import checkpoints, make_run_folder
 from tui.app import MnistApp
 from tui.reports import export
 from tui.screens import runs as runs_module
@@ -346,7 +346,7 @@ async def test_an_unexpected_error_is_shown(runs: Path, monkeypatch: pytest.Monk
 async def test_an_interrupted_run_is_offered_and_continues(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
         await pilot.press("s")
-        await until(pilot, lambda: len(list((tmp_path / "runs").glob("*/*.npz"))) == 2)
+        await until(pilot, lambda: len(checkpoints(tmp_path / "runs")) == 2)
     (run,) = list_runs(tmp_path / "runs")
     assert run["resumable"] == ["pytorch", "keras"]
     async with opened(tmp_path, small_mnist, epochs=400) as (app, pilot):
