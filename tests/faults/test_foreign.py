@@ -280,7 +280,7 @@ def test_the_time_axis_is_finite(t: float) -> None:
 def test_a_prediction_has_ten_probabilities(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     source = Replay([])
     history = source.histories["keras"] = RunHistory("keras")
-    monkeypatch.setattr(source, "predict", lambda *_: 1)
+    monkeypatch.setattr(source, "predict", lambda *_, **__: 1)
     requests = PredictionRequests(source)
     requests.request([0] * 784)
     prediction = Prediction(engine="keras", request_id=1, probabilities=(0.1,) * count, epoch=1, global_step=1)

@@ -216,7 +216,8 @@ def test_files_follow_the_umask(umask: int, tmp_path: Path, small_mnist: Path, m
         copy = shutil.copytree(run, place / "runs" / "copy", copy_function=shutil.copyfile)
         kept = {"facts": load_arrays(run / "pytorch.npz")["facts"]}
         convnet = {f"weights.{name}": value for name, value in initial_weights(0).items()}
-        save_arrays(kept | convnet, copy / "pytorch.npz")
+        for name in ("pytorch.npz", "pytorch.best.npz"):
+            save_arrays(kept | convnet, copy / name)
         export.write_files("onnx", copy / "events.jsonl", place / "files", force=False)
         move_to_trash(copy)
     finally:

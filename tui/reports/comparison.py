@@ -92,6 +92,8 @@ def notes(compared: Sequence[Entry]) -> list[str]:
 
 def _judge(compared: Sequence[Entry]) -> dict[int, Verdict | None]:
     """Return the verdict of each entry but the first, by its number; None where the digits differ."""
+    if not compared:
+        return {}
     first = compared[0]
     paired = {number: compare_answers(first.history, entry.history) for number, entry in enumerate(compared[1:], 2)}
     tested = {number: answers for number, answers in paired.items() if answers is not None}
