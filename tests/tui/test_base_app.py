@@ -24,6 +24,7 @@ from tui.base_app import BaseApp
 from tui.charts.braille import Axes, Series
 from tui.charts.sparkline import progress_bar, sparkline
 from tui.cli import app as cli_app
+from tui.commands import SCREENS
 from tui.screens.dialogs import NameDialog, Question
 from tui.widgets import header
 from tui.widgets.engine_panel import GLYPHS
@@ -81,7 +82,7 @@ def test_numbered_tabs_are_separated(screen: int) -> None:
         .plain.partition("RECORDED")[0]
         .split()
     )
-    assert len(tabs) == 6, "four numbers, and the shown one with its name"
+    assert len(tabs) == len(SCREENS) + 1, "the numbers, and the shown one with its name"
 
 
 class HiddenWidgets(BaseApp):

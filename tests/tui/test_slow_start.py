@@ -63,7 +63,10 @@ def test_a_slow_first_step_is_a_line_without_the_app(monkeypatch: pytest.MonkeyP
     lines = progress.ProgressLines(cast("Session", SimpleNamespace(histories={"keras": history})), LineWriter(output))
     for now[0] in (history.phase_t, history.phase_t + SLOW_SECONDS + 1, history.phase_t + SLOW_SECONDS + 2):
         lines.update()
-    assert output.getvalue().splitlines() == ["keras    first step", "keras    first step takes unusually long"]
+    assert output.getvalue().splitlines() == [
+        "keras    first step (built in 0.50 s)",
+        "keras    first step takes unusually long",
+    ]
 
 
 @pytest.mark.fault("workers", "hangs in its first step, with heartbeats: its pane shows it, and the keys that end it")

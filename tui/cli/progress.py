@@ -94,7 +94,7 @@ class ProgressLines:
             return
         self._phases[engine] = phase + slow
         if phase not in ("training", "evaluating"):
-            self._write(f"{engine:8} {phase}{slow}{_past_phase(history)}")
+            self._write(f"{engine:8} {phase}{slow or _past_phase(history)}")
 
     def _is_due(self, engine: str, now: float) -> bool:
         return now - self._written_at.get(engine, 0.0) > LINE_SECONDS
