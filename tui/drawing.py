@@ -12,5 +12,3 @@ class Drawing:
         self.image: Any = None
         """The digit as the networks see it, shape (28, 28), uint8; None while the pad is blank."""
         self.caption = "your drawing"
-        self.label: int | None = None
-        """The true label of a test digit."""

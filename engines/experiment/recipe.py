@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +70,12 @@ def initial_weights(seed: int) -> Weights:
 def layer_parameters() -> tuple[tuple[str, int], ...]:
     """Return (layer, number of parameters) in forward order."""
     return tuple((layer, int(np.prod(shape)) + shape[-1]) for layer, shape in KERNELS.items())
+
+
+def layer_norm(arrays: Mapping[str, npt.NDArray[Any]], layer: str) -> float:
+    """Return the L2 norm over a layer's kernel and bias, or over whatever the arrays hold under the layer's name."""
+    parts = (value for name, value in arrays.items() if name.partition(".")[0] == layer)
+    return math.sqrt(sum(float(np.square(part, dtype=np.float64).sum()) for part in parts))
 
 
 def epoch_order(seed: int, epoch: int, train_size: int) -> npt.NDArray[np.int64]:

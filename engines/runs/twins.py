@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,17 +19,12 @@ MAX_WAITING = 24
 
 def weights_apart(a: Weights, b: Weights) -> tuple[tuple[str, float], ...]:
     """Return (layer, |a - b| / |mean of a and b|), by the L2 norm over kernel and bias, in forward order; 0 means equal."""
-    import numpy as np
+    from engines.experiment.recipe import layer_norm  # numpy: not before the first paint
 
     layers = dict.fromkeys(name.partition(".")[0] for name in a)
-
-    def norm(arrays: Mapping[str, object], layer: str) -> float:
-        parts = (np.asarray(value, np.float64) for name, value in arrays.items() if name.partition(".")[0] == layer)
-        return float(np.sqrt(sum(np.square(part).sum() for part in parts)))
-
     difference = {name: a[name] - b[name] for name in a}
     mean = {name: (a[name] + b[name]) / 2 for name in a}
-    return tuple((layer, norm(difference, layer) / (norm(mean, layer) or 1.0)) for layer in layers)
+    return tuple((layer, layer_norm(difference, layer) / (layer_norm(mean, layer) or 1.0)) for layer in layers)
 
 
 def answers_apart(a: EvalCompleted, b: EvalCompleted) -> int | None:
@@ -69,7 +64,7 @@ class TwinComparison:
         if event.engine not in evaluations:  # written in the middle of an epoch
             return None
         try:
-            from engines.experiment.checkpoint import read_weights  # numpy: not before the first paint
+            from engines.experiment.checkpoint import read_weights
 
             step, weights = read_weights(Path(event.path))
         except Exception:  # a file that can't be read is the checkpoint's own trouble

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from engines.experiment.contract import Engine  # numpy, which may be missing
 
 HEARTBEAT_SECONDS = 1.0
+NO_INSIDE = "this engine can't show the inside of its network"
 SHUTDOWN_GRACE_SECONDS = 1.5
 """Seconds that a worker may take to end by itself, once its app is gone or has sent Shutdown."""
 
@@ -157,7 +158,7 @@ class Channel:
             elif len(request.image) != 784:
                 problem = f"an image has 784 grey values, not {len(request.image)}"
             elif request.inside and self.inspect is None:
-                problem = "this engine can't show the inside of its network"
+                problem = NO_INSIDE
             else:
                 import numpy as np
 

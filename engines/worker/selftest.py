@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import platform
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 from engines.compute_capability import PTX, kernel_support
 from engines.experiment.contract import EngineModule, SelftestModule
 from engines.messages.events import Device
+from engines.worker.neighbour import neighbour
 
 
 def run(module: EngineModule, import_seconds: float, path: Path, part: str) -> None:
@@ -24,7 +24,7 @@ def run(module: EngineModule, import_seconds: float, path: Path, part: str) -> N
     "quick" leaves out the step on a GPU for which the driver would have to compile all kernels first, and "complete" includes it;
     "xla" tests only whether XLA compiles here, which can end the process.
     """
-    own = _framework_selftest(module)
+    own: SelftestModule | None = neighbour(module, "selftest")
     if part == "xla":
         results: dict[str, Any] = {"xla": own.check_xla() if own is not None else ""}
     else:
@@ -50,12 +50,6 @@ def nvidia_packages() -> dict[str, str]:
         for package in metadata.distributions()
         if (name := str(package.metadata["Name"] or "").lower()).startswith("nvidia-")
     }
-
-
-def _framework_selftest(module: EngineModule) -> SelftestModule | None:
-    """Import the self-test of this framework; None for an engine outside of this project."""
-    package = module.__package__ or ""
-    return importlib.import_module(f"{package}.selftest") if package.startswith("engines.") else None
 
 
 def _test_device(device: Device, own: SelftestModule | None, kernels: Sequence[str], part: str) -> dict[str, Any]:

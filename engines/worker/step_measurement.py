@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from engines.data import Digits
 from engines.experiment.contract import Engine, InspectionModule
-from engines.experiment.recipe import KERNELS, Weights
+from engines.experiment.recipe import KERNELS, Weights, layer_norm
 from engines.messages.events import LayerChange
+from engines.worker.channel import NO_INSIDE
 
 
 class StepMeasurement:
@@ -19,7 +20,7 @@ class StepMeasurement:
     ) -> None:
         """Measure before the step; `batch` has the indices of its training digits. May raise whatever the framework raises."""
         if inspection is None:
-            raise ValueError("this engine can't show what is inside its network")
+            raise ValueError(NO_INSIDE)
         self._weights = engine.weights()
         self._gradients = inspection.gradients(engine, digits.train_images[batch], digits.train_labels[batch])
 
@@ -29,16 +30,9 @@ class StepMeasurement:
         return tuple(
             LayerChange(
                 layer=layer,
-                gradient=_norm(self._gradients, layer),
-                weights=_norm(self._weights, layer),
-                update=_norm(update, layer),
+                gradient=layer_norm(self._gradients, layer),
+                weights=layer_norm(self._weights, layer),
+                update=layer_norm(update, layer),
             )
             for layer in KERNELS
         )
-
-
-def _norm(weights: Weights, layer: str) -> float:
-    """Return the L2 norm over the layer's kernel and bias."""
-    return float(
-        np.sqrt(sum(np.square(weights[f"{layer}.{kind}"], dtype=np.float64).sum() for kind in ("kernel", "bias")))
-    )

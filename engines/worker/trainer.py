@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 import os
 import time
 import traceback
@@ -43,6 +42,7 @@ from engines.out_of_memory import device_memory_advice, is_out_of_memory
 from engines.ulimits import limit_in
 from engines.worker import placement
 from engines.worker.channel import Channel, ShuttingDown, exit_now
+from engines.worker.neighbour import neighbour
 from engines.worker.placement import DeviceError
 from engines.worker.replicas import ReplicaError
 from engines.worker.training_loop import Run
@@ -58,17 +58,17 @@ class Trainer:
         self.channel = channel
         self._digits: tuple[tuple[str, str], Digits] | None = None
         channel.load_model = self.load_model
-        self.inspection = _inspection_module(module)
+        self.inspection: InspectionModule | None = neighbour(module, "inspection")
         channel.inspect = self.inspect if self.inspection is not None else None
 
     def warm_up(self) -> None:
         """Build an engine and train two steps on blank digits: the framework's delayed imports and traces are behind it then."""
         config = TrainConfig(device="cpu")
         size = 2 * config.batch_size
-        weights, rate = recipe.initial_weights(0), None
+        rate = None
         with contextlib.suppress(Exception):  # an error here occurs again in the run, which reports it
             started = time.perf_counter()
-            engine = self.module.Engine(config, placeholder_dataset(size), weights)
+            engine = self.module.Engine(config, placeholder_dataset(size), recipe.initial_weights(0))
             built = time.perf_counter()
             engine.start_epoch(np.arange(size), np.zeros(2, np.float32))
             before = time.perf_counter()
@@ -175,9 +175,3 @@ class Trainer:
         """Return the encoded activations for a grey image (28, 28). Raises anything that the framework raises."""
         assert self.inspection is not None
         return encode_activations(self.inspection.inspect(engine, image))
-
-
-def _inspection_module(module: EngineModule) -> InspectionModule | None:
-    """Import the module `inspection` beside the engine's; None for an engine outside of this project."""
-    package = module.__package__ or ""
-    return importlib.import_module(f"{package}.inspection") if package.startswith("engines.") else None

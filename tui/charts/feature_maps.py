@@ -10,6 +10,14 @@ GAP = 1
 """Blank columns of pixels between two maps."""
 
 
+def maps_of(inside: Any, layer: str) -> Any:
+    """Return a layer's values as maps (height, width, n); the units are one map of four rows."""
+    values = getattr(inside, layer)
+    if layer == "saliency":
+        return np.abs(values)[:, :, None]
+    return values.reshape(4, 32, 1) if layer == "dense1" else values
+
+
 def halve(maps: Any) -> Any:
     """Return maps (height, width, n) at half the size: the largest of each 2x2 values."""
     return np.maximum(np.maximum(maps[::2, ::2], maps[1::2, ::2]), np.maximum(maps[::2, 1::2], maps[1::2, 1::2]))

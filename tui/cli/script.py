@@ -10,6 +10,11 @@ from tui.cli import arguments
 from tui.cli.arguments import CommandError, UsageError
 from tui.reports import export
 
+HIDES = (
+    "keras", "tensorflow", "pytorch", "torch", "torchvision", "numpy", "jax", "gzip", "os", "pathlib", "collections",
+)  # fmt: skip
+"""Names of modules: a script with such a name would import itself in their place."""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui script`."""
@@ -27,22 +32,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     arguments.add_runs_dir_option(parser)
     arguments.add_setting_options(parser)
     parser.epilog = "A script doesn't stop when the loss diverges, and computes fp32 as its library does by default."
-
-
-HIDES = (
-    "keras",
-    "tensorflow",
-    "pytorch",
-    "torch",
-    "torchvision",
-    "numpy",
-    "jax",
-    "gzip",
-    "os",
-    "pathlib",
-    "collections",
-)
-"""Names of modules: a script with such a name would import itself in their place."""
 
 
 def run(options: argparse.Namespace) -> int:

@@ -26,10 +26,9 @@ class DigitScreen(PredictionScreen):
         apply_events: Callable[[], None],
         *,
         ascii_only: bool = False,
-        inside: bool = False,
     ) -> None:
-        """`config` returns the settings whose digits are shown; with `inside`, predictions have the values inside the networks."""
-        super().__init__(session, apply_events, ascii_only=ascii_only, inside=inside)
+        """`config` returns the settings whose digits are shown."""
+        super().__init__(session, apply_events, ascii_only=ascii_only)
         self.drawing = drawing
         self._digits = digits
         self._config = config

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.text import Text
@@ -11,10 +11,8 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import Static
 
-from engines.api import TITLES, RunSource, TrainConfig
+from engines.api import TITLES
 from tui.commands import DRAW
-from tui.digit_cache import DigitCache
-from tui.drawing import Drawing
 from tui.screens.base import WIDE
 from tui.screens.digit_base import DigitScreen
 from tui.widgets.drawing_pad import SIZE, DrawingPad
@@ -47,22 +45,11 @@ class DrawScreen(DigitScreen):
     CSS_PATH = "draw.tcss"
     POLL_SECONDS = 1 / 50
 
-    def __init__(
-        self,
-        session: RunSource,
-        digits: DigitCache,
-        drawing: Drawing,
-        config: Callable[[], TrainConfig],
-        apply_events: Callable[[], None],
-        *,
-        ascii_only: bool = False,
-    ) -> None:
-        super().__init__(session, digits, drawing, config, apply_events, ascii_only=ascii_only)
-        self._caption = ""
-        """The name of the test digit on the pad; empty for a drawing."""
-        self._label: int | None = None
-        """The true label of that test digit."""
-        self._shown_remarks = Text()
+    _caption = ""
+    """The name of the test digit on the pad; empty for a drawing."""
+    _label: int | None = None
+    """The true label of that test digit."""
+    _shown_remarks = Text()
 
     def compose_body(self) -> ComposeResult:
         with Container(id="draw"):
@@ -128,7 +115,7 @@ class DrawScreen(DigitScreen):
     def _request_predictions(self) -> None:
         canvas = self.query_one(DrawingPad).canvas
         image = canvas.normalised()
-        self.drawing.image, self.drawing.label = None if canvas.blank else image, self._label
+        self.drawing.image = None if canvas.blank else image
         self.drawing.caption = self._caption or "your drawing"
         self.query_one("#seen", PixelImage).show(image)
         self.predictions.request([int(grey) for grey in image.ravel()])

@@ -53,6 +53,5 @@ def make_screen(name: str, app: MnistApp) -> Screen[Any]:
             app.controller.current_config,
             app.apply_events,
             ascii_only=ascii_only,
-            inside=True,
         )
     return app.train_screen

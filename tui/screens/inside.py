@@ -13,9 +13,10 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import Static
 
 from engines.api import TITLES, Activations, decode_activations, largest_difference
+from tui.charts.feature_maps import maps_of
 from tui.screens.base import WIDE
 from tui.screens.digit_base import DigitScreen
-from tui.widgets.enlarged_map import EnlargedMap, maps_of
+from tui.widgets.enlarged_map import EnlargedMap
 from tui.widgets.layer_strips import DIFFERENCE, LayerStrips
 from tui.widgets.logit_bars import LogitBars
 from tui.widgets.pixel_image import PixelImage
@@ -55,20 +56,29 @@ class InsideScreen(DigitScreen):
     NAME = "inside"
     BINDINGS = DigitScreen.bindings(NAME)  # INSIDE in tui/commands.py
     CSS_PATH = "inside.tcss"
+    INSIDE = True
     view = "conv1"
     enlarged = False
     position = (0, 0)
     """The marked position (y, x) of an enlarged map."""
 
-    def compose_body(self) -> ComposeResult:
+    _image: Any = np.zeros((28, 28), np.uint8)
+    _caption = ""
+    _shown_drawing: Any = None
+    """The drawing that was shown last, so that the same one does not replace a test digit."""
+    _measured_t = 0.0
+    """The time of the last request to measure a step."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
         self._engines = tuple(self.session.histories)
-        self._chosen = dict.fromkeys(MAPS, 0)
-        self._image: Any = np.zeros((28, 28), np.uint8)
-        self._caption = ""
-        self._shown_drawing: Any = None
-        self._decoded: dict[str, tuple[int, Activations]] = {}
-        self._measured_t = 0.0
         self._views = [name for name in VIEWS if name != "change" or not self.session.recorded]
+        self._chosen = dict.fromkeys(MAPS, 0)
+        """The chosen map of each view."""
+        self._decoded: dict[str, tuple[int, Activations]] = {}
+        """The newest values inside each network, with the id of the request that they answer."""
+
+    def compose_body(self) -> ComposeResult:
         with Container(id="inside"):
             with Vertical(id="left"):
                 yield PixelImage(28, 28, id="digit")

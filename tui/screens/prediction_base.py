@@ -15,13 +15,13 @@ class PredictionScreen(BaseScreen):
 
     POLL_SECONDS = 1 / 20
     """Seconds between two polls."""
+    INSIDE = False
+    """True for predictions with the values inside the networks."""
 
-    def __init__(
-        self, session: RunSource, apply_events: Callable[[], None], *, ascii_only: bool = False, inside: bool = False
-    ) -> None:
-        """`apply_events` applies the session's new events to its histories; `inside` is that of PredictionRequests."""
+    def __init__(self, session: RunSource, apply_events: Callable[[], None], *, ascii_only: bool = False) -> None:
+        """`apply_events` applies the session's new events to its histories."""
         super().__init__(session, ascii_only=ascii_only)
-        self.predictions = PredictionRequests(session, inside=inside)
+        self.predictions = PredictionRequests(session, inside=self.INSIDE)
         self._apply_events = apply_events
         self._poll_timer: Timer | None = None
 

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from engines.api import TITLES, Activations
-from tui.charts.feature_maps import largest_size, maps_image
+from tui.charts.feature_maps import largest_size, maps_image, maps_of
 from tui.widgets.kernel_tiles import tile_image
 from tui.widgets.pixel_image import PixelImage
 from tui.widgets.text_line import TextLine
@@ -90,14 +90,6 @@ class EnlargedMap(Vertical):
                     lines += CONV2 if layer == "conv2" else SALIENCY
             self.query_one(f"#enlarged-title-{engine}", TextLine).set_text(heading)
             self.query_one(f"#arithmetic-{engine}", TextLine).set_text(*map(Text, lines))
-
-
-def maps_of(inside: Activations, layer: str) -> Any:
-    """Return a layer's values as maps (height, width, n); the units are one map of four rows."""
-    values = getattr(inside, layer)
-    if layer == "saliency":
-        return np.abs(values)[:, :, None]
-    return values.reshape(4, 32, 1) if layer == "dense1" else values
 
 
 def convolution_lines(inside: Activations, pixels: Any, chosen: int, position: tuple[int, int]) -> list[str]:

@@ -6,21 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.text import Text
-from textual.app import ComposeResult
-from textual.containers import Vertical
 
 from engines.api import TITLES
 from tui.charts.sparkline import progress_bar
 from tui.widgets.text_line import TextLine
 
 
-class LogitBars(Vertical):
+class LogitBars(TextLine):
     """A line for each digit: both engines' logits as bars on one scale, with the figures."""
 
-    DEFAULT_CSS = "LogitBars { height: auto; width: 1fr; } LogitBars TextLine { height: 11; }"
-
-    def compose(self) -> ComposeResult:
-        yield TextLine(id="logits")
+    DEFAULT_CSS = "LogitBars { height: 11; }"
 
     def show(self, logits: Mapping[str, Any], colors: Mapping[str, str], *, ascii_only: bool) -> None:
         """Show logits (10,) by engine; the lowest of all has no bar, the highest a whole one."""
@@ -41,4 +36,4 @@ class LogitBars(Vertical):
                 line.append(" " * len(rest))
                 line.append(f"{one[digit]:7.2f}  ", style="bold" if best else "")
             lines.append(line)
-        self.query_one("#logits", TextLine).set_text(*lines)
+        self.set_text(*lines)

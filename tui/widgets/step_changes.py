@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping
 
 from rich.text import Text
-from textual.app import ComposeResult
-from textual.containers import Vertical
 
 from engines.api import TITLES, LayerChange, StepMeasured
 from tui.charts.sparkline import progress_bar
@@ -18,20 +16,18 @@ LOWEST, HIGHEST = -6.0, 0.0
 HEALTHY = ("As log10: about -3 is healthy, a thousandth", "a step; near -1 it jumps, near -6 it stands.")
 
 
-class StepChanges(Vertical):
+class StepChanges(TextLine):
     """A line for each layer and engine: the gradient's norm, and log10 of update / weight as a bar."""
 
-    DEFAULT_CSS = "StepChanges { height: auto; width: 1fr; } StepChanges TextLine { height: 11; }"
-
-    def compose(self) -> ComposeResult:
-        yield TextLine(id="changes")
+    DEFAULT_CSS = "StepChanges { height: 11; }"
 
     def show(
         self, steps: Mapping[str, StepMeasured | None], colors: Mapping[str, str], problem: str, *, ascii_only: bool
     ) -> None:
         """Show the measured step of each engine, or the reason why there is none."""
         measured = {engine: step for engine, step in steps.items() if step is not None and step.layers}
-        lines = [Text(problem)]
+        failed = {engine: step.problem for engine, step in steps.items() if step is not None and step.problem}
+        lines = [Text(f"{TITLES.get(engine, engine)}: n/a: {why}") for engine, why in failed.items()] or [Text(problem)]
         if measured:
             at = " and ".join(f"{step.global_step:,}" for step in measured.values())
             lines = [Text(f"{f'step {at}':17}gradient update/weight", style="dim")]
@@ -40,7 +36,7 @@ class StepChanges(Vertical):
                     heading = change.layer if engine == next(iter(measured)) else ""
                     lines.append(self._line(heading, engine, step.layers[i], colors[f"${engine}"], ascii_only))
             lines += [Text(line, style="dim") for line in HEALTHY]
-        self.query_one("#changes", TextLine).set_text(*lines)
+        self.set_text(*lines)
 
     def _line(self, heading: str, engine: str, change: LayerChange, color: str, ascii_only: bool) -> Text:
         ratio = log_ratio(change)

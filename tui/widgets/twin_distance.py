@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.text import Text
-from textual.app import ComposeResult
-from textual.containers import Vertical
 
 from engines.api import TwinsCompared
 from tui.charts.sparkline import sparkline
@@ -17,18 +15,15 @@ EPOCH_COLUMNS = 40
 """The most epochs that are drawn."""
 
 
-class TwinDistance(Vertical):
+class TwinDistance(TextLine):
     """A line for each layer and one for the answers: the newest figure, and the epochs so far as a sparkline."""
 
-    DEFAULT_CSS = "TwinDistance { height: auto; width: 1fr; } TwinDistance TextLine { height: 9; }"
-
-    def compose(self) -> ComposeResult:
-        yield TextLine(id="apart")
+    DEFAULT_CSS = "TwinDistance { height: 9; }"
 
     def show(self, compared: Sequence[TwinsCompared], missing: str, *, ascii_only: bool) -> None:
         """Show the comparisons, oldest first, or the reason why there is none."""
         if not compared:
-            self.query_one("#apart", TextLine).set_text(Text(missing))
+            self.set_text(Text(missing))
             return
         newest, columns = compared[-1], max(min(self.size.width - 28, EPOCH_COLUMNS), 4)
         lines = [Text(f"How far apart after epoch {newest.epoch}:", style="bold")]
@@ -44,4 +39,4 @@ class TwinDistance(Vertical):
             )
             lines.append(Text(f"answers  {newest.answers:,} of {newest.test_size:,}  {course.strip()}"))
         lines += [Text(line, style="dim") for line in MEANING]
-        self.query_one("#apart", TextLine).set_text(*lines)
+        self.set_text(*lines)

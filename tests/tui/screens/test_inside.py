@@ -147,10 +147,16 @@ async def test_engines_without_an_inside_give_the_reason(tmp_path: Path, small_m
 async def test_after_each_epoch_the_distance_of_the_twins_is_shown(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
         await pilot.press("6", "shift+tab")
-        await until(pilot, lambda: "compared after each epoch" in text_of(app, "#apart"))
+        await until(pilot, lambda: "compared after each epoch" in text_of(app, "TwinDistance"))
         await pilot.press("s")
-        await until(pilot, lambda: "after epoch 2" in text_of(app, "#apart"))
-        assert "0 of 200" in text_of(app, "#apart"), "the scripted engines are equal"
+        await until(pilot, lambda: "after epoch 2" in text_of(app, "TwinDistance"))
+        assert "0 of 200" in text_of(app, "TwinDistance"), "the scripted engines are equal"
+
+
+async def test_an_engine_whose_steps_can_not_be_measured_gives_the_reason(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, (80, 24), epochs=10_000) as (app, pilot):
+        await pilot.press("6", "shift+tab", "shift+tab", "s")
+        await until(pilot, lambda: "Keras: n/a: this engine can't show" in text_of(app, "StepChanges"))
 
 
 async def test_a_measured_step_is_shown_by_layer(tmp_path: Path, small_mnist: Path) -> None:
@@ -161,16 +167,16 @@ async def test_a_measured_step_is_shown_by_layer(tmp_path: Path, small_mnist: Pa
     )
     async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
         await pilot.press("6", "shift+tab", "shift+tab")
-        await until(pilot, lambda: "a step a second is measured" in text_of(app, "#changes"))
+        await until(pilot, lambda: "a step a second is measured" in text_of(app, "StepChanges"))
         pytorch, keras = app.session.histories.values()
         pytorch.apply(StepMeasured(engine="pytorch", global_step=1_234, layers=changes))
         keras.apply(StepMeasured(engine="keras", global_step=1_200, layers=(), problem="no"))
         app.draw_frame()
-        await until(pilot, lambda: "step 1,234" in text_of(app, "#changes"))
-        conv1, conv2 = text_of(app, "#changes").splitlines()[1:3]
+        await until(pilot, lambda: "step 1,234" in text_of(app, "StepChanges"))
+        conv1, conv2 = text_of(app, "StepChanges").splitlines()[1:3]
         assert re.fullmatch(r"conv1 +PyTorch +5.0e-01 +━+╸? +-3.0", conv1)
         assert re.fullmatch(r"conv2 +PyTorch +2.5e-01 +-inf", conv2)
-        assert "Keras" not in text_of(app, "#changes")
+        assert "Keras" not in text_of(app, "StepChanges")
 
 
 @pytest.mark.framework
