@@ -99,6 +99,21 @@ async def test_text_is_legible_in_16_colours(theme: str) -> None:
     assert illegible == set()
 
 
+@pytest.mark.parametrize("theme", BACKGROUNDS)
+async def test_the_code_that_runs_is_legible_in_16_colours(theme: str) -> None:
+    """It is marked at its side: a tint of the ground would be a full colour there, as bright as the code."""
+    async with shown(60.0, (120, 40), theme, "2", "v") as app:
+        pilot = Pilot(app)
+        await until(pilot, lambda: len(app.screen.query(".cell.-runs")) == 2)
+        await pilot.pause()
+        faint = [
+            (text, str(style))
+            for text, style in texts(app)
+            if not style.dim and least_contrast(style, theme) < MIN_CONTRAST
+        ]
+        assert faint == []
+
+
 async def test_the_selection_is_visible_without_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     marked: dict[str, list[str]] = {}

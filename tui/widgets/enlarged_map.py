@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,15 +19,11 @@ from tui.widgets.text_line import TextLine
 
 ARITHMETIC_ROWS = 7
 KERNEL_SCALE = 3
-CONV2 = (
-    "This value is the largest of four neighbours (the pool).",
-    "Each of the four sums 288 products, of 3 x 3 places in all 32 maps of conv1,",
-    "and a bias. What is negative becomes 0 (relu).",
-)
-SALIENCY = (
-    "How much the winning logit would rise if this pixel turned from blank to full ink,",
-    "at the rate that holds now.",
-)
+MEANINGS = {
+    "conv2": "This value is the largest of four neighbours (the pool). Each of the four sums 288 products, of 3 x 3 places in all"
+    " 32 maps of conv1, and a bias. What is negative becomes 0 (relu).",
+    "saliency": "How much the winning logit would rise if this pixel turned from blank to full ink, at the rate that holds now.",
+}
 
 
 class EnlargedMap(Vertical):
@@ -87,7 +84,7 @@ class EnlargedMap(Vertical):
                     kernel.show(tile_image(inside[engine].kernels[:, :, None, chosen : chosen + 1], 1, kernels))
                     lines += convolution_lines(inside[engine], pixels, chosen, position)
                 else:
-                    lines += CONV2 if layer == "conv2" else SALIENCY
+                    lines += textwrap.wrap(MEANINGS[layer], max(self.size.width // len(self._engines) - 1, 20))
             self.query_one(f"#enlarged-title-{engine}", TextLine).set_text(heading)
             self.query_one(f"#arithmetic-{engine}", TextLine).set_text(*map(Text, lines))
 

@@ -31,6 +31,7 @@ class SourceView(Horizontal):
         height: auto;
         .cell { width: 1fr; height: auto; padding: 0 1; border-left: blank; }
         .cell.-runs { border-left: thick $accent; background: $accent 8%; }
+        .cell.-runs:ansi { background: ansi_default; }
         .title { text-style: bold; }
         .code { height: auto; margin-bottom: 1; text-wrap: nowrap; }
     }

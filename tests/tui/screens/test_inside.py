@@ -121,6 +121,18 @@ async def test_the_arrows_choose_a_map_and_enter_shows_its_arithmetic() -> None:
         assert screen.view == "twins"
 
 
+@pytest.mark.parametrize(("keys", "end"), [(("tab",), "becomes 0 (relu)."), (("shift+tab",) * 2, "that holds now.")])
+async def test_what_an_enlarged_value_means_is_not_cut_off(keys: tuple[str, ...], end: str) -> None:
+    async with inside_of_demo((80, 24)) as (screen, pilot):
+        app = screen.app
+        assert isinstance(app, MnistApp)
+        await pilot.press(*keys, "enter")
+        await until(pilot, lambda: text_of(app, "#arithmetic-keras").replace("\n", " ").endswith(end))
+        line = screen.query_one("#arithmetic-keras")
+        assert all(len(text) <= line.size.width for text in text_of(app, "#arithmetic-keras").split("\n"))
+        assert len(text_of(app, "#arithmetic-keras").split("\n")) <= line.size.height
+
+
 def test_the_arithmetic_of_a_position_adds_up() -> None:
     from engines.experiment.forward import inspect
     from engines.experiment.recipe import initial_weights
