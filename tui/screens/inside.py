@@ -79,13 +79,13 @@ class InsideScreen(DigitScreen):
         """The newest values inside each network, with the id of the request that they answer."""
 
     def compose_body(self) -> ComposeResult:
+        yield TextLine(id="views")
+        yield TextLine(id="meaning")
         with Container(id="inside"):
             with Vertical(id="left"):
                 yield PixelImage(28, 28, id="digit")
                 yield Static(id="caption")
             with Vertical(id="right"):
-                yield TextLine(id="views")
-                yield TextLine(id="meaning")
                 yield LayerStrips(self._engines)
                 yield EnlargedMap(self._engines)
                 with Horizontal(id="more"):
@@ -140,6 +140,8 @@ class InsideScreen(DigitScreen):
 
     def _arrange(self) -> None:
         """Show the widgets of the chosen view."""
+        # Of 256 colours only grey has many shades: dark orange would be olive and red.
+        self.set_class(self.app.console.color_system != "256", "-tinted")
         strips, logits, changes = self.query_one(LayerStrips), self.query_one(LogitBars), self.query_one(StepChanges)
         self.query_one("#left").display = not self.enlarged and self.size.width >= 72
         self.query_one(EnlargedMap).display = self.enlarged

@@ -36,8 +36,6 @@ class EnlargedMap(Vertical):
         .enlarged Horizontal { height: auto; }
         .enlarged PixelImage { margin-right: 2; }
         .arithmetic { height: 7; }
-        .-pytorch PixelImage { color: $pytorch; }
-        .-keras PixelImage { color: $keras; }
     }
     """
 

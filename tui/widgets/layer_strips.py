@@ -29,8 +29,6 @@ class LayerStrips(Vertical):
         height: 1fr; width: 1fr;
         .strip { height: auto; width: 100%; }
         .strip TextLine { width: 9; height: 100%; min-height: 6; }
-        .-pytorch PixelImage { color: $pytorch; }
-        .-keras PixelImage { color: $keras; }
     }
     """
 

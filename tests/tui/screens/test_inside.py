@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import COLOR_SYSTEMS
 from textual.pilot import Pilot
 
 from engines.api import DEMO, LayerChange, RunRequest, StepMeasured, engine_spec, read_events
@@ -91,6 +92,24 @@ async def test_a_digit_is_shown_on_its_way_through_both_networks(size: tuple[int
         await pilot.press("tab")
         logits = expected["pytorch"].logits
         await until(pilot, lambda: f"{logits[7]:.2f}" in screen_text(app))
+
+
+async def test_every_view_has_its_name_at_80_columns(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        await pilot.press("6")
+        await until(pilot, lambda: bool(app.screen.query("#views")) and "conv1" in text_of(app, "#views"))
+        assert len(text_of(app, "#views")) <= app.screen.query_one("#views").size.width
+
+
+@pytest.mark.parametrize(("colors", "tinted"), [("truecolor", True), ("256", False)])
+async def test_maps_are_grey_where_shades_of_a_colour_would_be_other_colours(colors: str, tinted: bool) -> None:
+    """The nearest of 256 colours to a dark orange are olive and red; there are many greys."""
+    async with inside_of_demo((80, 24)) as (screen, pilot):
+        screen.app.console._color_system = COLOR_SYSTEMS[colors]
+        await pilot.press("tab", "shift+tab")
+        await pilot.pause()
+        image = screen.query_one("#maps-pytorch", PixelImage)
+        assert (image.colors[3] == screen.query_one("#maps-difference", PixelImage).colors[3]) is not tinted
 
 
 async def test_a_recording_has_no_step_to_measure() -> None:
