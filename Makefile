@@ -2,17 +2,22 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 STAMP := $(VENV)/.installed-$(shell cksum pyproject.toml | cut -d' ' -f1)
 
-.PHONY: run test check lint types imports faults gpu-check pictures clean help
+.PHONY: run test check lint types imports coverage faults gpu-check pictures clean help
 
 run: $(STAMP)  ## open the app, training at once on the data there is
 	$(BIN)/mnist-tui --start $(ARGS)
 
 test: $(STAMP)  ## all tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
+	$(PYTEST) $(ARGS)
 
-check: lint types imports test  ## lint, types, import rules and all tests
+check: lint types imports coverage  ## lint, types, import rules and all tests, the fast ones with their coverage
+	$(PYTEST) -m 'not slow and not fast' $(ARGS)
+
+coverage: $(STAMP)  ## the fast tests, and the branches that they leave out
+	$(PYTEST) -m fast --cov $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check tui engines tests

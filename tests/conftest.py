@@ -44,6 +44,9 @@ st.register_type_strategy(int, INTS)
 OF_THE_USER = re.compile(r"MNIST_TUI_(?!JAX_PYTHON|UPDATE|SOAK).*|XDG_(CACHE|CONFIG|DATA)_HOME|KERAS_HOME")
 """Variables that name the user's files or choices; those in the middle are for the tests themselves."""
 
+OF_THE_TERMINAL = {"COLUMNS", "LINES", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "PYTHONUNBUFFERED"}
+"""Variables that a shell, a terminal or a CI service sets, and that change what a program writes. TERM is another."""
+
 
 @pytest.fixture(scope="session")
 def small_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -57,10 +60,12 @@ def small_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make an isolated home, so that tests read and write no files of the user's."""
+    """Make an isolated home, so that tests read and write no files of the user's, and give every test the same terminal."""
     os.environ.pop("MNIST_TUI_SCRIPT", None)
-    for variable in filter(OF_THE_USER.fullmatch, [*os.environ]):
-        monkeypatch.delenv(variable)
+    for variable in [*os.environ]:
+        if variable in OF_THE_TERMINAL or OF_THE_USER.fullmatch(variable):
+            monkeypatch.delenv(variable)
+    monkeypatch.setenv("TERM", "xterm-256color")
     for variable, name in (
         ("HOME", "home"),
         ("MNIST_TUI_HOME", "data"),
@@ -73,6 +78,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     paths.settings.cache_clear()
     return tmp_path / "home"
+
+
+FAST = ("data", "messages", "monitors", "runs", "charts", "reports")
+"""Folders of tests that take milliseconds each: `make check` measures their coverage, and prints it."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the fast tests, before pytest selects tests by their marks."""
+    for item in items:
+        if item.path.parent.name in FAST and item.get_closest_marker("framework") is None:
+            item.add_marker("fast")
 
 
 def pytest_configure() -> None:

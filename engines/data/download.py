@@ -134,6 +134,8 @@ def _chunks(url: str) -> Generator[bytes, None, None]:
                     chunks.put(chunk)
             chunks.put(None)
         except Exception as error:  # raised again in the caller's thread
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it holds the connection
             chunks.put(error)
 
     threading.Thread(target=read, name="download", daemon=True).start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import functools
+import gc
 import gzip
 import hashlib
 import http.server
@@ -418,8 +419,9 @@ def test_a_download_can_be_cancelled(mirror: tuple[str, list[str]], cache: Path)
 class _BadMirror(http.server.BaseHTTPRequestHandler):
     """A mirror that misbehaves as the first part of the path says.
 
-    "silent" sends nothing, "headers" sends them a byte at a time; "stall" sends ten bytes and then nothing, "reset" breaks the
-    connection, "drip" sends a byte at a time, "longer" never stops; "redirect" leads to the good mirror, "loop" to itself.
+    "refuse" answers 404, "silent" sends nothing, "headers" sends them a byte at a time; "stall" sends ten bytes and then nothing,
+    "reset" breaks the connection, "drip" sends a byte at a time, "longer" never stops; "redirect" leads to the good mirror, "loop"
+    to itself.
     """
 
     good: str
@@ -434,6 +436,9 @@ class _BadMirror(http.server.BaseHTTPRequestHandler):
             return
         if how == "silent":
             self.never.wait(3)
+            return
+        if how == "refuse":
+            self.send_error(404)
             return
         self.send_response(200)
         if how == "headers":
@@ -491,6 +496,19 @@ def test_a_bad_mirror_is_given_up(
     assert len(mirror[1]) == 4
     assert how != "redirect" or f"{bad_mirror}redirect/" in used
     assert not list(cache.rglob("*.part*"))
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning")
+@pytest.mark.parametrize("how", ["refuse", "loop"])
+def test_a_refused_download_leaves_no_connection_open(
+    how: str, bad_mirror: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exception would hold it, until it is collected with everything that its traceback refers to."""
+    monkeypatch.setenv("MNIST_TUI_MIRRORS", f"{bad_mirror}{how}/")
+    gc.collect()
+    with pytest.raises(DataError):
+        load_digits("mnist", cache_dir=cache)
+    gc.collect()  # pytest reports a warning of an open connection as this test's error
 
 
 @pytest.mark.fault("data", "cancelled while a mirror is silent, stalls or drips: at once")
