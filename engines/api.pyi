@@ -49,6 +49,7 @@ from engines.exports.models import (
 )
 from engines.exports.tables import as_csv as as_csv, as_json as as_json
 from engines.exports.tensorboard import write_tensorboard as write_tensorboard
+from engines.frameworks import PACKAGES as PACKAGES
 from engines.gpu_selection import default_device as default_device, readings_of as readings_of
 from engines.messages.codec import encode as encode, to_plain as to_plain
 from engines.messages.commands import (
@@ -196,4 +197,4 @@ from engines.tools.source import (
     script_lines as script_lines,
 )
 from engines.user_path import user_path as user_path
-from engines.version import __version__ as __version__
+from engines.version import __version__ as __version__, version_and_commit as version_and_commit

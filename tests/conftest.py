@@ -185,7 +185,8 @@ def tiny_config(small_mnist: Path) -> TrainConfig:
 
 ACCEPTED_SKIPS = (
     "MNIST_TUI_DATA names no copy", "no usable", "built without CUDA", "only Linux has",
-    "no sshd on this machine", "no tmux on this machine", "no taskset on this machine", "no control group can be made here",
+    "no sshd on this machine", "no zsh on this machine", "no fish on this machine", 
+    "no tmux on this machine", "no taskset on this machine", "no control group can be made here",
     "no file system can be mounted here", "no JAX on this machine",
 )  # fmt: skip
 """Accepted reasons for a skipped test on a machine that lacks something; any other fails a run in CI."""

@@ -63,6 +63,11 @@ def test_version_and_help_are_quick_to_import() -> None:
     assert not loaded & (FRAMEWORKS | {"textual", "rich", "numpy", "psutil", "platformdirs"})
 
 
+def test_what_a_bug_report_needs_imports_no_framework_and_no_screen() -> None:
+    loaded = modules_after("import tui.cli.main\nassert tui.cli.main.main(['about']) == 0")
+    assert not loaded & (FRAMEWORKS | {"textual", "rich", "numpy", "psutil", "pynvml"})
+
+
 def test_typed_packages_have_a_marker_for_type_checkers() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
     assert "Typing :: Typed" in project["project"]["classifiers"]

@@ -35,6 +35,9 @@ class RunActions(BaseApp):
     def action_pause(self) -> None:
         self.controller.pause()
 
+    def action_step(self) -> None:
+        self.controller.step()
+
     def action_seek(self, seconds: float) -> None:
         self.controller.seek(seconds)
 

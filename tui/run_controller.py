@@ -97,6 +97,10 @@ class RunController:
         return [history.engine for history in self.targets if history.running]
 
     @property
+    def _paused(self) -> list[str]:
+        return [history.engine for history in self.targets if history.running and history.phase == PAUSED]
+
+    @property
     def _free(self) -> list[RunHistory]:
         return [history for history in self.targets if self.session.is_free(history.engine)]
 
@@ -146,6 +150,11 @@ class RunController:
         all_paused = all(self.session.histories[engine].phase == PAUSED for engine in running)
         for engine in running:
             (self.session.resume if all_paused else self.session.pause)(engine)
+
+    def step(self) -> None:
+        """Train one step of each paused run."""
+        for engine in self._paused:
+            self.session.step(engine)
 
     def stop(self) -> None:
         """Stop the runs after the current step and an evaluation; drop the turns that are still to come."""
@@ -220,6 +229,7 @@ _RULES: dict[str, Callable[[RunController], bool | None]] = {
     "seek_epoch": _is_recording,
     "change_speed": _is_recording,
     "pause": lambda it: _grey_unless(it._running or it.session.recorded),
+    "step": lambda it: _grey_unless(it._paused) if it._running and not it.session.recorded else False,
     "stop": lambda it: _grey_unless(it._waiting or (it._running and not it.session.recorded)),
     "save": lambda it: _grey_unless(it._running and not it.session.recorded),
     "kill": lambda it: _grey_unless(any(history.alive for history in it.targets)),

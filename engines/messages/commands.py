@@ -55,15 +55,19 @@ class MeasureStep(Record):
     """Measure the next training step of the run, answered by a StepMeasured."""
 
 
+class Step(Record):
+    """Train one step of a paused run, which stays paused; answered by a StepMeasured."""
+
+
 class Shutdown(Record):
     """End the worker and abandon any run."""
 
 
-Command = Start | Pause | Resume | Stop | SaveCheckpoint | Predict | MeasureStep | Shutdown
+Command = Start | Pause | Resume | Stop | SaveCheckpoint | Predict | MeasureStep | Step | Shutdown
 
 RUN_COMMANDS = (Pause, Resume, Stop)
 """Commands that affect a run after its current step; each is answered by an event."""
 
 COMMANDS: dict[str, type[Command]] = {
-    kind.__name__: kind for kind in (Start, Pause, Resume, Stop, SaveCheckpoint, Predict, MeasureStep, Shutdown)
+    kind.__name__: kind for kind in (Start, Pause, Resume, Stop, SaveCheckpoint, Predict, MeasureStep, Step, Shutdown)
 }

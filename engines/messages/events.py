@@ -250,10 +250,16 @@ class Prediction(Event):
 
 
 class StepMeasured(Event):
-    """The answer to MeasureStep. It is not part of a run's record."""
+    """The answer to MeasureStep and to Step. It is not part of a run's record."""
 
     global_step: int
     """The step, counted from 1."""
+    loss: float = 0.0
+    """Mean loss of the step's batch (dropout on)."""
+    correct: int = 0
+    """Digits of the batch that were read right (dropout on)."""
+    samples: int = 0
+    """Digits in the batch."""
     layers: tuple[LayerChange, ...]
     """The layers in forward order; empty when there is no answer."""
     problem: str = ""

@@ -85,6 +85,13 @@ class RunHistory(RunState):
     def _enter(self, phase: str, t: float) -> None:
         self.phase, self.phase_t = phase, t
 
+    def _enter_training(self, phase: str, t: float) -> None:
+        """Enter a phase of the training; while the run is paused, it is the one to return to."""
+        if self.phase == PAUSED:
+            self._phase_before_pause = phase
+        else:
+            self._enter(phase, t)
+
     # The worker
 
     def _on_worker_spawned(self, event: WorkerSpawned) -> None:
@@ -149,7 +156,7 @@ class RunHistory(RunState):
 
     def _on_data_ready(self, event: DataReady) -> None:
         self.data = event
-        self._enter(BUILDING, event.t)
+        self._enter_training(BUILDING, event.t)
 
     def _on_model_ready(self, event: ModelReady) -> None:
         self.model = event
@@ -157,14 +164,14 @@ class RunHistory(RunState):
     def _on_run_started(self, event: RunStarted) -> None:
         self.started = event
         self.paused_seconds = 0.0  # a pause before this moment is not part of the pace
-        self._enter(FIRST_STEP, event.t)
+        self._enter_training(FIRST_STEP, event.t)
 
     # Steps, evaluations and epochs
 
     def _on_epoch_started(self, event: EpochStarted) -> None:
         self.epoch = event.epoch
-        if self.phase == EVALUATING:
-            self._enter(TRAINING, event.t)
+        if self.training_phase == EVALUATING:
+            self._enter_training(TRAINING, event.t)
 
     def _on_train_progress(self, event: TrainProgress) -> None:
         self._add_to_epoch(event)
@@ -176,11 +183,11 @@ class RunHistory(RunState):
         self.step_seconds.append(event.global_step, self.wall_seconds(event.t))
         if self.phase == FIRST_STEP:
             self.first_step_seconds = event.t - self.phase_t
-        if self.phase in (FIRST_STEP, TRAINING) and self.started is not None:
+        if self.training_phase in (FIRST_STEP, TRAINING) and self.started is not None:
             every = self.started.config.eval_every
             evaluates = event.step == self.started.steps_per_epoch or (every and event.global_step % every == 0)
-            if evaluates or self.phase != TRAINING:
-                self._enter(EVALUATING if evaluates else TRAINING, event.t)
+            if evaluates or self.training_phase != TRAINING:
+                self._enter_training(EVALUATING if evaluates else TRAINING, event.t)
 
     def _add_to_epoch(self, event: TrainProgress) -> None:
         """Update the means since the epoch began; at its end they are those of EpochCompleted."""
@@ -195,8 +202,8 @@ class RunHistory(RunState):
         self.epoch_accuracy.append(event.global_step, correct / total)
 
     def _on_eval_started(self, event: EvalStarted) -> None:
-        if self.phase in (FIRST_STEP, TRAINING):
-            self._enter(EVALUATING, event.t)
+        if self.training_phase in (FIRST_STEP, TRAINING):
+            self._enter_training(EVALUATING, event.t)
 
     def _on_eval_completed(self, event: EvalCompleted) -> None:
         event = replace(event, engine=self.engine, run_id=self.run_id)  # shares two strings among all
@@ -209,8 +216,12 @@ class RunHistory(RunState):
         self.evaluations.append(event)
         if len(self.evaluations) > MAX_EVALUATIONS:
             self.evaluations = [*_thin_keeping_best(self.evaluations[:-1]), event]
-        if self.phase == EVALUATING and self.started and event.global_step % max(self.started.steps_per_epoch, 1):
-            self._enter(TRAINING, event.t)
+        if (
+            self.training_phase == EVALUATING
+            and self.started
+            and event.global_step % max(self.started.steps_per_epoch, 1)
+        ):
+            self._enter_training(TRAINING, event.t)
         reached = {milestone.accuracy for milestone in self.milestones}
         for accuracy in sorted({*MILESTONES, self.target or MILESTONES[0]}):
             if reaches(event.accuracy, 100 * accuracy) and accuracy not in reached:

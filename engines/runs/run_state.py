@@ -152,6 +152,17 @@ class RunState:
         self._phase_before_pause = TRAINING
 
     @property
+    def training_phase(self) -> str:
+        """The phase; while the run is paused, the one to which it returns."""
+        return self._phase_before_pause if self.phase == PAUSED else self.phase
+
+    @property
+    def step_by_hand(self) -> StepMeasured | None:
+        """The newest step that the paused run trained alone, at the user's command; None when there is none."""
+        step = self.measured_step
+        return step if step is not None and self.phase == PAUSED and step.t >= self.phase_t else None
+
+    @property
     def stopping(self) -> bool:
         """True while a Stop was sent and the run has not ended."""
         return self.running and self.pending_command == "Stop"

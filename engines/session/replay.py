@@ -19,7 +19,7 @@ DEMO = Path(__file__).parent / "recordings" / "demo.jsonl"
 
 Beside it are both engines' final weights, rounded to float16: they answer all 10,000 test digits as the float32 weights do.
 """
-SPEEDS = (1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
+SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0)
 MAX_SPEED = 1e9
 """The speed that shows the end at once."""
 FAR = 1e12
@@ -99,8 +99,9 @@ class Replay(RunSource):
 
     def change_speed(self, steps: int) -> None:
         now = self.now()
-        i = max((i for i, speed in enumerate(SPEEDS) if speed <= self.speed), default=0)
-        self.speed = SPEEDS[min(max(i + steps, 0), len(SPEEDS) - 1)]
+        others = [speed for speed in SPEEDS if (speed > self.speed if steps > 0 else speed < self.speed)]
+        if others:
+            self.speed = others[min(steps, len(others)) - 1] if steps > 0 else others[max(steps, -len(others))]
         self._anchor = (self._clock(), now)
 
     def seek(self, seconds: float) -> None:

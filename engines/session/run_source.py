@@ -107,6 +107,9 @@ class RunSource:
     def measure_step(self, engine: str) -> None:
         """Measure how the next training step changes each layer."""
 
+    def step(self, engine: str) -> None:
+        """Train one step of a paused run."""
+
     def fail_to_start(self, engine: str, error: Exception) -> None:
         """Report that the thread of the engine's worker could not be started."""
 

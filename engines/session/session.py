@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.config import TrainConfig
-from engines.messages.commands import UNTRAINED, MeasureStep, Pause, Predict, Resume, SaveCheckpoint, Stop
+from engines.messages.commands import UNTRAINED, MeasureStep, Pause, Predict, Resume, SaveCheckpoint, Step, Stop
 from engines.messages.events import (
     Event,
     RunFailed,
@@ -215,6 +215,9 @@ class Session(RunSource):
 
     def measure_step(self, engine: str) -> None:
         self._slots[engine].send(MeasureStep())
+
+    def step(self, engine: str) -> None:
+        self._slots[engine].send(Step())
 
     def fail_to_start(self, engine: str, error: Exception) -> None:
         self._slots[engine].abort(error)

@@ -22,6 +22,7 @@ from engines.messages.commands import (
     SaveCheckpoint,
     Shutdown,
     Start,
+    Step,
     Stop,
 )
 from engines.messages.events import Event, Heartbeat, LogLine, Prediction, RunPaused, RunResumed
@@ -49,6 +50,8 @@ class Channel:
         self.stop_requested = False
         self.checkpoint_requested = False
         self.measure_requested = False
+        self.steps_requested = 0
+        """Steps that a paused run still has to train, one at a time."""
         self.model: Engine | None = None
         """The engine that answers Predict; None before the first run."""
         self.position = (0, 0)
@@ -98,6 +101,7 @@ class Channel:
                 command = self._apply_next(block=True)
                 if isinstance(command, Start):
                     self.stop_requested = self.checkpoint_requested = self.measure_requested = self._paused = False
+                    self.steps_requested = 0
                     self.run_id = command.run_id
                     return command
         return None
@@ -109,10 +113,15 @@ class Channel:
 
     def poll(self) -> None:
         """Apply all waiting commands, and wait while the run is paused. Raises ShuttingDown."""
-        while self._apply_next(block=self._paused) is not None or self._paused:
+        while self._apply_next(block=self._waiting) is not None or self._waiting:
             pass
         if self._shutdown.is_set():
             raise ShuttingDown
+
+    @property
+    def _waiting(self) -> bool:
+        """True while the run is paused and no single step is requested."""
+        return self._paused and not self.steps_requested
 
     def _apply_next(self, *, block: bool) -> Command | None:
         """Apply and return the next command; None when none waits and `block` is false. Raises ShuttingDown."""
@@ -138,8 +147,11 @@ class Channel:
         if isinstance(command, Pause) and not self._paused:
             self._paused = True
             self.publish(RunPaused)
+        elif isinstance(command, Step) and self._paused:
+            self.steps_requested += 1
         elif isinstance(command, (Resume, Stop)) and self._paused:
             self._paused = False
+            self.steps_requested = 0
             self.publish(RunResumed)
 
     def _predict(self, request: Predict) -> None:

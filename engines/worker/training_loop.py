@@ -216,14 +216,19 @@ class Run:
             if self.outcome:
                 break
             is_first_call = self.first_step_seconds is None
-            if self.channel.measure_requested and not is_first_call:
+            by_hand = self.channel.steps_requested > 0
+            if by_hand:
+                self.channel.steps_requested -= 1
+                if self.interval.samples:  # so that the next TrainProgress is of this step alone
+                    self._publish_progress()
+            if by_hand or (self.channel.measure_requested and not is_first_call):
                 self._measure_step()
             else:
                 self._train_steps()
             epoch_ends = self.position.step == self.steps
             evaluates = self.config.eval_every and self.position.global_step % self.config.eval_every == 0
             is_due = time.monotonic() - self.interval.started >= EVENT_SECONDS
-            if is_first_call or epoch_ends or evaluates or is_due:
+            if by_hand or is_first_call or epoch_ends or evaluates or is_due:
                 self._publish_progress()
             self._check_divergence()
             if evaluates and not epoch_ends and not self.outcome:
@@ -244,13 +249,20 @@ class Run:
         except Exception as error:
             problem = str(error) or type(error).__name__
         self.steps_per_call = 1
-        self._train_steps()
+        loss_sum, correct, samples = self._train_steps()
         self.steps_per_call = steps_per_call
-        layers = () if problem else measurement.changes(self.engine.weights())
-        self.channel.publish(StepMeasured, global_step=self.position.global_step, layers=layers, problem=problem)
+        self.channel.publish(
+            StepMeasured,
+            global_step=self.position.global_step,
+            loss=loss_sum / samples,
+            correct=round(correct),
+            samples=samples,
+            layers=() if problem else measurement.changes(self.engine.weights()),
+            problem=problem,
+        )
 
-    def _train_steps(self) -> None:
-        """Train the steps of one call, and add up its figures."""
+    def _train_steps(self) -> tuple[float, float, int]:
+        """Train the steps of one call, and add up its figures; return the sum of losses, the right answers, and the samples."""
         position = self.position
         first, last = position.step, self._last_step_of_call()
         before = time.perf_counter()
@@ -265,6 +277,7 @@ class Run:
         for interval in (self.interval, self.unchecked):
             interval.add(loss_sum, correct, seconds, samples)
         self.channel.position = (position.epoch, position.global_step)
+        return loss_sum, correct, samples
 
     def _last_step_of_call(self) -> int:
         """Return the step at which the next call ends: at the latest, that of the epoch's end or of the next evaluation."""

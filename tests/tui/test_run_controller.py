@@ -24,6 +24,7 @@ ALL_COMMANDS = (
     "restart",
     "resume",
     "save",
+    "step",
     "settings",
 )
 
@@ -61,6 +62,7 @@ def test_only_start_and_settings_are_enabled_before_a_run(idle: RunController) -
         "seek_epoch",
         "change_speed",
         "resume",
+        "step",
     ]
     assert idle.check_command("help") is True
 
@@ -94,6 +96,24 @@ def test_pause_pauses_running_engines_and_resumes_when_all_are_paused(
     idle.session.histories["pytorch"].phase = "paused"
     idle.pause()
     assert calls == ["pause keras", "pause pytorch", "pause keras", "resume pytorch", "resume keras"]
+
+
+def test_only_paused_runs_that_are_aimed_at_train_a_step(idle: RunController, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    monkeypatch.setattr(idle.session, "step", steps.append)
+    assert idle.check_command("step") is False
+    for engine in ("pytorch", "keras"):
+        in_mid_run(idle, engine)
+    assert idle.check_command("step") is None
+    idle.session.histories["keras"].phase = "paused"
+    assert idle.check_command("step") is True
+    idle.step()
+    idle.session.histories["pytorch"].phase = "paused"
+    idle.step()
+    idle.aim = "pytorch"
+    idle.step()
+    assert steps == ["keras", "pytorch", "keras", "pytorch"]
+    assert recording().check_command("step") is False
 
 
 def test_the_aim_cycles_through_engines_and_all(idle: RunController) -> None:

@@ -19,9 +19,19 @@ if TYPE_CHECKING:
     from engines.api import RunRequest
 
 
+EXAMPLES = (
+    ("mnist-tui replay demo", "a recorded race; needs no framework"),
+    ("mnist-tui", "open the app, choose, and start with s"),
+    ("mnist-tui --start --preset quick", "train both at once, a short run"),
+    ("mnist-tui --framework keras --device cpu", "one framework alone, on a device"),
+    ("mnist-tui --start --mode time-trial", "in turns, each with the whole machine"),
+    ("mnist-tui --resume RUN", "continue a run"),
+)
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the app."""
-    parser.description = f"{parser.description} Settings that you leave out are those used last."
+    parser.description = f"{parser.description}\nSettings that you leave out are those used last."
     arguments.add_training_options(parser)
     parser.add_argument("--start", action="store_true", help="start training at once")
     parser.add_argument(

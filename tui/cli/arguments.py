@@ -9,6 +9,7 @@ from tui.theme_names import THEME_NAMES
 TYPE_CHECKING = False  # as in tui.cli.main
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from dataclasses import Field
     from pathlib import Path
     from typing import Any
 
@@ -42,28 +43,35 @@ def add_setting_options(parser: argparse.ArgumentParser, *, with_framework: bool
     """Add an option for each field of TrainConfig, after --framework if that is asked for."""
     import dataclasses
 
-    from engines.api import FRAMEWORK_CHOICES, TrainConfig
+    from engines.api import FRAMEWORK_CHOICES, SETTING_GROUPS, TrainConfig
 
-    group = parser.add_argument_group(
-        "training", "In brackets: the defaults, which are those of the preset reference; other presets have their own."
+    text: str | None = "In brackets: the defaults of the preset reference; others have their own."
+    fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
+    for title, names in SETTING_GROUPS.items():
+        group = parser.add_argument_group(title.lower(), text)
+        text = None
+        if with_framework and names[0] == "preset":
+            group.add_argument("--framework", choices=(*FRAMEWORK_CHOICES,), help="which framework to train (both)")
+        for name in names:
+            _add_setting(group, fields[name])
+
+
+def _add_setting(group: argparse._ArgumentGroup, field: Field[Any]) -> None:
+    """Add the option of one field of TrainConfig."""
+    option = f"--{field.name.replace('_', '-')}"
+    if isinstance(field.default, bool):
+        text = f"{field.metadata['help']} ({'on' if field.default else 'off'})"
+        group.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
+        return
+    choices = field.metadata.get("choices")
+    placeholder = {int: "N", float: "X"}.get(type(field.default), "DIR" if field.name == "data_dir" else "DEVICE")
+    group.add_argument(
+        option,
+        type=setting(field.name),
+        choices=choices,
+        help=f"{field.metadata['help']} ({field.default if field.default != '' else 'none'})",
+        metavar=None if choices else placeholder,
     )
-    if with_framework:
-        group.add_argument("--framework", choices=(*FRAMEWORK_CHOICES,), help="which framework to train (both)")
-    for field in dataclasses.fields(TrainConfig):
-        option = f"--{field.name.replace('_', '-')}"
-        if isinstance(field.default, bool):
-            text = f"{field.metadata['help']} ({'on' if field.default else 'off'})"
-            group.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
-            continue
-        choices = field.metadata.get("choices")
-        placeholder = {int: "N", float: "X"}.get(type(field.default), field.name.upper())
-        group.add_argument(
-            option,
-            type=setting(field.name),
-            choices=choices,
-            help=f"{field.metadata['help']} ({field.default if field.default != '' else 'none'})",
-            metavar=None if choices else placeholder,
-        )
 
 
 def add_screen_options(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,12 @@ from tui.cli.arguments import UsageError
 BENCHES = ("charts", "startup", "workers", "ui", "engines", "growth")
 
 
+EXAMPLES = (
+    ("mnist-tui bench startup ui", "these two"),
+    ("mnist-tui bench engines --device cuda:0", "training, on a GPU"),
+)
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui bench`."""
     parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{', '.join(BENCHES)} (all)")

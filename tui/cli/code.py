@@ -11,6 +11,11 @@ from engines.api import ENGINES, RULE, TITLES, display_name
 from tui.cli import arguments, presets
 from tui.reports import source_columns
 
+EXAMPLES = (
+    ("mnist-tui code | less", "in pages"),
+    ("mnist-tui code --no-hyperparameters", "the code alone, which is quicker"),
+)
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui code`."""

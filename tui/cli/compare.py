@@ -13,10 +13,17 @@ from tui.cli.arguments import CommandError
 from tui.reports import comparison
 from tui.reports.export import run_name
 
+EXAMPLES = (
+    ("mnist-tui compare RUN demo", "two runs, each with both frameworks"),
+    ("mnist-tui compare RUN RUN --json", "for a program"),
+)
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui compare`."""
-    parser.add_argument("run", nargs="+", help='saved runs, their folders, events.jsonl files, or "demo"')
+    parser.add_argument(
+        "run", nargs="+", metavar="RUN", help='saved runs, their folders, events.jsonl files, or "demo"'
+    )
     parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
     arguments.add_runs_dir_option(parser)
     parser.epilog = textwrap.fill(ONE_RUN_CAVEAT, 78)

@@ -13,6 +13,11 @@ from tui.cli import arguments
 from tui.cli.arguments import CommandError
 from tui.terminal import display
 
+EXAMPLES = (
+    ("mnist-tui data", "which copies were found"),
+    ("mnist-tui data --fetch", "download MNIST now (11 MB)"),
+)
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui data`."""

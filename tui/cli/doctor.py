@@ -19,6 +19,12 @@ _INDENT = " " * 17
 _MARKS = {"ok": "✓", "note": "·", "bad": "✗"}
 
 
+EXAMPLES = (
+    ("mnist-tui doctor", "everything, in some ten seconds"),
+    ("mnist-tui doctor --framework keras --json", "one framework, for a program"),
+)
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui doctor`."""
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")

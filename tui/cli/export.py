@@ -11,10 +11,16 @@ from tui.cli import arguments
 from tui.cli.arguments import CommandError
 from tui.reports import export
 
+EXAMPLES = (
+    ("mnist-tui export RUN > run.csv", "every measurement as a table"),
+    ("mnist-tui export RUN --to html --out run.html", "a page to send"),
+    ("mnist-tui export RUN --to onnx --out models", "both networks for other programs"),
+)
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui export`."""
-    parser.add_argument("run", help=arguments.RECORDING_HELP)
+    parser.add_argument("run", metavar="RUN", help=arguments.RECORDING_HELP)
     parser.add_argument(
         "--to",
         choices=(*export.TEXTS, *export.FILES),

@@ -23,24 +23,50 @@ PROGRAM = "mnist-tui"
 
 COMMANDS = {
     "": "Train the MNIST convnet in PyTorch and Keras, live and side by side.",
-    "train": "train without the app: bars on a terminal, lines otherwise, or --json",
+    "train": "train without the app: bars on a terminal, else lines, or --json",
+    "replay": "show a saved run as if it were live",
+    "runs": "list the saved runs, or delete old ones",
+    "compare": "compare saved runs: figures, verdicts, settings that differ",
+    "export": "write a saved run as a table, a page, or for another program",
     "parity": "prove that both frameworks train the same thing",
-    "presets": "show every hyperparameter in both libraries, hidden defaults included",
-    "script": "print a stand-alone script that trains with these settings in PyTorch or Keras",
-    "code": "show both scripts and both engines side by side, their length, and every hyperparameter",
+    "presets": "show every hyperparameter in both libraries, and hidden defaults",
+    "script": "print a plain script that trains with these settings",
+    "code": "show scripts and engines side by side, and every hyperparameter",
     "bench": "measure speed, as ratios to plain scripts",
-    "doctor": "check frameworks, devices and data, and say how to fix what is wrong",
     "setup": "make an environment for each framework",
     "data": "show where the digits are, or download them",
-    "runs": "list the saved runs, or delete old ones",
-    "replay": "show a saved run as if it were live",
-    "compare": "compare saved runs: figures, verdicts, and the settings that differ",
-    "export": "write a saved run as csv, json, markdown, html, or for TensorBoard, ONNX, safetensors",
+    "doctor": "check frameworks, devices and data, and say what to fix",
+    "about": "show versions, paths and the terminal: what a bug report needs",
+    "completion": "print a script that completes commands and options in your shell",
 }
 """The description of each command by its name; the empty name is the app. `load` imports its module."""
 
+MANUAL = {
+    "environment": (
+        ("MNIST_TUI_HOME", "the folder of runs"),
+        ("MNIST_TUI_DATA", "a folder that holds MNIST"),
+        ("MNIST_TUI_CACHE_DIR", "the folder of downloaded digits"),
+        ("MNIST_TUI_PYTORCH_PYTHON", "the interpreter that has PyTorch"),
+        ("MNIST_TUI_KERAS_PYTHON", "the interpreter that has Keras"),
+        ("NO_COLOR", "set to anything: no colours"),
+    ),
+    "files": (("`mnist-tui about` names them", "runs, digits, settings, your config.toml"),),
+    "exit codes": (
+        ("0", "done"),
+        ("1", "failed, or a target was missed"),
+        ("2", "bad usage"),
+        ("3", "the doctor found a fault"),
+        ("128 + n", "ended by signal n"),
+    ),
+}
+"""The last sections of the help of `mnist-tui`."""
+LEFT_WIDTH = 36
+"""The most columns of the left side of such a section."""
+
 
 class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence, and whose help reads like a manual page."""
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[0].upper()}{message[1:]}. See `{self.prog} --help`.")
 
@@ -111,7 +137,7 @@ def _dispatch(words: list[str]) -> int:
         commands = ", ".join(command for command in COMMANDS if command)
         raise UsageError(f"There is no command {name!r}. Known: {commands}; without a command the app opens.")
     command = load(name)
-    options = _parser(name, command).parse_args(words[1:] if name else words)
+    options = make_parser(name, command).parse_args(words[1:] if name else words)
     if not name and options.version:
         _print_version()
         return 0
@@ -121,19 +147,47 @@ def _dispatch(words: list[str]) -> int:
     return code
 
 
-def _parser(name: str, command: ModuleType) -> _Parser:
-    parser = _Parser(
-        prog=f"{PROGRAM} {name}".strip(),
-        description=COMMANDS[name],
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def make_parser(name: str, command: ModuleType) -> _Parser:
+    """Return the parser of a command."""
+    return fill_parser(_Parser(add_help=False), name, command)
+
+
+def fill_parser(parser: _Parser, name: str, command: ModuleType) -> _Parser:
+    """Add the options of a command and its help: examples first, then what it needs most, at last what all commands have."""
+    parser.prog = f"{PROGRAM} {name}".strip()
+    parser.allow_abbrev = False
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    text = COMMANDS[name]
+    parser.description = f"{text[0].upper()}{text[1:]}." if name else text
+    parser._positionals.title = "arguments"
     command.add_options(parser)
-    parser.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+    other = parser.add_argument_group("other")
+    other.add_argument("-h", "--help", action="help", help="show this help")
+    other.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+    parser.usage = " ".join([parser.prog, "[options]", *map(_usage, parser._get_positional_actions())])
+    parser.description += f"\n\n{_section('examples', command.EXAMPLES)}"
     if not name:
-        parser.add_argument("--version", action="store_true", help="print the version")
-        parser.epilog = "commands:\n" + "\n".join(f"  {n:9} {text}" for n, text in COMMANDS.items() if n)
+        other.add_argument("--version", action="store_true", help="print the version")
+        parser.usage += f"\n       {PROGRAM} COMMAND [options]"
+        parser.description += f"\n\n{_section('commands, each with its own --help', [*COMMANDS.items()][1:])}"
+        parser.epilog = "\n\n".join(_section(title, rows) for title, rows in MANUAL.items())
     return parser
+
+
+def _usage(positional: argparse.Action) -> str:
+    """Return an argument as the line of usage has it: "RUN", "RUN ..." or "[PRESET ...]"."""
+    word = str(positional.metavar or "|".join(positional.choices or ()))
+    return {"+": f"{word} ...", "*": f"[{word} ...]"}.get(str(positional.nargs), word)
+
+
+def _section(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    """Return a section of the help in two columns; a line that is too long for both has its second part below."""
+    width = min(max(len(left) for left, _ in rows), LEFT_WIDTH)
+    lines = [
+        f"  {left:{width}}" + (f"  {right}" if len(left) <= width else f"\n  {'':{width}}  {right}")
+        for left, right in rows
+    ]
+    return "\n".join([f"{title}:", *lines])
 
 
 def _print_version() -> None:

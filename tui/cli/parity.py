@@ -12,6 +12,11 @@ from tui.cli import arguments
 from tui.cli.arguments import CommandError
 from tui.terminal import display
 
+EXAMPLES = (
+    ("mnist-tui parity", "in full: a minute or two"),
+    ("mnist-tui parity --quick", "without the comparison of an epoch"),
+)
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui parity`."""

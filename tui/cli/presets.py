@@ -11,6 +11,11 @@ from tui import formatting
 from tui.cli import arguments
 from tui.cli.arguments import CommandError, UsageError
 
+EXAMPLES = (
+    ("mnist-tui presets reference", "one table"),
+    ("mnist-tui presets best quick --json", "two, for a program"),
+)
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui presets`."""

@@ -10,10 +10,15 @@ from tui.cli.app import ascii_only, frames_per_second, theme
 from tui.cli.arguments import UsageError
 from tui.terminal import display
 
+EXAMPLES = (
+    ("mnist-tui replay demo", "the recording that comes with the app"),
+    ("mnist-tui replay RUN --speed 10", "ten times as fast; < and > change it"),
+)
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui replay`."""
-    parser.add_argument("run", help=arguments.RECORDING_HELP)
+    parser.add_argument("run", metavar="RUN", help=arguments.RECORDING_HELP)
     parser.add_argument("--speed", default="1", metavar="X", help="how fast: 1, 10, ... or max (1)")
     arguments.add_runs_dir_option(parser)
     arguments.add_screen_options(parser)

@@ -25,6 +25,12 @@ from tui import formatting
 from tui.cli import arguments
 from tui.cli.arguments import UsageError
 
+EXAMPLES = (
+    ("mnist-tui runs", "the newest 50"),
+    ("mnist-tui runs --filter 'acc>99 preset:best'", "only these"),
+    ("mnist-tui runs --prune 100 --yes", "move older ones to the trash"),
+)
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui runs`."""

@@ -16,9 +16,18 @@ HIDES = (
 """Names of modules: a script with such a name would import itself in their place."""
 
 
+EXAMPLES = (
+    ("mnist-tui script pytorch > train.py", "then python train.py"),
+    ("mnist-tui script keras --preset best", "with other settings"),
+    ("mnist-tui script keras --run RUN", "with those of a saved run"),
+)
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui script`."""
-    parser.add_argument("framework", choices=ENGINES, help="which script to print")
+    parser.add_argument(
+        "framework", metavar="FRAMEWORK", choices=ENGINES, help="pytorch or keras: which script to print"
+    )
     parser.add_argument("--run", metavar="RUN", help="with the settings of a saved run; other options change them")
     parser.add_argument(
         "--same-weights",
@@ -31,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="overwrite a file that exists")
     arguments.add_runs_dir_option(parser)
     arguments.add_setting_options(parser)
-    parser.epilog = "A script doesn't stop when the loss diverges, and computes fp32 as its library does by default."
+    parser.epilog = "A script doesn't stop when the loss diverges, and computes fp32 as its library\ndoes by default."
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,6 +10,12 @@ from engines.api import ENGINES, SetupError, advice, build, engine_id, plan
 from tui.cli import arguments
 from tui.cli.arguments import CommandError
 
+EXAMPLES = (
+    ("mnist-tui setup --dry-run", "what would be done"),
+    ("mnist-tui setup --gpu", "both, with CUDA"),
+    ("mnist-tui setup --framework keras --keras-backend jax --gpu", "Keras on JAX"),
+)
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui setup`."""

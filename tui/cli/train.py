@@ -23,6 +23,14 @@ DRAIN_SECONDS = 0.1
 """Seconds between two looks at what the workers have sent."""
 
 
+EXAMPLES = (
+    ("mnist-tui train --preset quick", "both frameworks, a short run"),
+    ("mnist-tui train --json > events.jsonl", "every event, a JSON object a line"),
+    ("mnist-tui train --target-accuracy 99", "exit code 1 if it is not reached"),
+    ("mnist-tui train --resume RUN --epochs 20", "continue a run, with more epochs"),
+)
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui train`; the settings and their help are declared in engines/config.py."""
     arguments.add_training_options(parser)

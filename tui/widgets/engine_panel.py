@@ -98,7 +98,7 @@ class EnginePanel(Vertical):
             speed = Text(kill_hint, no_wrap=True)
         speed.style = colors["$detail"]
         self._status.set_text(state, self._progress(history, colors), speed)
-        self._show_notice(notice_text(history, now, self.kill_keys), killed=history.killed)
+        self._show_notice(notice_text(history, now, self.kill_keys), history)
         self._charts["loss"].set_placeholder(self.turn or placeholder([history]))
         for name, chart in self._charts.items():
             has_chart = bool(chart.plot_size[1])
@@ -175,14 +175,15 @@ class EnginePanel(Vertical):
         text.append(f" {100 * history.fraction:3.0f} %")
         return text
 
-    def _show_notice(self, text: str, *, killed: bool) -> None:
+    def _show_notice(self, text: str, history: RunHistory) -> None:
         """Show the notice over the charts, so that both panes stay aligned; in a pane without charts, below the status."""
         if (not text and not self._notice_text) or not self._status.is_attached:
             return
         notice = self._notice or Notice(id="notice", markup=False)
         over = sum(chart.size.height for chart in self._charts.values() if chart.is_on_screen) > MOST_NOTICE_ROWS
         notice.set_class(over, "-over")
-        notice.set_class(killed, "-killed")
+        notice.set_class(history.killed, "-killed")
+        notice.set_class(history.step_by_hand is not None, "-step")
         notice.styles.offset = (0, self._status.size.height if over else 0)
         if text != self._notice_text:
             self._notice_text = text

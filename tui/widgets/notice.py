@@ -1,4 +1,4 @@
-"""The notice in an engine's panel: a failure, a divergence, a slow start or a failed save, and what to do about it."""
+"""The notice in an engine's panel: a failure, a divergence, a slow start or a failed save, and what to do; or a single step."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from engines.api import (
     describe_save_failure,
 )
 from tui import formatting
+from tui.widgets.single_step import step_text
 
 MOST_NOTICE_ROWS = 9
 """The most rows of a notice; the style sheet below says the same."""
@@ -35,6 +36,7 @@ class Notice(Static):
         border-left: thick $error;
         color: $foreground;
         &.-killed { border-left: thick $warning; }
+        &.-step { border-left: thick $accent; text-wrap: nowrap; text-overflow: clip; }
         &.-over { layer: above; background: $background; }
     }
     """
@@ -42,7 +44,7 @@ class Notice(Static):
 
 def notice_text(history: RunHistory, now: float, kill_keys: str) -> str:
     """Return the notice for a run's present state; empty when all is well. `kill_keys` are the keys that end its worker."""
-    paragraphs = [_trouble(history, now, kill_keys), *_unsaved(history)]
+    paragraphs = [_trouble(history, now, kill_keys) or step_text(history), *_unsaved(history)]
     return "\n".join(filter(None, paragraphs))
 
 

@@ -21,7 +21,7 @@ from engines.experiment import contract
 from engines.experiment.checkpoint import best_path, load_model, read_filters
 from engines.experiment.forward import forward
 from engines.experiment.recipe import KERNELS, Weights, initial_weights
-from engines.messages.commands import MeasureStep, Pause, Predict, Resume, Stop
+from engines.messages.commands import MeasureStep, Pause, Predict, Resume, Step, Stop
 from engines.messages.events import (
     CheckpointSaved,
     CommandSent,
@@ -389,7 +389,10 @@ def _answers(weights: Weights, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.
 def test_requests_do_not_change_the_training(
     engine: str, warm: Work, tiny_config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run without and one with requests after every event end with equal weights, slots and random state, bit for bit."""
+    """A run without and one with requests after every event end with equal weights, slots and random state, bit for bit.
+
+    The second one is paused at once, and trains two steps one at a time.
+    """
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
     checkpoints = []
     worker = warm(engine)
@@ -397,9 +400,16 @@ def test_requests_do_not_change_the_training(
     for run in ("without", "with"):
         worker.start(tiny_config, run, str(tmp_path / run))
         if run == "with":
-            requests = 0
+            worker.supervisor.send(Pause())
+            requests = alone = 0
             while not any(event.run_id == run for event in worker.of(RunFinished)):
                 event = worker.inbox.get(timeout=120)
+                if isinstance(event, RunPaused):
+                    worker.supervisor.send(Step())
+                    worker.supervisor.send(Step())
+                alone += isinstance(event, StepMeasured) and bool(worker.of(RunPaused))
+                if alone == 2 and len(worker.of(CommandSent)) == 1:
+                    worker.supervisor.send(Resume())
                 if isinstance(event, ModelReady | TrainProgress | EvalCompleted):
                     requests += 1
                     inside = bool(requests % 2) and engine != "scripted"
@@ -407,6 +417,11 @@ def test_requests_do_not_change_the_training(
                     worker.supervisor.send(MeasureStep())
             assert len(worker.of(Prediction)) >= 3, "it predicted while it trained"
             assert worker.of(StepMeasured)
+            until_resumed = worker.events[: worker.events.index(worker.of(RunResumed)[0])]
+            single_steps = [
+                event for event in until_resumed if isinstance(event, TrainProgress) and event.run_id == run
+            ]
+            assert [event.global_step for event in single_steps] == [1, 2]
             assert engine == "scripted" or any(answer.activations for answer in worker.of(Prediction))
         else:
             worker.wait_for(RunFinished)

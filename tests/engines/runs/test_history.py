@@ -9,7 +9,9 @@ import pytest
 from engines.config import TrainConfig
 from engines.messages.events import (
     EVENTS,
+    DataReady,
     EpochCompleted,
+    EpochStarted,
     EvalCompleted,
     EvalStarted,
     Heartbeat,
@@ -20,6 +22,7 @@ from engines.messages.events import (
     RunStarted,
     TrainProgress,
     WorkerExited,
+    WorkerReady,
     WorkerSpawned,
     WorkerUsage,
 )
@@ -101,6 +104,22 @@ def test_a_pause_before_the_start_is_no_part_of_the_pace() -> None:
             history.apply(RunResumed(engine="keras", t=4.9))
         history.apply(event)
     assert history.eta_seconds(now=9.0) == pytest.approx(4.0)
+
+
+def test_a_paused_run_that_trains_single_steps_stays_paused_and_returns_to_where_it_is() -> None:
+    history, phases = RunHistory("keras"), list[tuple[str, str]]()
+    for event in life():
+        history.apply(event)
+        if isinstance(event, WorkerReady):
+            history.apply(RunPaused(engine="keras", t=3.0))
+        if isinstance(event, DataReady | RunStarted | TrainProgress | EpochStarted):
+            phases.append((history.phase, history.training_phase))
+        if isinstance(event, TrainProgress) and event.global_step == 4:
+            break
+    returns_to = ["building", "first step", "first step", "training", "training", "training", "evaluating"]
+    assert phases == [("paused", phase) for phase in returns_to]
+    history.apply(RunResumed(engine="keras", t=20.0))
+    assert history.phase == "evaluating"
 
 
 def test_an_evaluation_inside_an_epoch_is_followed_by_training_and_one_at_its_end_is_not() -> None:

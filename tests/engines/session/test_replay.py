@@ -54,7 +54,14 @@ def test_a_player_plays_pauses_seeks_and_changes_speed(events: list[Event]) -> N
     replay.change_speed(99)
     assert replay.speed_label == "100x"
     replay.change_speed(-99)
-    assert replay.speed_label == "1x"
+    assert replay.speed_label == "0.1x"
+    at = replay.now()
+    clock.seconds = 61
+    assert replay.now() == pytest.approx(at + 1)
+    replay.change_speed(-1)
+    assert replay.speed_label == "0.1x"
+    replay.change_speed(2)
+    assert replay.speed_label == "0.5x"
     replay.seek(-1000)
     assert replay.now() == start
     replay.seek(1e9)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +47,29 @@ def test_help_explains_every_option(command: str) -> None:
     assert [action.dest for action in parser._actions if not action.help] == []
 
 
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_help_reads_like_a_manual_page(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Usage is one line, examples come before options, help and exit codes last; all of it fits 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    text = main.make_parser(command, main.load(command)).format_help()
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    assert text.startswith(f"usage: mnist-tui {command}".rstrip() + " [options]")
+    assert 0 < text.index("\nexamples:\n") < text.index("\n  --")
+    last = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")][-1]
+    assert last == ("other:" if command else "exit codes:")
+
+
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_every_example_is_a_command_that_works(command: str) -> None:
+    for example, _ in main.load(command).EXAMPLES:
+        called = re.search(r"mnist-tui(.*)", example)
+        assert called, example
+        words = shlex.split(re.split(r" > | \| |\)", called[1].replace("RUN", "demo"))[0])
+        name = words[0] if words and words[0] in main.COMMANDS else ""
+        assert name == command or not command  # the app's help names others, too
+        main.make_parser(name, main.load(name)).parse_args(words[1:] if name else words)
+
+
 def test_a_replay_has_no_options_that_it_ignores(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["replay", "demo", "--plain"]) == 2
     assert "--plain" in capsys.readouterr().err
@@ -64,7 +89,7 @@ def test_a_replay_has_no_options_that_it_ignores(capsys: pytest.CaptureFixture[s
         (["train", "--framework", "jax"], "invalid choice"),
         (["train", "--no-such-flag"], "no-such-flag"),
         (["train", "--epoch", "3"], "--epoch"),
-        (["replay"], "run"),
+        (["replay"], "RUN"),
         (["replay", "nothing-of-that-name"], "mnist-tui runs"),
         (["replay", "x", "--speed", "fast"], "--speed"),
         (["replay", "demo", "--speed", "0,5"], "write 0.5"),

@@ -48,7 +48,7 @@ def effect_of(*options: str) -> Callable[[Test], Test]:
 
 def options_of(command: str) -> set[str]:
     """Return all options of a command; of a switch that can be turned off, both forms."""
-    parser = main._parser(command, main.load(command))
+    parser = main.make_parser(command, main.load(command))
     return {option for action in parser._actions for option in action.option_strings if option.startswith("--")}
 
 
@@ -66,7 +66,7 @@ def test_every_effect_test_is_of_an_option() -> None:
 
 def parse(command: str, *words: str) -> Namespace:
     """Parse the words of a command."""
-    return main._parser(command, main.load(command)).parse_args(words)
+    return main.make_parser(command, main.load(command)).parse_args(words)
 
 
 def config_of(command: str, *words: str) -> TrainConfig:
