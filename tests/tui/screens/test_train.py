@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from textual.events import MouseScrollUp
+from textual.pilot import Pilot
 from textual.widget import Widget
 
 from engines.api import RunHistory
@@ -301,10 +302,15 @@ async def test_nothing_important_is_cut(size: tuple[int, int]) -> None:
                 assert len(speed) <= width
                 assert len(str(panel._status._lines[0])) <= width
         app.train_screen.set_layout("overlaid")
+        await until(Pilot(app), lambda: len(overlaid_charts(app)) == 2)
         app.train_screen.show_frame(set(app.session.histories), True)
-        for chart in app.screen.query("Overlay LineChart").results(LineChart):
+        for chart in overlaid_charts(app):
             for text in chart.headings if chart.size.width else ():
                 assert text.cell_len <= chart.size.width
+
+
+def overlaid_charts(app: MnistApp) -> list[LineChart]:
+    return list(app.screen.query("Overlay LineChart").results(LineChart))
 
 
 def _fill_with_nines(history: RunHistory) -> None:
