@@ -142,7 +142,9 @@ def test_lines_have_no_escape_sequences_of_a_worker(
     assert main.main([*train]) == 1
     assert main.main([*train, "--seeds", "2"]) == 1
     assert main.main(["doctor", "--data-dir", str(small_mnist)]) == 0
-    for folder in list(runs.iterdir()):
+    folders = list(runs.iterdir())
+    assert len(folders) == 3
+    for folder in folders:
         folder.rename(runs / (folder.name + ESCAPES))
     assert main.main(["runs", "--runs-dir", str(runs)]) == 0
     for folder in runs.iterdir():
@@ -245,7 +247,8 @@ def test_a_saved_run_is_printed_without_escape_sequences(tmp_path: Path, capsys:
     assert main.main(["export", str(folder), "--to", "onnx", "--out", str(tmp_path / "files")]) == 1
     printed["onnx"] = "".join(capsys.readouterr())
     assert {what: _control_characters(text) for what, text in printed.items() if _control_characters(text)} == {}
-    assert all("evil" in printed[what] for what in printed if "csv" in what or "markdown" in what or "html" in what)
+    for form in ("csv", "markdown", "html"):
+        assert "evil" in printed[f"export --to {form}"], form
     export.write_all(folder)
     texts = {path.name: path.read_text() for path in (folder / export.FOLDER).glob("results.*")}
     assert {name: _control_characters(text) for name, text in texts.items()} == {

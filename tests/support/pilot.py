@@ -68,6 +68,12 @@ def text_of(app: MnistApp, selector: str) -> str:
     return str(app.screen.query_one(selector, Widget).render())
 
 
+def notice_of(app: MnistApp, engine: str) -> str:
+    """Return the notice in an engine's panel; empty while there is none."""
+    notices = app.screen.query(f"#panel-{engine} #notice")  # mounted with the first notice
+    return str(notices.first(Widget).render()) if notices and notices.first().display else ""
+
+
 def key_bar_of(app: MnistApp) -> str:
     """Return the keys and words of the shown screen's or dialog's last line."""
     bar = app.screen.query_one(KeyBar)
@@ -81,6 +87,11 @@ def log_of(app: MnistApp, engine: str) -> str:
 def drawn(app: MnistApp, selector: str) -> str:
     chart = app.screen.query_one(selector, LineChart)
     return "\n".join(chart.render_line(y).text for y in range(len(chart.headings), chart.size.height))
+
+
+def has_curve(app: MnistApp, selector: str) -> bool:
+    """Return whether a chart has a curve in braille."""
+    return any(0x2800 < ord(character) < 0x2900 for character in drawn(app, selector))
 
 
 def heading(app: MnistApp, selector: str) -> str:

@@ -21,13 +21,12 @@ from engines.monitors.sampler import Sampler
 from engines.runs.reader import read_events
 from engines.session import session as sessions
 from engines.supervision.supervisor import Supervisor
-from tests.support.pilot import SIZES, opened, phases, text_of, until
+from tests.support.pilot import SIZES, has_curve, notice_of, opened, phases, text_of, until
 from tui import preferences
 from tui.app import POOL_THREADS
 from tui.terminal import startup_gc
 from tui.theme_names import THEME_NAMES
 from tui.widgets.key_bar import KeyBar
-from tui.widgets.line_chart import LineChart
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -38,17 +37,16 @@ async def test_start_trains_both_engines(size: tuple[int, int], tmp_path: Path, 
         assert "s  Start" in text_of(app, "#options")
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await pilot.pause(1.0)
         for engine in ("pytorch", "keras"):
-            assert "finished" in text_of(app, f"#panel-{engine} #status")
-            assert "100 %" in text_of(app, f"#panel-{engine} #status")
-            chart = app.screen.query_one(f"#panel-{engine} #loss", LineChart)
-            drawn = "".join(chart.render_line(y).text for y in range(chart.size.height))
-            assert any(0x2800 < ord(c) < 0x2900 for c in drawn), "the loss is drawn"
+            status, loss = f"#panel-{engine} #status", f"#panel-{engine} #loss"
+            await until(pilot, lambda status=status: "100 %" in text_of(app, status))  # type: ignore[misc]
+            assert "finished" in text_of(app, status)
+            await until(pilot, lambda loss=loss: has_curve(app, loss))  # type: ignore[misc]
         assert "CUSTOM DIGITS, not MNIST" in text_of(app, "#header")
         assert ("640 + 200" in text_of(app, "#header")) is (size[0] >= 200)
         (run,) = (tmp_path / "runs").iterdir()
-        assert {"config.json", "events.jsonl", "summary.json"} <= {path.name for path in run.iterdir()}
+        await until(pilot, (run / "summary.json").is_file)
+        assert {"config.json", "events.jsonl"} <= {path.name for path in run.iterdir()}
 
 
 async def test_garbage_collection_resumes_after_the_first_paint(tmp_path: Path, small_mnist: Path) -> None:
@@ -85,18 +83,15 @@ async def test_a_killed_worker_is_reported_and_restarted_while_the_other_trains(
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         await until(pilot, lambda: phases(app)[1] == "failed")
-        await pilot.pause(0.3)
-        notice = text_of(app, "#panel-keras #notice")
-        assert "SIGKILL" in notice
-        assert "r tries again" in notice
+        await until(pilot, lambda: "SIGKILL" in notice_of(app, "keras"))
+        assert "r tries again" in notice_of(app, "keras")
         steps = other.global_step
         await pilot.press("r")
         await until(pilot, lambda: phases(app)[1] == "training")
         assert app.session.histories["keras"].pid != pid
         await until(pilot, lambda: other.global_step > steps)
         assert other.failure is None
-        await pilot.pause(0.3)
-        assert not app.screen.query_one("#panel-keras #notice").display
+        await until(pilot, lambda: not notice_of(app, "keras"))
 
 
 @pytest.mark.fault(
@@ -167,8 +162,8 @@ async def test_an_exception_in_a_supervisor_thread_is_a_failed_run(
         await until(pilot, lambda: phases(app) == ["training", "failed"] and keras.exited is not None)
         assert raised[0] != threading.get_ident()
         assert (keras.failure.kind, "Traceback" in keras.failure.traceback) == ("internal", True)  # type: ignore[union-attr]
-        await until(pilot, lambda: bool(app.screen.query("#panel-keras #notice")))
-        notice = text_of(app, "#panel-keras #notice")
+        await until(pilot, lambda: bool(notice_of(app, "keras")))
+        notice = notice_of(app, "keras")
         assert "ZeroDivisionError: an unexpected error" in notice
         assert "r tries again" in notice
         children = set(psutil.Process().children(recursive=True)) - before
@@ -197,8 +192,7 @@ async def test_a_thread_that_cannot_start_is_reported(
             patched.setattr(futures.ThreadPoolExecutor, "submit", _no_thread)
             await pilot.press("s")
             await until(pilot, lambda: phases(app) == ["failed", "failed"])
-        await until(pilot, lambda: bool(app.screen.query("#panel-keras #notice")))
-        assert "can't start new thread" in text_of(app, "#panel-keras #notice")
+        await until(pilot, lambda: "can't start new thread" in notice_of(app, "keras"))
         await pilot.press("r")
         await until(pilot, lambda: phases(app) == ["training", "training"])
 
@@ -214,8 +208,8 @@ async def test_a_worker_that_dies_during_the_import_is_reported(
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "abort@import")
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["failed", "failed"])
-        await until(pilot, lambda: bool(app.screen.query("#panel-keras #notice")))
-        notice = text_of(app, "#panel-keras #notice")
+        await until(pilot, lambda: bool(notice_of(app, "keras")))
+        notice = notice_of(app, "keras")
         assert "was ended by SIGABRT while importing keras" in notice
         assert "r tries again" in notice
         monkeypatch.setenv("MNIST_TUI_SCRIPT", "")
@@ -315,8 +309,7 @@ async def test_themes_are_switched_and_saved(tmp_path: Path, small_mnist: Path) 
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
         for name in (*THEME_NAMES[1:], THEME_NAMES[0]):
             await pilot.press("t", "y")
-            await pilot.pause(0.1)
-            assert app.theme == name
+            await until(pilot, lambda name=name: app.theme == name)  # type: ignore[misc]
             assert preferences.load(tmp_path / preferences.FILE)["theme"] == name
 
 
@@ -332,8 +325,7 @@ async def test_a_killed_engine_continues_from_its_checkpoint_while_the_other_tra
         os.kill(keras.pid, signal.SIGKILL)
         await until(pilot, lambda: keras.phase == "failed" and keras.exited is not None)
         step, epoch, points = keras.global_step, keras.checkpoint_epoch, len(other.train_loss)
-        await pilot.pause(0.3)
-        assert f"c continues from epoch {epoch}" in text_of(app, "#panel-keras #notice")
+        await until(pilot, lambda: f"c continues from epoch {epoch}" in notice_of(app, "keras"))
         await pilot.press("c")
         await until(pilot, lambda: keras.phase == "training" and keras.global_step > step)
         assert keras.train_loss.xs[0] == 1

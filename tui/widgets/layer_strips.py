@@ -50,7 +50,7 @@ class LayerStrips(Vertical):
         All strips have one scale: full ink is the largest value of the maps that are shown, in the strip of differences, too.
         """
         shape = next((values.shape for values in maps.values()), (1, 1, 1))
-        rows = (self.size.height - 1) // len(self._strips)
+        rows = (self.size.height - 1) // max(len(self._strips), 1)  # a recording of other engines has none
         columns = self.size.width - LABEL_COLUMNS
         size = largest_size(shape[0], shape[1], rows, columns // min(LEAST_MAPS, shape[2]))
         shown = {name: halve(values) if size < 1 else values for name, values in maps.items()}

@@ -190,7 +190,9 @@ def test_the_best_epoch_is_exported_beside_the_last_one(validation: int, judge: 
         f"{tmp_path.name}-keras.safetensors", f"{tmp_path.name}-keras-best.safetensors",
     ]  # fmt: skip
     for path, seed, moment in ((last, 0, "epoch 12, the last"), (best, 1, f"epoch 7, the best on {judge}")):
-        assert all(np.array_equal(value, initial_weights(seed)[name]) for name, value in load_file(path).items())
+        weights, expected = load_file(path), initial_weights(seed)
+        assert weights.keys() == expected.keys()
+        assert all(np.array_equal(value, expected[name]) for name, value in weights.items())
         with safe_open(path, "numpy") as file:
             assert file.metadata()["weights"] == moment
     _, best = export.write_files("onnx", recording, out, force=False)

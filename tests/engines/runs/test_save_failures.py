@@ -37,7 +37,7 @@ from engines.runs.save_failures import describe_save_failures
 from engines.session.replay import Replay
 from tests.support.engines import SCRIPTED, Worked, scripted_spec
 from tests.support.full_disk import files_end_at
-from tests.support.pilot import script, text_of
+from tests.support.pilot import notice_of, script, until
 from tui.app import MnistApp
 from tui.cli.train import train
 from tui.reports.run_summary import closing_lines
@@ -257,10 +257,8 @@ async def test_the_pane_names_lost_files() -> None:
     lost = failed("checkpoint")
     app = MnistApp(session=Replay([*start, lost], speed=1e9))
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.pause(0.2)
-        notice = text_of(app, "#panel-pytorch #notice")
-        assert f"The checkpoint could not be saved: {FULL}" in notice
-        assert "w tries again" in notice
+        await until(pilot, lambda: f"The checkpoint could not be saved: {FULL}" in notice_of(app, "pytorch"))
+        assert "w tries again" in notice_of(app, "pytorch")
 
 
 def test_json_and_record_hold_the_same_event() -> None:

@@ -74,7 +74,9 @@ def test_a_worker_that_has_ended_is_not_introduced_in_the_next_run(fake: FakeSes
         fake.import_framework("keras")
         fake.finish_run("keras")
         fake.end_worker("keras")
-    for folder in (tmp_path / "runs").iterdir():
+    folders = [*(tmp_path / "runs").iterdir()]
+    assert len(folders) == 2
+    for folder in folders:
         assert sorted(kinds(record(folder))) == ["RunFinished", "RunRequested", "WorkerReady", "WorkerSpawned"]
 
 

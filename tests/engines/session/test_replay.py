@@ -103,12 +103,15 @@ def test_a_saved_run_has_its_engines_in_display_order(events: list[Event], tmp_p
     assert list(read_run(tmp_path)[0]) == ["pytorch", "keras"]
 
 
-async def test_a_recording_of_unknown_engines_opens(events: list[Event]) -> None:
+async def test_every_screen_opens_on_a_recording_of_unknown_engines(events: list[Event]) -> None:
     app = MnistApp(session=Replay(of_jax(events)))
     async with app.run_test(size=(120, 40)) as pilot:
-        for screen in "2341":
-            await pilot.press(screen)
-        app.draw_frame()
+        assert not app.session.histories
+        for tab in ("2 Code", "3 Draw", "4 Results", "5 Runs", "6 Inside", "1 Train"):
+            await pilot.press(tab[0])
+            app.draw_frame()
+            await until(pilot, lambda tab=tab: f"[{tab}]" in screen_text(app))  # type: ignore[misc]
+            await pilot.press("tab", "enter", "right", "escape")
 
 
 async def screen_after(events: list[Event], moves: list[float]) -> str:

@@ -91,7 +91,9 @@ def test_several_tests_are_corrected_and_it_is_said_once() -> None:
     (alone,) = comparison.verdicts(pytorch_runs([9900, 9894]))
     assert alone.startswith("1 PyTorch, 2 PyTorch: network 1 (PyTorch) is ahead")
     entries = pytorch_runs([9900, 9894, 9894])
-    for verdict in comparison.verdicts(entries):
+    verdicts = comparison.verdicts(entries)
+    assert len(verdicts) == 2
+    for verdict in verdicts:
         assert ": statistical tie. " in verdict
         assert "p = 0.031 (= 0.062 after Holm's correction)" in verdict
     (note,) = comparison.notes(entries)

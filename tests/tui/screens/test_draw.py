@@ -26,6 +26,7 @@ from tests.support.pilot import SIZES, opened, phases, screen_text, text_of, unt
 from tests.support.recording import shown
 from tui.app import MnistApp
 from tui.screens.draw import GLYPHS, DrawScreen
+from tui.screens.prediction_base import PredictionScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.train import TrainScreen
 from tui.widgets.drawing_pad import DrawingPad
@@ -335,8 +336,9 @@ async def test_each_screen_shows_predictions_of_its_own_digit(tmp_path: Path, sm
         drawn_bars = [screen.predictions.probabilities(history) for history in app.session.histories.values()]
         assert text_of(app, "#sure-keras").endswith("sure")
         await pilot.press("4", "tab", "tab")
-        gallery = app.screen
-        assert isinstance(gallery, ResultsScreen)
+        results = app.screen
+        assert isinstance(results, ResultsScreen)
+        gallery = results
         await until(pilot, lambda: "the same model" in text_of(app, "#answer-keras #source"))
         await until(pilot, lambda: not gallery.predictions.waiting)
         gallery_bars = [
@@ -345,12 +347,12 @@ async def test_each_screen_shows_predictions_of_its_own_digit(tmp_path: Path, sm
         assert all(gallery_bars)
         assert gallery_bars != drawn_bars
         await pilot.press("3")
-        await pilot.pause(0.3)
+        await until(pilot, lambda: app.screen is screen and not _is_polling(screen))
         assert [screen.predictions.probabilities(history) for history in app.session.histories.values()] == drawn_bars
         await pilot.press("enter", "up")
         await until(pilot, lambda: not screen.predictions.waiting)
         await pilot.press("4")
-        await pilot.pause(0.3)
+        await until(pilot, lambda: app.screen is gallery and not _is_polling(gallery))
         assert [
             gallery.predictions.probabilities(history, exact=True) for history in app.session.histories.values()
         ] == gallery_bars
@@ -381,7 +383,7 @@ async def test_a_recording_without_weights_says_so() -> None:
         await until(pilot, lambda: text_of(app, "#filters-keras #heading") == f"Keras: {NO_WEIGHTS}")
 
 
-def _is_polling(screen: DrawScreen) -> bool:
+def _is_polling(screen: PredictionScreen) -> bool:
     assert screen._poll_timer is not None
     return screen._poll_timer._active.is_set()
 

@@ -422,8 +422,9 @@ async def test_a_recording_shows_its_results(size: tuple[int, int]) -> None:
         await pilot.press("shift+tab")
         headings = [f"#filters-{engine} #now-heading" for engine in ("pytorch", "keras")]
         await until(pilot, lambda: all("step 938" in text_of(app, heading) for heading in headings))
-        for tiles in app.screen.query("#now-tiles").results(PixelImage):
-            assert np.ptp(tiles.image) > 100
+        tiles = list(app.screen.query("#now-tiles").results(PixelImage))
+        assert len(tiles) == 2
+        assert all(np.ptp(each.image) > 100 for each in tiles)
         await pilot.press("ctrl+y")
         assert app.clipboard.startswith("## statistical tie")
         assert "98.29 %" in app.clipboard

@@ -8,18 +8,37 @@ from pathlib import Path
 
 import pytest
 from textual.events import MouseScrollUp
+from textual.pilot import Pilot
 from textual.widget import Widget
 
 from engines.api import RunHistory
 from engines.messages.grammar import violations
 from engines.runs.reader import read_events
-from tests.support.pilot import SIZES, drawn, heading, hover_until, log_of, opened, phases, text_of, until
+from tests.support.pilot import (
+    SIZES,
+    drawn,
+    has_curve,
+    heading,
+    hover_until,
+    log_of,
+    notice_of,
+    opened,
+    phases,
+    text_of,
+    until,
+)
 from tests.support.recording import shown
+from tui.app import MnistApp
 from tui.widgets.engine_panel import EnginePanel
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.line_chart import LineChart
 from tui.widgets.log_pane import LogPane
 from tui.widgets.text_line import TextLine
+
+
+def widest_line(app: MnistApp) -> int:
+    """Return the column in which the widest line of text ends."""
+    return max(line.region.right for line in app.screen.query(TextLine))
 
 
 async def test_no_line_is_wider_than_the_screen(tmp_path: Path, small_mnist: Path) -> None:
@@ -28,9 +47,7 @@ async def test_no_line_is_wider_than_the_screen(tmp_path: Path, small_mnist: Pat
         await pilot.press("s")
         for size in ((80, 24), (60, 20), (59, 14), (40, 10), (20, 5), (5, 3), (1, 1), (300, 100), (120, 40)):
             await pilot.resize_terminal(*size)
-            await pilot.pause(0.15)
-            for widget in app.screen.query(TextLine):
-                assert widget.region.right <= max(size[0], 1)
+            await until(pilot, lambda width=size[0]: app.screen.size.width == width and widest_line(app) <= width)  # type: ignore[misc]
 
 
 async def test_resize_storm(tmp_path: Path, small_mnist: Path) -> None:
@@ -98,7 +115,6 @@ async def test_charts_by_keys(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await pilot.pause(0.5)
         chart = "#panel-keras #loss"
         await until(pilot, lambda: " step└" in drawn(app, chart))
         states = [drawn(app, chart)]
@@ -167,13 +183,13 @@ async def test_overlay_and_maximise(size: tuple[int, int], tmp_path: Path, small
             ("m", "#overlay-accuracy-chart", "#overlay-loss-chart"),
         ):
             await pilot.press(key)
-            await until(pilot, lambda shown=shown: any(0x2800 < ord(c) < 0x2900 for c in drawn(app, shown)))  # type: ignore[misc]
+            await until(pilot, lambda shown=shown: has_curve(app, shown))  # type: ignore[misc]
             assert not app.screen.query_one(hidden).region.height
         await pilot.press("m")
         await until(pilot, lambda: not app.screen.query_one("#overlay").region.height)
         await pilot.press("o")
         if size[1] > 20:
-            await until(pilot, lambda: any(0x2800 < ord(c) < 0x2900 for c in drawn(app, "#overlay-loss-chart")))
+            await until(pilot, lambda: has_curve(app, "#overlay-loss-chart"))
             legend = heading(app, "#overlay-loss-chart")
             assert "●" in legend
             assert "◆" in legend
@@ -188,9 +204,8 @@ async def test_a_missing_framework_shows_what_to_install(
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "missing")
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["failed", "failed"])
-        await pilot.pause(0.3)
-        assert "pip install torch" in text_of(app, "#panel-pytorch #notice")
-        assert "pip install tensorflow keras" in text_of(app, "#panel-keras #notice")
+        await until(pilot, lambda: "pip install torch" in notice_of(app, "pytorch"))
+        await until(pilot, lambda: "pip install tensorflow keras" in notice_of(app, "keras"))
 
 
 @pytest.mark.fault("disk", "a runs folder that can't be written")
@@ -199,8 +214,7 @@ async def test_an_unwritable_runs_folder_is_reported_and_training_continues(tmp_
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await pilot.pause(0.2)
-        assert "not kept" in text_of(app, "#machine")
+        await until(pilot, lambda: "not kept" in text_of(app, "#machine"))
 
 
 async def test_every_engine_has_a_pane(tmp_path: Path, small_mnist: Path) -> None:
@@ -216,8 +230,7 @@ async def test_a_diverged_run_is_reported_in_its_pane(
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["diverged", "diverged"])
-        await pilot.pause(0.3)
-        assert "Diverged: the loss was nan at step" in text_of(app, "#panel-keras #notice")
+        await until(pilot, lambda: "Diverged: the loss was nan at step" in notice_of(app, "keras"))
 
 
 async def test_a_waiting_engine_names_the_engine_it_waits_for(tmp_path: Path, small_mnist: Path) -> None:
@@ -225,15 +238,14 @@ async def test_a_waiting_engine_names_the_engine_it_waits_for(tmp_path: Path, sm
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
         await pilot.press("s")
         await until(pilot, lambda: app.session.histories["pytorch"].phase == "training")
-        await pilot.pause(0.3)
-        assert "its turn comes after PyTorch" in text_of(app, "#panel-keras #status")
+        await until(pilot, lambda: "its turn comes after PyTorch" in text_of(app, "#panel-keras #status"))
         assert "time trial" in text_of(app, "#race")
         await pilot.press("x")
         await until(pilot, lambda: app.session.histories["pytorch"].phase == "stopped")
-        await pilot.pause(0.3)
+        await until(pilot, lambda: "press s" in text_of(app, "#panel-keras #status"))
         assert not app.session.running, "a stop ends the series"
-        assert "press s" in text_of(app, "#panel-keras #status")
         (folder,) = (tmp_path / "runs").iterdir()
+        await until(pilot, (folder / "summary.json").is_file)
         assert json.loads((folder / "summary.json").read_text()).keys() == {"pytorch", "comparison"}
         assert violations(event for event in read_events(folder / "events.jsonl") if event.engine == "pytorch") == []
 
@@ -290,10 +302,15 @@ async def test_nothing_important_is_cut(size: tuple[int, int]) -> None:
                 assert len(speed) <= width
                 assert len(str(panel._status._lines[0])) <= width
         app.train_screen.set_layout("overlaid")
+        await until(Pilot(app), lambda: len(overlaid_charts(app)) == 2)
         app.train_screen.show_frame(set(app.session.histories), True)
-        for chart in app.screen.query("Overlay LineChart").results(LineChart):
+        for chart in overlaid_charts(app):
             for text in chart.headings if chart.size.width else ():
                 assert text.cell_len <= chart.size.width
+
+
+def overlaid_charts(app: MnistApp) -> list[LineChart]:
+    return list(app.screen.query("Overlay LineChart").results(LineChart))
 
 
 def _fill_with_nines(history: RunHistory) -> None:

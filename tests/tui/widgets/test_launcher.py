@@ -33,7 +33,7 @@ async def click_until(app: MnistApp, pilot: Pilot[None], text: str, condition: C
             row = next(i for i, line in enumerate(lines) if text in line)
             content = app.screen.query_one("#options").content_region
             await pilot.click(offset=(content.x + lines[row].index(text), content.y + row))
-            await pilot.pause(0.1)
+            await pilot.pause()
 
 
 @pytest.mark.parametrize("size", SIZES)
