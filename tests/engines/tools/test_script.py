@@ -22,6 +22,7 @@ from engines.messages.events import EpochCompleted, RunFinished
 from engines.tools.script_draft import Draft, Start
 from engines.tools.source import script_file
 from tests.support.engines import Worked
+from tests.support.programs import output_of
 
 Work = Callable[[str], Worked]
 ROOT = Path(__file__).parents[3]
@@ -89,7 +90,8 @@ def test_a_change_in_the_file_that_an_edit_needs_is_noticed() -> None:
 # Runs
 
 RECORD = """
-import json, runpy, sys
+import json, os, runpy, sys
+os.chdir(os.path.dirname(sys.argv[2]))
 sys.modules["engines"] = sys.modules["tui"] = None
 losses = []
 if sys.argv[1] == "pytorch":
@@ -121,10 +123,7 @@ def run_script(engine: str, text: str, folder: Path) -> tuple[list[str], list[fl
     """
     path = folder / "mnist.py"
     path.write_text(text, encoding="utf-8")
-    command = [sys.executable, "-c", RECORD, engine, str(path)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    *lines, losses = done.stdout.splitlines()
+    *lines, losses = output_of(engine, RECORD, engine, str(path), code=True).splitlines()
     return lines, json.loads(losses)
 
 
