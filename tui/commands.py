@@ -174,6 +174,7 @@ RUN = (
     Command("launch", "enter", "Launch", "", False, target="screen"),
     Command("pause", "space,P", "Pause", "Pause after the current step, or resume."),
     Command("step", "n", "Step", "Paused: train exactly one step, and show it."),
+    Command("learning_rate", "R", "Rate", "Change the learning rate of the run, in both.", False),
     Command("seek", "comma", "Back", "Recording: five seconds back, or ahead.", True, (-5.0,)),
     Command("seek", "full_stop", "Ahead", "", True, (5.0,)),
     Command("seek_epoch", "left_square_bracket", "Previous epoch", "Recording: to the start of an epoch.", False, (-1,)),

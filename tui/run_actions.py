@@ -38,6 +38,16 @@ class RunActions(BaseApp):
     def action_step(self) -> None:
         self.controller.step()
 
+    def action_learning_rate(self) -> None:
+        """Ask for a factor, and multiply the learning rates by it."""
+        from tui.screens.rate_dialog import RateDialog
+
+        def on_close(factor: float | None) -> None:
+            if factor is not None:
+                self.notify(self.controller.change_learning_rate(factor), title="Learning rate", timeout=8)
+
+        self.push_screen(RateDialog(self.controller.changeable_rates), on_close)
+
     def action_seek(self, seconds: float) -> None:
         self.controller.seek(seconds)
 

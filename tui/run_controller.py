@@ -16,6 +16,7 @@ from engines.api import (
     RunRequest,
     RunSource,
     TrainConfig,
+    step_of_rate_change,
 )
 
 
@@ -156,6 +157,27 @@ class RunController:
         for engine in self._paused:
             self.session.step(engine)
 
+    @property
+    def changeable_rates(self) -> dict[str, float]:
+        """The learning rate of each run that trains now, by engine; empty while one still starts, or waits for its turn."""
+        runs = [history for history in self.targets if history.running]
+        if self._waiting or any(history.progress is None or history.started is None for history in runs):
+            return {}
+        return {history.engine: history.progress.learning_rate for history in runs if history.progress}
+
+    def change_learning_rate(self, factor: float) -> str:
+        """Multiply the learning rates from one step on, the same in all of these runs; return a message for the user."""
+        runs = [self.session.histories[engine] for engine in self.changeable_rates]
+        step = step_of_rate_change(runs) if runs else 0
+        if not runs or step >= min(history.total_steps for history in runs):
+            return "Too late: the run ends before the learning rate could change."
+        for history in runs:
+            self.session.change_learning_rate(history.engine, factor, step)
+        names = " and ".join(TITLES.get(history.engine, history.engine) for history in runs)
+        return (
+            f"{names}: the learning rate is {factor:g} times as high after step {step:,}. The log says when it changed."
+        )
+
     def stop(self) -> None:
         """Stop the runs after the current step and an evaluation; drop the turns that are still to come."""
         running, waiting = self._running, self._waiting
@@ -230,6 +252,7 @@ _RULES: dict[str, Callable[[RunController], bool | None]] = {
     "change_speed": _is_recording,
     "pause": lambda it: _grey_unless(it._running or it.session.recorded),
     "step": lambda it: _grey_unless(it._paused) if it._running and not it.session.recorded else False,
+    "learning_rate": lambda it: False if it.session.recorded else _grey_unless(it.changeable_rates),
     "stop": lambda it: _grey_unless(it._waiting or (it._running and not it.session.recorded)),
     "save": lambda it: _grey_unless(it._running and not it.session.recorded),
     "kill": lambda it: _grey_unless(any(history.alive for history in it.targets)),

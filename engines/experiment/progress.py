@@ -34,6 +34,9 @@ class Position:
     evaluations_since_best: int = 0
     """Evaluations since the best one."""
 
+    rate_factor: float = 1.0
+    """The product of the user's changes of the learning rate."""
+
     def advance(self, step: int, loss_sum: float, correct: float, seconds: float = 0.0, timed_samples: int = 0) -> None:
         """Record training up to `step` of this epoch; leave out the seconds and samples of a step that is not timed."""
         self.global_step += step - self.step

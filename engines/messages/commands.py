@@ -59,15 +59,24 @@ class Step(Record):
     """Train one step of a paused run, which stays paused; answered by a StepMeasured."""
 
 
+class ChangeLearningRate(Record):
+    """Multiply the learning rates from a step on, answered by a LearningRateChanged."""
+
+    factor: float
+    global_step: int
+    """Steps to train before the change; a run that has trained more changes before its next step."""
+
+
 class Shutdown(Record):
     """End the worker and abandon any run."""
 
 
-Command = Start | Pause | Resume | Stop | SaveCheckpoint | Predict | MeasureStep | Step | Shutdown
+Command = Start | Pause | Resume | Stop | SaveCheckpoint | Predict | MeasureStep | Step | ChangeLearningRate | Shutdown
 
 RUN_COMMANDS = (Pause, Resume, Stop)
 """Commands that affect a run after its current step; each is answered by an event."""
 
 COMMANDS: dict[str, type[Command]] = {
-    kind.__name__: kind for kind in (Start, Pause, Resume, Stop, SaveCheckpoint, Predict, MeasureStep, Step, Shutdown)
+    kind.__name__: kind
+    for kind in (Start, Pause, Resume, Stop, SaveCheckpoint, Predict, MeasureStep, Step, ChangeLearningRate, Shutdown)
 }

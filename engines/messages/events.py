@@ -10,8 +10,9 @@ Frozen records of plain numbers, strings and tuples; standard library only. Thei
 
 A stop or a failure may cut a run short; exactly one RunFinished or RunFailed ends every requested run. A resumed run repeats the
 events of its epochs up to the checkpoint between RunRequested and DataReady, with their times shifted to the present. LogLine,
-Heartbeat, Prediction, StepMeasured, TwinsCompared, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed, Diverged, RunPaused,
-RunResumed, CommandSent, EvalStarted, WarmedUp and the usage events may stand anywhere. `grammar.py` checks this order.
+Heartbeat, Prediction, StepMeasured, LearningRateChanged, TwinsCompared, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed,
+Diverged, RunPaused, RunResumed, CommandSent, EvalStarted, WarmedUp and the usage events may stand anywhere. `grammar.py` checks
+this order.
 
 Times are in seconds, accuracies fractions of 1, memory in bytes. An unavailable value is None. NaN and Inf are legal.
 """
@@ -64,9 +65,8 @@ class WarmedUp(Event):
     samples_per_sec: float | None
     """Digits per second of the second step, which a run on the CPU can be expected to reach; None if a run came before it."""
     build_seconds: float | None = None
-    """Seconds of the first build; None in recordings older than this field."""
     first_step_seconds: float | None = None
-    """Seconds of the first step; None in recordings older than this field."""
+    """Seconds of the first build and of the first step; None in recordings older than these fields."""
 
 
 class RunRequested(Event):
@@ -266,6 +266,17 @@ class StepMeasured(Event):
     """The reason for a missing answer; empty when there is one."""
 
 
+class LearningRateChanged(Event):
+    """The learning rates of all steps after `global_step` were multiplied, at the user's command."""
+
+    global_step: int
+    before: float
+    """The rate that the next step would have had."""
+    after: float
+    requested_step: int
+    """The step that the command named; smaller than `global_step` in a run that had passed it."""
+
+
 class TwinsCompared(Event):
     """Both engines have come equally far: how far apart they are. Published by the app, in the stream of the later one."""
 
@@ -298,7 +309,6 @@ class Heartbeat(Event):
 
     device_memory_bytes: int | None = None
     """The most bytes that tensors held at once on the GPU since the run's model was built; None on a CPU.
-
     The framework's allocator counts them. What it keeps in reserve is left out, because only some frameworks report it."""
 
 
@@ -384,7 +394,7 @@ EVENTS: dict[str, type[Event]] = {
     for kind in (
         WorkerSpawned, WorkerReady, WarmedUp, RunRequested, CommandSent, DataProgress, DataReady, ModelReady, RunStarted,
         EpochStarted, TrainProgress, EvalStarted, EvalCompleted, EpochCompleted, RunPaused, RunResumed, CheckpointSaved,
-        ModelSaved, SaveFailed, Diverged, Prediction, StepMeasured, TwinsCompared, ExamProgress, LogLine, Heartbeat,
-        RunFinished, RunFailed, WorkerExited, WorkerUsage, MachineUsage,
+        ModelSaved, SaveFailed, Diverged, LearningRateChanged, Prediction, StepMeasured, TwinsCompared, ExamProgress, LogLine,
+        Heartbeat, RunFinished, RunFailed, WorkerExited, WorkerUsage, MachineUsage,
     )
 }  # fmt: skip

@@ -18,6 +18,7 @@ from engines.messages.events import (
     Event,
     ExamProgress,
     Heartbeat,
+    LearningRateChanged,
     LogLine,
     MachineUsage,
     ModelReady,
@@ -42,7 +43,7 @@ from engines.messages.events import (
 
 _ANYWHERE = (
     LogLine, Heartbeat, Prediction, StepMeasured, TwinsCompared, ExamProgress, CheckpointSaved, ModelSaved, SaveFailed,
-    Diverged, RunPaused, RunResumed, CommandSent, EvalStarted, WarmedUp, WorkerUsage, MachineUsage,
+    Diverged, LearningRateChanged, RunPaused, RunResumed, CommandSent, EvalStarted, WarmedUp, WorkerUsage, MachineUsage,
 )  # fmt: skip
 
 _MAY_FOLLOW: dict[type[Event] | None, tuple[type[Event], ...]] = {

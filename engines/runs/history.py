@@ -23,6 +23,7 @@ from engines.messages.events import (
     EvalStarted,
     Event,
     Heartbeat,
+    LearningRateChanged,
     LogLine,
     ModelReady,
     ModelSaved,
@@ -238,6 +239,9 @@ class RunHistory(RunState):
     def _on_diverged(self, event: Diverged) -> None:
         self.diverged = event
 
+    def _on_learning_rate_changed(self, event: LearningRateChanged) -> None:
+        self.rate_changes.append(event)
+
     def _on_step_measured(self, event: StepMeasured) -> None:
         self.measured_step = event
 
@@ -313,6 +317,7 @@ _HANDLERS: dict[type[Event], Callable[[RunHistory, Any], None]] = {
     EvalCompleted: RunHistory._on_eval_completed,
     EpochCompleted: RunHistory._on_epoch_completed,
     Diverged: RunHistory._on_diverged,
+    LearningRateChanged: RunHistory._on_learning_rate_changed,
     StepMeasured: RunHistory._on_step_measured,
     TwinsCompared: RunHistory._on_twins_compared,
     CommandSent: RunHistory._on_command_sent,

@@ -9,6 +9,7 @@ from engines.messages.events import (
     CheckpointSaved,
     CommandSent,
     Event,
+    LearningRateChanged,
     ModelReady,
     RunFailed,
     RunFinished,
@@ -36,6 +37,13 @@ def _describe_warm_up(event: WarmedUp) -> str:
     return f"the worker warmed up: built in {event.build_seconds:.2f} s, first step in {event.first_step_seconds:.2f} s"
 
 
+def _describe_rate_change(event: LearningRateChanged) -> str:
+    late = f"; step {event.requested_step:,} had passed" if event.requested_step < event.global_step else ""
+    return (
+        f"you changed the learning rate from {event.before:g} to {event.after:g} after step {event.global_step:,}{late}"
+    )
+
+
 def _describe_failure(event: RunFailed) -> str:
     return "you killed the run" if event.kind == "killed" else f"the run failed: {event.message}"
 
@@ -55,6 +63,7 @@ _LINES: dict[type[Event], Callable[[Any], str]] = {
     ModelReady: lambda event: f"the engine was built in {event.seconds:.2f} s",
     CommandSent: lambda event: _COMMANDS.get(event.command, event.command),
     CheckpointSaved: lambda event: f"a checkpoint was written after step {event.global_step:,}",
+    LearningRateChanged: _describe_rate_change,
     RunFinished: lambda event: f"the run ended: {event.outcome}",
     RunFailed: _describe_failure,
     WorkerExited: _describe_exit,

@@ -19,6 +19,7 @@ from engines.messages.events import (
     EpochStarted,
     EvalCompleted,
     Event,
+    LearningRateChanged,
     ModelReady,
     ModelSaved,
     RunFinished,
@@ -42,7 +43,8 @@ WORKER_EVENTS = (WorkerSpawned, WorkerReady, WarmedUp, WorkerExited)
 
 _REPEATED_WHEN_FINISHED = (
     RunRequested, WorkerSpawned, WorkerReady, WarmedUp, DataReady, ModelReady, RunStarted, EpochStarted, TrainProgress,
-    EvalCompleted, EpochCompleted, CheckpointSaved, ModelSaved, Diverged, RunFinished,
+    EvalCompleted, EpochCompleted, CheckpointSaved, ModelSaved, Diverged,
+    LearningRateChanged, RunFinished,
 )  # fmt: skip
 """Events of a finished run that the record of the resumed run repeats."""
 
@@ -180,6 +182,8 @@ def _is_before(event: Event, position: Position, holds_out: bool) -> bool:
         return False  # the test digits are evaluated once, at the new end
     if isinstance(event, TrainProgress | EvalCompleted):
         return event.global_step <= position.global_step
+    if isinstance(event, LearningRateChanged):  # its step's checkpoint is from before it
+        return event.global_step < position.global_step
     if isinstance(event, EpochStarted):
         return event.epoch < position.epoch + (position.step > 0)
     if isinstance(event, EpochCompleted):

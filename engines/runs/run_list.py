@@ -52,7 +52,7 @@ class RunSummary(Record, kw_only=False):
     backend: str = ""
     """Keras' backend; empty when Keras did not train."""
     changes: str = ""
-    """Settings that differ from the preset, as `preset_changes` writes them."""
+    """Settings that differ from the preset, as `preset_changes` writes them, and a learning rate that was changed by hand."""
     start: str = ""
     """"cold" where that wall time includes the import of the framework, else "warm"; empty in older summaries."""
     start_time: float = 0.0
@@ -79,6 +79,7 @@ def summarize(run: Mapping[str, Any]) -> RunSummary:
     walls = [
         (s, its.get("began_cold")) for its in results.values() if (s := _number(its.get("wall_seconds"))) is not None
     ]
+    by_hand = "learning rate by hand" * any(its.get("learning_rate_changes") for its in results.values())
     seconds, began_cold = max(walls, key=lambda wall: wall[0], default=(None, None))
     return RunSummary(
         id=run["id"],
@@ -98,7 +99,7 @@ def summarize(run: Mapping[str, Any]) -> RunSummary:
         baseline=about.get("baseline") is True,
         resumable=tuple(run.get("resumable", ())),
         backend=_text(configs.get("keras", {}).get("keras_backend")),
-        changes=_changes(first),
+        changes=", ".join(filter(None, (_changes(first), by_hand))),
         start=("cold" if began_cold else "warm") if isinstance(began_cold, bool) else "",
         start_time=start_time(run["id"], run.get("created")),
     )

@@ -12,6 +12,7 @@ from engines.messages.events import (
     Diverged,
     EpochCompleted,
     EvalCompleted,
+    LearningRateChanged,
     LogLine,
     ModelReady,
     Prediction,
@@ -141,6 +142,8 @@ class RunState:
         self.milestones: list[Milestone] = []
         self.finished: RunFinished | None = None
         self.diverged: Diverged | None = None
+        self.rate_changes: list[LearningRateChanged] = []
+        """The user's changes of the learning rate."""
         self.measured_step: StepMeasured | None = None
         """The newest step of the run whose changes were measured."""
         self.twins: list[TwinsCompared] = []

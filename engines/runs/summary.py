@@ -48,6 +48,9 @@ def engine_summary(history: RunHistory) -> dict[str, Any]:
         "test_accuracy": history.test_accuracy,
         "test_loss": history.test_loss,
         "epochs": history.epochs_done,
+        "learning_rate_changes": [
+            {"global_step": one.global_step, "before": one.before, "after": one.after} for one in history.rate_changes
+        ],
         "test_interval_95": history.test_interval,
         "global_step": history.global_step,
         "train_seconds": finished.train_seconds if finished else history.epoch_seconds,

@@ -110,6 +110,9 @@ class RunSource:
     def step(self, engine: str) -> None:
         """Train one step of a paused run."""
 
+    def change_learning_rate(self, engine: str, factor: float, global_step: int) -> None:
+        """Multiply the learning rates after so many steps of the run."""
+
     def fail_to_start(self, engine: str, error: Exception) -> None:
         """Report that the thread of the engine's worker could not be started."""
 

@@ -15,16 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.config import TrainConfig
-from engines.messages.commands import UNTRAINED, MeasureStep, Pause, Predict, Resume, SaveCheckpoint, Step, Stop
-from engines.messages.events import (
-    Event,
-    RunFailed,
-    RunFinished,
-    WarmedUp,
-    WorkerExited,
-    WorkerReady,
-    WorkerSpawned,
-)
+from engines.messages import commands
+from engines.messages.events import Event, RunFailed, RunFinished, WarmedUp, WorkerExited, WorkerReady, WorkerSpawned
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 from engines.runs.seeds import SeedResults
@@ -105,9 +97,7 @@ class Session(RunSource):
         return directory.folder if directory is not None else None
 
     def waiting_for(self, engine: str) -> str:
-        if not self._rounds or self._slots[engine].busy:
-            return ""
-        if not any(engine in round_.configs for round_ in self._rounds):
+        if self._slots[engine].busy or not any(engine in round_.configs for round_ in self._rounds):
             return ""
         return self._busy_engines[0] if self._busy_engines else "its turn"
 
@@ -176,18 +166,18 @@ class Session(RunSource):
             self._route(replace(failure, seq=len(point.events) + 1))
 
     def pause(self, engine: str) -> None:
-        self._slots[engine].send(Pause())
+        self._slots[engine].send(commands.Pause())
 
     def resume(self, engine: str) -> None:
-        self._slots[engine].send(Resume())
+        self._slots[engine].send(commands.Resume())
 
     def stop(self, engine: str) -> None:
         """Finish the step, evaluate, and save the results; drop the engine's rounds still to come."""
         self._rounds = deque(drop_engine(self._rounds, engine))
-        self._slots[engine].send(Stop())
+        self._slots[engine].send(commands.Stop())
 
     def save(self, engine: str) -> None:
-        self._slots[engine].send(SaveCheckpoint())
+        self._slots[engine].send(commands.SaveCheckpoint())
 
     def kill(self, engine: str) -> None:
         """Kill the worker, whatever it does; drop the engine's rounds still to come."""
@@ -204,20 +194,27 @@ class Session(RunSource):
         if not slot.running and history.failure is None and not self._closing:
             self.start_workers({engine: history.config or TrainConfig(keras_backend=slot.spec.backend)})
         last = history.prediction
-        has_model = history.running or (last is not None and last.probabilities and last.checkpoint != UNTRAINED)
+        has_model = history.running or (
+            last is not None and last.probabilities and last.checkpoint != commands.UNTRAINED
+        )
         if not checkpoint and not has_model:
             from engines.runs.reader import newest_checkpoint
 
-            checkpoint = UNTRAINED if inside else newest_checkpoint(self._runs_dir, engine)
+            checkpoint = commands.UNTRAINED if inside else newest_checkpoint(self._runs_dir, engine)
         self._last_request_id += 1
-        slot.send(Predict(request_id=self._last_request_id, image=tuple(image), checkpoint=checkpoint, inside=inside))
+        slot.send(
+            commands.Predict(request_id=self._last_request_id, image=tuple(image), checkpoint=checkpoint, inside=inside)
+        )
         return self._last_request_id
 
     def measure_step(self, engine: str) -> None:
-        self._slots[engine].send(MeasureStep())
+        self._slots[engine].send(commands.MeasureStep())
 
     def step(self, engine: str) -> None:
-        self._slots[engine].send(Step())
+        self._slots[engine].send(commands.Step())
+
+    def change_learning_rate(self, engine: str, factor: float, global_step: int) -> None:
+        self._slots[engine].send(commands.ChangeLearningRate(factor=factor, global_step=global_step))
 
     def fail_to_start(self, engine: str, error: Exception) -> None:
         self._slots[engine].abort(error)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from engines.messages.codec import ProtocolError, decode_command, encode
 from engines.messages.commands import (
+    ChangeLearningRate,
     Command,
     MeasureStep,
     Pause,
@@ -52,6 +53,8 @@ class Channel:
         self.measure_requested = False
         self.steps_requested = 0
         """Steps that a paused run still has to train, one at a time."""
+        self.rate_changes: list[ChangeLearningRate] = []
+        """The changes of the learning rate that the run has not made yet."""
         self.model: Engine | None = None
         """The engine that answers Predict; None before the first run."""
         self.position = (0, 0)
@@ -101,7 +104,7 @@ class Channel:
                 command = self._apply_next(block=True)
                 if isinstance(command, Start):
                     self.stop_requested = self.checkpoint_requested = self.measure_requested = self._paused = False
-                    self.steps_requested = 0
+                    self.steps_requested, self.rate_changes = 0, []
                     self.run_id = command.run_id
                     return command
         return None
@@ -144,6 +147,8 @@ class Channel:
     def _apply_to_run(self, command: Command) -> None:
         if isinstance(command, Stop):
             self.stop_requested = True
+        if isinstance(command, ChangeLearningRate):
+            self.rate_changes.append(command)
         if isinstance(command, Pause) and not self._paused:
             self._paused = True
             self.publish(RunPaused)

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from engines.atomic_file import write_atomically
 from engines.config import reaches
 from engines.errors import reason
@@ -38,6 +40,7 @@ from engines.preset_configs import for_engine
 from engines.worker import placement
 from engines.worker.evaluation import evaluate
 from engines.worker.placement import DeviceError
+from engines.worker.rate_changes import change_rates, steps_before_change
 from engines.worker.step_measurement import StepMeasurement
 
 if TYPE_CHECKING:
@@ -175,10 +178,10 @@ class Run:
     def _run_epoch(self) -> None:
         """Train and evaluate one epoch, or the rest of one after a resume."""
         position, config = self.position, self.config
-        order = recipe.epoch_order(config.seed, position.epoch, len(self.digits.train_labels))
-        self.rates = recipe.learning_rates(config, position.epoch, self.steps)
-        self.channel.publish(EpochStarted, epoch=position.epoch, order_sha256=recipe.order_sha256(order))
-        self.engine.start_epoch(order, self.rates)
+        self.order = recipe.epoch_order(config.seed, position.epoch, len(self.digits.train_labels))
+        self.rates = recipe.learning_rates(config, position.epoch, self.steps) * np.float32(position.rate_factor)
+        self.channel.publish(EpochStarted, epoch=position.epoch, order_sha256=recipe.order_sha256(self.order))
+        self.engine.start_epoch(self.order, self.rates)
         self._train()
         if self.outcome == "diverged":
             return
@@ -190,8 +193,8 @@ class Run:
             self.channel.publish(
                 EpochCompleted,
                 epoch=position.epoch,
-                train_loss=position.loss_sum / len(order),
-                train_accuracy=position.correct / len(order),
+                train_loss=position.loss_sum / len(self.order),
+                train_accuracy=position.correct / len(self.order),
                 train_seconds=position.epoch_seconds,
                 samples_per_sec=position.timed_samples / position.epoch_seconds if position.epoch_seconds else None,
                 first_step_seconds=self.first_step_seconds if not self.epochs_done else None,
@@ -215,6 +218,7 @@ class Run:
                 self.outcome = self.outcome or "stopped"
             if self.outcome:
                 break
+            change_rates(self)
             is_first_call = self.first_step_seconds is None
             by_hand = self.channel.steps_requested > 0
             if by_hand:
@@ -243,8 +247,7 @@ class Run:
         self.channel.measure_requested = False
         first, steps_per_call, problem = self.position.step, self.steps_per_call, ""
         try:
-            order = recipe.epoch_order(self.config.seed, self.position.epoch, len(self.digits.train_labels))
-            batch = order[first * self.config.batch_size : (first + 1) * self.config.batch_size]
+            batch = self.order[first * self.config.batch_size : (first + 1) * self.config.batch_size]
             measurement = StepMeasurement(self.trainer.inspection, self.engine, self.digits, batch)
         except Exception as error:
             problem = str(error) or type(error).__name__
@@ -280,9 +283,10 @@ class Run:
         return loss_sum, correct, samples
 
     def _last_step_of_call(self) -> int:
-        """Return the step at which the next call ends: at the latest, that of the epoch's end or of the next evaluation."""
+        """Return the step at which the next call ends: at the latest at the epoch's end, an evaluation, or a new rate."""
         step, every = self.position.step, self.config.eval_every
-        last = min(step + self.steps_per_call, self.steps)
+        ahead = [steps for steps in steps_before_change(self) if steps > 0]
+        last = min(step + min([self.steps_per_call, *ahead]), self.steps)
         return min(last, step + every - self.position.global_step % every) if every else last
 
     def _samples(self, first: int, last: int) -> int:

@@ -175,6 +175,23 @@ def check_first_call() -> Any:
     return results
 
 
+def check_new_rates() -> Any:
+    """Change the rates in mid-epoch, after the step was captured; return the arrays that differ from an eager engine's, and all."""
+    outcomes = []
+    for captures in (False, True):
+        engine = build({}, captures=captures)
+        start_epoch(engine, {}, 1)
+        engine.train_steps(0, 2)
+        rates = recipe.learning_rates(config_of({}), 1, len(engine.rates))
+        rates[2:] *= np.float32(0.25)
+        engine.start_epoch(recipe.epoch_order(1, 1, len(engine.order)), rates)
+        engine.train_steps(2, 4)
+        outcomes.append(everything(engine))
+    unchanged = build({}, captures=True)
+    train(unchanged, {}, [4], epochs=(1,))
+    return {"different": differences(*outcomes), "moved": differences(outcomes[1], everything(unchanged))}
+
+
 def check_failure() -> Any:
     """Let every capture fail; return the differences to an engine without captures, the log and the warnings."""
     warnings: list[str] = []

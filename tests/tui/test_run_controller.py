@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tui.run_controller import RunController
 ALL_COMMANDS = (
     "start",
     "pause",
+    "learning_rate",
     "seek",
     "seek_epoch",
     "change_speed",
@@ -114,6 +116,35 @@ def test_only_paused_runs_that_are_aimed_at_train_a_step(idle: RunController, mo
     idle.step()
     assert steps == ["keras", "pytorch", "keras", "pytorch"]
     assert recording().check_command("step") is False
+
+
+def test_the_learning_rate_changes_at_one_step_in_all_that_train(
+    idle: RunController, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[str, float, int]] = []
+    monkeypatch.setattr(idle.session, "change_learning_rate", lambda *change: sent.append(change))
+    assert idle.check_command("learning_rate") is None
+    assert "Too late" in idle.change_learning_rate(0.5)
+    for engine in ("pytorch", "keras"):
+        in_mid_run(idle, engine)
+    assert idle.check_command("learning_rate") is True
+    assert "after step" in idle.change_learning_rate(0.5)
+    (pytorch, keras), steps = (change[:2] for change in sent), {change[2] for change in sent}
+    assert (pytorch, keras) == (("pytorch", 0.5), ("keras", 0.5))
+    assert len(steps) == 1
+    assert steps.pop() > max(history.global_step for history in idle.targets)
+    idle.session.histories["keras"].progress = None
+    assert idle.check_command("learning_rate") is None, "one of them has not begun"
+    assert recording().check_command("learning_rate") is False
+
+
+def test_a_change_of_the_learning_rate_may_come_too_late(idle: RunController, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_mid_run(idle, "keras")
+    history = idle.session.histories["keras"]
+    assert history.started is not None
+    history.started = replace(history.started, total_steps=history.global_step + 1)
+    monkeypatch.setattr(idle.session, "change_learning_rate", lambda *change: pytest.fail("sent"))
+    assert "Too late" in idle.change_learning_rate(0.5)
 
 
 def test_the_aim_cycles_through_engines_and_all(idle: RunController) -> None:

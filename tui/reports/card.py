@@ -111,6 +111,7 @@ def _title(runs: Sequence[RunHistory]) -> str:
         *(name for name in backends if name not in TITLES.values()),  # "Keras on JAX": its column is headed by "Keras"
         " and ".join(digits),
         preset_label(config),
+        "learning rate changed by hand" if any(history.rate_changes for history in runs) else "",
         f"seed {config.seed}",
         config.mode,
         plural(config.epochs, "epoch"),
@@ -145,6 +146,7 @@ def _accuracy(runs: Sequence[RunHistory]) -> Sequence[Figure]:
         *([validated] if validation.is_validated(runs) else []),
         Figure("best epoch", validation.best_epoch),
         Figure("epochs", lambda h: f"{h.epochs_done} of {h.config.epochs if h.config else 0}{_outcome(h)}"),
+        *([Figure("learning rate, by hand", _rate_changes)] if any(h.rate_changes for h in runs) else []),
     )
 
 
@@ -304,6 +306,15 @@ def _optimizer(history: RunHistory) -> str:
         return ""
     config = for_engine(history.config, history.engine)  # as it trained: library-defaults are each library's own
     return f"{config.optimizer}, learning rate {config.learning_rate:g}"
+
+
+def _rate_changes(history: RunHistory) -> str:
+    """Write each change of the learning rate that the user made."""
+    changes = history.rate_changes
+    return (
+        "; ".join(f"{one.before:.4g} to {one.after:.4g} after step {one.global_step:,}" for one in changes)
+        or "unchanged"
+    )
 
 
 def _device(history: RunHistory) -> str:

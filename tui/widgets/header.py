@@ -85,7 +85,8 @@ def _details(source: RunSource, now: float) -> dict[str, str]:
             config = source.request.config
         except ConfigError:
             return details
-    preset = f"{config.preset}, changed" if preset_changes(config) else config.preset
+    changed = preset_changes(config) or any(history.rate_changes for history in runs)
+    preset = f"{config.preset}, changed" if changed else config.preset
     details |= {"preset": f" · {preset}", "epochs": f" · {plural(config.epochs, 'epoch')}"}
     if not runs:
         return details

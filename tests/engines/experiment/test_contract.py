@@ -21,7 +21,7 @@ from engines.experiment import contract
 from engines.experiment.checkpoint import best_path, load_model, read_filters
 from engines.experiment.forward import forward
 from engines.experiment.recipe import KERNELS, Weights, initial_weights
-from engines.messages.commands import MeasureStep, Pause, Predict, Resume, Step, Stop
+from engines.messages.commands import ChangeLearningRate, MeasureStep, Pause, Predict, Resume, Step, Stop
 from engines.messages.events import (
     CheckpointSaved,
     CommandSent,
@@ -31,6 +31,7 @@ from engines.messages.events import (
     EvalCompleted,
     EvalStarted,
     Heartbeat,
+    LearningRateChanged,
     LogLine,
     ModelReady,
     Prediction,
@@ -504,6 +505,40 @@ def test_a_measured_step_shows_how_each_layer_changed(engine: str, warm: Work, s
         momentum = 10 * (1 - 0.9**measured.global_step)
         assert change.update == pytest.approx(1e-4 * change.gradient * momentum, rel=0.05)
         assert change.weights > 1000 * change.update > 0
+    assert violations(worker.events) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES[1:])
+def test_a_change_of_the_learning_rate_reaches_the_optimizer(engine: str, warm: Work, small_mnist: Path) -> None:
+    check_rate_change(warm(engine), small_mnist)
+
+
+def check_rate_change(worker: Worked, small_mnist: Path) -> None:
+    """Without momentum, a step moves each layer by its gradient times the rate, before and after the change."""
+    settings = {
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "dropout": 0.0,
+        "learning_rate": 1e-3,
+        "batch_size": 64,
+        "device": "cpu",
+    }
+    digits = {"limit_train": 128, "limit_test": 10, "data_dir": str(small_mnist)}
+    worker.start(from_settings({**settings, **digits, "epochs": 2000}))
+    worker.supervisor.send(Pause())
+    worker.supervisor.send(ChangeLearningRate(factor=0.25, global_step=1))
+    worker.wait_for(RunPaused)
+    for rate in (1e-3, 2.5e-4):
+        worker.supervisor.send(Step())
+        step = worker.wait_for(StepMeasured)
+        assert step.problem == ""
+        for change in step.layers:
+            assert change.update == pytest.approx(rate * change.gradient, rel=0.02)
+    (changed,) = worker.of(LearningRateChanged)
+    assert (changed.global_step, changed.before, changed.after) == (1, pytest.approx(1e-3), pytest.approx(2.5e-4))
+    worker.supervisor.send(Stop())
+    worker.wait_for(RunFinished)
+    worker.finish()
     assert violations(worker.events) == []
 
 

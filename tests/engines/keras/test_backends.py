@@ -36,7 +36,7 @@ from engines.runs.run_list import parse_filter, summarize
 from engines.session import session
 from engines.session.session import Session
 from engines.tools.engine_checks import engine_findings
-from tests.engines.experiment.test_contract import check_two_runs
+from tests.engines.experiment.test_contract import check_rate_change, check_two_runs
 from tests.support.digits import write_idx
 from tests.support.engines import JAX_PYTHON, Worked, check_inside, scripted_spec, spec_of
 from tui.cli import main
@@ -59,6 +59,12 @@ def test_a_backend_keeps_the_contract(engine: str, warm: Work, tiny_config: Trai
     loaded = maps.read_text() if maps.exists() else ""
     for other in {"tensorflow", "libtorch", "jaxlib"} - {{"keras-torch": "libtorch", "keras-jax": "jaxlib"}[engine]}:
         assert other not in loaded
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("engine", BACKENDS_HERE)
+def test_a_change_of_the_learning_rate_reaches_the_optimizer(engine: str, warm: Work, small_mnist: Path) -> None:
+    check_rate_change(warm(engine), small_mnist)
 
 
 @pytest.mark.framework

@@ -22,6 +22,7 @@ from engines.messages.events import (
     Event,
     ExamProgress,
     Heartbeat,
+    LearningRateChanged,
     LogLine,
     MachineUsage,
     ModelReady,
@@ -67,6 +68,7 @@ ANYWHERE: dict[type[Event], dict[str, Any]] = {
     CheckpointSaved: {"path": "x"}, ModelSaved: {"path": "x"}, SaveFailed: {"what": "model", "path": "x", "reason": "x"},
     Diverged: {"epoch": 1, "global_step": 1, "loss": 1.0}, RunPaused: {}, RunResumed: {}, CommandSent: {"command": "Stop"},
     EvalStarted: {"epoch": 1, "global_step": 1}, StepMeasured: {"global_step": 1, "layers": ()},
+    LearningRateChanged: {"global_step": 1, "before": 1.0, "after": 0.5, "requested_step": 1},
     TwinsCompared: {"epoch": 1, "global_step": 1, "layers": (), "answers": 0, "test_size": 1}, WarmedUp: {"samples_per_sec": 1.0},
     WorkerUsage: {"cpu_percent": 1.0, "cores_allowed": 1, "rss_bytes": 1, "num_threads": 1},
     MachineUsage: {

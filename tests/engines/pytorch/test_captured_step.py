@@ -17,7 +17,7 @@ MOST_LAUNCHES = 80
 
 @pytest.fixture(scope="module")
 def checks() -> Any:
-    return results_of("pytorch", "captured_step", "equality", "calls", "resume", "first_call", "failure")
+    return results_of("pytorch", "captured_step", "equality", "calls", "resume", "first_call", "new_rates", "failure")
 
 
 def test_a_captured_step_equals_an_eager_one(checks: Any) -> None:
@@ -48,6 +48,12 @@ def test_a_run_resumes_exactly(checks: Any) -> None:
     for name, (different, captures) in results.items():
         assert different == [], name
         assert captures == 1, name
+
+
+def test_a_captured_step_trains_with_new_rates(checks: Any) -> None:
+    """The rates are changed after the capture, in the middle of an epoch."""
+    assert checks["new_rates"]["different"] == []
+    assert "conv1.kernel" in checks["new_rates"]["moved"]
 
 
 def test_the_first_call_trains_prepares_the_short_batch_and_captures(checks: Any) -> None:

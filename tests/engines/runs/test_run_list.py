@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from engines.messages.events import LearningRateChanged
 from engines.runs.annotations import TRASH, write_annotations
 from engines.runs.reader import list_runs
 from engines.runs.run_list import FilterError, RunSummary, parse_filter, summarize
+from engines.runs.summary import engine_summary
+from tests.support.ended_run import ended_run
 from tests.support.run_folders import make_run_folder
 from tui.cli import main
 from tui.widgets.run_table import _texts
@@ -102,6 +105,15 @@ def test_a_run_takes_as_long_as_its_slowest_engine_and_is_as_good_as_its_best() 
     assert row.interval == {"pytorch": (0.97, 0.985), "keras": None}
     assert two_engines({"wall_seconds": None}, {"wall_seconds": 3}).seconds == 3.0
     assert two_engines({}, {}).seconds is None
+
+
+def test_a_learning_rate_that_was_changed_by_hand_is_a_change() -> None:
+    history = ended_run("keras", 0, 9_900)
+    assert two_engines(engine_summary(history), {}).changes == ""
+    history.apply(LearningRateChanged(engine="keras", global_step=7, before=1.0, after=0.5, requested_step=7))
+    row = two_engines({}, engine_summary(history))
+    assert row.changes == "learning rate by hand"
+    assert row.preset_title.endswith(", changed")
 
 
 @pytest.mark.parametrize(("accuracy", "percent"), [(0.9923, "99.23"), (0.9935, "99.35")])

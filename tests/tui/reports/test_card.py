@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engines.api import ONE_RUN_CAVEAT, MachineHistory, RunHistory, compare_answers
-from engines.messages.events import DataReady
+from engines.messages.events import DataReady, LearningRateChanged
 from tests.support.ended_run import ended_run
 from tests.support.run_events import validated_life
 from tui.reports import card
@@ -66,6 +66,21 @@ def test_library_defaults_are_those_that_each_engine_trained_with() -> None:
     report = race((9900, 9899), preset="library-defaults")
     assert " · library-defaults · " in report.title
     assert rows_of(report)["optimizer"] == ("adadelta, learning rate 1", "adadelta, learning rate 0.001")
+
+
+def test_a_learning_rate_that_was_changed_by_hand_is_on_the_card() -> None:
+    assert "learning rate, by hand" not in rows_of(race((9900, 9899)))
+    histories = {engine: ended_run(engine, 5, 9900) for engine in ("pytorch", "keras")}
+    for step, before, after in ((1_250, 1.0, 0.5), (2_000, 0.5, 0.05)):
+        change = LearningRateChanged(engine="keras", global_step=step, before=before, after=after, requested_step=step)
+        histories["keras"].apply(change)
+    report = card.report(histories, MachineHistory())
+    assert report is not None
+    assert rows_of(report)["learning rate, by hand"] == (
+        "unchanged",
+        "1 to 0.5 after step 1,250; 0.5 to 0.05 after step 2,000",
+    )
+    assert "reference · learning rate changed by hand · seed 5" in report.title
 
 
 def validated(engine: str = "keras") -> RunHistory:
