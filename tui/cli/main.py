@@ -35,7 +35,7 @@ COMMANDS = {
     "runs": "list the saved runs, or delete old ones",
     "replay": "show a saved run as if it were live",
     "compare": "compare saved runs: figures, verdicts, and the settings that differ",
-    "export": "write a saved run as csv, json, markdown, html, or for TensorBoard, ONNX, safetensors",
+    "export": "write saved runs as csv, json, markdown, html, cast, gif, or for TensorBoard, ONNX, safetensors",
 }
 """The description of each command by its name; the empty name is the app. `load` imports its module."""
 

@@ -47,6 +47,11 @@ def run_name(recording: Path) -> str:
     return path.parent.name if path.name == "events.jsonl" else path.stem
 
 
+def ending(form: str) -> str:
+    """Return the ending of a file in that format."""
+    return _ENDINGS.get(form, form)
+
+
 def text(form: str, recording: Path) -> str:
     """Return a recording in one of TEXTS. Raises ExportError and OSError."""
     if form in ("csv", "json"):
@@ -94,7 +99,7 @@ def write_text(content: str, path: Path, *, force: bool) -> None:
         except OSError as error:
             raise ExportError(f"{path}: {reason(error)}.") from error
     else:
-        _write_atomically(Path(os.path.realpath(path)), write, force=force)  # so that a link stays a link
+        write_atomically(Path(os.path.realpath(path)), write, force=force)  # so that a link stays a link
 
 
 def write_files(form: str, recording: Path, folder: Path, *, force: bool) -> list[Path]:
@@ -104,11 +109,11 @@ def write_files(form: str, recording: Path, folder: Path, *, force: bool) -> lis
     folder.mkdir(parents=True, exist_ok=True)
     run = run_name(recording)
     if form == "tensorboard":
-        events, start = list(read_events(recording)), _start_time(recording)
+        events, start = list(read_events(recording)), start_time(recording)
         target = folder / f"{run}-tensorboard"
-        _write_atomically(target, lambda path: write_tensorboard(events, start, path), force=force, is_folder=True)
+        write_atomically(target, lambda path: write_tensorboard(events, start, path), force=force, is_folder=True)
         return [target]
-    write, ending = (write_onnx, "onnx") if form == "onnx" else (write_safetensors, "safetensors")
+    write, suffix = (write_onnx, "onnx") if form == "onnx" else (write_safetensors, "safetensors")
     engines = [engine for engine in TITLES if (recording.parent / f"{engine}.npz").is_file()]
     if not engines:
         raise ExportError(f"{run} holds no model: it has no checkpoint.")
@@ -117,9 +122,9 @@ def write_files(form: str, recording: Path, folder: Path, *, force: bool) -> lis
         data = histories[engine].data if engine in histories else None
         digits = formatting.digits_name(data.dataset) if data else "unknown"
         for model in read_models(recording.parent, engine):
-            target = folder / f"{run}-{engine}{model.suffix}.{ending}"
+            target = folder / f"{run}-{engine}{model.suffix}.{suffix}"
             about = {"digits": digits, "weights": model.moment}
-            _write_atomically(target, partial(write, model.weights, about), force=force)
+            write_atomically(target, partial(write, model.weights, about), force=force)
             written.append(target)
     if missing := [TITLES[engine] for engine in histories if engine not in engines]:
         paths = ", ".join(str(path) for path in written)
@@ -138,7 +143,7 @@ def write_card(folder: Path, report: card.Report, histories: Mapping[str, RunHis
 
 def _write_results(folder: Path, form: str, content: str) -> str:
     """Write a text into FOLDER in the run's own folder, over what is there; return the file's name."""
-    path = folder / FOLDER / f"results.{_ENDINGS.get(form, form)}"
+    path = folder / FOLDER / f"results.{ending(form)}"
     path.parent.mkdir(exist_ok=True)
     write_text(content, path, force=True)
     return path.name
@@ -161,19 +166,24 @@ def write_all(folder: Path) -> tuple[list[str], list[str]]:
     return written, problems
 
 
-def _start_time(recording: Path) -> float:
+def start_time(recording: Path) -> float:
     """Return when the run started, in seconds since 1970, by its name or its record, or else by the file's time."""
     path = Path(os.path.abspath(recording))
     folder = path.parent if path.name == "events.jsonl" else path.with_suffix("")
     return run_start_time(folder) or path.stat().st_mtime
 
 
-def _write_atomically(target: Path, write: Callable[[Path], None], *, force: bool, is_folder: bool = False) -> None:
-    """Call `write` with a temporary path and move the result to `target`; replace nothing but an export. Raises ExportError."""
+def check_target(target: Path, *, force: bool, is_folder: bool = False) -> None:
+    """Raise ExportError unless `target` is a new file, or one that may be overwritten."""
     if target.is_dir() and not is_folder:
         raise ExportError(f"{target} is a folder; name a file in it.")
     if target.exists() and not force:
         raise ExportError(f"{target} exists; --force overwrites it.")
+
+
+def write_atomically(target: Path, write: Callable[[Path], None], *, force: bool, is_folder: bool = False) -> None:
+    """Call `write` with a temporary path and move the result to `target`; replace nothing but an export. Raises ExportError."""
+    check_target(target, force=force, is_folder=is_folder)
     if is_folder and target.exists() and not _is_tensorboard_export(target):
         raise ExportError(f"{target} is no export of mnist-tui; move it away, or name another folder.")
     try:
