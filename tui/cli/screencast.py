@@ -46,7 +46,7 @@ def write(recording: Path, form: str, target: Path, options: argparse.Namespace)
     from tui.screencast.replay import SIZE, record_replay
 
     speed = None if options.speed is None else arguments.speed(options.speed)
-    export.check_target(target, force=options.force)  # before the work
+    export.check_file(target, force=options.force)  # before the work
     font = _font(options.font) if form == "gif" else None
     try:
         screencast = record_replay(
@@ -60,7 +60,7 @@ def write(recording: Path, form: str, target: Path, options: argparse.Namespace)
     except Interrupted as error:
         return error.code
 
-    def write_file(path: Path) -> None:
+    def write_screencast(path: Path) -> None:
         if font is not None:
             from tui.screencast import gif
 
@@ -69,7 +69,7 @@ def write(recording: Path, form: str, target: Path, options: argparse.Namespace)
             title = f"mnist-tui: {formatting.to_plain_text(export.run_name(recording))}"
             asciicast.write(screencast, path, title=title, timestamp=export.start_time(recording))
 
-    export.write_atomically(target, write_file, force=options.force)
+    export.write_file(target, write_screencast, force=options.force)
     return 0
 
 

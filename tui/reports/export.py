@@ -88,18 +88,36 @@ def charts(histories: Mapping[str, RunHistory]) -> str:
 
 
 def write_text(content: str, path: Path, *, force: bool) -> None:
-    """Write a text to a file, completely or not at all, or straight to a device or a pipe. Raises ExportError."""
+    """Write a text to a file, as `write_file` does. Raises ExportError."""
 
     def write(target: Path) -> None:
         target.write_text(content, encoding="utf-8")
 
-    if path.exists() and not (path.is_file() or path.is_dir()):  # a device or a pipe is never replaced by a file
+    write_file(path, write, force=force)
+
+
+def write_file(path: Path, write: Callable[[Path], None], *, force: bool) -> None:
+    """Let `write` make a file, completely or not at all, or write straight to a device or a pipe. Raises ExportError."""
+    if _is_device(path):
         try:
             write(path)
         except OSError as error:
             raise ExportError(f"{path}: {reason(error)}.") from error
     else:
-        write_atomically(Path(os.path.realpath(path)), write, force=force)  # so that a link stays a link
+        _write_atomically(Path(os.path.realpath(path)), write, force=force)  # so that a link stays a link
+
+
+def check_file(path: Path, *, force: bool) -> None:
+    """Raise ExportError where `write_file` would refuse to write."""
+    if not _is_device(path):
+        _check_target(Path(os.path.realpath(path)), force=force)
+    if not path.parent.is_dir():
+        raise ExportError(f"{path.parent} is not a folder.")
+
+
+def _is_device(path: Path) -> bool:
+    """Return whether the path is a device or a pipe, which is never replaced by a file."""
+    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 def write_files(form: str, recording: Path, folder: Path, *, force: bool) -> list[Path]:
@@ -111,7 +129,7 @@ def write_files(form: str, recording: Path, folder: Path, *, force: bool) -> lis
     if form == "tensorboard":
         events, start = list(read_events(recording)), start_time(recording)
         target = folder / f"{run}-tensorboard"
-        write_atomically(target, lambda path: write_tensorboard(events, start, path), force=force, is_folder=True)
+        _write_atomically(target, lambda path: write_tensorboard(events, start, path), force=force, is_folder=True)
         return [target]
     write, suffix = (write_onnx, "onnx") if form == "onnx" else (write_safetensors, "safetensors")
     engines = [engine for engine in TITLES if (recording.parent / f"{engine}.npz").is_file()]
@@ -124,7 +142,7 @@ def write_files(form: str, recording: Path, folder: Path, *, force: bool) -> lis
         for model in read_models(recording.parent, engine):
             target = folder / f"{run}-{engine}{model.suffix}.{suffix}"
             about = {"digits": digits, "weights": model.moment}
-            write_atomically(target, partial(write, model.weights, about), force=force)
+            _write_atomically(target, partial(write, model.weights, about), force=force)
             written.append(target)
     if missing := [TITLES[engine] for engine in histories if engine not in engines]:
         paths = ", ".join(str(path) for path in written)
@@ -173,7 +191,7 @@ def start_time(recording: Path) -> float:
     return run_start_time(folder) or path.stat().st_mtime
 
 
-def check_target(target: Path, *, force: bool, is_folder: bool = False) -> None:
+def _check_target(target: Path, *, force: bool, is_folder: bool = False) -> None:
     """Raise ExportError unless `target` is a new file, or one that may be overwritten."""
     if target.is_dir() and not is_folder:
         raise ExportError(f"{target} is a folder; name a file in it.")
@@ -181,9 +199,9 @@ def check_target(target: Path, *, force: bool, is_folder: bool = False) -> None:
         raise ExportError(f"{target} exists; --force overwrites it.")
 
 
-def write_atomically(target: Path, write: Callable[[Path], None], *, force: bool, is_folder: bool = False) -> None:
+def _write_atomically(target: Path, write: Callable[[Path], None], *, force: bool, is_folder: bool = False) -> None:
     """Call `write` with a temporary path and move the result to `target`; replace nothing but an export. Raises ExportError."""
-    check_target(target, force=force, is_folder=is_folder)
+    _check_target(target, force=force, is_folder=is_folder)
     if is_folder and target.exists() and not _is_tensorboard_export(target):
         raise ExportError(f"{target} is no export of mnist-tui; move it away, or name another folder.")
     try:

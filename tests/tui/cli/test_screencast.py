@@ -88,6 +88,15 @@ def test_options_reach_the_film(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert header_of(folder / "demo.cast")["width"] == 60
 
 
+def test_a_pipe_is_written_to_and_not_replaced(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    reader = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert export("--to", "cast", "--out", "pipe", "--size", "20x8", "--fps", "1", "--speed", "1000") == 0
+    assert os.read(reader, 13) == b'{"version": 2'
+    os.close(reader)
+    assert (folder / "pipe").is_fifo()
+
+
 def test_several_runs_go_into_a_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("one", "two"):
         (folder / f"{name}.jsonl").write_bytes(DEMO.read_bytes())
@@ -122,6 +131,7 @@ def test_an_unfinished_run(folder: Path) -> None:
         (("--font", "no.ttf"), 1, "no.ttf is no font file that Pillow can draw with"),
         (("--to", "csv", "--speed", "2"), 2, "--speed is for --to cast and --to gif"),
         (("--out", "old.gif"), 1, "old.gif exists; --force overwrites it"),
+        (("--out", "no folder/new.gif"), 1, "no folder is not a folder"),
     ],
 )
 def test_what_can_not_be_done_is_said_before_the_work(

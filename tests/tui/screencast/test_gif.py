@@ -142,6 +142,7 @@ def test_wide_characters_take_two_cells(screens: Callable[..., Screencast], font
     pixels = drawn(screens, font, ("中b", "#ffffff on #000000"))
     assert pixels.shape[1] == 3 * WIDTH
     assert ink(cell(pixels, 0)).any()
+    assert (cell(pixels, 0) != cell(pixels, 1)).any()
     assert (cell(pixels, 2) == drawn(screens, font, ("b", "#ffffff on #000000"))).all()
 
 

@@ -83,8 +83,9 @@ def test_lines_go_on_in_the_cell_below(pair: str) -> None:
     assert "#" in above[-1]
 
 
-def test_a_corner_of_double_lines() -> None:
+def test_corners_of_double_lines() -> None:
     assert pixels("╔")[5:11] == ["........", "..######", "..#.....", "..#.####", "..#.#...", "..#.#..."]
+    assert pixels("╓")[5:9] == ["........", "........", "..######", "..#.#..."]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -8,6 +8,7 @@ from textual.widgets import Static
 
 from engines.api import DEMO, read_events
 from tests.tui.screencast.conftest import FPS, SECONDS, SIZE, Filmed, film
+from tui.frame_clock import FrameClock
 from tui.screencast import replay
 from tui.screencast.recorder import Screencast, record
 from tui.screencast.virtual_time import VirtualTimeLoop
@@ -86,3 +87,18 @@ def test_speed_and_length_of_a_run(tmp_path: Path) -> None:
     assert lengths[None] is not None
     assert 20 < lengths[None] <= replay.MAX_SECONDS
     assert lengths[60] < 20
+
+
+def test_the_app_measures_lateness_on_the_virtual_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, its ticks come late by the real clock, and it would draw fewer frames."""
+    times: list[float] = []
+    is_due = FrameClock.is_due
+
+    def spy(clock: FrameClock, now: float) -> bool:
+        times.append(now)
+        return is_due(clock, now)
+
+    monkeypatch.setattr(FrameClock, "is_due", spy)
+    replay.record_replay(DEMO, size=(20, 8), speed=1000, fps=1)
+    assert times == pytest.approx([0.1 * (i + 1) for i in range(len(times))], abs=0.02)
+    assert len(times) > 20
