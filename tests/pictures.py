@@ -1,4 +1,4 @@
-"""Take the README's pictures (`make pictures`): Draw and Runs from new runs, the others from the recorded run."""
+"""Take the README's pictures (`make pictures`): Draw and Runs from new runs, the others and the film from the recorded run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from engines.api import FINISHED, RunRequest, engine_spec
+from engines.api import DEMO, FINISHED, Replay, RunRequest, engine_spec, read_events
+from engines.atomic_file import write_atomically
 from tests.support.keystrokes import keys_for
 from tests.support.recording import shown
 from tui.app import MnistApp
+from tui.screencast import gif
+from tui.screencast.recorder import Screencast, record
+from tui.screencast.virtual_time import VirtualTimeLoop
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -21,6 +25,27 @@ PICTURES: dict[str, tuple[float, tuple[int, int], str, tuple[str, ...]]] = {
     "results": (400.0, (120, 36), "mnist-dark", ("4",)),
 }
 """Pictures by name: seconds into the recording, size, theme, keys."""
+
+
+FILM = "demo.gif"
+FILM_SIZE, FILM_SECONDS, FILM_SPEED, FILM_FPS = (120, 34), 25.0, 9.0, 20
+FILM_KEYS: tuple[tuple[float, str], ...] = (
+    (5.0, "o"),
+    (9.0, "2"),
+    (11.0, "v"),
+    (13.5, "3"),
+    *((14.5 + 0.05 * number, key) for number, key in enumerate(keys_for(7))),
+    (20.0, "4"),
+)
+"""The film: both train, their curves together, the code that runs, a digit that is drawn and read, the verdict."""
+
+
+def film() -> Screencast:
+    """Record the README's film."""
+    loop = VirtualTimeLoop()
+    replay = Replay(list(read_events(DEMO)), FILM_SPEED, loop.time, folder=DEMO.parent)
+    app = MnistApp(session=replay, fps=FILM_FPS)
+    return record(app, loop, FILM_SIZE, FILM_SECONDS, fps=FILM_FPS, keys=FILM_KEYS)
 
 
 async def take_pictures() -> None:
@@ -70,4 +95,5 @@ def save(app: MnistApp, name: str) -> None:
 
 
 if __name__ == "__main__":
+    write_atomically(DOCS / FILM, lambda path: gif.write(film(), path, gif.load_font()))
     asyncio.run(take_pictures())

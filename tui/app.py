@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent import futures
 from functools import partial
@@ -21,7 +20,7 @@ from textual.worker import Worker
 
 from engines import api
 from engines.api import EngineSpec, RunRequest, RunSource, Session, for_backend, paths
-from tui import palette, preferences
+from tui import frame_clock, palette, preferences
 from tui.commands import COMMANDS, SCREENS, Command, groups_for
 from tui.digit_cache import DigitCache
 from tui.drawing import Drawing
@@ -251,7 +250,7 @@ class MnistApp(RunActions):
 
     def tick(self) -> None:
         """Draw a frame when one is due."""
-        if self._frame_clock.is_due(time.monotonic()):
+        if self._frame_clock.is_due(frame_clock.now()):
             self.draw_frame()
 
     def draw_frame(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.theme import BUILTIN_THEMES, Theme
 
-from tui import theme_names, themes
+from tui import frame_clock, theme_names, themes
 from tui.terminal import display
 from tui.terminal.driver import TerminalDriver
 from tui.terminal.sanitize import NoBrightening, NoEscapes, OnBlack, OnlyAscii
@@ -40,7 +39,7 @@ class BaseApp(App[None]):
         super().__init__()
         self.ascii_only = ascii_only
         self._warning_until = 0.0
-        """The time at which the last warning will have gone, on time.monotonic's clock."""
+        """The time at which the last warning will have gone, on the event loop's clock."""
         self._text_filters = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
         self._on_black, self._no_brightening = OnBlack(), NoBrightening()
 
@@ -74,7 +73,7 @@ class BaseApp(App[None]):
         markup: bool = False,
     ) -> None:
         """Show a notification instead of the last one, unless that one warns; its text is never markup: files may have brackets."""
-        now = time.monotonic()
+        now = frame_clock.now()
         if severity == "information" and now > self._warning_until:
             self.clear_notifications()
         elif severity != "information":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
@@ -10,6 +11,11 @@ FIGURES_EVERY = 2
 """Frames between two updates of the figures: ten numbers a second are unreadable, and each costs bytes over SSH."""
 CURVES_EVERY = 6
 """Frames between two updates of the curves, which cost most."""
+
+
+def now() -> float:
+    """Return the event loop's time in seconds: time.monotonic's, or a virtual one while the app is recorded."""
+    return asyncio.get_running_loop().time()
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,12 @@ class RecordedModels:
         self._loaded: dict[str, tuple[Path, Position, Weights]] = {}
         """The weights that each engine answered with last."""
         self._thread = ThreadPoolExecutor(1, "predictions")
+        self._newest_call: Future[None] | None = None
+
+    @property
+    def predicting(self) -> bool:
+        """True while a request has no answer yet."""
+        return self._newest_call is not None and not self._newest_call.done()
 
     def request(self, engine: str, image: Sequence[int], checkpoint: str, *, inside: bool = False) -> int:
         """Request a prediction by a checkpoint, or by the one beside the recording; return its id, or 0 where there is none."""
@@ -39,7 +45,7 @@ class RecordedModels:
         self._last_id += 1
         self._newest_ids[engine] = self._last_id
         request = Predict(request_id=self._last_id, image=tuple(image), checkpoint=checkpoint, inside=inside)
-        self._thread.submit(self._answer, engine, request, path)
+        self._newest_call = self._thread.submit(self._answer, engine, request, path)
         return self._last_id
 
     def _answer(self, engine: str, request: Predict, path: Path) -> None:

@@ -143,6 +143,10 @@ class Replay(RunSource):
             self.histories[engine].prediction = prediction
         return changed
 
+    @property
+    def predicting(self) -> bool:
+        return self._models.predicting
+
     def checkpoint(self, engine: str) -> Path | None:
         return self._models.checkpoints.get(engine) or super().checkpoint(engine)
 

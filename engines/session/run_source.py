@@ -45,6 +45,11 @@ class RunSource:
         """True while any live run is under way or waits for its turn."""
         return False
 
+    @property
+    def predicting(self) -> bool:
+        """True while a recording's models work on an answer."""
+        return False
+
     def now(self) -> float:
         """Return the present time on the events' clock."""
         raise NotImplementedError

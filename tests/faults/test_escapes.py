@@ -256,6 +256,16 @@ def test_a_saved_run_is_printed_without_escape_sequences(tmp_path: Path, capsys:
     }
 
 
+@pytest.mark.fault("lines", "escape sequences in a saved run's name, folder and record: played from its asciicast")
+def test_an_asciicast_has_no_sequences_but_its_own(tmp_path: Path) -> None:
+    folder, path = _hostile_run(tmp_path / "runs"), tmp_path / "run.cast"
+    assert main.main(["export", str(folder), "--to", "cast", "--size", "120x40", "--fps", "1", "--out", str(path)]) == 0
+    header, *events = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    written = re.sub(r"\x1b\[[?\d;]*[mHJhl]", "", "".join(data for _, _, data in events))
+    assert _control_characters(header["title"] + written) == []
+    assert "evil" in header["title"] + written
+
+
 _REPLAY = """
 import sys
 from pathlib import Path

@@ -212,6 +212,19 @@ def resume_folder(options: argparse.Namespace) -> Path | None:
     return recording(options.resume, options).absolute().parent if options.resume else None  # "." has no name
 
 
+def speed(text: str) -> float:
+    """Return the speed of a replay that --speed names. Raises UsageError."""
+    from engines.api import MAX_SPEED, parse_float
+
+    try:
+        value = MAX_SPEED if text == "max" else min(parse_float(text), MAX_SPEED)
+    except ValueError as error:
+        raise UsageError(f"--speed {text!r} {error}, or max.") from None
+    if not value > 0:
+        raise UsageError("--speed must be more than 0.")
+    return value
+
+
 # Problems
 
 

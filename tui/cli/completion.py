@@ -23,7 +23,7 @@ LISTS = ("runs", "devices")
 """The values for which a script starts the program; all else is in the script, so that most tab presses start nothing."""
 
 _VALUES = {
-    "runs": ("run", "resume"),
+    "runs": ("run", "runs", "resume"),
     "devices": ("device", "pytorch_device", "keras_device"),
     "file": ("out", "same_weights", "pytorch_python", "keras_python"),
     "directory": ("data_dir", "runs_dir"),

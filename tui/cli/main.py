@@ -27,7 +27,7 @@ COMMANDS = {
     "replay": "show a saved run as if it were live",
     "runs": "list the saved runs, or delete old ones",
     "compare": "compare saved runs: figures, verdicts, settings that differ",
-    "export": "write a saved run as a table, a page, or for another program",
+    "export": "write saved runs as tables, pages, moving pictures or models",
     "parity": "prove that both frameworks train the same thing",
     "presets": "show every hyperparameter in both libraries, and hidden defaults",
     "script": "print a plain script that trains with these settings",

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     from engines.api import read_events
     from tui import preferences
 
-    speed = _speed(options.speed)
+    speed = arguments.speed(options.speed)
     path = arguments.recording(options.run, options)
     try:
         events = list(read_events(path))
@@ -53,15 +53,3 @@ def run(options: argparse.Namespace) -> int:
         ascii_only=ascii_only(options),
     )
     return app.run_guarded()
-
-
-def _speed(text: str) -> float:
-    from engines.api import MAX_SPEED, parse_float
-
-    try:
-        speed = MAX_SPEED if text == "max" else min(parse_float(text), MAX_SPEED)
-    except ValueError as error:
-        raise UsageError(f"--speed {text!r} {error}, or max.") from None
-    if not speed > 0:
-        raise UsageError("--speed must be more than 0.")
-    return speed

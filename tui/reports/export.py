@@ -47,6 +47,11 @@ def run_name(recording: Path) -> str:
     return path.parent.name if path.name == "events.jsonl" else path.stem
 
 
+def ending(form: str) -> str:
+    """Return the ending of a file in that format."""
+    return _ENDINGS.get(form, form)
+
+
 def text(form: str, recording: Path) -> str:
     """Return a recording in one of TEXTS. Raises ExportError and OSError."""
     if form in ("csv", "json"):
@@ -83,18 +88,36 @@ def charts(histories: Mapping[str, RunHistory]) -> str:
 
 
 def write_text(content: str, path: Path, *, force: bool) -> None:
-    """Write a text to a file, completely or not at all, or straight to a device or a pipe. Raises ExportError."""
+    """Write a text to a file, as `write_file` does. Raises ExportError."""
 
     def write(target: Path) -> None:
         target.write_text(content, encoding="utf-8")
 
-    if path.exists() and not (path.is_file() or path.is_dir()):  # a device or a pipe is never replaced by a file
+    write_file(path, write, force=force)
+
+
+def write_file(path: Path, write: Callable[[Path], None], *, force: bool) -> None:
+    """Let `write` make a file, completely or not at all, or write straight to a device or a pipe. Raises ExportError."""
+    if _is_device(path):
         try:
             write(path)
         except OSError as error:
             raise ExportError(f"{path}: {reason(error)}.") from error
     else:
         _write_atomically(Path(os.path.realpath(path)), write, force=force)  # so that a link stays a link
+
+
+def check_file(path: Path, *, force: bool) -> None:
+    """Raise ExportError where `write_file` would refuse to write."""
+    if not _is_device(path):
+        _check_target(Path(os.path.realpath(path)), force=force)
+    if not path.parent.is_dir():
+        raise ExportError(f"{path.parent} is not a folder.")
+
+
+def _is_device(path: Path) -> bool:
+    """Return whether the path is a device or a pipe, which is never replaced by a file."""
+    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 def write_files(form: str, recording: Path, folder: Path, *, force: bool) -> list[Path]:
@@ -104,11 +127,11 @@ def write_files(form: str, recording: Path, folder: Path, *, force: bool) -> lis
     folder.mkdir(parents=True, exist_ok=True)
     run = run_name(recording)
     if form == "tensorboard":
-        events, start = list(read_events(recording)), _start_time(recording)
+        events, start = list(read_events(recording)), start_time(recording)
         target = folder / f"{run}-tensorboard"
         _write_atomically(target, lambda path: write_tensorboard(events, start, path), force=force, is_folder=True)
         return [target]
-    write, ending = (write_onnx, "onnx") if form == "onnx" else (write_safetensors, "safetensors")
+    write, suffix = (write_onnx, "onnx") if form == "onnx" else (write_safetensors, "safetensors")
     engines = [engine for engine in TITLES if (recording.parent / f"{engine}.npz").is_file()]
     if not engines:
         raise ExportError(f"{run} holds no model: it has no checkpoint.")
@@ -117,7 +140,7 @@ def write_files(form: str, recording: Path, folder: Path, *, force: bool) -> lis
         data = histories[engine].data if engine in histories else None
         digits = formatting.digits_name(data.dataset) if data else "unknown"
         for model in read_models(recording.parent, engine):
-            target = folder / f"{run}-{engine}{model.suffix}.{ending}"
+            target = folder / f"{run}-{engine}{model.suffix}.{suffix}"
             about = {"digits": digits, "weights": model.moment}
             _write_atomically(target, partial(write, model.weights, about), force=force)
             written.append(target)
@@ -138,7 +161,7 @@ def write_card(folder: Path, report: card.Report, histories: Mapping[str, RunHis
 
 def _write_results(folder: Path, form: str, content: str) -> str:
     """Write a text into FOLDER in the run's own folder, over what is there; return the file's name."""
-    path = folder / FOLDER / f"results.{_ENDINGS.get(form, form)}"
+    path = folder / FOLDER / f"results.{ending(form)}"
     path.parent.mkdir(exist_ok=True)
     write_text(content, path, force=True)
     return path.name
@@ -161,19 +184,24 @@ def write_all(folder: Path) -> tuple[list[str], list[str]]:
     return written, problems
 
 
-def _start_time(recording: Path) -> float:
+def start_time(recording: Path) -> float:
     """Return when the run started, in seconds since 1970, by its name or its record, or else by the file's time."""
     path = Path(os.path.abspath(recording))
     folder = path.parent if path.name == "events.jsonl" else path.with_suffix("")
     return run_start_time(folder) or path.stat().st_mtime
 
 
-def _write_atomically(target: Path, write: Callable[[Path], None], *, force: bool, is_folder: bool = False) -> None:
-    """Call `write` with a temporary path and move the result to `target`; replace nothing but an export. Raises ExportError."""
+def _check_target(target: Path, *, force: bool, is_folder: bool = False) -> None:
+    """Raise ExportError unless `target` is a new file, or one that may be overwritten."""
     if target.is_dir() and not is_folder:
         raise ExportError(f"{target} is a folder; name a file in it.")
     if target.exists() and not force:
         raise ExportError(f"{target} exists; --force overwrites it.")
+
+
+def _write_atomically(target: Path, write: Callable[[Path], None], *, force: bool, is_folder: bool = False) -> None:
+    """Call `write` with a temporary path and move the result to `target`; replace nothing but an export. Raises ExportError."""
+    _check_target(target, force=force, is_folder=is_folder)
     if is_folder and target.exists() and not _is_tensorboard_export(target):
         raise ExportError(f"{target} is no export of mnist-tui; move it away, or name another folder.")
     try:

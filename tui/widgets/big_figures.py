@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 
 from rich.text import Text
 
 from engines.api import CLEAR_LEAD_SECONDS, TITLES, RunHistory, SeedResults, lead, plural, time_caveat, verdict
+from tui import frame_clock
 from tui.charts.big_letters import HEIGHT, big_columns, big_rows
 from tui.charts.sparkline import progress_bar
 from tui.widgets.text_line import TextLine
@@ -21,7 +21,7 @@ class BigFigures(TextLine):
 
     DEFAULT_CSS = "BigFigures { height: 1fr; padding: 1 1 0 1; }"
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = frame_clock.now) -> None:
         super().__init__()
         self._clock = clock
         self._ran = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,19 @@ def test_both_models_of_the_demo_read_a_seven(events: list[Event]) -> None:
         assert (requests.problem(history), requests.source(history)) == ("", "final weights")
         assert history.prediction is not None
         assert history.prediction.global_step == 938
+
+
+def test_a_replay_predicts_until_every_answer_is_there(events: list[Event]) -> None:
+    replay, may_answer = Replay(events, clock=lambda: 0.0, folder=DEMO.parent), threading.Event()
+    assert not replay.predicting
+    replay._models._thread.submit(may_answer.wait, 30)
+    for engine in replay.histories:
+        replay.predict(engine, SEVEN)
+        assert replay.predicting
+    may_answer.set()
+    wait_for_answers(replay._models)
+    assert not replay.predicting
+    assert set(replay._models.newest) == set(replay.histories)
 
 
 def test_a_recording_shows_the_inside_of_its_networks(events: list[Event]) -> None:
