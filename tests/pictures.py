@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 
 from engines.api import FINISHED, RunRequest, engine_spec
-from tests.support.keystrokes import keys_for
 from tests.support.recording import shown
 from tui.app import MnistApp
+from tui.tour.strokes import keys_for
 
 DOCS = Path(__file__).parents[1] / "docs"
 
