@@ -27,6 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plain", action="store_true", help="start training at once, and print lines instead of opening the app"
     )
+    arguments.add_captions_option(parser)
     arguments.add_screen_options(parser)
 
 
@@ -52,6 +53,7 @@ def _train_in_lines(options: argparse.Namespace, request: RunRequest) -> int:
         json_lines=False,
         bars=False,
         resume=arguments.resume_folder(options),
+        captions=options.captions,
     )
 
 
@@ -77,6 +79,7 @@ def _open(options: argparse.Namespace) -> int:
         fps=frames_per_second(options),
         runs_dir=Path(arguments.runs_dir(options)),
         ascii_only=ascii_only(options),
+        captions=options.captions,
         preferences_file=preferences.default_path(),
         warnings=[*arguments.startup_problems(options), *preferences.problems(preferences.default_path(), invalid)],
     )
