@@ -23,6 +23,7 @@ PROGRAM = "mnist-tui"
 
 COMMANDS = {
     "": "Train the MNIST convnet in PyTorch and Keras, live and side by side.",
+    "tour": "take a guided tour of three minutes; it needs no framework",
     "train": "train without the app: bars on a terminal, lines otherwise, or --json",
     "parity": "prove that both frameworks train the same thing",
     "presets": "show every hyperparameter in both libraries, hidden defaults included",
