@@ -180,6 +180,7 @@ from engines.tools.parity import (
     ParityError as ParityError,
     ParityRow as ParityRow,
     prove as prove,
+    recorded_proof as recorded_proof,
 )
 from engines.tools.script import read_start as read_start, render_script as render_script
 from engines.tools.setup import (

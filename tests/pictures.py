@@ -8,12 +8,12 @@ from pathlib import Path
 
 from engines.api import DEMO, FINISHED, Replay, RunRequest, engine_spec, read_events
 from engines.atomic_file import write_atomically
-from tests.support.keystrokes import keys_for
 from tests.support.recording import shown
 from tui.app import MnistApp
 from tui.screencast import gif
 from tui.screencast.recorder import Screencast, record
 from tui.screencast.virtual_time import VirtualTimeLoop
+from tui.tour.strokes import keys_for
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -64,6 +64,7 @@ class MnistApp(RunActions):
         cache_dir: Path | None = None,
         session: RunSource | None = None,
         ascii_only: bool = False,
+        captions: bool = False,
         preferences_file: Path | None = None,
         warnings: Sequence[str] = (),
     ) -> None:
@@ -91,6 +92,8 @@ class MnistApp(RunActions):
             self.session.close, lambda: isinstance(self._driver, TerminalDriver) and self._driver.is_showing
         )
         self._command_states: tuple[bool | None, ...] = ()
+        if captions:
+            self.action_captions()
 
     def get_default_screen(self) -> Screen[Any]:
         """Return the Train screen. As a mode, it would cost a second reading of the style sheets before the first paint."""
@@ -122,7 +125,8 @@ class MnistApp(RunActions):
         """Return the command-line options of an app that looks like this one; the command line has no Textual themes."""
         theme = ["--theme", self.theme] if self.theme in THEME_NAMES and self.theme != self.auto_theme else []
         options = ["--runs-dir", str(self.runs_dir), "--fps", str(self._frame_clock.fps), *theme]
-        return [*options, "--ascii"] if self.ascii_only else options
+        flags = {"--ascii": self.ascii_only, "--captions": self.caption is not None}
+        return [*options, *(flag for flag, on in flags.items() if on)]
 
     def continue_run(self, folder: Path) -> None:
         """Continue a kept run, and show the Train screen."""
@@ -170,6 +174,7 @@ class MnistApp(RunActions):
             if not self.session.recorded:
                 yield from palette.setting_commands(self.controller, self.choose)
             yield SystemCommand("Watch the demo", "Replay a recorded race of both frameworks.", self.action_demo)
+        yield SystemCommand("Captions", "Explain the run in a line above the keys, or stop.", self.action_captions)
         help_text = "Save this screen as an SVG file in the current folder."
         yield SystemCommand("Screenshot", help_text, self.action_screenshot)
         ours = ("Quit", "Screenshot")
@@ -258,6 +263,7 @@ class MnistApp(RunActions):
         if not self.is_running or not self.screen_stack:  # a last tick while the app shuts down
             return
         self.apply_events()
+        self.update_caption()
         # Beneath a dialog, Textual would send the whole screen with each frame.
         held = not isinstance(self.screen, FrameReceiver) or not self.terminal_is_ready
         if self._frame_clock.draw(self._show_frame, held=held):

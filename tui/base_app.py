@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from textual import constants
+from textual import constants, events
 from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
@@ -38,6 +38,12 @@ class BaseApp(App[None]):
         self.set_reactive(App.theme, theme if theme in (*themes.THEMES, *BUILTIN_THEMES) else theme_names.DARK)
         super().__init__()
         self.ascii_only = ascii_only
+        self.caption: str | None = None
+        """A line above the keys; None without one, which leaves no room for it."""
+        self.only_keys: Sequence[tuple[str, str, str]] = ()
+        """The key, the word and the action of each command that the key bar shows instead of those of the screen."""
+        self.key_remark = ""
+        """A remark at the right end of the key bar."""
         self._warning_until = 0.0
         """The time at which the last warning will have gone, on the event loop's clock."""
         self._text_filters = [NoEscapes(), OnlyAscii(enabled=ascii_only)]
@@ -79,6 +85,18 @@ class BaseApp(App[None]):
         elif severity != "information":
             self._warning_until = now + (timeout or self.NOTIFICATION_TIMEOUT)
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
+
+    def set_caption(self, caption: str | None) -> None:
+        """Show a caption above the keys; an empty one leaves room for the next, and None leaves none."""
+        if caption == self.caption:
+            return
+        resized = (caption is None) != (self.caption is None)
+        self.caption = caption
+        for screen in self.screen_stack if self.is_running else ():
+            for bar in screen.query("KeyBar"):
+                bar.refresh(layout=resized)
+            if resized:
+                screen.post_message(events.Resize(screen.size, screen.size))
 
     # The terminal
 

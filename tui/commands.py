@@ -244,6 +244,14 @@ GROUPS = {"Run": RUN, "Choose": CHOOSE, "Look": LOOK, "Go": GO}
 COMMANDS = tuple(command for commands in GROUPS.values() for command in commands)
 """The same commands, in the order of the key bar."""
 
+TOUR = (
+    Command("next_chapter", "space", "Next", "The next chapter.", priority=True),
+    Command("previous_chapter", "backspace", "Back", "The chapter before.", priority=True),
+    Command("hold", "p", "Hold", "Stay in this chapter, or go on.", priority=True),
+    Command("leave_tour", "q,escape,ctrl+c,ctrl+q", "Leave", "Leave the tour.", priority=True),
+)
+"""The commands of a tour."""
+
 KEYS = {command.name: command.key for command in reversed(COMMANDS)}
 """The display name of each command's first key."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engines import api
 from engines.api import ConfigError
 from tui.base_app import BaseApp
 from tui.run_controller import RunController
+
+if TYPE_CHECKING:
+    from tui.captions import CaptionLine
 
 INVALID_SETTINGS = "These settings can't be used"
 
@@ -19,6 +22,8 @@ class RunActions(BaseApp):
     """Passes commands on to the controller, and shows what it reports."""
 
     controller: RunController
+    _caption_line: CaptionLine | None = None
+    """The captions of the runs; None while they are off."""
 
     @contextlib.contextmanager
     def notify_errors(self, title: str, timeout: float | None = None) -> Iterator[None]:
@@ -27,6 +32,18 @@ class RunActions(BaseApp):
             yield
         except (ConfigError, api.ResumeError) as error:
             self.notify(str(error), title=title, severity="error", timeout=timeout)
+
+    def action_captions(self) -> None:
+        """Explain the run in a line above the keys, or stop explaining it."""
+        from tui.captions import CaptionLine
+
+        self._caption_line = CaptionLine() if self._caption_line is None else None
+        self.set_caption(None if self._caption_line is None else "")
+
+    def update_caption(self) -> None:
+        """Show the caption that suits the runs now, if captions are on."""
+        if self._caption_line is not None:
+            self.set_caption(self._caption_line.text(self.controller.session.histories))
 
     def action_start(self) -> None:
         with self.notify_errors(INVALID_SETTINGS):

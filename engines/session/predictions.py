@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 10.0
 """Seconds after which a request without an answer is sent again."""
 NO_WEIGHTS = "n/a: no weights recorded"
 FINAL_WEIGHTS = "final weights"
-"""The weights that answer in a recording, wherever it stands."""
+"""The weights that answer in a recording after its first step, wherever it stands."""
 
 
 class PredictionRequests:
@@ -58,13 +58,19 @@ class PredictionRequests:
                 overtaken = history.prediction is not None and history.prediction.request_id > request_id
                 due = overtaken or waited > TIMEOUT_SECONDS
             else:
-                learns = history.running or history.phase in (FINISHED, STOPPED)  # to see its last step too
-                has_learnt = learns and not self._source.recorded and self._steps.get(engine) != history.global_step
-                due = waited > REFRESH_SECONDS and has_learnt
+                due = waited > REFRESH_SECONDS and self._has_learnt(history)
             if due:
                 self._send(engine)
                 sent = True
         return sent
+
+    def _has_learnt(self, history: RunHistory) -> bool:
+        """Return whether the weights are others than at the newest request."""
+        before, now = self._steps.get(history.engine, 0), history.global_step
+        if self._source.recorded:  # it has the weights before the first step, and those after the last
+            return bool(before) != bool(now)
+        learns = history.running or history.phase in (FINISHED, STOPPED)  # to see its last step too
+        return learns and before != now
 
     def _send(self, engine: str) -> int:
         """Send the request to an engine; return its id, which is 0 where no model answers."""

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engines.messages.commands import Predict
+from engines.messages.commands import UNTRAINED, Predict
 from engines.messages.events import Prediction
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 class RecordedModels:
     """Predicts in a thread of its own, which also reads the weights when they are first needed."""
 
-    def __init__(self, folder: Path | None, engines: Collection[str]) -> None:
+    def __init__(self, folder: Path | None, engines: Collection[str], seed: int = 0) -> None:
+        """`seed` is that of the recorded run, which drew the weights before its first step."""
+        self._seed = seed
         paths = {engine: folder / f"{engine}.npz" for engine in engines} if folder else {}
         self.checkpoints = {engine: path for engine, path in paths.items() if path.is_file()}
         """The checkpoints beside the recording, by engine."""
@@ -38,7 +40,10 @@ class RecordedModels:
         return self._newest_call is not None and not self._newest_call.done()
 
     def request(self, engine: str, image: Sequence[int], checkpoint: str, *, inside: bool = False) -> int:
-        """Request a prediction by a checkpoint, or by the one beside the recording; return its id, or 0 where there is none."""
+        """Request a prediction by a checkpoint, or by the one beside the recording; return its id, or 0 where there is none.
+
+        UNTRAINED in place of a checkpoint names the weights before the first step.
+        """
         path = Path(checkpoint) if checkpoint else self.checkpoints.get(engine)
         if path is None:
             return 0
@@ -72,11 +77,16 @@ class RecordedModels:
         )
 
     def _load(self, engine: str, path: Path) -> tuple[Position, Weights]:
-        """Read the weights, unless the engine answered with them last. Raises CheckpointError."""
+        """Read or draw the weights, unless the engine answered with them last. Raises CheckpointError."""
         from engines.experiment.checkpoint import load_model
+        from engines.experiment.progress import Position
+        from engines.experiment.recipe import initial_weights
 
         if engine not in self._loaded or self._loaded[engine][0] != path:
-            position, weights, _ = load_model(path)
+            if path == Path(UNTRAINED):
+                position, weights = Position(), initial_weights(self._seed)
+            else:
+                position, weights, _ = load_model(path)
             self._loaded[engine] = path, position, weights
         return self._loaded[engine][1:]
 

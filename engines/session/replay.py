@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engines.config import ENGINES
+from engines.messages.commands import UNTRAINED
 from engines.messages.events import EpochStarted, Event, Prediction, RunRequested
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
@@ -52,12 +53,12 @@ class Replay(RunSource):
         self.engines = tuple(self.histories)
         self.machine = MachineHistory()
         self.seed_results = SeedResults()
-        self._models = RecordedModels(folder, self.engines)
         self.speed = speed
         self.paused = False
         self._clock = clock
         self._last_t = self._events[-1].t if self._events else 0.0
         self._requests = [event for event in self._events if isinstance(event, RunRequested)]
+        self._models = RecordedModels(folder, self.engines, next((event.config.seed for event in self._requests), 0))
         requested = [event.t for event in self._requests]
         self._first_t = min(requested, default=self._events[0].t if self._events else 0.0)
         self._applied = 0
@@ -119,6 +120,12 @@ class Replay(RunSource):
         else:  # a second's grace, so that pressing the key twice moves back twice
             self._seek_to(max((t for t in starts.values() if t < now - max(1.0, self.speed)), default=self._first_t))
 
+    def play_from(self, seconds: float, speed: float) -> None:
+        """Move to that many seconds from the start, and play on at this speed; at speed 0, stand still."""
+        self.paused = not speed
+        self.speed = speed or self.speed
+        self._seek_to(min(self._first_t + seconds, self._last_t))
+
     def _seek_to(self, t: float) -> None:
         """Move to a time of the recording; to move back, the histories start over."""
         if self._applied and self._events[self._applied - 1].t > t:
@@ -151,4 +158,7 @@ class Replay(RunSource):
         return self._models.checkpoints.get(engine) or super().checkpoint(engine)
 
     def predict(self, engine: str, image: Sequence[int], checkpoint: str = "", *, inside: bool = False) -> int:
+        """Request a prediction by the recorded weights: those before the first step while the recording stands there."""
+        if not checkpoint and engine in self._models.checkpoints and not self.histories[engine].global_step:
+            checkpoint = UNTRAINED
         return self._models.request(engine, image, checkpoint, inside=inside)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 EXAMPLES = (
-    ("mnist-tui replay demo", "a recorded race; needs no framework"),
+    ("mnist-tui tour", "a guided tour; needs no framework"),
     ("mnist-tui", "open the app, choose, and start with s"),
     ("mnist-tui --start --preset quick", "train both at once, a short run"),
     ("mnist-tui --framework keras --device cpu", "one framework alone, on a device"),
@@ -37,6 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plain", action="store_true", help="start training at once, and print lines instead of opening the app"
     )
+    arguments.add_captions_option(parser)
     arguments.add_screen_options(parser)
 
 
@@ -62,6 +63,7 @@ def _train_in_lines(options: argparse.Namespace, request: RunRequest) -> int:
         json_lines=False,
         bars=False,
         resume=arguments.resume_folder(options),
+        captions=options.captions,
     )
 
 
@@ -87,6 +89,7 @@ def _open(options: argparse.Namespace) -> int:
         fps=frames_per_second(options),
         runs_dir=Path(arguments.runs_dir(options)),
         ascii_only=ascii_only(options),
+        captions=options.captions,
         preferences_file=preferences.default_path(),
         warnings=[*arguments.startup_problems(options), *preferences.problems(preferences.default_path(), invalid)],
     )

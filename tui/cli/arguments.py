@@ -87,6 +87,11 @@ def add_screen_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_captions_option(parser: argparse.ArgumentParser) -> None:
+    """Add --captions."""
+    parser.add_argument("--captions", action="store_true", help="explain in short sentences what happens")
+
+
 def add_python_options(parser: argparse._ActionsContainer) -> None:
     """Add the options that name each framework's interpreter."""
     parser.add_argument("--pytorch-python", metavar="PATH", default="", help="the interpreter that has PyTorch")

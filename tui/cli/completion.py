@@ -25,7 +25,7 @@ LISTS = ("runs", "devices")
 _VALUES = {
     "runs": ("run", "runs", "resume"),
     "devices": ("device", "pytorch_device", "keras_device"),
-    "file": ("out", "same_weights", "pytorch_python", "keras_python"),
+    "file": ("out", "file", "font", "same_weights", "pytorch_python", "keras_python"),
     "directory": ("data_dir", "runs_dir"),
 }
 """The names of options and arguments, by what their values are."""

@@ -23,6 +23,7 @@ PROGRAM = "mnist-tui"
 
 COMMANDS = {
     "": "Train the MNIST convnet in PyTorch and Keras, live and side by side.",
+    "tour": "take a guided tour of three minutes; it needs no framework",
     "train": "train without the app: bars on a terminal, else lines, or --json",
     "replay": "show a saved run as if it were live",
     "runs": "list the saved runs, or delete old ones",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engines.api import BUILDING, FIRST_STEP, LOADING, RunHistory, Session
 from tui import formatting
 from tui.reports.run_summary import summary_line
 from tui.terminal import streams
+
+if TYPE_CHECKING:
+    from tui.captions import Captions
 
 LINE_SECONDS = 5.0
 """Seconds between two plain lines of an engine that trains."""
@@ -59,16 +62,35 @@ class SeedSummaries:
                 self._write(f"seed {history.config.seed}: {summary_line(history, self._session.folder(engine))}")
 
 
+class CaptionLines:
+    """Write the captions of a run, each when it becomes true."""
+
+    def __init__(self, session: Session, write: Callable[[str], None], *, enabled: bool) -> None:
+        self._session = session
+        self._write = write
+        self._captions: Captions | None = None
+        if enabled:
+            from tui.captions import Captions
+
+            self._captions = Captions()
+
+    def update(self) -> None:
+        """Write the captions that have become true since the last call."""
+        while self._captions is not None and (text := self._captions.next(self._session.histories)):
+            self._write(f"# {text}")
+
+
 class ProgressLines:
     """Write a line for each new phase and epoch, and the figures every few seconds."""
 
-    def __init__(self, session: Session, writer: LineWriter) -> None:
+    def __init__(self, session: Session, writer: LineWriter, *, captions: bool = False) -> None:
         self._session = session
         self._write = writer.write
         self._phases: dict[str, str] = {}
         self._epochs: dict[str, int] = {}
         self._written_at: dict[str, float] = {}
         self._summaries = SeedSummaries(session, writer.write)
+        self._captions = CaptionLines(session, writer.write, enabled=captions)
 
     def update(self) -> None:
         """Write what has changed since the last call."""
@@ -87,6 +109,7 @@ class ProgressLines:
                     f"  train loss {formatting.loss(loss)}  train accuracy {formatting.percent(accuracy)}"
                 )
         self._summaries.update()
+        self._captions.update()
 
     def _write_phase(self, engine: str, history: RunHistory, now: float) -> None:
         phase, slow = history.phase, _slow_text(history, now)
@@ -134,11 +157,12 @@ def _epoch_line(engine: str, history: RunHistory) -> str:
 class ProgressBars:
     """Draw a progress bar for each engine."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, captions: bool = False) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self._session = session
         self._summaries = SeedSummaries(session, self._print_above)
+        self._captions = CaptionLines(session, self._print_above, enabled=captions)
         self._progress = Progress(
             TextColumn("{task.description:8}"),
             BarColumn(),
@@ -165,6 +189,7 @@ class ProgressBars:
                 self._tasks[engine], completed=history.global_step, total=history.total_steps or None, figures=figures
             )
         self._summaries.update()
+        self._captions.update()
 
     def _print_above(self, text: str) -> None:
         plain = formatting.to_plain_text(text)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tui.cli import arguments
 from tui.cli.app import ascii_only, frames_per_second, theme
 from tui.cli.arguments import UsageError
 from tui.terminal import display
+
+if TYPE_CHECKING:
+    from engines.api import Event
 
 EXAMPLES = (
     ("mnist-tui replay demo", "the recording that comes with the app"),
@@ -21,22 +25,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help=arguments.RECORDING_HELP)
     parser.add_argument("--speed", default="1", metavar="X", help="how fast: 1, 10, ... or max (1)")
     arguments.add_runs_dir_option(parser)
+    arguments.add_captions_option(parser)
     arguments.add_screen_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Open the app with the recording. Raises UsageError when there is nothing to show, or no screen to show it on."""
-    from engines.api import read_events
     from tui import preferences
 
     speed = arguments.speed(options.speed)
-    path = arguments.recording(options.run, options)
-    try:
-        events = list(read_events(path))
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}.") from None
-    if not events:
-        raise UsageError(f"{options.run} holds no events of mnist-tui.")
+    events, path = read_recording(options.run, options)
     if lacks := display.missing():
         raise UsageError(f"A replay needs {lacks}.")
     from tui.terminal import startup_gc
@@ -51,5 +49,20 @@ def run(options: argparse.Namespace) -> int:
         runs_dir=Path(arguments.runs_dir(options)),
         fps=frames_per_second(options),
         ascii_only=ascii_only(options),
+        captions=options.captions,
     )
     return app.run_guarded()
+
+
+def read_recording(run: str, options: argparse.Namespace) -> tuple[list[Event], Path]:
+    """Return the events of the recording that `run` names, and its path. Raises UsageError."""
+    from engines.api import read_events
+
+    path = arguments.recording(run, options)
+    try:
+        events = list(read_events(path))
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}.") from None
+    if not events:
+        raise UsageError(f"{run} holds no events of mnist-tui.")
+    return events, path

@@ -15,6 +15,7 @@ from types import FrameType
 from engines.api import ConfigError, EngineSpec, Event, ResumeError, RunRequest, Session, encode, paths
 from tui import formatting
 from tui.cli import arguments
+from tui.cli.arguments import UsageError
 from tui.cli.progress import LineWriter, ProgressBars, ProgressLines
 from tui.reports.run_summary import closing_lines, save_problems
 from tui.terminal import display
@@ -36,10 +37,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     arguments.add_training_options(parser)
     parser.add_argument("--json", action="store_true", help="print the events of both engines, a JSON object per line")
     parser.add_argument("--plain", action="store_true", help="print lines instead of bars, also on a terminal")
+    arguments.add_captions_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train as the command line says. Raises UsageError."""
+    if options.json and options.captions:
+        raise UsageError("--json prints events alone. Leave out --captions.")
     return train(
         arguments.specs(options),
         arguments.request(options),
@@ -47,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
         json_lines=options.json,
         bars=display.can_rewrite(sys.stdout) and not options.plain,
         resume=arguments.resume_folder(options),
+        captions=options.captions,
     )
 
 
@@ -65,6 +70,7 @@ def train(
     json_lines: bool,
     bars: bool,
     resume: Path | None = None,
+    captions: bool = False,
 ) -> int:
     """Train to the end, or continue the run in the folder `resume`.
 
@@ -90,7 +96,11 @@ def train(
     with _signals_raised() as ignore_signals:
         try:
             if not json_lines:
-                view = ProgressBars(session) if bars else ProgressLines(session, writer)
+                view = (
+                    ProgressBars(session, captions=captions)
+                    if bars
+                    else ProgressLines(session, writer, captions=captions)
+                )
             _start_runs(session, request, resume)
             while session.running:
                 time.sleep(DRAIN_SECONDS)

@@ -42,6 +42,11 @@ class BaseScreen(Screen[None]):
         """Return the bindings of the commands that only this screen has."""
         return [command.binding for command in SCREENS[name].commands]
 
+    @property
+    def is_ready(self) -> bool:
+        """True once all widgets are mounted and set up."""
+        return self._ready
+
     def compose(self) -> ComposeResult:
         yield TextLine(id="header")
         yield from self.compose_body()
@@ -50,6 +55,11 @@ class BaseScreen(Screen[None]):
     def compose_body(self) -> ComposeResult:
         """Yield the widgets between the header and the key bar."""
         yield from ()
+
+    @property
+    def bar_rows(self) -> int:
+        """The rows of the key bar, with the caption if captions are on."""
+        return self.query_one(KeyBar).rows
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._finish_setup)

@@ -27,6 +27,8 @@ SIDE_COLUMNS = 64
 """The columns that a wide screen leaves for what is beside the sheet."""
 ROWS_OF_OTHERS = 5
 """The rows of the header, the key bar, the sheet's frame and the verdict."""
+ROWS_OF_BARS = 22
+"""The rows of two answers above each other, each of a line and ten bars."""
 SURE_COLUMNS = 8
 """The columns for the text beside a large digit: "100.0 %" and a blank."""
 GLYPHS = (
@@ -84,7 +86,8 @@ class DrawScreen(DigitScreen):
     def on_resize(self) -> None:
         """Make the pixels of the sheet as large as the room allows, and those of the large digits below it."""
         width, height = self.size
-        wide, rows = width >= WIDE, height - ROWS_OF_OTHERS
+        wide, rows = width >= WIDE, height - ROWS_OF_OTHERS - (self.bar_rows - 1)
+        self.set_class(rows < ROWS_OF_BARS - 3 and not wide, "-cramped")
         scale = min((width - SIDE_COLUMNS) // SIZE if wide else 1, 2 * rows // SIZE)
         if scale > 2:  # large enough to give rows to the large digits
             scale = max(min(scale, 2 * (rows - GLYPH_ROWS) // SIZE), 2)

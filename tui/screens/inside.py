@@ -223,17 +223,22 @@ class InsideScreen(DigitScreen):
 
     def _show_caption(self, inside: dict[str, Activations]) -> None:
         """Describe the digit, the weights, and what the comparison means."""
-        lines = [Text(self._caption)]
+        lines, texts = [Text(self._caption)], {}
         for engine, history in self.session.histories.items():
-            text = self.predictions.problem(history) or self.predictions.source(history)
-            lines.append(Text(f"{TITLES.get(engine, engine)}: {text}", style=self.palette[f"${engine}"]))
+            texts[engine] = self.predictions.problem(history) or self.predictions.source(history)
+        if len(texts) > 1 and len(set(texts.values())) == 1:
+            lines.append(Text(f"Each: {next(iter(texts.values()))}"))
+        else:
+            for engine, text in texts.items():
+                lines.append(Text(f"{TITLES.get(engine, engine)}: {text}", style=self.palette[f"${engine}"]))
         if len(inside) == 2:
             apart = max(
                 largest_difference(*values) for values in zip(*(one[:4] for one in inside.values()), strict=True)
             )
             steps = {a.global_step for h in self.session.histories.values() if (a := self.predictions.answer(h))}
             if apart < SAME:
-                text = f"The same network twice: no value differs by more than {apart:.0e}."
+                least = f" by more than {apart:.0e}" if apart else ""
+                text = f"The same network twice: no value differs{least}."
             elif len(steps) > 1:
                 text = "They are at different steps, so they differ by more than they would at the same one."
             else:

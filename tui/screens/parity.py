@@ -43,8 +43,12 @@ class ParityScreen(ModalScreen[None]):
     ParityScreen #what, ParityScreen #progress { margin-bottom: 1; }
     """
 
-    def __init__(self, specs: Sequence[EngineSpec], cache_dir: Path, request: RunRequest) -> None:
+    def __init__(
+        self, specs: Sequence[EngineSpec], cache_dir: Path, request: RunRequest, *, recorded: Sequence[ParityRow] = ()
+    ) -> None:
+        """Show the `recorded` rows, if there are any, instead of proving."""
         super().__init__()
+        self._recorded = recorded
         self._specs = specs
         self._cache_dir = cache_dir
         self._request = request
@@ -63,8 +67,11 @@ class ParityScreen(ModalScreen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Start the short proof, unless the dialog is closed already."""
-        if self.query("#progress"):
+        """Start the short proof, unless one is recorded, or the dialog is closed already."""
+        if self._recorded:
+            self.query_one(Vertical).border_title = "The same experiment? A recorded proof"
+            self.call_after_refresh(self._show, self._recorded, "")
+        elif self.query("#progress"):
             self._start(full_epoch=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

@@ -62,6 +62,9 @@ class LayerStrips(Vertical):
         if len(shown) > 1:
             shown[DIFFERENCE] = np.abs(np.subtract(*shown.values()))
         for name in self._strips:
+            self.query_one(f"#strip-{name}").styles.max_height = max(
+                rows, 1
+            )  # what is cut off is the margin of the digit
             image = self.query_one(f"#maps-{name}", PixelImage)
             image.ascii_only = self.ascii_only
             image.set_scale(scale)

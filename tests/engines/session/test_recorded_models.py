@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from engines.experiment.activations import decode_activations
-from engines.experiment.forward import softmax
+from engines.experiment.forward import forward, softmax
+from engines.experiment.recipe import initial_weights
+from engines.messages.commands import UNTRAINED
 from engines.messages.events import Event, Prediction
 from engines.runs.reader import read_events
 from engines.session.predictions import NO_WEIGHTS, PredictionRequests
 from engines.session.recorded_models import RecordedModels
 from engines.session.replay import DEMO, Replay
-from tests.support.keystrokes import draw_digit
+from tui.tour.strokes import draw_digit
 
 SEVEN = [int(grey) for grey in draw_digit(7).normalised().ravel()]
 
@@ -27,13 +29,21 @@ def events() -> list[Event]:
     return list(read_events(DEMO))
 
 
+def finished(events: list[Event], folder: Path | None) -> Replay:
+    """Return a replay of the events that stands at its end."""
+    replay = Replay(events, clock=lambda: 0.0, folder=folder)
+    replay.seek(1e9)
+    replay.drain()
+    return replay
+
+
 def wait_for_answers(models: RecordedModels) -> None:
     """Wait until everything that was requested is answered."""
     models._thread.submit(lambda: None).result(30)
 
 
 def test_both_models_of_the_demo_read_a_seven(events: list[Event]) -> None:
-    replay = Replay(events, clock=lambda: 0.0, folder=DEMO.parent)
+    replay = finished(events, DEMO.parent)
     requests = PredictionRequests(replay)
     requests.request(SEVEN)
     assert requests.waiting
@@ -62,6 +72,37 @@ def test_a_replay_predicts_until_every_answer_is_there(events: list[Event]) -> N
     assert set(replay._models.newest) == set(replay.histories)
 
 
+def test_before_their_first_step_both_models_are_the_same_and_guess(events: list[Event]) -> None:
+    """The answers are asked for again when the recording passes the first step, in either direction."""
+    seconds = 0.0
+    replay = Replay(events, clock=lambda: 0.0, folder=DEMO.parent)
+    requests = PredictionRequests(replay, lambda: seconds)
+    requests.request(SEVEN)
+    for moves, source in ((0.0, "before its first step"), (1e9, "final weights"), (-1e9, "before its first step")):
+        replay.seek(moves)
+        replay.drain()
+        seconds += 1.0
+        assert requests.refresh() is bool(moves)
+        wait_for_answers(replay._models)
+        replay.drain()
+        assert not requests.refresh()
+        answers = [requests.probabilities(history) for history in replay.histories.values()]
+        assert [requests.source(history) for history in replay.histories.values()] == [source] * 2
+        assert (answers[0] == answers[1]) is (max(answers[0]) < 0.12) is (source == "before its first step")
+
+
+def test_a_recording_draws_the_first_weights_from_its_own_seed() -> None:
+    answers = []
+    for seed in (0, 1):
+        models = RecordedModels(DEMO.parent, ["pytorch"], seed)
+        models.request("pytorch", SEVEN, UNTRAINED)
+        wait_for_answers(models)
+        images = np.array(SEVEN, np.uint8).reshape(1, 28, 28)
+        answers.append(models.newest["pytorch"].probabilities)
+        assert answers[-1] == pytest.approx(softmax(forward(initial_weights(seed), images))[0].tolist(), abs=1e-5)
+    assert answers[0] != answers[1]
+
+
 def test_a_recording_shows_the_inside_of_its_networks(events: list[Event]) -> None:
     """The logits inside give the probabilities, and only a request for the inside is answered with it."""
     replay = Replay(events, clock=lambda: 0.0, folder=DEMO.parent)
@@ -84,12 +125,14 @@ def test_predictions_stay_when_the_recording_moves(events: list[Event]) -> None:
     asked = Prediction(engine="keras", t=events[-1].t, request_id=2, probabilities=(1.0,) * 10, epoch=1, global_step=1)
     seconds = 0.0
     replay = Replay([*events, asked], clock=lambda: seconds, folder=DEMO.parent)
+    replay.seek(50.0)
+    replay.drain()
     requests = PredictionRequests(replay)
     requests.request(SEVEN)
     wait_for_answers(replay._models)
     replay.drain()
     before = [requests.probabilities(history) for history in replay.histories.values()]
-    for step in (1e9, -1e9):
+    for step in (1e9, -50.0):
         replay.seek(step)
         replay.drain()
         assert [requests.probabilities(history) for history in replay.histories.values()] == before
@@ -109,7 +152,7 @@ def test_without_weights_no_model_answers(events: list[Event], tmp_path: Path) -
 def test_damaged_weights_are_a_reason(events: list[Event], tmp_path: Path) -> None:
     shutil.copy(DEMO.with_name("pytorch.npz"), tmp_path)
     (tmp_path / "keras.npz").write_bytes(DEMO.with_name("keras.npz").read_bytes()[:100_000])
-    replay = Replay(events, folder=tmp_path)
+    replay = finished(events, tmp_path)
     requests = PredictionRequests(replay)
     requests.request(SEVEN)
     wait_for_answers(replay._models)

@@ -322,6 +322,14 @@ def test_the_form_of_the_output_is_the_chosen_one(
     assert not trained[-1].bars
 
 
+@effect_of("--captions")
+def test_captions_are_shown_on_request(trained: list[SimpleNamespace], opened: list[MnistApp]) -> None:
+    for words, on in (([], False), (["--captions"], True)):
+        assert main.main(["train", *words]) == main.main(["--plain", *words]) == main.main(words) == 0
+        assert [call.captions for call in trained[-2:]] == [on] * 2
+        assert opened[-1].caption == ("" if on else None)
+
+
 @effect_of("--debug")
 @pytest.mark.parametrize("command", [["train"], []])
 def test_a_failure_has_a_traceback_only_for_debugging(

@@ -44,6 +44,20 @@ def test_plain_lines_end_with_a_summary(scripted: None, small_mnist: Path, capsy
     assert "\x1b" not in out
 
 
+def test_plain_lines_have_captions_on_request(
+    scripted: None, small_mnist: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "--plain", "--epochs", "1", "--batch-size", "64", "--data-dir", str(small_mnist)]
+    shown = []
+    for more in ([], ["--captions"]):
+        assert main.main([*words, *more]) == 0
+        shown.append([line for line in capsys.readouterr().out.splitlines() if line.startswith("# ")])
+    assert shown[0] == []
+    assert shown[1][-1].startswith("# A statistical tie")
+    assert len(shown[1]) == len(set(shown[1]))
+    assert main.main(["train", "--json", "--captions"]) == 2
+
+
 def test_a_missed_target_is_exit_code_1(scripted: None, small_mnist: Path) -> None:
     arguments = ["train", "--json", "--epochs", "1", "--data-dir", str(small_mnist)]
     assert main.main([*arguments, "--target-accuracy", "100"]) == 1

@@ -14,11 +14,11 @@ from textual.pilot import Pilot
 
 from engines.api import DEMO, LayerChange, RunRequest, StepMeasured, engine_spec, read_events
 from engines.session.replay import Replay
-from tests.support.keystrokes import draw_digit
 from tests.support.pilot import SIZES, key_bar_of, opened, phases, screen_text, text_of, until
 from tui.app import MnistApp
 from tui.charts.feature_maps import halve, largest_size, maps_image
 from tui.screens.inside import InsideScreen
+from tui.tour.strokes import draw_digit
 from tui.widgets.enlarged_map import convolution_lines
 from tui.widgets.layer_strips import DIFFERENCE
 from tui.widgets.pixel_image import PixelImage

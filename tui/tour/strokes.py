@@ -1,30 +1,32 @@
-"""The ten digits of `data/digits.txt`: the keys that draw them, and the canvas that results."""
+"""The ten digits as the keys that draw them on the Draw screen, and as the images that result."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from engines.data.canvas import Canvas
+from engines import api
 
 KEYS = {
     "r": "right", "l": "left", "u": "up", "d": "down", "ur": "pageup", "ul": "home", "dr": "pagedown", "dl": "end",
 }  # fmt: skip
-_LINES = (Path(__file__).parents[1] / "data" / "digits.txt").read_text(encoding="utf-8").splitlines()
-STROKES = {int(line[0]): line[2:].split() for line in _LINES if not line.startswith("#")}
+START = 14
+"""The column and the row of the pen on a cleared pad."""
 
 
 def keys_for(digit: int) -> list[str]:
     """Return the keys that draw the digit, from the middle of a cleared pad."""
+    lines = Path(__file__).with_name("strokes.txt").read_text(encoding="utf-8").splitlines()
+    words = next(line[2:].split() for line in lines if line.startswith(f"{digit}:"))
     keys: list[str] = []
-    for word in STROKES[digit]:
+    for word in words:
         direction = word.rstrip("0123456789")
         keys += ["enter"] if word == "_" else [KEYS[direction]] * int(word.removeprefix(direction))
     return keys
 
 
-def draw_digit(digit: int) -> Canvas:
+def draw_digit(digit: int) -> api.Canvas:
     """Return the canvas after those keys, drawn as the Draw screen draws."""
-    canvas, x, y, down = Canvas(), 14, 14, False
+    canvas, x, y, down = api.Canvas(), START, START, False
     for key in keys_for(digit):
         if key == "enter":
             down = not down

@@ -1,0 +1,1 @@
+"""A guided tour of the app over a recording, by chapters that are data."""
