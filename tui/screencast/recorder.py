@@ -98,7 +98,7 @@ def record(
             on_frame(number + 1, total)
         await wait_until(seconds)
 
-    async def run() -> Screencast:
+    async def run() -> float:
         running = asyncio.ensure_future(app.run_async(headless=True, size=size, auto_pilot=on_ready))
         recording = asyncio.ensure_future(take_frames())
         try:
@@ -115,10 +115,12 @@ def record(
             raise Interrupted(app.return_code)
         if is_over:
             recording.result()  # raises its exception
-        return Screencast(size, frames, min(round(ended_t, 3), seconds), app.ansi_theme)
+        return min(round(ended_t, 3), seconds)
 
     with textual_time(loop.time), asyncio.Runner(loop_factory=lambda: loop) as runner:
-        return runner.run(run())
+        # Not the frames: when the runner restores its signal handler, Python makes a text of the task and of its result.
+        ended_t = runner.run(run())
+    return Screencast(size, frames, ended_t, app.ansi_theme)
 
 
 def screen_rows(app: App[Any], before: tuple[Row, ...] = ()) -> tuple[Row, ...]:
