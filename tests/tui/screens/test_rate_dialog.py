@@ -15,6 +15,8 @@ async def test_a_change_reaches_both_at_the_same_step_and_marks_the_run(tmp_path
         assert app.check_action("learning_rate", ()) is None
         await pilot.press("s")
         await until(pilot, lambda: bool(app.controller.changeable_rates) and phases(app) == ["training"] * 2)
+        await pilot.press("space")  # a command has all the time that a busy machine needs
+        await until(pilot, lambda: phases(app) == ["paused"] * 2)
         await pilot.press("R")
         await until(pilot, lambda: isinstance(app.screen, RateDialog))
         assert "PyTorch  1 → 1" in text_of(app, "#rates")
@@ -23,7 +25,7 @@ async def test_a_change_reaches_both_at_the_same_step_and_marks_the_run(tmp_path
         await pilot.press("minus", "minus", "plus")
         assert "0.5 times the present rate" in text_of(app, "#rates")
         assert "Keras    1 → 0.5" in text_of(app, "#rates")
-        await pilot.press("enter")
+        await pilot.press("enter", "space")
         histories = app.session.histories
         await until(pilot, lambda: all(history.rate_changes for history in histories.values()))
         (pytorch,), (keras,) = (history.rate_changes for history in histories.values())

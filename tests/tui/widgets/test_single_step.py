@@ -10,7 +10,8 @@ import pytest
 from engines.api import LayerChange, RunHistory, StepMeasured
 from engines.messages.events import RunPaused, RunResumed
 from tests.support.histories import simulated_run
-from tests.support.pilot import key_bar_of, opened, phases, text_of, until
+from tests.support.pilot import key_bar_of, opened, phases, until
+from tui.widgets.notice import Notice
 from tui.widgets.single_step import WIDTH, step_text
 
 STEP = StepMeasured(
@@ -67,6 +68,9 @@ async def test_a_key_trains_one_step_of_both_or_of_one(tmp_path: Path, small_mni
         def steps() -> list[int]:
             return [history.global_step for history in histories.values()]
 
+        def notice(engine: str) -> str:
+            return "".join(str(one.render()) for one in app.screen.query(f"#panel-{engine} #notice").results(Notice))
+
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["training"] * 2)
         assert app.check_action("step", ()) is None, "grey until it is paused"
@@ -76,11 +80,11 @@ async def test_a_key_trains_one_step_of_both_or_of_one(tmp_path: Path, small_mni
         await until(pilot, lambda: all(history.step_by_hand for history in histories.values()))
         before = steps()
         assert [history.measured_step.global_step for history in histories.values() if history.measured_step] == before
-        await until(pilot, lambda: f"Step {before[0]:,}: loss" in text_of(app, "#panel-pytorch #notice"))
+        await until(pilot, lambda: f"Step {before[0]:,}: loss" in notice("pytorch"))
         assert "n Step" in key_bar_of(app)
         await pilot.press("a", "a", "n")
         await until(pilot, lambda: steps() == [before[0], before[1] + 1])
-        await until(pilot, lambda: f"Step {before[1] + 1:,}: loss" in text_of(app, "#panel-keras #notice"))
+        await until(pilot, lambda: f"Step {before[1] + 1:,}: loss" in notice("keras"))
         await pilot.press("a", "space")
         await until(pilot, lambda: phases(app) == ["training"] * 2 and steps()[0] > before[0] + 1)
         await until(pilot, lambda: not app.screen.query_one("#panel-keras #notice").display)
