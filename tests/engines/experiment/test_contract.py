@@ -356,14 +356,15 @@ def test_held_out_digits_judge_and_the_best_weights_are_kept(
     engine: str, warm: Work, small_mnist: Path, tmp_path: Path
 ) -> None:
     """Every engine holds out the same digits; the weights in its files answer them, and the test digits, as the events say."""
-    config = from_settings({"epochs": 3, "batch_size": 64, "validation": 100, "data_dir": str(small_mnist), "seed": 3})
+    limits = {"batch_size": 16, "limit_train": 200, "limit_test": 50}
+    config = from_settings({**limits, "epochs": 3, "validation": 40, "data_dir": str(small_mnist), "seed": 6})
     worker = warm(engine)
     worker.start(config, "run", str(tmp_path / "run"))
     finished = worker.wait_for((RunFinished, RunFailed))
     worker.finish()
-    digits = load_digits("mnist", small_mnist, cache_dir=tmp_path).hold_out(100, 3)
+    digits = load_digits("mnist", small_mnist, cache_dir=tmp_path).limited(200, 50).hold_out(40, 6)
     (data,) = worker.of(DataReady)
-    assert (data.train_size, data.test_size, data.validation_size) == (540, 200, 100)
+    assert (data.train_size, data.test_size, data.validation_size) == (160, 50, 40)
     assert data.validation_sha256 == digits.validation_sha256
     *judged, test = worker.of(EvalCompleted)
     assert [event.split for event in judged] == ["validation"] * 3
@@ -371,10 +372,10 @@ def test_held_out_digits_judge_and_the_best_weights_are_kept(
     best = max(judged, key=lambda event: event.accuracy)
     path = tmp_path / "run" / f"{worker.supervisor.spec.name}.npz"
     assert load_model(best_path(path))[0].epoch == finished.best_epoch == best.epoch
-    correct = (_answers(load_model(best_path(path))[1], digits.test_images[:100]) == digits.test_labels[:100]).sum()
-    assert correct == pytest.approx(100 * best.accuracy, abs=1)  # numpy may round a tie to another digit
-    correct = (_answers(load_model(path)[1], digits.test_images[100:]) == digits.test_labels[100:]).sum()
-    assert correct == pytest.approx(200 * test.accuracy, abs=1)
+    correct = (_answers(load_model(best_path(path))[1], digits.test_images[:40]) == digits.test_labels[:40]).sum()
+    assert correct == pytest.approx(40 * best.accuracy, abs=1)  # numpy may round a tie to another digit
+    correct = (_answers(load_model(path)[1], digits.test_images[40:]) == digits.test_labels[40:]).sum()
+    assert correct == pytest.approx(50 * test.accuracy, abs=1)
     assert violations(worker.events) == []
 
 
