@@ -16,6 +16,7 @@ EXAMPLES = (
     ("mnist-tui tour FILE", "a tour of your own"),
 )
 
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui tour`."""
     parser.add_argument(

@@ -165,11 +165,10 @@ async def test_both_networks_are_the_same_before_their_first_step(events: list[E
 
 async def test_the_proof_is_recorded(events: list[Event]) -> None:
     tour = Tour(chapters=(Chapter(screen="proof", time=0.0, caption="The proof."),))
-    async with touring(events, tour, (120, 40)) as (app, _, _):
+    async with touring(events, tour, (120, 40)) as (app, pilot, _):
         assert isinstance(app.screen, ParityScreen)
-        text = screen_text(app)
-        assert "Same experiment: " in text
-        assert "1,199,882 and 1,199,882" in text
+        await until(pilot, lambda: "Same experiment: " in screen_text(app))
+        assert "1,199,882 and 1,199,882" in screen_text(app)
         assert "full epoch" not in key_bar_of(app)
 
 
