@@ -210,18 +210,18 @@ def test_a_damaged_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None
 
 @pytest.mark.framework
 @pytest.mark.parametrize(("engine", "axis"), [("pytorch", 1), ("keras", 3)])
-def test_a_model_loads_elsewhere_as_the_readme_says(
+def test_a_model_loads_elsewhere_as_the_guide_says(
     engine: str, axis: int, warm: Work, tiny_config: TrainConfig, small_mnist: Path, tmp_path: Path
 ) -> None:
-    """The README's code, in a process that can't import this project, reaches the engine's accuracy."""
+    """The guide's code, in a process that can't import this project, reaches the engine's accuracy."""
     worker = warm(engine)
     worker.start(replace(tiny_config, limit_test=0), "run", str(tmp_path / "run"))
     saved = worker.wait_for(ModelSaved)
     expected = worker.wait_for(RunFinished).test_accuracy
     worker.finish()
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[3] / "docs" / "guide.md").read_text(encoding="utf-8")
     (lines,) = [
-        block for part in readme.split("```python\n")[1:] if Path(saved.path).name in (block := part.split("```")[0])
+        block for part in guide.split("```python\n")[1:] if Path(saved.path).name in (block := part.split("```")[0])
     ]
     digits = load_digits("auto", small_mnist, cache_dir=tmp_path)
     images = np.expand_dims(digits.test_images / np.float32(255), axis)
