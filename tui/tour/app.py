@@ -54,6 +54,7 @@ class TourApp(MnistApp, inherit_bindings=False):
         """The number of pen keys pressed so far."""
         keys = [("any key", "Leave", "app.leave_tour()")] if auto else [(c.key, c.title, c.action) for c in TOUR]
         self.only_keys = keys
+        self.caption = tour.chapters[0].caption
 
     @property
     def chapter(self) -> Chapter:

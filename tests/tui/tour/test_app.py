@@ -86,7 +86,7 @@ async def settle(app: TourApp, pilot: Pilot[None], clock: Clock) -> None:
 async def test_the_chapters_come_in_their_order_and_are_the_same_when_entered_from_behind(events: list[Event]) -> None:
     captions, states = [], []
     async with touring(events) as (app, pilot, clock):
-        last = len(app.tour.chapters) - 1
+        last, start = len(app.tour.chapters) - 1, Replay(events).now()
         for index, chapter in enumerate(app.tour.chapters):
             await until(pilot, lambda index=index: in_chapter(app, index))  # type: ignore[misc]
             captions.append(screen_text(app).splitlines()[-2].removeprefix("▌ ").rstrip())
@@ -96,9 +96,12 @@ async def test_the_chapters_come_in_their_order_and_are_the_same_when_entered_fr
             await pilot.pause()
             states.append(state(app))
             assert app.index == index
+            at = chapter.time + chapter.speed * (chapter.seconds - 0.1)
+            assert app.session.now() - start == pytest.approx(min(at, app.session.length_seconds), abs=0.01)
             clock.seconds += 0.2
         await app.advance()
         assert app.index == last, "the last chapter stays"
+        assert {"loss", "accuracy", "overlaid", "saliency", "confusion"} <= {shown[4] for shown in states}, "keys"
         for index in range(last - 1, -1, -1):
             await pilot.press("backspace")
             await until(pilot, lambda index=index: in_chapter(app, index))  # type: ignore[misc]
