@@ -247,7 +247,7 @@ COMMANDS = tuple(command for commands in GROUPS.values() for command in commands
 TOUR = (
     Command("next_chapter", "space", "Next", "The next chapter.", priority=True),
     Command("previous_chapter", "backspace", "Back", "The chapter before.", priority=True),
-    Command("hold", "p", "Hold", "Stay in this chapter, or go on.", priority=True),
+    Command("hold", "p", "Hold", "Hold the tour and its recording, or go on.", priority=True),
     Command("leave_tour", "q,escape,ctrl+c,ctrl+q", "Leave", "Leave the tour.", priority=True),
 )
 """The commands of a tour."""

@@ -54,6 +54,7 @@ class TourApp(MnistApp, inherit_bindings=False):
         """The number of pen keys pressed so far."""
         keys = [("any key", "Leave", "app.leave_tour()")] if auto else [(c.key, c.title, c.action) for c in TOUR]
         self.only_keys = keys
+        self.caption = tour.chapters[0].caption
 
     @property
     def chapter(self) -> Chapter:
@@ -76,7 +77,9 @@ class TourApp(MnistApp, inherit_bindings=False):
     # Chapters
 
     async def show_chapter(self, index: int) -> None:
-        """Enter a chapter from anywhere: a new screen, the recording at its time, its digit, and its keys pressed."""
+        """Enter a chapter from anywhere, also a held one: a new screen, the recording at its time, its digit, and its keys."""
+        if self.clock.held:
+            self.clock.toggle()
         self.index, self._since = index, self.clock()
         self.has_begun, self._pen_keys, self._pressed = False, [], 0
         chapter, self.drawing = self.chapter, Drawing()

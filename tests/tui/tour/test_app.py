@@ -62,6 +62,15 @@ def in_chapter(app: TourApp, index: int) -> bool:
     return app.index == index and app.has_begun and is_shown
 
 
+def cut_off(app: TourApp) -> list[str]:
+    """Return what of Draw and Inside is not whole on the screen."""
+    if not isinstance(app.screen, DrawScreen | InsideScreen):
+        return []
+    rows = app.size.height - app.screen.bar_rows
+    shown = app.screen.query("PredictionBars TextLine, .strip, .large, #caption, #label")
+    return [f"{widget} {widget.region}" for widget in shown if widget.size and widget.region.bottom > rows]
+
+
 async def jump(app: TourApp, pilot: Pilot[None], index: int) -> None:
     """Enter a chapter, as the keys do."""
     app.call_later(app.show_chapter, index)
@@ -86,7 +95,7 @@ async def settle(app: TourApp, pilot: Pilot[None], clock: Clock) -> None:
 async def test_the_chapters_come_in_their_order_and_are_the_same_when_entered_from_behind(events: list[Event]) -> None:
     captions, states = [], []
     async with touring(events) as (app, pilot, clock):
-        last = len(app.tour.chapters) - 1
+        last, start = len(app.tour.chapters) - 1, Replay(events).now()
         for index, chapter in enumerate(app.tour.chapters):
             await until(pilot, lambda index=index: in_chapter(app, index))  # type: ignore[misc]
             captions.append(screen_text(app).splitlines()[-2].removeprefix("▌ ").rstrip())
@@ -96,9 +105,13 @@ async def test_the_chapters_come_in_their_order_and_are_the_same_when_entered_fr
             await pilot.pause()
             states.append(state(app))
             assert app.index == index
+            assert cut_off(app) == []
+            at = chapter.time + chapter.speed * (chapter.seconds - 0.1)
+            assert app.session.now() - start == pytest.approx(min(at, app.session.length_seconds), abs=0.01)
             clock.seconds += 0.2
         await app.advance()
         assert app.index == last, "the last chapter stays"
+        assert {"loss", "accuracy", "overlaid", "saliency", "confusion"} <= {shown[4] for shown in states}, "keys"
         for index in range(last - 1, -1, -1):
             await pilot.press("backspace")
             await until(pilot, lambda index=index: in_chapter(app, index))  # type: ignore[misc]
@@ -128,6 +141,10 @@ async def test_a_held_tour_stands_still(events: list[Event]) -> None:
         assert (app.index, app.session.now()) == (0, now)
         clock.seconds += 10.1
         await until(pilot, lambda: in_chapter(app, 1))
+        await pilot.press("p", "space")
+        await until(pilot, lambda: in_chapter(app, 2))
+        assert "held" not in key_bar_of(app), "the next chapter plays"
+        assert not app.clock.held
 
 
 async def test_a_seven_is_read_wrong_before_training_and_right_after_it(events: list[Event]) -> None:
