@@ -1,4 +1,4 @@
-"""Export the curves of a run to TensorBoard's event files, a folder for each engine and split."""
+"""Export the curves of a run to TensorBoard's event files, a folder for each engine and split, and one for both."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from types import ModuleType
 
 from engines.config import ENGINES
 from engines.exports import missing
-from engines.messages.events import EvalCompleted, Event, RunRequested, TrainProgress
+from engines.messages.events import EvalCompleted, Event, RunRequested, TrainProgress, TwinsCompared
 
 FIGURES = ("loss", "accuracy", "samples_per_sec", "learning_rate")
 """Figures to write; an event has some of them."""
 SPLITS = ("train", "validation", "test")
 """The digits of a figure; a recording may hold any other name."""
+
+TWINS = "twins"
+"""The folder of what lies between both engines."""
 
 
 def write_tensorboard(events: Sequence[Event], created: float, folder: Path) -> None:
@@ -36,14 +39,21 @@ def write_tensorboard(events: Sequence[Event], created: float, folder: Path) -> 
     first_t = min(requests or [event.t for event in events], default=0.0)  # a warm worker's start may be hours before
     try:
         for event in events:
-            if not isinstance(event, TrainProgress | EvalCompleted) or event.engine not in ENGINES:
+            if not isinstance(event, TrainProgress | EvalCompleted | TwinsCompared) or event.engine not in ENGINES:
                 continue  # an engine names a folder, and a recording may hold any name
-            split = "train" if isinstance(event, TrainProgress) else event.split
-            name = f"{event.engine}-{split if split in SPLITS else 'test'}"
+            if isinstance(event, TwinsCompared):
+                name = TWINS
+                figures: dict[str, float | None] = {
+                    f"weights_apart/{layer}": distance for layer, distance in event.layers
+                }
+                figures["answers_apart"] = event.answers
+            else:
+                split = "train" if isinstance(event, TrainProgress) else event.split
+                name = f"{event.engine}-{split if split in SPLITS else 'test'}"
+                figures = {figure: getattr(event, figure, None) for figure in FIGURES}
             if name not in writers:
                 (folder / name).mkdir(parents=True)
                 writers[name] = EventFileWriter(str(folder / name))
-            figures = {figure: getattr(event, figure, None) for figure in FIGURES}
             values = [Summary.Value(tag=tag, simple_value=v) for tag, v in figures.items() if v is not None]
             record = Record(
                 wall_time=created + event.t - first_t, step=event.global_step, summary=Summary(value=values)

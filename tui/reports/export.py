@@ -37,7 +37,7 @@ FILES = ("tensorboard", "onnx", "safetensors")
 FOLDER = "export"
 """The folder in a run's own folder that the app writes to."""
 _ENDINGS = {"markdown": "md"}
-_TENSORBOARD_FILE = re.compile(r"\w+-(train|validation|test)(/events\.out\.tfevents\.[^/]+)?")
+_TENSORBOARD_FILE = re.compile(r"(twins|\w+-(train|validation|test))(/events\.out\.tfevents\.[^/]+)?")
 """The paths that an export for TensorBoard has in its folder."""
 
 

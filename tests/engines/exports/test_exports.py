@@ -22,7 +22,7 @@ from engines.experiment.recipe import initial_weights
 from engines.exports.tables import rows as table_rows
 from engines.exports.tensorboard import write_tensorboard
 from engines.messages.commands import Predict
-from engines.messages.events import EvalCompleted, Prediction, RunFinished, RunRequested, TrainProgress
+from engines.messages.events import EvalCompleted, Prediction, RunFinished, RunRequested, TrainProgress, TwinsCompared
 from engines.runs.reader import read_events
 from engines.session.replay import DEMO
 from tests.support.engines import Worked
@@ -212,6 +212,29 @@ def test_figures_of_held_out_digits_are_exported_as_such(tmp_path: Path) -> None
     foreign = [replace(event, split="../x") if isinstance(event, EvalCompleted) else event for event in events[-4:]]
     write_tensorboard([*events, *foreign], 1_000.0, tmp_path / "board")
     assert {path.name for path in (tmp_path / "board").iterdir()} == {"keras-train", "keras-validation", "keras-test"}
+    assert export._is_tensorboard_export(tmp_path / "board")
+
+
+def test_how_far_the_twins_are_apart_is_exported(tmp_path: Path) -> None:
+    """A row of the table for each epoch, and a folder of its own in TensorBoard."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = validated_life()
+    apart = (("conv1", 0.25), ("conv2", 0.5), ("dense1", 0.75), ("dense2", 1.0))
+    events.append(
+        TwinsCompared(
+            engine="keras", run_id="run", t=27.0, epoch=2, global_step=8, layers=apart, answers=3, test_size=8
+        )
+    )
+    (row,) = (row for row in table_rows(events) if row["split"] == "twins")
+    assert (row["engine"], row["epoch"], row["global_step"], row["loss"]) == ("both", 2, 8, None)
+    assert [row[f"{layer}_apart"] for layer, _ in apart] == [0.25, 0.5, 0.75, 1.0]
+    assert row["answers_apart"] == 3
+    write_tensorboard(events, 1_000.0, tmp_path / "board")
+    read = EventAccumulator(str(tmp_path / "board" / "twins"), {"scalars": 0})
+    read.Reload()
+    figures = {tag: [(scalar.step, scalar.value) for scalar in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
+    assert figures == {"answers_apart": [(8, 3.0)]} | {f"weights_apart/{layer}": [(8, value)] for layer, value in apart}
     assert export._is_tensorboard_export(tmp_path / "board")
 
 
