@@ -110,7 +110,7 @@ async def hover_until(
 @asynccontextmanager
 async def on_runs(runs: Path, size: tuple[int, int] = (120, 40)) -> AsyncIterator[tuple[RunsScreen, Pilot[None]]]:
     """Open the app with the Runs screen, and wait until its runs are read."""
-    app = MnistApp([scripted_spec("pytorch"), scripted_spec("keras")], cache_dir=runs.parent / "cache", runs_dir=runs)
+    app = MnistApp(cache_dir=runs.parent / "cache", runs_dir=runs)  # without engines, no worker starts
     async with app.run_test(size=size) as pilot:
         await pilot.press("5")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen._disk_bytes is not None)

@@ -171,7 +171,7 @@ async def test_the_answer_is_beside_the_sheet_and_large_below_it(
         screen = await _opened_screen(app, pilot)
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await pilot.press(*keys_for(7))
+        await pilot.press("enter", "down", "down", "down")
         await until(pilot, lambda: "sure" in text_of(app, "#sure-keras"))
         await until(pilot, lambda: "epoch 2, step 20" in screen_text(app), timeout=10)
         sheet, answer, large = (
@@ -331,7 +331,7 @@ async def test_each_screen_shows_predictions_of_its_own_digit(tmp_path: Path, sm
         screen = await _opened_screen(app, pilot)
         await pilot.press("s")
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
-        await pilot.press(*keys_for(7))
+        await pilot.press("enter", "down", "down", "down")
         await until(pilot, lambda: not screen.predictions.waiting)
         drawn_bars = [screen.predictions.probabilities(history) for history in app.session.histories.values()]
         assert text_of(app, "#sure-keras").endswith("sure")
@@ -374,7 +374,7 @@ async def test_the_demo_reads_a_drawn_seven_without_any_framework(monkeypatch: p
 async def test_a_recording_without_weights_says_so() -> None:
     app = MnistApp(session=Replay(list(read_events(DEMO)), MAX_SPEED))
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("3", *keys_for(7))
+        await pilot.press("3", "enter", "down")
         await until(pilot, lambda: bool(app.screen.query("#answer-keras #source")))
         await until(pilot, lambda: text_of(app, "#answer-keras #source") == NO_WEIGHTS)
         assert text_of(app, "#verdict") == ""

@@ -56,7 +56,6 @@ async def test_resize_storm(tmp_path: Path, small_mnist: Path) -> None:
         await until(pilot, lambda: phases(app) == ["training", "training"])
         for i in range(25):
             await pilot.resize_terminal(1 + (i * 73) % 300, 1 + (i * 37) % 100)
-            await pilot.pause()
             if i % 5 == 2:
                 await pilot.press("om"[i // 5 % 2])
         await pilot.resize_terminal(120, 40)
