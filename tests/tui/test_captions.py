@@ -29,7 +29,7 @@ from engines.session.replay import DEMO
 from tests.support.pilot import key_bar_of, opened, screen_text, until
 from tests.support.prose import caption_problem
 from tui.captions import CAPTION_SECONDS, CAPTIONS, LOOK_SECONDS, CaptionLine, Captions
-from tui.tour.chapters import CAPTION_COLUMNS
+from tui.widgets.key_bar import CAPTION_COLUMNS
 
 CONFIG = TrainConfig(epochs=2)
 

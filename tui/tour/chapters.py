@@ -12,13 +12,12 @@ from rich.cells import cell_len
 from engines.api import ConfigFileError, Record, read_toml
 from tui import formatting
 from tui.commands import LOOK, SCREENS, Command
+from tui.widgets.key_bar import CAPTION_COLUMNS
 
 DEMO_TOUR = Path(__file__).with_name("demo.toml")
 """The tour that is shipped, over the recording that is."""
 PROOF = "proof"
 """The screen of the recorded parity proof, which has no number."""
-CAPTION_COLUMNS = 78
-"""The widest caption: one line of a terminal of 80 columns."""
 MOST_SECONDS = 600.0
 """The longest stay in a chapter."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
 
 LAST = ("app.help()", "app.quit()")
 """Commands that are always at the end, in this order; what does not fit is behind the first of them."""
+CAPTION_COLUMNS = 78
+"""The widest caption: one line of a terminal of 80 columns."""
 CAPTION_MARK = "▌"
+MARGIN = 2
+"""The columns of the mark and the blank before a caption."""
 
 
 class KeyBar(Widget):
@@ -47,8 +53,8 @@ class KeyBar(Widget):
 
     @property
     def rows(self) -> int:
-        """One row, or two with a caption."""
-        return 1 if self._app.caption is None else 2
+        """One row, and those of a caption, which has one from 80 columns."""
+        return 1 if self._app.caption is None else 1 + math.ceil(CAPTION_COLUMNS / max(self.app.size.width - MARGIN, 1))
 
     def on_mount(self) -> None:
         """Repaint when commands become possible or impossible."""
@@ -61,17 +67,17 @@ class KeyBar(Widget):
         return self.rows
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
-        if self._app.caption is not None and y == 0:
-            return self._caption_strip(self._app.caption, width)
-        segments = self.line(width).render(self.app.console) if y < self.size.height else ()
+        width, caption_rows = self.size.width, self.rows - 1
+        if y < caption_rows:
+            return self._caption_strip(self._app.caption or "", y, caption_rows)
+        segments = self.line(width).render(self.app.console) if y == caption_rows else ()
         return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
 
-    def _caption_strip(self, caption: str, width: int) -> Strip:
-        style = self.get_component_rich_style("key-bar--caption")
-        mark = CAPTION_MARK if caption else " "
-        text = Text.assemble((mark, self.get_component_rich_style("key-bar--mark")), (f" {caption}", style))
-        text.truncate(width, overflow="ellipsis", pad=False)
+    def _caption_strip(self, caption: str, y: int, rows: int) -> Strip:
+        width, style = self.size.width, self.get_component_rich_style("key-bar--caption")
+        lines = textwrap.wrap(caption, max(width - MARGIN, 1), max_lines=rows, placeholder="…")
+        mark, line = (CAPTION_MARK, lines[y]) if y < len(lines) else (" ", "")
+        text = Text.assemble((mark, self.get_component_rich_style("key-bar--mark")), (f" {line}", style))
         return Strip(text.render(self.app.console)).adjust_cell_length(width, style).apply_style(style)
 
     def line(self, width: int) -> Text:

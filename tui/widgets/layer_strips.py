@@ -19,6 +19,8 @@ LABEL_COLUMNS = 9
 LEAST_MAPS = 3
 """Maps of a layer that fit side by side, if the size of their pixels allows it."""
 DIFFERENCE = "difference"
+LEAST_ROWS = 6
+"""The rows in which halved maps are whole, but for the margin of the digit, which has a seventh."""
 
 
 class LayerStrips(Vertical):
@@ -62,9 +64,7 @@ class LayerStrips(Vertical):
         if len(shown) > 1:
             shown[DIFFERENCE] = np.abs(np.subtract(*shown.values()))
         for name in self._strips:
-            self.query_one(f"#strip-{name}").styles.max_height = max(
-                rows, 1
-            )  # what is cut off is the margin of the digit
+            self.query_one(f"#strip-{name}").styles.max_height = rows if rows >= LEAST_ROWS else None
             image = self.query_one(f"#maps-{name}", PixelImage)
             image.ascii_only = self.ascii_only
             image.set_scale(scale)

@@ -180,6 +180,18 @@ async def test_both_networks_are_the_same_before_their_first_step(events: list[E
         await until(pilot, lambda: "After the same steps" in screen_text(app))
 
 
+@pytest.mark.parametrize("width", [44, 60, 79])
+async def test_a_narrow_terminal_has_a_caption_on_several_lines(width: int, events: list[Event]) -> None:
+    caption = "Nothing is learnt yet: each digit gets about 10 %. This seven is read as a 0."
+    tour = Tour(chapters=(Chapter(screen="train", time=0.0, caption=caption),))
+    app = TourApp(tour, Replay(events), TourClock())
+    async with app.run_test(size=(width, 20)) as pilot:
+        await until(pilot, lambda: app.has_begun and "space Next" in screen_text(app))
+        lines = screen_text(app).splitlines()
+        assert " ".join(line.removeprefix("▌ ") for line in lines if line.startswith("▌ ")) == caption
+        assert lines[-1].startswith("space Next")
+
+
 async def test_the_proof_is_recorded(events: list[Event]) -> None:
     tour = Tour(chapters=(Chapter(screen="proof", time=0.0, caption="The proof."),))
     async with touring(events, tour, (120, 40)) as (app, pilot, _):
@@ -195,6 +207,7 @@ async def test_a_booth_starts_over_until_a_key_is_pressed(events: list[Event]) -
         for index in (1, 0, 1, 0):
             clock.seconds += 12.0
             await until(pilot, lambda index=index: in_chapter(app, index))  # type: ignore[misc]
+        assert len(app._screen_stacks) <= 2, "the screens of past chapters are gone: a booth is open all day"
         assert "any key" in key_bar_of(app)
         await pilot.press("x")
         assert app._exiting

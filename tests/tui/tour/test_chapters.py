@@ -12,7 +12,8 @@ from engines.session.replay import DEMO, Replay
 from tests.support.prose import caption_problem
 from tui.cli import main
 from tui.screens.inside import COUNTS
-from tui.tour.chapters import CAPTION_COLUMNS, DEMO_TOUR, Chapter, TourError, read_tour
+from tui.tour.chapters import DEMO_TOUR, Chapter, TourError, read_tour
+from tui.widgets.key_bar import CAPTION_COLUMNS
 
 CHAPTER = '[[chapter]]\nscreen = "train"\ntime = 1\ncaption = "It trains."\n'
 
