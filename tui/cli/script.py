@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
 from engines.api import ENGINES, CheckpointError, ExportError, RunRequest, read_run, read_start, render_script, to_plain
@@ -45,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the script, or write it to a file. Raises UsageError and CommandError."""
-    if Path(options.out).name.removesuffix(".py") in HIDES:
+    if hides_library(options.out):
         raise UsageError(
             f"A script can't be named {Path(options.out).name}: it would hide the library. Choose another name."
         )
@@ -57,12 +59,27 @@ def run(options: argparse.Namespace) -> int:
     text = render_script(options.framework, config, start)
     if not options.out:
         print(text, end="")
+        if hides_library(name := _redirection()):  # the shell has opened the file already
+            print(f"mnist-tui: rename {Path(name).name} before you run it: it hides the library.", file=sys.stderr)
         return 0
     try:
         export.write_text(text, Path(options.out), force=options.force)
     except ExportError as error:
         raise CommandError(str(error)) from None
     return 0
+
+
+def hides_library(path: str) -> bool:
+    """Return whether a script with this name would be imported in place of a library that it needs."""
+    return Path(path).name.removesuffix(".py") in HIDES
+
+
+def _redirection() -> str:
+    """Return the file that stdout goes to; empty where that is none, or where the system does not tell."""
+    try:
+        return os.readlink(f"/proc/self/fd/{sys.stdout.fileno()}")
+    except (OSError, ValueError):
+        return ""
 
 
 def _saved_settings(options: argparse.Namespace) -> dict[str, object]:

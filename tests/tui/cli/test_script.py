@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from engines.api import ENGINES, from_settings, render_script
 from engines.session.replay import DEMO
+from tests.support.programs import ROOT
 from tui.cli import main
 
 
@@ -43,6 +46,18 @@ def test_a_script_has_the_settings_of_a_run(engine: str, capsys: pytest.CaptureF
 def test_what_cannot_be_used_is_said(options: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["script", "pytorch", *options]) == 2
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.linux("/proc/self/fd")
+@pytest.mark.parametrize(("name", "warning"), [("keras.py", "rename keras.py before you run it"), ("train.py", "")])
+def test_a_redirected_script_that_would_hide_its_library_is_noticed(name: str, warning: str, tmp_path: Path) -> None:
+    with open(tmp_path / name, "w") as file:
+        command = [sys.executable, "-m", "tui", "script", "keras"]
+        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert (tmp_path / name).read_text().startswith('"""')
+    assert done.returncode == 0
+    assert warning in done.stderr
+    assert bool(done.stderr) == bool(warning)
 
 
 def test_a_script_continues_the_order_of_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
