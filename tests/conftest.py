@@ -29,8 +29,8 @@ hypothesis.settings.register_profile(  # a busy machine is slow, which is no fai
 )
 hypothesis.settings.load_profile("no-deadline")
 
-# After each key, Textual's pilot waits twice until the process has been idle for 20 ms, which was half of the time of a Pilot test.
-_wait.SLEEP_GRANULARITY, _wait.SLEEP_IDLE = 1 / 200, 1 / 4000
+# After each key, Textual's pilot waits twice until the process has been idle for 20 ms, which is half of the time of a Pilot test.
+_wait.SLEEP_GRANULARITY, _wait.SLEEP_IDLE = 1 / 100, 1 / 2000
 
 
 def _any_of(kind: type[Any]) -> st.SearchStrategy[Any]:

@@ -149,7 +149,9 @@ def test_the_theme_of_the_command_line_precedes_the_saved_one() -> None:
 
 async def test_the_focused_field_is_marked_without_colour() -> None:
     async with BaseApp("ansi-light", ascii_only=True).run_test(size=(110, 40)) as pilot:
-        await pilot.app.push_screen(SettingsScreen(RunRequest(), {}))
+        await pilot.app.push_screen(form := SettingsScreen(RunRequest(), {}))
+        while form.focused is None or not form.query("#advanced"):
+            await pilot.pause()
         marked = []
         for _ in range(3):
             await pilot.pause()

@@ -113,18 +113,18 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
             self._refresh_rows()
 
     async def _mount_rows(self, rows: Sequence[Widget]) -> bool:
-        """Mount rows in the form; return whether it is still open."""
+        """Mount rows in the form; return whether they are there: the form may close meanwhile, alone or with the app."""
         forms = self.query("#form")
         if forms:
             await forms.first().mount_all(rows)
-        return bool(self.query("#form")) and self.is_current
+        return self.is_current and all(field.is_attached for field, _ in self._rows.values())
 
     async def _open_advanced(self) -> None:
         """Replace the button by the fields that it stands for, and focus the first."""
         self.add_class("-advanced")
         await self.query_one("#advanced").remove()
         await self._mount_advanced_rows()
-        self.query_one(f"#{ADVANCED_FIELDS[0]}").focus()
+        self.query(f"#{ADVANCED_FIELDS[0]}").focus()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Explain the field that has the focus."""

@@ -264,3 +264,12 @@ async def test_a_form_that_closes_while_it_opens_does_no_harm(tmp_path: Path, sm
                 await asyncio.sleep(0)
             app.screen.dismiss(None)
             await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+
+
+@pytest.mark.parametrize("values", [{}, {"seed": 1}], ids=["first", "advanced"])
+async def test_an_app_can_end_while_the_form_opens(values: dict[str, Any]) -> None:
+    """The app closes before the rows are mounted."""
+    async with BaseApp("mnist-dark").run_test() as pilot:
+        await pilot.app.push_screen(SettingsScreen(RunRequest.from_values(values), {}))
+        pilot.app.exit(return_code=0)
+    assert pilot.app.return_code == 0
