@@ -64,12 +64,10 @@ def small_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make an isolated home, so that tests read and write no files of the user's, and give every test the same terminal."""
+    """Make an isolated home, so that tests read and write no files of the user's."""
     os.environ.pop("MNIST_TUI_SCRIPT", None)
-    for variable in [*os.environ]:
-        if variable in OF_THE_TERMINAL or OF_THE_USER.fullmatch(variable):
-            monkeypatch.delenv(variable)
-    monkeypatch.setenv("TERM", "xterm-256color")
+    for variable in filter(OF_THE_USER.fullmatch, [*os.environ]):
+        monkeypatch.delenv(variable)
     for variable, name in (
         ("HOME", "home"),
         ("MNIST_TUI_HOME", "data"),
@@ -97,7 +95,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure() -> None:
-    """Restore the default handlers of signals that nohup, or a script that started the tests in the background, ignores."""
+    """Give all tests and fixtures the same terminal, and the handlers of signals that nohup or a script's background ignores."""
+    for variable in OF_THE_TERMINAL:
+        os.environ.pop(variable, None)
+    os.environ["TERM"] = "xterm-256color"
     for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, default)

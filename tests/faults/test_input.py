@@ -357,7 +357,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(train_command, "train", lambda *_, **__: 0)
     monkeypatch.setattr(presets, "print_tables", lambda *_, **__: None)
-    monkeypatch.setattr(export_command, "write", lambda *_, **__: None)
+    monkeypatch.setattr(export_command, "_write", lambda *_, **__: 0)
     monkeypatch.setattr(suite, "measure", lambda *_, **__: 0)
     for command in (parity, doctor, script, code, setup, data):
         monkeypatch.setattr(command, "run", lambda _: 0)
