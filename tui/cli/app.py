@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any
 
-    from engines.api import RunRequest
+    from engines.api import RunRequest, RunSource
+    from tui.app import MnistApp
 
 
 EXAMPLES = (
@@ -110,7 +111,27 @@ def print_summary(app: Any) -> None:
     streams.write_out(sys.stdout)
 
 
-# Shared with the replay
+# Shared with the replay and the watched run
+
+
+def make_app(options: argparse.Namespace, session: RunSource) -> MnistApp:
+    """Make the app that shows a recording or the run of another process."""
+    from pathlib import Path
+
+    from tui import preferences
+    from tui.terminal import startup_gc
+
+    startup_gc.pause_gc()
+    from tui.app import MnistApp
+
+    return MnistApp(
+        theme=theme(options, preferences.load(preferences.default_path())),
+        session=session,
+        runs_dir=Path(arguments.runs_dir(options)),
+        fps=frames_per_second(options),
+        ascii_only=ascii_only(options),
+        captions=options.captions,
+    )
 
 
 def theme(options: argparse.Namespace, saved: dict[str, Any]) -> str:

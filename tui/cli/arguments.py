@@ -212,6 +212,36 @@ def recording(run: str, options: argparse.Namespace) -> Path:
         raise UsageError(f"There is no run {run!r}. `mnist-tui runs{place}` lists them.") from None
 
 
+def add_live_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add RUN, --last and --runs-dir: which run of another process is meant."""
+    parser.add_argument("run", metavar="RUN", nargs="?", help="a run's id, the start of one, or its folder")
+    parser.add_argument("--last", action="store_true", help="the newest run")
+    add_runs_dir_option(parser)
+
+
+def live_run_folder(options: argparse.Namespace) -> Path:
+    """Return the folder of the run that RUN or --last names, which need not have events yet. Raises UsageError."""
+    from pathlib import Path
+
+    from engines.api import newest_run
+
+    if bool(options.run) == options.last:
+        raise UsageError("Name one run, or --last for the newest.")
+    folder = Path(runs_dir(options))
+    if options.last:
+        try:
+            newest = newest_run(folder)
+        except OSError:
+            newest = None
+        if newest is None:
+            raise UsageError(f"There is no run in {folder}.")
+        return newest
+    for candidate in (Path(options.run).expanduser(), folder / options.run):
+        if (candidate / "config.json").is_file():
+            return candidate.absolute()
+    return recording(options.run, options).absolute().parent
+
+
 def resume_folder(options: argparse.Namespace) -> Path | None:
     """Return the folder of the run that --resume names; None without it. Raises UsageError."""
     return recording(options.resume, options).absolute().parent if options.resume else None  # "." has no name
