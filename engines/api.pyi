@@ -151,6 +151,11 @@ from engines.runs.statistics import (
     holm as holm,
     judge_answers as judge_answers,
 )
+from engines.runs.stop_request import (
+    is_pending as is_pending,
+    request_stop as request_stop,
+    withdraw_request as withdraw_request,
+)
 from engines.runs.stored_seeds import read_seed_results as read_seed_results
 from engines.runs.time_estimate import PaceKey as PaceKey, estimate_seconds as estimate_seconds, paces_of as paces_of
 from engines.runs.time_ratio import epoch_time_ratio as epoch_time_ratio

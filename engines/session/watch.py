@@ -157,12 +157,10 @@ class Watch(RunSource):
 
     @property
     def problem(self) -> str:
-        if self._next_run and self._interrupted:
-            return f"The process that trained this run has ended. It continues as {self._next_run}."
         if self._next_run:
-            return f"It continues as {self._next_run}."
+            return f"This run continues as {self._next_run}."
         if self._interrupted:
-            return "The process that trained this run has ended, without finishing it."
+            return "No process writes the record of this run any more, and it has no end."
         return self._read_problem
 
     def now(self) -> float:

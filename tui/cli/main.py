@@ -26,6 +26,7 @@ COMMANDS = {
     "tour": "take a guided tour of three minutes; it needs no framework",
     "train": "train without the app: bars on a terminal, else lines, or --json",
     "watch": "show a run of another process live",
+    "stop": "stop a run of another process, and keep its results",
     "replay": "show a saved run as if it were live",
     "runs": "list the saved runs, or delete old ones",
     "compare": "compare saved runs: figures, verdicts, settings that differ",

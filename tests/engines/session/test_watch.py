@@ -129,7 +129,7 @@ def test_a_silent_writer_that_lives_is_told_from_one_that_has_ended(writer: Writ
     assert watch.badge == "WATCHING, no news for 4 min"
     writer.end()
     read(watch)
-    assert (watch.badge, watch.problem[:11]) == ("RECORDED", "The process")
+    assert (watch.badge, watch.problem[:10]) == ("RECORDED", "No process")
     assert {history.phase for history in watch.histories.values()} == {INTERRUPTED}
     more = events[len(some) :]
     writer.send(*more)  # it lived, on a machine whose locks are not seen here
@@ -143,13 +143,13 @@ def test_the_run_that_continues_a_killed_one_is_named(writer: Writer, events: li
     os.utime(writer.folder / "events.jsonl", (0, 0))  # written long ago
     watch = watched(writer)
     read(watch)
-    assert watch.problem == "The process that trained this run has ended, without finishing it."
+    assert watch.problem == "No process writes the record of this run any more, and it has no end."
     runs = writer.folder.parent
     make_config(runs / "20260101-150000-000Z-seed0-1", resumed="another")
     make_config(runs / "20260101-140000-000Z-seed0-2", resumed=writer.folder.name)
     writer.seconds += PROBE_SECONDS
     read(watch)
-    assert "It continues as 20260101-140000-000Z-seed0-2." in watch.problem
+    assert "continues as 20260101-140000-000Z-seed0-2." in watch.problem
 
 
 def test_the_clock_is_that_of_the_events_also_when_the_files_clock_is_wrong(
