@@ -330,6 +330,18 @@ def test_captions_are_shown_on_request(trained: list[SimpleNamespace], opened: l
         assert opened[-1].caption == ("" if on else None)
 
 
+@effect_of("--detach")
+def test_a_run_is_detached_on_request(trained: list[SimpleNamespace], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only then is it told when it has begun; tests/tui/cli/test_detach.py detaches a real one."""
+
+    def run_detached(run: Callable[[Any], int], runs_dir: Path) -> int:
+        return 7 + run("begun")
+
+    monkeypatch.setattr(train, "run_detached", run_detached)
+    assert [main.main(["train"]), main.main(["train", "--detach"])] == [0, 7]
+    assert [vars(call).get("on_begin") for call in trained] == [None, "begun"]
+
+
 @effect_of("--debug")
 @pytest.mark.parametrize("command", [["train"], []])
 def test_a_failure_has_a_traceback_only_for_debugging(
