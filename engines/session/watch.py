@@ -24,8 +24,10 @@ from engines.session.run_source import RunSource
 POLL_SECONDS = 0.25
 SILENT_SECONDS = 10.0
 """Seconds without a new event after which the writer counts as silent; usually it records the machine's usage each second."""
+QUIET_SECONDS = 5.0
+"""Seconds without a new event after which to find out whether the writer lives."""
 PROBE_SECONDS = 2.0
-"""Seconds between two looks at whether a silent writer lives, and at which run continues an ended one."""
+"""Seconds between two looks at whether a quiet writer lives, and at which run continues an ended one."""
 MAX_EVENTS_PER_DRAIN = 5_000
 """Events that are applied at once, so that the long past of a run does not hold up the screen."""
 
@@ -97,8 +99,9 @@ class Watch(RunSource):
         if events:
             self._hear(max(event.t for event in events), first=first)
         self._open -= {event.engine for event in events if isinstance(event, TERMINAL_EVENTS)}
-        if (self.silent_seconds or self.ended) and self._clock() - self._probed_at >= PROBE_SECONDS:
-            self._probed_at = self._clock()
+        now = self._clock()
+        if (self.ended or now - self._heard_at >= QUIET_SECONDS) and now - self._probed_at >= PROBE_SECONDS:
+            self._probed_at = now
             self._probe()
 
     def _hear(self, newest_t: float, *, first: bool) -> None:

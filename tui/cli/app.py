@@ -94,6 +94,7 @@ def _open(options: argparse.Namespace) -> int:
         preferences_file=preferences.default_path(),
         warnings=[*arguments.startup_problems(options), *preferences.problems(preferences.default_path(), invalid)],
     )
+    app.uses_mouse = not options.no_mouse
     code = app.run_guarded()
     if not app.is_web:  # in a browser, no screen is left to print on
         print_summary(app)
@@ -124,7 +125,7 @@ def make_app(options: argparse.Namespace, session: RunSource) -> MnistApp:
     startup_gc.pause_gc()
     from tui.app import MnistApp
 
-    return MnistApp(
+    app = MnistApp(
         theme=theme(options, preferences.load(preferences.default_path())),
         session=session,
         runs_dir=Path(arguments.runs_dir(options)),
@@ -132,6 +133,8 @@ def make_app(options: argparse.Namespace, session: RunSource) -> MnistApp:
         ascii_only=ascii_only(options),
         captions=options.captions,
     )
+    app.uses_mouse = not options.no_mouse
+    return app
 
 
 def theme(options: argparse.Namespace, saved: dict[str, Any]) -> str:

@@ -81,6 +81,9 @@ def add_screen_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--slow", action="store_true", help="for slow connections: 2 frames per second, 256 colours")
     group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")
     group.add_argument(
+        "--no-mouse", action="store_true", help="leave the mouse to the terminal, to select text with it"
+    )
+    group.add_argument(
         "--theme",
         choices=THEME_NAMES,
         help="colours (those used last; at first mnist-dark, or ansi-dark in 16 colours)",

@@ -400,6 +400,14 @@ def test_characters_and_colours_are_the_chosen_ones(opened: list[MnistApp], monk
     assert [app.theme == "mnist-light" for app in opened] == [False, True]
 
 
+@effect_of("--no-mouse")
+def test_the_mouse_is_left_to_the_terminal_on_request(opened: list[MnistApp], monkeypatch: pytest.MonkeyPatch) -> None:
+    for words in ([], ["replay", "demo"], ["tour"]):
+        assert main.main(words) == main.main([*words, "--no-mouse"]) == 0
+    assert [app.uses_mouse for app in opened] == [True, False] * 3
+    assert ["--no-mouse" in app._cli_options() for app in opened[:2]] == [False, True]
+
+
 @effect_of("--start", "--resume")
 @pytest.mark.parametrize("words", [[], ["--start"], ["--resume", "older"]], ids=["neither", "start", "resume"])
 async def test_the_app_starts_or_resumes_at_once(
