@@ -120,7 +120,9 @@ from engines.runs.phases import (
 from engines.runs.race import CLEAR_LEAD_SECONDS as CLEAR_LEAD_SECONDS, lead as lead
 from engines.runs.reader import (
     events_file as events_file,
+    is_being_recorded as is_being_recorded,
     list_runs as list_runs,
+    newest_run as newest_run,
     read_events as read_events,
     read_run as read_run,
     run_start_time as run_start_time,
@@ -149,6 +151,11 @@ from engines.runs.statistics import (
     holm as holm,
     judge_answers as judge_answers,
 )
+from engines.runs.stop_request import (
+    is_pending as is_pending,
+    request_stop as request_stop,
+    withdraw_request as withdraw_request,
+)
 from engines.runs.stored_seeds import read_seed_results as read_seed_results
 from engines.runs.time_estimate import PaceKey as PaceKey, estimate_seconds as estimate_seconds, paces_of as paces_of
 from engines.runs.time_ratio import epoch_time_ratio as epoch_time_ratio
@@ -161,6 +168,7 @@ from engines.session.replay import (
 )
 from engines.session.run_source import RunSource as RunSource
 from engines.session.session import Session as Session
+from engines.session.watch import Watch as Watch
 from engines.supervision.one_shot import run_in_thread as run_in_thread
 from engines.supervision.registry import (
     EngineSpec as EngineSpec,

@@ -125,7 +125,7 @@ class MnistApp(RunActions):
         """Return the command-line options of an app that looks like this one; the command line has no Textual themes."""
         theme = ["--theme", self.theme] if self.theme in THEME_NAMES and self.theme != self.auto_theme else []
         options = ["--runs-dir", str(self.runs_dir), "--fps", str(self._frame_clock.fps), *theme]
-        flags = {"--ascii": self.ascii_only, "--captions": self.caption is not None}
+        flags = {"--ascii": self.ascii_only, "--captions": self.caption is not None, "--no-mouse": not self.uses_mouse}
         return [*options, *(flag for flag, on in flags.items() if on)]
 
     def continue_run(self, folder: Path) -> None:
@@ -236,7 +236,7 @@ class MnistApp(RunActions):
         textual_patches.fix_empty_option_list()
         textual_patches.fix_outdated_sizes()
         try:
-            self.run()
+            self.run(mouse=self.uses_mouse)
         finally:
             self._shutdown_guard.finish()
         return self.return_code or 0

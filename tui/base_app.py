@@ -38,6 +38,8 @@ class BaseApp(App[None]):
         self.set_reactive(App.theme, theme if theme in (*themes.THEMES, *BUILTIN_THEMES) else theme_names.DARK)
         super().__init__()
         self.ascii_only = ascii_only
+        self.uses_mouse = True
+        """False to leave the mouse to the terminal, which then selects text."""
         self.caption: str | None = None
         """A line above the keys; None without one, which leaves no room for it."""
         self.only_keys: Sequence[tuple[str, str, str]] = ()

@@ -241,21 +241,21 @@ def _grey_unless(enabled: object) -> bool | None:
     return True if enabled else None
 
 
-def _is_recording(controller: RunController) -> bool:
-    return controller.session.recorded
+def _has_player(controller: RunController) -> bool:
+    return bool(controller.session.playback)
 
 
 _RULES: dict[str, Callable[[RunController], bool | None]] = {
     "start": lambda it: _grey_unless(not it.session.running and not it.session.recorded),
-    "seek": _is_recording,
-    "seek_epoch": _is_recording,
-    "change_speed": _is_recording,
-    "pause": lambda it: _grey_unless(it._running or it.session.recorded),
+    "seek": _has_player,
+    "seek_epoch": _has_player,
+    "change_speed": _has_player,
+    "pause": lambda it: _grey_unless((it._running and not it.session.recorded) or it.session.playback),
     "step": lambda it: _grey_unless(it._paused) if it._running and not it.session.recorded else False,
     "learning_rate": lambda it: False if it.session.recorded else _grey_unless(it.changeable_rates),
     "stop": lambda it: _grey_unless(it._waiting or (it._running and not it.session.recorded)),
     "save": lambda it: _grey_unless(it._running and not it.session.recorded),
-    "kill": lambda it: _grey_unless(any(history.alive for history in it.targets)),
+    "kill": lambda it: _grey_unless(not it.session.recorded and any(history.alive for history in it.targets)),
     "restart": lambda it: _grey_unless(any(h.requested_t is not None or h.phase == FAILED for h in it._free)),
     "resume": lambda it: any(history.can_continue for history in it._free),
     "settings": lambda it: _grey_unless(not it.session.recorded),

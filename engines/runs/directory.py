@@ -36,6 +36,7 @@ from engines.messages.events import (
 from engines.runs.history import RunHistory
 from engines.runs.run_id import utc_prefix
 from engines.runs.save_failures import describe_save_failure
+from engines.runs.stop_request import accept_request
 from engines.runs.summary import run_summary
 from engines.runs.twins import TwinComparison
 
@@ -61,6 +62,8 @@ class RunDirectory:
         self.folder = folder
         self.problem = ""
         """The reason why events are not on disk, or not yet; empty when all are."""
+        self.stop_requested = False
+        """True when another process has asked the run to stop, until the session has done so."""
         self._failure: SaveFailed | None = None
         """The part of the run that is lost for good."""
         self._reported_to: set[str] = set()
@@ -116,6 +119,8 @@ class RunDirectory:
                     )  # raises if the file was deleted, which writing to it does not
                 if isinstance(event, TERMINAL_EVENTS):
                     self._close_if_complete()
+                elif isinstance(event, MachineUsage) and not self.stop_requested:  # one a second
+                    self.stop_requested = accept_request(self.folder)
             except Exception as error:  # even a bug here ends the record and not the run
                 self._abort("record", error)
 

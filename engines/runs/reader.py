@@ -88,7 +88,7 @@ def list_runs(runs_dir: Path) -> Iterator[dict[str, Any]]:
 def _summary_so_far(folder: Path, engines: Collection[str]) -> dict[str, Any]:
     histories = read_summary(folder, engines)
     summary = {engine: engine_summary(history) for engine, history in histories.items()}
-    if _is_being_recorded(folder):
+    if is_being_recorded(folder):
         for engine, history in histories.items():
             if history.ended_t is None:
                 summary[engine]["outcome"] = "running"
@@ -126,13 +126,16 @@ _SKIPPED = frozenset(map(type_prefix, (LogLine, WorkerUsage, MachineUsage)))
 """Starts of the lines that a summary does not need: decoding them takes most of the time."""
 
 
-def _is_being_recorded(folder: Path) -> bool:
-    """Return whether a living process, this one or another, writes the run's record."""
+def is_being_recorded(folder: Path) -> bool | None:
+    """Return whether a living process, this one or another, writes the run's record; None where files have no locks."""
     try:
         with open(folder / "events.jsonl", encoding="utf-8") as record:
-            fcntl.flock(record, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+            try:
+                fcntl.flock(record, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return None
     except OSError:
         return False
     return False
@@ -162,11 +165,40 @@ def read_run(folder: Path, recording: str = "events.jsonl") -> tuple[dict[str, R
         elif event.engine in ENGINES:
             histories.setdefault(event.engine, RunHistory(event.engine)).apply(event)
     open_runs = [history for history in histories.values() if history.running]
-    if open_runs and not _is_being_recorded(folder):
+    if open_runs and not is_being_recorded(folder):
         for history in open_runs:
-            message = "The record of this run breaks off here."
-            history.apply(RunFailed(engine=history.engine, t=history.last_t, kind=INTERRUPTED, message=message))
+            history.apply(interruption(history))
     return {engine: histories[engine] for engine in ENGINES if engine in histories}, machine
+
+
+def interruption(history: RunHistory) -> RunFailed:
+    """Return the end of a run whose record has none, and that no process writes any more."""
+    message = "The record of this run breaks off here."
+    return RunFailed(engine=history.engine, t=history.last_t, kind=INTERRUPTED, message=message)
+
+
+def newest_run(runs_dir: Path) -> Path | None:
+    """Return the folder of the newest run, also one that has only begun; None without any. Raises OSError."""
+    folders = (runs_dir / name for name in _newest_first(runs_dir))
+    return next((folder for folder in folders if (folder / "config.json").is_file()), None)
+
+
+def next_run(folder: Path) -> str:
+    """Return the id of the newest run beside this one that continues it or is a later seed of its series; empty without any.
+
+    Raises OSError.
+    """
+    config, started = read_json(folder / "config.json") or {}, run_start_time(folder)
+    for name in _newest_first(folder.parent):
+        if run_start_time(folder.parent / name) <= started or name == folder.name:
+            break
+        other = read_json(folder.parent / name / "config.json") or {}
+        if other.get("resumed") == folder.name or other.get("series") in {folder.name, config.get("series")} - {
+            "",
+            None,
+        }:
+            return name
+    return ""
 
 
 def newest_checkpoint(runs_dir: Path | None, engine: str) -> str:

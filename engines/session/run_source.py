@@ -13,10 +13,10 @@ from engines.runs.seeds import SeedResults
 
 
 class RunSource:
-    """A live session or a replay: histories that `drain` brings up to date, and controls.
+    """A live session, a replay or a watched run: histories that `drain` brings up to date, and controls.
 
-    Each kind overrides the controls that it has; the others do nothing. A replay has no runs to command, and a live session
-    has no player.
+    Each kind overrides the controls that it has; the others do nothing. Only a live session has runs to command, and only a
+    replay has a player.
     """
 
     histories: dict[str, RunHistory]
@@ -28,7 +28,7 @@ class RunSource:
     engines: tuple[str, ...] = ()
     """The engines of the current or the last run, in display order; empty before the first."""
     recorded: bool = False
-    """True for a replay: there are no workers, and the player's controls work."""
+    """True for a replay and for a run of another process: there are no workers, and commands to runs do nothing."""
 
     @property
     def shown_histories(self) -> dict[str, RunHistory]:
@@ -36,8 +36,13 @@ class RunSource:
         return {engine: self.histories[engine] for engine in self.engines or self.histories}
 
     @property
+    def badge(self) -> str:
+        """A word in every header for a run that is not this process's own; empty for a live session."""
+        return "RECORDED" if self.recorded else ""
+
+    @property
     def problem(self) -> str:
-        """The reason why the record of the last run is not on disk, or not yet; empty when it is."""
+        """The reason why the record of the last run is not on disk or not complete, or not yet; empty when it is."""
         return ""
 
     @property
@@ -134,7 +139,7 @@ class RunSource:
 
     @property
     def playback(self) -> str:
-        """The state of the player: "10x", "paused" or "end"; empty for a live session."""
+        """The state of the player: "10x", "paused" or "end"; empty without a player."""
         return ""
 
     def starts_at(self, engine: str) -> float | None:

@@ -23,7 +23,7 @@ from engines.runs.seeds import SeedResults
 from engines.session.inbox import Inbox
 from engines.session.rounds import Round, RunFolder, drop_engine, resumed_rounds, rounds_of
 from engines.session.run_source import RunSource
-from engines.session.worker_slot import PendingRun, WorkerSlot
+from engines.session.worker_slot import PendingRun, WorkerSlot, engines_to_stop
 from engines.supervision.registry import EngineSpec, for_backend
 
 if TYPE_CHECKING:
@@ -252,6 +252,8 @@ class Session(RunSource):
                 self._apply(event)
             else:
                 self.machine.apply(event)
+        for engine in engines_to_stop(self._slots):
+            self.stop(engine)
         for engine, slot in self._slots.items():
             if slot.pending is not None and not slot.running and not self._closing:
                 self._start_worker(engine, slot.pending.threads, slot.pending.cores)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -97,3 +98,11 @@ class WorkerSlot:
         if self.running and self.supervisor is not None:
             self.supervisor.abort(error)
             self.running = False
+
+
+def engines_to_stop(slots: Mapping[str, WorkerSlot]) -> list[str]:
+    """Return the engines of a run that another process asked to stop, with those that have no run or wait for their turn."""
+    asked = [slot.directory for slot in slots.values() if slot.directory is not None and slot.directory.stop_requested]
+    for directory in asked:
+        directory.stop_requested = False
+    return [engine for engine, slot in slots.items() if asked and (slot.directory in asked or not slot.busy)]

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any
 
-    from engines.api import RunRequest
+    from engines.api import RunRequest, RunSource
+    from tui.app import MnistApp
 
 
 EXAMPLES = (
@@ -93,6 +94,7 @@ def _open(options: argparse.Namespace) -> int:
         preferences_file=preferences.default_path(),
         warnings=[*arguments.startup_problems(options), *preferences.problems(preferences.default_path(), invalid)],
     )
+    app.uses_mouse = not options.no_mouse
     code = app.run_guarded()
     if not app.is_web:  # in a browser, no screen is left to print on
         print_summary(app)
@@ -110,7 +112,29 @@ def print_summary(app: Any) -> None:
     streams.write_out(sys.stdout)
 
 
-# Shared with the replay
+# Shared with the replay and the watched run
+
+
+def make_app(options: argparse.Namespace, session: RunSource) -> MnistApp:
+    """Make the app that shows a recording or the run of another process."""
+    from pathlib import Path
+
+    from tui import preferences
+    from tui.terminal import startup_gc
+
+    startup_gc.pause_gc()
+    from tui.app import MnistApp
+
+    app = MnistApp(
+        theme=theme(options, preferences.load(preferences.default_path())),
+        session=session,
+        runs_dir=Path(arguments.runs_dir(options)),
+        fps=frames_per_second(options),
+        ascii_only=ascii_only(options),
+        captions=options.captions,
+    )
+    app.uses_mouse = not options.no_mouse
+    return app
 
 
 def theme(options: argparse.Namespace, saved: dict[str, Any]) -> str:

@@ -81,6 +81,9 @@ def add_screen_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--slow", action="store_true", help="for slow connections: 2 frames per second, 256 colours")
     group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")
     group.add_argument(
+        "--no-mouse", action="store_true", help="leave the mouse to the terminal, to select text with it"
+    )
+    group.add_argument(
         "--theme",
         choices=THEME_NAMES,
         help="colours (those used last; at first mnist-dark, or ansi-dark in 16 colours)",
@@ -210,6 +213,36 @@ def recording(run: str, options: argparse.Namespace) -> Path:
 
         place = f" --runs-dir {shlex.quote(options.runs_dir)}" if options.runs_dir else ""
         raise UsageError(f"There is no run {run!r}. `mnist-tui runs{place}` lists them.") from None
+
+
+def add_live_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add RUN, --last and --runs-dir: which run of another process is meant."""
+    parser.add_argument("run", metavar="RUN", nargs="?", help="a run's id, the start of one, or its folder")
+    parser.add_argument("--last", action="store_true", help="the newest run")
+    add_runs_dir_option(parser)
+
+
+def live_run_folder(options: argparse.Namespace) -> Path:
+    """Return the folder of the run that RUN or --last names, which need not have events yet. Raises UsageError."""
+    from pathlib import Path
+
+    from engines.api import newest_run
+
+    if bool(options.run) == options.last:
+        raise UsageError("Name one run, or --last for the newest.")
+    folder = Path(runs_dir(options))
+    if options.last:
+        try:
+            newest = newest_run(folder)
+        except OSError:
+            newest = None
+        if newest is None:
+            raise UsageError(f"There is no run in {folder}.")
+        return newest
+    for candidate in (Path(options.run).expanduser(), folder / options.run):
+        if (candidate / "config.json").is_file():
+            return candidate.absolute()
+    return recording(options.run, options).absolute().parent
 
 
 def resume_folder(options: argparse.Namespace) -> Path | None:

@@ -25,6 +25,8 @@ COMMANDS = {
     "": "Train the MNIST convnet in PyTorch and Keras, live and side by side.",
     "tour": "take a guided tour of three minutes; it needs no framework",
     "train": "train without the app: bars on a terminal, else lines, or --json",
+    "watch": "show a run of another process live",
+    "stop": "stop a run of another process, and keep its results",
     "replay": "show a saved run as if it were live",
     "runs": "list the saved runs, or delete old ones",
     "compare": "compare saved runs: figures, verdicts, settings that differ",

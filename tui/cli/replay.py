@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.cli import arguments
-from tui.cli.app import ascii_only, frames_per_second, theme
+from tui.cli.app import make_app
 from tui.cli.arguments import UsageError
 from tui.terminal import display
 
@@ -31,27 +31,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Open the app with the recording. Raises UsageError when there is nothing to show, or no screen to show it on."""
-    from tui import preferences
-
     speed = arguments.speed(options.speed)
     events, path = read_recording(options.run, options)
     if lacks := display.missing():
         raise UsageError(f"A replay needs {lacks}.")
-    from tui.terminal import startup_gc
-
-    startup_gc.pause_gc()
     from engines.api import Replay
-    from tui.app import MnistApp
 
-    app = MnistApp(
-        theme=theme(options, preferences.load(preferences.default_path())),
-        session=Replay(events, speed, folder=path.parent),
-        runs_dir=Path(arguments.runs_dir(options)),
-        fps=frames_per_second(options),
-        ascii_only=ascii_only(options),
-        captions=options.captions,
-    )
-    return app.run_guarded()
+    return make_app(options, Replay(events, speed, folder=path.parent)).run_guarded()
 
 
 def read_recording(run: str, options: argparse.Namespace) -> tuple[list[Event], Path]:

@@ -66,4 +66,5 @@ def run(options: argparse.Namespace) -> int:
         fps=frames_per_second(options),
         ascii_only=ascii_only(options),
     )
+    app.uses_mouse = not options.no_mouse
     return app.run_guarded()

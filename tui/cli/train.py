@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -16,8 +17,9 @@ from engines.api import ConfigError, EngineSpec, Event, ResumeError, RunRequest,
 from tui import formatting
 from tui.cli import arguments
 from tui.cli.arguments import UsageError
+from tui.cli.detach import OnBegin, run_detached
 from tui.cli.progress import LineWriter, ProgressBars, ProgressLines
-from tui.reports.run_summary import closing_lines, save_problems
+from tui.reports.run_summary import closing_lines, save_problems, summary_line
 from tui.terminal import display
 
 DRAIN_SECONDS = 0.1
@@ -29,6 +31,7 @@ EXAMPLES = (
     ("mnist-tui train --json > events.jsonl", "every event, a JSON object a line"),
     ("mnist-tui train --target-accuracy 99", "exit code 1 if it is not reached"),
     ("mnist-tui train --resume RUN --epochs 20", "continue a run, with more epochs"),
+    ("mnist-tui train --detach", "go on when the terminal is closed"),
 )
 
 
@@ -37,6 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     arguments.add_training_options(parser)
     parser.add_argument("--json", action="store_true", help="print the events of both engines, a JSON object per line")
     parser.add_argument("--plain", action="store_true", help="print lines instead of bars, also on a terminal")
+    parser.add_argument("--detach", action="store_true", help="return once the run has begun; it outlives the terminal")
     arguments.add_captions_option(parser)
 
 
@@ -44,15 +48,22 @@ def run(options: argparse.Namespace) -> int:
     """Train as the command line says. Raises UsageError."""
     if options.json and options.captions:
         raise UsageError("--json prints events alone. Leave out --captions.")
-    return train(
+    if options.json and options.detach:
+        raise UsageError("--detach prints no events. Its run's folder has them, in events.jsonl.")
+    runs_dir = arguments.runs_dir(options)
+    run_here = partial(
+        train,
         arguments.specs(options),
         arguments.request(options),
-        arguments.runs_dir(options),
+        runs_dir,
         json_lines=options.json,
-        bars=display.can_rewrite(sys.stdout) and not options.plain,
+        bars=display.can_rewrite(sys.stdout) and not options.plain and not options.detach,
         resume=arguments.resume_folder(options),
         captions=options.captions,
     )
+    if options.detach:
+        return run_detached(lambda on_begin: run_here(on_begin=on_begin), Path(runs_dir))
+    return run_here()
 
 
 class _Signalled(Exception):
@@ -71,8 +82,9 @@ def train(
     bars: bool,
     resume: Path | None = None,
     captions: bool = False,
+    on_begin: OnBegin | None = None,
 ) -> int:
-    """Train to the end, or continue the run in the folder `resume`.
+    """Train to the end, or continue the run in the folder `resume`; call `on_begin` once no run starts any more.
 
     Returns 0 when every run ended well, reached its target, and was printed and saved completely; 1 otherwise; 2 when the
     settings or the run to continue can't be used; 128 + n when signal n ended it.
@@ -107,6 +119,9 @@ def train(
                 session.drain()
                 if view is not None:
                     view.update()
+                if on_begin is not None and _has_begun(session):
+                    on_begin(session.folder(session.engines[0]), _failures(session))
+                    on_begin = None
         except _Signalled as signalled:
             code = 128 + signalled.number
             with contextlib.suppress(OSError):  # its terminal may be gone
@@ -158,6 +173,18 @@ def _start_runs(session: Session, request: RunRequest, resume: Path | None) -> N
         session.start(dict.fromkeys(session.histories, request.config))
     elif warning := session.resume_run(resume, request.settings):
         print(warning, file=sys.stderr)
+
+
+def _has_begun(session: Session) -> bool:
+    """Return whether a run has begun to train, and no other will before its turn."""
+    runs = [session.histories[engine] for engine in session.engines]
+    settled = all(run.started or run.ended_t is not None or session.waiting_for(run.engine) for run in runs)
+    return settled and any(run.started for run in runs)
+
+
+def _failures(session: Session) -> list[str]:
+    """Return a line for each run that has failed."""
+    return [summary_line(history) for history in session.histories.values() if history.failure is not None]
 
 
 def _lost_output_allowed(code: int | None) -> contextlib.AbstractContextManager[None]:

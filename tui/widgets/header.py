@@ -45,7 +45,7 @@ def show_tab(screen: Screen[Any], source: RunSource, number: int) -> None:
 
 def _playback(source: RunSource) -> str:
     """Return " / 02:24 10x   ": a recording's length and speed, padded to the width of "paused" so that nothing jumps."""
-    return f" / {formatting.clock(source.length_seconds)} {source.playback:6}" if source.recorded else ""
+    return f" / {formatting.clock(source.length_seconds)} {source.playback:6}" if source.playback else ""
 
 
 def _join(details: Mapping[str, str]) -> str:
@@ -63,8 +63,8 @@ def _render_tabs(source: RunSource, shown: int, colors: Mapping[str, str], *, na
         click = Style(bold=number == shown, meta={"@click": f"app.show_screen({number})"})
         text.append(tab, style=click)
     text.append(" ")
-    if source.recorded:
-        text.append(" RECORDED ", style=f"bold reverse {colors['$warning']}")
+    if source.badge:
+        text.append(f" {source.badge} ", style=f"bold reverse {colors['$warning']}")
         text.append(" ")
     datasets = {h.data.dataset for h in source.histories.values() if h.data}
     for dataset in sorted(datasets - {"mnist"}):

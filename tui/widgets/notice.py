@@ -43,7 +43,10 @@ class Notice(Static):
 
 
 def notice_text(history: RunHistory, now: float, kill_keys: str) -> str:
-    """Return the notice for a run's present state; empty when all is well. `kill_keys` are the keys that end its worker."""
+    """Return the notice for a run's present state; empty when all is well.
+
+    `kill_keys` are the keys that end its worker; empty where no command reaches it: the notice names none then.
+    """
     paragraphs = [_trouble(history, now, kill_keys) or step_text(history), *_unsaved(history)]
     return "\n".join(filter(None, paragraphs))
 
@@ -51,18 +54,20 @@ def notice_text(history: RunHistory, now: float, kill_keys: str) -> str:
 def _trouble(history: RunHistory, now: float, kill_keys: str) -> str:
     if history.killed and history.phase == FAILED:
         continues = f"c continues from epoch {history.checkpoint_epoch} · " if history.can_continue else ""
-        return f"Killed at step {history.global_step:,}.\n{continues}r starts over · l shows the log"
+        keys = f"{continues}r starts over · " if kill_keys else ""
+        return f"Killed at step {history.global_step:,}.\n{keys}l shows the log"
     if history.failure is not None and history.phase in (FAILED, INTERRUPTED):
         text = _shorten(history.failure.message)
         if history.failure.hint:
             text += "\n" + formatting.to_plain_text(history.failure.hint)
         continues = f" · c continues from epoch {history.checkpoint_epoch}" if history.can_continue else ""
-        return f"{text}\nr tries again{continues} · l shows the log"
+        keys = f"r tries again{continues} · " if kill_keys else ""
+        return f"{text}\n{keys}l shows the log"
     if history.diverged is not None:
         event = history.diverged
         text = f"Diverged: the loss was {formatting.loss(event.loss)} at step {event.global_step:,}."
         advice = "\nA smaller learning rate often helps (e). r tries again."
-        return text + advice if history.phase == DIVERGED else text
+        return text + advice if history.phase == DIVERGED and kill_keys else text
     if history.is_slow(now):
         text = f"{_STARTING[history.phase]} takes unusually long: more than a minute so far."
         if kill_keys:

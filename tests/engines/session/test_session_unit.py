@@ -27,6 +27,7 @@ from engines.messages.events import (
 )
 from engines.preset_configs import from_settings
 from engines.runs.reader import list_runs, read_events, read_json
+from engines.runs.stop_request import is_pending, request_stop
 from engines.session import core_shares, session as sessions
 from tests.support.digits import FIXED_DIGITS
 from tests.support.fake_supervisor import FakeSession
@@ -516,3 +517,30 @@ def test_a_listener_gets_every_event(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [type(event) for event in events] == [RunRequested, WorkerSpawned, WorkerReady, RunFinished]
     assert fake.session.folder("keras") is None
     assert [event for event in events if isinstance(event, SaveFailed)] == []
+
+
+def test_a_request_of_another_process_stops_all_engines_of_its_run(fake: FakeSession, tmp_path: Path) -> None:
+    start(fake, mode="time-trial")
+    (folder,) = (tmp_path / "runs").iterdir()
+    request_stop(folder)
+    directory = fake.session._slots["pytorch"].directory
+    assert directory is not None
+    fake.session.drain()
+    assert Stop() not in fake.worker("pytorch").commands  # nobody has looked yet
+    directory.append(
+        MachineUsage(
+            engine="machine",
+            cpu_percent=1.0,
+            per_core=(),
+            memory_used_bytes=1,
+            memory_total_bytes=2,
+            gpus=(),
+            gpu_reason="",
+        )
+    )
+    fake.session.drain()
+    fake.session.drain()
+    assert fake.worker("pytorch").commands.count(Stop()) == 1
+    assert not is_pending(folder)
+    fake.finish_run("pytorch", outcome="stopped")
+    assert not fake.session.running  # Keras, which waited for its turn, has none

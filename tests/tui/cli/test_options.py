@@ -330,6 +330,18 @@ def test_captions_are_shown_on_request(trained: list[SimpleNamespace], opened: l
         assert opened[-1].caption == ("" if on else None)
 
 
+@effect_of("--detach")
+def test_a_run_is_detached_on_request(trained: list[SimpleNamespace], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only then is it told when it has begun; tests/tui/cli/test_detach.py detaches a real one."""
+
+    def run_detached(run: Callable[[Any], int], runs_dir: Path) -> int:
+        return 7 + run("begun")
+
+    monkeypatch.setattr(train, "run_detached", run_detached)
+    assert [main.main(["train"]), main.main(["train", "--detach"])] == [0, 7]
+    assert [vars(call).get("on_begin") for call in trained] == [None, "begun"]
+
+
 @effect_of("--debug")
 @pytest.mark.parametrize("command", [["train"], []])
 def test_a_failure_has_a_traceback_only_for_debugging(
@@ -386,6 +398,14 @@ def test_characters_and_colours_are_the_chosen_ones(opened: list[MnistApp], monk
     assert main.main([]) == main.main(["--ascii", "--theme", "mnist-light"]) == 0
     assert [app.ascii_only for app in opened] == [False, True]
     assert [app.theme == "mnist-light" for app in opened] == [False, True]
+
+
+@effect_of("--no-mouse")
+def test_the_mouse_is_left_to_the_terminal_on_request(opened: list[MnistApp], monkeypatch: pytest.MonkeyPatch) -> None:
+    for words in ([], ["replay", "demo"], ["tour"]):
+        assert main.main(words) == main.main([*words, "--no-mouse"]) == 0
+    assert [app.uses_mouse for app in opened] == [True, False] * 3
+    assert ["--no-mouse" in app._cli_options() for app in opened[:2]] == [False, True]
 
 
 @effect_of("--start", "--resume")

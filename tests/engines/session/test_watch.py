@@ -1,0 +1,230 @@
+"""Watching a run of another process: growth, silence, the end of its writer, and what continues it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engines.messages.codec import encode
+from engines.messages.events import Event, RunFinished
+from engines.runs import record_tail
+from engines.runs.history import RunHistory
+from engines.runs.phases import FINISHED, INTERRUPTED
+from engines.runs.reader import read_events
+from engines.session.replay import DEMO
+from engines.session.watch import PROBE_SECONDS, SILENT_SECONDS, Watch
+from tests.support.pilot import screen_text, until
+from tui.app import MnistApp
+
+
+class Writer:
+    """A writer of the demo's record, who says so by the lock, and a clock that the test sets."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.folder = runs_dir / "20260101-120000-000Z-seed0-1234"
+        self.seconds = 1000.0
+        self._lock: int | None = None
+        make_config(self.folder)
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def begin(self) -> None:
+        self._lock = os.open(self.folder / "events.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def write(self, data: str) -> None:
+        with open(self.folder / "events.jsonl", "a", encoding="utf-8") as record:
+            record.write(data)
+
+    def send(self, *events: Event) -> None:
+        self.write("".join(encode(event) + "\n" for event in events))
+
+    def end(self) -> None:
+        """End as the kernel ends a killed process: the lock is gone, the record is as it was."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def make_config(folder: Path, **entries: str) -> None:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"engines": {"keras": {}, "pytorch": {}}, **entries}))
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    """Make a writer that has not begun."""
+    writer = Writer(tmp_path / "runs")
+    yield writer
+    writer.end()
+
+
+@pytest.fixture(scope="module")
+def events() -> list[Event]:
+    """Return the events of the demo, in the order of time."""
+    return sorted(read_events(DEMO), key=lambda event: event.t)
+
+
+def watched(writer: Writer) -> Watch:
+    return Watch(writer.folder, writer)
+
+
+def read(*watches: Watch) -> None:
+    for watch in watches:
+        watch.poll()
+        while watch.drain():
+            pass
+
+
+def figures(histories: dict[str, RunHistory]) -> list[object]:
+    return [(h.engine, h.phase, h.global_step, h.epochs_done, h.test_accuracy) for h in histories.values()]
+
+
+def test_two_watches_follow_a_growing_record_to_its_end(writer: Writer, events: list[Event]) -> None:
+    watches = watched(writer), watched(writer)
+    read(*watches)
+    assert [watch.problem for watch in watches] == ["", ""]  # a record that does not exist yet is no problem
+    writer.begin()
+    for start in range(0, len(events), 100):
+        some = events[start : start + 100]
+        writer.send(*some[:-1])
+        last = encode(some[-1]) + "\n"
+        writer.write(last[:20])  # half of a line
+        read(watches[0])
+        writer.write(last[20:])
+        writer.seconds += 1
+        read(*watches)
+        assert figures(watches[0].histories) == figures(watches[1].histories)
+        assert watches[0].badge == ("RECORDED" if watches[0].ended else "WATCHING")
+    assert watches[0].ended
+    expected = {engine: RunHistory(engine) for engine in watches[0].engines}
+    for event in events:
+        if event.engine in expected:
+            expected[event.engine].apply(event)
+    assert figures(watches[0].histories) == figures(expected)
+    assert {history.phase for history in expected.values()} == {FINISHED}
+
+
+def test_a_silent_writer_that_lives_is_told_from_one_that_has_ended(writer: Writer, events: list[Event]) -> None:
+    writer.begin()
+    watch = watched(writer)
+    some = [event for event in events[:400] if not isinstance(event, RunFinished)]
+    writer.send(*some)
+    read(watch)
+    writer.seconds += SILENT_SECONDS - 1
+    read(watch)
+    assert watch.badge == "WATCHING"
+    writer.seconds += 31
+    read(watch)
+    assert watch.badge == "WATCHING, no news for 40 s"
+    assert all(history.running for history in watch.histories.values())
+    writer.seconds += 200
+    assert watch.badge == "WATCHING, no news for 4 min"
+    writer.end()
+    read(watch)
+    assert (watch.badge, watch.problem[:10]) == ("RECORDED", "No process")
+    assert {history.phase for history in watch.histories.values()} == {INTERRUPTED}
+    more = events[len(some) :]
+    writer.send(*more)  # it lived, on a machine whose locks are not seen here
+    read(watch)
+    assert watch.problem == ""
+    assert {history.phase for history in watch.histories.values()} == {FINISHED}
+
+
+def test_the_run_that_continues_a_killed_one_is_named(writer: Writer, events: list[Event]) -> None:
+    writer.send(*events[:400])
+    os.utime(writer.folder / "events.jsonl", (0, 0))  # written long ago
+    watch = watched(writer)
+    read(watch)
+    assert watch.problem == "No process writes the record of this run any more, and it has no end."
+    runs = writer.folder.parent
+    make_config(runs / "20260101-150000-000Z-seed0-1", resumed="another")
+    make_config(runs / "20260101-140000-000Z-seed0-2", resumed=writer.folder.name)
+    writer.seconds += PROBE_SECONDS
+    read(watch)
+    assert "continues as 20260101-140000-000Z-seed0-2." in watch.problem
+
+
+def test_the_clock_is_that_of_the_events_also_when_the_files_clock_is_wrong(
+    writer: Writer, events: list[Event]
+) -> None:
+    writer.begin()
+    writer.send(*events[:300])
+    os.utime(writer.folder / "events.jsonl", (1, 1))
+    watch = watched(writer)
+    read(watch)
+    writer.seconds += 1
+    writer.send(*events[300:320])
+    read(watch)
+    assert watch.now() == max(event.t for event in events[:320])
+    writer.seconds += 5
+    assert watch.now() == max(event.t for event in events[:320]) + 5
+
+
+def test_a_record_that_was_replaced_is_read_from_its_start(writer: Writer, events: list[Event]) -> None:
+    writer.send(*events[:400])
+    watch = watched(writer)
+    read(watch)
+    assert watch.histories["pytorch"].global_step
+    (writer.folder / "new").write_text("".join(encode(event) + "\n" for event in events if event.engine == "keras"))
+    os.replace(writer.folder / "new", writer.folder / "events.jsonl")
+    read(watch)
+    assert (watch.histories["pytorch"].global_step, watch.histories["keras"].phase) == (0, FINISHED)
+
+
+def test_a_record_that_is_gone_or_stale_is_a_problem_until_it_is_back(
+    writer: Writer, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.begin()
+    writer.send(*events[:100])
+    watch = watched(writer)
+    read(watch)
+    record = writer.folder / "events.jsonl"
+    record.rename(writer.folder / "moved")
+    read(watch)
+    assert "gone" in watch.problem
+    (writer.folder / "moved").rename(record)
+    read(watch)
+    assert watch.problem == ""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(record_tail, "open", fail, raising=False)
+        read(watch)
+        assert "tale file handle" in watch.problem
+    writer.send(*events[100:200])
+    read(watch)
+    assert watch.problem == ""
+    assert watch.now() == max(event.t for event in events[:200])
+
+
+async def test_the_app_shows_that_it_watches_and_that_there_is_no_news(
+    writer: Writer, events: list[Event], tmp_path: Path
+) -> None:
+    writer.begin()
+    writer.send(*events[:400])
+    watch = watched(writer)
+    app = MnistApp(session=watch, runs_dir=tmp_path / "runs", cache_dir=tmp_path / "cache")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: watch.histories["pytorch"].running)
+        await until(pilot, lambda: " WATCHING " in screen_text(app))
+        await pilot.press("space", "x", "K", "s")
+        writer.seconds += 40
+        await until(pilot, lambda: "no news for 40 s" in screen_text(app))
+        assert watch.histories["pytorch"].running
+        assert "not answering" not in screen_text(app)
+        writer.end()
+        writer.seconds += PROBE_SECONDS
+        await until(pilot, lambda: "breaks off here" in screen_text(app))
+        assert "tries again" not in screen_text(app)  # r does nothing here
+        writer.send(*events[400:])
+        await until(pilot, lambda: "RECORDED" in screen_text(app) and watch.histories["keras"].phase == FINISHED)
