@@ -50,7 +50,11 @@ from engines.exports.models import (
 from engines.exports.tables import as_csv as as_csv, as_json as as_json
 from engines.exports.tensorboard import write_tensorboard as write_tensorboard
 from engines.frameworks import PACKAGES as PACKAGES
-from engines.gpu_selection import default_device as default_device, readings_of as readings_of
+from engines.gpu_selection import (
+    BUSY_PERCENT as BUSY_PERCENT,
+    default_device as default_device,
+    readings_of as readings_of,
+)
 from engines.messages.codec import encode as encode, to_plain as to_plain
 from engines.messages.commands import (
     Command as Command,

@@ -19,6 +19,9 @@ PERSISTENCE_MODE = "sudo nvidia-smi -pm 1"
 GPU_ORDER_ENV = "MNIST_TUI_GPUS"
 """The variable that passes `gpus_by_free_memory` to the workers, so that "auto" is the same GPU for both."""
 
+BUSY_PERCENT = 10.0
+"""Utilisation from which a GPU is called busy."""
+
 
 def driver_id(ordinal: int, environment: Mapping[str, str] = os.environ) -> str:
     """Return the driver's id of cuda:`ordinal`: an index in PCI order, or the UUID of a GPU or a MIG slice; empty when unknown.

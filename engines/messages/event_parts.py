@@ -40,6 +40,12 @@ class GpuReading(Record):
     slices: tuple[str, ...] = ()
     """UUIDs of the GPU's MIG slices."""
 
+    @property
+    def is_lost(self) -> bool:
+        """True for a GPU that was there before and of which the driver tells nothing any more."""
+        figures = (self.memory_used_bytes, self.temperature_celsius, self.power_watts, self.sm_clock_mhz)
+        return bool(self.missing) and self.utilization_percent is None and figures == (None,) * 4
+
 
 class LayerChange(Record):
     """The change of one layer in one training step; each figure is the L2 norm over the kernel and the bias."""
