@@ -54,6 +54,22 @@ def first_unknown(visible: str, readings: Sequence[GpuReading]) -> str | None:
     return None
 
 
+def visible_indices(
+    readings: Sequence[GpuReading], environment: Mapping[str, str] = os.environ
+) -> frozenset[int] | None:
+    """Return the driver's indices of the GPUs that CUDA_VISIBLE_DEVICES leaves visible; None where it is not set."""
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return None
+    indices = set()
+    for name in (entry.strip() for entry in visible.split(",")):
+        found = [gpu.index for gpu in readings if name and matches_id(name, gpu.index, (gpu.uuid, *gpu.slices))]
+        if not found:  # CUDA ignores the entries after an unknown one
+            break
+        indices.update(found)
+    return frozenset(indices)
+
+
 _query_lock = threading.Lock()
 
 
