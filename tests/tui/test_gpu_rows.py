@@ -11,7 +11,7 @@ from engines.messages.event_parts import GpuDetails, GpuHolder, GpuReading
 from engines.runs.machine_history import GpuHistory
 from tests.support.fake_gpus import fake_gpu, lost_fake_gpu
 from tui.gpu_rows import SORTS, GpuRow, filter_rows, gpu_rows, sort_rows, summary
-from tui.widgets.gpu_lines import lines_for, reasons
+from tui.widgets.gpu_lines import heat_columns, lines_for, reasons, seconds_per_cell
 
 COLORS: dict[str, str] = defaultdict(str)
 OURS = GpuHolder(pid=7, user="ada", name="python", memory_bytes=30 * 10**9, ours=True)
@@ -23,7 +23,7 @@ LINKS = GpuDetails(memory_clock_mhz=2619.0, pcie_in=1.2e9, pcie_out=0.3e9, nvlin
 def fake_rows(*readings: GpuReading, now: tuple[GpuReading, ...] | None = None, visible: str = "") -> list[GpuRow]:
     """Return the rows of these fake GPUs, of which only those of `now` are still read."""
     gpus = {reading.index: GpuHistory() for reading in readings}
-    for t in range(60):
+    for t in range(70):
         for reading in readings:
             gpus[reading.index].add(reading, float(t))
     environment = {"CUDA_VISIBLE_DEVICES": visible} if visible else {}
@@ -69,7 +69,20 @@ def test_more_lines_have_links_and_processes() -> None:
     assert texts[1].endswith("PCIe in 1.2, out 0.3 GB/s  NVLink in 4.0, out 5.0 GB/s")
     assert [text.strip() for text in texts[2:]] == ["ours: ada python 30.0 GB", "bob train 2.0 GB"]
     assert lines_for(fake_rows(*fake_box())[2], 200, 4, COLORS)[2].plain.strip() == "process 9"
-    assert "not recorded" in lines_for(fake_rows(*fake_box())[3], 200, 4, COLORS)[1].plain
+    assert "not recorded" in lines_for(fake_rows(*fake_box())[3], 200, 4, COLORS, unread="not recorded")[1].plain
+
+
+def test_the_heat_covers_a_minute_and_does_not_shimmer() -> None:
+    """A reading stays in its cell: with each new one, the cells before the last one or two are as they were."""
+    history, before = GpuHistory(), ""
+    for t in range(300):
+        history.add(replace(fake_gpu(), utilization_percent=float(t * 37 % 100)), float(t))
+        (row,) = gpu_rows({0: history}, [fake_gpu()])
+        heat = lines_for(row, 80, 2, COLORS)[0].plain[28:39]
+        assert heat[:-1] in (before[:-1], before[1:]) or t == 0
+        before = heat
+    assert " " not in before
+    assert (heat_columns(80), seconds_per_cell(11), seconds_per_cell(heat_columns(200))) == (11, 6, 1)
 
 
 def test_a_gpu_that_disappears_stays_as_a_row_that_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich.text import Text
@@ -11,8 +12,10 @@ from tui import formatting
 from tui.charts.sparkline import sparkline
 from tui.gpu_rows import GpuRow
 
-COLUMNS = (80, 110, 160)
+WIDE, WIDEST = 110, 160
 """Widths from which a row has longer names and more on its second line."""
+HEAT_SECONDS = 60
+"""The least time that the heat shows: a cell of a narrow one is the mean of some seconds."""
 FIGURE = 10
 """Columns of "71/150 GB", which is the longest figure of a GPU of today."""
 LONGEST_LINKS = 60
@@ -25,6 +28,33 @@ FIELDS = {
 """The figures whose absence is explained below the rows."""
 
 
+def _name_width(width: int) -> int:
+    return 12 if width < WIDE else 20
+
+
+def heat_columns(width: int) -> int:
+    """Return the columns of the heat in rows of this width."""
+    right = 39 if width < WIDE else 52 if width < WIDEST else 76
+    return max(width - 5 - _name_width(width) - FIGURE - 3 - right, 0)
+
+
+def seconds_per_cell(columns: int) -> int:
+    """Return how many readings, one a second, a cell of the heat is the mean of."""
+    return math.ceil(HEAT_SECONDS / max(columns, 1))
+
+
+def _heat(values: Sequence[float | None], samples: int, columns: int, maximum: float, ascii_only: bool) -> str:
+    """Draw the newest of `samples` readings; the cells keep their readings, so that nothing shimmers as time goes on."""
+    per = seconds_per_cell(columns)
+    cells: dict[int, list[float]] = {}
+    for i, value in enumerate(values, samples - len(values)):
+        known = cells.setdefault(i // per, [])
+        if value is not None:
+            known.append(value)
+    means = [sum(known) / len(known) if known else None for known in cells.values()]
+    return sparkline(means, columns, maximum=maximum, ascii_only=ascii_only)
+
+
 def lines_for(
     row: GpuRow,
     width: int,
@@ -34,18 +64,19 @@ def lines_for(
     ascii_only: bool = False,
     heat: bool = True,
     links: bool = False,
+    unread: str = "measuring",
 ) -> list[Text]:
     """Return the lines of one GPU: at most `lines` of them, each at most `width` wide.
 
-    Without `heat`, there are no sparklines. Two lines have room for the processes or the links: `links` chooses.
+    Without `heat`, there are no sparklines. Two lines have room for the processes or the links: `links` chooses. `unread` is why
+    there are neither.
     """
     if row.gone:
         return [_gone_line(row, width, colors)]
     if lines == 1:
         return [_short_line(row, width, colors, ascii_only)]
-    name_width = 12 if width < COLUMNS[1] else 20
-    right_width = 39 if width < COLUMNS[1] else 52 if width < COLUMNS[2] else 76
-    spark_width = width - 5 - name_width - FIGURE - 3 - right_width if heat else 0
+    name_width = _name_width(width)
+    spark_width = heat_columns(width) if heat else 0
     reading, history = row.reading, row.history
     style = f"bold {colors['$accent']}" if row.is_busy else ""
     first = Text(no_wrap=True)
@@ -53,10 +84,10 @@ def lines_for(
     first.append(f"{formatting.truncate(formatting.gpu_name(reading.name), name_width - 1):{name_width}}")
     first.append(f"{_utilization(reading):>{FIGURE}} ", style=style)
     first.append(
-        sparkline(history.utilization_percent, spark_width, maximum=100, ascii_only=ascii_only),
+        _heat(history.utilization_percent, history.samples, spark_width, 100, ascii_only),
         style=colors["$accent"],
     )
-    first.append(f"  {_power(reading):>9} {_celsius(reading):>6} {_clock(reading, width >= COLUMNS[1])}")
+    first.append(f"  {_power(reading):>9} {_celsius(reading):>6} {_clock(reading, width >= WIDE)}")
     if reading.throttled:
         first.append(f" {'!' if ascii_only else '▼'} {reading.throttled}", style=colors["$warning"])
     second = Text(no_wrap=True)
@@ -64,21 +95,21 @@ def lines_for(
     second.append(f"{_memory(reading):>{FIGURE}} ")
     total = reading.memory_total_bytes or 0
     second.append(
-        sparkline(history.memory_used_bytes, spark_width, maximum=total, ascii_only=ascii_only),
+        _heat(history.memory_used_bytes, history.samples, spark_width, total, ascii_only),
         style=colors["$success"],
     )
     second.append("  ")
     column = second.cell_len
-    below = list(_more_lines(reading, lines - 1, width - column, links=links))
+    below = list(_more_lines(reading, lines - 1, width - column, links, unread))
     second.append_text(below[0])
     return [_cut(line, width) for line in (first, second, *(Text(" " * column) + line for line in below[1:]))]
 
 
-def _more_lines(reading: GpuReading, lines: int, width: int, *, links: bool) -> Iterator[Text]:
+def _more_lines(reading: GpuReading, lines: int, width: int, links: bool, unread: str) -> Iterator[Text]:
     """Yield the right side from the second line on: links and processes in `lines` lines, or one of the two in one."""
     details = reading.details
     if details is None:
-        yield Text("links, processes: not recorded", style="dim")
+        yield Text(f"links, processes: {unread}", style="dim")
         return
     holders = [_holder(details, i) for i in range(len(details.holders))]
     if lines > 1 or links or not holders:
@@ -128,14 +159,14 @@ def _links(details: GpuDetails, *, short: bool) -> str:
 def _short_line(row: GpuRow, width: int, colors: Mapping[str, str], ascii_only: bool) -> Text:
     """Return all of a GPU in one line, for boxes that have more GPUs than there is room for two lines each."""
     reading, history = row.reading, row.history
-    spark = 8 if width < COLUMNS[1] else 20
+    spark = 8 if width < WIDE else 20
     text = Text(no_wrap=True)
     text.append(f" {reading.index:>3} ", style="bold")
     text.append(f"{_utilization(reading):>5} ", style="bold" if row.is_busy else "")
-    text.append(sparkline(history.utilization_percent, spark, maximum=100, ascii_only=ascii_only), colors["$accent"])
+    text.append(_heat(history.utilization_percent, history.samples, spark, 100, ascii_only), colors["$accent"])
     text.append(f" {_memory(reading):>{FIGURE}} ")
     text.append(
-        sparkline(history.memory_used_bytes, spark, maximum=reading.memory_total_bytes or 0, ascii_only=ascii_only),
+        _heat(history.memory_used_bytes, history.samples, spark, reading.memory_total_bytes or 0, ascii_only),
         colors["$success"],
     )
     text.append(f" {_power(reading):>9} {_celsius(reading):>6} ")
