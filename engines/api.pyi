@@ -50,7 +50,12 @@ from engines.exports.models import (
 from engines.exports.tables import as_csv as as_csv, as_json as as_json
 from engines.exports.tensorboard import write_tensorboard as write_tensorboard
 from engines.frameworks import PACKAGES as PACKAGES
-from engines.gpu_selection import default_device as default_device, readings_of as readings_of
+from engines.gpu_selection import (
+    BUSY_PERCENT as BUSY_PERCENT,
+    default_device as default_device,
+    readings_of as readings_of,
+    visible_indices as visible_indices,
+)
 from engines.messages.codec import encode as encode, to_plain as to_plain
 from engines.messages.commands import (
     Command as Command,
@@ -59,6 +64,7 @@ from engines.messages.commands import (
     Resume as Resume,
     Stop as Stop,
 )
+from engines.messages.event_parts import GpuDetails as GpuDetails
 from engines.messages.events import (
     Device as Device,
     Diverged as Diverged,
@@ -66,6 +72,7 @@ from engines.messages.events import (
     GpuReading as GpuReading,
     LayerChange as LayerChange,
     LogLine as LogLine,
+    MachineUsage as MachineUsage,
     RunFailed as RunFailed,
     RunFinished as RunFinished,
     StepMeasured as StepMeasured,
@@ -73,6 +80,7 @@ from engines.messages.events import (
     TwinsCompared as TwinsCompared,
     WorkerReady as WorkerReady,
 )
+from engines.monitors.gpu import GpuMonitor as GpuMonitor
 from engines.numerals import parse_float as parse_float, parse_integer as parse_integer
 from engines.plural import plural as plural
 from engines.preset_configs import (
@@ -100,7 +108,7 @@ from engines.runs.comparison import (
 )
 from engines.runs.energy import energy_joules as energy_joules, gpus_of as gpus_of
 from engines.runs.history import MILESTONES as MILESTONES, RunHistory as RunHistory
-from engines.runs.machine_history import MachineHistory as MachineHistory
+from engines.runs.machine_history import GpuHistory as GpuHistory, MachineHistory as MachineHistory
 from engines.runs.phases import (
     BUILDING as BUILDING,
     DIVERGED as DIVERGED,

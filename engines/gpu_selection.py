@@ -19,6 +19,9 @@ PERSISTENCE_MODE = "sudo nvidia-smi -pm 1"
 GPU_ORDER_ENV = "MNIST_TUI_GPUS"
 """The variable that passes `gpus_by_free_memory` to the workers, so that "auto" is the same GPU for both."""
 
+BUSY_PERCENT = 10.0
+"""Utilisation from which a GPU is called busy."""
+
 
 def driver_id(ordinal: int, environment: Mapping[str, str] = os.environ) -> str:
     """Return the driver's id of cuda:`ordinal`: an index in PCI order, or the UUID of a GPU or a MIG slice; empty when unknown.
@@ -49,6 +52,22 @@ def first_unknown(visible: str, readings: Sequence[GpuReading]) -> str | None:
         if not (exists if readings else name.isdecimal() or name.startswith(("GPU-", "MIG-"))):
             return entry
     return None
+
+
+def visible_indices(
+    readings: Sequence[GpuReading], environment: Mapping[str, str] = os.environ
+) -> frozenset[int] | None:
+    """Return the driver's indices of the GPUs that CUDA_VISIBLE_DEVICES leaves visible; None where it is not set."""
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return None
+    indices = set()
+    for name in (entry.strip() for entry in visible.split(",")):
+        found = [gpu.index for gpu in readings if name and matches_id(name, gpu.index, (gpu.uuid, *gpu.slices))]
+        if not found:  # CUDA ignores the entries after an unknown one
+            break
+        indices.update(found)
+    return frozenset(indices)
 
 
 _query_lock = threading.Lock()

@@ -327,8 +327,10 @@ class MnistApp(RunActions):
         gpus = self.session.machine.gpu_readings
         self.push_screen(SettingsScreen(self.controller.request, self.session.histories, gpus), on_close)
 
-    def action_focus_engine(self) -> None:
-        self.controller.aim_at_next()
+    def action_gpus(self) -> None:
+        from tui.screens.gpu_wall import GpuWall
+
+        self.push_screen(GpuWall(self.session, ascii_only=self.ascii_only))
 
     def action_show_screen(self, number: int, then: Callable[[], None] | None = None) -> None:
         """Show a screen by its number, and then call `then`; a new one's tab lights up before the screen is made, which is slow."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engines.api import (
+    BUSY_PERCENT,
     FRAMEWORK_CHOICES,
     PRESETS,
     TITLES,
@@ -26,8 +27,6 @@ from engines.api import (
 from tui import formatting
 
 DEVICE_SETTINGS = ("device", "pytorch_device", "keras_device")
-BUSY_PERCENT = 10.0
-"""Utilisation from which a GPU is called in use."""
 
 
 class LaunchOption(Record, kw_only=False):

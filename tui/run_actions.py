@@ -96,3 +96,6 @@ class RunActions(BaseApp):
 
     def action_save(self) -> None:
         self.notify(self.controller.save(), timeout=3)
+
+    def action_focus_engine(self) -> None:
+        self.controller.aim_at_next()

@@ -18,6 +18,34 @@ class Device(Record):
     """The driver's id of the GPU: an index, or a UUID that may be abbreviated; empty for a CPU, and when unknown."""
 
 
+class GpuHolder(Record):
+    """A process that computes on a GPU."""
+
+    pid: int
+    """The driver's number of the process: in most containers the host's."""
+    memory_bytes: int | None = None
+    user: str = ""
+    """The user's name; empty where the process can't be seen, as that of another container."""
+    name: str = ""
+    ours: bool = False
+    """True for a worker of this program and this user."""
+
+
+class GpuDetails(Record):
+    """Figures of a GPU that only the GPU wall shows; no record of a run has them, because they name other people's processes."""
+
+    memory_clock_mhz: float | None = None
+    pcie_in: float | None = None
+    """Bytes a second that the GPU receives."""
+    pcie_out: float | None = None
+    nvlink_in: float | None = None
+    """Bytes a second over all links, as `nvlink_out`."""
+    nvlink_out: float | None = None
+    holders: tuple[GpuHolder, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+    """(field, reason) of every field that is None."""
+
+
 class GpuReading(Record):
     """One GPU at one moment."""
 
@@ -39,6 +67,14 @@ class GpuReading(Record):
     """(field, reason) of every field that is None."""
     slices: tuple[str, ...] = ()
     """UUIDs of the GPU's MIG slices."""
+    details: GpuDetails | None = None
+    """None where nobody looks at the GPU wall."""
+
+    @property
+    def is_lost(self) -> bool:
+        """True for a GPU that was there before and of which the driver tells nothing any more."""
+        figures = (self.memory_used_bytes, self.temperature_celsius, self.power_watts, self.sm_clock_mhz)
+        return bool(self.missing) and self.utilization_percent is None and figures == (None,) * 4
 
 
 class LayerChange(Record):

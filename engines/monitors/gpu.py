@@ -12,11 +12,14 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
+from engines.messages.event_parts import GpuDetails
 from engines.messages.events import GpuReading
+from engines.monitors import nvml_errors
 from engines.monitors.amd import Amd
+from engines.monitors.gpu_details import DetailsReader, GpuProcess
 from engines.record import Record
 
-__all__ = ["GpuMonitor", "GpuReading", "GpuUsage", "NvidiaGpus"]
+__all__ = ["GpuMonitor", "GpuProcess", "GpuReading", "GpuUsage", "NvidiaGpus"]
 
 RETRY_SECONDS = 10.0
 UTILIZATION_SECONDS = 1.0
@@ -24,23 +27,6 @@ UTILIZATION_SECONDS = 1.0
 KEEP_SECONDS = 3.0
 """A process without a new sample keeps its last utilization for this time, and then counts as idle."""
 UNDER_MIG = "not available under MIG"
-
-_NOT_INSTALLED = "nvidia-ml-py not installed"
-_REASONS = {
-    "LibraryNotFound": "no NVIDIA driver",
-    "DriverNotLoaded": "NVIDIA driver not loaded",
-    "LibRmVersionMismatch": "driver/library version mismatch",
-    "NoPermission": "no permission",
-    "NotSupported": "not supported by this GPU",
-    "FunctionNotFound": "driver too old",
-    "GpuIsLost": "GPU is lost",
-    "ResetRequired": "GPU needs a reset",
-    "NotFound": "GPU not found",
-    "InvalidArgument": "GPU not found",
-    "Timeout": "NVML timed out",
-    "Uninitialized": "NVML not ready",
-    "Unknown": "unknown NVML error",
-}
 
 FIGURES = (
     "utilization_percent", "memory_used_bytes", "memory_total_bytes", "temperature_celsius", "power_watts", "power_limit_watts",
@@ -51,16 +37,6 @@ FIGURES = (
 _SM_CLOCK, _CORE_TEMPERATURE = 1, 0
 _THROTTLES = {0x04: "power limit", 0x08: "hardware", 0x20: "heat", 0x40: "heat", 0x80: "power supply"}
 """NVML's nvmlClocksEventReason bits: SwPowerCap, HwSlowdown, SwThermal, HwThermal, HwPowerBrake."""
-
-
-class GpuProcess(Record):
-    """The usage of one GPU by one process."""
-
-    pid: int
-    """The driver's number of the process: in most containers the host's, which matches no process inside."""
-    memory_bytes: int | None
-    utilization_percent: float | None
-    """Recent share of the time of the GPU's cores; None when the driver does not measure it."""
 
 
 class GpuUsage(Record):
@@ -94,6 +70,8 @@ class GpuMonitor:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """`clock` measures durations; `wall_clock` is the driver's own, in seconds since 1970."""
+        self.with_details = False
+        """True to read the details that the GPU wall shows; they take some 40 ms for each GPU."""
         self._nvml = nvml_module
         self._clock = clock
         self._wall_clock = wall_clock
@@ -118,11 +96,13 @@ class GpuMonitor:
         for index in range(count):
             try:
                 handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
-                readings.append(self._read(index, handle))
-                processes += self._processes(index, handle)
+                found = self._processes(index, handle)
+                details = self._details.read(index, handle, found) if self.with_details else None
+                readings.append(self._read(index, handle, details))
+                processes += found
             except Exception as error:
-                reason = _reason(error)
-                if index in self._identities:  # it was there before: show that it is lost
+                reason = nvml_errors.reason(error)
+                if index in self._identities or nvml_errors.kind(error) in ("GpuIsLost", "ResetRequired"):
                     readings.append(self._lost(index, reason))
         return GpuUsage(readings=tuple(readings), processes=tuple(processes), reason="" if readings else reason)
 
@@ -132,7 +112,7 @@ class GpuMonitor:
         if reason:
             return NvidiaGpus(reason=reason)
         try:
-            driver = _text(self._nvml.nvmlSystemGetDriverVersion())
+            driver = nvml_errors.text(self._nvml.nvmlSystemGetDriverVersion())
             count = int(self._nvml.nvmlDeviceGetCount())
         except Exception:  # an AMD GPU has neither
             return NvidiaGpus(reason="no NVIDIA driver")
@@ -176,15 +156,16 @@ class GpuMonitor:
             return self._fail(error)
         self._ready, self._failure = True, None
         self._identities = {}
+        self._details = DetailsReader(self._nvml, self._clock)
         return ""
 
     def _fail(self, error: Exception) -> str:
         self.close()
-        reason = _NOT_INSTALLED if isinstance(error, ImportError) else _reason(error)
+        reason = nvml_errors.NOT_INSTALLED if isinstance(error, ImportError) else nvml_errors.reason(error)
         self._failure = (self._clock(), reason)
         return reason
 
-    def _read(self, index: int, handle: Any) -> GpuReading:
+    def _read(self, index: int, handle: Any, details: GpuDetails | None) -> GpuReading:
         nvml = self._nvml
         missing: list[tuple[str, str]] = []
 
@@ -192,7 +173,7 @@ class GpuMonitor:
             try:
                 return call()
             except Exception as error:
-                missing.extend((field, _reason(error)) for field in fields)
+                missing.extend((field, nvml_errors.reason(error)) for field in fields)
                 return (None,) * len(fields)
 
         name, uuid = self._identify(index, handle)
@@ -225,6 +206,7 @@ class GpuMonitor:
             power_limit_watts=limit,
             energy_joules=joules,
             missing=tuple(missing),
+            details=details,
         )
 
     def _identify(self, index: int, handle: Any) -> tuple[str, str]:
@@ -233,8 +215,8 @@ class GpuMonitor:
             return self._identities[index]
         name, uuid = f"GPU {index}", ""
         with suppress(Exception):
-            name = _text(self._nvml.nvmlDeviceGetName(handle))
-            uuid = _text(self._nvml.nvmlDeviceGetUUID(handle))
+            name = nvml_errors.text(self._nvml.nvmlDeviceGetName(handle))
+            uuid = nvml_errors.text(self._nvml.nvmlDeviceGetUUID(handle))
             self._identities[index] = (name, uuid)
         return name, uuid
 
@@ -290,12 +272,16 @@ class GpuMonitor:
         with suppress(Exception):
             for index in range(int(nvml.nvmlDeviceGetMaxMigDeviceCount(handle))):
                 with suppress(Exception):  # an index without a slice
-                    uuids.append(_text(nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index))))
+                    uuids.append(
+                        nvml_errors.text(
+                            nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index))
+                        )
+                    )
         return tuple(uuids)
 
     def _lost(self, index: int, reason: str) -> GpuReading:
-        """Return the reading of a GPU that was there before: all figures missing, for this reason."""
-        name, uuid = self._identities[index]
+        """Return the reading of a GPU that is lost: all figures missing, for this reason."""
+        name, uuid = self._identities.get(index, (f"GPU {index}", ""))
         fields: dict[str, Any] = dict.fromkeys(FIGURES)
         return GpuReading(
             index=index, name=name, uuid=uuid, missing=tuple((field, reason) for field in fields), **fields
@@ -329,7 +315,7 @@ def _temperature(nvml: Any, handle: Any) -> float:
         try:
             return float(nvml.nvmlDeviceGetTemperature(handle, _CORE_TEMPERATURE))
         except Exception as older_error:
-            is_gone = isinstance(older_error, AttributeError) or _kind(older_error) == "FunctionNotFound"
+            is_gone = isinstance(older_error, AttributeError) or nvml_errors.kind(older_error) == "FunctionNotFound"
             raise (newer_error if is_gone else older_error) from None
 
 
@@ -343,19 +329,3 @@ def _memory(nvml: Any, handle: Any) -> tuple[int, int]:
     if info is None:
         info = nvml.nvmlDeviceGetMemoryInfo(handle)
     return int(info.used), int(info.total)
-
-
-def _reason(error: Exception) -> str:
-    """Return a reason in a few words, for the usage pane."""
-    if isinstance(error, AttributeError):
-        return "nvidia-ml-py too old"
-    return _REASONS.get(_kind(error), f"NVML: {_kind(error)}")
-
-
-def _kind(error: Exception) -> str:
-    return type(error).__name__.removeprefix("NVMLError_")
-
-
-def _text(value: str | bytes) -> str:
-    """Decode a text that older bindings return as bytes."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

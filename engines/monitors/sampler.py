@@ -104,6 +104,10 @@ class Sampler:
         with self._lock:
             self._processes[name] = monitor
 
+    def watch_gpu_details(self, on: bool) -> None:
+        """Read the details of the GPUs too, from the next tick on, or no longer."""
+        self._gpu.with_details = on
+
     def unwatch(self, name: str) -> None:
         """Stop reporting the process tree of that name."""
         with self._lock:

@@ -105,6 +105,8 @@ class RunDirectory:
             return
         if isinstance(event, Prediction):
             event = replace(event, activations="")
+        if isinstance(event, MachineUsage):  # a run that is passed on names no other people's processes
+            event = replace(event, gpus=tuple(replace(gpu, details=None) for gpu in event.gpus))
         with self._lock:
             if self._events_fd is None:
                 return

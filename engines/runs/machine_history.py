@@ -18,6 +18,10 @@ class GpuHistory:
     """The last minutes of one GPU, and the energy that it used since the app started."""
 
     def __init__(self) -> None:
+        self.last: GpuReading | None = None
+        """The newest reading."""
+        self.samples = 0
+        """The number of all readings so far."""
         self.utilization_percent: deque[float | None] = deque(maxlen=MAX_SAMPLES)
         self.memory_used_bytes: deque[float | None] = deque(maxlen=MAX_SAMPLES)
         self.temperature_celsius: deque[float | None] = deque(maxlen=MAX_SAMPLES)
@@ -34,6 +38,8 @@ class GpuHistory:
 
     def add(self, reading: GpuReading, t: float) -> None:
         """Add the reading of time t."""
+        self.last = reading
+        self.samples += 1
         self.utilization_percent.append(reading.utilization_percent)
         self.memory_used_bytes.append(reading.memory_used_bytes)
         self.temperature_celsius.append(reading.temperature_celsius)

@@ -80,6 +80,9 @@ class RunSource:
         """Return whether another run of the engine can be requested."""
         return False
 
+    def watch_gpu_details(self, on: bool) -> None:
+        """Read who holds each GPU and what its links carry, or no longer."""
+
     # Runs
 
     def start_workers(self, configs: Mapping[str, TrainConfig]) -> None:

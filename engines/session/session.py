@@ -81,6 +81,9 @@ class Session(RunSource):
 
         return Sampler(self._on_sample)
 
+    def watch_gpu_details(self, on: bool) -> None:
+        self._sampler.watch_gpu_details(on)
+
     @property
     def problem(self) -> str:
         return next((s.directory.problem for s in self._slots.values() if s.directory and s.directory.problem), "")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from engines.config import TrainConfig
 from engines.messages.events import GpuReading, Heartbeat, MachineUsage, RunRequested, RunStarted
+from engines.monitors.gpu import FIGURES
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 
@@ -13,7 +17,7 @@ def fake_gpu(watts: float | None = 200.0, joules: float | None = None, index: in
     return GpuReading(
         index=index,
         name="Fake GPU",
-        uuid="GPU-0",
+        uuid=f"GPU-{index}",
         utilization_percent=61.0,
         memory_used_bytes=3 * 10**9,
         memory_total_bytes=80 * 10**9,
@@ -22,6 +26,21 @@ def fake_gpu(watts: float | None = 200.0, joules: float | None = None, index: in
         power_limit_watts=700.0,
         energy_joules=joules,
     )
+
+
+def fake_box(*percents: float | None, t: float = 1.0) -> MachineHistory:
+    """Return a machine with a fake GPU for each utilisation; None is unknown, as under MIG."""
+    history = MachineHistory()
+    gpus = (replace(fake_gpu(index=i), utilization_percent=percent) for i, percent in enumerate(percents))
+    history.apply(usage(t, *gpus))
+    return history
+
+
+def lost_fake_gpu(index: int) -> GpuReading:
+    """Return the reading of a fake GPU that has fallen off the bus."""
+    missing: dict[str, Any] = dict.fromkeys(FIGURES)
+    reasons = tuple((name, "GPU is lost") for name in FIGURES)
+    return replace(fake_gpu(index=index), missing=reasons, **missing)
 
 
 def usage(t: float, *gpus: GpuReading) -> MachineUsage:

@@ -11,16 +11,17 @@ from textual.screen import ModalScreen
 from tui.commands import COMMANDS, GROUPS, SCREENS, groups_for, key_name
 from tui.screens.comparison import ComparisonDialog
 from tui.screens.dialogs import HelpDialog, Question
+from tui.screens.gpu_wall import GpuWall
 from tui.screens.parity import ParityScreen
 from tui.screens.settings import SettingsScreen
 
 GLOBAL = {
     "space": "pause", "s": "start", "x": "stop", "e": "settings", "p": "parity", "q": "quit", "question_mark": "help", "t": "theme",
-    "l": "log", "o": "overlay", "f": "framework", "d": "device", "b": "preset", "ctrl+y": "copy",
+    "l": "log", "o": "overlay", "f": "framework", "d": "device", "b": "preset", "ctrl+y": "copy", "g": "gpus",
     **{str(screen.number): "show_screen" for screen in SCREENS.values()},
 }  # fmt: skip
 """The command of each key that means the same everywhere: a screen that has no use for it leaves it alone."""
-RESERVED = ("z", "g", "6")
+RESERVED = ("z", "6")
 """Keys of screens to come."""
 
 
@@ -36,7 +37,7 @@ def test_a_global_key_has_one_meaning_on_all_screens() -> None:
     assert all(len(names[key]) <= 1 for key in RESERVED)
 
 
-@pytest.mark.parametrize("dialog", [ComparisonDialog, HelpDialog, ParityScreen, Question, SettingsScreen])
+@pytest.mark.parametrize("dialog", [ComparisonDialog, GpuWall, HelpDialog, ParityScreen, Question, SettingsScreen])
 def test_a_global_key_in_a_dialog_at_most_closes_it(dialog: type[ModalScreen[object]]) -> None:
     for binding in dialog.BINDINGS:
         assert isinstance(binding, Binding)

@@ -36,6 +36,7 @@ COMMANDS = {
     "script": "print a plain script that trains with these settings",
     "code": "show scripts and engines side by side, and every hyperparameter",
     "bench": "measure speed, as ratios to plain scripts",
+    "gpus": "show every GPU: its load, its heat and who holds it",
     "setup": "make an environment for each framework",
     "data": "show where the digits are, or download them",
     "doctor": "check frameworks, devices and data, and say what to fix",
