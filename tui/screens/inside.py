@@ -184,7 +184,7 @@ class InsideScreen(DigitScreen):
         self.query_one(StepChanges).show(steps, palette, self._no_steps, ascii_only=self.ascii_only)
         compared = [one for history in self.session.histories.values() for one in history.twins]
         compared.sort(key=lambda one: one.global_step)
-        missing = "n/a: the recording has none." if self.session.recorded else "Both are compared after each epoch."
+        missing = "not recorded" if self.session.recorded else "after each epoch"
         self.query_one(TwinDistance).show(compared, missing, ascii_only=self.ascii_only)
         self._show_caption(inside)
 

@@ -21,9 +21,9 @@ class TwinDistance(TextLine):
     DEFAULT_CSS = "TwinDistance { height: 9; }"
 
     def show(self, compared: Sequence[TwinsCompared], missing: str, *, ascii_only: bool) -> None:
-        """Show the comparisons, oldest first, or the reason why there is none."""
+        """Show the comparisons, oldest first, or why or when there is none."""
         if not compared:
-            self.set_text(Text(missing))
+            self.set_text(Text("How far apart both are:", style="bold"), Text(missing, style="dim"))
             return
         newest, columns = compared[-1], max(min(self.size.width - 28, EPOCH_COLUMNS), 4)
         lines = [Text(f"How far apart after epoch {newest.epoch}:", style="bold")]

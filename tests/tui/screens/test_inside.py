@@ -178,7 +178,7 @@ async def test_engines_without_an_inside_give_the_reason(tmp_path: Path, small_m
 async def test_after_each_epoch_the_distance_of_the_twins_is_shown(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
         await pilot.press("6", "shift+tab")
-        await until(pilot, lambda: "compared after each epoch" in text_of(app, "TwinDistance"))
+        await until(pilot, lambda: "after each epoch" in text_of(app, "TwinDistance"))
         await pilot.press("s")
         await until(pilot, lambda: "after epoch 2" in text_of(app, "TwinDistance"))
         assert "0 of 200" in text_of(app, "TwinDistance"), "the scripted engines are equal"
