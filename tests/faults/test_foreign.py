@@ -214,9 +214,8 @@ def _assert_usable(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert (code, "--debug" in err) in ((0, False), (1, False)), (command, err)
         assert bool(err) == (code == 1), (command, out)
     assert {path.name for path in out_dir.iterdir()} <= {"a-run-tensorboard"}
-    assert {path.name for path in out_dir.glob("*/*")} <= {
-        f"{e}-{s}" for e in ("keras", "pytorch") for s in ("train", "test")
-    }
+    folders = {f"{engine}-{split}" for engine in ("keras", "pytorch") for split in ("train", "validation", "test")}
+    assert {path.name for path in out_dir.glob("*/*")} <= folders | {"twins"}
 
 
 @pytest.mark.fault("input", "a record that no run can have: listed, compared, exported")

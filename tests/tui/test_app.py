@@ -39,8 +39,8 @@ async def test_start_trains_both_engines(size: tuple[int, int], tmp_path: Path, 
         await until(pilot, lambda: phases(app) == ["finished", "finished"])
         for engine in ("pytorch", "keras"):
             status, loss = f"#panel-{engine} #status", f"#panel-{engine} #loss"
-            await until(pilot, lambda status=status: "100 %" in text_of(app, status))  # type: ignore[misc]
-            assert "finished" in text_of(app, status)
+            await until(pilot, lambda status=status: "finished" in text_of(app, status))  # type: ignore[misc]
+            assert "100 %" in text_of(app, status)
             await until(pilot, lambda loss=loss: has_curve(app, loss))  # type: ignore[misc]
         assert "CUSTOM DIGITS, not MNIST" in text_of(app, "#header")
         assert ("640 + 200" in text_of(app, "#header")) is (size[0] >= 200)
