@@ -52,6 +52,7 @@ from engines.exports.tensorboard import write_tensorboard as write_tensorboard
 from engines.frameworks import PACKAGES as PACKAGES
 from engines.gpu_selection import (
     BUSY_PERCENT as BUSY_PERCENT,
+    auto_ranks as auto_ranks,
     default_device as default_device,
     readings_of as readings_of,
     visible_indices as visible_indices,

@@ -1,4 +1,4 @@
-"""Match a framework's cuda:N to the driver's GPUs, and choose the GPU with most free memory. Standard library only."""
+"""Match a framework's cuda:N to the driver's GPUs, and choose the GPUs that "auto" stands for. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from engines.messages.events import Device, GpuReading
 
-QUERY = ("nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits")
+QUERY = (
+    "nvidia-smi",
+    "--query-gpu=index,uuid,memory.free,memory.total,utilization.gpu",
+    "--format=csv,noheader,nounits",
+)
 """The driver's own tool: querying CUDA for free memory costs some 500 MB on every GPU."""
 QUERY_SECONDS = 60.0
 """Time for an answer: without persistence mode, the driver first initializes each GPU for 1 to 3 s (NVIDIA, Driver Persistence)."""
 PERSISTENCE_MODE = "sudo nvidia-smi -pm 1"
 """The command that lets the driver keep its GPUs initialized."""
 GPU_ORDER_ENV = "MNIST_TUI_GPUS"
-"""The variable that passes `gpus_by_free_memory` to the workers, so that "auto" is the same GPU for both."""
+"""The variable that passes `freest_gpus` to the workers, so that "auto" is the same GPU for both."""
 
 BUSY_PERCENT = 10.0
 """Utilisation from which a GPU is called busy."""
+FREE_MEMORY_SHARE = 0.85
+"""The share of its memory that a free GPU has at least; a display may hold the rest."""
 
 
 def driver_id(ordinal: int, environment: Mapping[str, str] = os.environ) -> str:
@@ -73,8 +79,10 @@ def visible_indices(
 _query_lock = threading.Lock()
 
 
-def gpus_by_free_memory() -> str:
-    """Return the GPUs as "INDEX UUID, INDEX UUID", most free memory first, as at the first call; empty without GPUs.
+def freest_gpus() -> str:
+    """Return the GPUs as "INDEX UUID, INDEX UUID busy", as at the first call; empty without GPUs.
+
+    Those that nobody uses come first, of those and of the others the ones with most free memory.
 
     The first call may take `QUERY_SECONDS`, so make it in a thread that may wait.
     """
@@ -83,7 +91,7 @@ def gpus_by_free_memory() -> str:
 
 
 def query_problem() -> str:
-    """Return why `gpus_by_free_memory` has no answer although the driver's tool is there, and what to do; empty otherwise."""
+    """Return why `freest_gpus` has no answer although the driver's tool is there, and what to do; empty otherwise."""
     with _query_lock:
         return _query_driver()[1]
 
@@ -102,8 +110,18 @@ def _query_driver() -> tuple[str, str]:
         return "", ""
     text = done.stdout.decode("ascii", errors="replace")
     lines = [[word.strip() for word in line.split(",")] for line in text.splitlines() if _fits_a_variable(line)]
-    gpus = [line for line in lines if len(line) == 3 and line[0].isdecimal() and line[2].isdecimal()]  # or "[N/A]"
-    return ", ".join(f"{index} {uuid}" for index, uuid, _ in sorted(gpus, key=lambda gpu: -int(gpu[2]))), ""
+    gpus = [
+        (_is_busy(free, total, percent), -int(free), index, uuid)
+        for index, uuid, free, total, percent in (line for line in lines if len(line) == 5)
+        if index.isdecimal() and free.isdecimal()  # or "[N/A]"
+    ]
+    return ", ".join(f"{index} {uuid}{' busy' * busy}" for busy, _, index, uuid in sorted(gpus)), ""
+
+
+def _is_busy(free: str, total: str, percent: str) -> bool:
+    """Return whether somebody uses a GPU: its memory, or its cores where their utilisation is known, as it is not under MIG."""
+    is_full = total.isdecimal() and int(free) < FREE_MEMORY_SHARE * int(total)
+    return is_full or (percent.isdecimal() and int(percent) >= BUSY_PERCENT)
 
 
 def _fits_a_variable(line: str) -> bool:
@@ -111,20 +129,31 @@ def _fits_a_variable(line: str) -> bool:
     return line.isascii() and line.isprintable() and len(line) < 200
 
 
-def most_free(devices: Sequence[Device], order: str = "") -> Device:
-    """Return the device that comes first in `order`, or in the app's order; the first device when the order has none of them."""
+def auto_ranks(mode: str, devices: Mapping[str, str]) -> dict[str, int]:
+    """Return the rank of each engine among those of a race that leave the device to us; `devices` are the settings by engine."""
+    return {engine: i for i, engine in enumerate(e for e in devices if devices[e] == "auto")} if mode == "race" else {}
+
+
+def most_free(devices: Sequence[Device], order: str = "", rank: int = 0) -> Device:
+    """Return the device that comes first in `order`, or in the app's order; the first device when the order has none of them.
+
+    With a rank of 1, the second of those that nobody uses, so that both engines of a race have one; without a second, the first.
+    """
+    ordered, free = [], []
     for gpu in (order or os.environ.get(GPU_ORDER_ENV, "")).split(", "):
-        index, _, uuid = gpu.partition(" ")
-        for device in devices:
-            if index.isdecimal() and matches_id(device.gpu, int(index), (uuid,)):
-                return device
-    return devices[0]
+        index, _, rest = gpu.partition(" ")
+        uuid, _, busy = rest.partition(" ")
+        device = next((d for d in devices if index.isdecimal() and matches_id(d.gpu, int(index), (uuid,))), None)
+        if device is not None:
+            ordered.append(device)
+            free += [device] * (not busy)
+    return free[rank] if rank < len(free) else (ordered or devices)[0]
 
 
-def default_device(devices: Sequence[Device]) -> str:
-    """Return the id of the device that "auto" stands for, in the app's process: the GPU with most free memory, or the CPU."""
+def default_device(devices: Sequence[Device], rank: int = 0) -> str:
+    """Return the id of the device that "auto" stands for, in the app's process: the freest GPU, or the CPU; see `most_free`."""
     gpus = [device for device in devices if device.usable and device.id != "cpu"]
-    return most_free(gpus, gpus_by_free_memory()).id if gpus else "cpu"
+    return most_free(gpus, freest_gpus(), rank).id if gpus else "cpu"
 
 
 def readings_of(device: str, devices: Sequence[Device], readings: Sequence[GpuReading]) -> list[GpuReading]:

@@ -18,6 +18,7 @@ from engines.api import (
     RunRequest,
     RunSource,
     TrainConfig,
+    auto_ranks,
     default_device,
     estimate_seconds,
     plural,
@@ -83,12 +84,24 @@ class DeviceChoice(Record, kw_only=False):
 
 
 def device_choices(
-    engines: Sequence[str], histories: Mapping[str, RunHistory], gpus: Sequence[GpuReading]
+    engines: Sequence[str],
+    histories: Mapping[str, RunHistory],
+    gpus: Sequence[GpuReading],
+    ranks: Mapping[str, int],
 ) -> list[DeviceChoice]:
-    """Return auto, the CPU, every GPU that one of these engines knows, and all GPUs; `gpus` are the driver's readings."""
+    """Return auto, the CPU, every GPU that one of these engines knows, and all GPUs; `gpus` are the driver's readings.
+
+    `ranks` are those of a race whose engines are all on auto; see `auto_ranks`.
+    """
     chosen = [histories[engine] for engine in engines if engine in histories]
     known = _known_devices(chosen)
-    auto = " + ".join(dict.fromkeys(default_device(_devices(history)) for history in chosen if _devices(history)))
+    auto = name_devices(
+        {
+            history.engine: default_device(_devices(history), ranks.get(history.engine, 0))
+            for history in chosen
+            if _devices(history)
+        }
+    )
     choices = [
         DeviceChoice("auto", f"auto = {_described(auto, known, gpus)}" if auto else "auto"),
         DeviceChoice("cpu", "cpu"),
@@ -106,7 +119,8 @@ def device_choices(
 
 def devices(request: RunRequest, histories: Mapping[str, RunHistory], gpus: Sequence[GpuReading]) -> list[LaunchOption]:
     """Return every device that a chosen framework knows, and ways to use several; `gpus` are the driver's readings."""
-    choices = device_choices(request.engines, histories, gpus)
+    mode = str(request.value("mode"))
+    choices = device_choices(request.engines, histories, gpus, auto_ranks(mode, dict.fromkeys(request.engines, "auto")))
     options = [_for_device(request, choice.value, choice.label, choice.reason) for choice in choices]
     chosen = [histories[engine] for engine in request.engines if engine in histories]
     usable = _usable_gpus(_known_devices(chosen))
@@ -164,17 +178,24 @@ def next_option(options: Sequence[LaunchOption], direction: int) -> RunRequest:
 
 def chosen_device(request: RunRequest, histories: Mapping[str, RunHistory]) -> str:
     """Name where the request trains: one device, or those of PyTorch and Keras."""
-    names = dict.fromkeys(resolved_devices(request, histories).values())
-    return " + ".join(names) or str(request.value("device"))
+    return name_devices(resolved_devices(request, histories)) or str(request.value("device"))
+
+
+def name_devices(devices: Mapping[str, str]) -> str:
+    """Name the devices of engines: one that they share, or "PyTorch cuda:0 + Keras cuda:1"."""
+    if len(names := dict.fromkeys(devices.values())) < 2:
+        return "".join(names)
+    return " + ".join(f"{TITLES.get(engine, engine)} {device}" for engine, device in devices.items())
 
 
 def resolved_devices(request: RunRequest, histories: Mapping[str, RunHistory]) -> dict[str, str]:
     """Return the device of each chosen engine; "auto" is replaced once the engine's worker has reported its devices."""
-    resolved = {}
-    for engine in request.engines:
-        setting = str(request.value(f"{engine}_device") or request.value("device"))
+    resolved = {e: str(request.value(f"{e}_device") or request.value("device")) for e in request.engines}
+    ranks = auto_ranks(str(request.value("mode")), resolved)
+    for engine, setting in resolved.items():
         known = _devices(histories[engine]) if engine in histories else ()
-        resolved[engine] = default_device(known) if setting == "auto" and known else setting
+        if setting == "auto" and known:
+            resolved[engine] = default_device(known, ranks.get(engine, 0))
     return resolved
 
 

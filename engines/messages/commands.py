@@ -20,6 +20,8 @@ class Start(Record):
     """Checkpoint to resume from; empty starts at epoch 1."""
     requested_t: float = 0.0
     """Time of the run's RunRequested, filled in by the supervisor."""
+    auto_rank: int = 0
+    """The place of this engine among those of a race whose device is `auto`: each gets a free GPU of its own."""
 
 
 class Pause(Record):

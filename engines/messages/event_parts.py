@@ -34,7 +34,7 @@ class GpuHolder(Record):
 class GpuDetails(Record):
     """Figures of a GPU that only the GPU wall shows; no record of a run has them, because they name other people's processes."""
 
-    memory_clock_mhz: float | None = None
+    memory_clock_mhz: float | None
     pcie_in: float | None = None
     """Bytes a second that the GPU receives."""
     pcie_out: float | None = None

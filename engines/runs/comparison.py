@@ -41,8 +41,19 @@ def _device_kind(device: str) -> str:
 def time_caveat(histories: Mapping[str, RunHistory]) -> str:
     """Return why the times of the current or last runs are not comparable; empty when they are."""
     runs = {engine: h for engine, h in histories.items() if h.config is not None}
+    if any(
+        map(_chooses_gpu, runs.values())
+    ):  # each engine of a race may get a GPU of its own: wait until it has started
+        return ""
     mode = next((h.config.mode for h in runs.values() if h.config), "race")
     return device_caveat(mode, {engine: device_of(h) for engine, h in runs.items()})
+
+
+def _chooses_gpu(history: RunHistory) -> bool:
+    """Return whether an engine that has not started will choose among several GPUs."""
+    gpus = [device for device in history.devices if device.usable and device.id != "cpu"]
+    is_auto = history.config is not None and for_engine(history.config, history.engine).device == "auto"
+    return history.started is None and is_auto and len(gpus) > 1
 
 
 def device_of(history: RunHistory) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.config import TrainConfig
+from engines.gpu_selection import auto_ranks
 from engines.record import Record
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ class Round(Record, kw_only=False):
     def config(self) -> TrainConfig:
         """The config of any of the engines: all agree in mode and seeds."""
         return next(iter(self.configs.values()))
+
+    @property
+    def auto_ranks(self) -> dict[str, int]:
+        """The rank of each engine whose device is `auto`; see `Start`."""
+        return auto_ranks(self.config.mode, {engine: config.device for engine, config in self.configs.items()})
 
 
 def rounds_of(configs: Mapping[str, TrainConfig]) -> list[Round]:

@@ -30,6 +30,7 @@ class PendingRun(Record, kw_only=False):
     cores: tuple[int, ...]
     spec: EngineSpec
     resume_point: ResumePoint | None = None
+    auto_rank: int = 0
 
 
 @dataclass(slots=True)
@@ -76,7 +77,9 @@ class WorkerSlot:
             for event in self.startup_events:
                 self.directory.append(event)
         resume, past = (run.resume_point.checkpoint, run.resume_point.events) if run.resume_point else ("", ())
-        if self.supervisor.start_run(run.run_id, run.config, run.folder, resume=resume, past=past):
+        if self.supervisor.start_run(
+            run.run_id, run.config, run.folder, resume=resume, past=past, auto_rank=run.auto_rank
+        ):
             self.open_run, self.pending = run.run_id, None
 
     def end(self) -> None:

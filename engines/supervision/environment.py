@@ -15,7 +15,7 @@ from pathlib import Path
 
 from engines.config import is_gpu
 from engines.data.sources import KERAS_FOLDER, keras_folder
-from engines.gpu_selection import gpus_by_free_memory
+from engines.gpu_selection import freest_gpus
 from engines.messages.commands import UNTRAINED, Command, Predict, Start
 from engines.supervision.registry import EngineSpec
 from engines.user_path import APP_FOLDER, user_path
@@ -122,7 +122,7 @@ def worker_environment(
         PYTHONFAULTHANDLER="1",
         TF_CPP_MIN_LOG_LEVEL=environment.get("TF_CPP_MIN_LOG_LEVEL", "2"),
         TF_FORCE_GPU_ALLOW_GROWTH="true",
-        MNIST_TUI_GPUS=gpus_by_free_memory(),
+        MNIST_TUI_GPUS=freest_gpus(),
         CUDA_DEVICE_ORDER="PCI_BUS_ID",  # so that cuda:0 is GPU 0 in the usage pane too
         XLA_PYTHON_CLIENT_PREALLOCATE="false",  # or JAX allocates most of a GPU that the other engine uses too
         **ALLOCATOR,

@@ -108,13 +108,20 @@ class Supervisor:
     # Commands, from any thread
 
     def start_run(
-        self, run_id: str, config: TrainConfig, run_dir: str = "", *, resume: str = "", past: Sequence[Event] = ()
+        self,
+        run_id: str,
+        config: TrainConfig,
+        run_dir: str = "",
+        *,
+        resume: str = "",
+        past: Sequence[Event] = (),
+        auto_rank: int = 0,
     ) -> bool:
         """Request a run, which starts as soon as the worker is ready; False when the worker is already gone.
 
         A run that resumes from the checkpoint `resume` first publishes its past again, as if it had just happened.
         """
-        start = Start(run_id=run_id, config=config, run_dir=run_dir, resume=resume)
+        start = Start(run_id=run_id, config=config, run_dir=run_dir, resume=resume, auto_rank=auto_rank)
         return self._commands.add(start, past)
 
     def send(self, command: Command) -> None:

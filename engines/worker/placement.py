@@ -15,11 +15,11 @@ class DeviceError(Exception):
     """The chosen device can't be used; the message says why."""
 
 
-def resolve(setting: str, devices: Sequence[Device]) -> str:
+def resolve(setting: str, devices: Sequence[Device], auto_rank: int = 0) -> str:
     """Return the id of the device that the setting means, or a comma list of several. Raises DeviceError."""
     gpus = [device for device in devices if device.usable and device.id != "cpu"]
     if setting == "auto":
-        return most_free(gpus).id if gpus else "cpu"
+        return most_free(gpus, rank=auto_rank).id if gpus else "cpu"
     if setting == "all" and gpus:
         return ",".join(gpu.id for gpu in gpus)
     if "," in setting:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engines import gpu_selection
-from engines.gpu_selection import driver_id, gpus_by_free_memory, matches_id, most_free, readings_of
+from engines.gpu_selection import auto_ranks, driver_id, freest_gpus, matches_id, most_free, readings_of
 from engines.messages.events import Device, GpuReading, LogLine
 from engines.monitors.amd import Amd
 from engines.monitors.gpu import FIGURES, GpuMonitor
@@ -62,28 +62,68 @@ def fake_nvidia_smi(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) 
 
 
 def test_auto_is_the_gpu_with_most_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_nvidia_smi(tmp_path, monkeypatch, f"0, {A}, 20000", f"1, {B}, 79000", "2, [N/A], [N/A]", "nonsense")
+    fake_nvidia_smi(
+        tmp_path,
+        monkeypatch,
+        f"0, {A}, 69500, 80000, 0",
+        f"1, {B}, 79000, 80000, [N/A]",
+        "2, [N/A], [N/A], [N/A], 0",
+        "nonsense",
+    )
     gpu_selection._query_driver.cache_clear()
-    order = gpus_by_free_memory()
+    order = freest_gpus()
     assert order == f"1 {B}, 0 {A}"
     assert most_free(gpus("0", "1", "2"), order).id == "cuda:1"
     assert most_free(gpus(B[:12], A[:12]), order).id == "cuda:0"
     assert most_free(gpus("2", "0"), order).id == "cuda:1"
     assert most_free(gpus("2", "3"), order).id == "cuda:0", "neither is in the order: the first"
-    fake_nvidia_smi(tmp_path, monkeypatch, f"0, {A}, 20000", f"1, {B}, 1000")
-    assert gpus_by_free_memory() == order, "both frameworks get the same order, whichever is second"
+    fake_nvidia_smi(tmp_path, monkeypatch, f"0, {A}, 20000, 80000, 0", f"1, {B}, 1000, 80000, 0")
+    assert freest_gpus() == order, "both frameworks get the same order, whichever is second"
+
+
+def test_free_is_little_memory_and_little_utilisation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory alone would choose the busy fake GPU 0; a utilisation that MIG hides counts as none."""
+    lines = ("0, A, 79000, 80000, 97", "1, B, 75000, 80000, 3", "2, C, 20000, 80000, 0", "3, D, 70000, 80000, [N/A]")
+    fake_nvidia_smi(tmp_path, monkeypatch, *lines)
+    gpu_selection._query_driver.cache_clear()
+    assert freest_gpus() == "1 B, 3 D, 0 A busy, 2 C busy"
+    gpu_selection._query_driver.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("order", "first", "second"),
+    [
+        ("1 B, 0 A, 2 C", "cuda:1", "cuda:0"),
+        ("2 C, 0 A busy, 1 B busy", "cuda:2", "cuda:2"),  # one is free: they share it
+        ("2 C busy, 1 B busy, 0 A busy", "cuda:2", "cuda:2"),
+        ("7 X, 2 C, 1 B", "cuda:2", "cuda:1"),  # hidden from CUDA
+        ("", "cuda:0", "cuda:0"),
+    ],
+)
+def test_each_engine_of_a_race_has_a_free_gpu_of_its_own(order: str, first: str, second: str) -> None:
+    assert [most_free(gpus("0", "1", "2"), order, rank).id for rank in (0, 1)] == [first, second]
+
+
+def test_only_the_engines_of_a_race_that_leave_it_to_us_have_a_rank() -> None:
+    auto = {"pytorch": "auto", "keras": "auto"}
+    assert auto_ranks("race", auto) == {"pytorch": 0, "keras": 1}
+    assert auto_ranks("race", {**auto, "pytorch": "cuda:1"}) == {"keras": 0}
+    assert auto_ranks("time-trial", auto) == {}
 
 
 @pytest.mark.fault("input", "nvidia-smi prints bytes that are no text, and text that is not ASCII")
-@pytest.mark.parametrize("line", [r"\377\376", r"1, GPU-\303\251, 90000", r"1, GPU-\000, 90000", "1, x, " + 5000 * "9"])
+@pytest.mark.parametrize(
+    "line",
+    [r"\377\376", r"1, GPU-\303\251, 90000, 1, 0", r"1, GPU-\000, 90000, 1, 0", "1, x, " + 5000 * "9" + ", 1, 0"],
+)
 def test_output_that_fits_no_variable_is_ignored(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker must start all the same."""
     script = tmp_path / "nvidia-smi"
-    script.write_text(f"#!/bin/sh\nprintf '{line}\\n0, {A}, 20000\\n'\n")
+    script.write_text(f"#!/bin/sh\nprintf '{line}\\n0, {A}, 20000, 80000, 0\\n'\n")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     gpu_selection._query_driver.cache_clear()
-    assert gpus_by_free_memory() == f"0 {A}"
+    assert freest_gpus() == f"0 {A} busy"
     gpu_selection._query_driver.cache_clear()
 
 
@@ -108,7 +148,7 @@ def test_the_first_entry_that_names_no_gpu_is_returned(visible: str, has_reading
 def test_without_nvidia_smi_auto_is_the_first_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     gpu_selection._query_driver.cache_clear()
-    assert gpus_by_free_memory() == ""
+    assert freest_gpus() == ""
     assert most_free(gpus("1", "0")).id == "cuda:0"
 
 
@@ -126,7 +166,7 @@ def test_an_nvidia_smi_that_never_answers_names_persistence_mode(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     gpu_selection._query_driver.cache_clear()
     try:
-        assert gpus_by_free_memory() == ""
+        assert freest_gpus() == ""
         assert "did not answer within 0.1 s" in gpu_selection.query_problem()
         logged: list[str] = []
         run_once(

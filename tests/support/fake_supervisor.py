@@ -39,6 +39,7 @@ class RequestedRun(Record):
     run_dir: str
     resume: str
     past: Sequence[Event]
+    auto_rank: int
 
 
 class FakeSupervisor:
@@ -71,11 +72,20 @@ class FakeSupervisor:
         return self.ended or self.killed
 
     def start_run(
-        self, run_id: str, config: TrainConfig, run_dir: str = "", *, resume: str = "", past: Sequence[Event] = ()
+        self,
+        run_id: str,
+        config: TrainConfig,
+        run_dir: str = "",
+        *,
+        resume: str = "",
+        past: Sequence[Event] = (),
+        auto_rank: int = 0,
     ) -> bool:
         if self.gone:
             return False
-        self.runs.append(RequestedRun(run_id=run_id, config=config, run_dir=run_dir, resume=resume, past=past))
+        self.runs.append(
+            RequestedRun(run_id=run_id, config=config, run_dir=run_dir, resume=resume, past=past, auto_rank=auto_rank)
+        )
         self.sent.append((self.spec.name, config.seed))
         self.publish(RunRequested(engine=self.spec.name, run_id=run_id, t=time.monotonic(), config=config))
         return True

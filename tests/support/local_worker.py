@@ -126,9 +126,9 @@ class LocalWorker:
         base = {"batch_size": 16, "data_dir": str(FIXED_DIGITS), "device": "cpu"}
         return self.train(from_settings({**base, **settings}), run_dir)
 
-    def train(self, config: TrainConfig, run_dir: Path | None = None) -> list[Any]:
+    def train(self, config: TrainConfig, run_dir: Path | None = None, auto_rank: int = 0) -> list[Any]:
         """Train one run, and return its events."""
-        self.channel.send(Start(run_id="run", config=config, run_dir=str(run_dir or "")))
+        self.channel.send(Start(run_id="run", config=config, run_dir=str(run_dir or ""), auto_rank=auto_rank))
         start = self.channel.wait_for_start()
         assert start is not None
         before = len(self.channel.events)

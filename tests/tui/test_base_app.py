@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,17 @@ def test_numbered_tabs_are_separated(screen: int) -> None:
         .split()
     )
     assert len(tabs) == len(SCREENS) + 1, "the numbers, and the shown one with its name"
+
+
+def test_the_header_says_who_has_which_gpu() -> None:
+    replay = Replay(list(read_events(DEMO)), MAX_SPEED)
+    replay.drain()
+    for engine, device in (("pytorch", "cuda:1"), ("keras", "cuda:0")):
+        history = replay.histories[engine]
+        assert history.started is not None
+        history.started = replace(history.started, device=device)
+    text = header.render_header(replay, replay.now(), 200, 1, {"$warning": "red"}).plain
+    assert "· PyTorch cuda:1 + Keras cuda:0 ·" in text
 
 
 class HiddenWidgets(BaseApp):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engines import gpu_selection
 from engines.api import Device, GpuReading, PaceKey, RunHistory, RunRequest, WorkerReady
 from tui import launch_options
 
@@ -78,7 +79,19 @@ def test_several_gpus_are_chosen_together_or_one_each() -> None:
     again = launch_options.devices(each, histories_with(pytorch=both, keras=both), ())
     assert [option.label for option in again if option.chosen] == ["one each: cuda:0 and cuda:1"]
     assert launch_options.next_option(again, 1) == RunRequest()
-    assert launch_options.chosen_device(each, {}) == "cuda:0 + cuda:1"
+    assert launch_options.chosen_device(each, {}) == "PyTorch cuda:0 + Keras cuda:1"
+
+
+def test_auto_spreads_over_free_gpus_in_a_race_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_selection, "freest_gpus", lambda: "1 GPU-1, 0 GPU-0")
+    histories = histories_with(pytorch=(CPU, gpu(0), gpu(1)), keras=(CPU, gpu(0), gpu(1)))
+    race, turns = RunRequest(), RunRequest.from_values({"mode": "time-trial"})
+    assert launch_options.chosen_device(race, histories) == "PyTorch cuda:1 + Keras cuda:0"
+    assert labels(launch_options.devices(race, histories, ()))[0] == "*auto = PyTorch cuda:1 + Keras cuda:0"
+    assert launch_options.chosen_device(turns, histories) == "cuda:1"
+    assert launch_options.chosen_device(RunRequest(framework="keras"), histories) == "cuda:1"
+    monkeypatch.setattr(gpu_selection, "freest_gpus", lambda: "1 GPU-1, 0 GPU-0 busy")
+    assert launch_options.chosen_device(race, histories) == "cuda:1", "one is free: they share it"
 
 
 def test_a_device_that_the_command_line_named_is_an_option() -> None:

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from engines.api import TITLES, ConfigError, RunSource, plural, preset_changes
 from tui import formatting, themes
 from tui.commands import SCREENS
-from tui.launch_options import chosen_device
+from tui.launch_options import chosen_device, name_devices
 from tui.widgets.text_line import TextLine
 
 
@@ -78,8 +78,8 @@ def _details(source: RunSource, now: float) -> dict[str, str]:
     config = next((h.config for h in runs if h.config), None)
     engines = [h.engine for h in runs] or [engine for engine in source.request.engines if engine in source.histories]
     details = {"framework": f" · {'both' if len(engines) > 1 else ''.join(TITLES.get(e, e) for e in engines)}"}
-    started = dict.fromkeys(h.started.device for h in runs if h.started)
-    details["device"] = f" · {' + '.join(started) or chosen_device(source.request, source.histories)}"
+    started = name_devices({h.engine: h.started.device for h in runs if h.started})
+    details["device"] = f" · {started or chosen_device(source.request, source.histories)}"
     if config is None:
         try:
             config = source.request.config

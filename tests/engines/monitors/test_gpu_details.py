@@ -107,7 +107,10 @@ def test_a_worker_of_ours_is_known() -> None:
 
 
 def test_a_record_of_a_run_names_no_processes(tmp_path: Path) -> None:
-    gpu = replace(fake_gpu(), details=GpuDetails(holders=(GpuHolder(pid=7, user="somebody", name="secret"),)))
+    gpu = replace(
+        fake_gpu(),
+        details=GpuDetails(memory_clock_mhz=None, holders=(GpuHolder(pid=7, user="somebody", name="secret"),)),
+    )
     directory = RunDirectory(tmp_path / "run", {"pytorch": TrainConfig()})
     directory.append(usage(1.0, gpu))
     directory.drop_engine("pytorch")

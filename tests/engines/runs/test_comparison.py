@@ -9,7 +9,7 @@ import pytest
 
 from engines.messages.events import DataReady, Device, EvalCompleted, RunRequested, WorkerReady
 from engines.preset_configs import from_settings
-from engines.runs.comparison import compare_answers, device_caveat, device_of, verdict
+from engines.runs.comparison import compare_answers, device_caveat, device_of, time_caveat, verdict
 from engines.runs.history import RunHistory
 from engines.runs.statistics import TIE
 from tests.support.ended_run import ended_run
@@ -102,6 +102,27 @@ def test_the_device_of_a_run_that_has_not_started(device: str, expected: str) ->
     ))  # fmt: skip
     history.apply(RunRequested(engine="keras", config=from_settings({"device": device})))
     assert device_of(history) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "device", "caveat"),
+    [
+        (1, "auto", "shared GPU: times not comparable"),
+        (2, "auto", ""),  # each may get its own
+        (2, "cuda:1", "shared GPU: times not comparable"),
+    ],
+)
+def test_a_race_is_not_judged_before_its_gpus_are_known(count: int, device: str, caveat: str) -> None:
+    histories = {engine: RunHistory(engine) for engine in ("pytorch", "keras")}
+    gpus = tuple(Device(id=f"cuda:{i}", name="fake GPU") for i in range(count))
+    for engine, history in histories.items():
+        history.apply(
+            WorkerReady(
+                engine=engine, pid=1, framework="F", version="1", devices=gpus, num_threads=1, import_seconds=1.0
+            )
+        )
+        history.apply(RunRequested(engine=engine, config=from_settings({"device": device, "mode": "race"})))
+    assert time_caveat(histories) == caveat
 
 
 @pytest.mark.parametrize(("device", "expected"), [("auto", "cpu"), ("all", "all")])

@@ -81,6 +81,11 @@ def test_a_race_shares_the_cores_equally(
     assert tuple(worker.cores for worker in workers) == cores
 
 
+def test_each_engine_of_a_race_has_a_rank_for_its_gpu(fake: FakeSession) -> None:
+    start(fake, mode="race")
+    assert [fake.worker(engine).runs[-1].auto_rank for engine in BOTH] == [0, 1]
+
+
 def test_a_time_trial_gives_each_engine_all_cores(fake: FakeSession) -> None:
     start(fake, mode="time-trial")
     fake.finish_run("pytorch")

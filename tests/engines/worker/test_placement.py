@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from engines.gpu_selection import GPU_ORDER_ENV
-from engines.messages.events import Device
+from engines.messages.events import Device, RunStarted
+from engines.preset_configs import from_settings
 from engines.worker.placement import DeviceError, resolve
+from tests.support.digits import FIXED_DIGITS
+from tests.support.local_worker import LocalWorker
 
 CPU = Device(id="cpu", name="CPU")
 GPUS = (
@@ -32,6 +35,20 @@ ORDER = "1 GPU-b, 2 GPU-c, 0 GPU-a"
 def test_a_setting_means_a_device(setting: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(GPU_ORDER_ENV, ORDER)
     assert resolve(setting, (CPU, *GPUS)) == device
+
+
+def test_the_second_engine_of_a_race_has_another_free_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(GPU_ORDER_ENV, ORDER)
+    assert [resolve("auto", (CPU, *GPUS), rank) for rank in (0, 1)] == ["cuda:2", "cuda:0"]
+    assert resolve("auto", (CPU,), 1) == "cpu"
+
+
+@pytest.mark.parametrize(("rank", "device"), [(0, "cuda:2"), (1, "cuda:0")])
+def test_a_run_trains_on_the_gpu_of_its_rank(rank: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(GPU_ORDER_ENV, ORDER)
+    settings = {"batch_size": 16, "data_dir": str(FIXED_DIGITS), "epochs": 1}
+    events = LocalWorker(monkeypatch, GPUS).train(from_settings(settings), auto_rank=rank)
+    assert [event.device for event in events if isinstance(event, RunStarted)] == [device]
 
 
 def test_without_a_usable_gpu_auto_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
