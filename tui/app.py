@@ -264,6 +264,7 @@ class MnistApp(RunActions):
             return
         self.apply_events()
         self.update_caption()
+        self.handle_end()
         # Beneath a dialog, Textual would send the whole screen with each frame.
         held = not isinstance(self.screen, FrameReceiver) or not self.terminal_is_ready
         if self._frame_clock.draw(self._show_frame, held=held):
