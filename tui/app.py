@@ -110,16 +110,17 @@ class MnistApp(RunActions):
         self.action_show_screen(SCREENS["results"].number, open_run)
 
     def play_run(self, folder: Path) -> None:
-        """Replay a kept run in a process that has the terminal until it ends. Only for a session without a run."""
+        """Replay a kept run, or watch a live one, in a process that has the terminal until it ends. Not during a run."""
+        command = "watch" if api.is_being_recorded(folder) else "replay"
         try:
             with self.suspend():
                 self._shutdown_guard.run_foreground(
-                    [sys.executable, "-m", "tui", "replay", str(folder), *self._cli_options()]
+                    [sys.executable, "-m", "tui", command, str(folder), *self._cli_options()]
                 )
         except SuspendNotSupported:
-            self.notify(f"A replay can't open here. Run `mnist-tui replay {folder}` in a terminal.", severity="warning")
+            self.notify(f"That can't open here. Run `mnist-tui {command} {folder}` in a terminal.", severity="warning")
         except OSError as error:
-            self.notify(f"The replay could not start: {error.strerror or error}.", severity="error")
+            self.notify(f"mnist-tui {command} could not start: {error.strerror or error}.", severity="error")
 
     def _cli_options(self) -> list[str]:
         """Return the command-line options of an app that looks like this one; the command line has no Textual themes."""
@@ -264,6 +265,7 @@ class MnistApp(RunActions):
             return
         self.apply_events()
         self.update_caption()
+        self.handle_end()
         # Beneath a dialog, Textual would send the whole screen with each frame.
         held = not isinstance(self.screen, FrameReceiver) or not self.terminal_is_ready
         if self._frame_clock.draw(self._show_frame, held=held):

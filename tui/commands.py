@@ -128,7 +128,7 @@ RESULTS = (
 )  # fmt: skip
 
 RUNS = (
-    Command("open", "enter", "Open", "Its results; with two or more marks, compare those.", target="screen"),
+    Command("open", "enter", "Open", "Its results, or the live run; with two or more marks, compare those.", target="screen"),
     Command("mark", "m", "Mark", "Mark it, to show its curves and to compare it; up to six.", target="screen"),
     Command("play", "v", "Play", "Replay it as if it were live.", target="screen"),
     Command("continue_run", "c", "Continue", "Continue it from its last checkpoint.", target="screen"),

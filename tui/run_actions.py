@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from tui.run_controller import RunController
 
 if TYPE_CHECKING:
     from tui.captions import CaptionLine
+    from tui.on_end import OnEnd
 
 INVALID_SETTINGS = "These settings can't be used"
 
@@ -24,6 +26,8 @@ class RunActions(BaseApp):
     controller: RunController
     _caption_line: CaptionLine | None = None
     """The captions of the runs; None while they are off."""
+    on_end: OnEnd | None = None
+    """The user's command for the end of a run."""
 
     @contextlib.contextmanager
     def notify_errors(self, title: str, timeout: float | None = None) -> Iterator[None]:
@@ -44,6 +48,15 @@ class RunActions(BaseApp):
         """Show the caption that suits the runs now, if captions are on."""
         if self._caption_line is not None:
             self.set_caption(self._caption_line.text(self.controller.session.histories))
+
+    def handle_end(self) -> None:
+        """Run the user's command, in a thread, if training has just ended."""
+        if self.on_end is not None and (variables := self.on_end.due(self.controller.session)):
+            self.run_worker(partial(self._run_on_end, self.on_end, variables), thread=True, exit_on_error=False)
+
+    def _run_on_end(self, on_end: OnEnd, variables: Mapping[str, str]) -> None:
+        if problem := on_end.run(variables):
+            self.call_from_thread(self.notify, problem, severity="warning", timeout=12)
 
     def action_start(self) -> None:
         with self.notify_errors(INVALID_SETTINGS):

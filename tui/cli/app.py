@@ -38,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plain", action="store_true", help="start training at once, and print lines instead of opening the app"
     )
+    arguments.add_on_end_option(parser)
     arguments.add_captions_option(parser)
     arguments.add_screen_options(parser)
 
@@ -65,6 +66,7 @@ def _train_in_lines(options: argparse.Namespace, request: RunRequest) -> int:
         bars=False,
         resume=arguments.resume_folder(options),
         captions=options.captions,
+        on_end=options.on_end,
     )
 
 
@@ -77,6 +79,7 @@ def _open(options: argparse.Namespace) -> int:
     from engines.api import engine_spec
     from tui import preferences
     from tui.app import MnistApp
+    from tui.on_end import OnEnd
 
     saved = preferences.load(preferences.default_path())
     valid, invalid = preferences.valid_settings(saved)
@@ -95,9 +98,12 @@ def _open(options: argparse.Namespace) -> int:
         warnings=[*arguments.startup_problems(options), *preferences.problems(preferences.default_path(), invalid)],
     )
     app.uses_mouse = not options.no_mouse
+    app.on_end = OnEnd(options.on_end) if options.on_end else None
     code = app.run_guarded()
     if not app.is_web:  # in a browser, no screen is left to print on
         print_summary(app)
+    if app.on_end is not None:  # the app's end may have been that of its run
+        app.on_end.run_if_due(app.session)
     return code
 
 

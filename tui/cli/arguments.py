@@ -90,6 +90,12 @@ def add_screen_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_on_end_option(parser: argparse.ArgumentParser) -> None:
+    """Add --on-end."""
+    text = "a command for the shell when training has ended; it finds MNIST_TUI_RUN, _VERDICT and _OUTCOME set"
+    parser.add_argument("--on-end", metavar="COMMAND", default="", help=text)
+
+
 def add_captions_option(parser: argparse.ArgumentParser) -> None:
     """Add --captions."""
     parser.add_argument("--captions", action="store_true", help="explain in short sentences what happens")

@@ -19,6 +19,7 @@ from tui.cli import arguments
 from tui.cli.arguments import UsageError
 from tui.cli.detach import OnBegin, run_detached
 from tui.cli.progress import LineWriter, ProgressBars, ProgressLines
+from tui.on_end import OnEnd
 from tui.reports.run_summary import closing_lines, save_problems, summary_line
 from tui.terminal import display
 
@@ -40,6 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     arguments.add_training_options(parser)
     parser.add_argument("--json", action="store_true", help="print the events of both engines, a JSON object per line")
     parser.add_argument("--plain", action="store_true", help="print lines instead of bars, also on a terminal")
+    arguments.add_on_end_option(parser)
     parser.add_argument("--detach", action="store_true", help="return once the run has begun; it outlives the terminal")
     arguments.add_captions_option(parser)
 
@@ -60,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
         bars=display.can_rewrite(sys.stdout) and not options.plain and not options.detach,
         resume=arguments.resume_folder(options),
         captions=options.captions,
+        on_end=options.on_end,
     )
     if options.detach:
         return run_detached(lambda on_begin: run_here(on_begin=on_begin), Path(runs_dir))
@@ -82,9 +85,12 @@ def train(
     bars: bool,
     resume: Path | None = None,
     captions: bool = False,
+    on_end: str = "",
     on_begin: OnBegin | None = None,
 ) -> int:
     """Train to the end, or continue the run in the folder `resume`; call `on_begin` once no run starts any more.
+
+    `on_end` is a command for the shell, whose failure changes no exit code.
 
     Returns 0 when every run ended well, reached its target, and was printed and saved completely; 1 otherwise; 2 when the
     settings or the run to continue can't be used; 128 + n when signal n ended it.
@@ -136,7 +142,10 @@ def train(
             with _lost_output_allowed(code):
                 if view is not None:
                     view.close()
-    return _finish(session, writer, code, json_lines=json_lines)
+    code = _finish(session, writer, code, json_lines=json_lines)
+    if on_end:
+        OnEnd(on_end).run_if_due(session)
+    return code
 
 
 def _start_thread(engine: str, target: Callable[[], None]) -> None:

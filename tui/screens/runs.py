@@ -287,12 +287,13 @@ class RunsScreen(BaseScreen):
         return super().check_action(action, parameters)
 
     def action_open(self) -> None:
-        """Show the results of the run, or the comparison of the marked ones."""
+        """Show the results of the run, the run itself while another process trains it, or the comparison of the marked ones."""
         if len(self.marked) > 1:
             names = self._names
             self.app.push_screen(ComparisonDialog([(names[run], self._runs_dir / run) for run in self.marked]))
         elif run := self._table.selected:
-            self._open_results(self._runs_dir / run.id)
+            live = run.state == "running" and not self.session.running
+            (self._play if live else self._open_results)(self._runs_dir / run.id)
 
     def action_play(self) -> None:
         if run := self._table.selected:

@@ -330,6 +330,16 @@ def test_captions_are_shown_on_request(trained: list[SimpleNamespace], opened: l
         assert opened[-1].caption == ("" if on else None)
 
 
+@effect_of("--on-end")
+def test_the_command_for_the_end_of_a_run_is_passed_on(trained: list[SimpleNamespace], opened: list[MnistApp]) -> None:
+    """Without the option, there is none; tests/tui/test_on_end.py runs one."""
+    for words, command in (([], ""), (["--on-end", "mail me"], "mail me")):
+        assert main.main(["train", *words]) == main.main(["--plain", *words]) == main.main(words) == 0
+        assert [call.on_end for call in trained[-2:]] == [command] * 2
+        on_end = opened[-1].on_end
+        assert (on_end.command if on_end is not None else "") == command
+
+
 @effect_of("--detach")
 def test_a_run_is_detached_on_request(trained: list[SimpleNamespace], monkeypatch: pytest.MonkeyPatch) -> None:
     """Only then is it told when it has begun; tests/tui/cli/test_detach.py detaches a real one."""

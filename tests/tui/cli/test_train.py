@@ -69,6 +69,18 @@ def test_a_failed_run_is_exit_code_1(scripted: None, tmp_path: Path, capsys: pyt
     assert "nowhere" in capsys.readouterr().out
 
 
+def test_training_runs_the_command_when_the_record_is_complete(
+    scripted: None, small_mnist: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "--epochs", "1", "--data-dir", str(small_mnist), "--runs-dir", str(tmp_path / "runs")]
+    command = f'cp "$MNIST_TUI_RUN/summary.json" {tmp_path}/copy; echo $MNIST_TUI_OUTCOME; exit 4'
+    assert main.main([*words, "--json", "--on-end", command]) == 0
+    out, err = capfd.readouterr()
+    assert (tmp_path / "copy").exists()
+    assert err.splitlines() == ["completed", "mnist-tui: The command of --on-end ended with exit code 4."]
+    assert all(line.startswith("{") for line in out.splitlines())
+
+
 def worker_pids(child: subprocess.Popen[str]) -> list[int]:
     """Wait until both engines train; return the process ids of their workers."""
     assert child.stdout

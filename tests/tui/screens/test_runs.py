@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -304,6 +305,28 @@ async def test_curves_of_a_running_run_are_read_again(runs: Path, monkeypatch: p
             screen._load()
             await until(pilot, lambda: screen._disk_bytes is not None and bool(screen._curves.runs))
         assert read == ["run7", "run7"]
+
+
+@pytest.fixture
+def live_run(runs: Path) -> Iterator[Path]:
+    """Let the newest run have no end yet, and the lock of its writer."""
+    (folder,) = runs.glob("*run7")
+    (folder / "summary.json").unlink(missing_ok=True)
+    lines = (folder / "events.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    with open(folder / "events.jsonl", "w", encoding="utf-8") as record:
+        record.write("".join(line for line in lines if "RunFinished" not in line))
+        record.flush()
+        fcntl.flock(record, fcntl.LOCK_EX)
+        yield folder
+
+
+async def test_enter_watches_a_run_of_another_process(runs: Path, live_run: Path) -> None:
+    async with on_runs(runs) as (screen, pilot):
+        assert screen.runs[0].state == "running"
+        await pilot.press("enter")
+        expected = f"mnist-tui watch {live_run}"  # a test has no terminal to give to it
+        await until(pilot, lambda: any(expected in note.message for note in screen.app._notifications))
+        assert screen.app.screen is screen
 
 
 async def test_enter_opens_the_results(runs: Path) -> None:

@@ -1,0 +1,66 @@
+"""The user's command that runs when training has ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+
+from engines.api import DIVERGED, FAILED, INTERRUPTED, STOPPED, RunHistory, RunSource, reason, verdict
+from tui import formatting
+
+_WORST_FIRST = (FAILED, INTERRUPTED, DIVERGED, STOPPED)
+
+
+class OnEnd:
+    """Runs a command of the shell once after each run, when its record is complete."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+        self._handled: tuple[str, ...] = ()
+        """The ids of the runs after which the command was last run."""
+
+    def due(self, session: RunSource) -> dict[str, str]:
+        """Return the command's variables if runs have ended since the last call; empty if not."""
+        histories = {engine: h for engine, h in session.shown_histories.items() if h.requested_t is not None}
+        run_ids = tuple(history.run_id for history in histories.values())
+        if session.running or run_ids == self._handled or any(h.ended_t is None for h in histories.values()):
+            return {}
+        self._handled = run_ids
+        result, folder = verdict(histories), session.folder(next(iter(histories)))
+        return {
+            "MNIST_TUI_RUN": str(folder or ""),
+            "MNIST_TUI_VERDICT": result.text if result is not None else "",
+            "MNIST_TUI_OUTCOME": _outcome(histories),
+        }
+
+    def run_if_due(self, session: RunSource) -> None:
+        """Run the command if runs have ended since the last call; its output and its failure go to stderr."""
+        if (variables := self.due(session)) and (problem := self.run(variables, output=2)):
+            print(f"mnist-tui: {problem}", file=sys.stderr)
+
+    def run(self, variables: Mapping[str, str], output: int = subprocess.DEVNULL) -> str:
+        """Run the command, with its output to a descriptor; return in one line why it failed, or an empty text."""
+        with tempfile.TemporaryFile() as errors:  # a pipe would have no end while a process in its background lives
+            try:
+                done = subprocess.run(
+                    self.command, shell=True, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
+                    env={**os.environ, **variables}, check=False,
+                )  # fmt: skip
+            except (OSError, ValueError) as error:
+                return f"The command of --on-end could not start: {reason(error)}."
+            errors.seek(0)
+            lines = errors.read().decode(errors="replace").split("\n")
+        if not done.returncode:
+            return ""
+        last = next((text for line in reversed(lines) if (text := formatting.to_plain_text(line).strip())), "")
+        ending = f"exit code {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
+        return f"The command of --on-end ended with {ending}{': ' + last if last else ''}".removesuffix(".") + "."
+
+
+def _outcome(histories: Mapping[str, RunHistory]) -> str:
+    """Return the worst end of the runs: "failed", "interrupted", "diverged", "stopped", or else that of the first."""
+    outcomes = [history.outcome for history in histories.values()]
+    return next((outcome for outcome in _WORST_FIRST if outcome in outcomes), outcomes[0])
