@@ -73,11 +73,9 @@ class MnistApp(RunActions):
         self.specs = tuple(specs)
         self.cache_dir = cache_dir or paths.cache_dir()
         self.runs_dir = runs_dir or paths.runs_dir()
-        self.session: RunSource
-        if session is not None:
-            self.session = session
-        else:
-            self.session = Session(specs, self.launch, cache_dir=self.cache_dir, runs_dir=self.runs_dir)
+        self.session: RunSource = session or Session(
+            specs, self.launch, cache_dir=self.cache_dir, runs_dir=self.runs_dir
+        )
         self.controller = RunController(self.session, request or RunRequest())
         self.train_screen = TrainScreen(self.controller, ascii_only=ascii_only)
         self.digit_cache = DigitCache(self.cache_dir)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from engines.config import TrainConfig
 from engines.messages import commands
+from engines.messages.commands import UNTRAINED, Predict
 from engines.messages.events import Event, RunFailed, RunFinished, WarmedUp, WorkerExited, WorkerReady, WorkerSpawned
 from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
@@ -197,17 +198,13 @@ class Session(RunSource):
         if not slot.running and history.failure is None and not self._closing:
             self.start_workers({engine: history.config or TrainConfig(keras_backend=slot.spec.backend)})
         last = history.prediction
-        has_model = history.running or (
-            last is not None and last.probabilities and last.checkpoint != commands.UNTRAINED
-        )
+        has_model = history.running or (last is not None and last.probabilities and last.checkpoint != UNTRAINED)
         if not checkpoint and not has_model:
             from engines.runs.reader import newest_checkpoint
 
-            checkpoint = commands.UNTRAINED if inside else newest_checkpoint(self._runs_dir, engine)
+            checkpoint = UNTRAINED if inside else newest_checkpoint(self._runs_dir, engine)
         self._last_request_id += 1
-        slot.send(
-            commands.Predict(request_id=self._last_request_id, image=tuple(image), checkpoint=checkpoint, inside=inside)
-        )
+        slot.send(Predict(request_id=self._last_request_id, image=tuple(image), checkpoint=checkpoint, inside=inside))
         return self._last_request_id
 
     def measure_step(self, engine: str) -> None:
