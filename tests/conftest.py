@@ -19,7 +19,7 @@ from textual import _wait
 from engines import paths
 from engines.api import TrainConfig, from_settings
 from engines.data.synthetic import draw
-from engines.messages.event_parts import LayerChange
+from engines.messages.event_parts import GpuDetails, GpuHolder, LayerChange
 from engines.messages.events import Device, GpuReading, WorkerExited, WorkerReady
 from tests.support.digits import write_idx
 from tests.support.engines import Warm, Worked, spec_of
@@ -37,7 +37,14 @@ def _any_of(kind: type[Any]) -> st.SearchStrategy[Any]:
     return st.builds(kind, **{name: st.from_type(hint) for name, hint in get_type_hints(kind).items()})
 
 
-for _kind in (Device, GpuReading, LayerChange, TrainConfig):  # hypothesis can't infer the fields of a Record
+for _kind in (
+    Device,
+    GpuDetails,
+    GpuHolder,
+    GpuReading,
+    LayerChange,
+    TrainConfig,
+):  # hypothesis can't infer the fields of a Record
     st.register_type_strategy(_kind, _any_of)
 
 INTS = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 12)

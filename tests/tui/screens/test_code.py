@@ -306,11 +306,11 @@ async def test_keys_and_clicks_select_one_engine_or_both(columns_: int, at_first
         code = str(state.query_one(".-pytorch .code", Static).render()).splitlines()
         line = next(i for i, text in enumerate(code) if text.startswith("def layers("))
         pages.scroll_to(y=state.virtual_region.y + 1 + line, animate=False)
+        await until(pilot, lambda: top().startswith("def layers("))
         for view in ("keras", "both", "pytorch"):
             await pilot.press("tab")
-            await pilot.pause()
             assert screen.columns == view
-            assert top().startswith("def layers("), view
+            await until(pilot, lambda: top().startswith("def layers("))
             cells = [cell for cell in state.query(".cell") if cell.display]
             assert [cell.has_class("-keras") for cell in cells] == {
                 "keras": [True],
