@@ -14,7 +14,6 @@ from typing import Any, get_type_hints
 import hypothesis
 import pytest
 from hypothesis import strategies as st
-from textual import _wait
 
 from engines import paths
 from engines.api import TrainConfig, from_settings
@@ -28,9 +27,6 @@ hypothesis.settings.register_profile(  # a busy machine is slow, which is no fai
     "no-deadline", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("no-deadline")
-
-# After each key, Textual's pilot waits twice until the process has been idle for 20 ms, which is half of the time of a Pilot test.
-_wait.SLEEP_GRANULARITY, _wait.SLEEP_IDLE = 1 / 100, 1 / 2000
 
 
 def _any_of(kind: type[Any]) -> st.SearchStrategy[Any]:

@@ -298,7 +298,8 @@ async def test_keys_and_clicks_select_one_engine_or_both(columns_: int, at_first
         def top() -> str:
             engine = "keras" if screen.columns == "keras" else "pytorch"
             text = str(state.query_one(f".-{engine} .code", Static).render()).splitlines()
-            return text[max(pages.scroll_offset.y - state.virtual_region.y - 1, 0)]
+            first = max(pages.scroll_offset.y - state.virtual_region.y - 1, 0)
+            return text[first] if first < len(text) else ""
 
         screen.action_show_code("pytorch")
         await pilot.pause()
