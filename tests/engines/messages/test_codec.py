@@ -12,7 +12,6 @@ from hypothesis import given, strategies as st
 
 from engines.messages.codec import ProtocolError, decode_command, decode_event, encode, type_prefix
 from engines.messages.commands import COMMANDS
-from engines.messages.event_parts import GpuDetails, GpuHolder
 from engines.messages.events import EVENTS, Heartbeat, TrainProgress, WarmedUp
 from engines.record import Record
 
@@ -21,14 +20,6 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
     if hint is float:
         return st.floats()
     return st.from_type(hint)
-
-
-def _of_record(kind: type[Record]) -> st.SearchStrategy[Any]:
-    return st.builds(kind, **{name: _values(hint) for name, hint in get_type_hints(kind).items()})
-
-
-for _kind in (GpuHolder, GpuDetails):  # records that Hypothesis can't build by itself
-    st.register_type_strategy(_kind, _of_record(_kind))
 
 
 def _instances(kinds: dict[str, Any]) -> st.SearchStrategy[Any]:
