@@ -32,6 +32,6 @@ def test_an_app_in_a_terminal_has_all_patches(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(Shutdown, "own_process", lambda _: None)
     monkeypatch.setattr(Shutdown, "finish", lambda _: None)
     monkeypatch.setattr(startup_gc, "pause_gc", lambda: None)
-    monkeypatch.setattr(MnistApp, "run", lambda _: None)
+    monkeypatch.setattr(MnistApp, "run", lambda _, **options: None)
     assert MnistApp(session=Replay([])).run_guarded() == 0
     assert sorted(applied) == sorted(patches)
