@@ -148,7 +148,7 @@ class TrainScreen(Screen[None]):
                 self._logs.show_logs(session.histories)
             if self._big is not None:
                 self._big.show(self._shown_histories, session.seed_results, palette, ascii_only=self.ascii_only)
-                if self._big.is_over(session.running):
+                if self._big.is_over(session.histories, session.running):
                     self.action_big()
 
     # The launcher
@@ -223,7 +223,7 @@ class TrainScreen(Screen[None]):
             self._big.remove()
             self._big = None
         else:
-            self._big = BigFigures()
+            self._big = BigFigures(self.session.histories)
             self.mount(self._big, after="#panels")
         self.set_class(self._big is not None, "-big")
         self.call_after_refresh(self.show_frame, set(self.session.histories), True)

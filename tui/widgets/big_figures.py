@@ -21,16 +21,17 @@ class BigFigures(TextLine):
 
     DEFAULT_CSS = "BigFigures { height: 1fr; padding: 1 1 0 1; }"
 
-    def __init__(self, clock: Callable[[], float] = frame_clock.now) -> None:
+    def __init__(self, histories: Mapping[str, RunHistory], clock: Callable[[], float] = frame_clock.now) -> None:
         super().__init__()
         self._clock = clock
+        self._run_ids = _run_ids(histories)
         self._ran = False
         """True once a run was under way while this was shown."""
         self._ended_t: float | None = None
 
-    def is_over(self, running: bool) -> bool:
+    def is_over(self, histories: Mapping[str, RunHistory], running: bool) -> bool:
         """Return whether a run has ended while this was shown, and its verdict has stood for VERDICT_SECONDS."""
-        self._ran = self._ran or running
+        self._ran = self._ran or running or _run_ids(histories) != self._run_ids  # a short one runs between two calls
         self._ended_t = None if running or not self._ran else self._ended_t or self._clock()
         return self._ended_t is not None and self._clock() - self._ended_t >= VERDICT_SECONDS
 
@@ -66,6 +67,10 @@ class BigFigures(TextLine):
             if all(big_columns(line) <= width for line in words) and 1 + len(drawn) <= rows:
                 return [Text(""), *(Text(row, style="bold") for row in drawn)]
         return [Text(""), Text(" ".join(words), style="bold")]
+
+
+def _run_ids(histories: Mapping[str, RunHistory]) -> list[str]:
+    return [history.run_id for history in histories.values()]
 
 
 def accuracy_text(history: RunHistory) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.api import SeedResults, TrainConfig
+from engines.api import RunHistory, SeedResults, TrainConfig
 from tests.support.pilot import opened, phases, screen_text, text_of, until
 from tests.support.recording import shown
 from tui.charts.big_letters import HEIGHT, big_columns, big_rows
@@ -79,11 +79,21 @@ async def test_the_verdict_stands_for_a_while_and_then_the_screen_is_as_before(
 
 def test_a_verdict_that_was_asked_for_after_the_run_stays() -> None:
     now = 100.0
-    big = BigFigures(clock=lambda: now)
-    assert not big.is_over(running=False)
+    big = BigFigures({}, clock=lambda: now)
+    assert not big.is_over({}, running=False)
     now += 10 * VERDICT_SECONDS
-    assert not big.is_over(running=False)
-    assert not big.is_over(running=True)
-    assert not big.is_over(running=False)
+    assert not big.is_over({}, running=False)
+    assert not big.is_over({}, running=True)
+    assert not big.is_over({}, running=False)
     now += VERDICT_SECONDS
-    assert big.is_over(running=False)
+    assert big.is_over({}, running=False)
+
+
+def test_the_verdict_of_a_run_that_was_over_between_two_frames_stands_for_a_while() -> None:
+    now, histories = 100.0, {"keras": RunHistory("keras")}
+    big = BigFigures(histories, clock=lambda: now)
+    assert not big.is_over(histories, running=False)
+    histories["keras"].run_id = "short"
+    assert not big.is_over(histories, running=False)
+    now += VERDICT_SECONDS
+    assert big.is_over(histories, running=False)
