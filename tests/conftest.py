@@ -33,14 +33,8 @@ def _any_of(kind: type[Any]) -> st.SearchStrategy[Any]:
     return st.builds(kind, **{name: st.from_type(hint) for name, hint in get_type_hints(kind).items()})
 
 
-for _kind in (
-    Device,
-    GpuDetails,
-    GpuHolder,
-    GpuReading,
-    LayerChange,
-    TrainConfig,
-):  # hypothesis can't infer the fields of a Record
+# Hypothesis can't infer the fields of a Record.
+for _kind in (Device, GpuDetails, GpuHolder, GpuReading, LayerChange, TrainConfig):
     st.register_type_strategy(_kind, _any_of)
 
 INTS = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 12)
@@ -193,9 +187,9 @@ def tiny_config(small_mnist: Path) -> TrainConfig:
 
 ACCEPTED_SKIPS = (
     "MNIST_TUI_DATA names no copy", "no usable", "built without CUDA", "only Linux has",
-    "no sshd on this machine", "no zsh on this machine", "no fish on this machine", 
-    "no tmux on this machine", "no taskset on this machine", "no control group can be made here",
-    "no file system can be mounted here", "no JAX on this machine",
+    "no sshd on this machine", "no zsh on this machine", "no fish on this machine", "no tmux on this machine",
+    "no taskset on this machine", "no control group can be made here", "no file system can be mounted here",
+    "no JAX on this machine", "No monospaced font was found", "this system has another font",
 )  # fmt: skip
 """Accepted reasons for a skipped test on a machine that lacks something; any other fails a run in CI."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from engines.api import (
@@ -23,7 +22,7 @@ from engines.api import (
     time_caveat,
     verdict,
 )
-from tui import formatting
+from tui import formatting, frame_clock
 
 CAPTION_SECONDS = 8.0
 """Seconds for which a caption stands on the screen: time to read it twice."""
@@ -62,7 +61,7 @@ class Captions:
 class CaptionLine:
     """The caption of a screen: each stands for CAPTION_SECONDS, then the next one that is true, or none."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = frame_clock.now) -> None:
         self._clock = clock
         self._captions = Captions()
         self._text = ""

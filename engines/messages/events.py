@@ -65,8 +65,9 @@ class WarmedUp(Event):
     samples_per_sec: float | None
     """Digits per second of the second step, which a run on the CPU can be expected to reach; None if a run came before it."""
     build_seconds: float | None = None
+    """Seconds of the first build; None in recordings older than this field."""
     first_step_seconds: float | None = None
-    """Seconds of the first build and of the first step; None in recordings older than these fields."""
+    """Seconds of the first step; None in recordings older than this field."""
 
 
 class RunRequested(Event):
@@ -309,6 +310,7 @@ class Heartbeat(Event):
 
     device_memory_bytes: int | None = None
     """The most bytes that tensors held at once on the GPU since the run's model was built; None on a CPU.
+
     The framework's allocator counts them. What it keeps in reserve is left out, because only some frameworks report it."""
 
 
@@ -389,12 +391,4 @@ class MachineUsage(Event):
 TERMINAL_EVENTS = (RunFinished, RunFailed)
 """The events that end a run."""
 
-EVENTS: dict[str, type[Event]] = {
-    kind.__name__: kind
-    for kind in (
-        WorkerSpawned, WorkerReady, WarmedUp, RunRequested, CommandSent, DataProgress, DataReady, ModelReady, RunStarted,
-        EpochStarted, TrainProgress, EvalStarted, EvalCompleted, EpochCompleted, RunPaused, RunResumed, CheckpointSaved,
-        ModelSaved, SaveFailed, Diverged, LearningRateChanged, Prediction, StepMeasured, TwinsCompared, ExamProgress, LogLine,
-        Heartbeat, RunFinished, RunFailed, WorkerExited, WorkerUsage, MachineUsage,
-    )
-}  # fmt: skip
+EVENTS: dict[str, type[Event]] = {kind.__name__: kind for kind in Event.__subclasses__()}

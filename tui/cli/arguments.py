@@ -64,7 +64,9 @@ def _add_setting(group: argparse._ArgumentGroup, field: Field[Any]) -> None:
         group.add_argument(option, action=argparse.BooleanOptionalAction, default=None, help=text)
         return
     choices = field.metadata.get("choices")
-    placeholder = {int: "N", float: "X"}.get(type(field.default), "DIR" if field.name == "data_dir" else "DEVICE")
+    placeholder = {int: "N", float: "X"}.get(
+        type(field.default), "DIR" if field.name == "data_dir" else field.name.upper()
+    )
     group.add_argument(
         option,
         type=setting(field.name),

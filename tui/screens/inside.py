@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import Static
 
 from engines.api import TITLES, Activations, decode_activations, largest_difference
+from tui import frame_clock
 from tui.charts.feature_maps import maps_of
 from tui.screens.base import WIDE
 from tui.screens.digit_base import DigitScreen
@@ -159,8 +159,8 @@ class InsideScreen(DigitScreen):
         """Ask models that have learnt since again, and measure a step now and then."""
         if self.predictions.refresh():
             self.resume_polling()
-        if self.query_one(StepChanges).display and time.monotonic() - self._measured_t >= MEASURE_SECONDS:
-            self._measured_t = time.monotonic()
+        if self.query_one(StepChanges).display and frame_clock.now() - self._measured_t >= MEASURE_SECONDS:
+            self._measured_t = frame_clock.now()
             for engine, history in self.session.histories.items():
                 if history.running:
                     self.session.measure_step(engine)

@@ -9,7 +9,7 @@ import pytest
 from engines.config import TrainConfig
 from engines.messages.commands import ChangeLearningRate
 from engines.messages.events import RunPaused
-from engines.session.rate_change import step_of_rate_change
+from engines.session.common_step import step_of_rate_change
 from tests.support.fake_supervisor import FakeSession
 from tests.support.histories import simulated_run
 
