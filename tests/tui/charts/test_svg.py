@@ -63,7 +63,7 @@ def test_labels_are_true_and_distinct(low: float, span: float, first: float, ste
     if math.isclose(low, high, rel_tol=1e-6):
         return
     drawn = Drawn(Line("PyTorch", "pytorch", [first, last], [low, high]))
-    assert drawn.y_labels
+    assert drawn.y_labels or span < 0.01 * max(abs(low), abs(high)), "three digits are enough, and have room"
     assert drawn.x_labels
     for label, y in drawn.y_labels.items():
         expected = TOP + (high - parse_label(label)) / (high - low) * (HEIGHT - TOP - BOTTOM)
