@@ -169,7 +169,7 @@ from engines.runs.stored_seeds import read_seed_results as read_seed_results
 from engines.runs.time_estimate import PaceKey as PaceKey, estimate_seconds as estimate_seconds, paces_of as paces_of
 from engines.runs.time_ratio import epoch_time_ratio as epoch_time_ratio
 from engines.session.common_step import step_of_rate_change as step_of_rate_change
-from engines.session.predictions import NO_WEIGHTS as NO_WEIGHTS, PredictionRequests as PredictionRequests
+from engines.session.predictions import PredictionRequests as PredictionRequests
 from engines.session.replay import (
     DEMO as DEMO,
     MAX_SPEED as MAX_SPEED,

@@ -11,10 +11,10 @@ from engines.runs.reader import read_json, read_summary
 from engines.runs.seeds import SeedResults
 
 
-def read_seed_results(folder: Path) -> SeedResults | None:
+def read_seed_results(folder: Path, *, others: bool = False) -> SeedResults | None:
     """Read the results of the series of seeds that a saved run belongs to; None when it belongs to none. Raises OSError.
 
-    The first run of a series names it: the others have its id in their config.json.
+    The first run of a series names it: the others have its id in their config.json. With `others`, without the run's own.
     """
     config = read_json(folder / "config.json")
     if config is None or _seeds(config) < 2:
@@ -24,7 +24,7 @@ def read_seed_results(folder: Path) -> SeedResults | None:
     members = 0
     for member in _members(folder.parent, str(first), _seeds(config)):
         members += 1
-        for history in read_summary(member).values():
+        for history in ({} if others and member.name == folder.name else read_summary(member)).values():
             if history.config is not None:
                 results = results or SeedResults.of(history.config)
                 if history.ended_t is not None:

@@ -17,9 +17,8 @@ REFRESH_SECONDS = 0.4
 """Seconds between two requests for the same digit while the models learn."""
 TIMEOUT_SECONDS = 10.0
 """Seconds after which a request without an answer is sent again."""
-NO_WEIGHTS = "n/a: no weights recorded"
 FINAL_WEIGHTS = "final weights"
-"""The weights that answer in a recording after its first step, wherever it stands."""
+"""The weights that answer in a replay after its first step, wherever it stands."""
 
 
 class PredictionRequests:
@@ -36,8 +35,8 @@ class PredictionRequests:
         """The id of the newest request to each engine, and when it was sent."""
         self._first_ids: dict[str, int] = {}
         """The id of the first request for the current digit."""
-        self._steps: dict[str, int] = {}
-        """The step of each engine at its newest request."""
+        self._versions: dict[str, int] = {}
+        """The version of each engine's weights at its newest request."""
         self._open_ids: dict[str, set[int]] = {}
         """The ids of the requests that may still be answered."""
         self._answers: dict[str, Prediction] = {}
@@ -50,38 +49,39 @@ class PredictionRequests:
 
     def refresh(self) -> bool:
         """Repeat the requests whose model has learnt since, or whose answer was lost; return whether there were any."""
-        sent = False
-        for engine, (request_id, sent_t) in list(self._newest.items()):
-            history, waited = self._source.histories[engine], self._clock() - sent_t
-            answer = self.answer(history)
-            if answer is None or answer.request_id < request_id:
-                overtaken = history.prediction is not None and history.prediction.request_id > request_id
-                due = overtaken or waited > TIMEOUT_SECONDS
-            else:
-                due = waited > REFRESH_SECONDS and self._has_learnt(history)
-            if due:
-                self._send(engine)
-                sent = True
-        return sent
+        due = [engine for engine in self._versions if self._is_due(self._source.histories[engine])]
+        for engine in due:
+            self._send(engine)
+        return bool(due)
+
+    def _is_due(self, history: RunHistory) -> bool:
+        """Return whether to repeat the request to an engine."""
+        if history.engine not in self._newest:  # there were no weights
+            return self._has_learnt(history)
+        request_id, sent_t = self._newest[history.engine]
+        answer, waited = self.answer(history), self._clock() - sent_t
+        if answer is None or answer.request_id < request_id:
+            overtaken = history.prediction is not None and history.prediction.request_id > request_id
+            return overtaken or waited > TIMEOUT_SECONDS
+        return waited > REFRESH_SECONDS and self._has_learnt(history)
 
     def _has_learnt(self, history: RunHistory) -> bool:
         """Return whether the weights are others than at the newest request."""
-        before, now = self._steps.get(history.engine, 0), history.global_step
-        if self._source.recorded:  # it has the weights before the first step, and those after the last
-            return bool(before) != bool(now)
-        learns = history.running or history.phase in (FINISHED, STOPPED)  # to see its last step too
-        return learns and before != now
+        learns = (
+            self._source.recorded or history.running or history.phase in (FINISHED, STOPPED)
+        )  # to see its last step too
+        return learns and self._versions[history.engine] != self._source.weights_version(history.engine)
 
     def _send(self, engine: str) -> int:
         """Send the request to an engine; return its id, which is 0 where no model answers."""
         checkpoint = self._checkpoints.get(engine, "")
+        self._versions[engine] = self._source.weights_version(engine)
         request_id = self._source.predict(engine, self._image, checkpoint, inside=self._inside)
         if not request_id:
             self._newest.pop(engine, None)
             self._answers.pop(engine, None)
             return 0
         self._newest[engine] = request_id, self._clock()
-        self._steps[engine] = self._source.histories[engine].global_step
         self._open_ids.setdefault(engine, set()).add(request_id)
         return request_id
 
@@ -100,7 +100,7 @@ class PredictionRequests:
         answer = self.answer(history)
         if answer is None:
             return ""
-        if self._source.recorded and not answer.checkpoint:
+        if self._source.playback and not answer.checkpoint:
             return FINAL_WEIGHTS
         return weights_source(answer)
 
@@ -132,7 +132,7 @@ class PredictionRequests:
     def problem(self, history: RunHistory) -> str:
         """Return why there is no answer; empty when there is one."""
         if self._source.recorded and history.engine not in self._newest:
-            return NO_WEIGHTS
+            return self._source.no_weights
         if history.failure is not None and self._has_failed(history):
             return f"n/a: {history.failure.message}"
         answer = self.answer(history)

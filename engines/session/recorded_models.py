@@ -1,4 +1,4 @@
-"""The models of a recording: weights from the checkpoints beside it, which predict without a framework."""
+"""The models of a recording or of a watched run: weights from its checkpoints, which predict without a framework."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RecordedModels:
 
     def __init__(self, folder: Path | None, engines: Collection[str], seed: int = 0) -> None:
         """`seed` is that of the recorded run, which drew the weights before its first step."""
-        self._seed = seed
+        self.seed = seed
         paths = {engine: folder / f"{engine}.npz" for engine in engines} if folder else {}
         self.checkpoints = {engine: path for engine, path in paths.items() if path.is_file()}
         """The checkpoints beside the recording, by engine."""
@@ -29,8 +29,8 @@ class RecordedModels:
         self._last_id = 0
         self._newest_ids: dict[str, int] = {}
         """The id of the newest request to each engine."""
-        self._loaded: dict[str, tuple[Path, Position, Weights]] = {}
-        """The weights that each engine answered with last."""
+        self._loaded: dict[str, tuple[tuple[Path, int], Position, Weights]] = {}
+        """The weights that each engine answered with last, by their file, and its time or the seed."""
         self._thread = ThreadPoolExecutor(1, "predictions")
         self._newest_call: Future[None] | None = None
 
@@ -53,6 +53,13 @@ class RecordedModels:
         self._newest_call = self._thread.submit(self._answer, engine, request, path)
         return self._last_id
 
+    def forget(self, seed: int = 0) -> None:
+        """Drop the checkpoints and the answers: another run follows, or the same one from its start."""
+        self.seed = seed
+        self.checkpoints.clear()
+        self._newest_ids = dict.fromkeys(self._newest_ids, self._last_id + 1)
+        self.newest.clear()
+
     def _answer(self, engine: str, request: Predict, path: Path) -> None:
         """Answer a request, unless a newer one waits."""
         if request.request_id < self._newest_ids[engine]:
@@ -65,7 +72,7 @@ class RecordedModels:
             probabilities, activations = _predict(weights, request)
         except Exception as error:  # a foreign file may hold anything
             problem = str(error) or type(error).__name__
-        self.newest[engine] = Prediction(
+        answer = Prediction(
             engine=engine,
             request_id=request.request_id,
             probabilities=probabilities,
@@ -75,6 +82,10 @@ class RecordedModels:
             problem=problem,
             activations=activations,
         )
+        if (
+            request.request_id >= self._newest_ids[engine]
+        ):  # else these are weights of a run that was forgotten meanwhile
+            self.newest[engine] = answer
 
     def _load(self, engine: str, path: Path) -> tuple[Position, Weights]:
         """Read or draw the weights, unless the engine answered with them last. Raises CheckpointError."""
@@ -82,12 +93,14 @@ class RecordedModels:
         from engines.experiment.progress import Position
         from engines.experiment.recipe import initial_weights
 
-        if engine not in self._loaded or self._loaded[engine][0] != path:
-            if path == Path(UNTRAINED):
-                position, weights = Position(), initial_weights(self._seed)
-            else:
+        is_file = path != Path(UNTRAINED)
+        version = path, path.stat().st_mtime_ns if is_file and path.is_file() else self.seed
+        if engine not in self._loaded or self._loaded[engine][0] != version:
+            if is_file:
                 position, weights, _ = load_model(path)
-            self._loaded[engine] = path, position, weights
+            else:
+                position, weights = Position(), initial_weights(self.seed)
+            self._loaded[engine] = version, position, weights
         return self._loaded[engine][1:]
 
 

@@ -157,6 +157,10 @@ class Replay(RunSource):
     def checkpoint(self, engine: str) -> Path | None:
         return self._models.checkpoints.get(engine) or super().checkpoint(engine)
 
+    def weights_version(self, engine: str) -> int:
+        """There are the weights before the first step, and those after the last."""
+        return min(self.histories[engine].global_step, 1)
+
     def predict(self, engine: str, image: Sequence[int], checkpoint: str = "", *, inside: bool = False) -> int:
         """Request a prediction by the recorded weights: those before the first step while the recording stands there."""
         if not checkpoint and engine in self._models.checkpoints and not self.histories[engine].global_step:

@@ -11,6 +11,8 @@ from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 from engines.runs.seeds import SeedResults
 
+NO_WEIGHTS = "n/a: no weights recorded"
+
 
 class RunSource:
     """A live session, a replay or a watched run: histories that `drain` brings up to date, and controls.
@@ -116,6 +118,15 @@ class RunSource:
         With `inside` the answer has the values inside the network, too.
         """
         return 0
+
+    def weights_version(self, engine: str) -> int:
+        """Return a number that changes when other weights predict."""
+        return self.histories[engine].global_step
+
+    @property
+    def no_weights(self) -> str:
+        """The reason why a recorded engine's weights do not predict."""
+        return NO_WEIGHTS
 
     def measure_step(self, engine: str) -> None:
         """Measure how the next training step changes each layer."""

@@ -27,8 +27,9 @@ from engines.runs.history import RunHistory
 from engines.runs.reader import list_runs, newest_checkpoint, read_events
 from engines.runs.resume import ResumeError, find_resume_points
 from engines.runs.run_list import parse_filter, summarize
-from engines.session.predictions import NO_WEIGHTS, PredictionRequests
+from engines.session.predictions import PredictionRequests
 from engines.session.replay import DEMO, Replay
+from engines.session.run_source import NO_WEIGHTS
 from engines.supervision.registry import completion_marker
 from engines.tools import setup
 from engines.tools.source import read_source

@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
 from textual.widgets import ContentSwitcher, DataTable
 
-from engines.api import NO_WEIGHTS, DataError, RunHistory, RunSource, SeedResults
+from engines.api import DataError, RunHistory, RunSource, SeedResults
 from tui.digit_cache import DigitCache
 from tui.reports import card as report_card, seeds as seeds_report
 from tui.screens.card_files import write_card
@@ -239,7 +239,7 @@ class ResultsScreen(PredictionScreen):
     def _show_filters(self, *, again: bool = True) -> None:
         """Show the filters of new checkpoints; one is written after each epoch."""
         checkpoints = {engine: self._checkpoint(engine) for engine in self.session.histories}
-        missing = NO_WEIGHTS if self.session.recorded and self._stored_run is None else NO_CHECKPOINT
+        missing = self.session.no_weights if self.session.recorded and self._stored_run is None else NO_CHECKPOINT
         self.query_one(FiltersView).show(checkpoints, self.palette, missing, again=again)
 
     def _checkpoint(self, engine: str) -> Path | None:

@@ -15,9 +15,10 @@ from engines.experiment.recipe import initial_weights
 from engines.messages.commands import UNTRAINED
 from engines.messages.events import Event, Prediction
 from engines.runs.reader import read_events
-from engines.session.predictions import NO_WEIGHTS, PredictionRequests
+from engines.session.predictions import PredictionRequests
 from engines.session.recorded_models import RecordedModels
 from engines.session.replay import DEMO, Replay
+from engines.session.run_source import NO_WEIGHTS
 from tui.tour.strokes import draw_digit
 
 SEVEN = [int(grey) for grey in draw_digit(7).normalised().ravel()]

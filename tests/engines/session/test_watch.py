@@ -7,18 +7,19 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engines.messages.codec import encode
-from engines.messages.events import Event, RunFinished
+from engines.messages.events import Event, RunFinished, RunRequested
 from engines.runs import record_tail
 from engines.runs.history import RunHistory
 from engines.runs.phases import FINISHED, INTERRUPTED
 from engines.runs.reader import read_events
 from engines.session.replay import DEMO
-from engines.session.watch import PROBE_SECONDS, SILENT_SECONDS, Watch
+from engines.session.watch import NOTICE_SECONDS, PROBE_SECONDS, SILENT_SECONDS, Watch
 from tests.support.pilot import screen_text, until
 from tui.app import MnistApp
 
@@ -34,6 +35,12 @@ class Writer:
 
     def __call__(self) -> float:
         return self.seconds
+
+    def move(self, run_id: str, seeds: int = 1, **entries: str) -> None:
+        """End this run, and write another one from now on."""
+        self.end()
+        self.folder = self.folder.with_name(run_id)
+        make_config(self.folder, seeds, **entries)
 
     def begin(self) -> None:
         self._lock = os.open(self.folder / "events.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND)
@@ -53,9 +60,20 @@ class Writer:
             self._lock = None
 
 
-def make_config(folder: Path, **entries: str) -> None:
+def make_config(folder: Path, seeds: int = 1, **entries: str) -> None:
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"engines": {"keras": {}, "pytorch": {}}, **entries}))
+    engines = {engine: {"seeds": seeds} for engine in ("keras", "pytorch")}
+    (folder / "config.json").write_text(json.dumps({"engines": engines, **entries}))
+
+
+def of_seed(events: list[Event], seed: int, seeds: int) -> list[Event]:
+    """Return the events as those of one of several seeds."""
+    return [
+        replace(event, config=replace(event.config, seed=seed, seeds=seeds))
+        if isinstance(event, RunRequested)
+        else event
+        for event in events
+    ]
 
 
 @pytest.fixture
@@ -150,6 +168,72 @@ def test_the_run_that_continues_a_killed_one_is_named(writer: Writer, events: li
     writer.seconds += PROBE_SECONDS
     read(watch)
     assert "continues as 20260101-140000-000Z-seed0-2." in watch.problem
+
+
+def test_watches_go_on_with_the_run_that_continues_theirs(writer: Writer, events: list[Event]) -> None:
+    writer.begin()
+    watches = watched(writer), watched(writer)
+    writer.send(*events[:400])
+    read(*watches)
+    writer.end()
+    writer.seconds += SILENT_SECONDS
+    read(*watches)
+    assert {history.phase for history in watches[0].histories.values()} == {INTERRUPTED}
+    first, second = writer.folder.name, "20260101-130000-000Z-seed0-2"
+    writer.move(second, resumed=first)
+    writer.begin()
+    writer.send(*events[:300])
+    writer.seconds += PROBE_SECONDS
+    read(*watches)
+    read(*watches)
+    for watch in watches:
+        assert (watch.badge, watch.problem) == ("WATCHING", f"The run continues as {second}, shown here.")
+        assert {watch.folder("keras"), watch.checkpoint("keras").parent} == {writer.folder}
+    writer.seconds += NOTICE_SECONDS
+    writer.send(*events[300:])
+    writer.end()
+    read(*watches)
+    for watch in watches:
+        assert (watch.badge, watch.problem) == ("RECORDED", "")
+        assert {history.phase for history in watch.histories.values()} == {FINISHED}
+    late = Watch(writer.folder.with_name(first), writer)
+    read(late)
+    writer.seconds += SILENT_SECONDS
+    read(late)
+    assert late.problem == f"This run continues as {second}."  # over before it was watched: what was named is shown
+
+
+def test_a_watch_goes_on_with_the_next_seed_and_has_the_results_of_those_before(
+    writer: Writer, events: list[Event]
+) -> None:
+    seeds = [of_seed(events, seed, 3) for seed in range(3)]
+    names = [f"20260101-12000{seed}-000Z-seed{seed}-1" for seed in range(3)]
+    writer.move(names[0], 3)
+    writer.begin()
+    writer.send(*seeds[0])
+    from_second = None
+    watch = watched(writer)
+    read(watch)
+    assert (watch.seed_results.seeds, watch.seed_results.ended) == (3, 2)
+    for seed in (1, 2):
+        writer.move(names[seed], 3, series=names[0])
+        writer.begin()
+        writer.send(*seeds[seed][:400])
+        from_second = from_second or watched(writer)
+        writer.seconds += PROBE_SECONDS
+        for _ in range(2):
+            read(watch, from_second)
+        for one in (watch, from_second):
+            assert one.histories["keras"].config is not None
+            assert one.histories["keras"].config.seed == seed
+            assert [*one.seed_results.runs] == [*range(seed)]
+            assert one.seed_results.number(seed) == seed + 1
+        writer.send(*seeds[seed][400:])
+        read(watch, from_second)
+    writer.end()
+    assert from_second is not None
+    assert watch.seed_results == from_second.seed_results
+    assert (watch.seed_results.ended, watch.badge) == (6, "RECORDED")
 
 
 def test_the_clock_is_that_of_the_events_also_when_the_files_clock_is_wrong(

@@ -13,12 +13,13 @@ import pytest
 from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
 
-from engines.api import MAX_SPEED, NO_WEIGHTS, TrainConfig, from_settings, read_events
+from engines.api import MAX_SPEED, TrainConfig, from_settings, read_events
 from engines.data.canvas import BOX, SIZE, Canvas, normalise
 from engines.messages.commands import Predict
 from engines.messages.events import Prediction, RunFinished
 from engines.session.predictions import FINAL_WEIGHTS
 from engines.session.replay import DEMO, Replay
+from engines.session.run_source import NO_WEIGHTS
 from tests.support.digits import REAL_MNIST
 from tests.support.engines import Worked
 from tests.support.pilot import SIZES, opened, phases, screen_text, text_of, until
