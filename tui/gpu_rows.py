@@ -46,9 +46,10 @@ class GpuRow(Record):
         )
 
 
-def machine_rows(machine: MachineHistory) -> list[GpuRow]:
+def machine_rows(machine: MachineHistory, environment: Mapping[str, str] = os.environ) -> list[GpuRow]:
     """Return the rows of the machine that the app watches."""
-    return gpu_rows(machine.gpus, machine.gpu_readings, machine.usage.gpu_reason if machine.usage is not None else "")
+    reason = machine.usage.gpu_reason if machine.usage is not None else ""
+    return gpu_rows(machine.gpus, machine.gpu_readings, reason, environment)
 
 
 def gpu_rows(

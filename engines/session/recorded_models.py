@@ -68,7 +68,10 @@ class RecordedModels:
         problem, activations, epoch, global_step = "", "", 0, 0
         try:
             position, weights = self._load(engine, path)
-            epoch, global_step = position.epoch, position.global_step
+            epoch, global_step = (
+                position.epoch - (not position.step),
+                position.global_step,
+            )  # at an epoch's end it names the next
             probabilities, activations = _predict(weights, request)
         except Exception as error:  # a foreign file may hold anything
             problem = str(error) or type(error).__name__

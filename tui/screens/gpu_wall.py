@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from rich.text import Text
 from textual import on
@@ -49,6 +50,10 @@ class GpuWall(ModalScreen[None]):
     def __init__(self, session: RunSource, *, ascii_only: bool = False) -> None:
         super().__init__()
         self._session, self._ascii_only = session, ascii_only
+        self._unread = "not recorded" if session.recorded else "measuring"
+        """The reason why a figure is missing that no monitor has failed to read."""
+        self._environment: Mapping[str, str] = {} if session.recorded else os.environ
+        """The variables of the process that trains; those of another one are unknown."""
         self._sort = next(iter(SORTS))
         self._links = False
         self._count = self._offset = self._hidden = 0
@@ -86,7 +91,7 @@ class GpuWall(ModalScreen[None]):
         if state == self._drawn or not lines.size.width:
             return
         self._drawn = state
-        rows = machine_rows(machine)
+        rows = machine_rows(machine, self._environment)
         shown = sort_rows(filter_rows(rows, words), self._sort)
         self.query_one("#title", TextLine).set_text(self._title(rows, shown, words))
         if rows:
@@ -95,8 +100,9 @@ class GpuWall(ModalScreen[None]):
             if before != (self._count, self._hidden > 0):
                 self.refresh_bindings()
         else:
-            reason = machine.usage.gpu_reason if machine.usage is not None else "measuring"
-            lines.set_text(Text(), Text(f" No GPU can be read here: {reason}."))
+            reason = machine.usage.gpu_reason if machine.usage is not None else self._unread
+            what = "No GPU was recorded" if self._session.recorded else "No GPU can be read here"
+            lines.set_text(Text(), Text(f" {what}: {reason}."))
 
     def _title(self, rows: list[GpuRow], shown: list[GpuRow], words: str) -> Text:
         text = Text(" GPUs ", style="bold", no_wrap=True)
@@ -104,7 +110,7 @@ class GpuWall(ModalScreen[None]):
             return text
         columns = heat_columns(self.size.width)
         parts = [summary(rows), f"by {self._sort}", f"heat of {columns * seconds_per_cell(columns)} s"]
-        if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        if (visible := self._environment.get("CUDA_VISIBLE_DEVICES")) is not None:
             parts.append(f"CUDA sees {visible or 'none'}")
         if words:
             parts.insert(0, f"{len(shown)} of {len(rows)}")
@@ -115,10 +121,11 @@ class GpuWall(ModalScreen[None]):
         """Return the lines of all rows, as many for each GPU as there is room for, and below them why figures are missing."""
         colors = themes.palette(self.app.theme_variables)
         why = [Text(f" {reason}", style=colors["$detail"]) for reason in reasons(rows)][:MOST_REASONS]
-        unread = "not recorded" if self._session.recorded else "measuring"
         self._count = min(max(height // max(len(rows), 1), 1), MOST_LINES)
         blocks = [
-            lines_for(row, width, self._count, colors, ascii_only=self._ascii_only, links=self._links, unread=unread)
+            lines_for(
+                row, width, self._count, colors, ascii_only=self._ascii_only, links=self._links, unread=self._unread
+            )
             for row in rows
         ]
         lines = [line for block in blocks for line in block]

@@ -72,7 +72,7 @@ class InsideScreen(DigitScreen):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._engines = tuple(self.session.histories)
-        self._views = [name for name in VIEWS if name != "change" or not self.session.recorded]
+        self._views = [name for name in VIEWS if name != "change" or not self.session.playback]
         self._chosen = dict.fromkeys(MAPS, 0)
         """The chosen map of each view."""
         self._decoded: dict[str, tuple[int, Activations]] = {}
@@ -184,7 +184,7 @@ class InsideScreen(DigitScreen):
         self.query_one(StepChanges).show(steps, palette, self._no_steps, ascii_only=self.ascii_only)
         compared = [one for history in self.session.histories.values() for one in history.twins]
         compared.sort(key=lambda one: one.global_step)
-        missing = "not recorded" if self.session.recorded else "after each epoch"
+        missing = "not recorded" if self.session.playback else "after each epoch"
         self.query_one(TwinDistance).show(compared, missing, ascii_only=self.ascii_only)
         self._show_caption(inside)
 
@@ -219,6 +219,8 @@ class InsideScreen(DigitScreen):
     @property
     def _no_steps(self) -> str:
         """The reason why no measured step is shown."""
+        if self.session.recorded:
+            return "n/a: only the process that trains can measure it"
         return "measuring a step…" if self.session.running else "While they train, a step a second is measured here."
 
     def _show_caption(self, inside: dict[str, Activations]) -> None:

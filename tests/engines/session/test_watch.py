@@ -6,19 +6,23 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engines.messages.codec import encode
-from engines.messages.events import Event, RunFinished, RunRequested
+from engines.messages.events import CheckpointSaved, Event, RunFinished, RunRequested, TrainProgress
 from engines.runs import record_tail
 from engines.runs.history import RunHistory
 from engines.runs.phases import FINISHED, INTERRUPTED
 from engines.runs.reader import read_events
+from engines.session.predictions import REFRESH_SECONDS, PredictionRequests
 from engines.session.replay import DEMO
+from engines.session.run_source import NO_WEIGHTS
 from engines.session.watch import NOTICE_SECONDS, PROBE_SECONDS, SILENT_SECONDS, Watch
 from tests.support.pilot import screen_text, until
 from tui.app import MnistApp
@@ -196,6 +200,13 @@ def test_watches_go_on_with_the_run_that_continues_theirs(writer: Writer, events
     for watch in watches:
         assert (watch.badge, watch.problem) == ("RECORDED", "")
         assert {history.phase for history in watch.histories.values()} == {FINISHED}
+    third = "20260101-140000-000Z-seed0-3"
+    writer.move(third, resumed=second)
+    writer.send(*events)
+    writer.seconds += PROBE_SECONDS
+    read(*watches)
+    read(*watches)
+    assert {watch.folder("keras") for watch in watches} == {writer.folder}  # also a run that was over at once
     late = Watch(writer.folder.with_name(first), writer)
     read(late)
     writer.seconds += SILENT_SECONDS
@@ -230,9 +241,10 @@ def test_a_watch_goes_on_with_the_next_seed_and_has_the_results_of_those_before(
             assert one.seed_results.number(seed) == seed + 1
         writer.send(*seeds[seed][400:])
         read(watch, from_second)
-    writer.end()
+    from_end = watched(writer)
+    read(from_end)
     assert from_second is not None
-    assert watch.seed_results == from_second.seed_results
+    assert watch.seed_results == from_second.seed_results == from_end.seed_results
     assert (watch.seed_results.ended, watch.badge) == (6, "RECORDED")
 
 
@@ -291,11 +303,73 @@ def test_a_record_that_is_gone_or_stale_is_a_problem_until_it_is_back(
     assert watch.now() == max(event.t for event in events[:200])
 
 
+def test_the_weights_of_the_newest_checkpoint_predict(writer: Writer, events: list[Event]) -> None:
+    writer.begin()
+    watch = watched(writer)
+    requests, keras = PredictionRequests(watch, writer), "keras"
+
+    def answered() -> str:
+        """Return what the newest weights are, once they have answered, or why there are none."""
+        requests.refresh()
+        watch._models._thread.submit(lambda: None).result(30)
+        watch.drain()
+        assert not requests.waiting
+        history = watch.histories[keras]
+        return requests.problem(history) or f"{requests.source(history)}: {bool(requests.probabilities(history))}"
+
+    def send(kind: type[Event]) -> None:
+        writer.send(*(event for event in events if isinstance(event, kind) and event.engine == keras))
+        read(watch)
+        writer.seconds += 2 * REFRESH_SECONDS
+
+    requests.request([255] * 784)
+    assert answered() == "n/a: no checkpoint yet"
+    send(RunRequested)
+    assert answered() == "before its first step: True"
+    send(TrainProgress)
+    assert answered() == "n/a: no checkpoint yet"
+    shutil.copy(DEMO.with_name("keras.npz"), writer.folder)
+    send(CheckpointSaved)
+    assert answered() == "epoch 2, step 938: True"
+    before = requests.probabilities(watch.histories[keras])
+    shutil.copy(DEMO.with_name("pytorch.npz"), writer.folder / "keras.npz")
+    send(CheckpointSaved)
+    assert answered() == "epoch 2, step 938: True"
+    assert requests.probabilities(watch.histories[keras]) != before
+    send(RunFinished)
+    first = writer.folder.name
+    writer.move("20260101-130000-000Z-seed0-2", resumed=first)
+    writer.send(*events[:100])
+    os.utime(writer.folder / "events.jsonl", (0, 0))
+    writer.end()
+    writer.seconds += SILENT_SECONDS
+    for _ in range(2):
+        read(watch)
+    assert watch.folder(keras) == writer.folder
+    assert answered() == NO_WEIGHTS
+
+
+async def test_screens_that_have_nothing_to_show_say_why(writer: Writer, events: list[Event], tmp_path: Path) -> None:
+    writer.begin()
+    writer.send(*events[:400])
+    app = MnistApp(session=watched(writer), runs_dir=tmp_path / "runs", cache_dir=tmp_path / "cache")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: bool(app.session.histories["pytorch"].global_step))
+        app.drawing.image = np.full((28, 28), 255, np.uint8)  # else a test digit would be read
+        await pilot.press("6")
+        await until(pilot, lambda: "Each: n/a: no checkpoint yet" in screen_text(app))
+        await pilot.press("shift+tab", "shift+tab")
+        await until(pilot, lambda: " n/a: only the process that trains can measure it\n" in screen_text(app))
+        await pilot.press("3")
+        await until(pilot, lambda: "PyTorch: n/a: no checkpoint" in screen_text(app))
+
+
 async def test_the_app_shows_that_it_watches_and_that_there_is_no_news(
     writer: Writer, events: list[Event], tmp_path: Path
 ) -> None:
     writer.begin()
     writer.send(*events[:400])
+    os.utime(writer.folder / "events.jsonl", (2**32, 2**32))  # by the clock of another machine: its age is unknown
     watch = watched(writer)
     app = MnistApp(session=watch, runs_dir=tmp_path / "runs", cache_dir=tmp_path / "cache")
     async with app.run_test(size=(120, 40)) as pilot:

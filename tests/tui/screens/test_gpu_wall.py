@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from engines.api import GpuReading, Session
+from engines.api import GpuReading, Replay, Session
 from engines.monitors import sampler
 from engines.monitors.gpu import GpuMonitor
 from tests.support.fake_gpu_box import FakeGpuBox
@@ -92,6 +92,22 @@ async def test_without_a_gpu_it_says_why(tmp_path: Path) -> None:
     async with wall(tmp_path, (80, 24)) as (app, _):
         assert "No GPU can be read here: no NVIDIA driver." in text_of(app, "#rows")
         assert "Scroll" not in key_bar_of(app)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(1, "links, processes: not recorded"), (0, "No GPU was recorded: no NVIDIA driver.")]
+)
+async def test_a_recording_says_what_was_not_recorded(
+    count: int, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")  # it may have been recorded elsewhere
+    session = Replay([usage(0.0, *fake_box(count))])
+    app = MnistApp(session=session, cache_dir=tmp_path / "cache", runs_dir=tmp_path / "runs")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: session.machine.usage is not None)
+        await pilot.press("g")
+        await until(pilot, lambda: isinstance(app.screen, GpuWall) and text in text_of(app, "#rows"))
+        assert "CUDA" not in text_of(app, "#title")
 
 
 async def test_the_details_are_read_while_the_wall_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
