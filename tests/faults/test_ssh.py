@@ -150,7 +150,6 @@ def test_a_detached_run_is_watched_stopped_and_continued_from_another_connection
     assert {run_so_far["summary"][engine]["outcome"] for engine in ("pytorch", "keras")} == {"stopped"}
     epochs = max(history.epochs_done for history in read_summary(folder).values()) + 2
     continued = detached(call("train", "--detach", "--resume", folder.name, "--epochs", str(epochs)))
-    watcher.wait_for("shown here")
     watcher.wait_until_finished()
     assert all_exited(continued)
     newest = next(list_runs(runs))

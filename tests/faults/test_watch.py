@@ -53,7 +53,7 @@ def test_two_apps_watch_a_run_through_its_kill_and_its_continuation(
         wait_without_reading(lambda: len([*runs.glob("*/events.jsonl")]) == 2)
         (continued,) = set(runs.iterdir()) - {folder}
         for terminal in terminals:
-            terminal.wait_for(f"The run continues as {continued.name}, shown here.")
+            terminal.wait_for(" WATCHING ")
             terminal.wait_for("training")
         request_stop(continued)
         for terminal in terminals:
