@@ -218,6 +218,7 @@ async def test_the_app_shows_that_it_watches_and_that_there_is_no_news(
         await until(pilot, lambda: watch.histories["pytorch"].running)
         await until(pilot, lambda: " WATCHING " in screen_text(app))
         await pilot.press("space", "x", "K", "s")
+        await until(pilot, lambda: watch.now() == pytest.approx(max(event.t for event in events[:400])))  # all is read
         writer.seconds += 40
         await until(pilot, lambda: "no news for 40 s" in screen_text(app))
         assert watch.histories["pytorch"].running
