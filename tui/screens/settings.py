@@ -189,13 +189,13 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
         """Validate the field while the user types."""
         name = event.input.id or ""
         with suppress(ConfigError):
-            self._request = self._request.choose(name, parse(name, event.value))
+            self._request = self._request.choose(name, parse(name, event.input.value))  # a preset may have come between
         self._refresh_rows()
 
     @on(Select.Changed)
     def _apply_choice(self, event: Select.Changed) -> None:
         """Apply a choice; a framework, a preset or an optimizer changes other fields, too."""
-        name, value = event.select.id or "", str(event.value)
+        name, value = event.select.id or "", str(event.select.value)
         switch = name in self._fields and isinstance(self._fields[name].default, bool)
         request = self._request.choose(name, value == "on" if switch else value)
         if request == self._request:  # the first value of a new field

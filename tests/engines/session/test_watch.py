@@ -27,6 +27,9 @@ from engines.session.watch import NOTICE_SECONDS, PROBE_SECONDS, SILENT_SECONDS,
 from tests.support.pilot import screen_text, until
 from tui.app import MnistApp
 
+FUTURE = 2**32
+"""A time of a file that is later than any machine's clock, in seconds since 1970."""
+
 
 class Writer:
     """A writer of the demo's record, who says so by the lock, and a clock that the test sets."""
@@ -369,7 +372,7 @@ async def test_the_app_shows_that_it_watches_and_that_there_is_no_news(
 ) -> None:
     writer.begin()
     writer.send(*events[:400])
-    os.utime(writer.folder / "events.jsonl", (2**32, 2**32))  # by the clock of another machine: its age is unknown
+    os.utime(writer.folder / "events.jsonl", (FUTURE, FUTURE))  # its age is 0, however busy this machine is
     watch = watched(writer)
     app = MnistApp(session=watch, runs_dir=tmp_path / "runs", cache_dir=tmp_path / "cache")
     async with app.run_test(size=(120, 40)) as pilot:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -24,9 +25,11 @@ def test_a_run_in_another_process_finishes_its_step_and_keeps_its_results(
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert child.stdout
     next(line for line in child.stdout if json.loads(line)["type"] == "EpochCompleted")
+    rest = threading.Thread(target=child.stdout.read, daemon=True)  # a full pipe would hold the child up
+    rest.start()
     assert main.main(["stop", "--last", "--no-wait", "--runs-dir", runs]) == 0
-    child.communicate(timeout=60)
-    assert child.returncode == 1  # the epochs that it was to train are not done
+    rest.join(60)
+    assert child.wait(60) == 1  # the epochs that it was to train are not done
     assert main.main(["stop", "--last", "--runs-dir", runs]) == 0
     (run,) = list_runs(Path(runs))
     assert {run["summary"][engine]["outcome"] for engine in ("pytorch", "keras")} == {"stopped"}

@@ -214,6 +214,20 @@ async def test_a_preset_changes_only_its_own_settings(tmp_path: Path, small_mnis
         assert app.controller.request.values == {**own, "data_dir": str(small_mnist), "preset": "quick"}
 
 
+async def test_a_change_that_arrives_late_does_not_undo_a_preset(tmp_path: Path, small_mnist: Path) -> None:
+    """On a busy machine, the first values of the fields are announced after the user has chosen a preset."""
+    async with opened(tmp_path, small_mnist) as (app, pilot):
+        form = await _opened_form(app, pilot)
+        app.screen.query_one("#preset", Select).value = "quick"
+        await until(pilot, lambda: "--preset quick" in text_of(app, "#command"))
+        epochs, optimizer = form.query_one("#epochs", Input), form.query_one("#optimizer", Select)
+        epochs.post_message(Input.Changed(epochs, "12"))
+        optimizer.post_message(Select.Changed(optimizer, "sgd"))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        assert app.controller.request.values == {"data_dir": str(small_mnist), "preset": "quick"}
+
+
 async def test_an_unavailable_device_shows_its_reason(tmp_path: Path, small_mnist: Path) -> None:
     async with opened(tmp_path, small_mnist) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
