@@ -183,20 +183,25 @@ def newest_run(runs_dir: Path) -> Path | None:
     return next((folder for folder in folders if (folder / "config.json").is_file()), None)
 
 
-def next_run(folder: Path) -> str:
-    """Return the id of the newest run beside this one that continues it or is a later seed of its series; empty without any.
+def next_run(folder: Path, seen: Collection[str] = ()) -> str:
+    """Return the id of the newest run beside this one that continues it or is a later seed of its series, but none of `seen`.
 
-    Raises OSError.
+    Without any, that of an earlier seed that a process still trains; empty without that, too. Raises OSError.
     """
     config, started = read_json(folder / "config.json") or {}, run_start_time(folder)
+    first = str(config.get("series") or folder.name)
+    series_start = run_start_time(folder.parent / first)
     for name in _newest_first(folder.parent):
-        if run_start_time(folder.parent / name) <= started or name == folder.name:
+        other, start = folder.parent / name, run_start_time(folder.parent / name)
+        if start < series_start:
             break
-        other = read_json(folder.parent / name / "config.json") or {}
-        if other.get("resumed") == folder.name or other.get("series") in {folder.name, config.get("series")} - {
-            "",
-            None,
-        }:
+        if name == folder.name or name in seen:
+            continue
+        its = read_json(other / "config.json") or {}
+        is_seed = name == first or its.get("series") == first
+        if (start > started and (is_seed or its.get("resumed") == folder.name)) or (
+            start <= started and is_seed and is_being_recorded(other)
+        ):
             return name
     return ""
 

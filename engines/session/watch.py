@@ -71,8 +71,10 @@ class Watch(RunSource):
         self._versions: dict[str, int] = {}
         """A number for the newest checkpoint of each engine that has one."""
         self._next_version = itertools.count(1).__next__
-        self._events: deque[Event | _Start] = deque()
-        """Events to be applied."""
+        self._events: deque[Event | _Start | SeedResults] = deque()
+        """Events to be applied, and results of the whole series."""
+        self._seen: set[str] = set()
+        """The ids of the runs that were followed."""
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self._was_live = False
@@ -102,6 +104,9 @@ class Watch(RunSource):
         self._probed_at = -math.inf
         self._interrupted = False
         self._next_run = ""
+        self._seen.add(folder.name)
+        self._is_counted = False
+        """True once all seeds of its series were read again after its end."""
 
     def _start_over(self) -> None:
         """Have the screens start with the run that is read now."""
@@ -154,8 +159,14 @@ class Watch(RunSource):
                 self._open = set()
             else:
                 self._interrupted = True
-        if self.ended and (name := next_run(self._reading)):
+        if not self.ended:
+            return
+        if name := next_run(self._reading, self._seen):
             self._follow_run(self._reading.with_name(name))
+        elif not self._is_counted:
+            self._is_counted = True
+            if (results := read_seed_results(self._reading)) is not None:
+                self._events.append(results)
 
     def _follow_run(self, folder: Path) -> None:
         """Show the run that comes after this one; name it only where it was over before anyone watched."""
@@ -165,7 +176,7 @@ class Watch(RunSource):
             self._next_run = folder.name
             return
         resumed = (read_json(folder / "config.json") or {}).get("resumed")
-        verb = "The run continues" if resumed else "The next seed trains"
+        verb = "The run continues" if resumed else "Another seed trains"
         self._begin(folder)
         self._notice, self._noticed_at = f"{verb} as {folder.name}, shown here.", self._clock()
 
@@ -240,6 +251,9 @@ class Watch(RunSource):
             if isinstance(event, _Start):
                 self._reset(event)
                 changed |= set(self.histories)
+            elif isinstance(event, SeedResults):
+                if event.ended > self.seed_results.ended:  # seeds that trained beside this one have ended, too
+                    self.seed_results = event
             elif event.engine in self.histories:
                 self._apply(event)
                 changed.add(event.engine)

@@ -251,6 +251,35 @@ def test_a_watch_goes_on_with_the_next_seed_and_has_the_results_of_those_before(
     assert (watch.seed_results.ended, watch.badge) == (6, "RECORDED")
 
 
+@pytest.mark.parametrize("first_to_end", [0, 1])
+def test_watches_of_seeds_that_train_at_once_end_with_the_results_of_all(
+    first_to_end: int, writer: Writer, events: list[Event], tmp_path: Path
+) -> None:
+    other = Writer(tmp_path / "elsewhere")
+    other.folder = writer.folder
+    writers, halves = (
+        (writer, other),
+        [(few[:400], few[400:]) for few in (of_seed(events, seed, 2) for seed in range(2))],
+    )
+    writer.move("20260101-120000-000Z-seed0-1", 2)
+    other.move("20260101-120001-000Z-seed1-1", 2, series=writer.folder.name)
+    for one, (half, _) in zip(writers, halves, strict=True):
+        one.begin()
+        one.send(*half)
+    watches = [Watch(one.folder, writer) for one in writers]
+    read(*watches)
+    for i in (first_to_end, 1 - first_to_end):
+        writers[i].send(*halves[i][1])
+        writers[i].end()
+        for _ in range(3):
+            writer.seconds += PROBE_SECONDS
+            read(*watches)
+    for watch in watches:
+        assert (watch.badge, watch.seed_results.ended, len(watch.seed_results.runs)) == ("RECORDED", 4, 2)
+        assert {history.phase for history in watch.histories.values()} == {FINISHED}
+    assert watches[1].folder("keras") == (writers[1 - first_to_end].folder)
+
+
 def test_the_clock_is_that_of_the_events_also_when_the_files_clock_is_wrong(
     writer: Writer, events: list[Event]
 ) -> None:
