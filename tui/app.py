@@ -203,9 +203,11 @@ class MnistApp(KeptRunActions):
         self.apply_events()
         self.update_caption()
         self.handle_end()
+        self.send_notice()
+        has_new_title = self.update_title()
         # Beneath a dialog, Textual would send the whole screen with each frame.
         held = not isinstance(self.screen, FrameReceiver) or not self.terminal_is_ready
-        if self._frame_clock.draw(self._show_frame, held=held):
+        if self._frame_clock.draw(self._show_frame, held=held) or has_new_title:
             self.call_after_refresh(self.query_terminal)
         states = tuple(self.check_action(command.name, ()) for command in COMMANDS if command.target == "app")
         if states != self._command_states:  # rebuilding the key bar costs more than a frame
