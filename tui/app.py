@@ -26,7 +26,7 @@ from tui.run_actions import INVALID_SETTINGS
 from tui.run_controller import RunController
 from tui.screens.factory import make_screen
 from tui.screens.train import TrainScreen
-from tui.terminal import startup_gc, textual_patches, tty_state
+from tui.terminal import osc, startup_gc, textual_patches, tty_state
 from tui.terminal.driver import TerminalDriver
 from tui.terminal.shutdown import CLOSE_SECONDS, Shutdown
 from tui.theme_names import THEME_NAMES
@@ -259,6 +259,7 @@ class MnistApp(KeptRunActions):
             if result is None:
                 return
             self.controller.request, start = result
+            self.notices = form.notices
             self._save_preferences(self.controller.request.values)
             if start and self.session.running:
                 self.notify("A run is under way. Stop it first (x).", severity="warning")
@@ -266,7 +267,8 @@ class MnistApp(KeptRunActions):
                 self.action_start()
 
         gpus = self.session.machine.gpu_readings
-        self.push_screen(SettingsScreen(self.controller.request, self.session.histories, gpus), on_close)
+        form = SettingsScreen(self.controller.request, self.session.histories, gpus, self.notices)
+        self.push_screen(form, on_close)
 
     def action_gpus(self) -> None:
         from tui.screens.gpu_wall import GpuWall
@@ -325,10 +327,12 @@ class MnistApp(KeptRunActions):
             self.push_screen(QuitDialog(), on_answer)
 
     def _save_preferences(self, settings: Mapping[str, Any]) -> None:
-        """Save the settings and the theme for the next start."""
+        """Save the settings, the theme and the kind of notice for the next start."""
         if self._preferences_file is None:
             return
-        saved = {name: value for name, value in settings.items() if name != "theme"}
+        saved = {name: value for name, value in settings.items() if name not in ("theme", "notices")}
+        if self.notices != osc.OFF:
+            saved["notices"] = self.notices
         if self.theme != self.auto_theme:  # a theme that suits this terminal may not suit the next
             saved["theme"] = self.theme
         try:
