@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from textual import events
 from textual.app import SystemCommand
 from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
@@ -31,6 +32,7 @@ from tui.terminal.driver import TerminalDriver
 from tui.terminal.shutdown import CLOSE_SECONDS, Shutdown
 from tui.theme_names import THEME_NAMES
 from tui.widgets import header
+from tui.widgets.machine import FEWEST_FOR_STRIP
 
 WARNING_SECONDS = 15.0
 POOL_THREADS = 64
@@ -84,6 +86,8 @@ class MnistApp(KeptRunActions):
         self._shutdown_guard = Shutdown(
             self.session.close, lambda: isinstance(self._driver, TerminalDriver) and self._driver.is_showing
         )
+        self.opens_gpu_wall = False
+        """True until the GPU wall has opened by itself, where there are many GPUs; a key or a click before that prevents it."""
         self._command_states: tuple[bool | None, ...] = ()
         if captions:
             self.action_captions()
@@ -205,6 +209,7 @@ class MnistApp(KeptRunActions):
         self.handle_end()
         self.send_notice()
         has_new_title = self.update_title()
+        self._open_gpu_wall_if_due()
         # Beneath a dialog, Textual would send the whole screen with each frame.
         held = not isinstance(self.screen, FrameReceiver) or not self.terminal_is_ready
         if self._frame_clock.draw(self._show_frame, held=held) or has_new_title:
@@ -270,10 +275,22 @@ class MnistApp(KeptRunActions):
         form = SettingsScreen(self.controller.request, self.session.histories, gpus, self.notices)
         self.push_screen(form, on_close)
 
-    def action_gpus(self) -> None:
+    def action_gpus(self, hint: str = "") -> None:
         from tui.screens.gpu_wall import GpuWall
 
-        self.push_screen(GpuWall(self.session, ascii_only=self.ascii_only))
+        self.push_screen(GpuWall(self.session, ascii_only=self.ascii_only, hint=hint))
+
+    def _open_gpu_wall_if_due(self) -> None:
+        if self.opens_gpu_wall and len(self.session.machine.gpus) >= FEWEST_FOR_STRIP:
+            self.opens_gpu_wall = False
+            if self.screen is self.train_screen and not self.controller.has_run:
+                self.action_gpus("esc goes on to the app")
+
+    async def on_event(self, event: events.Event) -> None:
+        """Open nothing by itself once the user has begun to do something."""
+        if isinstance(event, events.Key | events.MouseDown):
+            self.opens_gpu_wall = False
+        await super().on_event(event)
 
     def action_show_screen(self, number: int, then: Callable[[], None] | None = None) -> None:
         """Show a screen by its number, and then call `then`; a new one's tab lights up before the screen is made, which is slow."""

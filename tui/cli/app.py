@@ -99,6 +99,7 @@ def _open(options: argparse.Namespace) -> int:
     )
     app.uses_mouse = not options.no_mouse
     app.notices = preferences.notices(saved)
+    app.opens_gpu_wall = not (options.start or resume)
     app.on_end = OnEnd(options.on_end) if options.on_end else None
     code = app.run_guarded()
     if not app.is_web:  # in a browser, no screen is left to print on
