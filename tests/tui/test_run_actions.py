@@ -73,7 +73,11 @@ async def test_the_end_of_a_run_is_noticed_once_and_only_by_who_looks_elsewhere(
 
 
 async def test_a_notice_waits_for_the_terminal_and_goes_when_the_user_comes_back(
-    notices: list[tuple[str, str]], tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
+    titles: list[tuple[str, float]],
+    notices: list[tuple[str, str]],
+    tmp_path: Path,
+    small_mnist: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with opened(tmp_path, small_mnist, epochs=1) as (app, pilot):
         app.notices, app.app_focus = osc.BELL, False
@@ -82,6 +86,7 @@ async def test_a_notice_waits_for_the_terminal_and_goes_when_the_user_comes_back
         await until(pilot, lambda: bool(app._unsent_notice))
         await until(pilot, lambda: not app.session.running)
         assert notices == []
+        assert [text for text, _ in titles] in ([], ["mnist-tui"]), "the title waits, too"
         app.app_focus = True
         await until(pilot, lambda: not app._unsent_notice)
         monkeypatch.setattr(type(app), "terminal_is_ready", True)
