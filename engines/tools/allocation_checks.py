@@ -72,9 +72,7 @@ def _core_findings(environment: Mapping[str, str], cores: int) -> Iterator[Findi
     if fewest is None or most is None:
         return
     if cores < fewest:
-        text = (
-            f"{fewest} CPUs are allocated, but this process may use only {cores}: srun does not pass on what sbatch got"
-        )
+        text = f"{fewest} CPUs are allocated, but this process may use only {cores}: srun needs its own --cpus-per-task"
         yield Finding("SLURM cores", "note", text, f"srun --cpus-per-task={fewest} --pty mnist-tui")
     elif cores > most:
         text = f"{plural(most, 'CPU')} allocated, but this process may use {cores}, and would start as many threads"

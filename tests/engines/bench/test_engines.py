@@ -1,7 +1,8 @@
-"""The order and the ratios of `bench engines`, with fake runners."""
+"""The order and the ratios of `bench engines`, with fake runners, and once with real ones."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,23 @@ from typing import Any
 import pytest
 
 from engines.bench import engines
-from engines.bench.engines import BASELINES, Baseline, BenchPlace, Cost, measure_engines, measure_ratios, tabulate
+from engines.bench.engines import (
+    BASELINES,
+    Baseline,
+    BaselineRunner,
+    BenchPlace,
+    Cost,
+    WorkerRunner,
+    measure_concurrently,
+    measure_engines,
+    measure_ratios,
+    tabulate,
+)
+from engines.bench.measurement import BenchError
+from engines.config import ENGINES
+from engines.monitors.cgroups import affinity_ids
 from engines.supervision.registry import EngineSpec
+from tests.support.digits import random_digits, write_idx
 from tests.support.engines import scripted_spec
 
 OURS = Cost(train=1.0, evaluate=0.5, train_cpu=2.0, evaluate_cpu=1.0)
@@ -75,3 +91,60 @@ def test_a_script_sees_only_the_gpu_that_is_measured(tmp_path: Path, monkeypatch
     assert [BenchPlace(tmp_path, "", device).visible_gpu for device in ("cpu", "cuda:1")] == ["-1", "1"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b")
     assert BenchPlace(tmp_path, "", "cuda:1").visible_gpu == "GPU-b"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BenchPlace:
+    """Make the measurements small: three steps, on random digits."""
+    images, labels = random_digits(500)
+    for part, count in (("train", 384), ("t10k", 500)):
+        write_idx(tmp_path / "digits", images[:count], labels[:count], part, zipped=False)
+    monkeypatch.setattr(engines, "TRAIN_DIGITS", 384)
+    monkeypatch.setattr(engines, "TEST_DIGITS", 500)
+    return BenchPlace(tmp_path, str(tmp_path / "digits"))
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_experts_loop_is_timed(engine: str, place: BenchPlace) -> None:
+    """The plain script is timed in tests/engines/worker/test_baseline_runner.py."""
+    (baseline,) = (one for one in BASELINES if one.title == "expert's loop")
+    runner = BaselineRunner(scripted_spec(engine), baseline, affinity_ids(), place)
+    try:
+        runner.warm_up()
+        (cost,) = measure_concurrently([runner])
+    finally:
+        runner.close()
+    assert min(dataclasses.astuple(cost)) > 0
+
+
+def test_a_worker_is_timed_from_one_event_to_another(place: BenchPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of the scripted worker sleeps 20 ms: two of the three are between the first event and the last."""
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
+    runner = WorkerRunner(scripted_spec(), affinity_ids(), place)
+    try:
+        cost = runner.measure()
+    finally:
+        runner.close()
+    assert cost.train > 3 * 0.02
+    assert cost.evaluate > 0
+    assert min(cost.train_cpu, cost.evaluate_cpu) >= 0, "in ticks of the kernel"
+
+
+def test_a_worker_that_ends_is_an_error(place: BenchPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "kill@1")
+    runner = WorkerRunner(scripted_spec(), affinity_ids(), place)
+    try:
+        with pytest.raises(BenchError, match="SIGKILL"):
+            runner.measure()
+    finally:
+        runner.close()
+
+
+def test_a_script_that_fails_is_an_error_with_the_command_that_shows_why(tmp_path: Path) -> None:
+    runner = BaselineRunner(scripted_spec("nothing"), BASELINES[0], (0,), BenchPlace(tmp_path, "/nowhere"))
+    with pytest.raises(
+        BenchError, match=r"^The plain script of nothing failed; to see why, run: env .* --plain nothing\.script"
+    ):
+        runner.warm_up()
+    runner.close()
