@@ -201,14 +201,18 @@ def _row(
 
 
 def scaling_notes(rows: Sequence[ScalingRow]) -> Iterator[str]:
-    """Yield sentences that say what the rows mean: how little a batch is, and what the devices share."""
-    largest = max(rows, key=lambda row: len(row.devices))
+    """Yield sentences that say what the rows mean: how little a batch is, and what the devices share; none without figures."""
+    measured = [row for row in rows if not row.problem]
+    if not measured:
+        return
+    largest = max(measured, key=lambda row: len(row.devices))
     batch, count = largest.batch_size, len(largest.devices)
+    shares = f": {count} get about {plural(max(1, batch // count), 'digit')} each" if count > 1 else ""
     parameters = sum(number for _, number in layer_parameters())
     yield (
-        f"Every step trains one batch of {plural(batch, 'digit')}, on however many devices: {count} get about"
-        f" {plural(max(1, batch // count), 'digit')} each. After each step they add up the gradients of {parameters:,} parameters,"
-        f" {4 * parameters / 1e6:.1f} MB. MNIST and this network are too small for that: one device is often the fastest."
+        f"Every step trains one batch of {plural(batch, 'digit')}, on however many devices{shares}."
+        f" After each step they add up the gradients of {parameters:,} parameters, {4 * parameters / 1e6:.1f} MB."
+        " MNIST and this network are too small for that: one device is often the fastest."
     )
     if largest.devices[0] == "cpu":
         cores = plural(len(usable_core_ids()), "core")

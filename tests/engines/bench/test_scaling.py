@@ -208,14 +208,15 @@ def test_a_framework_that_does_not_import_is_one_row(workers: FakeWorkers, tmp_p
     workers.failing = {"import"}
     (row,) = rows_of("all", tmp_path)
     assert (row.devices, row.problem) == (("all",), "No module named 'torch'.")
-    assert next(scaling_notes([row])).startswith("Every step trains one batch of 32 digits"), (
-        "the notes need no figures"
-    )
+    assert list(scaling_notes([row])) == [], "there are no figures to explain"
 
 
 def test_notes_name_the_batch_the_parameters_and_what_is_shared() -> None:
     names = tuple(f"cuda:{i}" for i in range(8))
     rows = list(tabulate_scaling("keras", names, 128, {count: [run(1.0)] for count in counts(8)}, {}))
+    size, shared, graph = scaling_notes([*rows[:-1], replace(rows[-1], problem="It ended.")])
+    assert "4 get about 32 digits each" in size, "eight could not be measured"
+    assert "devices. After" in next(scaling_notes(rows[:1]))
     size, shared, graph = scaling_notes(rows)
     assert "one batch of 128 digits, on however many devices: 8 get about 16 digits each" in size
     assert "the gradients of 1,199,882 parameters, 4.8 MB" in size
