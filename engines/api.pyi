@@ -5,6 +5,11 @@ from engines.atomic_file import write_atomically as write_atomically
 from engines.bench.engines import BenchPlace as BenchPlace, measure_engines as measure_engines
 from engines.bench.growth import measure_growth as measure_growth
 from engines.bench.measurement import BenchError as BenchError, Measurement as Measurement
+from engines.bench.scaling import (
+    ScalingRow as ScalingRow,
+    measure_scaling as measure_scaling,
+    scaling_notes as scaling_notes,
+)
 from engines.config import (
     BACKENDS as BACKENDS,
     ENGINES as ENGINES,

@@ -45,6 +45,9 @@ st.register_type_strategy(int, INTS)
 OF_THE_USER = re.compile(r"MNIST_TUI_(?!JAX_PYTHON|UPDATE|SOAK).*|XDG_(CACHE|CONFIG|DATA)_HOME|KERAS_HOME")
 """Variables that name the user's files or choices; those in the middle are for the tests themselves."""
 
+OF_THE_CLUSTER = re.compile(r"SLURM(D|_).*")
+"""Variables that SLURM sets in a job: the tests may run in one."""
+
 OF_THE_TERMINAL = {"COLUMNS", "LINES", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "PYTHONUNBUFFERED"}
 """Variables that a shell, a terminal or a CI service sets, and that change what a program writes. TERM is another."""
 
@@ -93,7 +96,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_configure() -> None:
     """Give all tests and fixtures the same terminal, and the handlers of signals that nohup or a script's background ignores."""
-    for variable in OF_THE_TERMINAL:
+    for variable in (*OF_THE_TERMINAL, *filter(OF_THE_CLUSTER.match, [*os.environ])):
         os.environ.pop(variable, None)
     os.environ["TERM"] = "xterm-256color"
     for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

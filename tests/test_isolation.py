@@ -18,7 +18,7 @@ from engines import paths
 from engines.config import BACKENDS, ENGINES, TrainConfig
 from engines.data.sources import find_digits, keras_folder
 from engines.supervision.registry import OWN, engine_spec, managed_python
-from tests.conftest import ACCEPTED_SKIPS, OF_THE_TERMINAL, OF_THE_USER, pytest_runtest_setup
+from tests.conftest import ACCEPTED_SKIPS, OF_THE_CLUSTER, OF_THE_TERMINAL, OF_THE_USER, pytest_runtest_setup
 from tui import preferences
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +38,7 @@ VARIABLES |= {f"MNIST_TUI_{engine.upper()}_PYTHON" for engine in ENGINES}
 
 def test_nothing_is_the_users(tmp_path: Path) -> None:
     """No folder, setting, interpreter, environment, digit or terminal that the tests use is the user's."""
-    assert {name for name in OF_THE_TERMINAL if name in os.environ} == set()
+    assert {name for name in os.environ if name in OF_THE_TERMINAL or OF_THE_CLUSTER.match(name)} == set()
     assert os.environ["TERM"] == "xterm-256color"
     own = {name: value for name in VARIABLES if (value := os.environ.get(name)) and name != "MNIST_TUI_MIRRORS"}
     assert {name for name, value in own.items() if not Path(value).is_relative_to(tmp_path)} == set()
@@ -62,7 +62,11 @@ def test_nothing_is_the_users_on_a_machine_with_everything(tmp_path: Path) -> No
     (tmp_path / "config" / "mnist-tui").mkdir(parents=True)
     (tmp_path / "config" / "mnist-tui" / "config.toml").write_text('pytorch_python = "/their/python"\n')
     environment = {name: str(tmp_path / "theirs") for name in VARIABLES}
-    environment |= {name: "40" for name in OF_THE_TERMINAL} | {"TERM": "dumb"}
+    environment |= {name: "40" for name in OF_THE_TERMINAL} | {
+        "TERM": "dumb",
+        "SLURM_JOB_ID": "4711",
+        "SLURMD_NODENAME": "gpu07",
+    }
     for name, folder in (("CACHE", "cache"), ("CONFIG", "config"), ("DATA", "data")):
         environment[f"XDG_{name}_HOME"] = str(tmp_path / folder)
     options = ["-q", "-n", "0", "-p", "no:cacheprovider", f"{__file__}::test_nothing_is_the_users"]

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-import os
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent import futures
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from textual import work
-from textual.app import SuspendNotSupported, SystemCommand
+from textual import events
+from textual.app import SystemCommand
 from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
 
@@ -25,24 +22,24 @@ from tui.commands import COMMANDS, SCREENS, Command, groups_for
 from tui.digit_cache import DigitCache
 from tui.drawing import Drawing
 from tui.frame_clock import FPS, FrameClock, FrameReceiver
-from tui.run_actions import INVALID_SETTINGS, RunActions
+from tui.kept_run_actions import KeptRunActions
+from tui.run_actions import INVALID_SETTINGS
 from tui.run_controller import RunController
 from tui.screens.factory import make_screen
 from tui.screens.train import TrainScreen
-from tui.terminal import startup_gc, textual_patches, tty_state
+from tui.terminal import osc, startup_gc, textual_patches, tty_state
 from tui.terminal.driver import TerminalDriver
 from tui.terminal.shutdown import CLOSE_SECONDS, Shutdown
 from tui.theme_names import THEME_NAMES
 from tui.widgets import header
+from tui.widgets.machine import FEWEST_FOR_STRIP
 
 WARNING_SECONDS = 15.0
-NEWEST_RUNS = 30
-"""The number of saved runs from which the time of the next one is estimated."""
 POOL_THREADS = 64
 """Threads for blocking calls; a call to a slow file system occupies its thread until it returns, even when cancelled."""
 
 
-class MnistApp(RunActions):
+class MnistApp(KeptRunActions):
     """Train the MNIST convnet in PyTorch and Keras, live and side by side."""
 
     TITLE = "mnist-tui"
@@ -89,6 +86,8 @@ class MnistApp(RunActions):
         self._shutdown_guard = Shutdown(
             self.session.close, lambda: isinstance(self._driver, TerminalDriver) and self._driver.is_showing
         )
+        self.opens_gpu_wall = False
+        """True until the GPU wall has opened by itself, where there are many GPUs; a key or a click before that prevents it."""
         self._command_states: tuple[bool | None, ...] = ()
         if captions:
             self.action_captions()
@@ -96,41 +95,6 @@ class MnistApp(RunActions):
     def get_default_screen(self) -> Screen[Any]:
         """Return the Train screen. As a mode, it would cost a second reading of the style sheets before the first paint."""
         return self.train_screen
-
-    def open_results(self, folder: Path) -> None:
-        """Show the results of a kept run."""
-        from tui.screens.results import ResultsScreen
-
-        def open_run() -> None:
-            if isinstance(self.screen, ResultsScreen):
-                self.screen.open_run(folder)
-
-        self.action_show_screen(SCREENS["results"].number, open_run)
-
-    def play_run(self, folder: Path) -> None:
-        """Replay a kept run, or watch a live one, in a process that has the terminal until it ends. Not during a run."""
-        command = "watch" if api.is_being_recorded(folder) else "replay"
-        try:
-            with self.suspend():
-                self._shutdown_guard.run_foreground(
-                    [sys.executable, "-m", "tui", command, str(folder), *self._cli_options()]
-                )
-        except SuspendNotSupported:
-            self.notify(f"That can't open here. Run `mnist-tui {command} {folder}` in a terminal.", severity="warning")
-        except OSError as error:
-            self.notify(f"mnist-tui {command} could not start: {error.strerror or error}.", severity="error")
-
-    def _cli_options(self) -> list[str]:
-        """Return the command-line options of an app that looks like this one; the command line has no Textual themes."""
-        theme = ["--theme", self.theme] if self.theme in THEME_NAMES and self.theme != self.auto_theme else []
-        options = ["--runs-dir", str(self.runs_dir), "--fps", str(self._frame_clock.fps), *theme]
-        flags = {"--ascii": self.ascii_only, "--captions": self.caption is not None, "--no-mouse": not self.uses_mouse}
-        return [*options, *(flag for flag, on in flags.items() if on)]
-
-    def continue_run(self, folder: Path) -> None:
-        """Continue a kept run, and show the Train screen."""
-        self.action_show_screen(SCREENS["train"].number)
-        self.resume_run(folder)
 
     def on_train_screen_chosen(self, event: TrainScreen.Chosen) -> None:
         self.choose(event.request)
@@ -142,27 +106,6 @@ class MnistApp(RunActions):
         with self.notify_errors(INVALID_SETTINGS):
             self.controller.start_workers()
         self.draw_frame()
-
-    def action_demo(self) -> None:
-        self.play_run(api.DEMO)
-
-    @work(thread=True, exclusive=True, group="paces", exit_on_error=False)
-    def _read_paces(self) -> None:
-        """Read how fast the newest saved runs were, so that the launcher can estimate the next one's time."""
-        runs = itertools.islice(api.list_runs(self.runs_dir), NEWEST_RUNS)
-        self.controller.paces = api.paces_of(runs)
-
-    @work(thread=True, exit_on_error=False)
-    def _show_hint(self) -> None:
-        """Offer to continue the newest run if it was interrupted; before the first run, explain --ascii."""
-        run = next(map(api.summarize, api.list_runs(self.runs_dir)), None)
-        if run is None and not self.ascii_only and api.has_braille(os.environ.get("TERM", "")) is None:
-            hint = "The curves are drawn in braille. If you see boxes or nothing, start mnist-tui with --ascii."
-            self.call_from_thread(self.notify, hint, title="Your font", timeout=12)
-        if run is not None and run.state == api.INTERRUPTED and run.resumable:
-            created = run.created[5:16].replace("T", " ")
-            hint = f"The last run ({run.preset_title}, {created}) was cut off. Press 5, then c to continue it."
-            self.call_from_thread(self.notify, hint, title="Interrupted", timeout=12)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Yield what works now, the settings of the next run, what has no key, and Textual's own commands, for the palette."""
@@ -264,9 +207,12 @@ class MnistApp(RunActions):
         self.apply_events()
         self.update_caption()
         self.handle_end()
+        self.send_notice()
+        has_new_title = self.update_title()
+        self._open_gpu_wall_if_due()
         # Beneath a dialog, Textual would send the whole screen with each frame.
         held = not isinstance(self.screen, FrameReceiver) or not self.terminal_is_ready
-        if self._frame_clock.draw(self._show_frame, held=held):
+        if self._frame_clock.draw(self._show_frame, held=held) or has_new_title:
             self.call_after_refresh(self.query_terminal)
         states = tuple(self.check_action(command.name, ()) for command in COMMANDS if command.target == "app")
         if states != self._command_states:  # rebuilding the key bar costs more than a frame
@@ -318,6 +264,7 @@ class MnistApp(RunActions):
             if result is None:
                 return
             self.controller.request, start = result
+            self.notices = form.notices
             self._save_preferences(self.controller.request.values)
             if start and self.session.running:
                 self.notify("A run is under way. Stop it first (x).", severity="warning")
@@ -325,12 +272,25 @@ class MnistApp(RunActions):
                 self.action_start()
 
         gpus = self.session.machine.gpu_readings
-        self.push_screen(SettingsScreen(self.controller.request, self.session.histories, gpus), on_close)
+        form = SettingsScreen(self.controller.request, self.session.histories, gpus, self.notices)
+        self.push_screen(form, on_close)
 
-    def action_gpus(self) -> None:
+    def action_gpus(self, hint: str = "") -> None:
         from tui.screens.gpu_wall import GpuWall
 
-        self.push_screen(GpuWall(self.session, ascii_only=self.ascii_only))
+        self.push_screen(GpuWall(self.session, ascii_only=self.ascii_only, hint=hint))
+
+    def _open_gpu_wall_if_due(self) -> None:
+        if self.opens_gpu_wall and len(self.session.machine.gpus) >= FEWEST_FOR_STRIP:
+            self.opens_gpu_wall = False
+            if self.screen is self.train_screen and not self.controller.has_run:
+                self.action_gpus("esc goes on to the app")
+
+    async def on_event(self, event: events.Event) -> None:
+        """Open nothing by itself once the user has begun to do something."""
+        if isinstance(event, events.Key | events.MouseDown):
+            self.opens_gpu_wall = False
+        await super().on_event(event)
 
     def action_show_screen(self, number: int, then: Callable[[], None] | None = None) -> None:
         """Show a screen by its number, and then call `then`; a new one's tab lights up before the screen is made, which is slow."""
@@ -384,10 +344,12 @@ class MnistApp(RunActions):
             self.push_screen(QuitDialog(), on_answer)
 
     def _save_preferences(self, settings: Mapping[str, Any]) -> None:
-        """Save the settings and the theme for the next start."""
+        """Save the settings, the theme and the kind of notice for the next start."""
         if self._preferences_file is None:
             return
-        saved = {name: value for name, value in settings.items() if name != "theme"}
+        saved = {name: value for name, value in settings.items() if name not in ("theme", "notices")}
+        if self.notices != osc.OFF:
+            saved["notices"] = self.notices
         if self.theme != self.auto_theme:  # a theme that suits this terminal may not suit the next
             saved["theme"] = self.theme
         try:

@@ -196,7 +196,7 @@ CHOOSE = (
     Command("device", "D", "Device before", "", False, (-1,), "screen"),
     Command("preset", "b", "Preset", "The next preset; with shift the one before.", False, (1,), "screen"),
     Command("preset", "B", "Preset before", "", False, (-1,), "screen"),
-    Command("settings", "e", "Settings", "Every setting of the next run."),
+    Command("settings", "e", "Settings", "Every setting of the next run; notices of its end."),
     Command("theme", "t", "Next theme", "Switch between dark, light and other colours.", False),
 )  # fmt: skip
 

@@ -8,10 +8,8 @@ import sys
 import tempfile
 from collections.abc import Mapping
 
-from engines.api import DIVERGED, FAILED, INTERRUPTED, STOPPED, RunHistory, RunSource, reason, verdict
-from tui import formatting
-
-_WORST_FIRST = (FAILED, INTERRUPTED, DIVERGED, STOPPED)
+from engines.api import RunSource, reason, verdict
+from tui import formatting, run_status
 
 
 class OnEnd:
@@ -24,7 +22,7 @@ class OnEnd:
 
     def due(self, session: RunSource) -> dict[str, str]:
         """Return the command's variables if runs have ended since the last call; empty if not."""
-        histories = {engine: h for engine, h in session.shown_histories.items() if h.requested_t is not None}
+        histories = run_status.requested(session)
         run_ids = tuple(history.run_id for history in histories.values())
         if session.running or run_ids == self._handled or any(h.ended_t is None for h in histories.values()):
             return {}
@@ -33,7 +31,7 @@ class OnEnd:
         return {
             "MNIST_TUI_RUN": str(folder or ""),
             "MNIST_TUI_VERDICT": result.text if result is not None else "",
-            "MNIST_TUI_OUTCOME": _outcome(histories),
+            "MNIST_TUI_OUTCOME": run_status.worst_outcome(histories),
         }
 
     def run_if_due(self, session: RunSource) -> None:
@@ -58,9 +56,3 @@ class OnEnd:
         last = next((text for line in reversed(lines) if (text := formatting.to_plain_text(line).strip())), "")
         ending = f"exit code {done.returncode}" if done.returncode > 0 else f"signal {-done.returncode}"
         return f"The command of --on-end ended with {ending}{': ' + last if last else ''}".removesuffix(".") + "."
-
-
-def _outcome(histories: Mapping[str, RunHistory]) -> str:
-    """Return the worst end of the runs: "failed", "interrupted", "diverged", "stopped", or else that of the first."""
-    outcomes = [history.outcome for history in histories.values()]
-    return next((outcome for outcome in _WORST_FIRST if outcome in outcomes), outcomes[0])

@@ -55,8 +55,12 @@ def problem(path: Path) -> str:
 
 
 def valid_settings(saved: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the saved settings of a run that are valid, and a phrase for each that is not; the theme is in neither."""
+    """Return the saved settings of a run that are valid, and a phrase for each that is not, also for the notices.
+
+    The theme is in neither.
+    """
     from engines.api import FRAMEWORK_CHOICES, TrainConfig, problem as problem_with, user_path
+    from tui.terminal import osc
 
     settings, invalid = {}, []
     for name, value in saved.items():
@@ -64,15 +68,25 @@ def valid_settings(saved: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]
             reason = None if value in (*FRAMEWORK_CHOICES,) else f"must be one of {', '.join(FRAMEWORK_CHOICES)}"
         elif name in TrainConfig.__dataclass_fields__:
             reason = problem_with(name, value)
+        elif name == "notices":
+            reason = None if value in osc.NOTICES else f"must be one of {', '.join(osc.NOTICES)}"
         elif name != "theme":
             reason = "is no setting"
         else:
             continue
         if reason:
             invalid.append(f"{name} {reason}")
-        else:
+        elif name != "notices":
             settings[name] = str(user_path(value)) if name == "data_dir" and value else value
     return settings, invalid
+
+
+def notices(saved: Mapping[str, Any]) -> str:
+    """Return the saved kind of notice for the end of a run; off when none is saved, or an unknown one."""
+    from tui.terminal import osc
+
+    kind = saved.get("notices")
+    return str(kind) if kind in osc.NOTICES else osc.OFF
 
 
 def save(path: Path, settings: Mapping[str, Any]) -> None:

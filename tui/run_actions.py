@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from engines import api
 from engines.api import ConfigError
+from tui import frame_clock
 from tui.base_app import BaseApp
 from tui.run_controller import RunController
+from tui.terminal import osc
+from tui.terminal.driver import TerminalDriver
 
 if TYPE_CHECKING:
     from tui.captions import CaptionLine
     from tui.on_end import OnEnd
 
 INVALID_SETTINGS = "These settings can't be used"
+TITLE_SECONDS = 1.0
+"""The least time between two titles of the window."""
 
 
 class RunActions(BaseApp):
@@ -28,6 +33,12 @@ class RunActions(BaseApp):
     """The captions of the runs; None while they are off."""
     on_end: OnEnd | None = None
     """The user's command for the end of a run."""
+    notices = osc.OFF
+    """The kind of notice for the end of a run, of osc.NOTICES."""
+    _next_title = 0.0
+    """The time on the frame clock before which the window's title stays."""
+    _was_under_way = False
+    _unsent_notice = ""
 
     @contextlib.contextmanager
     def notify_errors(self, title: str, timeout: float | None = None) -> Iterator[None]:
@@ -48,6 +59,30 @@ class RunActions(BaseApp):
         """Show the caption that suits the runs now, if captions are on."""
         if self._caption_line is not None:
             self.set_caption(self._caption_line.text(self.controller.session.histories))
+
+    def update_title(self) -> bool:
+        """Show in the title of the terminal's window how far the runs are; return whether it changed."""
+        now = frame_clock.now()
+        if now < self._next_title or not self.terminal_is_ready or not isinstance(self._driver, TerminalDriver):
+            return False
+        from tui import run_status
+
+        self._next_title = now + TITLE_SECONDS
+        return self._driver.set_title(f"{osc.APP} {run_status.line(self.controller.session)}".rstrip())
+
+    def send_notice(self) -> None:
+        """Send a notice, if that is wanted, when the runs have just ended while the user looks elsewhere."""
+        from tui import run_status
+
+        under_way = run_status.is_under_way(self.controller.session)
+        if self._was_under_way and not under_way:
+            self._unsent_notice = run_status.end(self.controller.session)
+        self._was_under_way = under_way
+        if self.app_focus or under_way or self.notices == osc.OFF:
+            self._unsent_notice = ""
+        if self._unsent_notice and self.terminal_is_ready and isinstance(self._driver, TerminalDriver):
+            self._driver.send_notice(self.notices, self._unsent_notice)
+            self._unsent_notice = ""
 
     def handle_end(self) -> None:
         """Run the user's command, in a thread, if training has just ended."""

@@ -28,7 +28,16 @@ import psutil
 from engines.bench.measurement import BenchError, Measurement
 from engines.config import engine_id
 from engines.gpu_selection import driver_id
-from engines.messages.events import EvalCompleted, Event, RunFailed, RunFinished, TrainProgress, WorkerExited
+from engines.messages.events import (
+    Device,
+    EvalCompleted,
+    Event,
+    RunFailed,
+    RunFinished,
+    TrainProgress,
+    WorkerExited,
+    WorkerReady,
+)
 from engines.monitors.cgroups import split_cores, usable_core_ids
 from engines.plural import plural
 from engines.preset_configs import from_settings
@@ -124,12 +133,23 @@ class WorkerRunner:
         self._supervisor.start_run("bench", from_settings({**self._settings, **settings}))
         events: list[Event] = []
         while not (events and isinstance(events[-1], RunFinished)):
-            events.append(self._inbox.get())
-            if isinstance(events[-1], RunFailed):
-                raise BenchError(events[-1].explanation)
-            if isinstance(events[-1], WorkerExited):
-                raise BenchError(f"The {self._spec.title} worker ended before its run did.")
+            events.append(self._next_event())
         return events
+
+    def devices(self) -> tuple[Device, ...]:
+        """Wait until the worker is ready; return the devices that its framework sees. Raises BenchError."""
+        while not isinstance(event := self._next_event(), WorkerReady):
+            pass
+        return event.devices
+
+    def _next_event(self) -> Event:
+        event = self._inbox.get()
+        if isinstance(event, RunFailed):
+            hint = event.hint.partition("Restart")[0].strip()  # what follows is about a key of the app
+            raise BenchError(dataclasses.replace(event, hint=hint).explanation)
+        if isinstance(event, WorkerExited):
+            raise BenchError(f"The {self._spec.title} worker ended before its run did.")
+        return event
 
     def measure(self) -> Cost:
         """Measure an epoch after its first step, and its evaluation. Raises BenchError."""

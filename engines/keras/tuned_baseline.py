@@ -31,7 +31,7 @@ class Script:
 
     def warm_up(self) -> None:
         """Train ten steps and evaluate, which traces everything."""
-        float(self._train(tf.constant(1280)))
+        float(self._train(tf.constant(min(1280, len(self.x)))))
         self.evaluate()
 
     def train(self) -> None:

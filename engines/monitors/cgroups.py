@@ -107,6 +107,26 @@ def oom_kills(root: Path = ROOT) -> int | None:
     return None
 
 
+def device_is_listed(major: int, minor: int, root: Path = ROOT) -> bool | None:
+    """Return whether this cgroup's devices.list has the character device; None where there is no list, as in version 2.
+
+    A line is "TYPE MAJOR:MINOR ACCESS", such as "c 195:* rw"; type "a" is every device (kernel, "Device Whitelist Controller").
+    """
+    for directory in _cgroups("devices", root):
+        lines = [line.split() for line in _read(directory / "devices.list").splitlines()]
+        if not lines:
+            continue
+        return any(
+            kind == "a" or (kind == "c" and "rw" in access and numbers in _device_patterns(major, minor))
+            for kind, numbers, access in (line for line in lines if len(line) == 3)
+        )
+    return None
+
+
+def _device_patterns(major: int, minor: int) -> tuple[str, ...]:
+    return (f"{major}:{minor}", f"{major}:*", f"*:{minor}", "*:*")
+
+
 def _tightest(controller: str, read_limit: Callable[[Path], float | None], root: Path) -> tuple[float, Path] | None:
     """Return the tightest limit and the directory of its cgroup; None when unlimited."""
     folders = _cgroups(controller, root)

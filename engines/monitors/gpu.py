@@ -8,7 +8,7 @@ framework's device to a reading by UUID. pynvml is imported at the first sample.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -133,6 +133,23 @@ class GpuMonitor:
                 for process in self._nvml.nvmlDeviceGetComputeRunningProcesses(handle)
             ]
         return []
+
+    def minor_number(self, index: int) -> int | None:
+        """Return N of a GPU's device /dev/nvidiaN; None where the driver does not tell it, as AMD's."""
+        with suppress(Exception):
+            return int(self._nvml.nvmlDeviceGetMinorNumber(self._nvml.nvmlDeviceGetHandleByIndex(index)))
+        return None
+
+    def slice_names(self, index: int) -> dict[str, str]:
+        """Return the names of a GPU's MIG slices, such as "MIG 1g.10gb", by UUID."""
+        names = {}
+        with suppress(Exception):
+            for mig_device in self._mig_devices(self._nvml.nvmlDeviceGetHandleByIndex(index)):
+                with suppress(Exception):
+                    name = nvml_errors.text(self._nvml.nvmlDeviceGetName(mig_device))
+                    uuid = nvml_errors.text(self._nvml.nvmlDeviceGetUUID(mig_device))
+                    names[uuid] = name[max(0, name.find("MIG ")) :]
+        return names
 
     def close(self) -> None:
         """Release the driver; a later sample initialises it again."""
@@ -270,14 +287,16 @@ class GpuMonitor:
         except Exception:  # most GPUs have no MIG mode
             return None
         with suppress(Exception):
-            for index in range(int(nvml.nvmlDeviceGetMaxMigDeviceCount(handle))):
-                with suppress(Exception):  # an index without a slice
-                    uuids.append(
-                        nvml_errors.text(
-                            nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index))
-                        )
-                    )
+            for mig_device in self._mig_devices(handle):
+                with suppress(Exception):
+                    uuids.append(nvml_errors.text(nvml.nvmlDeviceGetUUID(mig_device)))
         return tuple(uuids)
+
+    def _mig_devices(self, handle: Any) -> Iterator[Any]:
+        """Yield the handles of a GPU's slices. Raises NVML's error when they can't be counted."""
+        for index in range(int(self._nvml.nvmlDeviceGetMaxMigDeviceCount(handle))):
+            with suppress(Exception):  # an index without a slice
+                yield self._nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
 
     def _lost(self, index: int, reason: str) -> GpuReading:
         """Return the reading of a GPU that is lost: all figures missing, for this reason."""

@@ -33,7 +33,7 @@ class Script:
 
     def warm_up(self) -> None:
         """Train ten steps."""
-        self._train(1280)
+        self._train(min(1280, len(self.x)))
 
     def train(self) -> None:
         """Train one epoch."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from engines.gpu_selection import readings_of
 from engines.messages.events import GpuReading
@@ -25,18 +25,29 @@ def energy_joules(
     if history.started is None or end is None:
         return None, "the run has not ended"
     gpus = gpus_of(history, machine)
-    if not gpus:
-        kind = re.split("[:,]", history.started.device)[0]
-        return None, _NO_GPU_REASON.get(kind, "the device's energy is not measured")
     start, indices = history.started.t, {gpu.index for gpu in gpus}
     for other in others:
         shares_gpu = other is not history and indices & {gpu.index for gpu in gpus_of(other, machine)}
         if shares_gpu and other.started and other.started.t < end and (other.ended_t or end) > start:
             return None, "the GPU was shared"
+    return joules_between(history.started.device, gpus, machine, start, end)
+
+
+def joules_between(
+    device: str, gpus: Sequence[GpuReading], machine: MachineHistory, start: float, end: float
+) -> tuple[float | None, str]:
+    """Return (joules, "") that the GPUs of `device` used between two times, or (None, why it is not known).
+
+    `gpus` are readings of them, none where the driver reads none.
+    """
+    if not gpus:
+        kind = re.split("[:,]", device)[0]
+        return None, _NO_GPU_REASON.get(kind, "the device's energy is not measured")
     if any(gpu.slices for gpu in gpus):
         return None, "a part of a GPU has no counter of its own"
+    indices = {gpu.index for gpu in gpus}
     measured = [joules for index in indices if (joules := _joules(machine.gpus.get(index), start, end)) is not None]
-    complete = len(measured) == len(history.started.device.split(","))
+    complete = len(measured) == len(device.split(","))
     return (sum(measured), "") if complete else (None, "the GPU's power is not known")
 
 

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from engines.supervision.environment import environment_notes
 from engines.supervision.one_shot import TIMEOUT_SECONDS
 from engines.supervision.registry import EngineSpec
-from engines.tools import engine_checks, machine_checks
+from engines.tools import allocation_checks, engine_checks, machine_checks
 from engines.tools.finding import Finding, run_check, unchecked
 from engines.version import version_and_commit
 
@@ -49,6 +49,7 @@ def diagnose(
     yield from run_check("runs folder", lambda: [machine_checks.folder_finding("runs", runs_dir)])
     yield from run_check("temp folder", lambda: [machine_checks.temp_folder_finding()])
     yield from run_check("GPU", lambda: machine_checks.gpu_findings(os.environ))
+    yield from run_check("allocation", lambda: allocation_checks.allocation_findings(os.environ))
     yield from (Finding("environment", "note", text) for text in environment_notes())
     for queue in queues:
         yield from iter(queue.get, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -25,6 +26,7 @@ from tests.support.run_folders import checkpoints, make_run_folder
 from tests.support.terminal import (
     RESTORE_SEQUENCES,
     SETUP_SEQUENCES,
+    TITLE,
     Terminal,
     all_exited,
     app_command,
@@ -32,6 +34,7 @@ from tests.support.terminal import (
     wait_without_reading,
 )
 from tui.cli import main
+from tui.terminal import osc
 from tui.terminal.tty_state import CLEAR
 
 
@@ -72,9 +75,11 @@ def is_resumable(terminal: Terminal, before: int) -> bool:
 def test_a_signal_restores_the_terminal(number: signal.Signals, training: Terminal) -> None:
     workers, before = training.processes(), len(training.record())
     assert len(workers) == 2
+    training.wait_until(lambda: re.fullmatch(r"mnist-tui \d+ %.*", training.screen.title) is not None, "in the title")
     training.child.kill(number)
     assert training.wait_for_exit() == 128 + number
     assert training.is_restored
+    assert training.screen.title == ""
     assert all_exited(workers)
     assert is_resumable(training, before)
 
@@ -139,6 +144,7 @@ def test_a_stopped_app_frees_the_terminal(training: Terminal) -> None:
     before, training.written = training.record(), ""
     training.child.kill(signal.SIGCONT)
     wait_until_repainted(training)
+    training.wait_until(lambda: f"{osc.SAVE_TITLE}{TITLE}" in training.written, "titled again")
     training.wait_until(lambda: len(training.record()) > len(before) + 20, "training again")
     assert training.processes() == workers
     training.child.kill(signal.SIGTERM)

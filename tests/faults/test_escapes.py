@@ -24,8 +24,10 @@ from tui.reports import export
 
 ESCAPES = "\x1b]2;owned\x07\x1b[31337hevil\x9b31337h\x1bPowned\x1b\\\x85\x1b[2J"
 """A title, two private modes (of seven and of eight bits), a device control string, a cleared screen, and the word "evil"."""
-LEFT_OVER = re.compile(r"\x1b\]2;|\x1b\[31337|\x9b|\x1bP|\x85")
-"""The parts of it that Textual itself never writes to a terminal."""
+LEFT_OVER = re.compile(
+    r"\x1b\](?!2;(?:mnist-tui[^\x00-\x1f\x7f-\x9f]*)?\x07|22;[a-z]*\x07)|\x1b\[31337|\x9b|\x1bP|\x85"
+)
+"""The parts of it that the app itself never writes to a terminal: its OSC are its own title, and Textual's mouse pointer."""
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 _ENGINE = """

@@ -53,7 +53,7 @@ from tui.cli import (
     train as train_command,
 )
 from tui.reports import card as report_card, comparison, export, run_summary
-from tui.terminal import textual_patches
+from tui.terminal import osc, textual_patches
 from tui.widgets.card_view import figures_table
 from tui.widgets.confusion_matrix import evaluated, matrices
 from tui.widgets.curves import x_extent
@@ -94,7 +94,7 @@ def test_any_text_is_a_value_or_has_a_reason(name: str, text: str) -> None:
 
 
 _TOML = st.binary() | st.lists(
-    st.tuples(st.sampled_from([*FIELDS, "framework", "theme"]), _ANYTHING).map(
+    st.tuples(st.sampled_from([*FIELDS, "framework", "theme", "notices"]), _ANYTHING).map(
         lambda it: f"{it[0]} = {json.dumps(it[1])}"
     )
 ).map(lambda lines: "\n".join(["[remembered]", *lines]).encode("utf-8", "surrogatepass"))
@@ -107,7 +107,9 @@ _TOML = st.binary() | st.lists(
 def test_any_remembered_settings_open_the_app(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / preferences.FILE
     path.write_bytes(content.removeprefix(b"[remembered]\n"))
-    settings_, _ = preferences.valid_settings(preferences.load(path))
+    saved = preferences.load(path)
+    assert preferences.notices(saved) in osc.NOTICES
+    settings_, _ = preferences.valid_settings(saved)
     assert settings_.pop("framework", "both") in ("pytorch", "keras", "both")
     from_settings(settings_)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import signal
 import sys
 import threading
@@ -11,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.terminal import AnsweringTerminal
+from tests.support.terminal import AnsweringTerminal, app_command
 
 CONSTANT_TEXT = (("1 Train",), ("╭",), ("Quit", "Close"))
 """Texts in the first line, the second and the last, which no frame repaints; a dialog has its own last line."""
@@ -55,6 +57,23 @@ def test_frames_wait_for_the_terminal(terminal: AnsweringTerminal) -> None:
     terminal.answer()
     queries = terminal.written.count("\x1b[6n")
     terminal.wait_until(lambda: terminal.written.count("\x1b[6n") > queries + 3, "frames again")
+
+
+@pytest.mark.fault(
+    "terminal", "a run ends while another window has the focus: one notice, and the title has the outcome"
+)
+def test_a_notice_of_the_end(small_mnist: Path, tmp_path: Path) -> None:
+    command = app_command(small_mnist, tmp_path, "app.notices = 'osc777'")
+    with contextlib.closing(AnsweringTerminal(command, tmp_path, (80, 24), MNIST_TUI_SCRIPT="slow")) as terminal:
+        terminal.wait_until(lambda: terminal.screen.title.startswith("mnist-tui 0 %"), "in the title")
+        terminal.wait_for("training")
+        terminal.send("x\x1b[O")  # stop, and look elsewhere
+        terminal.wait_until(lambda: terminal.screen.title.startswith("mnist-tui stopped"), "in the title")
+        terminal.send("q")
+        assert terminal.wait_for_exit() == 0
+        (notice,) = re.findall(r"\x1b\]777;([^\x07]*)\x07", terminal.written)
+        assert re.fullmatch(r"notify;mnist-tui;stopped( · .+)?", notice)
+        assert terminal.is_restored
 
 
 @pytest.mark.fault("terminal", "an answer under way when the app stops: the shell gets no keys")

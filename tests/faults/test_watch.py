@@ -49,6 +49,7 @@ def test_two_apps_watch_a_run_through_its_kill_and_its_continuation(
         for terminal in terminals:
             terminal.wait_for("interrupted")
             terminal.wait_for("RECORDED")
+            terminal.wait_until(lambda: terminal.screen.title.startswith("mnist-tui interrupted"), "in the title")  # noqa: B023
         start(script("--json", "--resume", folder.name, *place))
         wait_without_reading(lambda: len([*runs.glob("*/events.jsonl")]) == 2)
         (continued,) = set(runs.iterdir()) - {folder}

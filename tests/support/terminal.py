@@ -20,6 +20,7 @@ import pytest
 
 from engines.api import Event, list_runs, read_events
 from tests.support.run_folders import checkpoints
+from tui.terminal import osc
 from tui.terminal.driver import QUERY
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,8 @@ SETUP_SEQUENCES = ("\x1b[?1049h", "\x1b[?1000h", "\x1b[?25l")
 """Written by a program that sets up the terminal: alternate screen, mouse and hidden cursor."""
 RESTORE_SEQUENCES = ("\x1b[?1049l", "\x1b[?1000l", "\x1b[?25h")
 """Written by a program that restores the terminal."""
+TITLE = f"\x1b]2;{osc.APP}"
+"""The start of each title that the app sets."""
 
 
 def app_command(data: Path, folder: Path, statements: str = "") -> list[str]:
@@ -110,10 +113,12 @@ class Terminal:
 
     @property
     def is_restored(self) -> bool:
-        """True when screen, mouse, cursor and line settings are as they were."""
+        """True when screen, mouse, cursor, title and line settings are as they were."""
         restored = all(
             self.written.rfind(sequence) >= self.written.rfind(SETUP_SEQUENCES[0]) for sequence in RESTORE_SEQUENCES
         )
+        restored &= self.written.count(osc.SAVE_TITLE) <= self.written.count(osc.RESTORE_TITLE)
+        restored &= self.written.rfind(osc.RESTORE_TITLE) >= self.written.rfind(TITLE)
         return restored and termios.tcgetattr(self.child.child_fd)[:4] == self.initial_settings[:4]
 
     def record(self) -> list[Event]:

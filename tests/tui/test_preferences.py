@@ -9,6 +9,7 @@ from hypothesis import given, strategies as st
 
 from engines import paths
 from tui import preferences
+from tui.terminal import osc
 
 CONFIG = (
     '# mine\n\n[remembered]\nepochs = 3\ntheme = "mnist-light"\nkeras_python = "/opt/keras/bin/python"  # at the end\n'
@@ -56,6 +57,16 @@ def test_valid_settings_are_used_and_the_others_reported(tmp_path: Path) -> None
     settings, invalid = preferences.valid_settings(saved)
     assert settings == {"seed": 7, "data_dir": str(tmp_path / "home" / "mnist")}
     assert [phrase.partition(" ")[0] for phrase in invalid] == ["epochs", "framework", "nonsense"]
+
+
+def test_the_notices_are_no_setting_of_a_run() -> None:
+    for kind in osc.NOTICES:
+        assert preferences.valid_settings({"notices": kind}) == ({}, [])
+        assert preferences.notices({"notices": kind}) == kind
+    for other in ("loud", 3, ["bell"]):
+        assert preferences.notices({"notices": other}) == osc.OFF
+        _, invalid = preferences.valid_settings({"notices": other})
+        assert invalid == ["notices must be one of off, bell, osc9, osc777"]
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), st.booleans() | st.integers(0, 9) | st.text()))

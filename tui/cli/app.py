@@ -98,6 +98,8 @@ def _open(options: argparse.Namespace) -> int:
         warnings=[*arguments.startup_problems(options), *preferences.problems(preferences.default_path(), invalid)],
     )
     app.uses_mouse = not options.no_mouse
+    app.notices = preferences.notices(saved)
+    app.opens_gpu_wall = not (options.start or resume)
     app.on_end = OnEnd(options.on_end) if options.on_end else None
     code = app.run_guarded()
     if not app.is_web:  # in a browser, no screen is left to print on
@@ -131,8 +133,9 @@ def make_app(options: argparse.Namespace, session: RunSource) -> MnistApp:
     startup_gc.pause_gc()
     from tui.app import MnistApp
 
+    saved = preferences.load(preferences.default_path())
     app = MnistApp(
-        theme=theme(options, preferences.load(preferences.default_path())),
+        theme=theme(options, saved),
         session=session,
         runs_dir=Path(arguments.runs_dir(options)),
         fps=frames_per_second(options),
@@ -140,6 +143,7 @@ def make_app(options: argparse.Namespace, session: RunSource) -> MnistApp:
         captions=options.captions,
     )
     app.uses_mouse = not options.no_mouse
+    app.notices = preferences.notices(saved)
     return app
 
 

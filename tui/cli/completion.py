@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engines.api import PRESETS
 from tui.cli import arguments
-from tui.cli.bench import BENCHES
+from tui.cli.bench import BENCHES, SCALING
 
 SHELLS = ("bash", "zsh", "fish")
 EXAMPLES = (
@@ -88,7 +88,7 @@ def script(shell: str) -> str:
     parser = _parser_of_all()
     for action in _actions(parser):
         if action.nargs == "*":  # argparse would reject no value at all
-            action.choices = {"preset": PRESETS, "what": BENCHES}[action.dest]
+            action.choices = {"preset": PRESETS, "what": (*BENCHES, SCALING)}[action.dest]
         for values, names in _VALUES.items():
             if action.dest in names:
                 action.complete = _completer(values)  # type: ignore[attr-defined]  # shtab reads it

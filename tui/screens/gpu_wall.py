@@ -47,9 +47,10 @@ class GpuWall(ModalScreen[None]):
     GpuWall #find { dock: bottom; height: 1; border: none; padding: 0 1; margin-bottom: 1; display: none; }
     """
 
-    def __init__(self, session: RunSource, *, ascii_only: bool = False) -> None:
+    def __init__(self, session: RunSource, *, ascii_only: bool = False, hint: str = "") -> None:
+        """Show a hint in the title, if there is one."""
         super().__init__()
-        self._session, self._ascii_only = session, ascii_only
+        self._session, self._ascii_only, self._hint = session, ascii_only, hint
         self._unread = "not recorded" if session.recorded else "measuring"
         """The reason why a figure is missing that no monitor has failed to read."""
         self._environment: Mapping[str, str] = {} if session.recorded else os.environ
@@ -109,7 +110,12 @@ class GpuWall(ModalScreen[None]):
         if not rows:
             return text
         columns = heat_columns(self.size.width)
-        parts = [summary(rows), f"by {self._sort}", f"heat of {columns * seconds_per_cell(columns)} s"]
+        parts = [
+            summary(rows),
+            *filter(None, [self._hint]),
+            f"by {self._sort}",
+            f"heat of {columns * seconds_per_cell(columns)} s",
+        ]
         if (visible := self._environment.get("CUDA_VISIBLE_DEVICES")) is not None:
             parts.append(f"CUDA sees {visible or 'none'}")
         if words:

@@ -1,4 +1,4 @@
-"""The settings form, made from the fields of TrainConfig: for each an input, a line of help, and why a value is invalid."""
+"""The settings form: for each field of TrainConfig, and for the notices, an input, a line of help, and why a value is invalid."""
 
 from __future__ import annotations
 
@@ -33,19 +33,29 @@ from engines.api import (
 )
 from tui.launch_options import DEVICE_SETTINGS, DeviceChoice, device_choices
 from tui.screens.base import WIDE
+from tui.terminal import osc
 from tui.terminal.clipboard import copy
 from tui.widgets.key_bar import KeyBar
 
-FORM_FIELDS = tuple(name for names in SETTING_GROUPS.values() for name in names)
+NOTICES = "notices"
+"""The one field that is no setting of a run."""
+NOTICES_HELP = (
+    "tells you that a run has ended while another window has the focus: by the bell, or by a notification of the desktop, osc9 for "
+    "iTerm2, kitty or WezTerm, osc777 for foot or urxvt"
+)
+GROUPS = {**SETTING_GROUPS, "App": (NOTICES,)}
+FORM_FIELDS = tuple(name for names in GROUPS.values() for name in names)
 FIRST_FIELDS = ("framework", "device", "preset", "epochs")
 """The fields that are always shown; the others are under "Advanced"."""
 ADVANCED_FIELDS = tuple(name for name in FORM_FIELDS if name not in FIRST_FIELDS)
 FIELD_COLUMNS = 20
 """The columns for the text of a choice."""
+_SHORT_HELP = (*DEVICE_SETTINGS, NOTICES)
+"""Fields beside which their help stands to its colon: the choices that come after it are listed by the field."""
 
 
 class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
-    """Edits a request; its result is the new one and whether to start it, or None when cancelled.
+    """Edits a request, and `notices`; its result is the new request and whether to start it, or None when cancelled.
 
     An empty frame is painted at once and the rows after it, because mounting them takes longer than a frame may.
     """
@@ -63,13 +73,18 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (17, "-medium")]
 
     def __init__(
-        self, request: RunRequest, histories: Mapping[str, RunHistory], gpus: Sequence[GpuReading] = ()
+        self,
+        request: RunRequest,
+        histories: Mapping[str, RunHistory],
+        gpus: Sequence[GpuReading] = (),
+        notices: str = osc.OFF,
     ) -> None:
         """Edit `request`; the workers' devices are read from `histories`, and what uses a GPU from the driver's readings."""
         super().__init__()
         self._request = request
         self._histories = histories
         self._gpus = gpus
+        self.notices = notices
         self._fields = {field.name: field for field in dataclasses.fields(TrainConfig)}
         self._device_choices: dict[str, dict[str, DeviceChoice]] = {}
         self._rows: dict[str, tuple[Select[str] | Input, Label]] = {}
@@ -107,7 +122,7 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
 
     async def _mount_advanced_rows(self) -> None:
         rows: list[Widget] = []
-        for title, names in SETTING_GROUPS.items():
+        for title, names in GROUPS.items():
             rows += [Label(title, classes="group")] if rows else []  # the first group goes on after the first fields
             rows += [self._row(name) for name in names if name in ADVANCED_FIELDS]
         if await self._mount_rows(rows):
@@ -140,12 +155,17 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
 
     def _purpose(self, name: str) -> str:
         """Return what the field is for; the form has no flags, so what refers to one is the field's name here."""
+        if name == NOTICES:
+            return NOTICES_HELP
         return str(self._fields[name].metadata["help"]).replace("--", "") if name in self._fields else ""
+
+    def _value(self, name: str) -> Any:
+        return self.notices if name == NOTICES else self._request.value(name)
 
     def _default(self, name: str) -> str:
         none = "same as device" if name in DEVICE_SETTINGS else "none"
-        default = self._request.default(name)
-        return str({True: "on", False: "off", "": none}.get(default, default))
+        default = osc.OFF if name == NOTICES else self._request.default(name)
+        return {True: "on", False: "off"}[default] if isinstance(default, bool) else str(default) or none
 
     def _row(self, name: str) -> Horizontal:
         field, remark = self._select_or_input(name), Label("", id=f"reason-{name}", classes="reason", markup=False)
@@ -153,9 +173,11 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
         return Horizontal(Label(name.replace("_", " "), classes="name"), field, remark, classes="row")
 
     def _select_or_input(self, name: str) -> Select[str] | Input:
-        value = self._request.value(name)
+        value = self._value(name)
         if name == "framework":
             return _select(name, FRAMEWORK_CHOICES, value)
+        if name == NOTICES:
+            return _select(name, osc.NOTICES, value)
         if name in DEVICE_SETTINGS:
             options = self._device_options(name)
             return ChoiceField(options, value=str(value), allow_blank=False, id=name, compact=True)
@@ -196,6 +218,10 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
     def _apply_choice(self, event: Select.Changed) -> None:
         """Apply a choice; a framework, a preset or an optimizer changes other fields, too."""
         name, value = event.select.id or "", str(event.select.value)
+        if name == NOTICES:
+            self.notices = value
+            self._refresh_rows()
+            return
         switch = name in self._fields and isinstance(self._fields[name].default, bool)
         request = self._request.choose(name, value == "on" if switch else value)
         if request == self._request:  # the first value of a new field
@@ -216,7 +242,7 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
             note = f"← {wrong}" if wrong else self._note(name, f"only for {', '.join(optimizers)}" * field.disabled)
             label.set_class(not note, "-help")
             purpose = self._purpose(name)
-            text = note or (purpose.partition(":")[0] if name in DEVICE_SETTINGS else purpose)  # its choices are listed
+            text = note or (purpose.partition(":")[0] if name in _SHORT_HELP else purpose)
             if label.content != text:  # an update lays everything out again
                 label.update(text)
                 if wrong and field.has_focus and isinstance(field.parent, Widget):
@@ -225,13 +251,13 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
 
     def _note(self, name: str, unused: str) -> str:
         """Return what the field can't show: why it is not used, a long name of a device, or a default that was changed."""
-        choice = self._device_choices.get(name, {}).get(str(self._request.value(name)))
+        choice = self._device_choices.get(name, {}).get(str(self._value(name)))
         if unused or (choice is not None and len(choice.label) > FIELD_COLUMNS):
             return unused or str(choice and choice.label)
         return f"changed; default: {self._default(name)}" if self._is_changed(name) else ""
 
     def _is_changed(self, name: str) -> bool:
-        return bool(self._request.value(name) != self._request.default(name))
+        return bool(self._value(name) != (osc.OFF if name == NOTICES else self._request.default(name)))
 
     def _problem(self, name: str) -> str:
         """Return why a field is invalid; empty when it is valid."""
@@ -251,7 +277,7 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
         """Show the request's values in all fields, and the devices of its frameworks."""
         with self.prevent(Input.Changed, Select.Changed):
             for name, (field, _) in self._rows.items():
-                value = self._request.value(name)
+                value = self._value(name)
                 if name in DEVICE_SETTINGS and isinstance(field, Select):
                     field.set_options(self._device_options(name))
                 field.value = ("on" if value else "off") if isinstance(value, bool) else str(value)
@@ -288,7 +314,7 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
 
     def action_reset(self) -> None:
         """Reset every field to its default."""
-        self._request = RunRequest()
+        self._request, self.notices = RunRequest(), osc.OFF
         self._update_inputs()
         self._refresh_rows()
 

@@ -1,4 +1,4 @@
-"""Textual's driver for a terminal, with one source for the size, flow control, a repaint, and a clear screen at the end."""
+"""Textual's driver for a terminal, with one source for the size, flow control, a repaint, a title, and a clean end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
-from tui.terminal import display, tty_state
+from tui.terminal import display, osc, tty_state
 from tui.terminal.flow_control import FlowControl
 
 QUERY = "\x1b[6n"
@@ -40,6 +40,8 @@ class TerminalDriver(LinuxDriver):
         self.flow = FlowControl()
         self._unconfirmed = False
         """True when something was written since the last query."""
+        self._title = ""
+        """The window's title that the app has set; empty while the terminal has its own."""
 
     def start_application_mode(self) -> None:
         """Switch the terminal to the app's screen."""
@@ -68,9 +70,25 @@ class TerminalDriver(LinuxDriver):
         GNU screen and mosh have no alternate screen that would hide the app's.
         """
         self.disable_input()  # this may wait, so it comes before the screen is cleared
+        if self._title:
+            self._title = ""
+            self.write(osc.RESTORE_TITLE)
         self.write(tty_state.CLEAR)
         super().stop_application_mode()
         self.is_showing = False
+
+    def set_title(self, text: str) -> bool:
+        """Set the title of the window where it has one; return whether that changed it. The first one saves the window's own."""
+        if text == self._title or not (self.is_showing and self._is_reading and osc.is_known()):
+            return False
+        saving, self._title = "" if self._title else osc.SAVE_TITLE, text
+        self.write(saving + osc.title(text))
+        return True
+
+    def send_notice(self, kind: str, text: str) -> None:
+        """Ring the bell, or send a notice to the desktop if the terminal knows how."""
+        if self.is_showing and self._is_reading and (kind == osc.BELL or osc.is_known()):
+            self.write(osc.notice(kind, text))
 
     def _get_terminal_size(self) -> tuple[int, int]:
         return display.size()
@@ -125,5 +143,7 @@ class TerminalDriver(LinuxDriver):
         self._disable_line_wrap()
         self._in_band_window_resize = False  # until the terminal confirms it again
         self._query_in_band_window_resize()
+        if self._title:
+            self.write(osc.title(self._title))
         self._probe()
         self._app.refresh()

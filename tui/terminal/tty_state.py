@@ -11,6 +11,8 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
+from tui.terminal import osc
+
 CLEAR = "\x1b[0m\x1b[H\x1b[2J"
 """Clears the screen and moves the cursor to its top, where the shell continues."""
 RESTORE = (
@@ -49,11 +51,12 @@ def detach() -> tuple[int, int]:
 
 
 def restore(settings: LineSettings, input_fd: int = 0, output_fd: int = 2, *, clear: bool = False) -> None:
-    """Restore the terminal without blocking; `clear` the app's screen, for terminals without an alternate one."""
+    """Restore the terminal without blocking; `clear` the app's screen, for terminals without an alternate one, and its title."""
+    before = CLEAR + osc.RESTORE_TITLE * osc.is_known() if clear else ""
     with contextlib.suppress(OSError, ValueError):
         os.set_blocking(output_fd, False)
         try:
-            os.write(output_fd, ((CLEAR if clear else "") + RESTORE).encode())
+            os.write(output_fd, (before + RESTORE).encode())
         finally:  # the shell shares this setting
             os.set_blocking(output_fd, True)
     if settings is not None:

@@ -416,6 +416,9 @@ def test_the_mouse_is_left_to_the_terminal_on_request(opened: list[MnistApp], mo
         assert main.main(words) == main.main([*words, "--no-mouse"]) == 0
     assert [app.uses_mouse for app in opened] == [True, False] * 3
     assert ["--no-mouse" in app._cli_options() for app in opened[:2]] == [False, True]
+    assert [app.opens_gpu_wall for app in opened] == [True] * 2 + [False] * 4, (
+        "by itself only where a run can be started"
+    )
 
 
 @effect_of("--start", "--resume")
@@ -443,6 +446,7 @@ async def test_the_app_starts_or_resumes_at_once(
         await until(pilot, lambda: bool(calls))
     expected = {"": ("wait",), "--start": ("start", {7}), "--resume": ("resume", older, {"epochs": 7})}
     assert calls == [expected[words[0] if words else ""]]
+    assert app.opens_gpu_wall == (not words), "a run that was asked for stays in sight"
     if "--resume" in words:
         for command in (["train"], ["--plain"]):
             assert main.main([*command, *words, "--epochs", "7"]) == 0

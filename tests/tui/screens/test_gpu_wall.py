@@ -16,7 +16,7 @@ from engines.monitors import sampler
 from engines.monitors.gpu import GpuMonitor
 from tests.support.fake_gpu_box import FakeGpuBox
 from tests.support.fake_gpus import fake_gpu, lost_fake_gpu, usage
-from tests.support.pilot import SIZES, key_bar_of, text_of, until
+from tests.support.pilot import SIZES, key_bar_of, opened, text_of, until
 from tui.app import MnistApp
 from tui.screens.gpu_wall import GpuWall
 from tui.screens.train import TrainScreen
@@ -108,6 +108,37 @@ async def test_a_recording_says_what_was_not_recorded(
         await pilot.press("g")
         await until(pilot, lambda: isinstance(app.screen, GpuWall) and text in text_of(app, "#rows"))
         assert "CUDA" not in text_of(app, "#title")
+
+
+@pytest.mark.parametrize(
+    ("count", "key", "opens"), [(3, "", True), (2, "", False), (3, "t", False)], ids=["three", "two", "a key before"]
+)
+async def test_the_wall_opens_by_itself_once_at_the_start(count: int, key: str, opens: bool, tmp_path: Path) -> None:
+    app = MnistApp(cache_dir=tmp_path / "cache", runs_dir=tmp_path / "runs")
+    app.controller.start_workers = lambda: None  # type: ignore[method-assign]
+    app.opens_gpu_wall = True
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(*[key] * bool(key))
+        for _ in range(2):
+            app.session.machine.apply(usage(1.0, *fake_box(count)))
+            app.draw_frame()
+            await pilot.pause()
+            assert isinstance(app.screen, GpuWall if opens else TrainScreen)
+            if opens:
+                await until(pilot, lambda: "3 GPUs, 0 busy · esc goes on to the app" in text_of(app, "#title"))
+            await pilot.press(*["escape"] * opens)
+            opens = False
+        assert isinstance(app.screen, TrainScreen)
+
+
+async def test_the_wall_does_not_hide_a_run_that_has_begun(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, epochs=1) as (app, pilot):
+        app.opens_gpu_wall = True
+        app.action_start()
+        await until(pilot, lambda: app.controller.has_run)
+        app.session.machine.apply(usage(1.0, *fake_box()))
+        await until(pilot, lambda: not app.opens_gpu_wall)
+        assert isinstance(app.screen, TrainScreen)
 
 
 async def test_the_details_are_read_while_the_wall_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

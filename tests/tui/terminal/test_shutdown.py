@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from tests.support.terminal import ROOT
-from tui.terminal import tty_state
+from tui.terminal import osc, tty_state
 from tui.terminal.shutdown import Shutdown
 
 PROGRAM = [sys.executable, "-m", "tests.programs.shutdown"]
@@ -62,18 +62,26 @@ def test_a_process_that_is_ended_by_force_does_not_reclaim_the_terminal() -> Non
     assert (code, lines[-1]) == (143, "not reclaimed")
 
 
-@pytest.mark.parametrize("is_showing", [False, True], ids=["another screen", "the app's screen"])
-def test_nothing_is_drawn_after_the_terminal_is_restored(is_showing: bool) -> None:
-    """The app's own screen is cleared, for terminals without an alternate one; another program's stays."""
+@pytest.mark.parametrize(
+    ("is_showing", "term", "before"),
+    [
+        (False, "xterm", ""),
+        (True, "xterm", tty_state.CLEAR + osc.RESTORE_TITLE),
+        (True, "linux", tty_state.CLEAR),
+    ],
+    ids=["another screen", "the app's screen", "a console"],
+)
+def test_nothing_is_drawn_after_the_terminal_is_restored(is_showing: bool, term: str, before: str) -> None:
+    """The app's own screen is cleared, for terminals without an alternate one, and its title goes; another program's stay."""
     master, slave = os.openpty()
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": term}
     command = [*PROGRAM, "force_exit_while_drawing", "yes" if is_showing else "no"]
     done = subprocess.run(command, stdin=slave, stdout=slave, stderr=slave, env=env, timeout=30)
     written = os.read(master, 4096).decode()
     os.close(slave)
     os.close(master)
     assert done.returncode == 143
-    assert written == (tty_state.CLEAR if is_showing else "") + tty_state.RESTORE
+    assert written == before + tty_state.RESTORE
 
 
 def test_previous_signal_handlers_are_restored() -> None:
