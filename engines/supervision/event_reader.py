@@ -24,9 +24,10 @@ BURST_SECONDS = 5
 class EventReader:
     """Reads one worker's events, drops what can't be used, and passes a sentence about it to `warn`."""
 
-    def __init__(self, engine: str, warn: Callable[[str], None]) -> None:
+    def __init__(self, engine: str, warn: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine
         self._warn = warn
+        self._clock = clock
         self._lines = LineSplitter(MAX_LINE_BYTES)
         self._budget = TokenBucket(EVENTS_PER_SECOND, EVENTS_PER_SECOND * BURST_SECONDS)
         self._warned_of_rate = False
@@ -34,7 +35,7 @@ class EventReader:
 
     def may_read(self) -> bool:
         """Return whether the budget allows more events; until it does, they stay in the pipe, and the worker has to wait."""
-        if self._budget.available(time.monotonic()) > 0:
+        if self._budget.available(self._clock()) > 0:
             return True
         if not self._warned_of_rate:
             self._warned_of_rate = True

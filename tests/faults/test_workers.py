@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import resource
 import signal
 import time
@@ -218,14 +219,14 @@ def test_too_few_file_descriptors_are_reported(
 @pytest.mark.parametrize("place", [place for place in PHASES if place != "data"])
 @pytest.mark.parametrize(
     ("script", "warning"),
-    [("garbage", "unreadable line"), ("long", "bytes from the worker was dropped")],
-)
+    [("garbage", "unreadable line"), ("long", "bytes from the worker was dropped|unreadable line")],
+)  # on a slow machine, a heartbeat breaks the long line in two
 def test_garbage_is_reported_and_training_continues(
     script: str, warning: str, place: str, scripted_run: ScriptedRun
 ) -> None:
     worker = scripted_run(f"{script}@{place}")
     assert worker.wait_for(RunFinished).outcome == "completed"
-    assert any(warning in line.text for line in worker.of(LogLine))
+    assert any(re.search(warning, line.text) for line in worker.of(LogLine))
     assert all(len(line.text) < 3_000 for line in worker.of(LogLine))
     worker.finish()
     assert violations(worker.events) == []

@@ -38,7 +38,8 @@ def test_unusable_lines_are_dropped() -> None:
 
 def test_too_many_events_have_to_wait() -> None:
     warnings: list[str] = []
-    reader = EventReader("keras", warnings.append)
+    now = [0.0]
+    reader = EventReader("keras", warnings.append, clock=lambda: now[0])
     assert reader.may_read()
     burst = event_reader.EVENTS_PER_SECOND * event_reader.BURST_SECONDS
     assert sum(1 for _ in reader.feed(b"".join(map(_line, range(1, 2 * burst))))) == 2 * burst - 1
@@ -46,3 +47,5 @@ def test_too_many_events_have_to_wait() -> None:
     assert not reader.may_read()
     (warning,) = warnings
     assert warning.endswith("events a second, and has to wait")
+    now[0] = event_reader.BURST_SECONDS
+    assert reader.may_read()
