@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,18 +16,27 @@ if TYPE_CHECKING:
     from engines.runs.resume import ResumePoint
 
 
+@dataclass(slots=True)
+class Series:
+    """The runs of several seeds, which belong together by the id of the first."""
+
+    first_id: str = ""
+    """The id of the run that started first; empty until one is saved."""
+
+
 class RunFolder:
     """The folder that the engines' runs of one seed share; it is made when the first of them starts."""
 
-    def __init__(self, configs: Mapping[str, TrainConfig], resumed: str = "") -> None:
-        """`resumed` is the id of the run that these ones continue."""
+    def __init__(self, configs: Mapping[str, TrainConfig], resumed: str = "", series: Series | None = None) -> None:
+        """`resumed` is the id of the run that these ones continue; a single run is of no series."""
         self.configs = configs
         self.resumed = resumed
+        self.series = series
         self.run_id = ""
         """The id of the runs; empty until the folder is open."""
         self.directory: RunDirectory | None = None
 
-    def open(self, runs_dir: Path | None, series: str) -> None:
+    def open(self, runs_dir: Path | None) -> None:
         """Choose the run id and make the folder, unless that is done; without `runs_dir` nothing is saved."""
         if self.run_id:
             return
@@ -35,8 +44,9 @@ class RunFolder:
 
         self.run_id = new_run_id(next(iter(self.configs.values())).seed)
         if runs_dir is not None:
-            folder = runs_dir / self.run_id
-            self.directory = RunDirectory(folder, self.configs, series=series, resumed=self.resumed)
+            folder, series = runs_dir / self.run_id, self.series or Series()
+            self.directory = RunDirectory(folder, self.configs, series=series.first_id, resumed=self.resumed)
+            series.first_id = series.first_id or self.run_id
 
     def drop_engine(self, engine: str) -> None:
         """Record no run of this engine, which will not start any more."""
@@ -72,10 +82,11 @@ class Round(Record, kw_only=False):
 def rounds_of(configs: Mapping[str, TrainConfig]) -> list[Round]:
     """Return the rounds of a series: for each seed all engines at once, or one after the other, by their mode."""
     first = next(iter(configs.values()))
+    series = Series() if first.seeds > 1 else None
     rounds = []
     for i in range(first.seeds):
         seeded = {engine: replace(config, seed=(config.seed + i) % 2**32) for engine, config in configs.items()}
-        run_folder = RunFolder(seeded)
+        run_folder = RunFolder(seeded, series=series)
         if first.mode == "race":
             rounds.append(Round(seeded, run_folder, {}))
         else:  # the order alternates, so that neither engine always has the warmer machine

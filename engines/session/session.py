@@ -7,7 +7,6 @@ histories and starts workers and runs.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -22,8 +21,9 @@ from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 from engines.runs.seeds import SeedResults
 from engines.session.inbox import Inbox
-from engines.session.rounds import Round, RunFolder, drop_engine, resumed_rounds, rounds_of
+from engines.session.rounds import Round, RunFolder, resumed_rounds, rounds_of
 from engines.session.run_source import RunSource
+from engines.session.schedule import Schedule
 from engines.session.worker_slot import PendingRun, WorkerSlot, engines_to_stop
 from engines.supervision.registry import EngineSpec, for_backend
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from engines.monitors.sampler import Sample, Sampler
     from engines.runs.resume import ResumePoint
 
-REST_SECONDS = 3.0
-"""Seconds of rest before each round after the first, so that clocks, caches and the last writes settle."""
 KILL_SECONDS = 0.5
 """Seconds to wait for the end of workers that were killed."""
 Launch = Callable[[str, Callable[[], None]], None]
@@ -66,11 +64,7 @@ class Session(RunSource):
         self._listener = on_event
         self._one_config = one_config
         self._inbox = Inbox()
-        self._rounds: deque[Round] = deque()
-        """The rounds still to come."""
-        self._series_id = ""
-        """Id of the first run of a series of seeds."""
-        self._idle_since: float | None = None
+        self._schedule = Schedule()
         self._closing = False
         self._last_request_id = 0
         self._machine_seq = 0
@@ -91,7 +85,7 @@ class Session(RunSource):
 
     @property
     def running(self) -> bool:
-        return bool(self._rounds or self._busy_engines)
+        return bool(self._schedule or self._busy_engines)
 
     def now(self) -> float:
         return time.monotonic()
@@ -101,12 +95,12 @@ class Session(RunSource):
         return directory.folder if directory is not None else None
 
     def waiting_for(self, engine: str) -> str:
-        if self._slots[engine].busy or not any(engine in round_.configs for round_ in self._rounds):
+        if self._slots[engine].busy or not any(engine in round_.configs for round_ in self._schedule):
             return ""
         return self._busy_engines[0] if self._busy_engines else "its turn"
 
     def is_free(self, engine: str) -> bool:
-        return not self._rounds and not self._slots[engine].busy
+        return not self._schedule and not self._slots[engine].busy
 
     @property
     def _busy_engines(self) -> list[str]:
@@ -125,11 +119,11 @@ class Session(RunSource):
 
     def start(self, configs: Mapping[str, TrainConfig]) -> None:
         """Run each engine by its config: all at once or one after the other, as its mode says, for each of its seeds."""
-        self.seed_results, self._series_id = SeedResults.of(next(iter(configs.values()))), ""
+        self.seed_results = SeedResults.of(next(iter(configs.values())))
         for engine in self.histories:
-            self._rounds = deque(drop_engine(self._rounds, engine))
+            self._schedule.drop_engine(engine)
         self.engines = tuple(engine for engine in self.histories if engine in configs)
-        self._schedule(rounds_of(configs))
+        self._add_rounds(rounds_of(configs))
 
     def resume_run(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> str:
         """Continue from the checkpoints of a run, in a new folder that begins with the events so far.
@@ -143,14 +137,14 @@ class Session(RunSource):
         warning = resume_warning(folder, chosen, resume_points)
         rounds = resumed_rounds(resume_points, folder.name)
         run_folder = rounds[0].run_folder
-        self.seed_results, self._series_id = SeedResults(), ""
+        self.seed_results = SeedResults()
         self.engines = tuple(engine for engine in self.histories if engine in {*self._busy_engines, *resume_points})
-        run_folder.open(self._runs_dir, "")
+        run_folder.open(self._runs_dir)
         for engine, point in resume_points.items():
             self._slots[engine].directory = run_folder.directory
             if not point.checkpoint:
                 self._replay_finished(engine, point, run_folder, folder)
-        self._schedule(rounds)
+        self._add_rounds(rounds)
         return warning
 
     def _replay_finished(self, engine: str, point: ResumePoint, run_folder: RunFolder, source: Path) -> None:
@@ -177,7 +171,7 @@ class Session(RunSource):
 
     def stop(self, engine: str) -> None:
         """Finish the step, evaluate, and save the results; drop the engine's rounds still to come."""
-        self._rounds = deque(drop_engine(self._rounds, engine))
+        self._schedule.drop_engine(engine)
         self._slots[engine].send(commands.Stop())
 
     def save(self, engine: str) -> None:
@@ -185,7 +179,7 @@ class Session(RunSource):
 
     def kill(self, engine: str) -> None:
         """Kill the worker, whatever it does; drop the engine's rounds still to come."""
-        self._rounds = deque(drop_engine(self._rounds, engine))
+        self._schedule.drop_engine(engine)
         self._slots[engine].kill()
 
     def predict(self, engine: str, image: Sequence[int], checkpoint: str = "", *, inside: bool = False) -> int:
@@ -221,7 +215,7 @@ class Session(RunSource):
 
     def close(self, timeout: float = 4.5) -> bool:
         self._closing = True
-        self._rounds.clear()
+        self._schedule.clear()
         for slot in self._slots.values():
             slot.end()
         self._wait_for_workers(timeout)
@@ -257,10 +251,13 @@ class Session(RunSource):
         for engine, slot in self._slots.items():
             if slot.pending is not None and not slot.running and not self._closing:
                 self._start_worker(engine, slot.pending.threads, slot.pending.cores)
-        if self._rounds and not self._busy_engines and not self._importing:
-            self._idle_since = self._idle_since or time.monotonic()
-            if time.monotonic() - self._idle_since >= REST_SECONDS:
-                self._start_next_round()
+        if (
+            self._schedule
+            and not self._busy_engines
+            and not self._importing
+            and not self._schedule.rests(time.monotonic())
+        ):
+            self._start_next_round()
         return changed
 
     def _apply(self, event: Event) -> None:
@@ -276,20 +273,17 @@ class Session(RunSource):
         """True while a worker imports its framework, which would slow down another's turn."""
         return any(slot.running and self.histories[engine].worker is None for engine, slot in self._slots.items())
 
-    def _schedule(self, rounds: Sequence[Round]) -> None:
+    def _add_rounds(self, rounds: Sequence[Round]) -> None:
         """Put the rounds first. Start at once in a race or without workers; else `drain` starts when all are idle."""
         self._sampler.start()
-        self._rounds.extendleft(reversed(rounds))
+        self._schedule.put_first(rounds)
         if rounds[0].config.mode == "race" or not any(slot.running for slot in self._slots.values()):
             self._start_next_round()
 
     def _start_next_round(self) -> None:
-        round_ = self._rounds.popleft()
+        round_ = self._schedule.start_next()
         run_folder = round_.run_folder
-        run_folder.open(self._runs_dir, self._series_id)
-        if run_folder.directory is not None and round_.config.seeds > 1:
-            self._series_id = self._series_id or run_folder.run_id
-        self._idle_since = None
+        run_folder.open(self._runs_dir)
         for engine, (threads, cores) in self._split_cores(round_.configs).items():
             slot, config = self._slots[engine], round_.configs[engine]
             slot.pending = PendingRun(

@@ -24,7 +24,7 @@ from engines.messages.events import (
     WorkerSpawned,
 )
 from engines.record import Record
-from engines.session import core_shares, session as sessions
+from engines.session import core_shares, schedule, session as sessions
 from engines.session.session import Session
 from engines.supervision import supervisor as supervisors
 from engines.supervision.registry import EngineSpec
@@ -190,5 +190,5 @@ class FakeSession:
     def rest(self) -> None:
         """Let the time pass that is between two turns."""
         self.session.drain()
-        self.now += sessions.REST_SECONDS
+        self.now += schedule.REST_SECONDS
         self.session.drain()

@@ -11,7 +11,7 @@ import pytest
 from engines.messages.events import DataReady, Event, RunFinished, RunRequested
 from engines.run_request import RunRequest
 from engines.runs.reader import read_events
-from engines.session import session as sessions
+from engines.session import schedule
 from tests.support.engines import scripted_spec
 from tui.cli.train import train
 
@@ -36,7 +36,7 @@ def spans(folder: Path) -> list[tuple[float, float, str, int]]:
 def test_a_time_trial_alternates_the_order_of_the_engines(
     small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "REST_SECONDS", 0.3)
+    monkeypatch.setattr(schedule, "REST_SECONDS", 0.3)
     assert train_scripted(tmp_path / "runs", small_mnist, mode="time-trial", seeds=3, seed=7) == 0
     turns = spans(tmp_path / "runs")
     assert [(engine, seed) for _, _, engine, seed in turns] == [
@@ -59,7 +59,7 @@ def test_a_time_trial_alternates_the_order_of_the_engines(
 def test_a_race_of_two_seeds_runs_both_at_once(
     small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "REST_SECONDS", 0.1)
+    monkeypatch.setattr(schedule, "REST_SECONDS", 0.1)
     assert train_scripted(tmp_path / "runs", small_mnist, seeds=2) == 0
     turns = spans(tmp_path / "runs")
     assert [seed for _, _, _, seed in turns] == [0, 0, 1, 1]
@@ -72,7 +72,7 @@ def test_a_run_that_fails_does_not_end_the_series(
     small_mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every worker crashes at its fifth step; all runs of the series are tried, and its exit code is 1."""
-    monkeypatch.setattr(sessions, "REST_SECONDS", 0.1)
+    monkeypatch.setattr(schedule, "REST_SECONDS", 0.1)
     monkeypatch.setenv("MNIST_TUI_SCRIPT", "crash@5")
     assert train_scripted(tmp_path / "runs", small_mnist, mode="time-trial", seeds=2) == 1
     assert capsys.readouterr().out.count("SIGSEGV") >= 4

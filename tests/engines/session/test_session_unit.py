@@ -28,7 +28,7 @@ from engines.messages.events import (
 from engines.preset_configs import from_settings
 from engines.runs.reader import list_runs, read_events, read_json
 from engines.runs.stop_request import is_pending, request_stop
-from engines.session import core_shares, session as sessions
+from engines.session import core_shares, schedule, session as sessions
 from tests.support.digits import FIXED_DIGITS
 from tests.support.fake_supervisor import FakeSession
 
@@ -122,7 +122,7 @@ def test_a_turn_waits_for_the_one_before_it_and_for_a_rest(fake: FakeSession) ->
     assert fake.sent == [("pytorch", 7)], "it has not ended"
     fake.finish_run("pytorch")
     assert fake.session.waiting_for("keras") == "its turn"
-    fake.now += sessions.REST_SECONDS - 0.1
+    fake.now += schedule.REST_SECONDS - 0.1
     fake.session.drain()
     assert fake.sent == [("pytorch", 7)], "the machine has not rested"
     fake.now += 0.1
@@ -132,7 +132,7 @@ def test_a_turn_waits_for_the_one_before_it_and_for_a_rest(fake: FakeSession) ->
     for engine, seed in (("keras", 8), ("pytorch", 8)):
         before = len(fake.sent)
         fake.finish_run(fake.sent[-1][0])
-        fake.now += sessions.REST_SECONDS - 0.1
+        fake.now += schedule.REST_SECONDS - 0.1
         fake.session.drain()
         assert len(fake.sent) == before, "every turn has its rest"
         fake.now += 0.2
