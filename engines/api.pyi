@@ -52,13 +52,15 @@ from engines.exports.tensorboard import write_tensorboard as write_tensorboard
 from engines.frameworks import PACKAGES as PACKAGES
 from engines.gpu_selection import (
     BUSY_PERCENT as BUSY_PERCENT,
-    auto_ranks as auto_ranks,
+    auto_devices as auto_devices,
     default_device as default_device,
     readings_of as readings_of,
     visible_indices as visible_indices,
 )
 from engines.messages.codec import encode as encode, to_plain as to_plain
 from engines.messages.commands import (
+    ANY_GPU as ANY_GPU,
+    AutoDevice as AutoDevice,
     Command as Command,
     Pause as Pause,
     Predict as Predict,

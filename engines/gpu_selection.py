@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 
+from engines.messages.commands import ANY_GPU, AutoDevice
 from engines.messages.events import Device, GpuReading
 
 QUERY = (
@@ -129,15 +130,20 @@ def _fits_a_variable(line: str) -> bool:
     return line.isascii() and line.isprintable() and len(line) < 200
 
 
-def auto_ranks(mode: str, devices: Mapping[str, str]) -> dict[str, int]:
-    """Return the rank of each engine among those of a race that leave the device to us; `devices` are the settings by engine."""
-    return {engine: i for i, engine in enumerate(e for e in devices if devices[e] == "auto")} if mode == "race" else {}
+def auto_devices(mode: str, devices: Mapping[str, str]) -> dict[str, AutoDevice]:
+    """Return what decides the device of each engine where it is `auto`; `devices` are the settings by engine."""
+    if mode != "race":
+        return dict.fromkeys(devices, ANY_GPU)
+    ranks = {engine: i for i, engine in enumerate(e for e in devices if devices[e] == "auto")}
+    taken = tuple(name for device in devices.values() if device != "auto" for name in device.split(","))
+    return {engine: AutoDevice(rank=ranks.get(engine, 0), taken=taken) for engine in devices}
 
 
-def most_free(devices: Sequence[Device], order: str = "", rank: int = 0) -> Device:
+def most_free(devices: Sequence[Device], order: str = "", auto: AutoDevice = ANY_GPU) -> Device:
     """Return the device that comes first in `order`, or in the app's order; the first device when the order has none of them.
 
     With a rank of 1, the second of those that nobody uses, so that both engines of a race have one; without a second, the first.
+    One that the race's other engine has by name counts as used.
     """
     ordered, free = [], []
     for gpu in (order or os.environ.get(GPU_ORDER_ENV, "")).split(", "):
@@ -146,14 +152,14 @@ def most_free(devices: Sequence[Device], order: str = "", rank: int = 0) -> Devi
         device = next((d for d in devices if index.isdecimal() and matches_id(d.gpu, int(index), (uuid,))), None)
         if device is not None:
             ordered.append(device)
-            free += [device] * (not busy)
-    return free[rank] if rank < len(free) else (ordered or devices)[0]
+            free += [device] * (not busy and device.id not in auto.taken)
+    return free[auto.rank] if auto.rank < len(free) else (ordered or devices)[0]
 
 
-def default_device(devices: Sequence[Device], rank: int = 0) -> str:
+def default_device(devices: Sequence[Device], auto: AutoDevice = ANY_GPU) -> str:
     """Return the id of the device that "auto" stands for, in the app's process: the freest GPU, or the CPU; see `most_free`."""
     gpus = [device for device in devices if device.usable and device.id != "cpu"]
-    return most_free(gpus, freest_gpus(), rank).id if gpus else "cpu"
+    return most_free(gpus, freest_gpus(), auto).id if gpus else "cpu"
 
 
 def readings_of(device: str, devices: Sequence[Device], readings: Sequence[GpuReading]) -> list[GpuReading]:

@@ -9,6 +9,18 @@ UNTRAINED = "untrained"
 """In place of a checkpoint's path: the network as seed 0 makes it, before its first step."""
 
 
+class AutoDevice(Record):
+    """The choice among the free GPUs when the device is `auto`."""
+
+    rank: int = 0
+    """The place of this engine among those of a race whose device is `auto`: each gets a free GPU of its own."""
+    taken: tuple[str, ...] = ()
+    """The devices that other engines of the race have by name; another free GPU comes before them."""
+
+
+ANY_GPU = AutoDevice()
+
+
 class Start(Record):
     """Train one run, which ends with exactly one RunFinished or RunFailed."""
 
@@ -20,8 +32,7 @@ class Start(Record):
     """Checkpoint to resume from; empty starts at epoch 1."""
     requested_t: float = 0.0
     """Time of the run's RunRequested, filled in by the supervisor."""
-    auto_rank: int = 0
-    """The place of this engine among those of a race whose device is `auto`: each gets a free GPU of its own."""
+    auto: AutoDevice = ANY_GPU
 
 
 class Pause(Record):

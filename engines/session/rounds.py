@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.config import TrainConfig
-from engines.gpu_selection import auto_ranks
+from engines.gpu_selection import auto_devices
+from engines.messages.commands import AutoDevice
+from engines.preset_configs import for_engine
 from engines.record import Record
 
 if TYPE_CHECKING:
@@ -74,9 +76,10 @@ class Round(Record, kw_only=False):
         return next(iter(self.configs.values()))
 
     @property
-    def auto_ranks(self) -> dict[str, int]:
-        """The rank of each engine whose device is `auto`; see `Start`."""
-        return auto_ranks(self.config.mode, {engine: config.device for engine, config in self.configs.items()})
+    def auto_devices(self) -> dict[str, AutoDevice]:
+        """The choice of each engine among the free GPUs."""
+        devices = {engine: for_engine(config, engine).device for engine, config in self.configs.items()}
+        return auto_devices(self.config.mode, devices)
 
 
 def rounds_of(configs: Mapping[str, TrainConfig]) -> list[Round]:

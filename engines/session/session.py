@@ -295,7 +295,7 @@ class Session(RunSource):
                 cores,
                 for_backend(slot.spec, config.keras_backend),
                 round_.resume_points.get(engine),
-                round_.auto_ranks.get(engine, 0),
+                round_.auto_devices[engine],
             )
             if not slot.running:
                 self._start_worker(engine, threads, cores)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engines.config import TrainConfig
-from engines.messages.commands import Command
+from engines.messages.commands import ANY_GPU, AutoDevice, Command
 from engines.messages.events import Event
 from engines.record import Record
 from engines.supervision.registry import EngineSpec
@@ -30,7 +30,7 @@ class PendingRun(Record, kw_only=False):
     cores: tuple[int, ...]
     spec: EngineSpec
     resume_point: ResumePoint | None = None
-    auto_rank: int = 0
+    auto: AutoDevice = ANY_GPU
 
 
 @dataclass(slots=True)
@@ -77,9 +77,7 @@ class WorkerSlot:
             for event in self.startup_events:
                 self.directory.append(event)
         resume, past = (run.resume_point.checkpoint, run.resume_point.events) if run.resume_point else ("", ())
-        if self.supervisor.start_run(
-            run.run_id, run.config, run.folder, resume=resume, past=past, auto_rank=run.auto_rank
-        ):
+        if self.supervisor.start_run(run.run_id, run.config, run.folder, resume=resume, past=past, auto=run.auto):
             self.open_run, self.pending = run.run_id, None
 
     def end(self) -> None:

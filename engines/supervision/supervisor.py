@@ -25,7 +25,7 @@ from typing import NamedTuple
 from engines.config import TrainConfig
 from engines.gpu_selection import query_problem
 from engines.messages.codec import encode
-from engines.messages.commands import RUN_COMMANDS, Command, Shutdown, Start
+from engines.messages.commands import ANY_GPU, RUN_COMMANDS, AutoDevice, Command, Shutdown, Start
 from engines.messages.events import CommandSent, Event, LogLine, RunFailed, WorkerExited, WorkerSpawned
 from engines.monitors.cgroups import oom_kills
 from engines.supervision import start_error
@@ -115,13 +115,13 @@ class Supervisor:
         *,
         resume: str = "",
         past: Sequence[Event] = (),
-        auto_rank: int = 0,
+        auto: AutoDevice = ANY_GPU,
     ) -> bool:
         """Request a run, which starts as soon as the worker is ready; False when the worker is already gone.
 
         A run that resumes from the checkpoint `resume` first publishes its past again, as if it had just happened.
         """
-        start = Start(run_id=run_id, config=config, run_dir=run_dir, resume=resume, auto_rank=auto_rank)
+        start = Start(run_id=run_id, config=config, run_dir=run_dir, resume=resume, auto=auto)
         return self._commands.add(start, past)
 
     def send(self, command: Command) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from engines import gpu_selection
-from engines.gpu_selection import auto_ranks, driver_id, freest_gpus, matches_id, most_free, readings_of
+from engines.gpu_selection import auto_devices, driver_id, freest_gpus, matches_id, most_free, readings_of
+from engines.messages.commands import AutoDevice
 from engines.messages.events import Device, GpuReading, LogLine
 from engines.monitors.amd import Amd
 from engines.monitors.gpu import FIGURES, GpuMonitor
@@ -101,14 +102,30 @@ def test_free_is_little_memory_and_little_utilisation(tmp_path: Path, monkeypatc
     ],
 )
 def test_each_engine_of_a_race_has_a_free_gpu_of_its_own(order: str, first: str, second: str) -> None:
-    assert [most_free(gpus("0", "1", "2"), order, rank).id for rank in (0, 1)] == [first, second]
+    assert [most_free(gpus("0", "1", "2"), order, AutoDevice(rank=rank)).id for rank in (0, 1)] == [first, second]
 
 
 def test_only_the_engines_of_a_race_that_leave_it_to_us_have_a_rank() -> None:
     auto = {"pytorch": "auto", "keras": "auto"}
-    assert auto_ranks("race", auto) == {"pytorch": 0, "keras": 1}
-    assert auto_ranks("race", {**auto, "pytorch": "cuda:1"}) == {"keras": 0}
-    assert auto_ranks("time-trial", auto) == {}
+    assert [one.rank for one in auto_devices("race", auto).values()] == [0, 1]
+    assert auto_devices("race", {**auto, "pytorch": "cuda:1"})["keras"] == AutoDevice(taken=("cuda:1",))
+    assert set(auto_devices("time-trial", {**auto, "pytorch": "cuda:1"}).values()) == {AutoDevice()}
+
+
+@pytest.mark.parametrize(
+    ("order", "taken", "expected"),
+    [
+        ("1 B, 0 A, 2 C", ("cuda:1",), "cuda:0"),
+        ("1 B, 0 A, 2 C", ("cuda:1", "cuda:0"), "cuda:2"),
+        ("1 B, 0 A busy", ("cuda:0",), "cuda:1"),
+        ("1 B, 0 A busy", ("cuda:1",), "cuda:1"),  # no other is free: they share it
+        ("1 B, 0 A", ("cpu",), "cuda:1"),
+    ],
+)
+def test_auto_is_not_the_gpu_that_the_other_engine_has_by_name(
+    order: str, taken: tuple[str, ...], expected: str
+) -> None:
+    assert most_free(gpus("0", "1", "2"), order, AutoDevice(taken=taken)).id == expected
 
 
 @pytest.mark.fault("input", "nvidia-smi prints bytes that are no text, and text that is not ASCII")

@@ -13,7 +13,7 @@ from unittest.mock import Mock
 import pytest
 
 from engines.config import TrainConfig
-from engines.messages.commands import Command
+from engines.messages.commands import ANY_GPU, AutoDevice, Command
 from engines.messages.events import (
     Event,
     RunFailed,
@@ -39,7 +39,7 @@ class RequestedRun(Record):
     run_dir: str
     resume: str
     past: Sequence[Event]
-    auto_rank: int
+    auto: AutoDevice
 
 
 class FakeSupervisor:
@@ -79,12 +79,12 @@ class FakeSupervisor:
         *,
         resume: str = "",
         past: Sequence[Event] = (),
-        auto_rank: int = 0,
+        auto: AutoDevice = ANY_GPU,
     ) -> bool:
         if self.gone:
             return False
         self.runs.append(
-            RequestedRun(run_id=run_id, config=config, run_dir=run_dir, resume=resume, past=past, auto_rank=auto_rank)
+            RequestedRun(run_id=run_id, config=config, run_dir=run_dir, resume=resume, past=past, auto=auto)
         )
         self.sent.append((self.spec.name, config.seed))
         self.publish(RunRequested(engine=self.spec.name, run_id=run_id, t=time.monotonic(), config=config))

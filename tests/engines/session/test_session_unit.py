@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engines.config import TrainConfig
-from engines.messages.commands import Pause, Predict, Resume, SaveCheckpoint, Stop
+from engines.messages.commands import AutoDevice, Pause, Predict, Resume, SaveCheckpoint, Stop
 from engines.messages.events import (
     EvalCompleted,
     Event,
@@ -83,7 +83,10 @@ def test_a_race_shares_the_cores_equally(
 
 def test_each_engine_of_a_race_has_a_rank_for_its_gpu(fake: FakeSession) -> None:
     start(fake, mode="race")
-    assert [fake.worker(engine).runs[-1].auto_rank for engine in BOTH] == [0, 1]
+    assert [fake.worker(engine).runs[-1].auto.rank for engine in BOTH] == [0, 1]
+    fake.finish_run(*BOTH)
+    start(fake, mode="race", pytorch_device="cuda:1")
+    assert fake.worker("keras").runs[-1].auto == AutoDevice(taken=("cuda:1",))
 
 
 def test_a_time_trial_gives_each_engine_all_cores(fake: FakeSession) -> None:
