@@ -6,7 +6,7 @@ import functools
 import os
 import subprocess
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from engines.messages.commands import ANY_GPU, AutoDevice
 from engines.messages.events import Device, GpuReading
@@ -146,10 +146,8 @@ def most_free(devices: Sequence[Device], order: str = "", auto: AutoDevice = ANY
     One that the race's other engine has by name counts as used.
     """
     ordered, free = [], []
-    for gpu in (order or os.environ.get(GPU_ORDER_ENV, "")).split(", "):
-        index, _, rest = gpu.partition(" ")
-        uuid, _, busy = rest.partition(" ")
-        device = next((d for d in devices if index.isdecimal() and matches_id(d.gpu, int(index), (uuid,))), None)
+    for index, uuid, busy in _read_order(order or os.environ.get(GPU_ORDER_ENV, "")):
+        device = next((d for d in devices if matches_id(d.gpu, index, (uuid,))), None)
         if device is not None:
             ordered.append(device)
             free += [device] * (not busy and device.id not in auto.taken)
@@ -160,6 +158,28 @@ def default_device(devices: Sequence[Device], auto: AutoDevice = ANY_GPU) -> str
     """Return the id of the device that "auto" stands for, in the app's process: the freest GPU, or the CPU; see `most_free`."""
     gpus = [device for device in devices if device.usable and device.id != "cpu"]
     return most_free(gpus, freest_gpus(), auto).id if gpus else "cpu"
+
+
+def free_gpus(environment: Mapping[str, str] = os.environ) -> list[str] | None:
+    """Return the GPUs that nobody uses, as CUDA names and orders them; None where the driver lists none that CUDA sees.
+
+    May wait for the driver, like `freest_gpus`.
+    """
+    order = [*_read_order(freest_gpus())]
+    free, seen = [], 0
+    while any(matches_id(gpu_id := driver_id(seen, environment), index, (uuid,)) for index, uuid, _ in order):
+        free += [f"cuda:{seen}" for index, uuid, busy in order if matches_id(gpu_id, index, (uuid,)) and not busy]
+        seen += 1
+    return free if seen else None
+
+
+def _read_order(order: str) -> Iterator[tuple[int, str, bool]]:
+    """Yield (index, UUID, whether it is busy) of each GPU in what `freest_gpus` returns."""
+    for gpu in order.split(", "):
+        index, _, rest = gpu.partition(" ")
+        uuid, _, busy = rest.partition(" ")
+        if index.isdecimal():
+            yield int(index), uuid, bool(busy)
 
 
 def readings_of(device: str, devices: Sequence[Device], readings: Sequence[GpuReading]) -> list[GpuReading]:

@@ -16,6 +16,8 @@ class AutoDevice(Record):
     """The place of this engine among those of a race whose device is `auto`: each gets a free GPU of its own."""
     taken: tuple[str, ...] = ()
     """The devices that other engines of the race have by name; another free GPU comes before them."""
+    chosen: str = ""
+    """The device that the app has chosen for this job of several; empty leaves the choice to the worker."""
 
 
 ANY_GPU = AutoDevice()
@@ -33,6 +35,8 @@ class Start(Record):
     requested_t: float = 0.0
     """Time of the run's RunRequested, filled in by the supervisor."""
     auto: AutoDevice = ANY_GPU
+    jobs: int = 1
+    """Number of jobs that train the seeds of the series at the same time."""
 
 
 class Pause(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,11 +43,15 @@ class RunFolder:
         """Choose the run id and make the folder, unless that is done; without `runs_dir` nothing is saved."""
         if self.run_id:
             return
+        from engines.runs import run_id
         from engines.runs.directory import RunDirectory, new_run_id
 
-        self.run_id = new_run_id(next(iter(self.configs.values())).seed)
+        seed, series = next(iter(self.configs.values())).seed, self.series or Series()
+        self.run_id = new_run_id(seed)
+        while series.first_id and run_id.start_time(self.run_id, "") == run_id.start_time(series.first_id, ""):
+            self.run_id = new_run_id(seed)  # the other runs of a series sort behind the first
         if runs_dir is not None:
-            folder, series = runs_dir / self.run_id, self.series or Series()
+            folder = runs_dir / self.run_id
             self.directory = RunDirectory(folder, self.configs, series=series.first_id, resumed=self.resumed)
             series.first_id = series.first_id or self.run_id
 
@@ -83,7 +88,12 @@ class Round(Record, kw_only=False):
 
 
 def rounds_of(configs: Mapping[str, TrainConfig]) -> list[Round]:
-    """Return the rounds of a series: for each seed all engines at once, or one after the other, by their mode."""
+    """Return the rounds of a series, seed by seed."""
+    return list(itertools.chain.from_iterable(rounds_by_seed(configs)))
+
+
+def rounds_by_seed(configs: Mapping[str, TrainConfig]) -> list[list[Round]]:
+    """Return the rounds of each seed of a series: all engines at once, or one after the other, by their mode."""
     first = next(iter(configs.values()))
     series = Series() if first.seeds > 1 else None
     rounds = []
@@ -91,10 +101,10 @@ def rounds_of(configs: Mapping[str, TrainConfig]) -> list[Round]:
         seeded = {engine: replace(config, seed=(config.seed + i) % 2**32) for engine, config in configs.items()}
         run_folder = RunFolder(seeded, series=series)
         if first.mode == "race":
-            rounds.append(Round(seeded, run_folder, {}))
+            rounds.append([Round(seeded, run_folder, {})])
         else:  # the order alternates, so that neither engine always has the warmer machine
             turns = list(seeded.items())[:: 1 if i % 2 == 0 else -1]
-            rounds += [Round({engine: config}, run_folder, {}) for engine, config in turns]
+            rounds.append([Round({engine: config}, run_folder, {}) for engine, config in turns])
     return rounds
 
 

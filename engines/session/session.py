@@ -21,6 +21,7 @@ from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 from engines.runs.seeds import SeedResults
 from engines.session.inbox import Inbox
+from engines.session.jobs import ONLY_JOB, Job
 from engines.session.rounds import Round, RunFolder, resumed_rounds, rounds_of
 from engines.session.run_source import RunSource
 from engines.session.schedule import Schedule
@@ -49,10 +50,11 @@ class Session(RunSource):
         runs_dir: Path | None,
         on_event: Callable[[Event], None] | None = None,
         one_config: bool = False,
+        job: Job = ONLY_JOB,
     ) -> None:
         """Without `runs_dir` no run is saved. `on_event` is called with every event, from the threads that produce them.
 
-        `one_config`: all runs of an engine have the same settings, so that its workers may do without the other devices.
+        `one_config`: all runs of an engine have the same settings, so that its workers need no other devices. `job`: see Job.
         """
         self.histories = {spec.name: RunHistory(spec.name) for spec in specs}
         self.machine = MachineHistory()
@@ -63,6 +65,7 @@ class Session(RunSource):
         self._runs_dir = runs_dir
         self._listener = on_event
         self._one_config = one_config
+        self.job = job
         self._inbox = Inbox()
         self._schedule = Schedule()
         self._closing = False
@@ -124,6 +127,11 @@ class Session(RunSource):
             self._schedule.drop_engine(engine)
         self.engines = tuple(engine for engine in self.histories if engine in configs)
         self._add_rounds(rounds_of(configs))
+
+    def start_seed(self, rounds: Sequence[Round], results: SeedResults) -> None:
+        """Run the rounds of one seed, after a rest where one was before; others of the series run elsewhere."""
+        self.seed_results, self.engines = results, tuple(rounds[0].run_folder.configs)
+        self._add_rounds(rounds, rest=True)
 
     def resume_run(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> str:
         """Continue from the checkpoints of a run, in a new folder that begins with the events so far.
@@ -251,12 +259,8 @@ class Session(RunSource):
         for engine, slot in self._slots.items():
             if slot.pending is not None and not slot.running and not self._closing:
                 self._start_worker(engine, slot.pending.threads, slot.pending.cores)
-        if (
-            self._schedule
-            and not self._busy_engines
-            and not self._importing
-            and not self._schedule.rests(time.monotonic())
-        ):
+        is_due = self._schedule and not self._busy_engines and not self._importing
+        if is_due and not self._schedule.rests(time.monotonic()):
             self._start_next_round()
         return changed
 
@@ -273,11 +277,11 @@ class Session(RunSource):
         """True while a worker imports its framework, which would slow down another's turn."""
         return any(slot.running and self.histories[engine].worker is None for engine, slot in self._slots.items())
 
-    def _add_rounds(self, rounds: Sequence[Round]) -> None:
-        """Put the rounds first. Start at once in a race or without workers; else `drain` starts when all are idle."""
+    def _add_rounds(self, rounds: Sequence[Round], *, rest: bool = False) -> None:
+        """Put the rounds first. Start at once without workers, or in a race without `rest`; else when all are idle."""
         self._sampler.start()
         self._schedule.put_first(rounds)
-        if rounds[0].config.mode == "race" or not any(slot.running for slot in self._slots.values()):
+        if (rounds[0].config.mode == "race" and not rest) or not any(slot.running for slot in self._slots.values()):
             self._start_next_round()
 
     def _start_next_round(self) -> None:
@@ -295,7 +299,8 @@ class Session(RunSource):
                 cores,
                 for_backend(slot.spec, config.keras_backend),
                 round_.resume_points.get(engine),
-                round_.auto_devices[engine],
+                replace(round_.auto_devices[engine], chosen=self.job.devices.get(engine, "")),
+                self.job.count,
             )
             if not slot.running:
                 self._start_worker(engine, threads, cores)
@@ -310,7 +315,7 @@ class Session(RunSource):
         """Return (threads, cores) for each engine: those that run at once share the usable cores equally."""
         from engines.session.core_shares import core_shares
 
-        return core_shares(configs, [e for e, slot in self._slots.items() if e in configs or slot.open_run])
+        return core_shares(configs, [e for e, slot in self._slots.items() if e in configs or slot.open_run], self.job)
 
     def _start_worker(self, engine: str, threads: int, cores: tuple[int, ...]) -> None:
         from engines.supervision.supervisor import Supervisor
@@ -325,7 +330,7 @@ class Session(RunSource):
             cache_dir=self._cache_dir,
             cores=cores,
             threads=threads,
-            only_device=slot.pending.config.device if slot.pending is not None and self._one_config else "",
+            only_device=slot.pending.device if slot.pending is not None and self._one_config else "",
         )
         if slot.pending is not None:
             slot.send_pending()

@@ -116,12 +116,13 @@ class Supervisor:
         resume: str = "",
         past: Sequence[Event] = (),
         auto: AutoDevice = ANY_GPU,
+        jobs: int = 1,
     ) -> bool:
         """Request a run, which starts as soon as the worker is ready; False when the worker is already gone.
 
         A run that resumes from the checkpoint `resume` first publishes its past again, as if it had just happened.
         """
-        start = Start(run_id=run_id, config=config, run_dir=run_dir, resume=resume, auto=auto)
+        start = Start(run_id=run_id, config=config, run_dir=run_dir, resume=resume, auto=auto, jobs=jobs)
         return self._commands.add(start, past)
 
     def send(self, command: Command) -> None:

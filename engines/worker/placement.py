@@ -20,7 +20,13 @@ def resolve(setting: str, devices: Sequence[Device], auto: AutoDevice = ANY_GPU)
     """Return the id of the device that the setting means, or a comma list of several. Raises DeviceError."""
     gpus = [device for device in devices if device.usable and device.id != "cpu"]
     if setting == "auto":
-        return most_free(gpus, auto=auto).id if gpus else "cpu"
+        if not gpus:
+            return "cpu"
+        if auto.chosen == "cpu":  # the app knows of no GPU, so that other jobs would get the same
+            raise DeviceError(
+                f"Runs at the same time would share {gpus[0].id}. Leave out --jobs, or choose --device cpu."
+            )
+        return resolve(auto.chosen, devices) if auto.chosen else most_free(gpus, auto=auto).id
     if setting == "all" and gpus:
         return ",".join(gpu.id for gpu in gpus)
     if "," in setting:

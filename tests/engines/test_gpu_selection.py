@@ -22,6 +22,7 @@ from engines.preset_configs import from_settings
 from engines.supervision.one_shot import run_once
 from engines.supervision.supervisor import Supervisor
 from tests.support.engines import scripted_spec
+from tests.support.fake_gpu_box import FakeGpuBox
 from tests.support.fake_nvml import FakeNvml
 
 A, B = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-1b2c5f0a-0000-4106-c12f-20bd9faed9f6"
@@ -89,6 +90,28 @@ def test_free_is_little_memory_and_little_utilisation(tmp_path: Path, monkeypatc
     gpu_selection._query_driver.cache_clear()
     assert freest_gpus() == "1 B, 3 D, 0 A busy, 2 C busy"
     gpu_selection._query_driver.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("visible", "free"),
+    [
+        (None, ["cuda:1", "cuda:2", "cuda:3", "cuda:5", "cuda:6", "cuda:7"]),
+        ("4,1,GPU-fake-6", ["cuda:1", "cuda:2"]),
+        ("0", []),
+        ("", None),
+        ("MIG-7c0d", None),
+    ],
+)
+def test_the_free_gpus_of_a_fake_box_are_those_that_cuda_sees(
+    visible: str | None, free: list[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = FakeGpuBox()
+    order = (f"{i} GPU-fake-{i}{' busy' * (box.busy[i] >= gpu_selection.BUSY_PERCENT)}" for i in reversed(range(8)))
+    listed = ", ".join(order)
+    monkeypatch.setattr(gpu_selection, "freest_gpus", lambda: listed)
+    assert gpu_selection.free_gpus({} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}) == free
+    monkeypatch.setattr(gpu_selection, "freest_gpus", lambda: "")
+    assert gpu_selection.free_gpus({}) is None
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ class RequestedRun(Record):
     resume: str
     past: Sequence[Event]
     auto: AutoDevice
+    jobs: int
 
 
 class FakeSupervisor:
@@ -80,11 +81,12 @@ class FakeSupervisor:
         resume: str = "",
         past: Sequence[Event] = (),
         auto: AutoDevice = ANY_GPU,
+        jobs: int = 1,
     ) -> bool:
         if self.gone:
             return False
         self.runs.append(
-            RequestedRun(run_id=run_id, config=config, run_dir=run_dir, resume=resume, past=past, auto=auto)
+            RequestedRun(run_id=run_id, config=config, run_dir=run_dir, resume=resume, past=past, auto=auto, jobs=jobs)
         )
         self.sent.append((self.spec.name, config.seed))
         self.publish(RunRequested(engine=self.spec.name, run_id=run_id, t=time.monotonic(), config=config))

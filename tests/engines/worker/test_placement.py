@@ -52,6 +52,15 @@ def test_a_run_trains_on_the_gpu_of_its_rank(rank: int, device: str, monkeypatch
     assert [event.device for event in events if isinstance(event, RunStarted)] == [device]
 
 
+def test_the_gpu_of_a_job_is_the_one_that_was_chosen_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(GPU_ORDER_ENV, ORDER)
+    assert resolve("auto", (CPU, *GPUS), AutoDevice(chosen="cuda:0")) == "cuda:0"
+    assert resolve("auto", (CPU,), AutoDevice(chosen="cuda:0")) == "cpu", "this framework uses no GPU"
+    for chosen, message in (("cuda:1", "its memory is full"), ("cpu", "would share cuda:0")):
+        with pytest.raises(DeviceError, match=message):
+            resolve("auto", (CPU, *GPUS), AutoDevice(chosen=chosen))
+
+
 def test_without_a_usable_gpu_auto_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(GPU_ORDER_ENV, ORDER)
     assert resolve("auto", (CPU, GPUS[1])) == "cpu"
