@@ -68,11 +68,9 @@ class FanOut:
                 session.start_seed(self._waiting.popleft(), self._results)
 
     def close(self) -> None:
-        """End all workers, and apply their last events; no seed starts any more."""
+        """End all workers at the same time, and apply their last events; no seed starts any more."""
         self._waiting.clear()
-        threads = [
-            threading.Thread(target=session.close) for session in self.sessions[1:]
-        ]  # each may wait for its workers
+        threads = [threading.Thread(target=session.close) for session in self.sessions[1:]]
         for thread in threads:
             thread.start()
         self.sessions[0].close()

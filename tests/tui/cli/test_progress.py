@@ -47,7 +47,8 @@ def test_a_line_for_each_phase_and_epoch_and_for_figures_that_are_due(monkeypatc
 
 
 def test_each_run_of_a_series_has_the_lines_of_its_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    again = [replace(event, run_id="second", t=event.t + 100) for event in life()[2:]]  # the worker lives on
+    request, _, _, *rest = life()  # the worker lives on
+    again = [replace(event, run_id="second", t=event.t + 100) for event in (request, *rest)]
     epochs = [line for line in lines_of([*life(), *again], monkeypatch) if " epoch " in line]
     assert epochs == 2 * [
         "keras    epoch 1/2  train loss 0.2000  test accuracy 97.50 %  8 img/s",
