@@ -16,6 +16,12 @@ class AutoDevice(Record):
     """The place of this engine among those of a race whose device is `auto`: each gets a free GPU of its own."""
     taken: tuple[str, ...] = ()
     """The devices that other engines of the race have by name; another free GPU comes before them."""
+    held: tuple[str, ...] = ()
+    """The driver's ids of the GPUs that the workers of this round hold since an earlier run, in the order of the ranks."""
+    just_used: bool = False
+    """True when those workers trained a moment ago, so that their GPUs' utilisation may be their own."""
+    order: str = ""
+    """The GPUs at the start of the run, as `freest_gpus` writes them; filled in by the supervisor."""
     chosen: str = ""
     """The device that the app has chosen for this job of several; empty leaves the choice to the worker."""
 

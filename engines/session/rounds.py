@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from engines.record import Record
 
 if TYPE_CHECKING:
     from engines.runs.directory import RunDirectory
+    from engines.runs.history import RunHistory
     from engines.runs.resume import ResumePoint
 
 
@@ -25,6 +27,10 @@ class Series:
 
     first_id: str = ""
     """The id of the run that started first; empty until one is saved."""
+
+
+UTILISATION_SECONDS = 2.0
+"""Seconds after which the driver's utilisation of a GPU is no longer that of a run that has ended: it is a mean of up to one."""
 
 
 class RunFolder:
@@ -80,11 +86,22 @@ class Round(Record, kw_only=False):
         """The config of any of the engines: all agree in mode and seeds."""
         return next(iter(self.configs.values()))
 
-    @property
-    def auto_devices(self) -> dict[str, AutoDevice]:
-        """The choice of each engine among the free GPUs."""
+    def auto_devices(self, histories: Mapping[str, RunHistory], now: float) -> dict[str, AutoDevice]:
+        """Return the choice of each engine among the free GPUs; `histories` are those of the runs before."""
         devices = {engine: for_engine(config, engine).device for engine, config in self.configs.items()}
-        return auto_devices(self.config.mode, devices)
+        before = [histories[engine] for engine in self.configs if devices[engine] == "auto"]
+        held = tuple(gpu for history in before for gpu in _held_gpus(history))
+        just_used = any(now - (history.ended_t or -math.inf) < UTILISATION_SECONDS for history in before)
+        autos = auto_devices(self.config.mode, devices)
+        return {engine: replace(auto, held=held, just_used=just_used) for engine, auto in autos.items()}
+
+
+def _held_gpus(history: RunHistory) -> list[str]:
+    """Return the driver's ids of the GPUs on which an engine's worker has trained last."""
+    if history.worker is None or history.started is None:
+        return []
+    used = history.started.device.split(",")
+    return [device.gpu for device in history.worker.devices if device.id in used and device.gpu]
 
 
 def rounds_of(configs: Mapping[str, TrainConfig]) -> list[Round]:

@@ -288,6 +288,7 @@ class Session(RunSource):
         round_ = self._schedule.start_next()
         run_folder = round_.run_folder
         run_folder.open(self._runs_dir)
+        autos = round_.auto_devices(self.histories, time.monotonic())
         for engine, (threads, cores) in self._split_cores(round_.configs).items():
             slot, config = self._slots[engine], round_.configs[engine]
             slot.pending = PendingRun(
@@ -299,7 +300,7 @@ class Session(RunSource):
                 cores,
                 for_backend(slot.spec, config.keras_backend),
                 round_.resume_points.get(engine),
-                replace(round_.auto_devices[engine], chosen=self.job.devices.get(engine, "")),
+                replace(autos[engine], chosen=self.job.devices.get(engine, "")),
                 self.job.count,
             )
             if not slot.running:

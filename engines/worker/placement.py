@@ -26,7 +26,7 @@ def resolve(setting: str, devices: Sequence[Device], auto: AutoDevice = ANY_GPU)
             raise DeviceError(
                 f"Runs at the same time would share {gpus[0].id}. Leave out --jobs, or choose --device cpu."
             )
-        return resolve(auto.chosen, devices) if auto.chosen else most_free(gpus, auto=auto).id
+        return resolve(auto.chosen, devices) if auto.chosen else most_free(gpus, auto.order, auto).id
     if setting == "all" and gpus:
         return ",".join(gpu.id for gpu in gpus)
     if "," in setting:

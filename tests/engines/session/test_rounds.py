@@ -8,10 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from engines.messages.events import DataReady, Event, RunFinished, RunRequested
+from engines.config import TrainConfig
+from engines.messages.events import (
+    DataReady,
+    Device,
+    Event,
+    RunFinished,
+    RunRequested,
+    RunStarted,
+    WorkerExited,
+    WorkerReady,
+)
 from engines.run_request import RunRequest
+from engines.runs.history import RunHistory
 from engines.runs.reader import read_events
 from engines.session import schedule
+from engines.session.rounds import rounds_of
 from tests.support.engines import scripted_spec
 from tui.cli.train import train
 
@@ -66,6 +78,44 @@ def test_a_race_of_two_seeds_runs_both_at_once(
     assert turns[1][0] < turns[0][1], "at once"
     assert turns[2][0] > max(turns[0][1], turns[1][1]), "the next seed starts when both have ended"
     assert "shared CPU: times not comparable" in capsys.readouterr().out
+
+
+def test_workers_that_live_on_name_the_gpus_that_they_hold() -> None:
+    """In the order of their ranks, and whether the driver's figures may still be of their last run."""
+    histories = {engine: RunHistory(engine) for engine in ("pytorch", "keras")}
+    (round_,) = rounds_of(dict.fromkeys(histories, TrainConfig()))
+    gpus = tuple(Device(id=f"cuda:{i}", name="fake GPU", gpu=f"GPU-{i}") for i in range(3))
+    assert {auto.held for auto in round_.auto_devices(histories, 100.0).values()} == {()}
+    for (engine, history), device in zip(histories.items(), ("cuda:2", "cuda:0"), strict=True):
+        for event in ended_run_on(engine, device, gpus, t=50.0):
+            history.apply(event)
+    autos = round_.auto_devices(histories, 100.0)
+    assert [(auto.rank, auto.held, auto.just_used) for auto in autos.values()] == [
+        (0, ("GPU-2", "GPU-0"), False),
+        (1, ("GPU-2", "GPU-0"), False),
+    ]
+    assert round_.auto_devices(histories, 51.0)["keras"].just_used
+    histories["pytorch"].apply(WorkerExited(engine="pytorch", t=60.0, returncode=0, signal="", log_tail=()))
+    assert round_.auto_devices(histories, 100.0)["keras"].held == ("GPU-0",)
+
+
+def ended_run_on(engine: str, device: str, gpus: tuple[Device, ...], t: float) -> list[Event]:
+    """Return the events of a worker with these GPUs, and of its run on one of them, which ended at `t`."""
+    config = TrainConfig()
+    return [
+        WorkerReady(
+            engine=engine, pid=1, framework="F", version="1", devices=gpus, num_threads=1, import_seconds=1.0
+        ),
+        RunRequested(engine=engine, run_id="r", config=config),
+        RunStarted(
+            engine=engine, run_id="r", config=config, device=device, precision="fp32", num_threads=1, steps_per_epoch=1,
+            total_steps=1,
+        ),
+        RunFinished(
+            engine=engine, run_id="r", t=t, outcome="completed", test_accuracy=None, test_loss=None, best_epoch=None,
+            train_seconds=1.0, wall_seconds=1.0,
+        ),
+    ]  # fmt: skip
 
 
 def test_a_run_that_fails_does_not_end_the_series(

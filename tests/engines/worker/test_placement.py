@@ -44,6 +44,13 @@ def test_the_second_engine_of_a_race_has_another_free_gpu(monkeypatch: pytest.Mo
     assert resolve("auto", (CPU,), AutoDevice(rank=1)) == "cpu"
 
 
+def test_the_gpus_at_the_start_of_the_run_come_before_those_at_the_start_of_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(GPU_ORDER_ENV, ORDER)
+    assert resolve("auto", (CPU, *GPUS), AutoDevice(order="0 GPU-a, 2 GPU-c busy")) == "cuda:0"
+
+
 @pytest.mark.parametrize(("rank", "device"), [(0, "cuda:2"), (1, "cuda:0")])
 def test_a_run_trains_on_the_gpu_of_its_rank(rank: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(GPU_ORDER_ENV, ORDER)
