@@ -188,7 +188,7 @@ class ProgressBars:
             TextColumn("{task.description:8}"),
             BarColumn(),
             TextColumn("{task.percentage:3.0f} %"),
-            TimeElapsedColumn(),
+            *([TimeElapsedColumn()] if len(sessions) == 1 else []),  # the lines of several begin with more words
             TextColumn("{task.fields[figures]}"),
         )
         self._tasks = {

@@ -8,11 +8,14 @@ import re
 import signal
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
+import psutil
 import pytest
 
-from engines.api import RunRequest, engine_spec, list_runs, read_events
+from engines.api import FanOut, RunRequest, engine_spec, list_runs, read_events
 from engines.messages.events import RunFinished, RunRequested, WorkerSpawned
 from engines.runs.stored_seeds import read_seed_results
 from engines.session import schedule
@@ -138,10 +141,22 @@ def test_a_detached_series_is_stopped_by_one_of_its_runs(
     first, second = sorted(path.name for path in runs.iterdir() if path.is_dir())
     assert f"mnist-tui stop {first}" in done.stdout
     assert main.main(["stop", second, "--runs-dir", str(runs)]) == 0
-    wait_for(runs, '"RunFinished"', 2)
-    wait_without_reading(lambda: all(run["summary"] for run in list_runs(runs)))
+    pid = int(re.findall(r"process (\d+)", done.stdout)[0])
+    wait_without_reading(lambda: not psutil.pid_exists(pid))
     stopped = {run["summary"][engine]["outcome"] for run in list_runs(runs) for engine in ("pytorch", "keras")}
     assert (stopped, len([*list_runs(runs)])) == ({"stopped"}, 2)
+
+
+def test_a_start_in_the_background_is_over_when_every_job_has_begun_or_failed() -> None:
+    def session(**run: object) -> SimpleNamespace:
+        history = SimpleNamespace(**{"engine": "pytorch", "started": None, "ended_t": None, **run})
+        return SimpleNamespace(engines=("pytorch",), histories={"pytorch": history}, waiting_for=lambda _: "")
+
+    waiting, failed, begun = session(), session(ended_t=1.0), session(started=True)
+    for sessions, first in (([begun, waiting], None), ([failed, begun], begun), ([failed, failed], None)):
+        runs = SimpleNamespace(sessions=sessions, by_seed=sessions)
+        found: object = train._first_begun(cast("FanOut", runs))
+        assert found is first
 
 
 @pytest.mark.parametrize(
