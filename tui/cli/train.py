@@ -46,7 +46,7 @@ EXAMPLES = (
     ("mnist-tui train --json > events.jsonl", "every event, a JSON object a line"),
     ("mnist-tui train --target-accuracy 99", "exit code 1 if it is not reached"),
     ("mnist-tui train --resume RUN --epochs 20", "continue a run, with more epochs"),
-    ("mnist-tui train --seeds 8 --jobs auto", "several seeds at once, each on a free GPU"),
+    ("mnist-tui train --seeds 8 --jobs auto", "several seeds at once, a free GPU each"),
     ("mnist-tui train --detach", "go on when the terminal is closed"),
 )
 
