@@ -57,13 +57,16 @@ from engines.exports.tensorboard import write_tensorboard as write_tensorboard
 from engines.frameworks import PACKAGES as PACKAGES
 from engines.gpu_selection import (
     BUSY_PERCENT as BUSY_PERCENT,
-    auto_ranks as auto_ranks,
+    auto_devices as auto_devices,
     default_device as default_device,
+    free_gpus as free_gpus,
     readings_of as readings_of,
     visible_indices as visible_indices,
 )
 from engines.messages.codec import encode as encode, to_plain as to_plain
 from engines.messages.commands import (
+    ANY_GPU as ANY_GPU,
+    AutoDevice as AutoDevice,
     Command as Command,
     Pause as Pause,
     Predict as Predict,
@@ -174,6 +177,8 @@ from engines.runs.stored_seeds import read_seed_results as read_seed_results
 from engines.runs.time_estimate import PaceKey as PaceKey, estimate_seconds as estimate_seconds, paces_of as paces_of
 from engines.runs.time_ratio import epoch_time_ratio as epoch_time_ratio
 from engines.session.common_step import step_of_rate_change as step_of_rate_change
+from engines.session.fan_out import FanOut as FanOut
+from engines.session.jobs import ONLY_JOB as ONLY_JOB, jobs_of as jobs_of
 from engines.session.predictions import PredictionRequests as PredictionRequests
 from engines.session.replay import (
     DEMO as DEMO,

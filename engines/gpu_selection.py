@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import subprocess
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from engines.messages.commands import ANY_GPU, AutoDevice
 from engines.messages.events import Device, GpuReading
 
 QUERY = (
@@ -18,6 +18,8 @@ QUERY = (
 """The driver's own tool: querying CUDA for free memory costs some 500 MB on every GPU."""
 QUERY_SECONDS = 60.0
 """Time for an answer: without persistence mode, the driver first initializes each GPU for 1 to 3 s (NVIDIA, Driver Persistence)."""
+AGAIN_SECONDS = 5.0
+"""Time for another answer: the GPUs are initialized, and an older answer is better than a long wait."""
 PERSISTENCE_MODE = "sudo nvidia-smi -pm 1"
 """The command that lets the driver keep its GPUs initialized."""
 GPU_ORDER_ENV = "MNIST_TUI_GPUS"
@@ -76,51 +78,76 @@ def visible_indices(
     return frozenset(indices)
 
 
-_query_lock = threading.Lock()
+class _Driver:
+    """The driver's answer: how much each GPU is used, and the problem when there is no answer. It is read once for each run."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._run_id: str | None = None
+        """The run for which it was read last; None before the first time."""
+        self._answer = "", ""
+
+    def read(self, run_id: str = "", held: Sequence[str] = ()) -> tuple[str, str]:
+        """Return (order, problem) as for this run; without a run, the newest answer, without a wait if there is one."""
+        if self._run_id is not None and run_id in ("", self._run_id):
+            return self._answer
+        with self._lock:  # both engines of a race call this at the same time, and must get the same answer
+            is_first = self._run_id is None
+            if is_first or (run_id not in ("", self._run_id) and not self._answer[1]):
+                answer = _query_driver(QUERY_SECONDS if is_first else AGAIN_SECONDS, held)
+                if is_first or answer[0]:
+                    self._answer = answer
+            self._run_id = run_id or self._run_id or ""
+            return self._answer
 
 
-def freest_gpus() -> str:
-    """Return the GPUs as "INDEX UUID, INDEX UUID busy", as at the first call; empty without GPUs.
+_driver = _Driver()
 
-    Those that nobody uses come first, of those and of the others the ones with most free memory.
 
-    The first call may take `QUERY_SECONDS`, so make it in a thread that may wait.
+def freest_gpus(run_id: str = "", held: Sequence[str] = ()) -> str:
+    """Return the GPUs as "INDEX UUID, INDEX UUID busy", as at the start of this run, or as they were last; empty without GPUs.
+
+    Those that nobody uses come first: those that the run's own workers hold already, then the ones with most free memory. `held`
+    are the driver's ids of the workers' GPUs, whose memory is not somebody else's.
+
+    The first call may take `QUERY_SECONDS`, that for a run `AGAIN_SECONDS`, so make them in a thread that may wait.
     """
-    with _query_lock:  # both engines call this at the same time, and must get the same answer
-        return _query_driver()[0]
+    return _driver.read(run_id, held)[0]
 
 
 def query_problem() -> str:
     """Return why `freest_gpus` has no answer although the driver's tool is there, and what to do; empty otherwise."""
-    with _query_lock:
-        return _query_driver()[1]
+    return _driver.read()[1]
 
 
-@functools.cache
-def _query_driver() -> tuple[str, str]:
+def _query_driver(timeout: float, held: Sequence[str] = ()) -> tuple[str, str]:
     """Return (order, problem)."""
     try:
-        done = subprocess.run(QUERY, stdin=subprocess.DEVNULL, capture_output=True, timeout=QUERY_SECONDS, check=True)
+        done = subprocess.run(QUERY, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=True)
     except subprocess.TimeoutExpired:
         return "", (
-            f"nvidia-smi did not answer within {QUERY_SECONDS:g} s, so `auto` is the first GPU, whatever memory is free."
+            f"nvidia-smi did not answer within {timeout:g} s, so `auto` is the first GPU, whatever memory is free."
             f" Persistence mode makes it answer at once: {PERSISTENCE_MODE}"
         )
     except (OSError, subprocess.SubprocessError):
         return "", ""
     text = done.stdout.decode("ascii", errors="replace")
     lines = [[word.strip() for word in line.split(",")] for line in text.splitlines() if _fits_a_variable(line)]
-    gpus = [
-        (_is_busy(free, total, percent), -int(free), index, uuid)
-        for index, uuid, free, total, percent in (line for line in lines if len(line) == 5)
-        if index.isdecimal() and free.isdecimal()  # or "[N/A]"
-    ]
-    return ", ".join(f"{index} {uuid}{' busy' * busy}" for busy, _, index, uuid in sorted(gpus)), ""
+    gpus = []
+    for index, uuid, free, total, percent in (line for line in lines if len(line) == 5):
+        if index.isdecimal() and free.isdecimal():  # or "[N/A]"
+            place = next((i for i, gpu_id in enumerate(held) if matches_id(gpu_id, int(index), (uuid,))), len(held))
+            busy = _is_busy(free, total, percent, is_held=place < len(held))
+            gpus.append((busy, place, -int(free), index, uuid))
+    return ", ".join(f"{index} {uuid}{' busy' * busy}" for busy, _, _, index, uuid in sorted(gpus)), ""
 
 
-def _is_busy(free: str, total: str, percent: str) -> bool:
-    """Return whether somebody uses a GPU: its memory, or its cores where their utilisation is known, as it is not under MIG."""
-    is_full = total.isdecimal() and int(free) < FREE_MEMORY_SHARE * int(total)
+def _is_busy(free: str, total: str, percent: str, *, is_held: bool) -> bool:
+    """Return whether somebody uses a GPU: its memory, or its cores where their utilisation is known, as it is not under MIG.
+
+    The memory of one that is held by our own workers says nothing.
+    """
+    is_full = not is_held and total.isdecimal() and int(free) < FREE_MEMORY_SHARE * int(total)
     return is_full or (percent.isdecimal() and int(percent) >= BUSY_PERCENT)
 
 
@@ -129,31 +156,56 @@ def _fits_a_variable(line: str) -> bool:
     return line.isascii() and line.isprintable() and len(line) < 200
 
 
-def auto_ranks(mode: str, devices: Mapping[str, str]) -> dict[str, int]:
-    """Return the rank of each engine among those of a race that leave the device to us; `devices` are the settings by engine."""
-    return {engine: i for i, engine in enumerate(e for e in devices if devices[e] == "auto")} if mode == "race" else {}
+def auto_devices(mode: str, devices: Mapping[str, str]) -> dict[str, AutoDevice]:
+    """Return what decides the device of each engine where it is `auto`; `devices` are the settings by engine."""
+    if mode != "race":
+        return dict.fromkeys(devices, ANY_GPU)
+    ranks = {engine: i for i, engine in enumerate(e for e in devices if devices[e] == "auto")}
+    taken = tuple(name for device in devices.values() if device != "auto" for name in device.split(","))
+    return {engine: AutoDevice(rank=ranks.get(engine, 0), taken=taken) for engine in devices}
 
 
-def most_free(devices: Sequence[Device], order: str = "", rank: int = 0) -> Device:
+def most_free(devices: Sequence[Device], order: str = "", auto: AutoDevice = ANY_GPU) -> Device:
     """Return the device that comes first in `order`, or in the app's order; the first device when the order has none of them.
 
     With a rank of 1, the second of those that nobody uses, so that both engines of a race have one; without a second, the first.
+    One that the race's other engine has by name counts as used.
     """
     ordered, free = [], []
-    for gpu in (order or os.environ.get(GPU_ORDER_ENV, "")).split(", "):
-        index, _, rest = gpu.partition(" ")
-        uuid, _, busy = rest.partition(" ")
-        device = next((d for d in devices if index.isdecimal() and matches_id(d.gpu, int(index), (uuid,))), None)
+    for index, uuid, busy in _read_order(order or os.environ.get(GPU_ORDER_ENV, "")):
+        device = next((d for d in devices if matches_id(d.gpu, index, (uuid,))), None)
         if device is not None:
             ordered.append(device)
-            free += [device] * (not busy)
-    return free[rank] if rank < len(free) else (ordered or devices)[0]
+            free += [device] * (not busy and device.id not in auto.taken)
+    return free[auto.rank] if auto.rank < len(free) else (ordered or devices)[0]
 
 
-def default_device(devices: Sequence[Device], rank: int = 0) -> str:
+def default_device(devices: Sequence[Device], auto: AutoDevice = ANY_GPU) -> str:
     """Return the id of the device that "auto" stands for, in the app's process: the freest GPU, or the CPU; see `most_free`."""
     gpus = [device for device in devices if device.usable and device.id != "cpu"]
-    return most_free(gpus, freest_gpus(), rank).id if gpus else "cpu"
+    return most_free(gpus, freest_gpus(), auto).id if gpus else "cpu"
+
+
+def free_gpus(environment: Mapping[str, str] = os.environ) -> list[str] | None:
+    """Return the GPUs that nobody uses, as CUDA names and orders them; None where the driver lists none that CUDA sees.
+
+    May wait for the driver, like `freest_gpus`.
+    """
+    order = [*_read_order(freest_gpus())]
+    free, seen = [], 0
+    while any(matches_id(gpu_id := driver_id(seen, environment), index, (uuid,)) for index, uuid, _ in order):
+        free += [f"cuda:{seen}" for index, uuid, busy in order if matches_id(gpu_id, index, (uuid,)) and not busy]
+        seen += 1
+    return free if seen else None
+
+
+def _read_order(order: str) -> Iterator[tuple[int, str, bool]]:
+    """Yield (index, UUID, whether it is busy) of each GPU in what `freest_gpus` returns."""
+    for gpu in order.split(", "):
+        index, _, rest = gpu.partition(" ")
+        uuid, _, busy = rest.partition(" ")
+        if index.isdecimal():
+            yield int(index), uuid, bool(busy)
 
 
 def readings_of(device: str, devices: Sequence[Device], readings: Sequence[GpuReading]) -> list[GpuReading]:

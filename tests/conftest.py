@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from engines import paths
 from engines.api import TrainConfig, from_settings
 from engines.data.synthetic import draw
+from engines.messages.commands import AutoDevice
 from engines.messages.event_parts import GpuDetails, GpuHolder, LayerChange
 from engines.messages.events import Device, GpuReading, WorkerExited, WorkerReady
 from tests.support.digits import write_idx
@@ -34,7 +35,7 @@ def _any_of(kind: type[Any]) -> st.SearchStrategy[Any]:
 
 
 # Hypothesis can't infer the fields of a Record.
-for _kind in (Device, GpuDetails, GpuHolder, GpuReading, LayerChange, TrainConfig):
+for _kind in (AutoDevice, Device, GpuDetails, GpuHolder, GpuReading, LayerChange, TrainConfig):
     st.register_type_strategy(_kind, _any_of)
 
 INTS = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 12)

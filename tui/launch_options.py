@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engines.api import (
+    ANY_GPU,
     BUSY_PERCENT,
     FRAMEWORK_CHOICES,
     PRESETS,
     TITLES,
+    AutoDevice,
     ConfigError,
     Device,
     GpuReading,
@@ -18,7 +20,7 @@ from engines.api import (
     RunRequest,
     RunSource,
     TrainConfig,
-    auto_ranks,
+    auto_devices,
     default_device,
     estimate_seconds,
     plural,
@@ -87,17 +89,17 @@ def device_choices(
     engines: Sequence[str],
     histories: Mapping[str, RunHistory],
     gpus: Sequence[GpuReading],
-    ranks: Mapping[str, int],
+    autos: Mapping[str, AutoDevice],
 ) -> list[DeviceChoice]:
     """Return auto, the CPU, every GPU that one of these engines knows, and all GPUs; `gpus` are the driver's readings.
 
-    `ranks` are those of a race whose engines are all on auto; see `auto_ranks`.
+    `autos` says what decides the device of each engine on auto; see `auto_devices`.
     """
     chosen = [histories[engine] for engine in engines if engine in histories]
     known = _known_devices(chosen)
     auto = name_devices(
         {
-            history.engine: default_device(_devices(history), ranks.get(history.engine, 0))
+            history.engine: default_device(_devices(history), autos.get(history.engine, ANY_GPU))
             for history in chosen
             if _devices(history)
         }
@@ -120,7 +122,9 @@ def device_choices(
 def devices(request: RunRequest, histories: Mapping[str, RunHistory], gpus: Sequence[GpuReading]) -> list[LaunchOption]:
     """Return every device that a chosen framework knows, and ways to use several; `gpus` are the driver's readings."""
     mode = str(request.value("mode"))
-    choices = device_choices(request.engines, histories, gpus, auto_ranks(mode, dict.fromkeys(request.engines, "auto")))
+    choices = device_choices(
+        request.engines, histories, gpus, auto_devices(mode, dict.fromkeys(request.engines, "auto"))
+    )
     options = [_for_device(request, choice.value, choice.label, choice.reason) for choice in choices]
     chosen = [histories[engine] for engine in request.engines if engine in histories]
     usable = _usable_gpus(_known_devices(chosen))
@@ -191,11 +195,11 @@ def name_devices(devices: Mapping[str, str]) -> str:
 def resolved_devices(request: RunRequest, histories: Mapping[str, RunHistory]) -> dict[str, str]:
     """Return the device of each chosen engine; "auto" is replaced once the engine's worker has reported its devices."""
     resolved = {e: str(request.value(f"{e}_device") or request.value("device")) for e in request.engines}
-    ranks = auto_ranks(str(request.value("mode")), resolved)
+    autos = auto_devices(str(request.value("mode")), resolved)
     for engine, setting in resolved.items():
         known = _devices(histories[engine]) if engine in histories else ()
         if setting == "auto" and known:
-            resolved[engine] = default_device(known, ranks.get(engine, 0))
+            resolved[engine] = default_device(known, autos[engine])
     return resolved
 
 

@@ -9,6 +9,26 @@ UNTRAINED = "untrained"
 """In place of a checkpoint's path: the network as seed 0 makes it, before its first step."""
 
 
+class AutoDevice(Record):
+    """The choice among the free GPUs when the device is `auto`."""
+
+    rank: int = 0
+    """The place of this engine among those of a race whose device is `auto`: each gets a free GPU of its own."""
+    taken: tuple[str, ...] = ()
+    """The devices that other engines of the race have by name; another free GPU comes before them."""
+    held: tuple[str, ...] = ()
+    """The driver's ids of the GPUs that the workers of this round hold since an earlier run, in the order of the ranks."""
+    just_used: bool = False
+    """True when those workers trained a moment ago, so that their GPUs' utilisation may be their own."""
+    order: str = ""
+    """The GPUs at the start of the run, as `freest_gpus` writes them; filled in by the supervisor."""
+    chosen: str = ""
+    """The device that the app has chosen for this job of several; empty leaves the choice to the worker."""
+
+
+ANY_GPU = AutoDevice()
+
+
 class Start(Record):
     """Train one run, which ends with exactly one RunFinished or RunFailed."""
 
@@ -20,8 +40,9 @@ class Start(Record):
     """Checkpoint to resume from; empty starts at epoch 1."""
     requested_t: float = 0.0
     """Time of the run's RunRequested, filled in by the supervisor."""
-    auto_rank: int = 0
-    """The place of this engine among those of a race whose device is `auto`: each gets a free GPU of its own."""
+    auto: AutoDevice = ANY_GPU
+    jobs: int = 1
+    """Number of jobs that train the seeds of the series at the same time."""
 
 
 class Pause(Record):

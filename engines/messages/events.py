@@ -76,6 +76,8 @@ class RunRequested(Event):
     config: TrainConfig
     build: str = ""
     """The build of mnist-tui (`engines.version.build`); empty in recordings older than this field."""
+    jobs: int = 1
+    """Number of jobs that trained the seeds of the series at the same time, this run's among them."""
 
 
 class CommandSent(Event):

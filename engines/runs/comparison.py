@@ -9,29 +9,40 @@ from engines.preset_configs import for_engine
 from engines.runs.history import RunHistory
 from engines.runs.statistics import PairedAnswers, Verdict, judge_answers
 
+NOT_COMPARABLE = "times not comparable"
+BARELY_COMPARABLE = "times barely comparable"
 
-def device_caveat(mode: str, devices: Mapping[str, str]) -> str:
+
+def device_caveat(mode: str, devices: Mapping[str, str], jobs: int = 1) -> str:
     """Return why the times of engines on these devices are not comparable; empty when they are.
 
-    Engines that run at once slow each other down where they share hardware; different devices are different machines.
-    `devices` holds a comma list of device ids by engine.
+    Engines that run at once slow each other down where they share hardware, as do `jobs` that train at once; different devices are
+    different machines. `devices` holds a comma list of device ids by engine.
     """
+    caveat = _caveat_in_one_job(mode, devices)
+    if jobs == 1 or caveat.endswith(NOT_COMPARABLE):
+        return caveat
+    own_gpus = all(device.startswith("cuda") for device in devices.values())
+    return f"{jobs} runs at once, shared CPU: {BARELY_COMPARABLE if own_gpus else NOT_COMPARABLE}"
+
+
+def _caveat_in_one_job(mode: str, devices: Mapping[str, str]) -> str:
     if len(devices) < 2:
         return ""
     lists = [device.split(",") for device in devices.values()]
     kinds = {ids[0].partition(":")[0] for ids in lists}
     if len(kinds) > 1:
-        return f"{' and '.join(sorted(_device_kind(kind) for kind in kinds))}: times not comparable"
+        return f"{' and '.join(sorted(_device_kind(kind) for kind in kinds))}: {NOT_COMPARABLE}"
     counts = sorted({len(ids) for ids in lists})
     if len(counts) > 1:
-        return f"{' and '.join(map(str, counts))} devices: times not comparable"
+        return f"{' and '.join(map(str, counts))} devices: {NOT_COMPARABLE}"
     separate = kinds != {"cpu"} and len(set().union(*lists)) == sum(counts) * len(lists)
     which = "two" if counts == [1] else "separate"
     if mode == "time-trial":
-        return f"{which} GPUs: times barely comparable" if separate else ""
+        return f"{which} GPUs: {BARELY_COMPARABLE}" if separate else ""
     if separate:
-        return f"{which} GPUs, shared CPU: times barely comparable"
-    return f"shared {_device_kind(*kinds)}: times not comparable"
+        return f"{which} GPUs, shared CPU: {BARELY_COMPARABLE}"
+    return f"shared {_device_kind(*kinds)}: {NOT_COMPARABLE}"
 
 
 def _device_kind(device: str) -> str:
@@ -46,7 +57,8 @@ def time_caveat(histories: Mapping[str, RunHistory]) -> str:
     ):  # each engine of a race may get a GPU of its own: wait until it has started
         return ""
     mode = next((h.config.mode for h in runs.values() if h.config), "race")
-    return device_caveat(mode, {engine: device_of(h) for engine, h in runs.items()})
+    jobs = max((h.jobs for h in runs.values()), default=1)
+    return device_caveat(mode, {engine: device_of(h) for engine, h in runs.items()}, jobs)
 
 
 def _chooses_gpu(history: RunHistory) -> bool:

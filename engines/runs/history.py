@@ -148,7 +148,7 @@ class RunHistory(RunState):
     def _on_run_requested(self, event: RunRequested) -> None:
         self._reset_run()
         self.run_id, self.config, self.requested_t = event.run_id, event.config, event.t
-        self.build = event.build
+        self.build, self.jobs = event.build, event.jobs
         self.failure = None
         self._enter(LOADING if self.worker else IMPORTING, event.t)
 

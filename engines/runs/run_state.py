@@ -95,6 +95,8 @@ class RunState:
         self.config: TrainConfig | None = None
         self.build = ""
         """The build of mnist-tui that ran it."""
+        self.jobs = 1
+        """Number of jobs that trained the seeds of its series at the same time."""
         self.requested_t: float | None = None
         self.import_wait_seconds = 0.0
         """Seconds of the worker's import that are part of the run's wall time; 0 when the worker was imported before."""

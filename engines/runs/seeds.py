@@ -69,6 +69,8 @@ class SeedResults:
     """The device of each engine's newest run that has ended."""
     datasets: set[str] = field(default_factory=set)
     """The digits of the runs that have ended, as DataReady names them."""
+    jobs: int = 1
+    """Number of jobs that trained the seeds at the same time."""
     ended: int = 0
     """Number of runs that ended, one for each engine and seed."""
     unsuccessful: int = 0
@@ -88,10 +90,12 @@ class SeedResults:
         if history.config is None:
             return
         seed, finished = history.config.seed, history.finished
+        self.jobs = max(self.jobs, history.jobs)
         self.datasets |= {history.data.dataset} if history.data else set()
         before = self.runs.get(seed)
         outcomes = {**(before.outcomes if before else {}), history.engine: history.outcome}
         self.runs[seed] = SeedRun(seed=seed, run_id=history.run_id, outcomes=outcomes)
+        self.runs = {one: self.runs[one] for one in sorted(self.runs, key=self.place)}  # not by their ends
         if (
             finished is None
             or finished.outcome in _CUT_SHORT
@@ -102,7 +106,9 @@ class SeedResults:
         last = history.tested
         n = sum(last.confusion)
         result = SeedResult(seed, n - len(last.mistakes), n, last.global_step, finished.train_seconds)
-        self.results.setdefault(history.engine, []).append(result)
+        results = self.results.setdefault(history.engine, [])
+        results.append(result)
+        results.sort(key=lambda one: self.place(one.seed))
         self.results = {engine: self.results[engine] for engine in sorted(self.results, key=_display_order)}
         self.devices[history.engine] = device_of(history)
 
@@ -112,8 +118,12 @@ class SeedResults:
 
     def number(self, seed: int) -> int:
         """Return a seed's place in the series, from 1; 0 when it is not in it."""
-        place = (seed - self.first_seed) % 2**32 + 1
+        place = self.place(seed) + 1
         return place if self.seeds > 1 and place <= self.seeds else 0
+
+    def place(self, seed: int) -> int:
+        """Return by how many seeds this one comes after the first; 0 comes after the last that there is."""
+        return (seed - self.first_seed) % 2**32
 
     def by_seed(self, engine: str) -> dict[int, SeedResult]:
         """Return an engine's results by seed."""
@@ -135,7 +145,7 @@ class SeedResults:
     @property
     def time_caveat(self) -> str:
         """The reason why the engines' times are not comparable; empty when they are."""
-        return device_caveat(self.mode, self.devices)
+        return device_caveat(self.mode, self.devices, self.jobs)
 
     def summary_lines(self) -> list[str]:
         """Return lines for people: each engine's mean and standard deviation, and the verdict over the common seeds."""

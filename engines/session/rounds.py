@@ -2,41 +2,64 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.config import TrainConfig
-from engines.gpu_selection import auto_ranks
+from engines.gpu_selection import auto_devices
+from engines.messages.commands import AutoDevice
+from engines.preset_configs import for_engine
 from engines.record import Record
 
 if TYPE_CHECKING:
     from engines.runs.directory import RunDirectory
+    from engines.runs.history import RunHistory
     from engines.runs.resume import ResumePoint
+
+
+@dataclass(slots=True)
+class Series:
+    """The runs of several seeds, which belong together by the id of the first."""
+
+    first_id: str = ""
+    """The id of the run that started first; empty until one is saved."""
+
+
+UTILISATION_SECONDS = 2.0
+"""Seconds after which the driver's utilisation of a GPU is no longer that of a run that has ended: it is a mean of up to one."""
 
 
 class RunFolder:
     """The folder that the engines' runs of one seed share; it is made when the first of them starts."""
 
-    def __init__(self, configs: Mapping[str, TrainConfig], resumed: str = "") -> None:
-        """`resumed` is the id of the run that these ones continue."""
+    def __init__(self, configs: Mapping[str, TrainConfig], resumed: str = "", series: Series | None = None) -> None:
+        """`resumed` is the id of the run that these ones continue; a single run is of no series."""
         self.configs = configs
         self.resumed = resumed
+        self.series = series
         self.run_id = ""
         """The id of the runs; empty until the folder is open."""
         self.directory: RunDirectory | None = None
 
-    def open(self, runs_dir: Path | None, series: str) -> None:
+    def open(self, runs_dir: Path | None) -> None:
         """Choose the run id and make the folder, unless that is done; without `runs_dir` nothing is saved."""
         if self.run_id:
             return
+        from engines.runs import run_id
         from engines.runs.directory import RunDirectory, new_run_id
 
-        self.run_id = new_run_id(next(iter(self.configs.values())).seed)
+        seed, series = next(iter(self.configs.values())).seed, self.series or Series()
+        self.run_id = new_run_id(seed)
+        while series.first_id and run_id.start_time(self.run_id, "") == run_id.start_time(series.first_id, ""):
+            self.run_id = new_run_id(seed)  # the other runs of a series sort behind the first
         if runs_dir is not None:
             folder = runs_dir / self.run_id
-            self.directory = RunDirectory(folder, self.configs, series=series, resumed=self.resumed)
+            self.directory = RunDirectory(folder, self.configs, series=series.first_id, resumed=self.resumed)
+            series.first_id = series.first_id or self.run_id
 
     def drop_engine(self, engine: str) -> None:
         """Record no run of this engine, which will not start any more."""
@@ -63,24 +86,42 @@ class Round(Record, kw_only=False):
         """The config of any of the engines: all agree in mode and seeds."""
         return next(iter(self.configs.values()))
 
-    @property
-    def auto_ranks(self) -> dict[str, int]:
-        """The rank of each engine whose device is `auto`; see `Start`."""
-        return auto_ranks(self.config.mode, {engine: config.device for engine, config in self.configs.items()})
+    def auto_devices(self, histories: Mapping[str, RunHistory], now: float) -> dict[str, AutoDevice]:
+        """Return the choice of each engine among the free GPUs; `histories` are those of the runs before."""
+        devices = {engine: for_engine(config, engine).device for engine, config in self.configs.items()}
+        before = [histories[engine] for engine in self.configs if devices[engine] == "auto"]
+        held = tuple(gpu for history in before for gpu in _held_gpus(history))
+        just_used = any(now - (history.ended_t or -math.inf) < UTILISATION_SECONDS for history in before)
+        autos = auto_devices(self.config.mode, devices)
+        return {engine: replace(auto, held=held, just_used=just_used) for engine, auto in autos.items()}
+
+
+def _held_gpus(history: RunHistory) -> list[str]:
+    """Return the driver's ids of the GPUs on which an engine's worker has trained last."""
+    if history.worker is None or history.started is None:
+        return []
+    used = history.started.device.split(",")
+    return [device.gpu for device in history.worker.devices if device.id in used and device.gpu]
 
 
 def rounds_of(configs: Mapping[str, TrainConfig]) -> list[Round]:
-    """Return the rounds of a series: for each seed all engines at once, or one after the other, by their mode."""
+    """Return the rounds of a series, seed by seed."""
+    return list(itertools.chain.from_iterable(rounds_by_seed(configs)))
+
+
+def rounds_by_seed(configs: Mapping[str, TrainConfig]) -> list[list[Round]]:
+    """Return the rounds of each seed of a series: all engines at once, or one after the other, by their mode."""
     first = next(iter(configs.values()))
+    series = Series() if first.seeds > 1 else None
     rounds = []
     for i in range(first.seeds):
         seeded = {engine: replace(config, seed=(config.seed + i) % 2**32) for engine, config in configs.items()}
-        run_folder = RunFolder(seeded)
+        run_folder = RunFolder(seeded, series=series)
         if first.mode == "race":
-            rounds.append(Round(seeded, run_folder, {}))
+            rounds.append([Round(seeded, run_folder, {})])
         else:  # the order alternates, so that neither engine always has the warmer machine
             turns = list(seeded.items())[:: 1 if i % 2 == 0 else -1]
-            rounds += [Round({engine: config}, run_folder, {}) for engine, config in turns]
+            rounds.append([Round({engine: config}, run_folder, {}) for engine, config in turns])
     return rounds
 
 

@@ -7,7 +7,6 @@ histories and starts workers and runs.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -22,8 +21,10 @@ from engines.runs.history import RunHistory
 from engines.runs.machine_history import MachineHistory
 from engines.runs.seeds import SeedResults
 from engines.session.inbox import Inbox
-from engines.session.rounds import Round, RunFolder, drop_engine, resumed_rounds, rounds_of
+from engines.session.jobs import ONLY_JOB, Job
+from engines.session.rounds import Round, RunFolder, resumed_rounds, rounds_of
 from engines.session.run_source import RunSource
+from engines.session.schedule import Schedule
 from engines.session.worker_slot import PendingRun, WorkerSlot, engines_to_stop
 from engines.supervision.registry import EngineSpec, for_backend
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from engines.monitors.sampler import Sample, Sampler
     from engines.runs.resume import ResumePoint
 
-REST_SECONDS = 3.0
-"""Seconds of rest before each round after the first, so that clocks, caches and the last writes settle."""
 KILL_SECONDS = 0.5
 """Seconds to wait for the end of workers that were killed."""
 Launch = Callable[[str, Callable[[], None]], None]
@@ -51,10 +50,11 @@ class Session(RunSource):
         runs_dir: Path | None,
         on_event: Callable[[Event], None] | None = None,
         one_config: bool = False,
+        job: Job = ONLY_JOB,
     ) -> None:
         """Without `runs_dir` no run is saved. `on_event` is called with every event, from the threads that produce them.
 
-        `one_config`: all runs of an engine have the same settings, so that its workers may do without the other devices.
+        `one_config`: all runs of an engine have the same settings, so that its workers need no other devices. `job`: see Job.
         """
         self.histories = {spec.name: RunHistory(spec.name) for spec in specs}
         self.machine = MachineHistory()
@@ -65,12 +65,9 @@ class Session(RunSource):
         self._runs_dir = runs_dir
         self._listener = on_event
         self._one_config = one_config
+        self.job = job
         self._inbox = Inbox()
-        self._rounds: deque[Round] = deque()
-        """The rounds still to come."""
-        self._series_id = ""
-        """Id of the first run of a series of seeds."""
-        self._idle_since: float | None = None
+        self._schedule = Schedule()
         self._closing = False
         self._last_request_id = 0
         self._machine_seq = 0
@@ -91,7 +88,7 @@ class Session(RunSource):
 
     @property
     def running(self) -> bool:
-        return bool(self._rounds or self._busy_engines)
+        return bool(self._schedule or self._busy_engines)
 
     def now(self) -> float:
         return time.monotonic()
@@ -101,12 +98,12 @@ class Session(RunSource):
         return directory.folder if directory is not None else None
 
     def waiting_for(self, engine: str) -> str:
-        if self._slots[engine].busy or not any(engine in round_.configs for round_ in self._rounds):
+        if self._slots[engine].busy or not any(engine in round_.configs for round_ in self._schedule):
             return ""
         return self._busy_engines[0] if self._busy_engines else "its turn"
 
     def is_free(self, engine: str) -> bool:
-        return not self._rounds and not self._slots[engine].busy
+        return not self._schedule and not self._slots[engine].busy
 
     @property
     def _busy_engines(self) -> list[str]:
@@ -125,11 +122,16 @@ class Session(RunSource):
 
     def start(self, configs: Mapping[str, TrainConfig]) -> None:
         """Run each engine by its config: all at once or one after the other, as its mode says, for each of its seeds."""
-        self.seed_results, self._series_id = SeedResults.of(next(iter(configs.values()))), ""
+        self.seed_results = SeedResults.of(next(iter(configs.values())))
         for engine in self.histories:
-            self._rounds = deque(drop_engine(self._rounds, engine))
+            self._schedule.drop_engine(engine)
         self.engines = tuple(engine for engine in self.histories if engine in configs)
-        self._schedule(rounds_of(configs))
+        self._add_rounds(rounds_of(configs))
+
+    def start_seed(self, rounds: Sequence[Round], results: SeedResults) -> None:
+        """Run the rounds of one seed, after a rest where one was before; others of the series run elsewhere."""
+        self.seed_results, self.engines = results, tuple(rounds[0].run_folder.configs)
+        self._add_rounds(rounds, rest=True)
 
     def resume_run(self, folder: Path, changes: Mapping[str, object], engines: Collection[str] = ()) -> str:
         """Continue from the checkpoints of a run, in a new folder that begins with the events so far.
@@ -143,14 +145,14 @@ class Session(RunSource):
         warning = resume_warning(folder, chosen, resume_points)
         rounds = resumed_rounds(resume_points, folder.name)
         run_folder = rounds[0].run_folder
-        self.seed_results, self._series_id = SeedResults(), ""
+        self.seed_results = SeedResults()
         self.engines = tuple(engine for engine in self.histories if engine in {*self._busy_engines, *resume_points})
-        run_folder.open(self._runs_dir, "")
+        run_folder.open(self._runs_dir)
         for engine, point in resume_points.items():
             self._slots[engine].directory = run_folder.directory
             if not point.checkpoint:
                 self._replay_finished(engine, point, run_folder, folder)
-        self._schedule(rounds)
+        self._add_rounds(rounds)
         return warning
 
     def _replay_finished(self, engine: str, point: ResumePoint, run_folder: RunFolder, source: Path) -> None:
@@ -177,7 +179,7 @@ class Session(RunSource):
 
     def stop(self, engine: str) -> None:
         """Finish the step, evaluate, and save the results; drop the engine's rounds still to come."""
-        self._rounds = deque(drop_engine(self._rounds, engine))
+        self._schedule.drop_engine(engine)
         self._slots[engine].send(commands.Stop())
 
     def save(self, engine: str) -> None:
@@ -185,7 +187,7 @@ class Session(RunSource):
 
     def kill(self, engine: str) -> None:
         """Kill the worker, whatever it does; drop the engine's rounds still to come."""
-        self._rounds = deque(drop_engine(self._rounds, engine))
+        self._schedule.drop_engine(engine)
         self._slots[engine].kill()
 
     def predict(self, engine: str, image: Sequence[int], checkpoint: str = "", *, inside: bool = False) -> int:
@@ -221,7 +223,7 @@ class Session(RunSource):
 
     def close(self, timeout: float = 4.5) -> bool:
         self._closing = True
-        self._rounds.clear()
+        self._schedule.clear()
         for slot in self._slots.values():
             slot.end()
         self._wait_for_workers(timeout)
@@ -257,10 +259,9 @@ class Session(RunSource):
         for engine, slot in self._slots.items():
             if slot.pending is not None and not slot.running and not self._closing:
                 self._start_worker(engine, slot.pending.threads, slot.pending.cores)
-        if self._rounds and not self._busy_engines and not self._importing:
-            self._idle_since = self._idle_since or time.monotonic()
-            if time.monotonic() - self._idle_since >= REST_SECONDS:
-                self._start_next_round()
+        is_due = self._schedule and not self._busy_engines and not self._importing
+        if is_due and not self._schedule.rests(time.monotonic()):
+            self._start_next_round()
         return changed
 
     def _apply(self, event: Event) -> None:
@@ -276,20 +277,18 @@ class Session(RunSource):
         """True while a worker imports its framework, which would slow down another's turn."""
         return any(slot.running and self.histories[engine].worker is None for engine, slot in self._slots.items())
 
-    def _schedule(self, rounds: Sequence[Round]) -> None:
-        """Put the rounds first. Start at once in a race or without workers; else `drain` starts when all are idle."""
+    def _add_rounds(self, rounds: Sequence[Round], *, rest: bool = False) -> None:
+        """Put the rounds first. Start at once without workers, or in a race without `rest`; else when all are idle."""
         self._sampler.start()
-        self._rounds.extendleft(reversed(rounds))
-        if rounds[0].config.mode == "race" or not any(slot.running for slot in self._slots.values()):
+        self._schedule.put_first(rounds)
+        if (rounds[0].config.mode == "race" and not rest) or not any(slot.running for slot in self._slots.values()):
             self._start_next_round()
 
     def _start_next_round(self) -> None:
-        round_ = self._rounds.popleft()
+        round_ = self._schedule.start_next()
         run_folder = round_.run_folder
-        run_folder.open(self._runs_dir, self._series_id)
-        if run_folder.directory is not None and round_.config.seeds > 1:
-            self._series_id = self._series_id or run_folder.run_id
-        self._idle_since = None
+        run_folder.open(self._runs_dir)
+        autos = round_.auto_devices(self.histories, time.monotonic())
         for engine, (threads, cores) in self._split_cores(round_.configs).items():
             slot, config = self._slots[engine], round_.configs[engine]
             slot.pending = PendingRun(
@@ -301,7 +300,8 @@ class Session(RunSource):
                 cores,
                 for_backend(slot.spec, config.keras_backend),
                 round_.resume_points.get(engine),
-                round_.auto_ranks.get(engine, 0),
+                replace(autos[engine], chosen=self.job.devices.get(engine, "")),
+                self.job.count,
             )
             if not slot.running:
                 self._start_worker(engine, threads, cores)
@@ -316,7 +316,7 @@ class Session(RunSource):
         """Return (threads, cores) for each engine: those that run at once share the usable cores equally."""
         from engines.session.core_shares import core_shares
 
-        return core_shares(configs, [e for e, slot in self._slots.items() if e in configs or slot.open_run])
+        return core_shares(configs, [e for e, slot in self._slots.items() if e in configs or slot.open_run], self.job)
 
     def _start_worker(self, engine: str, threads: int, cores: tuple[int, ...]) -> None:
         from engines.supervision.supervisor import Supervisor
@@ -331,7 +331,7 @@ class Session(RunSource):
             cache_dir=self._cache_dir,
             cores=cores,
             threads=threads,
-            only_device=slot.pending.config.device if slot.pending is not None and self._one_config else "",
+            only_device=slot.pending.device if slot.pending is not None and self._one_config else "",
         )
         if slot.pending is not None:
             slot.send_pending()

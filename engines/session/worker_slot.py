@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engines.config import TrainConfig
-from engines.messages.commands import Command
+from engines.messages.commands import ANY_GPU, AutoDevice, Command
 from engines.messages.events import Event
+from engines.preset_configs import for_engine
 from engines.record import Record
 from engines.supervision.registry import EngineSpec
 
@@ -30,7 +31,13 @@ class PendingRun(Record, kw_only=False):
     cores: tuple[int, ...]
     spec: EngineSpec
     resume_point: ResumePoint | None = None
-    auto_rank: int = 0
+    auto: AutoDevice = ANY_GPU
+    jobs: int = 1
+
+    @property
+    def device(self) -> str:
+        """The device of the run: its setting, or what the app has chosen for `auto`."""
+        return self.auto.chosen or for_engine(self.config, self.spec.name).device
 
 
 @dataclass(slots=True)
@@ -78,7 +85,7 @@ class WorkerSlot:
                 self.directory.append(event)
         resume, past = (run.resume_point.checkpoint, run.resume_point.events) if run.resume_point else ("", ())
         if self.supervisor.start_run(
-            run.run_id, run.config, run.folder, resume=resume, past=past, auto_rank=run.auto_rank
+            run.run_id, run.config, run.folder, resume=resume, past=past, auto=run.auto, jobs=run.jobs
         ):
             self.open_run, self.pending = run.run_id, None
 

@@ -38,8 +38,9 @@ class RunLedger:
         self.run_id, self.no_run_yet = start.run_id, False
         shift = t - past[-1].t if past else 0.0
         start_t = past[0].t + shift if past else t
+        jobs = max([start.jobs, *(event.jobs for event in past[:1] if isinstance(event, RunRequested))])
         return [
-            self.event(RunRequested, t=start_t, config=start.config, build=version_and_commit()),
+            self.event(RunRequested, t=start_t, config=start.config, build=version_and_commit(), jobs=jobs),
             *(dataclasses.replace(event, run_id=start.run_id, t=event.t + shift) for event in past[1:]),
             *(self.event(LogLine, t=t, stream="supervisor", text=text) for text in environment_notes()),
         ]

@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engines.config import TrainConfig
-from engines.gpu_selection import query_problem
+from engines.gpu_selection import freest_gpus, query_problem
 from engines.messages.codec import encode
-from engines.messages.commands import RUN_COMMANDS, Command, Shutdown, Start
+from engines.messages.commands import ANY_GPU, RUN_COMMANDS, AutoDevice, Command, Shutdown, Start
 from engines.messages.events import CommandSent, Event, LogLine, RunFailed, WorkerExited, WorkerSpawned
 from engines.monitors.cgroups import oom_kills
+from engines.preset_configs import for_engine
 from engines.supervision import start_error
 from engines.supervision.command_queue import CommandQueue
 from engines.supervision.environment import FOLDER, allowed_threads, with_absolute_paths, worker_environment
@@ -115,13 +116,14 @@ class Supervisor:
         *,
         resume: str = "",
         past: Sequence[Event] = (),
-        auto_rank: int = 0,
+        auto: AutoDevice = ANY_GPU,
+        jobs: int = 1,
     ) -> bool:
         """Request a run, which starts as soon as the worker is ready; False when the worker is already gone.
 
         A run that resumes from the checkpoint `resume` first publishes its past again, as if it had just happened.
         """
-        start = Start(run_id=run_id, config=config, run_dir=run_dir, resume=resume, auto_rank=auto_rank)
+        start = Start(run_id=run_id, config=config, run_dir=run_dir, resume=resume, auto=auto, jobs=jobs)
         return self._commands.add(start, past)
 
     def send(self, command: Command) -> None:
@@ -275,10 +277,17 @@ class Supervisor:
                 events = self._ledger.open(command, past, t)
                 for event in events:
                     self.publish(event)
-                command = dataclasses.replace(command, requested_t=events[0].t)
+                command = dataclasses.replace(self._with_free_gpus(command), requested_t=events[0].t)
             elif self._ledger.run_id and isinstance(command, RUN_COMMANDS):
                 self.publish(self._ledger.event(CommandSent, command=type(command).__name__))
             self._unsent += encode(with_absolute_paths(command)).encode() + b"\n"
+
+    def _with_free_gpus(self, start: Start) -> Start:
+        """Fill in which GPUs are free now, where the run is to choose one."""
+        if start.auto.chosen or for_engine(start.config, self.spec.name).device != "auto":
+            return start
+        order = freest_gpus("" if start.auto.just_used else start.run_id, start.auto.held)
+        return dataclasses.replace(start, auto=dataclasses.replace(start.auto, order=order))
 
     def _receive(self, data: bytes) -> None:
         for event in self._events.feed(data):

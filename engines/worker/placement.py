@@ -8,6 +8,7 @@ from typing import cast
 
 from engines.experiment.contract import EngineClass, EngineModule, ParallelModule
 from engines.gpu_selection import most_free
+from engines.messages.commands import ANY_GPU, AutoDevice
 from engines.messages.events import Device
 
 
@@ -15,11 +16,17 @@ class DeviceError(Exception):
     """The chosen device can't be used; the message says why."""
 
 
-def resolve(setting: str, devices: Sequence[Device], auto_rank: int = 0) -> str:
+def resolve(setting: str, devices: Sequence[Device], auto: AutoDevice = ANY_GPU) -> str:
     """Return the id of the device that the setting means, or a comma list of several. Raises DeviceError."""
     gpus = [device for device in devices if device.usable and device.id != "cpu"]
     if setting == "auto":
-        return most_free(gpus, rank=auto_rank).id if gpus else "cpu"
+        if not gpus:
+            return "cpu"
+        if auto.chosen == "cpu":  # the app knows of no GPU, so that other jobs would get the same
+            raise DeviceError(
+                f"Runs at the same time would share {gpus[0].id}. Leave out --jobs, or choose --device cpu."
+            )
+        return resolve(auto.chosen, devices) if auto.chosen else most_free(gpus, auto.order, auto).id
     if setting == "all" and gpus:
         return ",".join(gpu.id for gpu in gpus)
     if "," in setting:

@@ -111,7 +111,7 @@ class Run:
     # Prepare
 
     def _prepare(self) -> None:
-        device = placement.resolve(self.config.device, self.trainer.devices, self.start.auto_rank)
+        device = placement.resolve(self.config.device, self.trainer.devices, self.start.auto)
         if self.config.precision == "tf32" and device.startswith("cpu"):
             raise DeviceError("tf32 needs a CUDA GPU; on a CPU choose fp32 or bf16.")
         self.config = dataclasses.replace(self.config, device=device)

@@ -11,17 +11,28 @@ from typing import Any
 import pytest
 
 from engines import gpu_selection
-from engines.gpu_selection import auto_ranks, driver_id, freest_gpus, matches_id, most_free, readings_of
+from engines.gpu_selection import auto_devices, driver_id, freest_gpus, matches_id, most_free, readings_of
+from engines.messages.codec import decode_command
+from engines.messages.commands import ANY_GPU, AutoDevice, Start
 from engines.messages.events import Device, GpuReading, LogLine
 from engines.monitors.amd import Amd
 from engines.monitors.gpu import FIGURES, GpuMonitor
 from engines.monitors.host import ProcessUsage
 from engines.monitors.sampler import gpu_share
 from engines.preset_configs import from_settings
+from engines.supervision import supervisor as supervisors
 from engines.supervision.one_shot import run_once
 from engines.supervision.supervisor import Supervisor
 from tests.support.engines import scripted_spec
+from tests.support.fake_gpu_box import FakeGpuBox
 from tests.support.fake_nvml import FakeNvml
+
+
+@pytest.fixture(autouse=True)
+def _new_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the driver be read again."""
+    monkeypatch.setattr(gpu_selection, "_driver", gpu_selection._Driver())
+
 
 A, B = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-1b2c5f0a-0000-4106-c12f-20bd9faed9f6"
 
@@ -70,7 +81,6 @@ def test_auto_is_the_gpu_with_most_free_memory(tmp_path: Path, monkeypatch: pyte
         "2, [N/A], [N/A], [N/A], 0",
         "nonsense",
     )
-    gpu_selection._query_driver.cache_clear()
     order = freest_gpus()
     assert order == f"1 {B}, 0 {A}"
     assert most_free(gpus("0", "1", "2"), order).id == "cuda:1"
@@ -85,9 +95,73 @@ def test_free_is_little_memory_and_little_utilisation(tmp_path: Path, monkeypatc
     """Memory alone would choose the busy fake GPU 0; a utilisation that MIG hides counts as none."""
     lines = ("0, A, 79000, 80000, 97", "1, B, 75000, 80000, 3", "2, C, 20000, 80000, 0", "3, D, 70000, 80000, [N/A]")
     fake_nvidia_smi(tmp_path, monkeypatch, *lines)
-    gpu_selection._query_driver.cache_clear()
     assert freest_gpus() == "1 B, 3 D, 0 A busy, 2 C busy"
-    gpu_selection._query_driver.cache_clear()
+
+
+def test_the_free_gpus_are_read_again_at_each_start_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both engines of a run have one answer, and so have the screens; a driver that fails once changes nothing."""
+    orders = []
+    for line, run_id in (("0, A, 79000, 80000, 0", ""), ("0, A, 79000, 80000, 99", "run-1"), ("no answer", "run-2")):
+        fake_nvidia_smi(tmp_path, monkeypatch, line, "1, B, 70000, 80000, 0")
+        if line == "no answer":
+            monkeypatch.setenv("PATH", "")
+        orders.append((freest_gpus(), freest_gpus(run_id), freest_gpus(run_id), freest_gpus()))
+    assert orders[0] == ("0 A, 1 B",) * 4
+    assert orders[1] == ("0 A, 1 B", *["1 B, 0 A busy"] * 3)
+    assert orders[2] == ("1 B, 0 A busy",) * 4
+
+
+def test_the_memory_of_our_own_workers_makes_no_gpu_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stay where they are, each on its own, unless somebody else computes there."""
+    fake_nvidia_smi(tmp_path, monkeypatch, "0, A, 10000, 16000, 0", "1, B, 11000, 16000, 3", "2, C, 15900, 16000, 0")
+    assert freest_gpus("run-1", ("0", "B")) == "0 A, 2 C, 1 B busy", "an id is an index or a whole UUID of the driver's"
+    assert freest_gpus("run-2", ("0", "1")) == "0 A, 1 B, 2 C"
+    assert freest_gpus("run-3", ("1", "0")) == "1 B, 0 A, 2 C"
+    fake_nvidia_smi(tmp_path, monkeypatch, "0, A, 10000, 16000, 70", "1, B, 11000, 16000, 3", "2, C, 15900, 16000, 0")
+    assert freest_gpus("run-4", ("0", "1")) == "1 B, 2 C, 0 A busy"
+
+
+@pytest.mark.parametrize(
+    ("settings", "auto", "order"),
+    [
+        ({}, ANY_GPU, "of run"),
+        ({}, AutoDevice(just_used=True), "of "),
+        ({}, AutoDevice(chosen="cuda:1"), ""),
+        ({"pytorch_device": "cpu"}, ANY_GPU, ""),
+    ],
+)
+def test_a_worker_is_told_which_gpus_are_free_when_it_is_to_choose(
+    settings: dict[str, str], auto: AutoDevice, order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisors, "freest_gpus", lambda run_id, held: f"of {run_id}")
+    supervisor = Supervisor(scripted_spec(), lambda _: None, cache_dir=tmp_path)
+    supervisor.start_run("run", from_settings(settings), auto=auto)
+    supervisor._encode_commands()
+    start = decode_command(bytes(supervisor._unsent))
+    assert isinstance(start, Start)
+    assert start.auto.order == order
+
+
+@pytest.mark.parametrize(
+    ("visible", "free"),
+    [
+        (None, ["cuda:1", "cuda:2", "cuda:3", "cuda:5", "cuda:6", "cuda:7"]),
+        ("4,1,GPU-fake-6", ["cuda:1", "cuda:2"]),
+        ("0", []),
+        ("", None),
+        ("MIG-7c0d", None),
+    ],
+)
+def test_the_free_gpus_of_a_fake_box_are_those_that_cuda_sees(
+    visible: str | None, free: list[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = FakeGpuBox()
+    order = (f"{i} GPU-fake-{i}{' busy' * (box.busy[i] >= gpu_selection.BUSY_PERCENT)}" for i in reversed(range(8)))
+    listed = ", ".join(order)
+    monkeypatch.setattr(gpu_selection, "freest_gpus", lambda: listed)
+    assert gpu_selection.free_gpus({} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}) == free
+    monkeypatch.setattr(gpu_selection, "freest_gpus", lambda: "")
+    assert gpu_selection.free_gpus({}) is None
 
 
 @pytest.mark.parametrize(
@@ -101,14 +175,30 @@ def test_free_is_little_memory_and_little_utilisation(tmp_path: Path, monkeypatc
     ],
 )
 def test_each_engine_of_a_race_has_a_free_gpu_of_its_own(order: str, first: str, second: str) -> None:
-    assert [most_free(gpus("0", "1", "2"), order, rank).id for rank in (0, 1)] == [first, second]
+    assert [most_free(gpus("0", "1", "2"), order, AutoDevice(rank=rank)).id for rank in (0, 1)] == [first, second]
 
 
 def test_only_the_engines_of_a_race_that_leave_it_to_us_have_a_rank() -> None:
     auto = {"pytorch": "auto", "keras": "auto"}
-    assert auto_ranks("race", auto) == {"pytorch": 0, "keras": 1}
-    assert auto_ranks("race", {**auto, "pytorch": "cuda:1"}) == {"keras": 0}
-    assert auto_ranks("time-trial", auto) == {}
+    assert [one.rank for one in auto_devices("race", auto).values()] == [0, 1]
+    assert auto_devices("race", {**auto, "pytorch": "cuda:1"})["keras"] == AutoDevice(taken=("cuda:1",))
+    assert set(auto_devices("time-trial", {**auto, "pytorch": "cuda:1"}).values()) == {AutoDevice()}
+
+
+@pytest.mark.parametrize(
+    ("order", "taken", "expected"),
+    [
+        ("1 B, 0 A, 2 C", ("cuda:1",), "cuda:0"),
+        ("1 B, 0 A, 2 C", ("cuda:1", "cuda:0"), "cuda:2"),
+        ("1 B, 0 A busy", ("cuda:0",), "cuda:1"),
+        ("1 B, 0 A busy", ("cuda:1",), "cuda:1"),  # no other is free: they share it
+        ("1 B, 0 A", ("cpu",), "cuda:1"),
+    ],
+)
+def test_auto_is_not_the_gpu_that_the_other_engine_has_by_name(
+    order: str, taken: tuple[str, ...], expected: str
+) -> None:
+    assert most_free(gpus("0", "1", "2"), order, AutoDevice(taken=taken)).id == expected
 
 
 @pytest.mark.fault("input", "nvidia-smi prints bytes that are no text, and text that is not ASCII")
@@ -122,9 +212,7 @@ def test_output_that_fits_no_variable_is_ignored(line: str, tmp_path: Path, monk
     script.write_text(f"#!/bin/sh\nprintf '{line}\\n0, {A}, 20000, 80000, 0\\n'\n")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    gpu_selection._query_driver.cache_clear()
     assert freest_gpus() == f"0 {A} busy"
-    gpu_selection._query_driver.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -147,7 +235,6 @@ def test_the_first_entry_that_names_no_gpu_is_returned(visible: str, has_reading
 
 def test_without_nvidia_smi_auto_is_the_first_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    gpu_selection._query_driver.cache_clear()
     assert freest_gpus() == ""
     assert most_free(gpus("1", "0")).id == "cuda:0"
 
@@ -164,7 +251,6 @@ def test_an_nvidia_smi_that_never_answers_names_persistence_mode(
     script.write_text("#!/bin/sh\nexec tail -f /dev/null\n")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    gpu_selection._query_driver.cache_clear()
     try:
         assert freest_gpus() == ""
         assert "did not answer within 0.1 s" in gpu_selection.query_problem()
@@ -177,10 +263,9 @@ def test_an_nvidia_smi_that_never_answers_names_persistence_mode(
         )
         assert any("sudo nvidia-smi -pm 1" in text for text in logged)
     finally:
-        gpu_selection._query_driver.cache_clear()
+        monkeypatch.setattr(gpu_selection, "_driver", gpu_selection._Driver())
     monkeypatch.setenv("PATH", "")
     assert gpu_selection.query_problem() == "", "without the tool there is no problem"
-    gpu_selection._query_driver.cache_clear()
 
 
 @pytest.mark.fault("workers", "nvidia-smi answers slowly: commands return at once")

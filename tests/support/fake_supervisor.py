@@ -13,7 +13,7 @@ from unittest.mock import Mock
 import pytest
 
 from engines.config import TrainConfig
-from engines.messages.commands import Command
+from engines.messages.commands import ANY_GPU, AutoDevice, Command
 from engines.messages.events import (
     Event,
     RunFailed,
@@ -24,7 +24,7 @@ from engines.messages.events import (
     WorkerSpawned,
 )
 from engines.record import Record
-from engines.session import core_shares, session as sessions
+from engines.session import core_shares, schedule, session as sessions
 from engines.session.session import Session
 from engines.supervision import supervisor as supervisors
 from engines.supervision.registry import EngineSpec
@@ -39,7 +39,8 @@ class RequestedRun(Record):
     run_dir: str
     resume: str
     past: Sequence[Event]
-    auto_rank: int
+    auto: AutoDevice
+    jobs: int
 
 
 class FakeSupervisor:
@@ -79,12 +80,13 @@ class FakeSupervisor:
         *,
         resume: str = "",
         past: Sequence[Event] = (),
-        auto_rank: int = 0,
+        auto: AutoDevice = ANY_GPU,
+        jobs: int = 1,
     ) -> bool:
         if self.gone:
             return False
         self.runs.append(
-            RequestedRun(run_id=run_id, config=config, run_dir=run_dir, resume=resume, past=past, auto_rank=auto_rank)
+            RequestedRun(run_id=run_id, config=config, run_dir=run_dir, resume=resume, past=past, auto=auto, jobs=jobs)
         )
         self.sent.append((self.spec.name, config.seed))
         self.publish(RunRequested(engine=self.spec.name, run_id=run_id, t=time.monotonic(), config=config))
@@ -190,5 +192,5 @@ class FakeSession:
     def rest(self) -> None:
         """Let the time pass that is between two turns."""
         self.session.drain()
-        self.now += sessions.REST_SECONDS
+        self.now += schedule.REST_SECONDS
         self.session.drain()

@@ -16,7 +16,7 @@ from engines.config import TrainConfig
 from engines.data import Digits
 from engines.experiment.recipe import Weights
 from engines.messages.codec import decode_event, encode
-from engines.messages.commands import Command, Start
+from engines.messages.commands import ANY_GPU, AutoDevice, Command, Start
 from engines.messages.events import Device, Event
 from engines.preset_configs import from_settings
 from engines.worker import trainer, training_loop
@@ -126,9 +126,9 @@ class LocalWorker:
         base = {"batch_size": 16, "data_dir": str(FIXED_DIGITS), "device": "cpu"}
         return self.train(from_settings({**base, **settings}), run_dir)
 
-    def train(self, config: TrainConfig, run_dir: Path | None = None, auto_rank: int = 0) -> list[Any]:
+    def train(self, config: TrainConfig, run_dir: Path | None = None, auto: AutoDevice = ANY_GPU) -> list[Any]:
         """Train one run, and return its events."""
-        self.channel.send(Start(run_id="run", config=config, run_dir=str(run_dir or ""), auto_rank=auto_rank))
+        self.channel.send(Start(run_id="run", config=config, run_dir=str(run_dir or ""), auto=auto))
         start = self.channel.wait_for_start()
         assert start is not None
         before = len(self.channel.events)

@@ -19,7 +19,7 @@ from engines.messages.events import WorkerExited
 from engines.messages.grammar import violations
 from engines.monitors.sampler import Sampler
 from engines.runs.reader import read_events
-from engines.session import session as sessions
+from engines.session import schedule
 from engines.supervision.supervisor import Supervisor
 from tests.support.pilot import SIZES, has_curve, notice_of, opened, phases, text_of, until
 from tui import preferences
@@ -353,7 +353,7 @@ async def test_stop_then_continue(tmp_path: Path, small_mnist: Path) -> None:
 async def test_a_time_trial_with_warm_workers_follows_the_grammar(
     tmp_path: Path, small_mnist: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "REST_SECONDS", 0.1)
+    monkeypatch.setattr(schedule, "REST_SECONDS", 0.1)
     async with opened(tmp_path, small_mnist, epochs=2, mode="time-trial", threads=1) as (app, pilot):
         await until(pilot, lambda: phases(app) == ["ready", "ready"])
         await pilot.press("s")

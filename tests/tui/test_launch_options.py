@@ -94,6 +94,13 @@ def test_auto_spreads_over_free_gpus_in_a_race_alone(monkeypatch: pytest.MonkeyP
     assert launch_options.chosen_device(race, histories) == "cuda:1", "one is free: they share it"
 
 
+def test_auto_avoids_the_gpu_that_the_other_framework_has_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_selection, "freest_gpus", lambda: "1 GPU-1, 0 GPU-0")
+    histories = histories_with(pytorch=(CPU, gpu(0), gpu(1)), keras=(CPU, gpu(0), gpu(1)))
+    request = RunRequest.from_values({"pytorch_device": "cuda:1"})
+    assert launch_options.chosen_device(request, histories) == "PyTorch cuda:1 + Keras cuda:0"
+
+
 def test_a_device_that_the_command_line_named_is_an_option() -> None:
     options = launch_options.devices(RunRequest(settings={"device": "cpu,cpu"}), histories_with(pytorch=(CPU,)), ())
     assert labels(options) == ["*cpu,cpu", "auto = cpu", "cpu"]

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from engines.api import Session
+from engines.api import ONLY_JOB, Session
 from engines.messages.events import (
     DataProgress,
     EpochStarted,
@@ -60,7 +60,9 @@ def test_a_slow_first_step_is_a_line_without_the_app(monkeypatch: pytest.MonkeyP
         history.apply(event)
     now = [history.phase_t]
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    lines = progress.ProgressLines(cast("Session", SimpleNamespace(histories={"keras": history})), LineWriter(output))
+    lines = progress.ProgressLines(
+        cast("Session", SimpleNamespace(histories={"keras": history}, job=ONLY_JOB)), LineWriter(output)
+    )
     for now[0] in (history.phase_t, history.phase_t + SLOW_SECONDS + 1, history.phase_t + SLOW_SECONDS + 2):
         lines.update()
     assert output.getvalue().splitlines() == [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engines.api import BUILDING, FIRST_STEP, LOADING, RunHistory, Session
@@ -44,6 +44,18 @@ class LineWriter:
                 streams.abandon(self._stream)
 
 
+def run_name(session: Session, history: RunHistory) -> str:
+    """Name a run over several seeds: "seed 3", and its device where other jobs train beside it."""
+    seed = f"seed {history.config.seed if history.config else '?'}"
+    device = history.started.device if history.started else session.job.devices.get(history.engine, "")
+    return f"{seed} on {device}" if session.job.count > 1 and device else seed
+
+
+def _line_name(session: Session, history: RunHistory) -> str:
+    name = f"{history.engine:8}"
+    return f"{name} {run_name(session, history)} " if session.job.count > 1 else name
+
+
 class SeedSummaries:
     """Write the summary of each run over several seeds when it ends. A single run has its own in the closing lines."""
 
@@ -59,7 +71,8 @@ class SeedSummaries:
                 continue
             if (engine, history.run_id) not in self._written:
                 self._written.add((engine, history.run_id))
-                self._write(f"seed {history.config.seed}: {summary_line(history, self._session.folder(engine))}")
+                name = run_name(self._session, history)
+                self._write(f"{name}: {summary_line(history, self._session.folder(engine))}")
 
 
 class CaptionLines:
@@ -77,7 +90,9 @@ class CaptionLines:
     def update(self) -> None:
         """Write the captions that have become true since the last call."""
         while self._captions is not None and (text := self._captions.next(self._session.histories)):
-            self._write(f"# {text}")
+            several = self._session.job.count > 1
+            first = next(iter(self._session.histories.values()))
+            self._write(f"# {run_name(self._session, first)}: {text}" if several else f"# {text}")
 
 
 class ProgressLines:
@@ -87,7 +102,8 @@ class ProgressLines:
         self._session = session
         self._write = writer.write
         self._phases: dict[str, str] = {}
-        self._epochs: dict[str, int] = {}
+        self._epochs: dict[tuple[str, str], int] = {}
+        """The epochs that are written, by engine and run."""
         self._written_at: dict[str, float] = {}
         self._summaries = SeedSummaries(session, writer.write)
         self._captions = CaptionLines(session, writer.write, enabled=captions)
@@ -96,28 +112,31 @@ class ProgressLines:
         """Write what has changed since the last call."""
         now = time.monotonic()
         for engine, history in self._session.histories.items():
-            self._write_phase(engine, history, now)
-            if history.last_epoch is not None and history.epochs_done > self._epochs.get(engine, 0):
-                self._epochs[engine] = history.epochs_done
-                self._write(_epoch_line(engine, history))
+            if history.config is None and self._session.job.count > 1:  # it has no seed yet
+                continue
+            name, run = _line_name(self._session, history), (engine, history.run_id)
+            self._write_phase(name, history, now)
+            if history.last_epoch is not None and history.epochs_done > self._epochs.get(run, 0):
+                self._epochs[run] = history.epochs_done
+                self._write(_epoch_line(name, history))
                 self._written_at[engine] = now
             elif history.progress is not None and history.phase == "training" and self._is_due(engine, now):
                 self._written_at[engine] = now
                 loss, accuracy = history.train_figures
                 self._write(
-                    f"{engine:8} step {history.global_step}/{history.total_steps}"
+                    f"{name} step {history.global_step}/{history.total_steps}"
                     f"  train loss {formatting.loss(loss)}  train accuracy {formatting.percent(accuracy)}"
                 )
         self._summaries.update()
         self._captions.update()
 
-    def _write_phase(self, engine: str, history: RunHistory, now: float) -> None:
+    def _write_phase(self, name: str, history: RunHistory, now: float) -> None:
         phase, slow = history.phase, _slow_text(history, now)
-        if phase + slow == self._phases.get(engine):
+        if phase + slow == self._phases.get(history.engine):
             return
-        self._phases[engine] = phase + slow
+        self._phases[history.engine] = phase + slow
         if phase not in ("training", "evaluating"):
-            self._write(f"{engine:8} {phase}{slow or _past_phase(history)}")
+            self._write(f"{name} {phase}{slow or _past_phase(history)}")
 
     def _is_due(self, engine: str, now: float) -> bool:
         return now - self._written_at.get(engine, 0.0) > LINE_SECONDS
@@ -142,40 +161,48 @@ def _slow_text(history: RunHistory, now: float) -> str:
     return " takes unusually long" if history.is_slow(now) else ""
 
 
-def _epoch_line(engine: str, history: RunHistory) -> str:
+def _epoch_line(name: str, history: RunHistory) -> str:
     epoch = history.last_epoch
     assert epoch is not None
     last = history.evaluations[-1].accuracy if history.evaluations else None
     rate = "–" if epoch.samples_per_sec is None else f"{epoch.samples_per_sec:,.0f}"
     return (
-        f"{engine:8} epoch {epoch.epoch}/{history.config.epochs if history.config else '?'}"
+        f"{name} epoch {epoch.epoch}/{history.config.epochs if history.config else '?'}"
         f"  train loss {formatting.loss(epoch.train_loss)}  {history.split} accuracy {formatting.percent(last)}"
         f"  {rate} img/s"
     )
 
 
 class ProgressBars:
-    """Draw a progress bar for each engine."""
+    """Draw a progress bar for each engine of each session."""
 
-    def __init__(self, session: Session, *, captions: bool = False) -> None:
+    def __init__(self, sessions: Sequence[Session], *, captions: bool = False) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        self._session = session
-        self._summaries = SeedSummaries(session, self._print_above)
-        self._captions = CaptionLines(session, self._print_above, enabled=captions)
+        self._sessions = sessions
+        self._above: list[SeedSummaries | CaptionLines] = [
+            *(SeedSummaries(session, self._print_above) for session in sessions),
+            *(CaptionLines(session, self._print_above, enabled=captions) for session in sessions),
+        ]
         self._progress = Progress(
             TextColumn("{task.description:8}"),
             BarColumn(),
             TextColumn("{task.percentage:3.0f} %"),
-            TimeElapsedColumn(),
+            *([TimeElapsedColumn()] if len(sessions) == 1 else []),  # the lines of several begin with more words
             TextColumn("{task.fields[figures]}"),
         )
-        self._tasks = {e: self._progress.add_task(e, total=None, figures="starting") for e in session.histories}
+        self._tasks = {
+            (i, engine): self._progress.add_task(engine, total=None, figures="starting")
+            for i, session in enumerate(sessions)
+            for engine in session.histories
+        }
         self._progress.start()
 
     def update(self) -> None:
         """Set the bars and figures to the present state."""
-        for engine, history in self._session.histories.items():
+        for (i, engine), task in self._tasks.items():
+            session = self._sessions[i]
+            history = session.histories[engine]
             figures = history.phase + _slow_text(history, time.monotonic())
             if history.progress is not None and history.config is not None:
                 figures += (
@@ -186,10 +213,14 @@ class ProgressBars:
             if history.split == "validation" and history.tested:
                 figures += f"  test {formatting.percent(history.test_accuracy)}"
             self._progress.update(
-                self._tasks[engine], completed=history.global_step, total=history.total_steps or None, figures=figures
+                task,
+                description=_line_name(session, history).strip(),
+                completed=history.global_step,
+                total=history.total_steps or None,
+                figures=figures,
             )
-        self._summaries.update()
-        self._captions.update()
+        for writer in self._above:
+            writer.update()
 
     def _print_above(self, text: str) -> None:
         plain = formatting.to_plain_text(text)

@@ -8,12 +8,26 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from engines.api import ConfigError, EngineSpec, Event, ResumeError, RunRequest, Session, encode, paths
+from engines.api import (
+    ONLY_JOB,
+    ConfigError,
+    EngineSpec,
+    Event,
+    FanOut,
+    ResumeError,
+    RunRequest,
+    Session,
+    TrainConfig,
+    encode,
+    free_gpus,
+    jobs_of,
+    paths,
+)
 from tui import formatting
 from tui.cli import arguments
 from tui.cli.arguments import UsageError
@@ -32,6 +46,7 @@ EXAMPLES = (
     ("mnist-tui train --json > events.jsonl", "every event, a JSON object a line"),
     ("mnist-tui train --target-accuracy 99", "exit code 1 if it is not reached"),
     ("mnist-tui train --resume RUN --epochs 20", "continue a run, with more epochs"),
+    ("mnist-tui train --seeds 8 --jobs auto", "several seeds at once, a free GPU each"),
     ("mnist-tui train --detach", "go on when the terminal is closed"),
 )
 
@@ -39,11 +54,26 @@ EXAMPLES = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui train`; the settings and their help are declared in engines/config.py."""
     arguments.add_training_options(parser)
+    parser.add_argument(
+        "--jobs",
+        type=_jobs,
+        default=1,
+        metavar="N",
+        help="how many of the seeds to train at once, each on a free GPU; auto for as many as there are (1)",
+    )
     parser.add_argument("--json", action="store_true", help="print the events of both engines, a JSON object per line")
     parser.add_argument("--plain", action="store_true", help="print lines instead of bars, also on a terminal")
     arguments.add_on_end_option(parser)
     parser.add_argument("--detach", action="store_true", help="return once the run has begun; it outlives the terminal")
     arguments.add_captions_option(parser)
+
+
+def _jobs(text: str) -> int | None:
+    """Read the number of jobs from the command line; None for auto."""
+    jobs = None if text == "auto" else arguments.integer(text)
+    if jobs is not None and jobs < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be at least 1, or auto")
+    return jobs
 
 
 def run(options: argparse.Namespace) -> int:
@@ -52,6 +82,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--json prints events alone. Leave out --captions.")
     if options.json and options.detach:
         raise UsageError("--detach prints no events. Its run's folder has them, in events.jsonl.")
+    if options.jobs != 1:
+        _check_jobs(options)
     runs_dir = arguments.runs_dir(options)
     run_here = partial(
         train,
@@ -63,10 +95,23 @@ def run(options: argparse.Namespace) -> int:
         resume=arguments.resume_folder(options),
         captions=options.captions,
         on_end=options.on_end,
+        jobs=options.jobs,
     )
     if options.detach:
         return run_detached(lambda on_begin: run_here(on_begin=on_begin), Path(runs_dir))
     return run_here()
+
+
+def _check_jobs(options: argparse.Namespace) -> None:
+    """Check that several runs at once can be what is asked for. Raises UsageError."""
+    if options.json:
+        raise UsageError(
+            "--json prints one run at a time. With --jobs, each run's folder has its events, in events.jsonl."
+        )
+    if options.resume:
+        raise UsageError("--resume continues one run. Leave out --jobs.")
+    if options.jobs is not None and arguments.request(options).config.seeds == 1:
+        raise UsageError("--jobs trains several seeds at once. Say how many: --seeds N.")
 
 
 class _Signalled(Exception):
@@ -87,10 +132,12 @@ def train(
     captions: bool = False,
     on_end: str = "",
     on_begin: OnBegin | None = None,
+    jobs: int | None = 1,
 ) -> int:
     """Train to the end, or continue the run in the folder `resume`; call `on_begin` once no run starts any more.
 
-    `on_end` is a command for the shell, whose failure changes no exit code.
+    `on_end` is a command for the shell, whose failure changes no exit code. `jobs` is how many seeds train at once; None for as
+    many as there are free GPUs for.
 
     Returns 0 when every run ended well, reached its target, and was printed and saved completely; 1 otherwise; 2 when the
     settings or the run to continue can't be used; 128 + n when signal n ended it.
@@ -98,54 +145,69 @@ def train(
     writer = LineWriter(sys.stdout)
 
     def print_event(event: Event) -> None:
-        if event.engine in session.histories:
+        if any(event.engine == spec.name for spec in specs):
             writer.write(encode(event))
 
-    session = Session(
-        specs,
-        _start_thread,
-        cache_dir=paths.cache_dir(),
-        runs_dir=Path(runs_dir),
-        on_event=print_event if json_lines else None,
-        one_config=True,
+    try:
+        configs = dict.fromkeys((spec.name for spec in specs), request.config)
+        places = [ONLY_JOB] if jobs == 1 else jobs_of(configs, jobs, free_gpus())
+    except ConfigError as error:
+        return _report_unusable(error)
+    runs = FanOut(
+        [
+            Session(
+                specs,
+                _start_thread,
+                cache_dir=paths.cache_dir(),
+                runs_dir=Path(runs_dir),
+                on_event=print_event if json_lines else None,
+                one_config=True,
+                job=job,
+            )
+            for job in places
+        ]
     )
-    view: ProgressBars | ProgressLines | None = None
+    views: Sequence[ProgressBars | ProgressLines] = ()
     code = None
     with _signals_raised() as ignore_signals:
         try:
             if not json_lines:
-                view = (
-                    ProgressBars(session, captions=captions)
+                views = (
+                    [ProgressBars(runs.sessions, captions=captions)]
                     if bars
-                    else ProgressLines(session, writer, captions=captions)
+                    else [ProgressLines(session, writer, captions=captions) for session in runs.sessions]
                 )
-            _start_runs(session, request, resume)
-            while session.running:
+            _start_runs(runs, configs, request, resume)
+            while runs.running:
                 time.sleep(DRAIN_SECONDS)
-                session.drain()
-                if view is not None:
+                runs.drain()
+                for view in views:
                     view.update()
-                if on_begin is not None and _has_begun(session):
-                    on_begin(session.folder(session.engines[0]), _failures(session))
+                if on_begin is not None and (session := _first_begun(runs)) is not None:
+                    on_begin(session.folder(session.engines[0]), _failures(runs))
                     on_begin = None
         except _Signalled as signalled:
             code = 128 + signalled.number
             with contextlib.suppress(OSError):  # its terminal may be gone
                 print("mnist-tui: stopping; the workers save a checkpoint first.", file=sys.stderr, flush=True)
         except (ResumeError, ConfigError) as error:
-            print(f"mnist-tui: {formatting.to_plain_text(str(error))}", file=sys.stderr)
-            code = 2
+            code = _report_unusable(error)
         finally:
             ignore_signals()  # a second ctrl+c must not keep the workers from being closed
-            session.close()
-            session.drain()
+            runs.close()
             with _lost_output_allowed(code):
-                if view is not None:
+                for view in views:
                     view.close()
-    code = _finish(session, writer, code, json_lines=json_lines)
+    code = _finish(runs, writer, code, json_lines=json_lines)
     if on_end:
-        OnEnd(on_end).run_if_due(session)
+        OnEnd(on_end).run_if_due(runs.by_seed[-1])
     return code
+
+
+def _report_unusable(error: Exception) -> int:
+    """Print why the settings or the run to continue can't be used; return the exit code."""
+    print(f"mnist-tui: {formatting.to_plain_text(str(error))}", file=sys.stderr)
+    return 2
 
 
 def _start_thread(engine: str, target: Callable[[], None]) -> None:
@@ -176,24 +238,27 @@ def _signals_raised() -> Iterator[Callable[[], None]]:
             signal.signal(number, handler)
 
 
-def _start_runs(session: Session, request: RunRequest, resume: Path | None) -> None:
+def _start_runs(runs: FanOut, configs: Mapping[str, TrainConfig], request: RunRequest, resume: Path | None) -> None:
     """Start the runs, or continue the one in that folder. Raises ResumeError and ConfigError."""
     if resume is None:
-        session.start(dict.fromkeys(session.histories, request.config))
-    elif warning := session.resume_run(resume, request.settings):
+        runs.start(configs)
+    elif warning := runs.sessions[0].resume_run(resume, request.settings):
         print(warning, file=sys.stderr)
 
 
-def _has_begun(session: Session) -> bool:
-    """Return whether a run has begun to train, and no other will before its turn."""
-    runs = [session.histories[engine] for engine in session.engines]
-    settled = all(run.started or run.ended_t is not None or session.waiting_for(run.engine) for run in runs)
-    return settled and any(run.started for run in runs)
+def _first_begun(runs: FanOut) -> Session | None:
+    """Return the first session that has begun to train, once no run of any will begin before its turn."""
+    for session in runs.sessions:
+        its = [session.histories[engine] for engine in session.engines]
+        if not all(run.started or run.ended_t is not None or session.waiting_for(run.engine) for run in its):
+            return None
+    return next((s for s in runs.by_seed if any(s.histories[engine].started for engine in s.engines)), None)
 
 
-def _failures(session: Session) -> list[str]:
+def _failures(runs: FanOut) -> list[str]:
     """Return a line for each run that has failed."""
-    return [summary_line(history) for history in session.histories.values() if history.failure is not None]
+    histories = [history for session in runs.sessions for history in session.histories.values()]
+    return [summary_line(history) for history in histories if history.failure is not None]
 
 
 def _lost_output_allowed(code: int | None) -> contextlib.AbstractContextManager[None]:
@@ -201,13 +266,13 @@ def _lost_output_allowed(code: int | None) -> contextlib.AbstractContextManager[
     return contextlib.suppress(OSError) if code == 128 + signal.SIGHUP else contextlib.nullcontext()
 
 
-def _finish(session: Session, writer: LineWriter, code: int | None, *, json_lines: bool) -> int:
+def _finish(runs: FanOut, writer: LineWriter, code: int | None, *, json_lines: bool) -> int:
     """Print how the runs ended and what was not saved; return the exit code, unless one is set already."""
-    unsaved = save_problems(session)
+    unsaved, results = save_problems(*runs.sessions), runs.seed_results
     if code is None or code >= 128:
         with _lost_output_allowed(code):
             if not json_lines:
-                for line in closing_lines(session, runs=not session.seed_results.summary_lines() or code is not None):
+                for line in closing_lines(*runs.by_seed, runs=not results.summary_lines() or code is not None):
                     writer.write(line)
             with contextlib.suppress(OSError):  # stderr may go where the output does
                 for problem in filter(None, (*(unsaved if json_lines else ()), writer.problem)):
@@ -216,4 +281,4 @@ def _finish(session: Session, writer: LineWriter, code: int | None, *, json_line
         return code
     if writer.problem or unsaved:
         return 1
-    return 0 if session.seed_results.ended and not session.seed_results.unsuccessful else 1
+    return 0 if results.ended and not results.unsuccessful else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from engines.api import (
@@ -21,20 +22,34 @@ from tui import formatting
 from tui.reports import validation
 
 
-def closing_lines(session: RunSource, *, runs: bool = True) -> list[str]:
+def closing_lines(*sessions: RunSource, runs: bool = True) -> list[str]:
     """Return how every run ended, whether times are comparable, the verdict, and what could not be saved.
 
-    Without `runs`, of the runs only those that failed.
+    Without `runs`, of the runs only those that failed. Several sessions are the jobs of one series.
     """
-    histories = {engine: h for engine, h in session.histories.items() if h.requested_t is not None}
-    shown = {engine: h for engine, h in histories.items() if runs or h.failure is not None}
-    lines = [summary_line(history, session.folder(engine)) for engine, history in shown.items()]
-    if caveat := time_caveat(histories):
-        lines.append(f"Times: {caveat}. With --mode time-trial, each has the machine to itself.")
-    over_seeds = session.seed_results.summary_lines()
-    if not over_seeds:
-        lines += _verdict_lines(histories)
-    return [formatting.to_plain_text(line) for line in (*lines, *over_seeds, *save_problems(session))]
+    lines, caveats = [], {}
+    over_seeds = sessions[0].seed_results.summary_lines()
+    for session in sessions:
+        histories = {engine: h for engine, h in session.histories.items() if h.requested_t is not None}
+        for engine, history in histories.items():
+            if runs or history.failure is not None:
+                seed = f"seed {history.config.seed}: " if len(sessions) > 1 and history.config else ""
+                lines.append(seed + summary_line(history, session.folder(engine)))
+        if caveat := time_caveat(histories):
+            caveats[caveat] = _advice(histories)
+        if not over_seeds and len(sessions) == 1:
+            over_seeds = _verdict_lines(histories)
+    lines += [f"Times: {caveat}. {advice}, each has the machine to itself." for caveat, advice in caveats.items()]
+    return [formatting.to_plain_text(line) for line in (*lines, *over_seeds, *save_problems(*sessions))]
+
+
+def _advice(histories: Mapping[str, RunHistory]) -> str:
+    """Return which options make times comparable, as the start of a sentence."""
+    alone = ["without --jobs"] if any(history.jobs > 1 for history in histories.values()) else []
+    racing = len(histories) > 1 and any(h.config is not None and h.config.mode == "race" for h in histories.values())
+    turns = ["with --mode time-trial"] if racing or not alone else []
+    words = " and ".join(turns + alone)
+    return words[0].upper() + words[1:]
 
 
 def _verdict_lines(histories: dict[str, RunHistory]) -> list[str]:
@@ -47,10 +62,14 @@ def _verdict_lines(histories: dict[str, RunHistory]) -> list[str]:
     return []
 
 
-def save_problems(session: RunSource) -> list[str]:
+def save_problems(*sessions: RunSource) -> list[str]:
     """Return a sentence for each thing that could not be saved, and for a record that still waits for space on the disk."""
-    waiting = [session.problem] if session.problem else []
-    return list(dict.fromkeys(describe_save_failures(session.histories.values()) + waiting))
+    problems = [
+        problem
+        for session in sessions
+        for problem in (*describe_save_failures(session.histories.values()), session.problem)
+    ]
+    return list(dict.fromkeys(filter(None, problems)))
 
 
 def summary_line(history: RunHistory, folder: Path | None = None) -> str:

@@ -124,9 +124,16 @@ def details(series: SeedResults) -> list[str]:
     if ratio is not None:
         lines.append(f"{ratio.text} (over {ratio.basis}).")
     elif series.time_caveat:
-        lines.append(f"{formatting.sentence(series.time_caveat)}. --mode time-trial compares them.")
+        lines.append(f"{formatting.sentence(series.time_caveat)}. {_how_to_compare(series)} compares them.")
     lines += [f"{formatting.digits_title(dataset)}." for dataset in sorted(series.datasets - {"mnist"})]
     return [line for line in lines if line]
+
+
+def _how_to_compare(series: SeedResults) -> str:
+    if series.jobs == 1:
+        return "--mode time-trial"
+    racing = series.mode == "race" and len(engines_of(series)) > 1
+    return "--mode time-trial without --jobs" if racing else "A series without --jobs"
 
 
 def note(series: SeedResults) -> str:

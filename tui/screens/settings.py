@@ -27,7 +27,7 @@ from engines.api import (
     RunHistory,
     RunRequest,
     TrainConfig,
-    auto_ranks,
+    auto_devices,
     parse,
     problem,
 )
@@ -191,8 +191,8 @@ class SettingsScreen(ModalScreen[tuple[RunRequest, bool] | None]):
     def _device_options(self, name: str) -> list[tuple[Text, str]]:
         """Return what a setting of devices can be: of both chosen frameworks, or of the one that it belongs to."""
         engines = self._request.engines if name == "device" else (name.removesuffix("_device"),)
-        ranks = auto_ranks(str(self._request.value("mode")), dict.fromkeys(self._request.engines, "auto"))
-        choices = device_choices(engines, self._histories, self._gpus, ranks)
+        autos = auto_devices(str(self._request.value("mode")), dict.fromkeys(self._request.engines, "auto"))
+        choices = device_choices(engines, self._histories, self._gpus, autos)
         if name != "device":
             choices.insert(0, DeviceChoice("", "same as device"))
         by_value = {choice.value: choice for choice in choices}

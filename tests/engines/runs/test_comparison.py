@@ -154,3 +154,22 @@ def test_the_device_of_a_run_without_a_gpu(device: str, expected: str) -> None:
 )
 def test_when_times_are_comparable(mode: str, devices: tuple[str, ...], caveat: str) -> None:
     assert device_caveat(mode, {f"engine {i}": device for i, device in enumerate(devices)}) == caveat
+
+
+@pytest.mark.parametrize(
+    ("mode", "devices", "caveat"),
+    [
+        ("race", ("cuda:0",), "3 runs at once, shared CPU: times barely comparable"),
+        ("race", ("cpu",), "3 runs at once, shared CPU: times not comparable"),
+        ("time-trial", ("cpu", "cpu"), "3 runs at once, shared CPU: times not comparable"),
+        ("time-trial", ("cuda:0", "cuda:0"), "3 runs at once, shared CPU: times barely comparable"),
+        ("race", ("cuda:0", "cuda:1"), "3 runs at once, shared CPU: times barely comparable"),
+        ("race", ("cuda:0", "cuda:0"), "shared GPU: times not comparable"),
+    ],
+)
+def test_times_of_runs_that_train_at_once_have_a_caveat(mode: str, devices: tuple[str, ...], caveat: str) -> None:
+    histories = {f"engine {i}": RunHistory(f"engine {i}") for i in range(len(devices))}
+    for (engine, history), device in zip(histories.items(), devices, strict=True):
+        config = from_settings({"mode": mode, "device": device})
+        history.apply(RunRequested(engine=engine, config=config, jobs=3))
+    assert time_caveat(histories) == caveat

@@ -30,6 +30,26 @@ def test_only_seeds_that_trained_equally_long_are_compared() -> None:
     assert "over 6 seeds: test accuracy 99.000 ± 0.000 %" in seeds.summary_lines()[1]
 
 
+def test_seeds_stand_in_their_order_whichever_ended_first() -> None:
+    seeds = SeedResults(first_seed=2**32 - 1, seeds=3)
+    for seed in (1, 2**32 - 1, 0):
+        seeds.add(ended_run("keras", seed, 9900))
+    assert [result.seed for result in seeds.results["keras"]] == [*seeds.runs] == [2**32 - 1, 0, 1]
+
+
+def test_times_of_seeds_that_trained_at_once_are_not_compared() -> None:
+    alone, beside = (SeedResults(seeds=6, mode="time-trial") for _ in range(2))
+    for results, jobs in ((alone, 1), (beside, 3)):
+        for seed in range(6):
+            for engine in ("pytorch", "keras"):
+                run = ended_run(engine, seed, 9900)
+                run.jobs = jobs
+                results.add(run)
+    assert alone.time_ratio() is not None
+    assert (alone.time_caveat, beside.time_ratio()) == ("", None)
+    assert beside.time_caveat == "3 runs at once, shared CPU: times not comparable"
+
+
 def test_too_few_seeds_are_named_with_the_number_that_would_do() -> None:
     seeds = SeedResults()
     for seed in range(2):

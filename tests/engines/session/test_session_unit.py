@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engines.config import TrainConfig
-from engines.messages.commands import Pause, Predict, Resume, SaveCheckpoint, Stop
+from engines.messages.commands import AutoDevice, Pause, Predict, Resume, SaveCheckpoint, Stop
 from engines.messages.events import (
     EvalCompleted,
     Event,
@@ -26,9 +26,13 @@ from engines.messages.events import (
     WorkerUsage,
 )
 from engines.preset_configs import from_settings
+from engines.runs import directory
 from engines.runs.reader import list_runs, read_events, read_json
+from engines.runs.seeds import SeedResults
 from engines.runs.stop_request import is_pending, request_stop
-from engines.session import core_shares, session as sessions
+from engines.session import core_shares, schedule, session as sessions
+from engines.session.jobs import Job
+from engines.session.rounds import rounds_by_seed
 from tests.support.digits import FIXED_DIGITS
 from tests.support.fake_supervisor import FakeSession
 
@@ -83,7 +87,10 @@ def test_a_race_shares_the_cores_equally(
 
 def test_each_engine_of_a_race_has_a_rank_for_its_gpu(fake: FakeSession) -> None:
     start(fake, mode="race")
-    assert [fake.worker(engine).runs[-1].auto_rank for engine in BOTH] == [0, 1]
+    assert [fake.worker(engine).runs[-1].auto.rank for engine in BOTH] == [0, 1]
+    fake.finish_run(*BOTH)
+    start(fake, mode="race", pytorch_device="cuda:1")
+    assert fake.worker("keras").runs[-1].auto == AutoDevice(taken=("cuda:1",))
 
 
 def test_a_time_trial_gives_each_engine_all_cores(fake: FakeSession) -> None:
@@ -122,7 +129,7 @@ def test_a_turn_waits_for_the_one_before_it_and_for_a_rest(fake: FakeSession) ->
     assert fake.sent == [("pytorch", 7)], "it has not ended"
     fake.finish_run("pytorch")
     assert fake.session.waiting_for("keras") == "its turn"
-    fake.now += sessions.REST_SECONDS - 0.1
+    fake.now += schedule.REST_SECONDS - 0.1
     fake.session.drain()
     assert fake.sent == [("pytorch", 7)], "the machine has not rested"
     fake.now += 0.1
@@ -132,7 +139,7 @@ def test_a_turn_waits_for_the_one_before_it_and_for_a_rest(fake: FakeSession) ->
     for engine, seed in (("keras", 8), ("pytorch", 8)):
         before = len(fake.sent)
         fake.finish_run(fake.sent[-1][0])
-        fake.now += sessions.REST_SECONDS - 0.1
+        fake.now += schedule.REST_SECONDS - 0.1
         fake.session.drain()
         assert len(fake.sent) == before, "every turn has its rest"
         fake.now += 0.2
@@ -308,10 +315,53 @@ def test_a_run_that_no_worker_accepted_gets_a_new_one(fake: FakeSession) -> None
     assert len(fake.workers["keras"]) == 2
 
 
+def test_a_job_takes_one_seed_after_the_other_and_rests_between_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(number=1, count=2, devices={"pytorch": "cuda:2", "keras": "cuda:3"})
+    fake = FakeSession(monkeypatch, tmp_path / "runs", one_config=True, job=job)
+    results = SeedResults(seeds=4)
+    seeds = rounds_by_seed(configs(seeds=4))
+    fake.session.start_seed(seeds[1], results)
+    fake.import_framework(*BOTH)
+    assert fake.sent == [("pytorch", 1), ("keras", 1)], "at once"
+    for engine, gpu in job.devices.items():
+        run = fake.worker(engine).runs[-1]
+        assert (run.auto.chosen, run.jobs, fake.worker(engine).only_device) == (gpu, 2, gpu)
+    fake.finish_run(*BOTH)
+    fake.session.start_seed(seeds[3], results)
+    assert fake.session.running
+    fake.session.drain()
+    fake.now += schedule.REST_SECONDS - 0.1
+    fake.session.drain()
+    assert len(fake.sent) == 2, "the GPU has not rested"
+    fake.now += 0.2
+    fake.session.drain()
+    fake.finish_run(*BOTH)
+    assert fake.sent[2:] == [("pytorch", 3), ("keras", 3)]
+    assert (results.ended, fake.session.running) == (4, False)
+
+
+def test_the_runs_of_a_series_sort_behind_its_first_though_they_start_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As text, the id of seed 10 comes before that of seed 9."""
+    moments = iter([*["20260101-120000-001Z"] * 4, "20260101-120000-002Z"])
+    monkeypatch.setattr(directory, "new_run_id", lambda seed: f"{next(moments)}-seed{seed}-1")
+    for (round_,) in rounds_by_seed(configs("keras", seeds=2, seed=9)):
+        round_.run_folder.open(tmp_path / "runs")
+    assert [folder.name for folder in sorted((tmp_path / "runs").iterdir())] == [
+        "20260101-120000-001Z-seed9-1",
+        "20260101-120000-002Z-seed10-1",
+    ]
+
+
 def test_a_command_for_one_device_tells_its_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for one_config, only in ((True, "cuda:1"), (False, "")):
         fake = FakeSession(monkeypatch, None, one_config=one_config)
         fake.session.start(configs(device="cuda:1"))
+        assert fake.worker("keras").only_device == only
+        fake.session.start(configs(device="cuda:0", keras_device="cuda:1"))
         assert fake.worker("keras").only_device == only
 
 

@@ -33,6 +33,13 @@ def test_the_past_of_a_resumed_run_ends_at_its_request() -> None:
     ]
 
 
+def test_a_run_beside_others_is_marked_also_when_it_is_resumed_alone() -> None:
+    start = Start(run_id="a", config=TrainConfig(), jobs=4)
+    past = RunLedger("keras", "Keras").open(start, (), 5.0)
+    again = RunLedger("keras", "Keras").open(Start(run_id="b", config=TrainConfig()), past, 9.0)
+    assert [event.jobs for event in (*past, *again) if isinstance(event, RunRequested)] == [4, 4]
+
+
 def test_a_run_ends_once() -> None:
     ledger = _opened("r")
     first = ledger.record(_failed(""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engines.gpu_selection import GPU_ORDER_ENV
+from engines.messages.commands import AutoDevice
 from engines.messages.events import Device, RunStarted
 from engines.preset_configs import from_settings
 from engines.worker.placement import DeviceError, resolve
@@ -39,16 +40,32 @@ def test_a_setting_means_a_device(setting: str, device: str, monkeypatch: pytest
 
 def test_the_second_engine_of_a_race_has_another_free_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(GPU_ORDER_ENV, ORDER)
-    assert [resolve("auto", (CPU, *GPUS), rank) for rank in (0, 1)] == ["cuda:2", "cuda:0"]
-    assert resolve("auto", (CPU,), 1) == "cpu"
+    assert [resolve("auto", (CPU, *GPUS), AutoDevice(rank=rank)) for rank in (0, 1)] == ["cuda:2", "cuda:0"]
+    assert resolve("auto", (CPU,), AutoDevice(rank=1)) == "cpu"
+
+
+def test_the_gpus_at_the_start_of_the_run_come_before_those_at_the_start_of_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(GPU_ORDER_ENV, ORDER)
+    assert resolve("auto", (CPU, *GPUS), AutoDevice(order="0 GPU-a, 2 GPU-c busy")) == "cuda:0"
 
 
 @pytest.mark.parametrize(("rank", "device"), [(0, "cuda:2"), (1, "cuda:0")])
 def test_a_run_trains_on_the_gpu_of_its_rank(rank: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(GPU_ORDER_ENV, ORDER)
     settings = {"batch_size": 16, "data_dir": str(FIXED_DIGITS), "epochs": 1}
-    events = LocalWorker(monkeypatch, GPUS).train(from_settings(settings), auto_rank=rank)
+    events = LocalWorker(monkeypatch, GPUS).train(from_settings(settings), auto=AutoDevice(rank=rank))
     assert [event.device for event in events if isinstance(event, RunStarted)] == [device]
+
+
+def test_the_gpu_of_a_job_is_the_one_that_was_chosen_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(GPU_ORDER_ENV, ORDER)
+    assert resolve("auto", (CPU, *GPUS), AutoDevice(chosen="cuda:0")) == "cuda:0"
+    assert resolve("auto", (CPU,), AutoDevice(chosen="cuda:0")) == "cpu", "this framework uses no GPU"
+    for chosen, message in (("cuda:1", "its memory is full"), ("cpu", "would share cuda:0")):
+        with pytest.raises(DeviceError, match=message):
+            resolve("auto", (CPU, *GPUS), AutoDevice(chosen=chosen))
 
 
 def test_without_a_usable_gpu_auto_is_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

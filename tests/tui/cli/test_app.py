@@ -38,7 +38,7 @@ import sys
 from types import SimpleNamespace
 from tui.cli import app
 from tui.reports import run_summary
-run_summary.closing_lines = lambda _: ["left"]
+run_summary.closing_lines = lambda *_: ["left"]
 app.print_summary(SimpleNamespace(session=SimpleNamespace(drain=list)))
 sys.exit(129)
 """

@@ -322,6 +322,15 @@ def test_the_form_of_the_output_is_the_chosen_one(
     assert not trained[-1].bars
 
 
+@effect_of("--jobs")
+def test_seeds_train_in_as_many_jobs_as_are_named(trained: list[SimpleNamespace]) -> None:
+    for words, jobs in (([], 1), (["--jobs", "1"], 1), (["--jobs", "3"], 3), (["--jobs", "auto"], None)):
+        assert main.main(["train", "--seeds", "4", *words]) == 0
+        assert trained[-1].jobs == jobs
+    assert main.main(["--plain"]) == 0
+    assert "jobs" not in vars(trained[-1])
+
+
 @effect_of("--captions")
 def test_captions_are_shown_on_request(trained: list[SimpleNamespace], opened: list[MnistApp]) -> None:
     for words, on in (([], False), (["--captions"], True)):
