@@ -33,6 +33,7 @@ def test_a_worker_and_its_second_run_are_timed(
     rows = bench(capsys, "workers", "--data-dir", str(small_mnist))
     assert list(rows) == ["pytorch worker ready", "pytorch, second run in a warm worker"]
     assert rows["pytorch, second run in a warm worker"]["median"] < 5, "it does not start a worker"
+    assert len(rows["pytorch, second run in a warm worker"]["ratios"]) == 1, "the warm-up does not count"
 
 
 def test_the_app_is_measured_while_both_train(
