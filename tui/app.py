@@ -86,8 +86,6 @@ class MnistApp(KeptRunActions):
         self._shutdown_guard = Shutdown(
             self.session.close, lambda: isinstance(self._driver, TerminalDriver) and self._driver.is_showing
         )
-        self.opens_gpu_wall = False
-        """True until the GPU wall has opened by itself, where there are many GPUs; a key or a click before that prevents it."""
         self._command_states: tuple[bool | None, ...] = ()
         if captions:
             self.action_captions()

@@ -82,6 +82,7 @@ class KeptRunActions(RunActions):
             hint = "The curves are drawn in braille. If you see boxes or nothing, start mnist-tui with --ascii."
             self.call_from_thread(self.notify, hint, title="Your font", timeout=12)
         if run is not None and run.state == api.INTERRUPTED and run.resumable:
+            self.opens_gpu_wall = False  # its keys are not those of the hint
             created = run.created[5:16].replace("T", " ")
             hint = f"The last run ({run.preset_title}, {created}) was cut off. Press 5, then c to continue it."
             self.call_from_thread(self.notify, hint, title="Interrupted", timeout=12)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engines import api
 from engines.api import ConfigError
-from tui import frame_clock
+from tui import formatting, frame_clock
 from tui.base_app import BaseApp
 from tui.run_controller import RunController
 from tui.terminal import osc
@@ -35,6 +35,8 @@ class RunActions(BaseApp):
     """The user's command for the end of a run."""
     notices = osc.OFF
     """The kind of notice for the end of a run, of osc.NOTICES."""
+    opens_gpu_wall = False
+    """True until the GPU wall has opened by itself, where there are many GPUs; a key or a click before that prevents it."""
     _next_title = 0.0
     """The time on the frame clock before which the window's title stays."""
     _was_under_way = False
@@ -68,7 +70,11 @@ class RunActions(BaseApp):
         from tui import run_status
 
         self._next_title = now + TITLE_SECONDS
-        return self._driver.set_title(f"{osc.APP} {run_status.line(self.controller.session)}".rstrip())
+        return self._driver.set_title(self._drawable(f"{osc.APP} {run_status.line(self.controller.session)}".rstrip()))
+
+    def _drawable(self, text: str) -> str:
+        """Return the text in ASCII where the terminal shows nothing else."""
+        return text.translate(str.maketrans(formatting.ASCII)) if self.ascii_only else text
 
     def send_notice(self) -> None:
         """Send a notice, if that is wanted, when the runs have just ended while the user looks elsewhere."""
@@ -81,7 +87,7 @@ class RunActions(BaseApp):
         if self.app_focus or under_way or self.notices == osc.OFF:
             self._unsent_notice = ""
         if self._unsent_notice and self.terminal_is_ready and isinstance(self._driver, TerminalDriver):
-            self._driver.send_notice(self.notices, self._unsent_notice)
+            self._driver.send_notice(self.notices, self._drawable(self._unsent_notice))
             self._unsent_notice = ""
 
     def handle_end(self) -> None:

@@ -18,7 +18,8 @@ def requested(session: RunSource) -> dict[str, RunHistory]:
 
 def is_under_way(session: RunSource) -> bool:
     """Return whether a run, of this process or a watched one, has not ended; never for a recording that is played."""
-    return not session.playback and (session.running or any(h.ended_t is None for h in requested(session).values()))
+    runs = requested(session).values()
+    return bool(runs) and not session.playback and (session.under_way or any(run.ended_t is None for run in runs))
 
 
 def worst_outcome(histories: Mapping[str, RunHistory]) -> str:
@@ -29,11 +30,14 @@ def worst_outcome(histories: Mapping[str, RunHistory]) -> str:
 
 def line(session: RunSource) -> str:
     """Return such as "42 % · PyTorch 97.3 %, Keras 97.1 %"; empty without a run, and for a recording that is played."""
-    histories = requested(session)
+    histories, under_way = requested(session), is_under_way(session)
     if session.playback or not histories:
         return ""
+    if under_way:  # an engine that waits for its turn still has its run before
+        histories = {engine: h for engine, h in histories.items() if not session.waiting_for(engine)}
     figures = ", ".join(filter(None, map(_figure, histories.values())))
-    head = _progress(histories) if is_under_way(session) else worst_outcome(histories).replace("-", " ")
+    waiting = len(session.shown_histories) - len(histories)
+    head = _progress(histories, waiting) if under_way else worst_outcome(histories).replace("-", " ")
     return f"{head} · {figures}" if figures else head
 
 
@@ -43,11 +47,11 @@ def end(session: RunSource) -> str:
     return f"{line(session)} · {result.text}" if result is not None else line(session)
 
 
-def _progress(histories: Mapping[str, RunHistory]) -> str:
-    """Return the progress of the runs that have not failed, and whether all that have not ended are paused."""
+def _progress(histories: Mapping[str, RunHistory], waiting: int) -> str:
+    """Return the progress of the runs that have not failed, and of those `waiting`, and whether all under way are paused."""
     shares = [1.0 if h.ended_t is not None else h.fraction for h in histories.values() if h.outcome not in _FAILURES]
-    paused = all(history.phase == PAUSED for history in histories.values() if history.running)
-    return f"{'paused at ' * paused}{100 * sum(shares) / max(len(shares), 1):.0f} %"
+    phases = {history.phase for history in histories.values() if history.running}
+    return f"{'paused at ' * (phases == {PAUSED})}{100 * sum(shares) / max(len(shares) + waiting, 1):.0f} %"
 
 
 def _figure(history: RunHistory) -> str:

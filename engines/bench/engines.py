@@ -145,7 +145,9 @@ class WorkerRunner:
     def _next_event(self) -> Event:
         event = self._inbox.get()
         if isinstance(event, RunFailed):
-            hint = event.hint.partition("Restart")[0].strip()  # what follows is about a key of the app
+            hint = (
+                event.hint.removeprefix("See the log.").partition("Restart")[0].strip()
+            )  # the app has a log and that key
             raise BenchError(dataclasses.replace(event, hint=hint).explanation)
         if isinstance(event, WorkerExited):
             raise BenchError(f"The {self._spec.title} worker ended before its run did.")

@@ -212,7 +212,7 @@ def scaling_notes(rows: Sequence[ScalingRow]) -> Iterator[str]:
     yield (
         f"Every step trains one batch of {plural(batch, 'digit')}, on however many devices{shares}."
         f" After each step they add up the gradients of {parameters:,} parameters, {4 * parameters / 1e6:.1f} MB."
-        " MNIST and this network are too small for that: one device is often the fastest."
+        " MNIST and this network are small for that: one device may be the fastest."
     )
     if largest.devices[0] == "cpu":
         cores = plural(len(usable_core_ids()), "core")

@@ -53,6 +53,11 @@ class RunSource:
         return False
 
     @property
+    def under_way(self) -> bool:
+        """True while any run, also a watched one of another process, is under way or waits for its turn."""
+        return self.running
+
+    @property
     def predicting(self) -> bool:
         """True while a recording's models work on an answer."""
         return False

@@ -213,6 +213,10 @@ class Watch(RunSource):
         return not self._open or self._interrupted
 
     @property
+    def under_way(self) -> bool:
+        return not self.ended
+
+    @property
     def silent_seconds(self) -> float:
         """Seconds without news of a run that has not ended; 0 while they are fewer than SILENT_SECONDS."""
         silent = self._clock() - self._heard_at

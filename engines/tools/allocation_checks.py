@@ -56,7 +56,8 @@ def slurm_findings(
         return
     if not node:
         text = f"job {job} is allocated, but this shell runs outside it: cores and GPUs are those of this machine"
-        yield Finding("SLURM", "note", text, "srun --pty mnist-tui")
+        task = _number(environment, "SLURM_CPUS_PER_TASK")
+        yield Finding("SLURM", "note", text, f"srun {f'--cpus-per-task={task} ' if task else ''}--pty mnist-tui")
         return
     yield Finding("SLURM", "ok", f"job {job} on {node}")
     yield from _core_findings(environment, cores)
@@ -72,7 +73,8 @@ def _core_findings(environment: Mapping[str, str], cores: int) -> Iterator[Findi
     if fewest is None or most is None:
         return
     if cores < fewest:
-        text = f"{fewest} CPUs are allocated, but this process may use only {cores}: srun needs its own --cpus-per-task"
+        text = f"{fewest} CPUs are allocated, but this process may use only {cores}: leave this step, and give srun its own"
+        text += " --cpus-per-task"
         yield Finding("SLURM cores", "note", text, f"srun --cpus-per-task={fewest} --pty mnist-tui")
     elif cores > most:
         text = f"{plural(most, 'CPU')} allocated, but this process may use {cores}, and would start as many threads"
@@ -87,11 +89,15 @@ def _memory_findings(environment: Mapping[str, str]) -> Iterator[Finding]:
         per_core = _number(environment, "SLURM_MEM_PER_CPU") or 0
         megabytes = per_core * (_number(environment, "SLURM_CPUS_ON_NODE") or 0)
     if megabytes:
-        text = f"{megabytes * 2**20 / 1e9:.1f} GB allocated on this node: SLURM ends a job that takes more"
+        text = f"{megabytes * 2**20 / 1e9:.1f} GB allocated on this node: SLURM may end a job that takes more"
         yield Finding("SLURM memory", "ok", text)
 
 
 def _gpu_findings(environment: Mapping[str, str], opened: int, usable: int) -> Iterator[Finding]:
+    if environment.get("ROCR_VISIBLE_DEVICES") or environment.get(
+        "HIP_VISIBLE_DEVICES"
+    ):  # AMD's, which are not counted here
+        return
     text = environment.get("SLURM_STEP_GPUS") or environment.get("SLURM_JOB_GPUS") or ""
     ids, visible = _gpu_ids(text), environment.get("CUDA_VISIBLE_DEVICES")
     count = len(ids) or _number(environment, "SLURM_GPUS_ON_NODE") or 0
@@ -102,12 +108,16 @@ def _gpu_findings(environment: Mapping[str, str], opened: int, usable: int) -> I
         return
     allocated = f"{plural(count, 'GPU')} allocated" + (f" ({','.join(ids)} of the node)" if ids else "")
     hidden = "" if visible is None else f" by CUDA_VISIBLE_DEVICES={visible}"
-    choose = f"export CUDA_VISIBLE_DEVICES={','.join(ids)}" if ids else "unset CUDA_VISIBLE_DEVICES"
+    are_indices = bool(ids) and all(int(number) < opened for number in ids)  # not those of the node in a cgroup
+    choose = f"export CUDA_VISIBLE_DEVICES={','.join(ids)}" if are_indices else "nvidia-smi -L"
+    shared = (_number(environment, "SLURM_NTASKS") or 1) > 1  # by tasks that may have one each
     if usable == count:
         yield Finding("SLURM GPUs", "ok", f"{allocated}, as many usable here")
+    elif usable < count and shared:
+        yield Finding("SLURM GPUs", "ok", f"{allocated} to several tasks, {usable} usable in this one")
     elif usable > count:
         text = f"{allocated}, but this process can use {usable}: `auto` and `all` would take another job's"
-        yield Finding("SLURM GPUs", "note", text, choose if ids else "nvidia-smi -L")
+        yield Finding("SLURM GPUs", "note", text, choose)
     elif opened < count:
         yield Finding("SLURM GPUs", "note", f"{allocated}, but the driver offers only {opened} here", "nvidia-smi -L")
     else:
@@ -121,7 +131,7 @@ def _time_findings(environment: Mapping[str, str], now: float) -> Iterator[Findi
         return
     minutes = int((end - now) // 60)
     left = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{max(0, minutes)} min"
-    text = f"the job ends in {left}; a run that it cuts off continues from its last checkpoint"
+    text = f"the job ends in {left}; a run that is cut off can be continued from its last checkpoint"
     soon = end - now < SOON_SECONDS
     yield Finding("SLURM time", "note" if soon else "ok", text, "mnist-tui train --resume RUN" if soon else "")
 
@@ -194,7 +204,8 @@ def usable_gpus(readings: Sequence[GpuReading], closed: Collection[int], environ
         return len(opened)
     count = 0
     for name in (entry.strip() for entry in visible.split(",")):
-        if not any(matches_id(name, gpu.index, (gpu.uuid, *gpu.slices)) for gpu in opened):
+        # CUDA counts only the GPUs that it can open
+        if not any(matches_id(name, place, (gpu.uuid, *gpu.slices)) for place, gpu in enumerate(opened)):
             break  # CUDA ignores what follows
         count += 1
     return count
@@ -221,7 +232,7 @@ def slice_findings(
 
     `names` are the slices' names by UUID.
     """
-    chosen = environment.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    chosen, is_first = environment.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip(), True
     for gpu in readings:
         if ("utilization_percent", UNDER_MIG) not in gpu.missing:
             continue
@@ -234,6 +245,9 @@ def slice_findings(
         if chosen.startswith("MIG-"):
             is_here = any(uuid.startswith(chosen) for uuid in gpu.slices)
             yield Finding("MIG", "ok", f"{text}; cuda:0 is {chosen}" if is_here else text)
+        elif chosen and not matches_id(chosen, gpu.index, (gpu.uuid,)):
+            yield Finding("MIG", "ok", text)
         else:
             text += "; a process trains on one of them, named by its UUID, or else on the first"
-            yield Finding("MIG", "note", text, f"export CUDA_VISIBLE_DEVICES={gpu.slices[0]}")
+            yield Finding("MIG", "note", text, f"export CUDA_VISIBLE_DEVICES={gpu.slices[0]}" if is_first else "")
+            is_first = False

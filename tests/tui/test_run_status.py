@@ -17,12 +17,21 @@ from tui import run_status
 class FakeSource(RunSource):
     """A live session that shows these histories."""
 
-    def __init__(self, **events: list[Event]) -> None:
+    def __init__(self, waiting: str = "", **events: list[Event]) -> None:
+        """Apply the events of each engine; the engine that waits for its turn is `waiting`."""
         self.histories = {engine: RunHistory(engine) for engine in ("pytorch", "keras")}
         self.engines = tuple(events)
+        self._waiting = waiting
         for engine, its in events.items():
             for event in its:
                 self.histories[engine].apply(replace(event, engine=engine))
+
+    @property
+    def running(self) -> bool:
+        return bool(self._waiting)
+
+    def waiting_for(self, engine: str) -> str:
+        return "its turn" if engine == self._waiting else ""
 
 
 def until_step(step: int) -> list[Event]:
@@ -53,6 +62,9 @@ PAUSE = RunPaused(engine="keras", t=30.0)
         (FakeSource(pytorch=[*until_step(2), FAILURE], keras=until_step(6)), "75 % · PyTorch failed, Keras 97.5 %"),
         (FakeSource(keras=[*until_step(6), PAUSE]), "paused at 75 % · Keras 97.5 %"),
         (FakeSource(pytorch=until_step(6), keras=[*until_step(6), PAUSE]), "75 % · PyTorch 97.5 %, Keras 97.5 %"),
+        (FakeSource("keras", pytorch=until_step(4), keras=[]), "25 %"),
+        (FakeSource("keras", pytorch=life(), keras=[]), "50 % · PyTorch 99.2 %"),
+        (FakeSource("keras", pytorch=life(), keras=life()), "50 % · PyTorch 99.2 %"),  # Keras' run before
         (FakeSource(pytorch=life(), keras=life()), "completed · PyTorch 99.2 %, Keras 99.2 %"),
         (FakeSource(pytorch=life(), keras=ended("stopped")), "stopped · PyTorch 99.2 %, Keras 99.2 %"),
         (FakeSource(keras=ended("target-reached")), "target reached · Keras 99.2 %"),

@@ -220,7 +220,7 @@ def test_notes_name_the_batch_the_parameters_and_what_is_shared() -> None:
     size, shared, graph = scaling_notes(rows)
     assert "one batch of 128 digits, on however many devices: 8 get about 16 digits each" in size
     assert "the gradients of 1,199,882 parameters, 4.8 MB" in size
-    assert "too small" in size
+    assert "are small for that" in size
     assert "share this machine's processor" in shared
     assert "One GPU replays a captured graph" in graph
     on_cpus = list(scaling_notes(list(tabulate_scaling("keras", ("cpu",) * 2, 1, {1: [run(1.0)], 2: [run(1.0)]}, {}))))

@@ -241,7 +241,16 @@ def sliced(index: int, *uuids: str) -> GpuReading:
 
 @pytest.mark.parametrize(
     ("visible", "closed", "count"),
-    [(None, (), 3), (None, (0,), 2), ("0,2", (), 2), ("0,9,2", (), 1), ("2,0", (2,), 0), ("MIG-b", (), 1), ("", (), 0)],
+    [
+        (None, (), 3),
+        (None, (0,), 2),
+        ("0,2", (), 2),
+        ("0,9,2", (), 1),
+        ("2,0", (2,), 0),
+        ("0", (0, 1), 1),
+        ("MIG-b", (), 1),
+        ("", (), 0),
+    ],
 )
 def test_gpus_that_cuda_can_use(visible: str | None, closed: tuple[int, ...], count: int) -> None:
     readings = [fake_gpu(index=0), sliced(1, "MIG-a", "MIG-b"), fake_gpu(index=2)]
@@ -258,7 +267,8 @@ def test_gpus_that_cuda_can_use(visible: str | None, closed: tuple[int, ...], co
             sliced(1, "MIG-a", "MIG-b"), "",
             "note", "GPU 1 is divided into 2 slices: MIG-a (1g.10gb), MIG-b; a process", "export CUDA_VISIBLE_DEVICES=MIG-a",
         ),
-        (sliced(1, "MIG-a", "MIG-b"), "0", "note", "by its UUID", "export CUDA_VISIBLE_DEVICES=MIG-a"),
+        (sliced(0, "MIG-a", "MIG-b"), "0", "note", "by its UUID", "export CUDA_VISIBLE_DEVICES=MIG-a"),
+        (sliced(1, "MIG-a", "MIG-b"), "0", "ok", "GPU 1 is divided into 2 slices: MIG-a (1g.10gb), MIG-b", ""),
         (sliced(1, "MIG-a", "MIG-b"), "MIG-b", "ok", "cuda:0 is MIG-b", ""),
         (sliced(1, "MIG-a"), "MIG-c", "ok", "1 slice: MIG-a (1g.10gb)", ""),
     ],
@@ -268,6 +278,11 @@ def test_mig_slices(gpu: GpuReading, visible: str, state: str, text: str, fix: s
     row = found[0] if found else Finding("", "", "")
     assert (row.state, text in row.text, row.fix) == (state, True, fix), row
     assert ("cuda:0" in row.text) == (visible == "MIG-b")
+
+
+def test_only_the_first_of_two_divided_gpus_has_advice() -> None:
+    found = list(slice_findings([sliced(0, "MIG-a"), sliced(1, "MIG-b")], {}, {}))
+    assert [row.fix for row in found] == ["export CUDA_VISIBLE_DEVICES=MIG-a", ""]
 
 
 class FakeSlicedBox(FakeGpuBox):
