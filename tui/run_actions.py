@@ -74,7 +74,7 @@ class RunActions(BaseApp):
 
     def _drawable(self, text: str) -> str:
         """Return the text in ASCII where the terminal shows nothing else."""
-        return text.translate(str.maketrans(formatting.ASCII)) if self.ascii_only else text
+        return "".join(formatting.ASCII.get(character, character) for character in text) if self.ascii_only else text
 
     def send_notice(self) -> None:
         """Send a notice, if that is wanted, when the runs have just ended while the user looks elsewhere."""

@@ -184,12 +184,12 @@ def newest_run(runs_dir: Path) -> Path | None:
 
 
 def next_run(folder: Path, seen: Collection[str] = ()) -> str:
-    """Return the id of the newest run beside this one that continues it or is a later seed of its series, but none of `seen`.
+    """Return the id of a run beside this one that continues it or is a seed of its series, but none of `seen`.
 
-    Without any, that of an earlier seed that a process still trains; empty without that, too. Raises OSError.
+    The newest that a process still trains comes first, then the newest that began later; empty without any. Raises OSError.
     """
     config, started = read_json(folder / "config.json") or {}, run_start_time(folder)
-    first = str(config.get("series") or folder.name)
+    first, later = str(config.get("series") or folder.name), ""
     series_start = run_start_time(folder.parent / first)
     for name in _newest_first(folder.parent):
         other, start = folder.parent / name, run_start_time(folder.parent / name)
@@ -199,11 +199,11 @@ def next_run(folder: Path, seen: Collection[str] = ()) -> str:
             continue
         its = read_json(other / "config.json") or {}
         is_seed = name == first or its.get("series") == first
-        if (start > started and (is_seed or its.get("resumed") == folder.name)) or (
-            start <= started and is_seed and is_being_recorded(other)
-        ):
-            return name
-    return ""
+        if is_seed or (start > started and its.get("resumed") == folder.name):
+            if is_being_recorded(other):
+                return name
+            later = later or name * (start > started)
+    return later
 
 
 def newest_checkpoint(runs_dir: Path | None, engine: str) -> str:

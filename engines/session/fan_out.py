@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from engines.config import TrainConfig
-from engines.runs.phases import STOPPED
 from engines.runs.seeds import SeedResults
 from engines.session.rounds import Round, rounds_by_seed
 from engines.session.session import Session
@@ -54,7 +53,7 @@ class FanOut:
         """
         for session in self.sessions:
             session.drain()
-        if len(self.sessions) > 1 and not self._stopped and any(_was_stopped(session) for session in self.sessions):
+        if len(self.sessions) > 1 and not self._stopped and any(session.was_stopped for session in self.sessions):
             self._stopped = True
             self._waiting.clear()
             for session in self.sessions:
@@ -82,7 +81,3 @@ class FanOut:
 
 def _seed(session: Session) -> int:
     return max((history.config.seed for history in session.histories.values() if history.config), default=0)
-
-
-def _was_stopped(session: Session) -> bool:
-    return any(session.histories[engine].outcome == STOPPED for engine in session.engines)

@@ -62,7 +62,8 @@ class PredictionRequests:
         answer, waited = self.answer(history), self._clock() - sent_t
         if answer is None or answer.request_id < request_id:
             overtaken = history.prediction is not None and history.prediction.request_id > request_id
-            return overtaken or waited > TIMEOUT_SECONDS
+            forgotten = self._source.recorded and answer is None and self._has_learnt(history)  # another run is watched
+            return overtaken or forgotten or waited > TIMEOUT_SECONDS
         return waited > REFRESH_SECONDS and self._has_learnt(history)
 
     def _has_learnt(self, history: RunHistory) -> bool:

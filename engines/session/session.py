@@ -65,12 +65,12 @@ class Session(RunSource):
         self._runs_dir = runs_dir
         self._listener = on_event
         self._one_config = one_config
-        self.job = job
+        self.job, self.was_stopped = job, False
+        """`was_stopped`: True once another process has asked to stop a run, however that run ends."""
         self._inbox = Inbox()
         self._schedule = Schedule()
         self._closing = False
-        self._last_request_id = 0
-        self._machine_seq = 0
+        self._last_request_id = self._machine_seq = 0
 
     @cached_property
     def _sampler(self) -> Sampler:
@@ -254,8 +254,9 @@ class Session(RunSource):
                 self._apply(event)
             else:
                 self.machine.apply(event)
-        for engine in engines_to_stop(self._slots):
+        for engine in (asked := engines_to_stop(self._slots)):
             self.stop(engine)
+        self.was_stopped |= bool(asked)
         for engine, slot in self._slots.items():
             if slot.pending is not None and not slot.running and not self._closing:
                 self._start_worker(engine, slot.pending.threads, slot.pending.cores)

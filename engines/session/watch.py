@@ -164,19 +164,23 @@ class Watch(RunSource):
         if name := next_run(self._reading, self._seen):
             self._follow_run(self._reading.with_name(name))
         elif not self._is_counted:
-            self._is_counted = True
-            if (results := read_seed_results(self._reading)) is not None:
+            results, self._is_counted = read_seed_results(self._reading), True
+            if results is not None:
                 self._events.append(results)
 
     def _follow_run(self, folder: Path) -> None:
         """Show the run that comes after this one; name it only where it was over before anyone watched."""
         is_live = not (folder / "summary.json").is_file() and is_being_recorded(folder) is not False
         engines = set(_engines_of(folder))
-        if not engines or engines - set(self._panes) or not (self._was_live or is_live):
-            self._next_run = folder.name
-            return
         resumed = (read_json(folder / "config.json") or {}).get("resumed")
-        verb = "The run continues" if resumed else "Another seed trains"
+        verb = "The run continues" if resumed else "Another seed trains" if is_live else "Another seed trained"
+        if not engines or engines - set(self._panes) or not (self._was_live or is_live):
+            self._next_run = f"{verb} as {folder.name}."
+            return
+        if not (
+            folder / "events.jsonl"
+        ).is_file():  # it comes a moment after its folder, or never where the disk is full
+            return
         self._begin(folder)
         self._notice, self._noticed_at = f"{verb} as {folder.name}, shown here.", self._clock()
 
@@ -233,7 +237,7 @@ class Watch(RunSource):
     @property
     def problem(self) -> str:
         if self._next_run:
-            return f"This run continues as {self._next_run}."
+            return self._next_run
         if self._interrupted:
             return "No process writes the record of this run any more, and it has no end."
         is_new = self._clock() - self._noticed_at < NOTICE_SECONDS

@@ -36,8 +36,12 @@ class PendingRun(Record, kw_only=False):
 
     @property
     def device(self) -> str:
-        """The device of the run: its setting, or what the app has chosen for `auto`."""
-        return self.auto.chosen or for_engine(self.config, self.spec.name).device
+        """The device of the run: its setting, or the GPU that the app has chosen for `auto`.
+
+        A CPU that the app has chosen hides no GPU: the worker refuses to train where there is one that other jobs may have.
+        """
+        setting = for_engine(self.config, self.spec.name).device
+        return self.auto.chosen if self.auto.chosen not in ("", "cpu") else setting
 
 
 @dataclass(slots=True)

@@ -200,7 +200,7 @@ def train(
                     view.close()
     code = _finish(runs, writer, code, json_lines=json_lines)
     if on_end:
-        OnEnd(on_end).run_if_due(runs.by_seed[-1])
+        OnEnd(on_end).run_if_due(max(runs.sessions, key=_last_end))
     return code
 
 
@@ -253,6 +253,10 @@ def _first_begun(runs: FanOut) -> Session | None:
         if not all(run.started or run.ended_t is not None or session.waiting_for(run.engine) for run in its):
             return None
     return next((s for s in runs.by_seed if any(s.histories[engine].started for engine in s.engines)), None)
+
+
+def _last_end(session: Session) -> float:
+    return max((history.ended_t or 0.0 for history in session.histories.values()), default=0.0)
 
 
 def _failures(runs: FanOut) -> list[str]:

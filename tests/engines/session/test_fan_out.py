@@ -24,7 +24,7 @@ class FakeSession:
     def __init__(self) -> None:
         self.seeds: list[int] = []
         self.rounds: Sequence[Round] = ()
-        self.running = False
+        self.running = self.was_stopped = False
         self.stopped: list[str] = []
         self.seed_results = SeedResults()
         self.histories = {"pytorch": SimpleNamespace(outcome="", config=None)}
@@ -95,7 +95,9 @@ def test_a_failure_ends_no_other_run_and_frees_its_session(sessions: list[FakeSe
 
 def test_a_stop_of_one_run_ends_the_series(sessions: list[FakeSession]) -> None:
     fan = fan_out(sessions)
-    sessions[1].end("stopped")
+    sessions[1].was_stopped = True
+    fan.drain()
+    sessions[1].end("completed")  # the request came in its last step
     for _ in range(3):
         fan.drain()
     assert sessions[0].stopped == ["pytorch"], "once"

@@ -356,6 +356,15 @@ def test_the_runs_of_a_series_sort_behind_its_first_though_they_start_together(
     ]
 
 
+def test_the_cpu_that_stands_for_auto_in_a_job_hides_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker refuses to train where there is a GPU after all: other jobs would have the same one."""
+    for device, only in (("auto", "auto"), ("cpu", "cpu")):
+        job = Job(number=1, count=2, devices={"keras": "cpu"})
+        fake = FakeSession(monkeypatch, None, one_config=True, job=job)
+        fake.session.start(configs("keras", device=device))
+        assert fake.worker("keras").only_device == only
+
+
 def test_a_command_for_one_device_tells_its_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for one_config, only in ((True, "cuda:1"), (False, "")):
         fake = FakeSession(monkeypatch, None, one_config=one_config)
@@ -582,6 +591,7 @@ def test_a_request_of_another_process_stops_all_engines_of_its_run(fake: FakeSes
     assert directory is not None
     fake.session.drain()
     assert Stop() not in fake.worker("pytorch").commands  # nobody has looked yet
+    assert not fake.session.was_stopped
     directory.append(
         MachineUsage(
             engine="machine",
@@ -596,6 +606,7 @@ def test_a_request_of_another_process_stops_all_engines_of_its_run(fake: FakeSes
     fake.session.drain()
     fake.session.drain()
     assert fake.worker("pytorch").commands.count(Stop()) == 1
+    assert fake.session.was_stopped
     assert not is_pending(folder)
     fake.finish_run("pytorch", outcome="stopped")
     assert not fake.session.running  # Keras, which waited for its turn, has none

@@ -177,6 +177,29 @@ def test_the_run_that_continues_a_killed_one_is_named(writer: Writer, events: li
     assert "continues as 20260101-140000-000Z-seed0-2." in watch.problem
 
 
+def test_a_watch_waits_for_the_record_of_the_run_that_follows(writer: Writer, events: list[Event]) -> None:
+    """On a full disk a run may have a folder and never a record."""
+    writer.begin()
+    watch = watched(writer)
+    writer.send(*events[:400])
+    read(watch)
+    writer.end()
+    writer.seconds += SILENT_SECONDS
+    read(watch)
+    first, folder = writer.folder.name, writer.folder
+    make_config(folder.parent / "20260101-130000-000Z-seed0-2", resumed=first)
+    writer.seconds += PROBE_SECONDS
+    read(watch)
+    assert (watch.folder("keras"), watch.badge) == (folder, "RECORDED")
+    writer.move("20260101-140000-000Z-seed0-3", resumed=first)
+    writer.begin()
+    writer.send(*events[:300])
+    for _ in range(2):
+        writer.seconds += PROBE_SECONDS
+        read(watch)
+    assert (watch.folder("keras"), watch.badge) == (writer.folder, "WATCHING")
+
+
 def test_watches_go_on_with_the_run_that_continues_theirs(writer: Writer, events: list[Event]) -> None:
     writer.begin()
     watches = watched(writer), watched(writer)
@@ -214,7 +237,7 @@ def test_watches_go_on_with_the_run_that_continues_theirs(writer: Writer, events
     read(late)
     writer.seconds += SILENT_SECONDS
     read(late)
-    assert late.problem == f"This run continues as {second}."  # over before it was watched: what was named is shown
+    assert late.problem == f"The run continues as {second}."  # over before it was watched: what was named is shown
 
 
 def test_a_watch_goes_on_with_the_next_seed_and_has_the_results_of_those_before(
