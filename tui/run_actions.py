@@ -40,6 +40,8 @@ class RunActions(BaseApp):
     _next_title = 0.0
     """The time on the frame clock before which the window's title stays."""
     _was_under_way = False
+    _noticed_runs: tuple[str, ...] = ()
+    """The ids of the runs whose end was noticed last."""
     _unsent_notice = ""
 
     @contextlib.contextmanager
@@ -81,7 +83,11 @@ class RunActions(BaseApp):
         from tui import run_status
 
         under_way = run_status.is_under_way(self.controller.session)
-        if self._was_under_way and not under_way:
+        ids = tuple(history.run_id for history in run_status.requested(self.controller.session).values())
+        # A short run may begin and end between two calls; a watched one may have ended long ago.
+        is_new = ids != self._noticed_runs and (self._was_under_way or not self.controller.session.recorded)
+        if ids and is_new and not under_way:
+            self._noticed_runs = ids
             self._unsent_notice = run_status.end(self.controller.session)
         self._was_under_way = under_way
         if self.app_focus or under_way or self.notices == osc.OFF:

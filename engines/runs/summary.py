@@ -56,6 +56,7 @@ def engine_summary(history: RunHistory) -> dict[str, Any]:
         "train_seconds": finished.train_seconds if finished else history.epoch_seconds,
         "wall_seconds": history.wall_seconds(history.last_t) if history.requested_t is not None else None,
         "began_cold": history.cold_start,
+        "jobs": history.jobs,
         "import_seconds": history.worker.import_seconds if history.worker else None,
         "data_seconds": history.data.seconds if history.data else None,
         "build_seconds": history.model.seconds if history.model else None,

@@ -31,7 +31,7 @@ def paces_of(runs: Iterable[Mapping[str, Any]]) -> dict[PaceKey, float]:
         racing = len(run["engines"]) > 1
         for engine, config in run["engines"].items():
             its = run["summary"].get(engine)
-            if not isinstance(its, dict):
+            if not isinstance(its, dict) or its.get("jobs", 1) != 1:  # others of its series slowed it down
                 continue
             seconds, steps, batch_size = its.get("train_seconds"), its.get("global_step"), config.get("batch_size")
             # An interrupted run may have no time yet, and a file that another program wrote may hold anything.

@@ -5,13 +5,18 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from textual import events
 from textual.drivers.headless_driver import HeadlessDriver
 
 from tests.support.pilot import opened, until
+from tests.support.run_events import life
+from tests.tui.test_run_status import FakeSource
 from tui import frame_clock, run_actions
+from tui.run_actions import RunActions
 from tui.terminal import osc
 
 
@@ -65,12 +70,45 @@ async def test_the_end_of_a_run_is_noticed_once_and_only_by_who_looks_elsewhere(
             before = app.session.histories["keras"].run_id
             app.action_start()
             await until(pilot, lambda: app.session.histories["keras"].run_id != before)  # noqa: B023
-            await until(pilot, lambda: not app.session.running and not app._was_under_way)
+            await until(pilot, lambda: app.session.histories["keras"].run_id in app._noticed_runs)
             await until(pilot, lambda: not app._unsent_notice)
             assert len(notices) == (0 if kind == osc.OFF or (looks and not notices) else 1)
     for sent, text in notices:
         assert sent == kind
         assert re.fullmatch(r"completed · PyTorch [\d.]+ %, Keras [\d.]+ %( · .*)?", text)
+
+
+class FakeDriver:
+    """Collects notices instead of sending them."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def send_notice(self, kind: str, text: str) -> None:
+        self.sent.append(text)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_run_that_was_over_before_anyone_looked_is_noticed_once_if_it_is_our_own(
+    recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_actions, "TerminalDriver", FakeDriver)
+    source, driver = FakeSource(keras=life()), FakeDriver()
+    source.recorded = recorded  # by a process that is watched
+    app: Any = SimpleNamespace(
+        controller=SimpleNamespace(session=source),
+        _driver=driver,
+        _drawable=str,
+        _noticed_runs=(),
+        _was_under_way=False,
+        _unsent_notice="",
+        app_focus=False,
+        notices=osc.BELL,
+        terminal_is_ready=True,
+    )
+    for _ in range(2):
+        RunActions.send_notice(app)
+    assert driver.sent == ([] if recorded else ["completed · Keras 99.2 %"])
 
 
 async def test_a_notice_waits_for_the_terminal_and_goes_when_the_user_comes_back(

@@ -76,8 +76,7 @@ def _run_app(fps: int, seconds: float, data_dir: str) -> _Cost:
     lags = sorted(1000 * lag for _, lag, _ in inside)
     cpu = (inside[-1][2] - inside[0][2]) / (inside[-1][0] - inside[0][0])
     sent = sum(size for t, size in child.reads if start <= t <= end)
-    megabytes = peak / (1e6 if sys.platform == "darwin" else 1e3 / 1.024)  # ru_maxrss: bytes on macOS, KiB elsewhere
-    return _Cost(lags[int(0.99 * (len(lags) - 1))], lags[-1], 100 * cpu, megabytes, sent / (end - start) / 1000, speed)
+    return _Cost(lags[int(0.99 * (len(lags) - 1))], lags[-1], 100 * cpu, peak / 1e6, sent / (end - start) / 1000, speed)
 
 
 def _run_headless(seconds: float, data_dir: str) -> float:

@@ -107,10 +107,11 @@ def _judge(compared: Sequence[Entry]) -> dict[int, Verdict | None]:
 
 
 def differences(compared: Sequence[Entry]) -> dict[str, list[Any]]:
-    """Return the values of each setting that is not the same in all entries, by its name."""
+    """Return the values of each setting that is not the same in all entries, by its name, and of the jobs of its series."""
     configs = [for_engine(entry.history.config, entry.history.engine) for entry in compared if entry.history.config]
     names = [field.name for field in dataclasses.fields(configs[0])] if configs else []
     all_values = {name: [to_plain(getattr(config, name)) for config in configs] for name in names}
+    all_values["jobs"] = [entry.history.jobs for entry in compared if entry.history.config]
     return {name: values for name, values in all_values.items() if any(value != values[0] for value in values)}
 
 

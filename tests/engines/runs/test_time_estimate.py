@@ -33,6 +33,12 @@ def test_the_newest_run_on_a_device_gives_the_pace() -> None:
     }
 
 
+def test_a_run_that_trained_beside_others_of_its_series_has_no_pace() -> None:
+    assert paces_of([run_of(pytorch={**result(2.0), "jobs": 2}), run_of(pytorch={**result(1.0), "jobs": 1})]) == {
+        PaceKey("pytorch", "cpu", False): 0.001
+    }
+
+
 @pytest.mark.parametrize(
     "its", [result(None), result(0.0), result("2"), result(2.0, steps=0), result(2.0, steps=None), 7]
 )

@@ -178,7 +178,7 @@ def test_the_run_that_continues_a_killed_one_is_named(writer: Writer, events: li
 
 
 def test_a_watch_waits_for_the_record_of_the_run_that_follows(writer: Writer, events: list[Event]) -> None:
-    """On a full disk a run may have a folder and never a record."""
+    """A run on a full disk may have a folder and never a record."""
     writer.begin()
     watch = watched(writer)
     writer.send(*events[:400])
@@ -272,6 +272,25 @@ def test_a_watch_goes_on_with_the_next_seed_and_has_the_results_of_those_before(
     assert from_second is not None
     assert watch.seed_results == from_second.seed_results == from_end.seed_results
     assert (watch.seed_results.ended, watch.badge) == (6, "RECORDED")
+
+
+def test_a_watch_of_an_ended_seed_goes_on_with_the_one_that_trains(
+    writer: Writer, events: list[Event], tmp_path: Path
+) -> None:
+    """Three seeds trained at once: the second still does, and the others have ended."""
+    writer.move("20260101-120000-000Z-seed0-1", 3)
+    first = writer.folder
+    writer.send(*of_seed(events, 0, 3))
+    watch = watched(writer)
+    writer.move("20260101-120002-000Z-seed2-1", 3, series=first.name)
+    writer.send(*of_seed(events, 2, 3))
+    writer.move("20260101-120001-000Z-seed1-1", 3, series=first.name)
+    writer.begin()
+    writer.send(*of_seed(events, 1, 3)[:400])
+    for _ in range(3):
+        writer.seconds += PROBE_SECONDS
+        read(watch)
+    assert (watch.folder("keras"), watch.badge) == (writer.folder, "WATCHING")
 
 
 @pytest.mark.parametrize("first_to_end", [0, 1])

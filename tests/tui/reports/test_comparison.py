@@ -118,6 +118,13 @@ def test_library_defaults_differ_in_what_each_engine_trained_with() -> None:
     assert different == {"learning_rate": [1.0, 0.001], "rho": [0.9, 0.95], "epsilon": [1e-6, 1e-7]}
 
 
+def test_a_run_that_trained_beside_others_differs_in_its_jobs() -> None:
+    entries = pytorch_runs([9900, 9900])
+    assert "jobs" not in comparison.differences(entries)
+    entries[1].history.jobs = 4
+    assert comparison.differences(entries)["jobs"] == [1, 4]
+
+
 def test_the_help_and_the_json_state_the_rate(capsys: pytest.CaptureFixture[str], variants: tuple[Path, Path]) -> None:
     main.main(["compare", "--help"])
     assert "PyTorch against itself" in " ".join(capsys.readouterr().out.split())

@@ -1,13 +1,14 @@
 """Train in the app and record its event loop: `training_app SETTINGS FPS RUNS_DIR RESULT`.
 
 SETTINGS is JSON. RESULT is a file that gets JSON: the ticks, each (time.monotonic(), seconds of delay, CPU seconds so far), and
-the process's ru_maxrss.
+the most bytes of memory that the process had.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import resource
 import sys
 import threading
@@ -43,8 +44,17 @@ def main(settings: str, fps: str, runs_dir: str, result: str) -> int:
 
     threading.Thread(target=start_recording, daemon=True).start()
     code = app.run_guarded()
-    Path(result).write_text(json.dumps([ticks, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+    Path(result).write_text(json.dumps([ticks, peak_bytes()]))
     return code
+
+
+def peak_bytes() -> int:
+    """Return the most resident memory of this process. Linux's ru_maxrss would begin with that of the process that started it."""
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = re.search(r"^VmHWM:\s*(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found is not None, "see proc_pid_status(5)"
+    return 1024 * int(found[1])
 
 
 if __name__ == "__main__":
