@@ -43,7 +43,10 @@ class PixelImage(Widget):
         self.ascii_only = False
         self.cursor: tuple[int, int] | None = None
         """The pixel (x, y) that is marked."""
-        self._shades: tuple[object, list[Color]] = (None, [])
+        self._colors: tuple[Color, ...] = ()
+        """Paper, ink and cursor."""
+        self._styles: dict[tuple[int, int], Style] = {}
+        """The styles of cells in these colours, by the shades of the upper and the lower pixel."""
 
     def show(self, image: Image, cursor: tuple[int, int] | None = None) -> None:
         """Show an image of any size with an optional marked pixel. Repaints only the rows that changed."""
@@ -73,12 +76,20 @@ class PixelImage(Widget):
 
     def render_line(self, y: int) -> Strip:
         """Render two half rows of pixels."""
-        pairs = list(zip(self._half_row(2 * y), self._half_row(2 * y + 1), strict=True))
+        self._update_colors()
+        pairs = zip(self._half_row(2 * y), self._half_row(2 * y + 1), strict=True)
+        cells = [(self._glyph(*pair), self._style(*pair)) for pair in pairs]
         segments = [
-            Segment(self._glyph(*pair) * (sum(1 for _ in same) * self.scale), self._style(*pair))
-            for pair, same in groupby(pairs)
+            Segment(glyph * (sum(1 for _ in same) * self.scale), style) for (glyph, style), same in groupby(cells)
         ]
         return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
+
+    def _update_colors(self) -> None:
+        """Forget the styles if the colours have changed. Textual works colours out from all ancestors: once a line, not a pixel."""
+        cursor = self.get_component_styles("pixel-image--cursor").color
+        colors = self.background_colors[1], self.colors[3], cursor
+        if colors != self._colors:
+            self._colors, self._styles = colors, {}
 
     def _half_row(self, half: int) -> list[int]:
         """Return the grey values of a half row, with -1 for the marked pixel."""
@@ -106,12 +117,12 @@ class PixelImage(Widget):
         if not self._has_greys:
             marked = -1 in (upper, lower)
             return self.get_component_rich_style("pixel-image--cursor") if marked else self.rich_style
-        return Style(color=self._color(upper).rich_color, bgcolor=self._color(lower).rich_color)
+        shades = upper * SHADES // 256, lower * SHADES // 256  # the mark stays -1
+        if shades not in self._styles:
+            color, background = (self._color(shade).rich_color for shade in shades)
+            self._styles[shades] = Style(color=color, bgcolor=background)
+        return self._styles[shades]
 
-    def _color(self, grey: int) -> Color:
-        if grey < 0:
-            return self.get_component_styles("pixel-image--cursor").color
-        paper, ink = self.background_colors[1], self.colors[3]
-        if self._shades[0] != (paper, ink):
-            self._shades = (paper, ink), [paper.blend(ink, shade / (SHADES - 1)) for shade in range(SHADES)]
-        return self._shades[1][grey * SHADES // 256]
+    def _color(self, shade: int) -> Color:
+        paper, ink, cursor = self._colors
+        return cursor if shade < 0 else paper.blend(ink, shade / (SHADES - 1))
