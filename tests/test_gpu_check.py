@@ -119,9 +119,11 @@ def test_without_a_gpu_and_the_apps_packages_every_gpu_row_is_skipped_by_name(tm
     assert (process.returncode, errors) == (0, "")
     lines = [line for line in output.splitlines() if line.startswith("|")]
     assert len({line.rindex("|") for line in lines}) == 1  # aligned
-    head, _, machine, first, *others = map(cells, lines)
+    head, _, *rows = map(cells, lines)
     assert head == ["engine", "check", "result", "seconds", "figure or reason"]
-    assert machine[:3] == ["machine", "GPU figures of the driver", "skipped"]
+    machine = MachineChecks(tmp_path).checks()
+    assert [row[:3] for row in rows[: len(machine)]] == [["machine", name, "skipped"] for name in machine]
+    first, *others = rows[len(machine) :]
     assert first[:3] == ["pytorch", "import", "passed"]
     names = list(EngineChecks(spec_of("pytorch"), MachineChecks(tmp_path)).checks())
     assert [(row[1], row[2]) for row in others] == [(name, "skipped") for name in names[1:]]
@@ -201,6 +203,47 @@ def test_the_drivers_figures_are_those_of_the_workers_process(
             else:
                 with pytest.raises(Failed, match="without memory"):
                     engine.worker_figures()
+
+
+def test_the_machines_rows_name_links_processes_and_free_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = MachineChecks(tmp_path)
+    no_link = SimpleNamespace(nvmlReturn=3)
+    process = SimpleNamespace(pid=os.getpid(), usedGpuMemory=10**9)
+    machine.monitor = GpuMonitor(
+        FakeNvml(
+            nvmlDeviceGetPcieThroughput=21,
+            nvmlDeviceGetFieldValues=[no_link],
+            nvmlDeviceGetComputeRunningProcesses=[process],
+        )
+    )
+    text = machine.wall_figures()
+    assert text.startswith("GPU 0 PCIe 42,000 bytes/s, 1 holder; no nvlink_in: ")
+    assert not machine.monitor.with_details
+    for free, shown in ((["cuda:0"], "cuda:0 of 1"), ([], "none of 1")):
+        monkeypatch.setattr(checks, "free_gpus", lambda found=free: found)
+        assert machine.free_gpus() == shown
+    monkeypatch.setattr(checks, "free_gpus", lambda: None)
+    with pytest.raises(Failed, match="lists no GPU"):
+        machine.free_gpus()
+
+
+def test_two_runs_train_at_once_and_a_failure_of_the_second_leaves_the_first_worker(
+    small_mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_TUI_DATA", str(small_mnist))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with EngineChecks(fake_gpu_spec(), MachineChecks(tmp_path)) as engine:
+        engine.device()
+        with pytest.raises(Skipped, match="one GPU"):
+            engine.two_jobs()
+        engine._gpus *= 2
+        assert engine.two_jobs() == "bit-identical"
+        first = engine._running_worker()
+        other = engine._start(fake_gpu_spec())
+        other.close()
+        with pytest.raises(Failed, match="the worker"):
+            engine._train(other, epochs=1)
+        assert engine._running_worker() is first
 
 
 @pytest.mark.framework

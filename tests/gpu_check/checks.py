@@ -8,6 +8,7 @@ import math
 import statistics
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from engines.config import engine_id
 from engines.experiment.activations import decode_activations
 from engines.experiment.forward import softmax
+from engines.gpu_selection import free_gpus
 from engines.messages.commands import Predict
 from engines.messages.events import (
     CheckpointSaved,
@@ -31,6 +33,7 @@ from engines.messages.events import (
 )
 from engines.messages.grammar import violations
 from engines.monitors.gpu import GpuMonitor, GpuProcess
+from engines.plural import plural
 from engines.supervision.registry import EngineSpec
 from tests.gpu_check import verdicts
 from tests.gpu_check.plain_script import plain_seconds
@@ -67,7 +70,11 @@ class MachineChecks:
 
     def checks(self) -> dict[str, Check]:
         """Return the checks by name, in their order."""
-        return {"GPU figures of the driver": self.driver_figures}
+        return {
+            "GPU figures of the driver": self.driver_figures,
+            "links and processes of the GPU wall": self.wall_figures,
+            "free GPUs for auto and --jobs": self.free_gpus,
+        }
 
     def driver_figures(self) -> str:
         """Report every GPU's name, power and memory."""
@@ -79,6 +86,39 @@ class MachineChecks:
             figures.append(f"GPU {gpu.index} {gpu.name}, {gpu.power_watts} W, {gpu.memory_total_bytes} bytes")
             figures += [f"no {field}: {reason}" for field, reason in gpu.missing]
         return "; ".join(figures)
+
+    def wall_figures(self) -> str:
+        """Report what only the GPU wall reads of every GPU: its links, and the processes that hold it."""
+        try:
+            import psutil  # noqa: F401
+        except ImportError:
+            raise Skipped("processes are looked up by psutil, which is missing") from None
+        self.monitor.with_details = True
+        try:
+            self.monitor.sample()
+            usage = self.monitor.sample()  # the throughput of NVLink is known from the second reading on
+        finally:
+            self.monitor.with_details = False
+        if not usage.readings:
+            raise Skipped(usage.reason)
+        figures = []
+        for gpu in usage.readings:
+            assert gpu.details is not None
+            links = {"PCIe": (gpu.details.pcie_in, gpu.details.pcie_out)}
+            links["NVLink"] = (gpu.details.nvlink_in, gpu.details.nvlink_out)
+            known = [f"{k} {i + o:,.0f} bytes/s" for k, (i, o) in links.items() if i is not None and o is not None]
+            figures.append(f"GPU {gpu.index} {', '.join([*known, plural(len(gpu.details.holders), 'holder')])}")
+            figures += [f"no {field}: {reason}" for field, reason in gpu.details.missing]
+        return "; ".join(figures)
+
+    def free_gpus(self) -> str:
+        """Find the GPUs that nobody uses, by the driver's tool."""
+        usage, free = self.monitor.sample(), free_gpus()
+        if not usage.readings:
+            raise Skipped(usage.reason)
+        if free is None:
+            raise Failed("nvidia-smi lists no GPU that CUDA sees, although the driver has some")
+        return f"{', '.join(free) or 'none'} of {len(usage.readings)}"
 
     @functools.cached_property
     def dataset(self) -> str:
@@ -138,6 +178,7 @@ class EngineChecks:
         if self.name in ("pytorch", "keras"):
             checks["training on all GPUs, 3 epochs"] = self.all_gpus
             checks["loss of 5 steps, one GPU against all"] = self.all_gpus_loss
+            checks["two runs at once, a GPU each, 6 steps"] = self.two_jobs
         return checks | {"order of events": self.event_order}
 
     # Workers and runs
@@ -170,7 +211,8 @@ class EngineChecks:
         try:
             return (worker or self._running_worker()).train(defaults | settings, **paths)
         except BaseException:
-            self._close_worker()  # a GPU error stays with its process
+            if worker is None:  # another is closed by who started it
+                self._close_worker()  # a GPU error stays with its process
             raise
 
     def _require_long_run(self) -> list[Event]:
@@ -316,6 +358,20 @@ class EngineChecks:
         self._require_several_gpus()
         steps = {"epochs": 1, "limit_train": 640, "limit_test": 500, "dropout": 0.0}
         return verdicts.epoch_losses(self._train(**steps), self._train(**steps, device="all"))
+
+    def two_jobs(self) -> str:
+        """Train on two GPUs at once, as the jobs of a series do, and compare one of the runs with the same run alone."""
+        self._require_several_gpus()
+        first, second = (gpu.id for gpu in self._gpus[:2])
+        alone = self._train(epochs=2, **SHORT, device=second)
+        other = self._start(self.spec)
+        try:
+            with ThreadPoolExecutor(1) as pool:
+                beside = pool.submit(self._train, other, epochs=2, **SHORT, device=second)
+                self._train(epochs=2, **SHORT, device=first)
+                return verdicts.repeat(alone, beside.result())
+        finally:
+            other.close()
 
     def event_order(self) -> str:
         """Check the grammar of all events."""
