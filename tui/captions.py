@@ -141,8 +141,9 @@ def _lead_is_noise(runs: Runs) -> str:
 def _epoch(runs: Runs) -> str:
     if not any(run.epochs_done == 0 and run.phase == EVALUATING and run.data for run in runs):
         return ""
-    data = next(run.data for run in runs if run.data)
-    return f"One epoch: each of {data.train_size:,} digits was seen once. Now comes the test."
+    data, split = next((run.data, run.split) for run in runs if run.data)
+    judges = "the test" if split == "test" else "a look at digits that were held out"
+    return f"One epoch: each of {data.train_size:,} digits was seen once. Now comes {judges}."
 
 
 def _test_above_training(runs: Runs) -> str:

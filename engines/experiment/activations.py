@@ -39,7 +39,13 @@ SHAPES: dict[str, tuple[int, ...]] = {
 
 
 def encode_activations(activations: Activations) -> str:
-    """Encode as text, exactly: float32, compressed by byte planes. Some 50 kB, because most pixels of a digit are blank."""
+    """Encode as text, exactly: float32, compressed by byte planes. Some 50 kB, because most pixels of a digit are blank.
+
+    Raises ValueError for other shapes, as another network than the reference's has.
+    """
+    for name, values in zip(SHAPES, activations, strict=True):
+        if values.shape != SHAPES[name]:
+            raise ValueError(f"{name} has the shape {values.shape}, and Inside shows {SHAPES[name]}")
     flat = np.concatenate([values.ravel() for values in activations]).astype("<f4")
     planes = flat.view(np.uint8).reshape(-1, 4).T
     return base64.b64encode(zlib.compress(planes.tobytes(), 1)).decode("ascii")

@@ -194,14 +194,14 @@ class Session(RunSource):
         """Request a prediction for 784 grey values, with `inside` also the values inside the network; return its request id.
 
         A worker that has trained nothing answers with the given checkpoint, or with the newest saved one; with `inside`, with an
-        untrained network, which is the same in all engines. Without a worker, one is started.
+        untrained network, which is the same in all engines, whatever it has loaded. Without a worker, one is started.
         """
         history, slot = self.histories[engine], self._slots[engine]
         if not slot.running and history.failure is None and not self._closing:
             self.start_workers({engine: history.config or TrainConfig(keras_backend=slot.spec.backend)})
         last = history.prediction
-        has_model = history.running or (last is not None and last.probabilities and last.checkpoint != UNTRAINED)
-        if not checkpoint and not has_model:
+        loaded = last.checkpoint if last is not None and last.probabilities else UNTRAINED
+        if not (checkpoint or history.running) and (loaded if inside else loaded == UNTRAINED):
             from engines.runs.reader import newest_checkpoint
 
             checkpoint = UNTRAINED if inside else newest_checkpoint(self._runs_dir, engine)

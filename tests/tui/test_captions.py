@@ -131,6 +131,12 @@ def test_what_is_not_so_is_not_said(change: dict[str, object], missing: str) -> 
     assert not any(missing in text for _, text in said(lives))
 
 
+def test_held_out_digits_are_no_test() -> None:
+    texts = [text for _, text in said([life("keras", config=replace(CONFIG, validation=5_000))])]
+    assert any(text.endswith("Now comes a look at digits that were held out.") for text in texts)
+    assert not any("the test" in text for text in texts)
+
+
 def test_a_clear_difference_is_no_tie() -> None:
     texts = [text for _, text in said([life("pytorch"), life("keras", wrong=300)])]
     assert not any("noise" in text and "test" in text for text in texts)

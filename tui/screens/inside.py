@@ -185,6 +185,7 @@ class InsideScreen(DigitScreen):
         compared = [one for history in self.session.histories.values() for one in history.twins]
         compared.sort(key=lambda one: one.global_step)
         missing = "not recorded" if self.session.playback else "after each epoch"
+        missing = "n/a: one framework trains" if len(self.session.engines) == 1 else missing
         self.query_one(TwinDistance).show(compared, missing, ascii_only=self.ascii_only)
         self._show_caption(inside)
 
@@ -244,9 +245,18 @@ class InsideScreen(DigitScreen):
             elif len(steps) > 1:
                 text = "They are at different steps, so they differ by more than they would at the same one."
             else:
-                text = "After the same steps: dropout and rounding have led them apart."
+                text = f"After the same steps: {self._led_apart()} led them apart."
             lines.append(Text(text, style="bold" if apart < SAME else ""))
         self.query_one("#caption", Static).update(Text("\n").join(lines))
+
+    def _led_apart(self) -> str:
+        """Name what makes the two networks learn differently: "dropout and rounding have", or their settings."""
+        configs = [h.config for h in self.session.histories.values() if h.config is not None]
+        if any(config.preset == "library-defaults" for config in configs):
+            return "their settings have"
+        causes = ["dropout"] * any(config.dropout for config in configs)
+        causes += ["augmentation"] * any(config.augment != "none" for config in configs)
+        return f"{', '.join(causes)} and rounding have" if causes else "rounding has"
 
     def _show_views(self, palette: dict[str, str]) -> None:
         """Show the names of the views, the open one marked."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from tui.widgets.pixel_image import PixelImage
 from tui.widgets.text_line import TextLine
 
 ARITHMETIC_ROWS = 7
+LEAST_ROWS = 4
+"""Rows of a map that are shown above the arithmetic, however low the terminal."""
 KERNEL_SCALE = 3
 MEANINGS = {
     "conv2": "This value is the largest of four neighbours (the pool). Each of the four sums 288 products, of 3 x 3 places in all"
@@ -59,8 +61,8 @@ class EnlargedMap(Vertical):
         colors: Mapping[str, str],
     ) -> None:  # fmt: skip
         """Show map `chosen` of a layer, marked at `position` (y, x); `pixels` are those of the digit, (28, 28), in 0..1."""
-        largest = max((float(np.nanmax(maps_of(one, layer)[:, :, chosen])) for one in inside.values()), default=1.0)
-        kernels = max((float(np.abs(one.kernels[:, :, chosen % 32]).max()) for one in inside.values()), default=1.0)
+        largest = highest([maps_of(one, layer)[:, :, chosen] for one in inside.values()])
+        kernels = highest([np.abs(one.kernels[:, :, chosen % 32]) for one in inside.values()])
         for engine in self._engines:
             title = TITLES.get(engine, engine)
             heading, lines = Text(f"{title}: n/a", style=f"bold {colors[f'${engine}']}"), []
@@ -71,12 +73,14 @@ class EnlargedMap(Vertical):
                 heading = Text(f"{title} · {layer} · map {chosen + 1}", style=f"bold {colors[f'${engine}']}")
                 image = self.query_one(f"#enlarged-{engine}", PixelImage)
                 columns = self.size.width // len(self._engines) - 3 * KERNEL_SCALE - 4
-                size = largest_size(maps.shape[0], maps.shape[1], self.size.height - ARITHMETIC_ROWS - 1, columns)
+                rows = max(self.size.height - ARITHMETIC_ROWS - 1, LEAST_ROWS)
+                size = largest_size(maps.shape[0], maps.shape[1], rows, columns)
                 image.set_scale(max(int(size), 1))
                 image.ascii_only = self.ascii_only
-                image.show(maps_image(maps[:, :, chosen : chosen + 1], largest), (x, y))
+                top = max(min(y - rows, maps.shape[0] - 2 * rows), 0)  # where not all rows fit, those around the mark
+                image.show(maps_image(maps[top : top + 2 * rows, :, chosen : chosen + 1], largest), (x, y - top))
                 kernel = self.query_one(f"#kernel-{engine}", PixelImage)
-                kernel.display = layer == "conv1"
+                kernel.display, kernel.ascii_only = layer == "conv1", self.ascii_only
                 lines = [f"row {y + 1}, column {x + 1}: {value:.4g}"]
                 if layer == "conv1":
                     kernel.show(tile_image(inside[engine].kernels[:, :, None, chosen : chosen + 1], 1, kernels))
@@ -85,6 +89,11 @@ class EnlargedMap(Vertical):
                     lines += textwrap.wrap(MEANINGS[layer], max(self.size.width // len(self._engines) - 1, 20))
             self.query_one(f"#enlarged-title-{engine}", TextLine).set_text(heading)
             self.query_one(f"#arithmetic-{engine}", TextLine).set_text(*map(Text, lines))
+
+
+def highest(arrays: Sequence[Any]) -> float:
+    """Return the largest value of all arrays that is a number; 1.0 where none is above 0."""
+    return max((float(np.nanmax(values, initial=0.0)) for values in arrays), default=0.0) or 1.0
 
 
 def convolution_lines(inside: Activations, pixels: Any, chosen: int, position: tuple[int, int]) -> list[str]:

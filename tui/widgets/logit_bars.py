@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ class LogitBars(TextLine):
     def show(self, logits: Mapping[str, Any], colors: Mapping[str, str], *, ascii_only: bool) -> None:
         """Show logits (10,) by engine; the lowest of all has no bar, the highest a whole one."""
         columns = max((self.size.width - 2) // max(len(logits), 1) - 9, 3)
-        values = [float(value) for one in logits.values() for value in one]
+        values = [float(value) for one in logits.values() for value in one if math.isfinite(value)]
         low, high = min(values, default=0.0), max(values, default=1.0)
         lines = [Text("  ")]
         for engine in logits:

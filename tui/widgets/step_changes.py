@@ -19,7 +19,7 @@ HEALTHY = ("As log10: about -3 is healthy, a thousandth", "a step; near -1 it ju
 class StepChanges(TextLine):
     """A line for each layer and engine: the gradient's norm, and log10 of update / weight as a bar."""
 
-    DEFAULT_CSS = "StepChanges { height: 11; }"
+    DEFAULT_CSS = "StepChanges { height: 12; }"
 
     def show(
         self, steps: Mapping[str, StepMeasured | None], colors: Mapping[str, str], problem: str, *, ascii_only: bool
@@ -30,7 +30,7 @@ class StepChanges(TextLine):
         lines = [Text(f"{TITLES.get(engine, engine)}: n/a: {why}") for engine, why in failed.items()] or [Text(problem)]
         if measured:
             at = " and ".join(f"{step.global_step:,}" for step in measured.values())
-            lines = [Text(f"{f'step {at}':17}gradient update/weight", style="dim")]
+            lines = [Text(f"Step {at}:", style="bold"), Text(f"{'':17}gradient update/weight", style="dim")]
             for i, change in enumerate(next(iter(measured.values())).layers):
                 for engine, step in measured.items():
                     heading = change.layer if engine == next(iter(measured)) else ""

@@ -10,7 +10,7 @@ from engines.api import TwinsCompared
 from tui.charts.sparkline import sparkline
 from tui.widgets.text_line import TextLine
 
-MEANING = ("Weights: |a - b| as a share of their size.", "Equal at the start; dropout leads them apart.")
+MEANING = ("Weights: |a - b| as a share of their size.", "They are equal before the first step.")
 EPOCH_COLUMNS = 40
 """The most epochs that are drawn."""
 

@@ -33,6 +33,13 @@ def test_a_digit_takes_less_than_noise() -> None:
     assert len(encode_activations(inspect(initial_weights(0), image))) < len(encode_activations(random_activations()))
 
 
+def test_another_networks_values_are_refused_where_they_arise() -> None:
+    """The worker turns this error into the reason that the screen shows."""
+    odd = random_activations()._replace(conv1=np.zeros((26, 26, 16), np.float32))
+    with pytest.raises(ValueError, match=r"conv1 has the shape \(26, 26, 16\)"):
+        encode_activations(odd)
+
+
 @pytest.mark.parametrize(
     "text",
     [

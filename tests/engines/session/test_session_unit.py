@@ -5,18 +5,20 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engines.config import TrainConfig
-from engines.messages.commands import AutoDevice, Pause, Predict, Resume, SaveCheckpoint, Stop
+from engines.messages.commands import UNTRAINED, AutoDevice, Pause, Predict, Resume, SaveCheckpoint, Stop
 from engines.messages.events import (
     EvalCompleted,
     Event,
     LogLine,
     MachineUsage,
+    Prediction,
     RunFailed,
     RunFinished,
     RunRequested,
@@ -410,6 +412,24 @@ def test_a_question_starts_a_worker_and_names_the_newest_checkpoint(fake: FakeSe
     newest = fake.worker("keras").commands[-1]
     assert isinstance(newest, Predict)
     assert newest.checkpoint == ""
+
+
+def test_inside_shows_an_untrained_network_whatever_draw_has_loaded(fake: FakeSession) -> None:
+    """A kept model of each framework may be of another run: those are no twins."""
+    answer = Prediction(
+        engine="keras", request_id=1, epoch=1, global_step=5, probabilities=(0.1,) * 10, checkpoint="kept.npz"
+    )
+    fake.session.histories["keras"].prediction = answer
+    questions = []
+    for inside in (False, True):
+        fake.session.predict("keras", [0] * 784, inside=inside)
+        questions.append(fake.worker("keras").commands[-1])
+    assert [question.checkpoint for question in questions if isinstance(question, Predict)] == ["", UNTRAINED]
+    fake.session.histories["keras"].prediction = replace(answer, checkpoint="")
+    fake.session.predict("keras", [0] * 784, inside=True)
+    trained = fake.worker("keras").commands[-1]
+    assert isinstance(trained, Predict)
+    assert trained.checkpoint == ""
 
 
 # Closing

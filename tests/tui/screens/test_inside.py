@@ -13,14 +13,16 @@ from rich.console import COLOR_SYSTEMS
 from textual.pilot import Pilot
 
 from engines.api import DEMO, LayerChange, RunRequest, StepMeasured, engine_spec, read_events
+from engines.preset_configs import from_settings
 from engines.session.replay import Replay
 from tests.support.pilot import SIZES, key_bar_of, opened, phases, screen_text, text_of, until
 from tui.app import MnistApp
 from tui.charts.feature_maps import halve, largest_size, maps_image
 from tui.screens.inside import InsideScreen
 from tui.tour.strokes import draw_digit
-from tui.widgets.enlarged_map import convolution_lines
+from tui.widgets.enlarged_map import convolution_lines, highest
 from tui.widgets.layer_strips import DIFFERENCE
+from tui.widgets.logit_bars import LogitBars
 from tui.widgets.pixel_image import PixelImage
 
 
@@ -140,6 +142,78 @@ async def test_the_arrows_choose_a_map_and_enter_shows_its_arithmetic() -> None:
         assert screen.view == "twins"
 
 
+@pytest.mark.parametrize("size", [(60, 15), (80, 24)], ids=str)
+async def test_the_marked_position_and_its_value_are_on_the_screen(size: tuple[int, int]) -> None:
+    async with inside_of_demo(size) as (screen, pilot):
+        app = screen.app
+        assert isinstance(app, MnistApp)
+        await pilot.press("enter", *["down"] * 26, *["right"] * 26)
+        assert screen.position == (25, 25)
+        await until(pilot, lambda: "row 26, column 26: " in screen_text(app))
+        image = screen.query_one("#enlarged-keras", PixelImage)
+        assert image.cursor == (25, len(image.image) - 1)
+        assert screen.query_one("#inside").region.contains_region(image.region)
+        await pilot.press(*["up"] * 26)
+        assert image.cursor == (25, 0)
+
+
+async def test_ascii_has_no_blocks_anywhere() -> None:
+    replay = Replay(list(read_events(DEMO)), folder=DEMO.parent)
+    replay.seek(1e9)
+    app = MnistApp(session=replay, ascii_only=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("6")
+        await until(pilot, lambda: "reads" in text_of(app, "#label-keras"))
+        await pilot.press("enter")
+        await until(pilot, lambda: "map 1" in text_of(app, "#enlarged-title-keras"))
+        assert screen_text(app).isascii()
+
+
+def test_a_network_of_nan_leaves_the_scale_to_the_other() -> None:
+    nan, some = np.full((3, 3), np.nan), np.array([0.5, np.nan, -1.0])
+    assert highest([nan, some]) == highest([some, nan]) == 0.5
+    assert highest([nan]) == highest([]) == 1.0
+
+
+async def test_logits_of_nan_leave_the_bars_to_the_other() -> None:
+    async with inside_of_demo((80, 24)) as (screen, pilot):
+        app = screen.app
+        assert isinstance(app, MnistApp)
+        await pilot.press("tab", "tab", "tab")
+        bars = screen.query_one(LogitBars)
+        logits = {"pytorch": np.full(10, np.nan, np.float32), "keras": np.arange(10, dtype=np.float32)}
+        bars.show(logits, screen.palette, ascii_only=False)
+        await until(pilot, lambda: "nan" in text_of(app, "LogitBars"))
+        lines = text_of(app, "LogitBars").splitlines()
+    assert [any(mark in line for mark in "━╸") for line in lines[1:]] == [False, *[True] * 9]
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({}, "dropout and rounding have"),
+        ({"dropout": 0.0}, "rounding has"),
+        ({"augment": "affine"}, "dropout, augmentation and rounding have"),
+        ({"preset": "library-defaults"}, "their settings have"),
+    ],
+)
+async def test_what_led_the_twins_apart_is_what_did(settings: dict[str, object], text: str) -> None:
+    async with inside_of_demo() as (screen, pilot):
+        app = screen.app
+        assert isinstance(app, MnistApp)
+        for history in screen.session.histories.values():
+            history.config = from_settings(settings)
+        screen.show_predictions()
+        await until(pilot, lambda: f"After the same steps: {text} led them apart." in text_of(app, "#caption"))
+
+
+async def test_one_framework_has_no_twin(tmp_path: Path, small_mnist: Path) -> None:
+    async with opened(tmp_path, small_mnist, (80, 24)) as (app, pilot):
+        app.session.engines = ("keras",)
+        await pilot.press("6", "shift+tab")
+        await until(pilot, lambda: "n/a: one framework trains" in text_of(app, "TwinDistance"))
+
+
 @pytest.mark.parametrize(("keys", "end"), [(("tab",), "becomes 0 (relu)."), (("shift+tab",) * 2, "that holds now.")])
 async def test_what_an_enlarged_value_means_is_not_cut_off(keys: tuple[str, ...], end: str) -> None:
     async with inside_of_demo((80, 24)) as (screen, pilot):
@@ -203,8 +277,8 @@ async def test_a_measured_step_is_shown_by_layer(tmp_path: Path, small_mnist: Pa
         pytorch.apply(StepMeasured(engine="pytorch", global_step=1_234, layers=changes))
         keras.apply(StepMeasured(engine="keras", global_step=1_200, layers=(), problem="no"))
         app.draw_frame()
-        await until(pilot, lambda: "step 1,234" in text_of(app, "StepChanges"))
-        conv1, conv2 = text_of(app, "StepChanges").splitlines()[1:3]
+        await until(pilot, lambda: "Step 1,234:" in text_of(app, "StepChanges"))
+        conv1, conv2 = text_of(app, "StepChanges").splitlines()[2:4]
         assert re.fullmatch(r"conv1 +PyTorch +5.0e-01 +━+╸? +-3.0", conv1)
         assert re.fullmatch(r"conv2 +PyTorch +2.5e-01 +-inf", conv2)
         assert "Keras" not in text_of(app, "StepChanges")
