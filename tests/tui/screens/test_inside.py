@@ -27,11 +27,13 @@ from tui.widgets.pixel_image import PixelImage
 
 
 @asynccontextmanager
-async def inside_of_demo(size: tuple[int, int] = (120, 40)) -> AsyncIterator[tuple[InsideScreen, Pilot[None]]]:
+async def inside_of_demo(
+    size: tuple[int, int] = (120, 40), *, ascii_only: bool = False
+) -> AsyncIterator[tuple[InsideScreen, Pilot[None]]]:
     """Open the demo's Inside screen on a drawn seven, and wait until both networks have answered."""
     replay = Replay(list(read_events(DEMO)), folder=DEMO.parent)
     replay.seek(1e9)
-    app = MnistApp(session=replay)
+    app = MnistApp(session=replay, ascii_only=ascii_only)
     async with app.run_test(size=size) as pilot:
         app.drawing.image = draw_digit(7).normalised()
         await pilot.press("6")
@@ -158,12 +160,9 @@ async def test_the_marked_position_and_its_value_are_on_the_screen(size: tuple[i
 
 
 async def test_ascii_has_no_blocks_anywhere() -> None:
-    replay = Replay(list(read_events(DEMO)), folder=DEMO.parent)
-    replay.seek(1e9)
-    app = MnistApp(session=replay, ascii_only=True)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("6")
-        await until(pilot, lambda: "reads" in text_of(app, "#label-keras"))
+    async with inside_of_demo((80, 24), ascii_only=True) as (screen, pilot):
+        app = screen.app
+        assert isinstance(app, MnistApp)
         await pilot.press("enter")
         await until(pilot, lambda: "map 1" in text_of(app, "#enlarged-title-keras"))
         assert screen_text(app).isascii()
