@@ -45,7 +45,7 @@ class Target(keras.callbacks.Callback):
     """Ends the training at the target."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        if logs["val_accuracy"] >= TARGET_ACCURACY:
+        if round(logs["val_accuracy"], 6) >= TARGET_ACCURACY:  # it is a float32
             self.model.stop_training = True
 
 '''
@@ -65,7 +65,7 @@ FIT_IN_ORDER = """for epoch in range(EPOCHS):  # mnist-tui draws a new permutati
         validation_data=(x_test, y_test),
         verbose=2,
     )
-    accuracy = history.history["val_accuracy"][0]"""
+    accuracy = round(history.history["val_accuracy"][0], 6)  # it was a float32"""
 THREADS = {
     "tensorflow": ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
     "torch": ("OMP_NUM_THREADS",),

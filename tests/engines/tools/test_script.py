@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -85,6 +87,44 @@ def test_a_change_in_the_file_that_an_edit_needs_is_noticed() -> None:
     draft = Draft(script_file("keras").read_text(encoding="utf-8"))
     with pytest.raises(ValueError, match="0 times"):
         draft.after("model = keras.Model()", "model.summary()")
+
+
+# Accuracies and learning rates
+
+
+@pytest.mark.parametrize("start", [None, START], ids=["callback", "loop"])
+def test_keras_script_ends_at_exactly_its_target(start: Start | None) -> None:
+    """Of MNIST's 10,000 test digits, half of the accuracies are less than themselves once they are float32."""
+    for correct in range(9_003, 10_000, 7):
+        text = render_script("keras", from_settings({"epochs": 2, "target_accuracy": correct / 100}), start)
+        assert epochs_trained(text, correct / 10_000) == 1, correct
+    assert epochs_trained(text, (correct - 1) / 10_000) == 2
+
+
+def epochs_trained(script: str, accuracy: float) -> int:
+    """Return the epochs that the training of Keras' script lasts when each reaches this accuracy."""
+    trained: list[int] = []
+    model = SimpleNamespace(stop_training=False)
+
+    def fit(*_: object, callbacks: Any = (), initial_epoch: int = 0, epochs: int, **__: object) -> SimpleNamespace:
+        logs = {"val_accuracy": float(np.float32(accuracy))}
+        for epoch in range(initial_epoch, epochs):
+            trained.append(epoch)
+            for callback in callbacks:
+                callback.model = model
+                callback.on_epoch_end(epoch, logs)
+            if model.stop_training:
+                break
+        return SimpleNamespace(history={"val_accuracy": [logs["val_accuracy"]]})
+
+    model.fit = fit
+    digits = dict.fromkeys(("x_train", "y_train", "x_test", "y_test"), np.zeros(1))
+    callbacks = SimpleNamespace(Callback=object)
+    names = {"np": np, "model": model, "keras": SimpleNamespace(callbacks=callbacks), **digits}
+    constants = re.findall(r"^[A-Z_]+ = [\w.]+$", script, re.MULTILINE)
+    train = script.partition("# Train\n")[2].partition("# Evaluate\n")[0]
+    exec("\n".join([*constants, train]), names)
+    return len(trained)
 
 
 # Runs
