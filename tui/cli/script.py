@@ -92,5 +92,6 @@ def _saved_settings(options: argparse.Namespace) -> dict[str, object]:
     config = configs.get(options.framework) or next(iter(configs.values()))
     request = RunRequest()
     for name, value in to_plain(config).items():
-        request = request.choose(name, value)
+        if name != "seeds":  # each run of a series has the number of them all
+            request = request.choose(name, value)
     return dict(request.settings)

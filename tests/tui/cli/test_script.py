@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from engines.api import ENGINES, from_settings, render_script
+from engines.messages.events import RunRequested, WorkerExited
+from engines.runs.directory import RunDirectory
 from engines.session.replay import DEMO
 from tests.support.programs import ROOT
 from tui.cli import main
@@ -31,6 +33,15 @@ def test_a_script_is_printed_or_written_once(capsys: pytest.CaptureFixture[str],
 def test_a_script_has_the_settings_of_a_run(engine: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["script", engine, "--run", "demo", "--optimizer", "sgd"]) == 0
     assert capsys.readouterr().out == render_script(engine, from_settings({"epochs": 2, "optimizer": "sgd"}))
+
+
+def test_a_script_of_a_run_of_a_series_has_one_seed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    config = from_settings({"seeds": 5, "seed": 1})
+    record = RunDirectory(tmp_path / "second", {"keras": config}, series="first")
+    record.append(RunRequested(engine="keras", run_id="second", config=config))
+    record.append(WorkerExited(engine="keras", run_id="second", returncode=0, signal="", log_tail=()))
+    assert main.main(["script", "keras", "--run", "second", "--runs-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == render_script("keras", from_settings({"seed": 1}))
 
 
 @pytest.mark.parametrize(
