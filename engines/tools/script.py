@@ -37,9 +37,9 @@ def render_script(engine: str, config: TrainConfig, start: Start | None = None) 
     draft.hyperparameters = _hyperparameters(own)
     digits = _copy_in(own.data_dir)
     if digits is not None:
-        draft.hyperparameters["DATA_DIR"] = json.dumps(str(digits.path))
+        draft.hyperparameters["DATA_DIR"] = _literal(str(digits.path))
     if start is not None:
-        draft.hyperparameters |= {"WEIGHTS": json.dumps(start.path), "FIRST_EPOCH": str(start.epoch)}
+        draft.hyperparameters |= {"WEIGHTS": _literal(start.path), "FIRST_EPOCH": str(start.epoch)}
     edit = edit_pytorch if engine == "pytorch" else edit_keras
     draft.remarks = [*_remarks(config, own, start)]
     edit(draft, own, digits, start)
@@ -61,6 +61,11 @@ def _hyperparameters(config: TrainConfig) -> dict[str, str]:
     if config.patience:
         values["patience"] = config.patience
     return {name.upper(): f"{value:_}" if isinstance(value, int) else repr(value) for name, value in values.items()}
+
+
+def _literal(path: str) -> str:
+    """Return a path as Python writes it, in ASCII, which every stream can print: JSON has another form of an emoji."""
+    return json.dumps(path) if path.isascii() else ascii(path)
 
 
 def _copy_in(data_dir: str) -> DatasetCopy | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -81,6 +82,16 @@ def test_scripts_are_clean_and_use_what_they_define(engine: str, small_mnist: Pa
     command = [sys.executable, "-m", "ruff", "check", rules, "--config", str(ROOT / "pyproject.toml"), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", ["plain", "it's", 'a "name"', "\u00fcber", "\U0001f600", os.fsdecode(b"\xff")])
+def test_paths_are_written_as_python_reads_them(engine: str, name: str) -> None:
+    start = Start(f"/runs/{name}/pytorch.npz", 1, 0, 0)
+    text = render_script(engine, from_settings({"data_dir": f"/{name}"}), start)
+    paths = re.findall(r"^(?:DATA_DIR|WEIGHTS) = (.+)$", text, re.MULTILINE)
+    assert [ast.literal_eval(path) for path in paths] == [f"/{name}", start.path]
+    assert text.isascii()
 
 
 def test_a_change_in_the_file_that_an_edit_needs_is_noticed() -> None:
