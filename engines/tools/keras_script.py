@@ -94,8 +94,11 @@ def edit_keras(draft: Draft, config: TrainConfig, digits: DatasetCopy | None, st
     if config.augment == "affine":
         draft.remarks.append("Augmentation has mnist-tui's limits, and Keras' layers, one after the other.")
         draft.after(INPUT, AUGMENT)
-    if config.precision == "tf32":
-        draft.remarks.append("TF32 is what Keras' backends use on an NVIDIA GPU unless told otherwise.")
+    if config.precision == "tf32" and config.keras_backend == "torch":  # by default it is only for convolutions there
+        draft.use("torch")
+        draft.before("model = keras.Sequential(", 'torch.set_float32_matmul_precision("high")')
+    elif config.precision == "tf32":
+        draft.remarks.append("TF32 is what Keras uses on an NVIDIA GPU by default.")
     if config.precision == "bf16":
         draft.before("model = keras.Sequential(", 'keras.config.set_dtype_policy("mixed_bfloat16")')
         draft.replace(LAST_LAYER, 'layers.Dense(10, activation="softmax", dtype="float32")')

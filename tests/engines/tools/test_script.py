@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.api import ENGINES, TrainConfig, from_settings, read_start, render_script
+from engines.api import BACKENDS, ENGINES, TrainConfig, from_settings, read_start, render_script
 from engines.data import load_digits
 from engines.experiment import checkpoint
 from engines.experiment.progress import Position
@@ -43,8 +43,9 @@ START = Start("/runs/a/pytorch.npz", 3, 1, 470)
 CONFIGS = [
     *({"optimizer": NEEDS.get(name, "adadelta"), name: value} for name, value in OTHERS.items() if name != "preset"),
     *({"optimizer": optimizer, "schedule": schedule} for optimizer in ("adam", "adamw") for schedule in ("constant", "one-cycle")),
-    {"preset": "quick"}, {"preset": "best"}, {"preset": "library-defaults"}, {"precision": "tf32"}, {"device": "cpu"},
-    {"device": "cuda:0,cuda:1"}, {"keras_backend": "torch", "threads": 2}, {"keras_backend": "jax", "threads": 2},
+    {"preset": "quick"}, {"preset": "best"}, {"preset": "library-defaults"}, {"precision": "tf32"},
+    {"precision": "tf32", "keras_backend": "torch"}, {"device": "cpu"}, {"device": "cuda:0,cuda:1"},
+    {"keras_backend": "torch", "threads": 2}, {"keras_backend": "jax", "threads": 2},
     {name: value for name, value in OTHERS.items() if name != "optimizer"},
 ]  # fmt: skip
 
@@ -92,6 +93,14 @@ def test_paths_are_written_as_python_reads_them(engine: str, name: str) -> None:
     paths = re.findall(r"^(?:DATA_DIR|WEIGHTS) = (.+)$", text, re.MULTILINE)
     assert [ast.literal_eval(path) for path in paths] == [f"/{name}", start.path]
     assert text.isascii()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_keras_script_turns_tf32_on_where_its_backend_does_not(backend: str) -> None:
+    """TensorFlow and JAX multiply matrices in TF32 by default, PyTorch does not."""
+    text = render_script("keras", from_settings({"precision": "tf32", "keras_backend": backend}))
+    assert ('torch.set_float32_matmul_precision("high")\n' in text) is (backend == "torch")
+    assert ("TF32 is what Keras" in text) is (backend != "torch")
 
 
 def test_a_change_in_the_file_that_an_edit_needs_is_noticed() -> None:
