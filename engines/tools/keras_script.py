@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engines.config import TrainConfig
 from engines.data.sources import DatasetCopy
-from engines.experiment.recipe import AFFINE
+from engines.experiment.recipe import AFFINE, WARM_UP_FRACTION
 from engines.tools.script_draft import AFTER_PATIENCE, AFTER_TARGET, BEFORE_PATIENCE, LAYERS, Draft, Start
 
 LOAD = "keras.datasets.mnist.load_data()"
@@ -31,10 +31,20 @@ STEPS = "steps = EPOCHS * -(-len(x_train) // BATCH_SIZE)"
 SCHEDULES = {
     "cosine": f"{STEPS}\nschedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)",
     "one-cycle": f"""{STEPS}
-warm_up = max(steps // 5, 1)
-schedule = keras.optimizers.schedules.CosineDecay(
-    LEARNING_RATE / warm_up, steps - warm_up, warmup_target=LEARNING_RATE, warmup_steps=warm_up
-)""",
+warm_up = {WARM_UP_FRACTION} * steps
+
+
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    \"""Rises to the peak during the warm-up, then falls along half a cosine.\"""
+
+    def __call__(self, step: Any) -> Any:
+        step = ops.cast(step, "float32")
+        rise = ops.minimum((step + 1) / warm_up, 1)
+        fall = (1 + ops.cos(math.pi * (step - warm_up) / (steps - warm_up))) / 2
+        return LEARNING_RATE * ops.where(step < warm_up, rise, fall)
+
+
+schedule = OneCycle()""",
 }
 AUGMENT = f"""        layers.RandomRotation({AFFINE.degrees:g} / 360, fill_mode="constant"),
         layers.RandomTranslation({AFFINE.shift:g}, {AFFINE.shift:g}, fill_mode="constant"),
@@ -84,6 +94,9 @@ def edit_keras(draft: Draft, config: TrainConfig, digits: DatasetCopy | None, st
     if config.optimizer in ("adam", "adamw"):
         draft.remarks.append("Keras' Adam adds epsilon before the bias correction, mnist-tui and PyTorch after it.")
     if config.schedule != "constant":
+        draft.use("keras", "ops")
+        draft.use("math")
+        draft.use("typing", "Any")
         draft.before("model.compile(", SCHEDULES[config.schedule])
         optimizer = optimizer.replace("LEARNING_RATE", "schedule")
         if config.optimizer == "sgd":

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ from engines.api import BACKENDS, ENGINES, TrainConfig, from_settings, read_star
 from engines.data import load_digits
 from engines.experiment import checkpoint
 from engines.experiment.progress import Position
-from engines.experiment.recipe import initial_weights
+from engines.experiment.recipe import initial_weights, learning_rates
 from engines.messages.events import EpochCompleted, RunFinished
 from engines.tools.script_draft import Draft, Start
 from engines.tools.source import script_file
@@ -145,6 +146,44 @@ def epochs_trained(script: str, accuracy: float) -> int:
     train = script.partition("# Train\n")[2].partition("# Evaluate\n")[0]
     exec("\n".join([*constants, train]), names)
     return len(trained)
+
+
+RATES = """
+import json, sys
+engine, script, runs = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+imports, _, rest = script.partition("# Hyperparameters")
+optimizer = rest.partition("# Optimizer")[2].partition("# Train")[0].partition("model.compile(")[0]
+rates = []
+for epochs, count in runs:
+    names = {"EPOCHS": epochs, "BATCH_SIZE": 1, "LEARNING_RATE": 0.5, "MOMENTUM": 0.9}
+    names |= {"loader": range(count), "x_train": range(count)}
+    exec(imports, names)
+    if engine == "pytorch":
+        names["model"] = names["nn"].Linear(1, 1)
+    exec(optimizer, names)
+    rates.append([])
+    for step in range(epochs * count):
+        if engine == "keras":
+            rates[-1].append(float(names["schedule"](step)))
+        else:
+            rates[-1].append(names["optimizer"].param_groups[0]["lr"])
+            names["optimizer"].step()
+            names["scheduler"].step()
+print(json.dumps(rates))
+"""
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
+def test_scripts_have_the_learning_rates_of_the_app(engine: str, schedule: str) -> None:
+    config = from_settings({"optimizer": "sgd", "schedule": schedule, "learning_rate": 0.5})
+    runs = [(1, 1), (1, 2), (1, 7), (2, 5), (1, 50), (3, 125)]  # epochs, and steps of each
+    rates = json.loads(output_of(engine, RATES, engine, render_script(engine, config), json.dumps(runs), code=True))
+    for (epochs, steps), own in zip(runs, rates, strict=True):
+        of_run = replace(config, epochs=epochs)
+        expected = np.concatenate([learning_rates(of_run, epoch, steps) for epoch in range(1, epochs + 1)])
+        np.testing.assert_allclose(own, expected, atol=1e-6, err_msg=f"{epochs} x {steps}")
 
 
 # Runs
