@@ -5,7 +5,7 @@ from __future__ import annotations
 from engines.config import TrainConfig
 from engines.data.sources import DatasetCopy
 from engines.experiment.recipe import AFFINE, WARM_UP_FRACTION
-from engines.tools.script_draft import AFTER_PATIENCE, AFTER_TARGET, BEFORE_PATIENCE, LAYERS, Draft, Start
+from engines.tools.script_draft import AFTER_PATIENCE, AFTER_TARGET, BEFORE_PATIENCE, HOLD_OUT, LAYERS, Draft, Start
 
 LOAD = "keras.datasets.mnist.load_data()"
 SCALE = 'x_train = x_train[..., None].astype("float32") / 255'
@@ -90,6 +90,9 @@ def edit_keras(draft: Draft, config: TrainConfig, digits: DatasetCopy | None, st
         draft.replace(LOAD, draft.read_digits(digits))
     elif "TRAIN_SIZE" in draft.hyperparameters:
         draft.before(SCALE, LIMIT)
+    if config.validation:
+        draft.use("numpy as np")
+        draft.before(SCALE, f"{HOLD_OUT.format(train='x_train')}\nx_train, y_train = x_train[kept], y_train[kept]")
     optimizer = OPTIMIZERS[config.optimizer]
     if config.optimizer in ("adam", "adamw"):
         draft.remarks.append("Keras' Adam adds epsilon before the bias correction, mnist-tui and PyTorch after it.")

@@ -7,7 +7,7 @@ import math
 from engines.config import TrainConfig
 from engines.data.sources import DatasetCopy
 from engines.experiment.recipe import AFFINE, WARM_UP_FRACTION
-from engines.tools.script_draft import AFTER_PATIENCE, AFTER_TARGET, BEFORE_PATIENCE, LAYERS, Draft, Start
+from engines.tools.script_draft import AFTER_PATIENCE, AFTER_TARGET, BEFORE_PATIENCE, HOLD_OUT, LAYERS, Draft, Start
 
 AUTO_DEVICE = '"cuda" if torch.cuda.is_available() else "cpu"'
 TRAIN_SET, TEST_SET = (
@@ -122,10 +122,14 @@ def edit_pytorch(draft: Draft, config: TrainConfig, digits: DatasetCopy | None, 
 
 
 def _edit_data(draft: Draft, digits: DatasetCopy | None) -> None:
-    """Read the digits from a copy, or no more of torchvision's than the settings say."""
+    """Read the digits from a copy, or no more of torchvision's than the settings say, and leave out the held-out ones."""
     if digits is not None:
         draft.use("torch.utils.data", "TensorDataset")
         draft.replace(f"{TRAIN_SET}\n{TEST_SET}", SETS.format(parts=draft.read_digits(digits)))
     elif "TRAIN_SIZE" in draft.hyperparameters:
         draft.use("torch.utils.data", "Subset")
         draft.after(TEST_SET, "train, test = Subset(train, range(TRAIN_SIZE)), Subset(test, range(TEST_SIZE))")
+    if "VALIDATION" in draft.hyperparameters:
+        draft.use("numpy as np")
+        draft.use("torch.utils.data", "Subset")
+        draft.before(LOADER, f"{HOLD_OUT.format(train='train')}\ntrain = Subset(train, kept.tolist())")

@@ -40,7 +40,7 @@ OTHERS: dict[str, Any] = {
 """Another value of each setting that a script may honour."""
 NEEDS = {"momentum": "sgd", "weight_decay": "adamw"}
 """The optimizers without which a setting has no effect."""
-START = Start("/runs/a/pytorch.npz", 3, 1, 470)
+START = Start("/runs/a/pytorch.npz", 3, 1, 470, TrainConfig())
 CONFIGS = [
     *({"optimizer": NEEDS.get(name, "adadelta"), name: value} for name, value in OTHERS.items() if name != "preset"),
     *({"optimizer": optimizer, "schedule": schedule} for optimizer in ("adam", "adamw") for schedule in ("constant", "one-cycle")),
@@ -89,7 +89,7 @@ def test_scripts_are_clean_and_use_what_they_define(engine: str, small_mnist: Pa
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", ["plain", "it's", 'a "name"', "\u00fcber", "\U0001f600", os.fsdecode(b"\xff")])
 def test_paths_are_written_as_python_reads_them(engine: str, name: str) -> None:
-    start = Start(f"/runs/{name}/pytorch.npz", 1, 0, 0)
+    start = Start(f"/runs/{name}/pytorch.npz", 1, 0, 0, TrainConfig())
     text = render_script(engine, from_settings({"data_dir": f"/{name}"}), start)
     paths = re.findall(r"^(?:DATA_DIR|WEIGHTS) = (.+)$", text, re.MULTILINE)
     assert [ast.literal_eval(path) for path in paths] == [f"/{name}", start.path]
@@ -238,24 +238,27 @@ class Stub:
 def test_with_the_same_weights_and_no_dropout_the_first_losses_are_the_engine_s(
     engine: str, warm: Work, small_mnist: Path, tmp_path: Path
 ) -> None:
-    """Two epochs of three steps: the second has another order of digits."""
+    """Two epochs of three steps, without the held-out digits: the second has another order of digits."""
     settings = {
         "seed": 5,
         "dropout": 0.0,
         "epochs": 2,
         "batch_size": 32,
-        "limit_train": 96,
-        "data_dir": str(small_mnist),
+        "limit_train": 128,
+        "validation": 32,
     }
-    config = from_settings({**settings, "limit_test": 50})
+    config = from_settings({**settings, "data_dir": str(small_mnist), "limit_test": 50})
     worker = warm(engine)
     worker.start(config, "run", str(tmp_path / "run"))
     worker.wait_for(RunFinished)
     expected = [event.train_loss for event in worker.of(EpochCompleted)]
     worker.finish()
     path = tmp_path / "start.npz"
-    checkpoint.save(path, Position(), config, load_digits("auto", small_mnist, cache_dir=tmp_path), Stub(5))  # type: ignore[arg-type]
-    _, losses = run_script(engine, render_script(engine, config, read_start(path)), tmp_path)
+    digits = load_digits("auto", small_mnist, cache_dir=tmp_path).limited(128, 50).hold_out(32, 5)
+    checkpoint.save(path, Position(), config, digits, Stub(5))  # type: ignore[arg-type]
+    start = read_start(path)
+    own = replace(start.config, epochs=2, data_dir=str(small_mnist), limit_test=50)
+    _, losses = run_script(engine, render_script(engine, own, start), tmp_path)
     means = losses if engine == "keras" else [float(np.mean(losses[:3])), float(np.mean(losses[3:]))]
     assert means[0] == pytest.approx(expected[0], abs=1e-5)
     assert means[1] == pytest.approx(expected[1], abs=1e-3)
