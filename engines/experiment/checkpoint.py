@@ -126,7 +126,10 @@ def read_position(path: Path) -> Position:
 
 
 def read_settings(path: Path) -> tuple[Position, dict[str, Any], int]:
-    """Read how far the run was, those of its settings that must match, and on how many digits it trains. Raises CheckpointError."""
+    """Read how far the run was, those of its settings that must match, and the number of its training digits, with held-out ones.
+
+    Raises CheckpointError.
+    """
     _, metadata, position = _read(path, ("facts",))
     train_size = metadata.get("train_size")
     if type(train_size) is not int:

@@ -28,9 +28,7 @@ def read_start(path: Path) -> Start:
     """Read where a script starts that loads the weights of this checkpoint, and its run's settings. Raises CheckpointError."""
     position, settings, train_size = checkpoint.read_settings(path)
     try:
-        config = from_settings(settings)
-        given = train_size + config.validation
-        config = from_settings({**settings, "limit_train": given if given < MNIST_SIZES[0] else 0})
+        config = from_settings({**settings, "limit_train": train_size if train_size < MNIST_SIZES[0] else 0})
     except ConfigError as error:
         raise checkpoint.CheckpointError(f"the checkpoint {path} can't be used: {error}") from error
     return Start(str(path), position.epoch, position.step, position.global_step, config)

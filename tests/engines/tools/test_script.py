@@ -253,12 +253,12 @@ def test_with_the_same_weights_and_no_dropout_the_first_losses_are_the_engine_s(
     worker.wait_for(RunFinished)
     expected = [event.train_loss for event in worker.of(EpochCompleted)]
     worker.finish()
+    unsaved: dict[str, Any] = {"epochs": 2, "data_dir": str(small_mnist), "limit_test": 50}
+    assert replace(read_start(tmp_path / "run" / f"{engine}.npz").config, **unsaved) == config
     path = tmp_path / "start.npz"
-    digits = load_digits("auto", small_mnist, cache_dir=tmp_path).limited(128, 50).hold_out(32, 5)
+    digits = load_digits("auto", small_mnist, cache_dir=tmp_path).limited(128, 50)
     checkpoint.save(path, Position(), config, digits, Stub(5))  # type: ignore[arg-type]
-    start = read_start(path)
-    own = replace(start.config, epochs=2, data_dir=str(small_mnist), limit_test=50)
-    _, losses = run_script(engine, render_script(engine, own, start), tmp_path)
+    _, losses = run_script(engine, render_script(engine, config, read_start(path)), tmp_path)
     means = losses if engine == "keras" else [float(np.mean(losses[:3])), float(np.mean(losses[3:]))]
     assert means[0] == pytest.approx(expected[0], abs=1e-5)
     assert means[1] == pytest.approx(expected[1], abs=1e-3)
