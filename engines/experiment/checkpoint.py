@@ -108,7 +108,7 @@ def load_model(path: Path) -> tuple[Position, Weights, TrainConfig]:
     Weights in float16, which are those beside the demo, are read as float32.
     """
     arrays, metadata, position = _read(path, ("facts", "weights."))
-    config = TrainConfig(**{name: metadata[name] for name in MUST_MATCH_ON_RESUME if name in metadata})
+    config = TrainConfig(**_settings(metadata))
     weights = _with_prefix(arrays, "weights.")
     halves = {name: value.astype(np.float32) for name, value in weights.items() if value.dtype == np.float16}
     return position, {**weights, **halves}, config
@@ -123,6 +123,22 @@ def read_weights(path: Path) -> tuple[int, Weights]:
 def read_position(path: Path) -> Position:
     """Read how far the run was. Raises CheckpointError."""
     return _read(path)[2]
+
+
+def read_settings(path: Path) -> tuple[Position, dict[str, Any], int]:
+    """Read how far the run was, those of its settings that must match, and the number of its training digits, with held-out ones.
+
+    Raises CheckpointError.
+    """
+    _, metadata, position = _read(path, ("facts",))
+    train_size = metadata.get("train_size")
+    if type(train_size) is not int:
+        raise CheckpointError(f"the checkpoint {path} can't be read: its train_size is no number.")
+    return position, _settings(metadata), train_size
+
+
+def _settings(metadata: dict[str, Any]) -> dict[str, Any]:
+    return {name: metadata[name] for name in MUST_MATCH_ON_RESUME if name in metadata}
 
 
 def _with_prefix(arrays: Arrays, prefix: str) -> Arrays:

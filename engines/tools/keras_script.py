@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from engines.config import TrainConfig
 from engines.data.sources import DatasetCopy
-from engines.experiment.recipe import AFFINE
-from engines.tools.script_draft import AFTER_PATIENCE, AFTER_TARGET, BEFORE_PATIENCE, LAYERS, Draft, Start
+from engines.experiment.recipe import AFFINE, WARM_UP_FRACTION
+from engines.tools.script_draft import AFTER_PATIENCE, AFTER_TARGET, BEFORE_PATIENCE, HOLD_OUT, LAYERS, Draft, Start
 
 LOAD = "keras.datasets.mnist.load_data()"
 SCALE = 'x_train = x_train[..., None].astype("float32") / 255'
@@ -31,10 +31,20 @@ STEPS = "steps = EPOCHS * -(-len(x_train) // BATCH_SIZE)"
 SCHEDULES = {
     "cosine": f"{STEPS}\nschedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)",
     "one-cycle": f"""{STEPS}
-warm_up = max(steps // 5, 1)
-schedule = keras.optimizers.schedules.CosineDecay(
-    LEARNING_RATE / warm_up, steps - warm_up, warmup_target=LEARNING_RATE, warmup_steps=warm_up
-)""",
+warm_up = {WARM_UP_FRACTION} * steps
+
+
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    \"""Rises to the peak during the warm-up, then falls along half a cosine.\"""
+
+    def __call__(self, step: Any) -> Any:
+        step = ops.cast(step, "float32")
+        rise = ops.minimum((step + 1) / warm_up, 1)
+        fall = (1 + ops.cos(math.pi * (step - warm_up) / (steps - warm_up))) / 2
+        return LEARNING_RATE * ops.where(step < warm_up, rise, fall)
+
+
+schedule = OneCycle()""",
 }
 AUGMENT = f"""        layers.RandomRotation({AFFINE.degrees:g} / 360, fill_mode="constant"),
         layers.RandomTranslation({AFFINE.shift:g}, {AFFINE.shift:g}, fill_mode="constant"),
@@ -45,7 +55,7 @@ class Target(keras.callbacks.Callback):
     """Ends the training at the target."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        if logs["val_accuracy"] >= TARGET_ACCURACY:
+        if round(logs["val_accuracy"], 6) >= TARGET_ACCURACY:  # it is a float32
             self.model.stop_training = True
 
 '''
@@ -65,7 +75,7 @@ FIT_IN_ORDER = """for epoch in range(EPOCHS):  # mnist-tui draws a new permutati
         validation_data=(x_test, y_test),
         verbose=2,
     )
-    accuracy = history.history["val_accuracy"][0]"""
+    accuracy = round(history.history["val_accuracy"][0], 6)  # it was a float32"""
 THREADS = {
     "tensorflow": ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
     "torch": ("OMP_NUM_THREADS",),
@@ -80,10 +90,16 @@ def edit_keras(draft: Draft, config: TrainConfig, digits: DatasetCopy | None, st
         draft.replace(LOAD, draft.read_digits(digits))
     elif "TRAIN_SIZE" in draft.hyperparameters:
         draft.before(SCALE, LIMIT)
+    if config.validation:
+        draft.use("numpy as np")
+        draft.before(SCALE, f"{HOLD_OUT.format(train='x_train')}\nx_train, y_train = x_train[kept], y_train[kept]")
     optimizer = OPTIMIZERS[config.optimizer]
     if config.optimizer in ("adam", "adamw"):
         draft.remarks.append("Keras' Adam adds epsilon before the bias correction, mnist-tui and PyTorch after it.")
     if config.schedule != "constant":
+        draft.use("keras", "ops")
+        draft.use("math")
+        draft.use("typing", "Any")
         draft.before("model.compile(", SCHEDULES[config.schedule])
         optimizer = optimizer.replace("LEARNING_RATE", "schedule")
         if config.optimizer == "sgd":
@@ -94,8 +110,11 @@ def edit_keras(draft: Draft, config: TrainConfig, digits: DatasetCopy | None, st
     if config.augment == "affine":
         draft.remarks.append("Augmentation has mnist-tui's limits, and Keras' layers, one after the other.")
         draft.after(INPUT, AUGMENT)
-    if config.precision == "tf32":
-        draft.remarks.append("TF32 is what Keras' backends use on an NVIDIA GPU unless told otherwise.")
+    if config.precision == "tf32" and config.keras_backend == "torch":  # by default it is only for convolutions there
+        draft.use("torch")
+        draft.before("model = keras.Sequential(", 'torch.set_float32_matmul_precision("high")')
+    elif config.precision == "tf32":
+        draft.remarks.append("TF32 is what Keras uses on an NVIDIA GPU by default.")
     if config.precision == "bf16":
         draft.before("model = keras.Sequential(", 'keras.config.set_dtype_policy("mixed_bfloat16")')
         draft.replace(LAST_LAYER, 'layers.Dense(10, activation="softmax", dtype="float32")')

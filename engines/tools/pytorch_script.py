@@ -6,8 +6,8 @@ import math
 
 from engines.config import TrainConfig
 from engines.data.sources import DatasetCopy
-from engines.experiment.recipe import AFFINE
-from engines.tools.script_draft import AFTER_PATIENCE, AFTER_TARGET, BEFORE_PATIENCE, LAYERS, Draft, Start
+from engines.experiment.recipe import AFFINE, WARM_UP_FRACTION
+from engines.tools.script_draft import AFTER_PATIENCE, AFTER_TARGET, BEFORE_PATIENCE, HOLD_OUT, LAYERS, Draft, Start
 
 AUTO_DEVICE = '"cuda" if torch.cuda.is_available() else "cpu"'
 TRAIN_SET, TEST_SET = (
@@ -32,11 +32,18 @@ OPTIMIZERS = {
 }
 SCHEDULES = {
     "cosine": "scheduler = lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS * len(loader))",
-    "one-cycle": """steps = EPOCHS * len(loader)
-warm_up = max(steps // 5, 1)
-rise = lr_scheduler.LinearLR(optimizer, 1 / warm_up, total_iters=warm_up)
-fall = lr_scheduler.CosineAnnealingLR(optimizer, steps - warm_up)
-scheduler = lr_scheduler.SequentialLR(optimizer, [rise, fall], milestones=[warm_up])""",
+    "one-cycle": f"""steps = EPOCHS * len(loader)
+warm_up = {WARM_UP_FRACTION} * steps
+
+
+def factor(step: int) -> float:
+    \"""Rise to the peak during the warm-up, then fall along half a cosine.\"""
+    if step < warm_up:
+        return min((step + 1) / warm_up, 1)
+    return (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up))) / 2
+
+
+scheduler = lr_scheduler.LambdaLR(optimizer, factor)""",
 }
 AUGMENT = f"""augment = transforms.RandomAffine(
     degrees={AFFINE.degrees:g},
@@ -84,6 +91,7 @@ def edit_pytorch(draft: Draft, config: TrainConfig, digits: DatasetCopy | None, 
     _edit_data(draft, digits)
     optimizer = OPTIMIZERS[config.optimizer]
     if config.schedule != "constant":
+        draft.use("math")
         draft.use("torch.optim", "lr_scheduler")
         optimizer += f"\n{SCHEDULES[config.schedule]}"
         draft.after(STEP, "        scheduler.step()")
@@ -114,10 +122,14 @@ def edit_pytorch(draft: Draft, config: TrainConfig, digits: DatasetCopy | None, 
 
 
 def _edit_data(draft: Draft, digits: DatasetCopy | None) -> None:
-    """Read the digits from a copy, or no more of torchvision's than the settings say."""
+    """Read the digits from a copy, or no more of torchvision's than the settings say, and leave out the held-out ones."""
     if digits is not None:
         draft.use("torch.utils.data", "TensorDataset")
         draft.replace(f"{TRAIN_SET}\n{TEST_SET}", SETS.format(parts=draft.read_digits(digits)))
     elif "TRAIN_SIZE" in draft.hyperparameters:
         draft.use("torch.utils.data", "Subset")
         draft.after(TEST_SET, "train, test = Subset(train, range(TRAIN_SIZE)), Subset(test, range(TEST_SIZE))")
+    if "VALIDATION" in draft.hyperparameters:
+        draft.use("numpy as np")
+        draft.use("torch.utils.data", "Subset")
+        draft.before(LOADER, f"{HOLD_OUT.format(train='train')}\ntrain = Subset(train, kept.tolist())")

@@ -10,13 +10,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from engines.config import TrainConfig, is_used
+from engines.config import ConfigError, TrainConfig, is_used
 from engines.data.sources import DatasetCopy, find_digits
 from engines.experiment import checkpoint
-from engines.preset_configs import for_engine, preset_label
+from engines.preset_configs import for_engine, from_settings, preset_label
 from engines.tools.keras_script import edit_keras
 from engines.tools.pytorch_script import edit_pytorch
-from engines.tools.script_draft import Draft, Start
+from engines.tools.script_draft import ORDER_SETTINGS, Draft, Start
 from engines.tools.source import script_file
 
 MNIST_SIZES = (60_000, 10_000)
@@ -25,9 +25,13 @@ REFERENCE = TrainConfig()
 
 
 def read_start(path: Path) -> Start:
-    """Read where a script starts that loads the weights of this checkpoint. Raises CheckpointError."""
-    position = checkpoint.read_position(path)
-    return Start(str(path), position.epoch, position.step, position.global_step)
+    """Read where a script starts that loads the weights of this checkpoint, and its run's settings. Raises CheckpointError."""
+    position, settings, train_size = checkpoint.read_settings(path)
+    try:
+        config = from_settings({**settings, "limit_train": train_size if train_size < MNIST_SIZES[0] else 0})
+    except ConfigError as error:
+        raise checkpoint.CheckpointError(f"the checkpoint {path} can't be used: {error}") from error
+    return Start(str(path), position.epoch, position.step, position.global_step, config)
 
 
 def render_script(engine: str, config: TrainConfig, start: Start | None = None) -> str:
@@ -37,9 +41,9 @@ def render_script(engine: str, config: TrainConfig, start: Start | None = None) 
     draft.hyperparameters = _hyperparameters(own)
     digits = _copy_in(own.data_dir)
     if digits is not None:
-        draft.hyperparameters["DATA_DIR"] = json.dumps(str(digits.path))
+        draft.hyperparameters["DATA_DIR"] = _literal(str(digits.path))
     if start is not None:
-        draft.hyperparameters |= {"WEIGHTS": json.dumps(start.path), "FIRST_EPOCH": str(start.epoch)}
+        draft.hyperparameters |= {"WEIGHTS": _literal(start.path), "FIRST_EPOCH": str(start.epoch)}
     edit = edit_pytorch if engine == "pytorch" else edit_keras
     draft.remarks = [*_remarks(config, own, start)]
     edit(draft, own, digits, start)
@@ -54,6 +58,8 @@ def _hyperparameters(config: TrainConfig) -> dict[str, str]:
         values["train_size"], values["test_size"] = (
             limit or size for limit, size in zip((config.limit_train, config.limit_test), MNIST_SIZES, strict=True)
         )
+    if config.validation:
+        values["validation"] = config.validation
     if config.threads:
         values["threads"] = config.threads
     if config.target_accuracy:
@@ -61,6 +67,11 @@ def _hyperparameters(config: TrainConfig) -> dict[str, str]:
     if config.patience:
         values["patience"] = config.patience
     return {name.upper(): f"{value:_}" if isinstance(value, int) else repr(value) for name, value in values.items()}
+
+
+def _literal(path: str) -> str:
+    """Return a path as Python writes it, in ASCII, which every stream can print: JSON has another form of an emoji."""
+    return json.dumps(path) if path.isascii() else ascii(path)
 
 
 def _copy_in(data_dir: str) -> DatasetCopy | None:
@@ -85,12 +96,24 @@ def _remarks(config: TrainConfig, own: TrainConfig, start: Start | None) -> Iter
     if own.eval_every:
         yield "Evaluations inside an epoch are not in here."
     if own.validation:
-        yield "Held-out digits are not in here: the test digits judge each epoch."
+        yield "The held-out digits only stay away from the training: the test digits judge each epoch."
     if "," in own.device or own.device == "all":
         yield "Several devices are not in here: this trains on the first."
     if own.precision == "tf32":
         yield "TF32 is for NVIDIA GPUs; a CPU computes in fp32."
-    if start is not None and start.step:
-        yield f"The checkpoint is from the middle of epoch {start.epoch}, which begins anew here."
-    if start is not None and start.global_step:
-        yield "The optimizer begins anew: its averages in the checkpoint are not read."
+    if start is not None:
+        yield from _start_remarks(own, start)
+
+
+def _start_remarks(own: TrainConfig, start: Start) -> Iterator[str]:
+    """Yield in what the training differs from that of the checkpoint's run."""
+    before = {name: getattr(start.config, name) for name in ORDER_SETTINGS}
+    if before != {name: getattr(own, name) for name in ORDER_SETTINGS}:
+        values = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in before.items())
+        yield f"The order of the digits is not that of the checkpoint's run, which had {values}."
+    if start.step:
+        yield f"The checkpoint is from the middle of epoch {start.epoch}, which starts again here."
+    if start.global_step:
+        yield "The optimizer starts again: its averages in the checkpoint are not read."
+    if start.global_step and own.schedule != "constant":
+        yield "The schedule starts again: it spans the epochs that are trained here."

@@ -6,6 +6,7 @@ import re
 import sys
 import textwrap
 
+from engines.config import TrainConfig
 from engines.data.sources import DatasetCopy
 from engines.record import Record
 
@@ -30,6 +31,10 @@ READERS = {
     "npz": ("train", "test", "Keras' mnist.npz", READ_NPZ),
 }
 """The reader of each kind of copy: the names of its two parts, a description, and the code."""
+ORDER_SETTINGS = ("seed", "validation", "limit_train")
+"""The settings that decide the order of the digits."""
+HOLD_OUT = "kept = np.sort(np.random.default_rng([SEED, 2]).permutation(len({train}))[:-VALIDATION])"
+"""Which training digits mnist-tui does not hold out."""
 BEFORE_PATIENCE = "best, waited = 0.0, 0\n"
 AFTER_TARGET = """
     if accuracy >= TARGET_ACCURACY:
@@ -49,6 +54,8 @@ class Start(Record, kw_only=False):
     step: int
     """The steps that it has trained of this epoch."""
     global_step: int
+    config: TrainConfig
+    """The settings of its run, as far as a checkpoint has them."""
 
 
 class Draft:

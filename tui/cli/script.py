@@ -5,9 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from engines.api import ENGINES, CheckpointError, ExportError, RunRequest, read_run, read_start, render_script, to_plain
+from engines.api import (
+    ENGINES,
+    RESET_BY_PRESET,
+    CheckpointError,
+    ExportError,
+    RunRequest,
+    read_run,
+    read_start,
+    render_script,
+    to_plain,
+)
 from tui.cli import arguments
 from tui.cli.arguments import CommandError, UsageError
 from tui.reports import export
@@ -36,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=arguments.path,
         default="",
         metavar="FILE",
-        help="start from the weights of a checkpoint (RUN/pytorch.npz), and train in its order of digits",
+        help="start from the weights of a checkpoint (RUN/pytorch.npz), with its settings and order of digits",
     )
     parser.add_argument("--out", type=arguments.path, default="", metavar="FILE", help="write it to a file (stdout)")
     parser.add_argument("--force", action="store_true", help="overwrite a file that exists")
@@ -51,11 +62,16 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(
             f"A script can't be named {Path(options.out).name}: it would hide the library. Choose another name."
         )
-    config = arguments.request(options, _saved_settings(options) if options.run else None).config
     try:
         start = read_start(Path(options.same_weights)) if options.same_weights else None
     except CheckpointError as error:
         raise UsageError(f"{str(error)[0].upper()}{str(error)[1:]}") from None
+    if options.run:
+        saved = _saved_settings(options)
+    else:
+        saved = _changes(to_plain(start.config)) if start is not None else {}
+        saved = {name: value for name, value in saved.items() if not (options.preset and name in RESET_BY_PRESET)}
+    config = arguments.request(options, saved).config
     text = render_script(options.framework, config, start)
     if not options.out:
         print(text, end="")
@@ -90,7 +106,12 @@ def _saved_settings(options: argparse.Namespace) -> dict[str, object]:
     if not configs:
         raise UsageError(f"{recording} holds no settings: its run never started.")
     config = configs.get(options.framework) or next(iter(configs.values()))
+    return _changes({**to_plain(config), "seeds": 1})  # each run of a series has the number of them all
+
+
+def _changes(settings: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings that are not defaults."""
     request = RunRequest()
-    for name, value in to_plain(config).items():
+    for name, value in settings.items():
         request = request.choose(name, value)
     return dict(request.settings)

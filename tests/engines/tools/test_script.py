@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from engines.api import ENGINES, TrainConfig, from_settings, read_start, render_script
+from engines.api import BACKENDS, ENGINES, TrainConfig, from_settings, read_start, render_script
 from engines.data import load_digits
 from engines.experiment import checkpoint
 from engines.experiment.progress import Position
-from engines.experiment.recipe import initial_weights
+from engines.experiment.recipe import initial_weights, learning_rates
 from engines.messages.events import EpochCompleted, RunFinished
 from engines.tools.script_draft import Draft, Start
 from engines.tools.source import script_file
@@ -36,12 +40,13 @@ OTHERS: dict[str, Any] = {
 """Another value of each setting that a script may honour."""
 NEEDS = {"momentum": "sgd", "weight_decay": "adamw"}
 """The optimizers without which a setting has no effect."""
-START = Start("/runs/a/pytorch.npz", 3, 1, 470)
+START = Start("/runs/a/pytorch.npz", 3, 1, 470, TrainConfig())
 CONFIGS = [
     *({"optimizer": NEEDS.get(name, "adadelta"), name: value} for name, value in OTHERS.items() if name != "preset"),
     *({"optimizer": optimizer, "schedule": schedule} for optimizer in ("adam", "adamw") for schedule in ("constant", "one-cycle")),
-    {"preset": "quick"}, {"preset": "best"}, {"preset": "library-defaults"}, {"precision": "tf32"}, {"device": "cpu"},
-    {"device": "cuda:0,cuda:1"}, {"keras_backend": "torch", "threads": 2}, {"keras_backend": "jax", "threads": 2},
+    {"preset": "quick"}, {"preset": "best"}, {"preset": "library-defaults"}, {"precision": "tf32"},
+    {"precision": "tf32", "keras_backend": "torch"}, {"device": "cpu"}, {"device": "cuda:0,cuda:1"},
+    {"keras_backend": "torch", "threads": 2}, {"keras_backend": "jax", "threads": 2},
     {name: value for name, value in OTHERS.items() if name != "optimizer"},
 ]  # fmt: skip
 
@@ -81,10 +86,104 @@ def test_scripts_are_clean_and_use_what_they_define(engine: str, small_mnist: Pa
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", ["plain", "it's", 'a "name"', "\u00fcber", "\U0001f600", os.fsdecode(b"\xff")])
+def test_paths_are_written_as_python_reads_them(engine: str, name: str) -> None:
+    start = Start(f"/runs/{name}/pytorch.npz", 1, 0, 0, TrainConfig())
+    text = render_script(engine, from_settings({"data_dir": f"/{name}"}), start)
+    paths = re.findall(r"^(?:DATA_DIR|WEIGHTS) = (.+)$", text, re.MULTILINE)
+    assert [ast.literal_eval(path) for path in paths] == [f"/{name}", start.path]
+    assert text.isascii()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_keras_script_turns_tf32_on_where_its_backend_does_not(backend: str) -> None:
+    """TensorFlow and JAX multiply matrices in TF32 by default, PyTorch does not."""
+    text = render_script("keras", from_settings({"precision": "tf32", "keras_backend": backend}))
+    assert ('torch.set_float32_matmul_precision("high")\n' in text) is (backend == "torch")
+    assert ("TF32 is what Keras" in text) is (backend != "torch")
+
+
 def test_a_change_in_the_file_that_an_edit_needs_is_noticed() -> None:
     draft = Draft(script_file("keras").read_text(encoding="utf-8"))
     with pytest.raises(ValueError, match="0 times"):
         draft.after("model = keras.Model()", "model.summary()")
+
+
+# Accuracies and learning rates
+
+
+@pytest.mark.parametrize("start", [None, START], ids=["callback", "loop"])
+def test_keras_script_ends_at_exactly_its_target(start: Start | None) -> None:
+    """Of MNIST's 10,000 test digits, half of the accuracies are less than themselves once they are float32."""
+    for correct in range(9_003, 10_000, 7):
+        text = render_script("keras", from_settings({"epochs": 2, "target_accuracy": correct / 100}), start)
+        assert epochs_trained(text, correct / 10_000) == 1, correct
+    assert epochs_trained(text, (correct - 1) / 10_000) == 2
+
+
+def epochs_trained(script: str, accuracy: float) -> int:
+    """Return the epochs that the training of Keras' script lasts when each reaches this accuracy."""
+    trained: list[int] = []
+    model = SimpleNamespace(stop_training=False)
+
+    def fit(*_: object, callbacks: Any = (), initial_epoch: int = 0, epochs: int, **__: object) -> SimpleNamespace:
+        logs = {"val_accuracy": float(np.float32(accuracy))}
+        for epoch in range(initial_epoch, epochs):
+            trained.append(epoch)
+            for callback in callbacks:
+                callback.model = model
+                callback.on_epoch_end(epoch, logs)
+            if model.stop_training:
+                break
+        return SimpleNamespace(history={"val_accuracy": [logs["val_accuracy"]]})
+
+    model.fit = fit
+    digits = dict.fromkeys(("x_train", "y_train", "x_test", "y_test"), np.zeros(1))
+    callbacks = SimpleNamespace(Callback=object)
+    names = {"np": np, "model": model, "keras": SimpleNamespace(callbacks=callbacks), **digits}
+    constants = re.findall(r"^[A-Z_]+ = [\w.]+$", script, re.MULTILINE)
+    train = script.partition("# Train\n")[2].partition("# Evaluate\n")[0]
+    exec("\n".join([*constants, train]), names)
+    return len(trained)
+
+
+RATES = """
+import json, sys
+engine, script, runs = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+imports, _, rest = script.partition("# Hyperparameters")
+optimizer = rest.partition("# Optimizer")[2].partition("# Train")[0].partition("model.compile(")[0]
+rates = []
+for epochs, count in runs:
+    names = {"EPOCHS": epochs, "BATCH_SIZE": 1, "LEARNING_RATE": 0.5, "MOMENTUM": 0.9}
+    names |= {"loader": range(count), "x_train": range(count)}
+    exec(imports, names)
+    if engine == "pytorch":
+        names["model"] = names["nn"].Linear(1, 1)
+    exec(optimizer, names)
+    rates.append([])
+    for step in range(epochs * count):
+        if engine == "keras":
+            rates[-1].append(float(names["schedule"](step)))
+        else:
+            rates[-1].append(names["optimizer"].param_groups[0]["lr"])
+            names["optimizer"].step()
+            names["scheduler"].step()
+print(json.dumps(rates))
+"""
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
+def test_scripts_have_the_learning_rates_of_the_app(engine: str, schedule: str) -> None:
+    config = from_settings({"optimizer": "sgd", "schedule": schedule, "learning_rate": 0.5})
+    runs = [(1, 1), (1, 2), (1, 7), (2, 5), (1, 50), (3, 125)]  # epochs, and steps of each
+    rates = json.loads(output_of(engine, RATES, engine, render_script(engine, config), json.dumps(runs), code=True))
+    for (epochs, steps), own in zip(runs, rates, strict=True):
+        of_run = replace(config, epochs=epochs)
+        expected = np.concatenate([learning_rates(of_run, epoch, steps) for epoch in range(1, epochs + 1)])
+        np.testing.assert_allclose(own, expected, atol=1e-6, err_msg=f"{epochs} x {steps}")
 
 
 # Runs
@@ -139,23 +238,26 @@ class Stub:
 def test_with_the_same_weights_and_no_dropout_the_first_losses_are_the_engine_s(
     engine: str, warm: Work, small_mnist: Path, tmp_path: Path
 ) -> None:
-    """Two epochs of three steps: the second has another order of digits."""
+    """Two epochs of three steps, without the held-out digits: the second has another order of digits."""
     settings = {
         "seed": 5,
         "dropout": 0.0,
         "epochs": 2,
         "batch_size": 32,
-        "limit_train": 96,
-        "data_dir": str(small_mnist),
+        "limit_train": 128,
+        "validation": 32,
     }
-    config = from_settings({**settings, "limit_test": 50})
+    config = from_settings({**settings, "data_dir": str(small_mnist), "limit_test": 50})
     worker = warm(engine)
     worker.start(config, "run", str(tmp_path / "run"))
     worker.wait_for(RunFinished)
     expected = [event.train_loss for event in worker.of(EpochCompleted)]
     worker.finish()
+    unsaved: dict[str, Any] = {"epochs": 2, "data_dir": str(small_mnist), "limit_test": 50}
+    assert replace(read_start(tmp_path / "run" / f"{engine}.npz").config, **unsaved) == config
     path = tmp_path / "start.npz"
-    checkpoint.save(path, Position(), config, load_digits("auto", small_mnist, cache_dir=tmp_path), Stub(5))  # type: ignore[arg-type]
+    digits = load_digits("auto", small_mnist, cache_dir=tmp_path).limited(128, 50)
+    checkpoint.save(path, Position(), config, digits, Stub(5))  # type: ignore[arg-type]
     _, losses = run_script(engine, render_script(engine, config, read_start(path)), tmp_path)
     means = losses if engine == "keras" else [float(np.mean(losses[:3])), float(np.mean(losses[3:]))]
     assert means[0] == pytest.approx(expected[0], abs=1e-5)
