@@ -220,15 +220,18 @@ def test_a_finished_engine_is_repeated_with_the_worker_that_trained_it(both: Pat
 
 
 def test_the_comparisons_of_both_engines_are_repeated_up_to_where_they_continue(both: Path) -> None:
-    """An engine that continues alone is compared with none, and has only those of its own stream."""
-    compared = [
-        TwinsCompared(engine=engine, t=9e9, epoch=step // 4, global_step=step, layers=(), answers=0, test_size=10)
-        for engine, step in (("keras", 4), ("keras", 8))
-    ]
-    with open(both / "events.jsonl", "a", encoding="utf-8") as record_file:
-        record_file.writelines(encode(event) + "\n" for event in compared)
+    """An engine that continues alone has none: only half of them are in its stream."""
+    lines = (both / "events.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    end = next(i for i, line in enumerate(lines) if '"type":"RunFinished"' in line)
+    for engine, step in (("keras", 4), ("keras", 8), ("pytorch", 12)):
+        event = TwinsCompared(
+            engine=engine, t=0.0, epoch=step // 4, global_step=step, layers=(), answers=0, test_size=10
+        )
+        lines.insert(end, encode(event) + "\n") if engine == "pytorch" else lines.append(encode(event) + "\n")
+    (both / "events.jsonl").write_text("".join(lines), encoding="utf-8")
     points = find_resume_points(both, {})
     assert [event.global_step for event in of(TwinsCompared, points["keras"].events)] == [4]
+    assert [event.global_step for event in of(TwinsCompared, points["pytorch"].events)] == [12]
     alone = find_resume_points(both, {}, frozenset({"keras"}))["keras"]
     assert of(TwinsCompared, alone.events) == []
 
