@@ -150,6 +150,7 @@ class RunDirectory:
 
     def drop_engine(self, engine: str) -> None:
         """Complete the record without this engine, whose run never started."""
+        self.twins.drop_engine(engine)
         with self._lock:
             self._histories.pop(engine, None)
             try:

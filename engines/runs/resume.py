@@ -26,6 +26,7 @@ from engines.messages.events import (
     RunRequested,
     RunStarted,
     TrainProgress,
+    TwinsCompared,
     WarmedUp,
     WorkerExited,
     WorkerReady,
@@ -44,7 +45,7 @@ WORKER_EVENTS = (WorkerSpawned, WorkerReady, WarmedUp, WorkerExited)
 _REPEATED_WHEN_FINISHED = (
     RunRequested, WorkerSpawned, WorkerReady, WarmedUp, DataReady, ModelReady, RunStarted, EpochStarted, TrainProgress,
     EvalCompleted, EpochCompleted, CheckpointSaved, ModelSaved, Diverged,
-    LearningRateChanged, RunFinished,
+    LearningRateChanged, TwinsCompared, RunFinished,
 )  # fmt: skip
 """Events of a finished run that the record of the resumed run repeats."""
 
@@ -111,7 +112,14 @@ def find_resume_points(
             f"Nothing is left to do in {folder.name}, or it has no checkpoint yet: one is written after each epoch and at a stop."
             " More --epochs make it longer."
         )
-    return points
+    return points if len(points) > 1 else {engine: _without_comparisons(point) for engine, point in points.items()}
+
+
+def _without_comparisons(point: ResumePoint) -> ResumePoint:
+    """Return the resume point of an engine that continues alone: half of the comparisons are in the other one's stream."""
+    return dataclasses.replace(
+        point, events=tuple(event for event in point.events if not isinstance(event, TwinsCompared))
+    )
 
 
 def _read_configs(folder: Path) -> dict[str, TrainConfig]:
@@ -180,7 +188,7 @@ def _is_before(event: Event, position: Position, holds_out: bool) -> bool:
     """Return whether an event belongs to the part of the run before the position, and is repeated."""
     if isinstance(event, EvalCompleted) and event.split == "test" and holds_out:
         return False  # the test digits are evaluated once, at the new end
-    if isinstance(event, TrainProgress | EvalCompleted):
+    if isinstance(event, TrainProgress | EvalCompleted | TwinsCompared):
         return event.global_step <= position.global_step
     if isinstance(event, LearningRateChanged):  # its step's checkpoint is from before it
         return event.global_step < position.global_step

@@ -374,9 +374,10 @@ class Session(RunSource):
         if slot.directory is not None:
             slot.directory.append(event)
         self._publish(event)
+        compared = slot.directory.twins.apply(event) if slot.directory is not None else None
         if slot.directory is not None and slot.supervisor is not None:
             slot.directory.report_failure(event.engine, slot.supervisor.publish)
-            if (compared := slot.directory.twins.apply(event)) is not None:
+            if compared is not None:
                 slot.supervisor.publish(compared)
 
     def _publish(self, event: Event) -> None:
@@ -394,7 +395,6 @@ class Session(RunSource):
         if machine is None:
             return
         self._machine_seq += 1
-        for directory in {id(slot.directory): slot.directory for slot in self._slots.values()}.values():
-            if directory is not None:
-                directory.append(machine)
+        for directory in {slot.directory for slot in self._slots.values() if slot.directory is not None}:
+            directory.append(machine)
         self._publish(machine)

@@ -39,7 +39,6 @@ from engines.messages.events import (
 from engines.preset_configs import for_engine
 from engines.worker import placement
 from engines.worker.evaluation import evaluate
-from engines.worker.placement import DeviceError
 from engines.worker.rate_changes import change_rates, steps_before_change
 from engines.worker.step_measurement import StepMeasurement
 
@@ -91,6 +90,7 @@ class Run:
         self._prepare()
         while self.position.epoch <= self.config.epochs and not self.outcome:
             self._run_epoch()
+            self.save()
         self._save_model()
         self.channel.publish(
             RunFinished,
@@ -113,7 +113,7 @@ class Run:
     def _prepare(self) -> None:
         device = placement.resolve(self.config.device, self.trainer.devices, self.start.auto)
         if self.config.precision == "tf32" and device.startswith("cpu"):
-            raise DeviceError("tf32 needs a CUDA GPU; on a CPU choose fp32 or bf16.")
+            raise placement.DeviceError("tf32 needs a CUDA GPU; on a CPU choose fp32 or bf16.")
         self.config = dataclasses.replace(self.config, device=device)
         if self.start.run_dir:
             with contextlib.suppress(OSError):  # SaveFailed reports it later; a folder that was deleted stays deleted
@@ -203,7 +203,6 @@ class Run:
             if position.epoch == 1 and "conv1.kernel" in (weights := self.engine.weights()):
                 self.first_filters = {checkpoint.FIRST_FILTERS: weights["conv1.kernel"].copy()}
             position.next_epoch()
-        self.save()
 
     def _is_last_step(self) -> bool:
         """Return whether the run's last step is done."""
@@ -337,7 +336,7 @@ class Run:
         """Evaluate on the held-out digits, or without any the test digits; end the run if a rule of its config says so."""
         accuracy = self._evaluate_on("validation" if self.digits.held_out else "test")
         is_best = self.position.record_evaluation(accuracy)
-        if is_best:
+        if is_best and not self.diverged:
             weights = {name: value.copy() for name, value in self.engine.weights().items()}
             self.best = Best(position=dataclasses.replace(self.position), weights=weights)
         if self.config.target_accuracy and reaches(accuracy, self.config.target_accuracy):
@@ -369,15 +368,17 @@ class Run:
     # Save
 
     def save(self) -> None:
-        """Write a checkpoint, if there is a folder for it and training to save; a failure is published, not raised."""
+        """Write the best weights and, unless the run has diverged, a checkpoint; a failure is published, not raised."""
         self.channel.checkpoint_requested = False
-        if not self.start.run_dir or self._engine is None or not self.position.global_step or self.diverged:
+        if not self.start.run_dir or self._engine is None or not self.position.global_step:
             return
         path = Path(self.start.run_dir) / f"{self.channel.engine}.npz"
         try:
             if self.best is not None:  # before the checkpoint, whose position names it
                 checkpoint.save_best(path, self.best, self.config, self.all_digits)
                 self.best = None
+            if self.diverged:
+                return
             checkpoint.save(path, self.position, self.config, self.all_digits, self._engine, self.first_filters)
         except OSError as error:
             self.channel.publish(SaveFailed, what="checkpoint", path=str(path), reason=reason(error))

@@ -12,6 +12,7 @@ import pytest
 
 from engines.config import CHANGEABLE_ON_RESUME, ConfigError, TrainConfig
 from engines.experiment.checkpoint import read_position
+from engines.messages.codec import encode
 from engines.messages.commands import Stop
 from engines.messages.events import (
     CheckpointSaved,
@@ -25,6 +26,7 @@ from engines.messages.events import (
     RunRequested,
     RunStarted,
     TrainProgress,
+    TwinsCompared,
     WorkerReady,
     WorkerSpawned,
 )
@@ -215,6 +217,23 @@ def test_a_finished_engine_is_repeated_with_the_worker_that_trained_it(both: Pat
     assert (of(WorkerSpawned, past)[0].pid, of(WorkerReady, past)[0].pid) == (2, 2)
     assert [event.outcome for event in of(RunFinished, past)] == ["completed"]
     assert [event.global_step for event in of(TrainProgress, past)] == list(range(1, 13))
+
+
+def test_the_comparisons_of_both_engines_are_repeated_up_to_where_they_continue(both: Path) -> None:
+    """An engine that continues alone has none: only half of them are in its stream."""
+    lines = (both / "events.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    end = next(i for i, line in enumerate(lines) if '"type":"RunFinished"' in line)
+    for engine, step in (("keras", 4), ("keras", 8), ("pytorch", 12)):
+        event = TwinsCompared(
+            engine=engine, t=0.0, epoch=step // 4, global_step=step, layers=(), answers=0, test_size=10
+        )
+        lines.insert(end, encode(event) + "\n") if engine == "pytorch" else lines.append(encode(event) + "\n")
+    (both / "events.jsonl").write_text("".join(lines), encoding="utf-8")
+    points = find_resume_points(both, {})
+    assert [event.global_step for event in of(TwinsCompared, points["keras"].events)] == [4]
+    assert [event.global_step for event in of(TwinsCompared, points["pytorch"].events)] == [12]
+    alone = find_resume_points(both, {}, frozenset({"keras"}))["keras"]
+    assert of(TwinsCompared, alone.events) == []
 
 
 def test_a_seed_of_a_series_continues_alone(both: Path) -> None:

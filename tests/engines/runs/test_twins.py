@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from engines.experiment.arrays import save_arrays
 from engines.experiment.recipe import KERNELS, Weights, initial_weights
-from engines.messages.events import CheckpointSaved, EvalCompleted, TwinsCompared
+from engines.messages.events import CheckpointSaved, EvalCompleted, Event, RunFailed, RunFinished, TwinsCompared
 from engines.runs import twins
 from engines.runs.twins import TwinComparison, answers_apart, weights_apart
 
@@ -94,3 +97,65 @@ def test_what_does_not_belong_together_is_not_compared(tmp_path: Path, monkeypat
         comparison.apply(checkpoint(tmp_path, "pytorch", step, weights))
     comparison.apply(evaluation("keras", 30, ()))
     assert comparison.apply(checkpoint(tmp_path, "keras", 30, weights)) is None, "only so many may wait"
+
+
+def train_epochs(comparison: TwinComparison, folder: Path, engine: str, epochs: range) -> list[TwinsCompared]:
+    """Evaluate and save an engine after each of these epochs; return the comparisons."""
+    weights, compared = initial_weights(0), []
+    for epoch in epochs:
+        comparison.apply(evaluation(engine, 10 * epoch, ()))
+        compared.append(comparison.apply(checkpoint(folder, engine, 10 * epoch, weights)))
+    return [event for event in compared if event is not None]
+
+
+def test_evaluations_without_a_checkpoint_are_not_kept() -> None:
+    """With --eval-every 1 a run has thousands of them, each with its mistakes."""
+    comparison = TwinComparison(("pytorch", "keras"))
+    for step in range(1, 201):
+        for engine in ("pytorch", "keras"):
+            comparison.apply(replace(evaluation(engine, step, ()), split="marked"))
+    kept = [one for one in gc.get_objects() if isinstance(one, EvalCompleted) and one.split == "marked"]
+    assert len(kept) <= 2, "the newest of each engine, whose checkpoint may follow"
+
+
+def test_weights_that_wait_take_no_memory(tmp_path: Path) -> None:
+    """In a time trial, all epochs of the first engine wait for the second; the app has 90 MB for everything."""
+    comparison, folder = TwinComparison(("pytorch", "keras")), tmp_path / "run"
+    folder.mkdir()
+    train_epochs(comparison, folder, "pytorch", range(1, 2))  # imports what it needs
+    tracemalloc.start()
+    train_epochs(comparison, folder, "pytorch", range(2, 7))
+    gc.collect()
+    memory, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert memory < 2e6
+    assert list(folder.iterdir()) == [folder / "pytorch.npz"], "no file is left by an app that is killed"
+    assert [one.epoch for one in train_epochs(comparison, folder, "keras", range(1, 7))] == list(range(1, 7))
+
+
+@pytest.mark.parametrize("how", ["failed", "finished", "passed", "compared", "never started"])
+def test_weights_that_can_no_longer_be_matched_do_not_wait(how: str, tmp_path: Path) -> None:
+    """Their files are closed, which frees the space on the disk."""
+    comparison = TwinComparison(("pytorch", "keras"))
+    before = psutil.Process().num_fds()
+    train_epochs(comparison, tmp_path, "pytorch", range(1, 4))
+    assert psutil.Process().num_fds() == before + 3
+    failed = RunFailed(engine="keras", run_id="", kind="crashed", message="")
+    finished = RunFinished(
+        engine="keras", run_id="run", outcome="stopped", test_accuracy=None, test_loss=None, best_epoch=None,
+        train_seconds=1.0, wall_seconds=1.0,
+    )  # fmt: skip
+    compared = TwinsCompared(engine="keras", run_id="run", epoch=3, global_step=30, layers=(), answers=0, test_size=100)
+    comparison.apply(failed)
+    assert psutil.Process().num_fds() == before + 3, "a worker failed outside of its run"
+    ends: dict[str, Event] = {"failed": replace(failed, run_id="run"), "finished": finished, "compared": compared}
+    if how in ends:
+        comparison.apply(ends[how])
+    elif how == "passed":
+        assert len(train_epochs(comparison, tmp_path, "keras", range(3, 4))) == 1
+    else:
+        comparison.drop_engine("keras")
+    assert psutil.Process().num_fds() == before
+    train_epochs(comparison, tmp_path, "pytorch", range(4, 5))
+    assert psutil.Process().num_fds() == before + (how in ("passed", "compared")), "keras may still reach epoch 4"
+    comparison.drop_engine("keras")

@@ -94,6 +94,43 @@ def test_both_engines_of_a_run_are_compared_after_each_epoch(tmp_path: Path, sma
     assert [one["epoch"] for one in summary["comparison"]["twins"]] == [1, 2]
 
 
+def set_back(checkpoint: Path) -> None:
+    """Make a checkpoint of the end of a run of two epochs one of the end of its first."""
+    arrays = load_arrays(checkpoint)
+    metadata = json.loads(str(arrays["facts"]))
+    steps = metadata["position"]["global_step"] // 2
+    metadata["position"] |= {"epoch": 2, "global_step": steps, "evaluated_step": steps}
+    save_arrays({**arrays, "facts": np.array(json.dumps(metadata))}, checkpoint)
+
+
+@pytest.mark.parametrize("ended", ["both after one epoch", "one after two, the other after one"])
+def test_a_resumed_run_has_the_comparisons_of_its_past_once(
+    ended: str, tmp_path: Path, small_config: TrainConfig
+) -> None:
+    """As `mnist-tui train --resume` does: a finished engine is repeated and needs no worker."""
+    specs = [scripted_spec("pytorch"), scripted_spec("keras")]
+    before, after = (
+        Session(specs, launch, cache_dir=tmp_path / "cache", runs_dir=tmp_path / name) for name in ("before", "after")
+    )
+    one_finished = ended.startswith("one")
+    config = dataclasses.replace(small_config, epochs=2 if one_finished else 1, mode="time-trial")
+    before.start({"pytorch": config, "keras": config})
+    run_to_the_end(before)
+    assert before.close()
+    (folder,) = (tmp_path / "before").iterdir()
+    if one_finished:
+        set_back(folder / "keras.npz")
+    assert after.resume_run(folder, {"epochs": 2}) == ""
+    run_to_the_end(after)
+    assert after.close()
+    (folder,) = (tmp_path / "after").iterdir()
+    recorded = [event for event in read_events(folder / "events.jsonl") if isinstance(event, TwinsCompared)]
+    assert [event.global_step for event in recorded] == [10, 20]
+    assert {event.run_id for event in recorded} == {folder.name}
+    summary = json.loads((folder / "summary.json").read_text())
+    assert [one["epoch"] for one in summary["comparison"]["twins"]] == [1, 2]
+
+
 def test_a_record_begins_with_the_worker_and_its_warm_up(tmp_path: Path, small_config: TrainConfig) -> None:
     """Without the warm-up, the first build of a run in a warm worker would be in no record."""
     session = Session([scripted_spec()], launch, cache_dir=tmp_path / "cache", runs_dir=tmp_path / "runs")
@@ -119,11 +156,7 @@ def test_the_worker_of_a_finished_engine_lives_on(tmp_path: Path, small_config: 
     session.start({"pytorch": config, "keras": config})
     run_to_the_end(session)
     (before,) = (tmp_path / "runs").iterdir()
-    arrays = load_arrays(before / "keras.npz")
-    metadata = json.loads(str(arrays["facts"]))
-    steps = metadata["position"]["global_step"] // 2
-    metadata["position"] |= {"epoch": 2, "global_step": steps, "evaluated_step": steps}
-    save_arrays({**arrays, "facts": np.array(json.dumps(metadata))}, before / "keras.npz")
+    set_back(before / "keras.npz")
 
     pid = session.histories["pytorch"].pid
     assert session.resume_run(before, {}) == ""

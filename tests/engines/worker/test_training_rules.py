@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engines.experiment.checkpoint import read_position
+from engines.experiment.checkpoint import best_path, load_model, read_position
 from engines.messages.codec import encode
 from engines.messages.commands import Pause, Predict, Resume, SaveCheckpoint, Start, Stop
 from engines.messages.events import (
@@ -87,6 +87,25 @@ def test_without_stop_on_nan_the_run_goes_on_and_says_so_once(worker: LocalWorke
     assert of(events, RunFinished)[0].outcome == "completed"
     assert of(events, TrainProgress)[-1].global_step == 2 * STEPS
     assert not (tmp_path / "run" / "pytorch.npz").exists(), "nothing of it is worth resuming"
+
+
+@pytest.mark.parametrize("stop_on_nan", [True, False])
+def test_the_best_weights_from_before_a_divergence_are_written(
+    stop_on_nan: bool, worker: LocalWorker, tmp_path: Path
+) -> None:
+    """They are those of an evaluation within an epoch; the checkpoint stays, and no later evaluation counts as best."""
+    worker.loss = lambda at: math.nan if at == STEPS + 3 else 1.0
+    worker.accuracies = (0.25, 0.5, 0.75, 0.875)
+    events = worker.run(tmp_path / "run", epochs=3, eval_every=STEPS + 2, stop_on_nan=stop_on_nan)
+    assert [event.global_step for event in of(events, CheckpointSaved)] == [STEPS]
+    checkpoint = tmp_path / "run" / "pytorch.npz"
+    assert read_position(checkpoint).global_step == STEPS
+    position, weights, _ = load_model(best_path(checkpoint))
+    assert (position.global_step, position.best_accuracy) == (STEPS + 2, 0.5)
+    assert weights["steps"] == STEPS + 2
+    finished = of(events, RunFinished)[0]
+    assert finished.outcome == ("diverged" if stop_on_nan else "completed")
+    assert position.best_epoch == 2
 
 
 # Calls and clocks
