@@ -51,7 +51,7 @@ EXAMPLES = (
 )
 
 LEFT_OUT = "Settings that you leave out are the preset's; with --resume, the run's."
-"""Which settings apply that the command line does not name."""
+"""The rule for settings that the command line does not name."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
