@@ -260,7 +260,10 @@ def problem(name: str, value: Any) -> str | None:
     if "maximum" in rules and value > rules["maximum"]:
         return f"must be at most {rules['maximum']:,}"
     if "device" in rules and value != _DEFAULTS[name] and not is_device(value):
-        return "must be auto, cpu, mps or cuda:N, such as cuda:0; for several cuda:0,cuda:1 and so on, cpu,cpu, or all"
+        return (
+            "must be auto, cpu, mps, all, a GPU (cuda:N), several GPUs (cuda:0,cuda:1) or cpu,cpu; "
+            "the CPU and GPUs can't be mixed"
+        )
     return None
 
 

@@ -230,7 +230,7 @@ GO = (
         for screen in SCREENS.values()
     ),
     Command("parity", "p", "Proof", "Prove that both train the same thing."),
-    Command("gpus", "g", "GPUs", "Every GPU: its load, its heat, who holds it.", False),
+    Command("gpus", "g", "GPUs", "Every GPU: its load, its temperature, who holds it.", False),
     Command("suspend_process", "ctrl+z", "Suspend", "Go to your shell; fg comes back.", False),
     Command("repaint", "ctrl+l", "Repaint", "Paint the screen again.", False, priority=True),
     Command("command_palette", "ctrl+p", "Commands", "Find a command or a setting by its name."),

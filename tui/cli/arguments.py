@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 RECORDING_HELP = 'a saved run, its folder, an events.jsonl, or "demo"'
+COLD_WARM_HELP = "A cold time includes importing the framework; a warm time does not."
 
 
 class UsageError(Exception):

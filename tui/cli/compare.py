@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
     arguments.add_runs_dir_option(parser)
-    parser.epilog = textwrap.fill(ONE_RUN_CAVEAT, 78)
+    parser.epilog = f"{arguments.COLD_WARM_HELP}\n\n{textwrap.fill(ONE_RUN_CAVEAT, 78)}"
 
 
 def run(options: argparse.Namespace) -> int:

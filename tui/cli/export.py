@@ -33,7 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=arguments.path,
         default="",
         metavar="PATH",
-        help="a file, or a folder for several runs and for the last three (texts: stdout; files: this folder)",
+        help="the file to write; several runs and the last three formats need a folder "
+        "(csv, json, markdown and html: stdout; the others: the current folder)",
     )
     parser.add_argument("--force", action="store_true", help="overwrite files that exist")
     arguments.add_runs_dir_option(parser)

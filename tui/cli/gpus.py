@@ -36,8 +36,8 @@ COLORS = {"$accent": "yellow", "$success": "green", "$warning": "yellow", "$erro
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui gpus`."""
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--once", action="store_true", help="show them once (so it is where stdout is no terminal)")
-    how.add_argument("--watch", action="store_true", help="show them every second (so it is on a terminal)")
+    how.add_argument("--once", action="store_true", help="show them once (the default without a terminal)")
+    how.add_argument("--watch", action="store_true", help="show them every second (the default on a terminal)")
     parser.add_argument("--json", action="store_true", help="print JSON: once, or with --watch a line every second")
     parser.add_argument("--ascii", action="store_true", help="only ASCII characters")
 

@@ -36,7 +36,7 @@ COMMANDS = {
     "script": "print a plain script that trains with these settings",
     "code": "show scripts and engines side by side, and every hyperparameter",
     "bench": "measure speed, as ratios to plain scripts",
-    "gpus": "show every GPU: its load, its heat and who holds it",
+    "gpus": "show every GPU: its load, its temperature and who holds it",
     "setup": "make an environment for each framework",
     "data": "show where the digits are, or download them",
     "doctor": "check frameworks, devices and data, and say what to fix",
@@ -47,9 +47,10 @@ COMMANDS = {
 
 MANUAL = {
     "environment": (
-        ("MNIST_TUI_HOME", "the folder of runs"),
+        ("MNIST_TUI_HOME", "the folder of runs, and of environments by setup"),
         ("MNIST_TUI_DATA", "a folder that holds MNIST"),
         ("MNIST_TUI_CACHE_DIR", "the folder of downloaded digits"),
+        ("MNIST_TUI_CONFIG_DIR", "the folder of config.toml and remembered.toml"),
         ("MNIST_TUI_PYTORCH_PYTHON", "the interpreter that has PyTorch"),
         ("MNIST_TUI_KERAS_PYTHON", "the interpreter that has Keras"),
         ("NO_COLOR", "set to anything: no colours"),

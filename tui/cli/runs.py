@@ -52,6 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--yes", action="store_true", help="do it; without --yes, only print what would be moved or deleted"
     )
     arguments.add_runs_dir_option(parser)
+    parser.epilog = arguments.COLD_WARM_HELP
 
 
 def run(options: argparse.Namespace) -> int:
@@ -107,9 +108,9 @@ def _prune(runs_dir: Path, keep: int | None, *, empty: bool, confirmed: bool) ->
     doomed = [] if keep is None else prunable_runs(list(list_runs(runs_dir)), keep)
     for run_id in doomed:
         size = formatting.size(size_bytes(runs_dir / run_id))
-        print(formatting.to_plain_text(f"{run_id}  {size}{'' if confirmed else '  would be thrown away'}"))
+        print(formatting.to_plain_text(f"{run_id}  {size}{'' if confirmed else '  would be moved to the trash'}"))
     if not confirmed:
-        would = [] if keep is None else [f"{plural(len(doomed), 'run')} would be thrown away"]
+        would = [] if keep is None else [f"{plural(len(doomed), 'run')} would be moved to the trash"]
         if empty:
             in_trash = plural(len(list((runs_dir / TRASH).glob("*"))) + len(doomed), "run")
             would.append(f"{in_trash} in {runs_dir / TRASH} would be deleted for good")

@@ -30,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--speed",
         metavar="X",
-        help="how fast the run plays: 1, 10, ... (1, or as fast as it takes to end after 30 seconds)",
+        help="how fast the run plays: 1, 10, ... (1; faster where the picture would last over 30 seconds)",
     )
     group.add_argument("--fps", type=_frames_per_second, metavar="N", help=f"frames per second, at most {MAX_FPS} (10)")
     group.add_argument("--theme", choices=THEME_NAMES, help="colours (mnist-dark)")

@@ -50,9 +50,13 @@ EXAMPLES = (
     ("mnist-tui train --detach", "go on when the terminal is closed"),
 )
 
+LEFT_OUT = "Settings that you leave out are the preset's; with --resume, the run's."
+"""The rule for settings that the command line does not name."""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui train`; the settings and their help are declared in engines/config.py."""
+    parser.description = f"{parser.description}\n{LEFT_OUT}"
     arguments.add_training_options(parser)
     parser.add_argument(
         "--jobs",

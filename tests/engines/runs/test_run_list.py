@@ -160,7 +160,7 @@ def test_the_command_line_lists_and_prunes(runs: Path, capsys: pytest.CaptureFix
     assert main.main(["runs", "--filter", "colour:red", *place]) == 2
     assert "preset:" in capsys.readouterr().err
     assert main.main(["runs", "--prune", "1", *place]) == 0
-    assert "2 runs would be thrown away; --yes does it." in capsys.readouterr().out
+    assert "2 runs would be moved to the trash; --yes does it." in capsys.readouterr().out
     assert selected(runs, "") == "cba"
     assert main.main(["runs", "--prune", "1", "--yes", *place]) == 0
     assert selected(runs, "") == "c"
@@ -170,7 +170,7 @@ def test_the_command_line_lists_and_prunes(runs: Path, capsys: pytest.CaptureFix
         == f"2 runs in {runs / TRASH} would be deleted for good; --yes does it."
     )
     assert main.main(["runs", "--empty-trash", "--prune", "0", *place]) == 0
-    assert "1 run would be thrown away, 3 runs in" in capsys.readouterr().out
+    assert "1 run would be moved to the trash, 3 runs in" in capsys.readouterr().out
     assert main.main(["runs", "--empty-trash", "--yes", *place]) == 0
     assert "2 runs deleted." in capsys.readouterr().out
 
