@@ -73,18 +73,25 @@ def test_a_command_for_one_device_hides_later_gpus_from_its_worker(
     assert f"CUDA_VISIBLE_DEVICES={visible}" in [event.text for event in events if isinstance(event, LogLine)]
 
 
-def test_both_engines_of_a_run_are_compared_after_each_epoch(tmp_path: Path, small_config: TrainConfig) -> None:
+@pytest.fixture
+def long_epochs(small_config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
+    """Make a config of epochs of 40 steps, 0.8 s: a checkpoint is read before the next one replaces it, on a busy machine too."""
+    monkeypatch.setenv("MNIST_TUI_SCRIPT", "slow")
+    return dataclasses.replace(small_config, batch_size=16)
+
+
+def test_both_engines_of_a_run_are_compared_after_each_epoch(tmp_path: Path, long_epochs: TrainConfig) -> None:
     """The comparisons are part of the record and of the summary, whichever engine ends first."""
     events: list[Event] = []
     specs = [scripted_spec("pytorch"), scripted_spec("keras")]
     session = Session(specs, launch, cache_dir=tmp_path, runs_dir=tmp_path / "runs", on_event=events.append)
-    session.start({"pytorch": small_config, "keras": small_config})
+    session.start({"pytorch": long_epochs, "keras": long_epochs})
     while session.running:
         threading.Event().wait(0.02)
         session.drain()
     assert session.close()
     compared = [event for event in events if isinstance(event, TwinsCompared)]
-    assert [event.global_step for event in compared] == [10, 20]
+    assert [event.global_step for event in compared] == [40, 80]
     assert {distance for event in compared for _, distance in event.layers} == {0.0}, "the scripted engines are equal"
     assert {event.answers for event in compared} == {0}
     (folder,) = (tmp_path / "runs").iterdir()
@@ -105,7 +112,7 @@ def set_back(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("ended", ["both after one epoch", "one after two, the other after one"])
 def test_a_resumed_run_has_the_comparisons_of_its_past_once(
-    ended: str, tmp_path: Path, small_config: TrainConfig
+    ended: str, tmp_path: Path, long_epochs: TrainConfig
 ) -> None:
     """As `mnist-tui train --resume` does: a finished engine is repeated and needs no worker."""
     specs = [scripted_spec("pytorch"), scripted_spec("keras")]
@@ -113,7 +120,7 @@ def test_a_resumed_run_has_the_comparisons_of_its_past_once(
         Session(specs, launch, cache_dir=tmp_path / "cache", runs_dir=tmp_path / name) for name in ("before", "after")
     )
     one_finished = ended.startswith("one")
-    config = dataclasses.replace(small_config, epochs=2 if one_finished else 1, mode="time-trial")
+    config = dataclasses.replace(long_epochs, epochs=2 if one_finished else 1, mode="time-trial")
     before.start({"pytorch": config, "keras": config})
     run_to_the_end(before)
     assert before.close()
@@ -125,7 +132,7 @@ def test_a_resumed_run_has_the_comparisons_of_its_past_once(
     assert after.close()
     (folder,) = (tmp_path / "after").iterdir()
     recorded = [event for event in read_events(folder / "events.jsonl") if isinstance(event, TwinsCompared)]
-    assert [event.global_step for event in recorded] == [10, 20]
+    assert [event.global_step for event in recorded] == [40, 80]
     assert {event.run_id for event in recorded} == {folder.name}
     summary = json.loads((folder / "summary.json").read_text())
     assert [one["epoch"] for one in summary["comparison"]["twins"]] == [1, 2]
