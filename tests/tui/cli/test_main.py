@@ -102,7 +102,7 @@ def test_a_replay_has_no_options_that_it_ignores(capsys: pytest.CaptureFixture[s
         (["replay", "x", "--speed", "fast"], "--speed"),
         (["replay", "demo", "--speed", "0,5"], "write 0.5"),
         (["export", "../../etc/passwd"], "no run"),
-        (["export", "/proc/self/fd"], "The folder /proc/self/fd holds no record of a run"),
+        (["export", str(Path(__file__).parent)], "cli holds no record of a run: it has no events.jsonl."),
         (["runs", "--filter", "state:blah"], "'blah' is no state. There are: completed, stopped,"),
         (["runs", "--runs-dir", "/nonexistent"], "There is no folder /nonexistent."),
         (["runs", "--runs-dir", __file__], f"There is no folder {__file__}."),
