@@ -139,7 +139,7 @@ def _read(path: Path, prefixes: tuple[str, ...] = ("",)) -> tuple[Arrays, dict[s
         if metadata["schema"] == 1:
             arrays = _from_schema_1(arrays)
         elif metadata["schema"] != SCHEMA:
-            raise CheckpointError(f"another version of mnist-tui wrote the checkpoint {path}.")
+            raise CheckpointError(f"the checkpoint {path} can't be read: another version of mnist-tui wrote it.")
         position = {**metadata["position"]}
         position.setdefault("evaluations_since_best", position.get("without_better", 0))  # its former name
         return arrays, metadata, from_plain(Position, position)
