@@ -39,12 +39,16 @@ class OnEnd:
         if (variables := self.due(session)) and (problem := self.run(variables, output=2)):
             print(f"mnist-tui: {problem}", file=sys.stderr)
 
-    def run(self, variables: Mapping[str, str], output: int = subprocess.DEVNULL) -> str:
-        """Run the command, with its output to a descriptor; return in one line why it failed, or an empty text."""
+    def run(self, variables: Mapping[str, str], output: int | None = None) -> str:
+        """Run the command, all its output to a descriptor; return in one line why it failed, or an empty text.
+
+        Without a descriptor its output is dropped, but for the last line of stderr, which says why it failed.
+        """
         with tempfile.TemporaryFile() as errors:  # a pipe would have no end while a process in its background lives
             try:
                 done = subprocess.run(
-                    self.command, shell=True, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
+                    self.command, shell=True, stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL if output is None else output, stderr=errors if output is None else output,
                     env={**os.environ, **variables}, check=False,
                 )  # fmt: skip
             except (OSError, ValueError) as error:

@@ -6,6 +6,7 @@ A place that can't be read, for whatever reason, counts as empty.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from engines.user_path import user_path
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 """The four files, in the order of Digits' fields."""
-EXPECTED = f"{', '.join(IDX_FILES)}, each plain or .gz, there or in MNIST/raw; or mnist.npz"
-"""The contents of a folder with MNIST, for the user."""
+EXPECTED_FILES = f"Expected: {', '.join(IDX_FILES)}, each plain or .gz, there or in MNIST/raw; or mnist.npz."
+"""The contents of a folder with MNIST, in a sentence for the user."""
 
 KERAS_FOLDER = "MNIST_TUI_KERAS_FOLDER"
 """The variable that passes the user's Keras folder to workers, whose KERAS_HOME is another one."""
@@ -70,6 +71,14 @@ def user_places(data_dir: Path | None) -> list[tuple[str, Path]]:
     if os.environ.get("MNIST_TUI_DATA"):
         return [("MNIST_TUI_DATA", user_path(os.environ["MNIST_TUI_DATA"]))]
     return []
+
+
+def missing_copy(data_dir: Path | None, copies: Sequence[DatasetCopy]) -> str:
+    """Return the sentence that the place which the user named has no copy; empty where it has one, or none was named."""
+    for origin, folder in user_places(data_dir):
+        if not any(copy.origin == origin for copy in copies):
+            return f"{origin} names {folder}, {explain_missing(folder)}."
+    return ""
 
 
 def explain_missing(place: Path) -> str:

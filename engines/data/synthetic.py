@@ -23,7 +23,7 @@ VERSION = 1
 """The version of the drawing; raise it with every change of the drawn digits."""
 TRAIN_SIZE, TEST_SIZE = 60_000, 10_000
 SEED = 19_981_101
-SOURCE = "drawn by mnist-tui (no MNIST here)"
+SOURCE = "drawn by mnist-tui"
 POINTS_PER_CURVE = 9
 """Points of a drawn curve; twice as many when it has six control points or more."""
 CHUNK = 500

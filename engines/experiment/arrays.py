@@ -32,4 +32,4 @@ def load_arrays(path: Path, prefixes: tuple[str, ...] = ("",)) -> Arrays:
     except OSError:
         raise
     except Exception as error:  # zipfile and zlib raise many types for a damaged file
-        raise ValueError(f"{path.name} can't be read: {error}") from error
+        raise ValueError(f"{path.name} holds no arrays, or is damaged") from error

@@ -14,6 +14,7 @@ import numpy as np
 
 from engines.config import MUST_MATCH_ON_RESUME, TrainConfig
 from engines.data import Digits
+from engines.errors import reason
 from engines.experiment.arrays import Arrays, load_arrays, save_arrays
 from engines.experiment.contract import Engine
 from engines.experiment.progress import Position
@@ -154,12 +155,14 @@ def _read(path: Path, prefixes: tuple[str, ...] = ("",)) -> tuple[Arrays, dict[s
         if metadata["schema"] == 1:
             arrays = _from_schema_1(arrays)
         elif metadata["schema"] != SCHEMA:
-            raise ValueError("another version of mnist-tui wrote it")
+            raise CheckpointError(f"the checkpoint {path} can't be read: another version of mnist-tui wrote it.")
         position = {**metadata["position"]}
         position.setdefault("evaluations_since_best", position.get("without_better", 0))  # its former name
         return arrays, metadata, from_plain(Position, position)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"the checkpoint {path} can't be read: {error}.") from error
+    except OSError as error:
+        raise CheckpointError(f"the checkpoint {path} can't be read: {reason(error)}.") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:  # numpy's own text advises to allow pickle
+        raise CheckpointError(f"{path} is not a checkpoint of mnist-tui, or is damaged.") from error
 
 
 def _from_schema_1(arrays: Arrays) -> Arrays:

@@ -183,6 +183,8 @@ def _parse_term(term: str) -> Callable[[RunSummary], bool]:
     if parts is None:
         return lambda run: any(term in text_of(run).lower() for text_of in _TEXT_FIELDS.values())
     field, sign, value = parts.groups()
+    if field == "state" and sign in ":=" and not any(value in state for state in (*STATES, "resumable")):
+        raise FilterError(f"{value!r} is no state. There are: {', '.join(STATES)} and resumable.")
     if field in _TEXT_FIELDS and sign in ":=":
         return lambda run: value in _TEXT_FIELDS[field](run).lower()
     if field not in _NUMBER_FIELDS:

@@ -58,10 +58,13 @@ class Watch(RunSource):
     recorded = True
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        """Prepare to follow a run. Raises ValueError where the folder holds none."""
+        """Prepare to follow a run. Raises ValueError where the folder holds none, or its record is no file."""
         self.engines = _engines_of(folder)
         if not self.engines:
             raise ValueError(f"{folder} holds no run of mnist-tui.")
+        record = folder / "events.jsonl"
+        if record.exists() and not record.is_file():
+            raise ValueError(f"{record} is not a file, so it holds no record.")
         self._panes = self.engines
         """The engines that the screens have room for: a run with others is not followed."""
         self._folder = folder
@@ -93,6 +96,8 @@ class Watch(RunSource):
         self._tail = RecordTail(folder / "events.jsonl")
         self._open = set(_engines_of(folder))
         """The engines whose end was not read yet."""
+        self._requested: set[str] = set()
+        """The engines whose start was read."""
         self._newest_t: float | None = None
         """Time of the newest event that was read."""
         self._heard_at = self._clock()
@@ -135,6 +140,7 @@ class Watch(RunSource):
             self._open = set(_engines_of(self._reading))
             self._start_over()
         self._events.extend(events)
+        self._requested |= {event.engine for event in events if isinstance(event, RunRequested)}
         if events:
             self._hear(max(event.t for event in events), first=first)
         self._open -= {event.engine for event in events if isinstance(event, TERMINAL_EVENTS)}
@@ -155,7 +161,8 @@ class Watch(RunSource):
 
     def _probe(self) -> None:
         if self._open and is_being_recorded(self._reading) is False:
-            if (self._reading / "summary.json").is_file():  # without the engines that never started
+            has_summary = (self._reading / "summary.json").is_file()
+            if has_summary and not self._open & self._requested:  # without the engines that never started
                 self._open = set()
             else:
                 self._interrupted = True

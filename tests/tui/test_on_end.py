@@ -45,6 +45,19 @@ def test_a_failure_is_one_line(command: str, problem: str) -> None:
     assert "\x1b" not in said
 
 
+@pytest.mark.parametrize(
+    ("code", "ending"), [(0, ""), (3, "mnist-tui: The command of --on-end ended with exit code 3.\n")]
+)
+def test_without_a_screen_all_output_of_the_command_goes_to_stderr(
+    code: int, ending: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    replay = Replay([*read_events(DEMO)])
+    replay.play_from(1e6, MAX_SPEED)
+    replay.drain()
+    OnEnd(f"echo out; echo one >&2; echo two >&2; exit {code}").run_if_due(replay)
+    assert capfd.readouterr() == ("", f"out\none\ntwo\n{ending}")
+
+
 async def test_the_app_runs_the_command_after_each_run_and_notifies_of_its_failure(
     small_mnist: Path, tmp_path: Path
 ) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from engines.api import RunRequest
 
 
+MAX_FPS = 60
+"""The most frames per second of the app."""
 RECORDING_HELP = 'a saved run, its folder, an events.jsonl, or "demo"'
 COLD_WARM_HELP = "A cold time includes importing the framework; a warm time does not."
 
@@ -80,7 +82,8 @@ def _add_setting(group: argparse._ArgumentGroup, field: Field[Any]) -> None:
 def add_screen_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how the app is drawn."""
     group = parser.add_argument_group("screen")
-    group.add_argument("--fps", type=integer, default=10, metavar="N", help="frames per second (10)")
+    rate = integer_between(1, MAX_FPS)
+    group.add_argument("--fps", type=rate, default=10, metavar="N", help=f"frames per second, at most {MAX_FPS} (10)")
     group.add_argument("--slow", action="store_true", help="for slow connections: 2 frames per second, 256 colours")
     group.add_argument("--ascii", action="store_true", help="only ASCII characters in charts and bars")
     group.add_argument(
@@ -164,6 +167,18 @@ def integer(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
 
 
+def integer_between(least: int, most: int) -> Callable[[str], int]:
+    """Return the function that reads a whole number in this range from the command line."""
+
+    def convert(text: str) -> int:
+        number = integer(text)
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is out of range, from {least} to {most}")
+        return number
+
+    return convert
+
+
 def path(text: str) -> str:
     """Read a path from the command line: absolute, its ~ expanded also where the shell left it; empty stays empty."""
     from engines.api import user_path
@@ -218,8 +233,12 @@ def recording(run: str, options: argparse.Namespace) -> Path:
             from engines.api import DEMO
 
             return DEMO
+        import os
         import shlex
 
+        for folder in (os.path.expanduser(run), os.path.join(runs_dir(options), run)):
+            if run and os.path.isdir(folder):
+                raise UsageError(f"The folder {folder} holds no record of a run: it has no events.jsonl.") from None
         place = f" --runs-dir {shlex.quote(options.runs_dir)}" if options.runs_dir else ""
         raise UsageError(f"There is no run {run!r}. `mnist-tui runs{place}` lists them.") from None
 

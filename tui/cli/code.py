@@ -15,12 +15,17 @@ EXAMPLES = (
     ("mnist-tui code | less", "in pages"),
     ("mnist-tui code --no-hyperparameters", "the code alone, which is quicker"),
 )
+WIDTHS = 40, 1000
+"""The fewest and the most columns of the listing."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `mnist-tui code`."""
     parser.add_argument(
-        "--width", type=arguments.integer, metavar="N", help="columns for both engines (the terminal's, or 160)"
+        "--width",
+        type=arguments.integer_between(*WIDTHS),
+        metavar="N",
+        help=f"columns for both engines, {WIDTHS[0]} to {WIDTHS[1]} (the terminal's, or 160)",
     )
     parser.add_argument("--no-hyperparameters", action="store_true", help="print the code alone, which is quicker")
     parser.add_argument("--json", action="store_true", help="print sections and counts as JSON")
@@ -47,5 +52,6 @@ def run(options: argparse.Namespace) -> int:
     print(f"\nLines: {RULE}.\nA script with your settings: mnist-tui script pytorch, or keras.")
     sys.stdout.flush()  # the table takes some seconds, as both libraries are imported for it
     if not options.no_hyperparameters:
+        print()
         presets.print_tables(arguments.specs(options), ["reference"], as_json=False)
     return 0

@@ -9,7 +9,7 @@ import textwrap
 from engines.api import ONE_RUN_CAVEAT, read_run
 from tui import formatting
 from tui.cli import arguments
-from tui.cli.arguments import CommandError
+from tui.cli.arguments import UsageError
 from tui.reports import comparison
 from tui.reports.export import run_name
 
@@ -30,14 +30,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the comparison. Raises UsageError when there is no such run, and CommandError when none was recorded."""
+    """Print the comparison. Raises UsageError when there is no such run, or one that holds no events."""
     recordings = [arguments.recording(name, options) for name in options.run]
     names = [run_name(path) for path in recordings]
     titles = [name if names.count(name) == 1 else str(path) for name, path in zip(names, recordings, strict=True)]
     runs = [(title, read_run(path.parent, path.name)[0]) for title, path in zip(titles, recordings, strict=True)]
     entries = comparison.entries(runs)
-    if not entries:
-        raise CommandError("No run was recorded there.")
+    compared = {entry.run for entry in entries}
+    if empty := [name for name, title in zip(options.run, titles, strict=True) if title not in compared]:
+        raise UsageError(f"There are no events of a run in {', '.join(empty)}.")
     if options.json:
         figures = [comparison.figures(entry) for entry in entries]
         rest = {"notes": comparison.notes(entries), "differences": comparison.differences(entries)}

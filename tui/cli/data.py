@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from engines.api import ConfigError, DataError, find_digits, paths
+from engines.api import EXPECTED_FILES, ConfigError, DataError, find_digits, missing_copy, paths
 from tui import formatting
 from tui.cli import arguments
 from tui.cli.arguments import CommandError
@@ -30,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """List the copies of MNIST on this machine, or load one. Raises CommandError when none can be loaded."""
+    """List the copies of MNIST on this machine, or load one. Raises CommandError when there is none where it should be."""
     data_dir = Path(options.data_dir) if options.data_dir else None
     if options.fetch:
         _fetch(options.dataset, data_dir, as_json=options.json)
@@ -41,12 +41,15 @@ def run(options: argparse.Namespace) -> int:
 
 def _list_copies(data_dir: Path | None, *, as_json: bool) -> None:
     copies = find_digits(data_dir, paths.cache_dir())
+    missing = missing_copy(data_dir, copies)
     if as_json:
         print(json.dumps([{"kind": copy.kind, "path": str(copy.path), "origin": copy.origin} for copy in copies]))
-        return
-    for copy in copies:
-        print(formatting.to_plain_text(f"{copy.origin:15} {copy.path}"))
-    if not copies:
+    else:
+        for copy in copies:
+            print(formatting.to_plain_text(f"{copy.origin:15} {copy.path}"))
+    if missing:
+        raise CommandError(f"{missing} {EXPECTED_FILES}")
+    if not copies and not as_json:
         print("No MNIST on this machine. `mnist-tui data --fetch` downloads it; offline, digits are drawn.")
 
 

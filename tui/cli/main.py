@@ -180,9 +180,9 @@ def fill_parser(parser: _Parser, name: str, command: ModuleType) -> _Parser:
 
 
 def _usage(positional: argparse.Action) -> str:
-    """Return an argument as the line of usage has it: "RUN", "RUN ..." or "[PRESET ...]"."""
+    """Return an argument as the line of usage has it: "RUN", "[RUN]", "RUN ..." or "[PRESET ...]"."""
     word = str(positional.metavar or "|".join(positional.choices or ()))
-    return {"+": f"{word} ...", "*": f"[{word} ...]"}.get(str(positional.nargs), word)
+    return {"?": f"[{word}]", "+": f"{word} ...", "*": f"[{word} ...]"}.get(str(positional.nargs), word)
 
 
 def _section(title: str, rows: Sequence[tuple[str, str]]) -> str:

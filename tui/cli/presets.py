@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+import sys
 from collections.abc import Sequence
 
 from engines.api import PRESETS, TITLES, EngineSpec, PresetsError, from_settings, paths, tabulate, to_plain
@@ -45,12 +47,22 @@ def print_tables(specs: Sequence[EngineSpec], names: Sequence[str], *, as_json: 
     if as_json:
         print(json.dumps({preset: [to_plain(row) for row in rows] for preset, rows in tables.items()}))
         return
-    for preset, rows in tables.items():
-        print(f"\n{preset:30}" + "".join(f"{TITLES.get(engine, engine):25}" for engine in rows[0].values))
+    for number, (preset, rows) in enumerate(tables.items()):
+        print("\n" * bool(number) + f"{preset:30}" + "".join(f"{TITLES.get(e, e):29}" for e in rows[0].values))
         for row in rows:
             if not any(row.values.values()) and not row.defaults:
                 continue  # off in both libraries; --json has it
-            cells = "".join(f"{formatting.value(value):24.24} " for value in row.values.values())
-            defaults = [f"{TITLES.get(e, e)}: {formatting.value(value)}" for e, value in row.defaults.items()]
+            cells = "".join(f"{_printable(value):28.28} " for value in row.values.values())
+            defaults = [f"{TITLES.get(e, e)}: {_printable(value)}" for e, value in row.defaults.items()]
             untouched = f" left alone, {'; '.join(defaults)}" if defaults else ""
             print(f"{' ' if row.same else '≠'} {row.name:28}{cells}{untouched}".rstrip())
+
+
+def _printable(value: object) -> str:
+    """Write a value for the table; where stdout has no mathematical signs, they are spelled out."""
+    text = formatting.value(value)
+    try:
+        "√±".encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return re.sub(r"√(\w+)", r"sqrt(\1)", text).replace("±", "+-")
+    return text

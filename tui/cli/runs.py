@@ -60,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
     if options.last < 0 or (options.prune or 0) < 0:
         raise UsageError("--last and --prune must be 0 or more.")
     runs_dir = Path(arguments.runs_dir(options))
+    if options.runs_dir and not runs_dir.is_dir():
+        raise UsageError(f"There is no folder {runs_dir}.")
     if options.prune is not None or options.empty_trash:
         _prune(runs_dir, options.prune, empty=options.empty_trash, confirmed=options.yes)
         return 0

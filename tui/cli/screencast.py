@@ -32,7 +32,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="how fast the run plays: 1, 10, ... (1; faster where the picture would last over 30 seconds)",
     )
-    group.add_argument("--fps", type=_frames_per_second, metavar="N", help=f"frames per second, at most {MAX_FPS} (10)")
+    group.add_argument(
+        "--fps",
+        type=arguments.integer_between(1, MAX_FPS),
+        metavar="N",
+        help=f"frames per second, at most {MAX_FPS} (10)",
+    )
     group.add_argument("--theme", choices=THEME_NAMES, help="colours (mnist-dark)")
     group.add_argument(
         "--font", type=arguments.path, metavar="FILE", help="the font file of a gif (a monospaced font of this system)"
@@ -106,10 +111,3 @@ def _size(text: str) -> tuple[int, int]:
         limits = " to ".join(f"{count[0]}x{count[1]}" for count in (LEAST_SIZE, MOST_SIZE))
         raise argparse.ArgumentTypeError(f"{text!r} is out of range, from {limits}")
     return size
-
-
-def _frames_per_second(text: str) -> int:
-    number = arguments.integer(text)
-    if not 1 <= number <= MAX_FPS:
-        raise argparse.ArgumentTypeError(f"{text!r} is out of range, from 1 to {MAX_FPS}")
-    return number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +37,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"{folder.name} has already ended.")
         return 0
     if not _is_live(folder):
-        raise CommandError(f"No process writes {folder.name} any more. Continue it with --resume {folder.name}.")
+        raise CommandError(
+            f"No process writes {folder.name} any more. Continue it with: mnist-tui train --resume {shlex.quote(str(folder))}"
+        )
     try:
         request_stop(folder)
         if not _wait_until(lambda: not is_pending(folder) or not _is_live(folder), ANSWER_SECONDS) or is_pending(

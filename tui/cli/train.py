@@ -114,7 +114,7 @@ def _check_jobs(options: argparse.Namespace) -> None:
         )
     if options.resume:
         raise UsageError("--resume continues one run. Leave out --jobs.")
-    if options.jobs is not None and arguments.request(options).config.seeds == 1:
+    if arguments.request(options).config.seeds == 1:
         raise UsageError("--jobs trains several seeds at once. Say how many: --seeds N.")
 
 

@@ -23,6 +23,7 @@ from engines.api import (
 from tui import formatting
 
 SAME_SETTINGS = "All settings are the same."
+_OTHER_DIGITS = "they were not trained and tested on the same digits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,13 @@ def figures(entry: Entry) -> dict[str, Any]:
 
 
 def verdicts(compared: Sequence[Entry]) -> list[str]:
-    """Compare each network with the first, corrected for the number of tests; other digits have no verdict."""
+    """Compare each network with the first, corrected for the number of tests, or say why there is no verdict."""
     sentences = []
     for number, verdict in _judge(compared).items():
         pair = f"1 {compared[0].title}, {number} {compared[number - 1].title}"
-        why = "no verdict, because they were not trained and tested on the same digits"
-        sentences.append(f"{pair}: {f'{verdict.text}. {verdict.why}' if verdict else why}")
+        untested = [str(n) for n in (1, number) if compared[n - 1].history.tested is None]
+        why = f"there is no test result of {' and '.join(untested)}" if untested else _OTHER_DIGITS
+        sentences.append(f"{pair}: {f'{verdict.text}. {verdict.why}' if verdict else f'no verdict, because {why}'}")
     return sentences
 
 
@@ -91,7 +93,7 @@ def notes(compared: Sequence[Entry]) -> list[str]:
 
 
 def _judge(compared: Sequence[Entry]) -> dict[int, Verdict | None]:
-    """Return the verdict of each entry but the first, by its number; None where the digits differ."""
+    """Return the verdict of each entry but the first, by its number; None where a test result is missing or the digits differ."""
     if not compared:
         return {}
     first = compared[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,14 +53,17 @@ class ComparisonDialog(ModalScreen[None]):
     def _compare(self) -> None:
         """Read the runs and compare them in a thread: a long run has thousands of events."""
         try:
-            entries = comparison.entries([(name, read_run(folder)[0]) for name, folder in self._runs])
-            nothing = Text("These runs recorded nothing that can be compared.")
-            shown = _render(entries, self.size.width >= WIDE) if entries else nothing
+            runs = [comparison.entries([(name, read_run(folder)[0])]) for name, folder in self._runs]
+            empty = [folder.name for (_, folder), entries in zip(self._runs, runs, strict=True) if not entries]
+            missing = Text(formatting.to_plain_text(f"There are no events of a run in {', '.join(empty)}."))
+            entries = list(itertools.chain(*runs))
+            parts = [_render(entries, self.size.width >= WIDE)] if entries else []
+            shown = Group(*[missing] * bool(empty), *parts)
         except OSError as error:
-            shown = Text(f"A run can't be read: {error.strerror or error}.")
+            shown = Group(Text(f"A run can't be read: {error.strerror or error}."))
         self.app.call_from_thread(self._show, shown)
 
-    def _show(self, shown: Group | Text) -> None:
+    def _show(self, shown: Group) -> None:
         if self.is_mounted:
             self.query_one("#comparison", Static).update(shown)
 

@@ -39,7 +39,9 @@ def _ascii_fallback(error: UnicodeError) -> tuple[str, int]:
     unencodable = error.object[error.start : error.end]
     from tui import formatting
 
-    return "".join(formatting.ASCII.get(character, "?") for character in unencodable), error.end
+    return "".join(
+        "+-" if character == "±" else formatting.ASCII.get(character, "?") for character in unencodable
+    ), error.end
 
 
 def accept_any_text() -> None:

@@ -159,7 +159,7 @@ def test_damaged_weights_are_a_reason(events: list[Event], tmp_path: Path) -> No
     wait_for_answers(replay._models)
     replay.drain()
     assert requests.problem(replay.histories["pytorch"]) == ""
-    assert "keras.npz can't be read" in requests.problem(replay.histories["keras"])
+    assert "keras.npz is not a checkpoint of mnist-tui" in requests.problem(replay.histories["keras"])
     assert not requests.waiting
 
 

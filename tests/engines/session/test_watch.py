@@ -163,6 +163,16 @@ def test_a_silent_writer_that_lives_is_told_from_one_that_has_ended(writer: Writ
     assert {history.phase for history in watch.histories.values()} == {FINISHED}
 
 
+def test_a_cut_record_of_an_ended_run_breaks_off(writer: Writer, events: list[Event]) -> None:
+    writer.send(*events[:400])
+    (writer.folder / "summary.json").write_text("{}")
+    os.utime(writer.folder / "events.jsonl", (0, 0))  # written long ago
+    watch = watched(writer)
+    read(watch)
+    assert (watch.badge, watch.problem[:10]) == ("RECORDED", "No process")
+    assert {history.phase for history in watch.histories.values()} == {INTERRUPTED}
+
+
 def test_the_run_that_continues_a_killed_one_is_named(writer: Writer, events: list[Event]) -> None:
     writer.send(*events[:400])
     os.utime(writer.folder / "events.jsonl", (0, 0))  # written long ago

@@ -165,6 +165,7 @@ def test_a_start_in_the_background_is_over_when_every_job_has_begun_or_failed() 
         (["--seeds", "2", "--jobs", "2", "--json"], "each run's folder has its events"),
         (["--jobs", "auto", "--resume", "demo"], "--resume continues one run."),
         (["--jobs", "2"], "--seeds N"),
+        (["--jobs", "auto"], "--seeds N"),
         (["--seeds", "2", "--jobs", "0"], "'0' must be at least 1, or auto"),
         (["--seeds", "2", "--jobs", "some"], "'some'"),
         (["--seeds", "2", "--jobs", "2", "--device", "cuda:1"], "cuda:1 would hold 2 runs at once."),

@@ -59,6 +59,14 @@ def test_help_reads_like_a_manual_page(command: str, monkeypatch: pytest.MonkeyP
     assert last == ("other:" if command else "exit codes:")
 
 
+@pytest.mark.parametrize(
+    ("command", "ending"),
+    [("stop", "[RUN]"), ("tour", "[FILE]"), ("replay", "RUN"), ("export", "RUN ..."), ("presets", "[PRESET ...]")],
+)
+def test_usage_marks_what_may_be_left_out(command: str, ending: str) -> None:
+    assert main.make_parser(command, main.load(command)).usage == f"mnist-tui {command} [options] {ending}"
+
+
 @pytest.mark.parametrize("command", main.COMMANDS)
 def test_every_example_is_a_command_that_works(command: str) -> None:
     for example, _ in main.load(command).EXAMPLES:
@@ -94,6 +102,14 @@ def test_a_replay_has_no_options_that_it_ignores(capsys: pytest.CaptureFixture[s
         (["replay", "x", "--speed", "fast"], "--speed"),
         (["replay", "demo", "--speed", "0,5"], "write 0.5"),
         (["export", "../../etc/passwd"], "no run"),
+        (["export", str(Path(__file__).parent)], "cli holds no record of a run: it has no events.jsonl."),
+        (["runs", "--filter", "state:blah"], "'blah' is no state. There are: completed, stopped,"),
+        (["runs", "--runs-dir", "/nonexistent"], "There is no folder /nonexistent."),
+        (["runs", "--runs-dir", __file__], f"There is no folder {__file__}."),
+        (["--fps", "0"], "'0' is out of range, from 1 to 60"),
+        (["watch", "--last", "--fps", "99999999"], "'99999999' is out of range, from 1 to 60"),
+        (["code", "--width", "0"], "'0' is out of range, from 40 to 1000"),
+        (["code", "--width", "99999999"], "from 40 to 1000"),
         ([], "terminal"),
     ],
 )
@@ -137,6 +153,25 @@ def test_data_lists_and_loads_the_digits(small_mnist: Path, capsys: pytest.Captu
     assert main.main(["data", "--fetch", "--data-dir", str(small_mnist)]) == 0
     assert "dataset     custom digits\n" in capsys.readouterr().out
     assert main.main(["data", "--fetch", "--dataset", "mnist", "--data-dir", "nowhere"]) == 1
+
+
+def test_data_reports_a_named_place_without_digits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words in (
+        ["--data-dir", "/nonexistent"],
+        ["--data-dir", "/nonexistent", "--json"],
+        ["--fetch", "--data-dir", "/nonexistent"],
+    ):
+        assert main.main(["data", *words]) == 1
+        assert (
+            "--data-dir names /nonexistent, which holds no complete MNIST. Expected: train" in capsys.readouterr().err
+        )
+    monkeypatch.setenv("MNIST_TUI_DATA", "/nonexistent")
+    assert main.main(["data"]) == 1
+    assert "MNIST_TUI_DATA names /nonexistent, which" in capsys.readouterr().err
+    assert main.main(["data", "--fetch", "--dataset", "drawn"]) == 0
+    assert "source      drawn by mnist-tui\n" in capsys.readouterr().out
 
 
 def test_older_runs_than_those_listed_are_not_opened(tmp_path: Path) -> None:

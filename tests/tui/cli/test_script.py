@@ -54,7 +54,8 @@ def test_a_script_of_a_run_of_a_series_has_one_seed(capsys: pytest.CaptureFixtur
     [
         (["--out", "keras.py"], "hide the library"),
         (["--out", "pytorch.py"], "hide the library"),  # torchvision tries to import it
-        (["--same-weights", "nothing.npz"], "can't be read"),
+        (["--same-weights", "nothing.npz"], "nothing.npz can't be read: No such file or directory.\n"),
+        (["--same-weights", __file__], f"mnist-tui: {__file__} is not a checkpoint of mnist-tui, or is damaged.\n"),
         (["--run", "nothing"], "no run"),
         (["--dropout", "0.7"], "at most 0.49"),
     ],

@@ -49,7 +49,7 @@ def test_a_run_without_a_process_and_one_that_does_not_answer_are_exit_code_1(
     (folder / "summary.json").unlink()
     words = ["stop", str(folder)]
     assert main.main(words) == 1
-    assert "--resume 20260101" in capsys.readouterr().err
+    assert f"mnist-tui train --resume {folder}\n" in capsys.readouterr().err
     with open(folder / "events.jsonl", "a", encoding="utf-8") as record:
         fcntl.flock(record, fcntl.LOCK_EX)
         assert main.main(words) == 1

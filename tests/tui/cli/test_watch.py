@@ -25,6 +25,17 @@ def test_a_run_is_named_by_its_id_the_start_of_it_its_folder_or_last(opened: lis
     assert [session.folder("keras") for session in sessions if isinstance(session, Watch)] == [newest] * 3 + [begun] * 2
 
 
+def test_a_folder_in_place_of_the_record_is_refused(
+    opened: list[MnistApp], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = make_run_folder(tmp_path / "runs", "20260101-120000-000Z-seed0-1") / "events.jsonl"
+    record.unlink()
+    record.mkdir()
+    assert main.main(["watch", str(record.parent)]) == 2
+    assert capsys.readouterr().err == f"mnist-tui: {record} is not a file, so it holds no record.\n"
+    assert opened == []
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [([], "--last"), (["x", "--last"], "--last"), (["x"], "mnist-tui runs"), (["--last"], "no run in")],

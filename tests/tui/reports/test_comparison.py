@@ -63,9 +63,12 @@ def test_one_run_alone_has_no_differing_settings(capsys: pytest.CaptureFixture[s
 
 def test_a_missing_or_empty_run_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["compare", "nowhere"]) == 2
-    (tmp_path / "empty.jsonl").write_text("")
-    assert main.main(["compare", str(tmp_path / "empty.jsonl")]) == 1
-    assert capsys.readouterr().err.endswith("No run was recorded there.\n")
+    empty = tmp_path / "empty.jsonl"
+    for content in (b"", b"\x00\xff\n" * 9):
+        empty.write_bytes(content)
+        for words in ([], ["demo"]):
+            assert main.main(["compare", *words, str(empty)]) == 2
+            assert capsys.readouterr().err.endswith(f"There are no events of a run in {empty}.\n")
 
 
 def pytorch_runs(correct: Sequence[int], dataset: str = "mnist", **settings: Any) -> list[comparison.Entry]:
@@ -84,6 +87,15 @@ def test_two_networks_of_one_framework_are_never_called_the_framework() -> None:
     (verdict,) = comparison.verdicts(pytorch_runs([9900, 9800]))
     assert verdict.startswith("1 PyTorch, 2 PyTorch: network 1 (PyTorch) is ahead (one run each). ")
     assert "PyTorch ahead" not in verdict
+
+
+def test_a_network_that_was_not_tested_has_no_verdict_for_that_reason() -> None:
+    entries = pytorch_runs([9900, 9800, 9700])
+    entries[1].history.tested = None
+    assert comparison.verdicts(entries)[0] == "1 PyTorch, 2 PyTorch: no verdict, because there is no test result of 2"
+    entries[0].history.tested = None
+    why = [verdict.partition("because ")[2] for verdict in comparison.verdicts(entries)]
+    assert why == ["there is no test result of 1 and 2", "there is no test result of 1"]
 
 
 def test_several_tests_are_corrected_and_it_is_said_once() -> None:

@@ -172,18 +172,20 @@ async def test_a_deleted_run_is_in_the_trash_until_u_brings_it_back(runs: Path) 
 
 async def test_enter_on_marks_compares_the_marked_runs(runs: Path) -> None:
     shutil.copy(runs / "20260107-000000-run6" / "config.json", runs / "20260108-000000-run7" / "config.json")
+    (runs / "20260106-000000-run5" / "events.jsonl").write_bytes(b"\x00\xff")
     async with on_runs(runs) as (screen, pilot):
-        await pilot.press("m", "down", "m")
-        assert "2 marked, enter compares them" in text_of(screen.app, "#status")  # type: ignore[arg-type]
+        await pilot.press("m", "down", "m", "down", "m")
+        assert "3 marked, enter compares them" in text_of(screen.app, "#status")  # type: ignore[arg-type]
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(screen.app.screen, ComparisonDialog))
         await until(pilot, lambda: "All settings are the same" in screen_text(screen.app))  # type: ignore[arg-type]
         text = screen_text(screen.app)  # type: ignore[arg-type]
-        assert "2 runs compared" in text
+        assert "3 runs compared" in text
+        assert "There are no events of a run in" in text
         assert "1 PyTorch, 2 Keras: statistical tie" in text
         await pilot.press("escape")
         await until(pilot, lambda: screen.app.screen is screen)
-        assert len(screen.marked) == 2
+        assert len(screen.marked) == 3
 
 
 async def test_escape_clears_the_filter_first_and_the_marks_second(runs: Path) -> None:
