@@ -34,7 +34,7 @@ from engines.config_file import (
 from engines.data import load_digits as load_digits
 from engines.data.canvas import Canvas as Canvas
 from engines.data.dataset import DataError as DataError
-from engines.data.sources import find_digits as find_digits
+from engines.data.sources import find_digits as find_digits, unusable_place as unusable_place
 from engines.errors import reason as reason
 from engines.experiment.activations import (
     Activations as Activations,

@@ -7,7 +7,7 @@ from pathlib import Path
 from engines.data import readers
 from engines.data.dataset import DataError, Digits
 from engines.data.download import Cancelled, Progress, download
-from engines.data.sources import EXPECTED, DatasetCopy, cache_folder, explain_missing, find_digits, user_places
+from engines.data.sources import EXPECTED, DatasetCopy, cache_folder, find_digits, unusable_place
 from engines.data.synthetic import load_drawn
 
 
@@ -38,12 +38,8 @@ def load_digits(
     if dataset == "drawn":
         return load_drawn(cache_dir, on_progress, cancelled)
     copies = find_digits(data_dir, cache_dir)
-    for origin, folder in user_places(data_dir):
-        if not any(copy.origin == origin for copy in copies):
-            raise DataError(
-                f"{origin} names {folder}, {explain_missing(folder)}.",
-                f"Expected: {EXPECTED}.",
-            )
+    if unusable := unusable_place(data_dir, copies):
+        raise DataError(unusable, f"Expected: {EXPECTED}.")
     damaged: DataError | None = None
     for copy in copies:
         if damaged is not None and not copy.user_specified:

@@ -6,6 +6,7 @@ A place that can't be read, for whatever reason, counts as empty.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def user_places(data_dir: Path | None) -> list[tuple[str, Path]]:
     if os.environ.get("MNIST_TUI_DATA"):
         return [("MNIST_TUI_DATA", user_path(os.environ["MNIST_TUI_DATA"]))]
     return []
+
+
+def unusable_place(data_dir: Path | None, copies: Sequence[DatasetCopy]) -> str:
+    """Return a sentence on the place that the user named, if it holds none of the copies; empty otherwise."""
+    for origin, folder in user_places(data_dir):
+        if not any(copy.origin == origin for copy in copies):
+            return f"{origin} names {folder}, {explain_missing(folder)}."
+    return ""
 
 
 def explain_missing(place: Path) -> str:

@@ -119,8 +119,10 @@ def _read_configs(folder: Path) -> dict[str, TrainConfig]:
     try:
         content = json.loads((folder / "config.json").read_text(encoding="utf-8"))["engines"]
         return {engine: from_plain(TrainConfig, content[engine]) for engine in ENGINES if engine in content}
+    except FileNotFoundError as error:
+        raise ResumeError(f"{folder} holds no run that can be resumed: it has no config.json.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ProtocolError) as error:
-        raise ResumeError(f"{folder} holds no run that can be resumed: {error}.") from error
+        raise ResumeError(f"{folder} holds no run that can be resumed: its config.json can't be read.") from error
 
 
 def _resume_point(engine: str, folder: Path, before: TrainConfig, config: TrainConfig) -> ResumePoint | None:
