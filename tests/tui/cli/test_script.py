@@ -38,7 +38,11 @@ def test_a_script_has_the_settings_of_a_run(engine: str, capsys: pytest.CaptureF
     [
         (["--out", "keras.py"], "hide the library"),
         (["--out", "pytorch.py"], "hide the library"),  # torchvision tries to import it
-        (["--same-weights", "nothing.npz"], "can't be read"),
+        (["--same-weights", "nothing.npz"], "There is no checkpoint"),
+        (["--same-weights", __file__], "can't be read"),
+        (["--same-weights", ""], "--same-weights needs a file."),
+        (["--run", ""], "--run needs the name of a run."),
+        (["--out", ""], "--out needs a file."),
         (["--run", "nothing"], "no run"),
         (["--dropout", "0.7"], "at most 0.49"),
     ],
