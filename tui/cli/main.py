@@ -69,7 +69,7 @@ LEFT_WIDTH = 36
 
 
 NEEDED = {"RUN": "the name of a run", "DIR": "a folder", "FILE": "a file", "PATH": "a path"}
-"""What an option needs, by the placeholder of its value."""
+"""The value that an option needs, by its placeholder in the help."""
 
 
 class _Parser(argparse.ArgumentParser):

@@ -46,7 +46,7 @@ def test_a_named_pipe_is_no_record_and_blocks_no_reader(
     assert [main.main([*words, *place]) for words in commands][:2] == [0, 0]
     with contextlib.suppress(OSError):
         RecordTail(folder / "events.jsonl").read()
-    with pytest.raises(ResumeError, match="holds no run|Nothing is left to do"):
+    with pytest.raises(ResumeError, match=r"holds no run|Nothing is left to do"):
         find_resume_points(folder, {})
 
 
