@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import json
 import os
@@ -99,6 +100,13 @@ def test_one_variable_replaces_an_unusable_home(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("HOME", "/dev/null")
     assert paths.cache_dir() == tmp_path / "data" / "cache"
     assert paths.config_file() == tmp_path / "data" / "config" / "config.toml"
+
+
+def test_the_app_warns_of_a_folder_for_runs_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name, warned in (("file", True), ("file/runs", True), ("new/runs", False), (".", False)):
+        options = argparse.Namespace(runs_dir=str(tmp_path / name))
+        assert any("--runs-dir" in problem for problem in arguments.startup_problems(options)) is warned
 
 
 def test_setup_names_the_variable_to_set_when_it_can_write_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,6 +219,8 @@ class ClosedWindow(io.StringIO):
 def test_a_closed_window_ends_training_with_exit_code_129(
     bars: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Session, "start", lambda *_: os.kill(os.getpid(), signal.SIGHUP))
+    monkeypatch.setattr(Session, "start", lambda *_: None)
+    monkeypatch.setattr(Session, "running", True)
+    monkeypatch.setattr(Session, "drain", lambda _: os.kill(os.getpid(), signal.SIGHUP))
     monkeypatch.setattr(sys, "stdout", ClosedWindow())
     assert train.train([scripted_spec()], RunRequest(), str(tmp_path), json_lines=False, bars=bars) == 129
