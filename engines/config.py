@@ -237,7 +237,15 @@ def is_used(name: str, optimizer: str) -> bool:
 def problems(config: TrainConfig) -> list[tuple[str, str]]:
     """Return (field, reason) for every field that can't be used."""
     reasons = ((name, problem(name, getattr(config, name))) for name in _RULES)
-    return [(name, reason) for name, reason in reasons if reason]
+    found = [(name, reason) for name, reason in reasons if reason]
+    if found:
+        return found
+    if 0 < config.limit_train <= config.validation:
+        found.append(("validation", f"must be less than limit_train, {config.limit_train:,}"))
+    devices = [config.pytorch_device or config.device, config.keras_device or config.device]
+    if config.precision == "tf32" and all(device.startswith("cpu") for device in devices):
+        found.append(("precision", "can't be tf32 on a CPU: choose fp32 or bf16"))
+    return found
 
 
 def problem(name: str, value: Any) -> str | None:

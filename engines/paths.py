@@ -17,6 +17,8 @@ _APP = "mnist-tui"
 
 OTHER_HOME = "Set MNIST_TUI_HOME to a folder that you can write to."
 """Advice for when the usual folders can't be used."""
+OTHER_RUNS_DIR = "Name a folder that you can write to with --runs-dir, or in MNIST_TUI_HOME."
+"""Advice for when runs can't be saved."""
 
 
 def cache_dir() -> Path:
@@ -49,8 +51,13 @@ def _folder(variable: str, name: str, default: Callable[[str], str]) -> Path:
 
 def can_exist(folder: Path) -> bool:
     """Return whether the folder exists, or this user can make it."""
+    return os.path.isdir(folder) or can_write(folder)
+
+
+def can_write(folder: Path) -> bool:
+    """Return whether this user can write into the folder, once it is made if there is none."""
     existing = next((path for path in (folder, *folder.parents) if os.path.exists(path)), folder)
-    return existing == folder or (os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK))
+    return os.path.isdir(existing) and os.access(existing, os.W_OK | os.X_OK)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import heapq
 import itertools
@@ -10,7 +11,7 @@ import json
 import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from engines.config import ENGINES
 from engines.messages.codec import ProtocolError, decode_event, type_prefix
@@ -23,9 +24,16 @@ from engines.runs.run_id import has_utc_prefix, start_time
 from engines.runs.summary import engine_summary
 
 
+def open_record(path: Path) -> TextIO:
+    """Open a record for reading; opening a named pipe would block. Raises OSError."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    return open(path, encoding="utf-8", errors="replace")
+
+
 def read_events(path: Path) -> Iterator[Event]:
     """Read the events of a recording; lines that are cut short or of an unknown type are skipped. Raises OSError."""
-    with open(path, encoding="utf-8", errors="replace") as lines:
+    with open_record(path) as lines:
         for line in lines:
             try:
                 yield decode_event(line)
@@ -108,7 +116,7 @@ def read_summary(folder: Path, engines: Collection[str] = ENGINES) -> dict[str, 
 def _events_for_summary(path: Path) -> Iterator[Event]:
     """Yield the events of a recording that a summary needs; of the progress events, each engine's newest."""
     newest: dict[str, str] = {}
-    with open(path, encoding="utf-8", errors="replace") as lines:
+    with open_record(path) as lines:
         for line in lines:
             prefix, _, rest = line.partition(",")
             if prefix == _TRAIN_PROGRESS:
@@ -129,7 +137,7 @@ _SKIPPED = frozenset(map(type_prefix, (LogLine, WorkerUsage, MachineUsage)))
 def is_being_recorded(folder: Path) -> bool | None:
     """Return whether a living process, this one or another, writes the run's record; None where files have no locks."""
     try:
-        with open(folder / "events.jsonl", encoding="utf-8") as record:
+        with open_record(folder / "events.jsonl") as record:
             try:
                 fcntl.flock(record, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engines.messages.codec import ProtocolError, decode_event
 from engines.messages.events import Event
+from engines.runs.reader import open_record
 
 
 class RecordTail:
@@ -29,7 +30,8 @@ class RecordTail:
 
         A line that is not yet complete waits for its end; one of an unknown type is skipped. Raises OSError.
         """
-        with open(self._path, "rb") as record:
+        with open_record(self._path) as text:
+            record = text.buffer
             status = os.fstat(record.fileno())
             self.age_seconds = max(time.time() - status.st_mtime, 0.0)
             replaced = self._inode not in (None, status.st_ino) or status.st_size < self._offset

@@ -34,7 +34,7 @@ from engines.messages.events import (
 )
 from engines.plural import plural
 from engines.record import Record
-from engines.runs.reader import read_events
+from engines.runs.reader import open_record, read_events
 
 if TYPE_CHECKING:
     from engines.experiment.progress import Position
@@ -125,10 +125,13 @@ def _without_comparisons(point: ResumePoint) -> ResumePoint:
 def _read_configs(folder: Path) -> dict[str, TrainConfig]:
     """Read the config of each engine of a run. Raises ResumeError."""
     try:
-        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))["engines"]
+        with open_record(folder / "config.json") as file:
+            content = json.load(file)["engines"]
         return {engine: from_plain(TrainConfig, content[engine]) for engine in ENGINES if engine in content}
+    except FileNotFoundError as error:
+        raise ResumeError(f"{folder} holds no run that can be resumed: it has no config.json.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ProtocolError) as error:
-        raise ResumeError(f"{folder} holds no run that can be resumed: {error}.") from error
+        raise ResumeError(f"{folder} holds no run that can be resumed: its config.json can't be read.") from error
 
 
 def _resume_point(engine: str, folder: Path, before: TrainConfig, config: TrainConfig) -> ResumePoint | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engines.messages.events import SaveFailed
-from engines.paths import OTHER_HOME
+from engines.paths import OTHER_RUNS_DIR
 from engines.runs.run_state import RunState
 
 _LOSSES = {
@@ -17,7 +17,7 @@ _LOSSES = {
 
 def describe_save_failure(event: SaveFailed) -> str:
     """Return a sentence on what is not on disk and why; the reason stands before the path, which may be cut off."""
-    hint = f" {OTHER_HOME}" if event.what == "run" else ""
+    hint = f" {OTHER_RUNS_DIR}" if event.what == "run" else ""
     loss = _LOSSES.get(event.what, f"The {event.what} could not be saved")
     return f"{loss}: {event.reason}, in {event.path}.{hint}"
 

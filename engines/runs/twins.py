@@ -39,7 +39,7 @@ def answers_apart(a: EvalCompleted, b: EvalCompleted) -> int | None:
 
 
 class _Waiting(NamedTuple):
-    """What waits for the other engine to come as far."""
+    """An engine's results after an epoch, until the other engine has come as far."""
 
     evaluation: EvalCompleted
     weights: IO[bytes]

@@ -34,7 +34,7 @@ READERS = {
 ORDER_SETTINGS = ("seed", "validation", "limit_train")
 """The settings that decide the order of the digits."""
 HOLD_OUT = "kept = np.sort(np.random.default_rng([SEED, 2]).permutation(len({train}))[:-VALIDATION])"
-"""Which training digits mnist-tui does not hold out."""
+"""The code that selects the training digits which mnist-tui does not hold out."""
 BEFORE_PATIENCE = "best, waited = 0.0, 0\n"
 AFTER_TARGET = """
     if accuracy >= TARGET_ACCURACY:

@@ -120,7 +120,7 @@ async def test_the_app_reports_problems_once(damaged: tuple[Path, Path], monkeyp
         await until(pilot, lambda: len(app._notifications) >= 3)
         messages = [note.message for note in app._notifications]
     assert messages[0].startswith(f"{config} is not used: expected '='")
-    assert messages[1].startswith("Runs can't be saved in /dev/null/runs. Set MNIST_TUI_HOME")
+    assert messages[1].startswith("Runs can't be saved in /dev/null/runs. Name a folder")
     assert messages[2] == f"{remembered}: epochs must be at least 1; epoch is no setting. The other settings are used."
 
 

@@ -58,13 +58,15 @@ def _train_in_lines(options: argparse.Namespace, request: RunRequest) -> int:
     from tui.cli import train
 
     arguments.report_config_problems()
+    specs, runs_dir, resume = arguments.specs(options), arguments.runs_dir(options), arguments.resume_folder(options)
+    train.check_paths(specs, request, runs_dir)
     return train.train(
-        arguments.specs(options),
+        specs,
         request,
-        arguments.runs_dir(options),
+        runs_dir,
         json_lines=False,
         bars=False,
-        resume=arguments.resume_folder(options),
+        resume=resume,
         captions=options.captions,
         on_end=options.on_end,
     )

@@ -275,7 +275,13 @@ def live_run_folder(options: argparse.Namespace) -> Path:
 
 def resume_folder(options: argparse.Namespace) -> Path | None:
     """Return the folder of the run that --resume names; None without it. Raises UsageError."""
-    return recording(options.resume, options).absolute().parent if options.resume else None  # "." has no name
+    if options.resume is None:
+        return None
+    from engines.api import DEMO
+
+    if (path := recording(options.resume, options)) == DEMO:
+        raise UsageError("The demo is a recording and can't be continued. Name a run of your own.")
+    return path.absolute().parent  # "." has no name
 
 
 def speed(text: str) -> float:
@@ -312,8 +318,6 @@ def startup_problems(options: argparse.Namespace) -> list[str]:
     from engines.api import config_problems, paths
 
     problems = config_problems(paths.config_file())
-    if not paths.can_exist(Path(runs_dir(options))):
-        problems.append(
-            f"Runs can't be saved in {runs_dir(options)}. Set MNIST_TUI_HOME to a folder that you can write to."
-        )
+    if not paths.can_write(Path(runs_dir(options))):
+        problems.append(f"Runs can't be saved in {runs_dir(options)}. {paths.OTHER_RUNS_DIR}")
     return problems

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from engines.api import ExportError, reason
@@ -59,6 +60,8 @@ def _write(recording: Path, options: argparse.Namespace, in_folder: bool) -> int
     Returns the exit code. Raises UsageError, ExportError and OSError.
     """
     form, out = options.to, Path(options.out or ".")
+    if form not in export.MODELS and (damage := export.damage(recording)):
+        print(formatting.to_plain_text(f"mnist-tui: {damage}"), file=sys.stderr)
     if form in export.FILES:
         for path in export.write_files(form, recording, out, force=options.force):
             print(formatting.to_plain_text(str(path)))

@@ -17,7 +17,7 @@ TYPE_CHECKING = False  # importing typing would take as long as all the rest
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 PROGRAM = "mnist-tui"
 
@@ -69,11 +69,21 @@ LEFT_WIDTH = 36
 """The most columns of the left side of such a section."""
 
 
+NEEDED = {"RUN": "the name of a run", "DIR": "a folder", "FILE": "a file", "PATH": "a path"}
+"""The value that an option needs, by its placeholder in the help."""
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence, and whose help reads like a manual page."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[0].upper()}{message[1:]}. See `{self.prog} --help`.")
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Read the values of an option. An empty name or path is an unset variable of a script, and not the default."""
+        if action.option_strings and "" in arg_strings and (needed := NEEDED.get(str(action.metavar))):
+            raise UsageError(f"{action.option_strings[0]} needs {needed}.")
+        return super()._get_values(action, arg_strings)
 
     def print_help(self, file: object = None) -> None:
         print(self.format_help(), end="", flush=True)  # argparse itself would ignore that a disk is full

@@ -62,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(
             f"A script can't be named {Path(options.out).name}: it would hide the library. Choose another name."
         )
+    if options.same_weights and not Path(options.same_weights).is_file():
+        raise UsageError(f"There is no checkpoint {options.same_weights}.")
     try:
         start = read_start(Path(options.same_weights)) if options.same_weights else None
     except CheckpointError as error:

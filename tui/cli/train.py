@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from engines.api import (
+    EXPECTED_FILES,
     ONLY_JOB,
     ConfigError,
     EngineSpec,
@@ -24,9 +27,12 @@ from engines.api import (
     Session,
     TrainConfig,
     encode,
+    find_digits,
     free_gpus,
     jobs_of,
+    missing_copy,
     paths,
+    reason,
 )
 from tui import formatting
 from tui.cli import arguments
@@ -88,15 +94,17 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--detach prints no events. Its run's folder has them, in events.jsonl.")
     if options.jobs != 1:
         _check_jobs(options)
-    runs_dir = arguments.runs_dir(options)
+    specs, request, runs_dir = arguments.specs(options), arguments.request(options), arguments.runs_dir(options)
+    resume = arguments.resume_folder(options)
+    check_paths(specs, request, runs_dir)
     run_here = partial(
         train,
-        arguments.specs(options),
-        arguments.request(options),
+        specs,
+        request,
         runs_dir,
         json_lines=options.json,
         bars=display.can_rewrite(sys.stdout) and not options.plain and not options.detach,
-        resume=arguments.resume_folder(options),
+        resume=resume,
         captions=options.captions,
         on_end=options.on_end,
         jobs=options.jobs,
@@ -116,6 +124,22 @@ def _check_jobs(options: argparse.Namespace) -> None:
         raise UsageError("--resume continues one run. Leave out --jobs.")
     if arguments.request(options).config.seeds == 1:
         raise UsageError("--jobs trains several seeds at once. Say how many: --seeds N.")
+
+
+def check_paths(specs: Sequence[EngineSpec], request: RunRequest, runs_dir: str) -> None:
+    """Check that the interpreters and the digits are where they are said to be, and that runs can be saved. Raises UsageError."""
+    for spec in specs:
+        if spec.python != sys.executable and shutil.which(spec.python) is None:
+            raise UsageError(f"{spec.python_source} names {spec.python}, but there is no such program.")
+    config = request.config
+    data_dir = Path(config.data_dir) if config.data_dir else None
+    if config.dataset != "drawn" and (missing := missing_copy(data_dir, find_digits(data_dir, paths.cache_dir()))):
+        raise UsageError(f"{missing} {EXPECTED_FILES}")
+    try:
+        Path(runs_dir).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=runs_dir).close()
+    except OSError as error:
+        raise UsageError(f"Runs can't be saved in {runs_dir}: {reason(error)}. {paths.OTHER_RUNS_DIR}") from None
 
 
 class _Signalled(Exception):
@@ -175,13 +199,13 @@ def train(
     code = None
     with _signals_raised() as ignore_signals:
         try:
+            _start_runs(runs, configs, request, resume)
             if not json_lines:
                 views = (
                     [ProgressBars(runs.sessions, captions=captions)]
                     if bars
                     else [ProgressLines(session, writer, captions=captions) for session in runs.sessions]
                 )
-            _start_runs(runs, configs, request, resume)
             while runs.running:
                 time.sleep(DRAIN_SECONDS)
                 runs.drain()

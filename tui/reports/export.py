@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from engines.api import (
+    INTERRUPTED,
     TITLES,
     ExportError,
     RunHistory,
@@ -32,7 +33,9 @@ from tui.reports import card
 
 TEXTS = ("csv", "json", "markdown", "html")
 """Formats that are one text."""
-FILES = ("tensorboard", "onnx", "safetensors")
+MODELS = ("onnx", "safetensors")
+"""Formats of a checkpoint, which need no record."""
+FILES = ("tensorboard", *MODELS)
 """Formats that are a file, or a folder of files, for each engine."""
 FOLDER = "export"
 """The folder in a run's own folder that the app writes to."""
@@ -50,6 +53,15 @@ def run_name(recording: Path) -> str:
 def ending(form: str) -> str:
     """Return the ending of a file in that format."""
     return _ENDINGS.get(form, form)
+
+
+def damage(recording: Path) -> str:
+    """Return a sentence on a record that breaks off, or an empty text. Raises ExportError where it holds no run."""
+    histories, _ = read_run(recording.parent, recording.name)
+    if not histories:
+        raise ExportError(f"{recording} holds no run.")
+    cut_off = any(history.outcome == INTERRUPTED for history in histories.values())
+    return f"The record {recording} breaks off before the end of its run." if cut_off else ""
 
 
 def text(form: str, recording: Path) -> str:
@@ -195,6 +207,8 @@ def _check_target(target: Path, *, force: bool, is_folder: bool = False) -> None
     """Raise ExportError unless `target` is a new file, or one that may be overwritten."""
     if target.is_dir() and not is_folder:
         raise ExportError(f"{target} is a folder; name a file in it.")
+    if not target.parent.exists():
+        raise ExportError(f"There is no folder {target.parent}: make it first.")
     if target.exists() and not force:
         raise ExportError(f"{target} exists; --force overwrites it.")
 

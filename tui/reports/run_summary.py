@@ -39,6 +39,9 @@ def closing_lines(*sessions: RunSource, runs: bool = True) -> list[str]:
             caveats[caveat] = _advice(histories)
         if not over_seeds and len(sessions) == 1:
             over_seeds = _verdict_lines(histories)
+    times = [history for session in sessions for history in session.histories.values() if history.finished is not None]
+    if len(times) < 2 and not over_seeds:
+        caveats.clear()
     lines += [f"Times: {caveat}. {advice}, each has the machine to itself." for caveat, advice in caveats.items()]
     return [formatting.to_plain_text(line) for line in (*lines, *over_seeds, *save_problems(*sessions))]
 

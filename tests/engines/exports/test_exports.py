@@ -87,7 +87,23 @@ def test_no_file_is_overwritten_without_force(tmp_path: Path, capsys: pytest.Cap
     assert export_demo("--out", str(tmp_path / "mine.csv"), "--force") == 0
     assert (tmp_path / "mine.csv").read_text().startswith("engine,")
     assert export_demo("--out", str(tmp_path / "nowhere" / "x.csv")) == 1
-    assert capsys.readouterr().err == f"mnist-tui: {tmp_path}/nowhere/x.csv: No such file or directory.\n"
+    assert capsys.readouterr().err == f"mnist-tui: There is no folder {tmp_path}/nowhere: make it first.\n"
+
+
+@pytest.mark.parametrize("form", export.TEXTS)
+@pytest.mark.parametrize("lines", [0, 12, None], ids=["no events", "cut off", "whole"])
+def test_a_damaged_record_is_reported_in_every_format(
+    form: str, lines: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No event that can be read fails; a record that breaks off is exported with a warning."""
+    path = tmp_path / "events.jsonl"
+    kept = DEMO.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]
+    path.write_text("".join(kept) + '\0rubbish\n{"type":"TrainProg', encoding="utf-8")
+    assert main.main(["export", str(path), "--to", form]) == (1 if lines == 0 else 0)
+    out, err = capsys.readouterr()
+    assert bool(out) == (lines != 0)
+    expected = {0: f"{path} holds no run.", 12: f"The record {path} breaks off before the end of its run."}
+    assert err == (f"mnist-tui: {expected[lines]}\n" if lines is not None else "")
 
 
 @pytest.mark.parametrize("form", ["csv", "html"])

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import fcntl
+import io
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +17,37 @@ from engines.messages.codec import encode
 from engines.messages.events import RunFailed
 from engines.runs.directory import RunDirectory
 from engines.runs.reader import list_runs, read_run
+from engines.runs.record_tail import RecordTail
+from engines.runs.resume import ResumeError, find_resume_points
 from tests.support.run_events import life
 from tests.support.run_folders import make_run_folder
+from tui.cli import main
 from tui.reports.card import report
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "config.json"])
+def test_a_named_pipe_is_no_record_and_blocks_no_reader(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_run_folder(tmp_path, "a-run")
+    (folder / "summary.json").unlink()
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    opened = builtins.open
+
+    def open_no_pipe(path: Any, *more: Any, **named: Any) -> Any:
+        assert isinstance(path, int) or not Path(path).is_fifo(), "this blocks"
+        return opened(path, *more, **named)
+
+    monkeypatch.setattr(builtins, "open", open_no_pipe)
+    monkeypatch.setattr(io, "open", open_no_pipe)
+    place = ["--runs-dir", str(tmp_path)]
+    commands = (["runs"], ["runs", "--json"], ["stop", "--no-wait", "a-run"], ["train", "--resume", str(folder)])
+    assert [main.main([*words, *place]) for words in commands][:2] == [0, 0]
+    with contextlib.suppress(OSError):
+        RecordTail(folder / "events.jsonl").read()
+    with pytest.raises(ResumeError, match=r"holds no run|Nothing is left to do"):
+        find_resume_points(folder, {})
 
 
 def test_a_new_record_is_locked_although_readers_test_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -378,7 +378,7 @@ def test_a_record_that_is_gone_or_stale_is_a_problem_until_it_is_back(
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     with monkeypatch.context() as patch:
-        patch.setattr(record_tail, "open", fail, raising=False)
+        patch.setattr(record_tail, "open_record", fail)
         read(watch)
         assert "tale file handle" in watch.problem
     writer.send(*events[100:200])

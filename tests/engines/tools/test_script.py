@@ -115,7 +115,7 @@ def test_a_change_in_the_file_that_an_edit_needs_is_noticed() -> None:
 
 @pytest.mark.parametrize("start", [None, START], ids=["callback", "loop"])
 def test_keras_script_ends_at_exactly_its_target(start: Start | None) -> None:
-    """Of MNIST's 10,000 test digits, half of the accuracies are less than themselves once they are float32."""
+    """Half of the accuracies of MNIST's 10,000 test digits are less than themselves once they are float32."""
     for correct in range(9_003, 10_000, 7):
         text = render_script("keras", from_settings({"epochs": 2, "target_accuracy": correct / 100}), start)
         assert epochs_trained(text, correct / 10_000) == 1, correct

@@ -59,19 +59,23 @@ def test_a_detached_run_outlives_its_terminal_and_can_be_stopped(
 @pytest.mark.parametrize(
     ("words", "code", "complaint"),
     [
-        (["--data-dir", "/nowhere"], 1, "/nowhere"),
+        (["--data-dir", "/nowhere"], 2, "/nowhere"),
+        (["--data-dir", "damaged"], 1, "damaged"),
         (["--resume", "20260101-120000-seed0-1"], 2, "no run"),
+        (["--resume", "demo"], 2, "The demo is a recording"),
         (["--epochs", "0"], 2, "epochs"),
         (["--json"], 2, "events.jsonl"),
     ],
-    ids=["no data", "no run", "bad setting", "json"],
+    ids=["no data", "damaged data", "no run", "demo", "bad setting", "json"],
 )
 def test_a_start_that_fails_is_reported_with_its_exit_code(
     words: list[str], code: int, complaint: str, tmp_path: Path, environment: dict[str, str]
 ) -> None:
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "mnist.npz").touch()
     done = subprocess.run(
         script("--detach", *words, "--runs-dir", str(tmp_path / "runs")),
-        capture_output=True, text=True, timeout=60, env=environment,
+        capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (code, "")
     assert complaint in done.stderr

@@ -281,6 +281,8 @@ def test_the_interpreter_of_a_framework_is_the_named_one(
     trained: list[SimpleNamespace], opened: list[MnistApp], tmp_path: Path
 ) -> None:
     """It wins over the environment's, the settings file's and the app's own."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
     for engine in ENGINES:
         option, python = f"--{engine}-python", str(tmp_path / "bin" / "python")
         assert main.main(["train", option, python]) == 0

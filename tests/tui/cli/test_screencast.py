@@ -131,7 +131,7 @@ def test_an_unfinished_run(folder: Path) -> None:
         (("--font", "no.ttf"), 1, "no.ttf is no font file that Pillow can draw with"),
         (("--to", "csv", "--speed", "2"), 2, "--speed is for --to cast and --to gif"),
         (("--out", "old.gif"), 1, "old.gif exists; --force overwrites it"),
-        (("--out", "no folder/new.gif"), 1, "no folder is not a folder"),
+        (("--out", "no folder/new.gif"), 1, "no folder: make it first"),
     ],
 )
 def test_what_can_not_be_done_is_said_before_the_work(

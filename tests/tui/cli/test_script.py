@@ -54,8 +54,11 @@ def test_a_script_of_a_run_of_a_series_has_one_seed(capsys: pytest.CaptureFixtur
     [
         (["--out", "keras.py"], "hide the library"),
         (["--out", "pytorch.py"], "hide the library"),  # torchvision tries to import it
-        (["--same-weights", "nothing.npz"], "nothing.npz can't be read: No such file or directory.\n"),
+        (["--same-weights", "nothing.npz"], "There is no checkpoint"),
         (["--same-weights", __file__], f"mnist-tui: {__file__} is not a checkpoint of mnist-tui, or is damaged.\n"),
+        (["--same-weights", ""], "--same-weights needs a file."),
+        (["--run", ""], "--run needs the name of a run."),
+        (["--out", ""], "--out needs a file."),
         (["--run", "nothing"], "no run"),
         (["--dropout", "0.7"], "at most 0.49"),
     ],
@@ -96,7 +99,7 @@ def saved_checkpoint(tmp_path: Path) -> Path:
         ([], {}, False),
         (["--epochs", "2", "--optimizer", "sgd"], {"epochs": 2, "optimizer": "sgd", "learning_rate": 0.05}, False),
         (["--seed", "0"], {"seed": 0}, True),
-        (["--limit-train", "100"], {"limit_train": 100}, True),
+        (["--limit-train", "1000"], {"limit_train": 1_000}, True),
         (["--validation", "0"], {"validation": 0}, True),
         (["--preset", "best"], {"preset": "best", "batch_size": None, "schedule": None, "limit_train": None}, True),
     ],

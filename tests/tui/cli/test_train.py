@@ -20,6 +20,7 @@ from engines.messages.grammar import violations
 from engines.session.session import Session
 from tests.support.engines import scripted_spec
 from tests.support.pilot import script
+from tests.support.run_folders import make_run_folder
 from tui.cli import main, train
 
 
@@ -65,8 +66,50 @@ def test_a_missed_target_is_exit_code_1(scripted: None, small_mnist: Path) -> No
 
 
 def test_a_failed_run_is_exit_code_1(scripted: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.main(["train", "--data-dir", str(tmp_path / "nowhere")]) == 1
-    assert "nowhere" in capsys.readouterr().out
+    (tmp_path / "mnist.npz").write_text("damaged")
+    assert main.main(["train", "--data-dir", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert str(tmp_path) in out
+    assert "Times:" not in out, "no run has trained"
+
+
+_UNUSABLE = {
+    "runs in a file": (["--runs-dir", "file"], "Runs can't be saved in {}/file: File exists. Name a folder"),
+    "runs below a file": (["--runs-dir", "file/runs"], "Runs can't be saved in {}/file/runs: Not a directory. Name"),
+    "no digits": (["--data-dir", "nowhere"], "--data-dir names {}/nowhere, which holds no complete MNIST."),
+    "no interpreter": (["--keras-python", "/nowhere/python"], "--keras-python names /nowhere/python, but there is no such"),
+    "nothing to train on": (["--limit-train", "9", "--validation", "9"], "validation must be less than limit_train, 9."),
+    "tf32 on a CPU": (["--precision", "tf32", "--device", "cpu"], "precision can't be tf32 on a CPU: choose fp32 or bf16."),
+    "an unset variable": (["--resume", ""], "--resume needs the name of a run."),
+    "the demo": (["--resume", "demo"], "The demo is a recording and can't be continued."),
+    "the demo, with settings": (["--seeds", "2", "--resume", "demo"], "The demo is a recording and can't be continued."),
+    "a setting of the run": (["--resume", "run", "--seeds", "2"], "A resumed run keeps its seeds. Omit --seeds."),
+    "a damaged run": (["--resume", "damaged"], "{}/damaged holds no run that can be resumed: its config.json can't be read."),
+    "a run without settings": (["--resume", "bare"], "{}/bare holds no run that can be resumed: it has no config.json."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["plain", "json"])
+@pytest.mark.parametrize("what", _UNUSABLE)
+def test_what_cannot_be_trained_or_saved_is_refused_before_a_worker_starts(
+    what: str, form: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing but the reason is printed, and no failed run is left in the list."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Session, "_start_worker", lambda *_: pytest.fail("a worker starts"))
+    Path("file").touch()
+    for name in ("run", "damaged", "bare"):
+        make_run_folder(tmp_path, name, outcome="interrupted")
+    Path("damaged/config.json").write_bytes(b"\xff\xfe")
+    Path("bare/config.json").unlink()
+    words, complaint = _UNUSABLE[what]
+    runs = [] if "--runs-dir" in words else ["--runs-dir", "runs"]
+    assert main.main(["train", *form, *words, *runs]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith(f"mnist-tui: {complaint.format(tmp_path)}")
+    assert err.count("\n") == 1
+    assert list(list_runs(tmp_path / "runs")) == []
 
 
 def test_training_runs_the_command_when_the_record_is_complete(
@@ -176,6 +219,8 @@ class ClosedWindow(io.StringIO):
 def test_a_closed_window_ends_training_with_exit_code_129(
     bars: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Session, "start", lambda *_: os.kill(os.getpid(), signal.SIGHUP))
+    monkeypatch.setattr(Session, "start", lambda *_: None)
+    monkeypatch.setattr(Session, "running", True)
+    monkeypatch.setattr(Session, "drain", lambda _: os.kill(os.getpid(), signal.SIGHUP))
     monkeypatch.setattr(sys, "stdout", ClosedWindow())
     assert train.train([scripted_spec()], RunRequest(), str(tmp_path), json_lines=False, bars=bars) == 129
