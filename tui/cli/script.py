@@ -12,6 +12,7 @@ from engines.api import (
     ENGINES,
     RESET_BY_PRESET,
     CheckpointError,
+    ConfigError,
     ExportError,
     RunRequest,
     read_run,
@@ -73,7 +74,10 @@ def run(options: argparse.Namespace) -> int:
     else:
         saved = _changes(to_plain(start.config)) if start is not None else {}
         saved = {name: value for name, value in saved.items() if not (options.preset and name in RESET_BY_PRESET)}
-    config = arguments.request(options, saved).config
+    try:
+        config = arguments.request(options, saved).config
+    except ConfigError as error:  # an option does not fit the saved settings
+        raise UsageError(str(error)) from None
     text = render_script(options.framework, config, start)
     if not options.out:
         print(text, end="")

@@ -118,6 +118,13 @@ def test_a_script_has_the_settings_of_a_checkpoint(
     assert "# The schedule starts again" in printed
 
 
+def test_an_option_that_does_not_fit_the_checkpoints_settings_is_refused(
+    saved_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["script", "keras", "--same-weights", str(saved_checkpoint), "--limit-train", "100"]) == 2
+    assert capsys.readouterr().err == "mnist-tui: validation must be less than limit_train, 100.\n"
+
+
 def test_a_checkpoint_with_impossible_settings_is_refused(
     saved_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
