@@ -77,9 +77,8 @@ def _read_checkpoint(event: CheckpointSaved) -> Weights | None:
         step, weights = read_weights(Path(event.path))
     except Exception:  # a file that can't be read is the checkpoint's own trouble
         return None
-    return (
-        weights if step == event.global_step else None
-    )  # a later epoch has replaced it, or a resumed run repeats its past
+    # A later epoch may have replaced it, or a resumed run may repeat its past.
+    return weights if step == event.global_step else None
 
 
 class TwinComparison:
