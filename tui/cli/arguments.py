@@ -236,11 +236,13 @@ def recording(run: str, options: argparse.Namespace) -> Path:
         import os
         import shlex
 
-        for folder in (os.path.expanduser(run), os.path.join(runs_dir(options), run)):
-            if run and os.path.isdir(folder):
-                raise UsageError(f"The folder {folder} holds no record of a run: it has no events.jsonl.") from None
         place = f" --runs-dir {shlex.quote(options.runs_dir)}" if options.runs_dir else ""
-        raise UsageError(f"There is no run {run!r}. `mnist-tui runs{place}` lists them.") from None
+        folders = [folder for folder in (os.path.expanduser(run), os.path.join(runs_dir(options), run)) if run]
+        if folder := next(filter(os.path.isdir, folders), ""):
+            fault, listed = f"The folder {folder} holds no record of a run: it has no events.jsonl.", "all runs"
+        else:
+            fault, listed = f"There is no run {run!r}.", "them"
+        raise UsageError(f"{fault} `mnist-tui runs{place}` lists {listed}.") from None
 
 
 def add_live_run_arguments(parser: argparse.ArgumentParser) -> None:
