@@ -152,6 +152,7 @@ class InsideScreen(DigitScreen):
         changes.display = self.view == "change" or (
             self._has_more and "change" in self._views and self.size.height >= MUCH
         )
+        self.query_one("#beside").display = changes.display or twins.display  # else the logits have its room
         self.query_one("#more").display = not self.enlarged and (logits.display or changes.display or twins.display)
         self.query_one("#meaning").display = self.size.height >= MORE_ROWS
 

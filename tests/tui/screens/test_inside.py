@@ -174,6 +174,19 @@ def test_a_network_of_nan_leaves_the_scale_to_the_other() -> None:
     assert highest([nan]) == highest([]) == 1.0
 
 
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_the_logits_have_the_room_beside_them(size: tuple[int, int]) -> None:
+    async with inside_of_demo(size) as (screen, pilot):
+        app = screen.app
+        assert isinstance(app, MnistApp)
+        await pilot.press("tab", "tab", "tab")
+        await until(pilot, lambda: "━" in text_of(app, "LogitBars"))
+        bars = screen.query_one(LogitBars)
+        await until(pilot, lambda: all(len(line) <= bars.size.width for line in text_of(app, "LogitBars").splitlines()))
+        if size[1] < 36:
+            assert bars.region.right == screen.query_one("#right").region.right
+
+
 async def test_logits_of_nan_leave_the_bars_to_the_other() -> None:
     async with inside_of_demo((80, 24)) as (screen, pilot):
         app = screen.app
