@@ -149,13 +149,14 @@ async def test_the_marked_position_and_its_value_are_on_the_screen(size: tuple[i
     async with inside_of_demo(size) as (screen, pilot):
         app = screen.app
         assert isinstance(app, MnistApp)
-        await pilot.press("enter", *["down"] * 26, *["right"] * 26)
+        await pilot.press("enter")
+        screen.action_choose(26, 26)
         assert screen.position == (25, 25)
         await until(pilot, lambda: "row 26, column 26: " in screen_text(app))
         image = screen.query_one("#enlarged-keras", PixelImage)
         assert image.cursor == (25, len(image.image) - 1)
         assert screen.query_one("#inside").region.contains_region(image.region)
-        await pilot.press(*["up"] * 26)
+        screen.action_choose(0, -26)
         assert image.cursor == (25, 0)
 
 
