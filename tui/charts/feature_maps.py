@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ def largest_size(height: int, width: int, rows: int, columns: int) -> float:
     """
     size = min(2 * rows // height, columns // width)
     return size if size >= 1 else 0.5
+
+
+def highest(arrays: Iterable[Any]) -> float:
+    """Return the largest value of all arrays that is a number; 0.0 where none is above it."""
+    return max((float(np.nanmax(values, initial=0.0)) for values in arrays), default=0.0)
 
 
 def maps_image(maps: Any, largest: float) -> Any:

@@ -69,21 +69,30 @@ LEFT_WIDTH = 36
 """The most columns of the left side of such a section."""
 
 
-NEEDED = {"RUN": "the name of a run", "DIR": "a folder", "FILE": "a file", "PATH": "a path"}
-"""The value that an option needs, by its placeholder in the help."""
+NEVER_EMPTY = {"RUN": "the name of a run", "DIR": "a folder", "FILE": "a file", "PATH": "a path"}
+"""The placeholders of values that can't be empty, with what they name."""
+
+
+class _Store(argparse.Action):
+    """Stores an option's value. An empty name or path is an unset variable of a script, and not the default."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        if option and values == "" and (needed := NEVER_EMPTY.get(str(self.metavar))):
+            raise UsageError(f"{option} needs {needed}.")
+        setattr(namespace, self.dest, values)
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence, and whose help reads like a manual page."""
 
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**named)
+        self.register("action", None, _Store)
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[0].upper()}{message[1:]}. See `{self.prog} --help`.")
-
-    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        """Read the values of an option. An empty name or path is an unset variable of a script, and not the default."""
-        if action.option_strings and "" in arg_strings and (needed := NEEDED.get(str(action.metavar))):
-            raise UsageError(f"{action.option_strings[0]} needs {needed}.")
-        return super()._get_values(action, arg_strings)
 
     def print_help(self, file: object = None) -> None:
         print(self.format_help(), end="", flush=True)  # argparse itself would ignore that a disk is full

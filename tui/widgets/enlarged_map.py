@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from engines.api import TITLES, Activations
-from tui.charts.feature_maps import largest_size, maps_image, maps_of
+from tui.charts.feature_maps import highest, largest_size, maps_image, maps_of
 from tui.widgets.kernel_tiles import tile_image
 from tui.widgets.pixel_image import PixelImage
 from tui.widgets.text_line import TextLine
@@ -61,8 +61,8 @@ class EnlargedMap(Vertical):
         colors: Mapping[str, str],
     ) -> None:  # fmt: skip
         """Show map `chosen` of a layer, marked at `position` (y, x); `pixels` are those of the digit, (28, 28), in 0..1."""
-        largest = highest([maps_of(one, layer)[:, :, chosen] for one in inside.values()])
-        kernels = highest([np.abs(one.kernels[:, :, chosen % 32]) for one in inside.values()])
+        largest = highest(maps_of(one, layer)[:, :, chosen] for one in inside.values())
+        kernels = highest(np.abs(one.kernels[:, :, chosen % 32]) for one in inside.values())
         for engine in self._engines:
             title = TITLES.get(engine, engine)
             heading, lines = Text(f"{title}: n/a", style=f"bold {colors[f'${engine}']}"), []
@@ -89,11 +89,6 @@ class EnlargedMap(Vertical):
                     lines += textwrap.wrap(MEANINGS[layer], max(self.size.width // len(self._engines) - 1, 20))
             self.query_one(f"#enlarged-title-{engine}", TextLine).set_text(heading)
             self.query_one(f"#arithmetic-{engine}", TextLine).set_text(*map(Text, lines))
-
-
-def highest(arrays: Sequence[Any]) -> float:
-    """Return the largest value of all arrays that is a number; 1.0 where none is above 0."""
-    return max((float(np.nanmax(values, initial=0.0)) for values in arrays), default=0.0) or 1.0
 
 
 def convolution_lines(inside: Activations, pixels: Any, chosen: int, position: tuple[int, int]) -> list[str]:

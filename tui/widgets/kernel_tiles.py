@@ -165,7 +165,7 @@ def tile_image(kernel: Any, per_row: int, largest: float = 0.0) -> Any:
     """Draw the kernels as one grey image with gaps of a pixel, dtype uint8; `largest` is the weight of full ink, or their own."""
     count = kernel.shape[-1]
     largest = largest or float(np.abs(kernel).max()) or 1.0
-    grey = LOWEST_GREY + (255 - LOWEST_GREY) * (kernel[:, :, 0, :] / largest + 1) / 2
+    grey = np.nan_to_num(LOWEST_GREY + (255 - LOWEST_GREY) * (kernel[:, :, 0, :] / largest + 1) / 2, nan=255)
     image = np.zeros((4 * -(-count // per_row) - 1, 4 * per_row - 1), np.uint8)
     for i in range(count):
         y, x = 4 * (i // per_row), 4 * (i % per_row)

@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
-from tui.charts.feature_maps import GAP, halve, largest_size, maps_image
+from tui.charts.feature_maps import GAP, halve, highest, largest_size, maps_image
 from tui.widgets.pixel_image import PixelImage
 from tui.widgets.text_line import TextLine
 
@@ -60,7 +60,7 @@ class LayerStrips(Vertical):
         visible = max((columns + GAP * scale) // ((width + GAP) * scale), 1)
         first = chosen // visible * visible
         shown = {name: values[:, :, first : first + visible] for name, values in shown.items()}
-        largest = max((float(np.nanmax(values, initial=0.0)) for values in shown.values()), default=0.0)
+        largest = highest(shown.values())
         if len(shown) > 1:
             shown[DIFFERENCE] = np.abs(np.subtract(*shown.values()))
         for name in self._strips:

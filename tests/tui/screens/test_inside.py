@@ -17,10 +17,11 @@ from engines.preset_configs import from_settings
 from engines.session.replay import Replay
 from tests.support.pilot import SIZES, key_bar_of, opened, phases, screen_text, text_of, until
 from tui.app import MnistApp
-from tui.charts.feature_maps import halve, largest_size, maps_image
+from tui.charts.feature_maps import halve, highest, largest_size, maps_image
 from tui.screens.inside import InsideScreen
 from tui.tour.strokes import draw_digit
-from tui.widgets.enlarged_map import convolution_lines, highest
+from tui.widgets.enlarged_map import convolution_lines
+from tui.widgets.kernel_tiles import tile_image
 from tui.widgets.layer_strips import DIFFERENCE
 from tui.widgets.logit_bars import LogitBars
 from tui.widgets.pixel_image import PixelImage
@@ -172,7 +173,7 @@ async def test_ascii_has_no_blocks_anywhere() -> None:
 def test_a_network_of_nan_leaves_the_scale_to_the_other() -> None:
     nan, some = np.full((3, 3), np.nan), np.array([0.5, np.nan, -1.0])
     assert highest([nan, some]) == highest([some, nan]) == 0.5
-    assert highest([nan]) == highest([]) == 1.0
+    assert highest([nan]) == highest([]) == 0.0
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -186,6 +187,12 @@ async def test_the_logits_have_the_room_beside_them(size: tuple[int, int]) -> No
         await until(pilot, lambda: all(len(line) <= bars.size.width for line in text_of(app, "LogitBars").splitlines()))
         if size[1] < 36:
             assert bars.region.right == screen.query_one("#right").region.right
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_kernel_of_nan_is_ink_as_a_map_is() -> None:
+    assert tile_image(np.full((3, 3, 1, 1), np.nan), 1, 0.5).min() == 255
+    assert maps_image(np.full((3, 3, 1), np.nan), 0.5).min() == 255
 
 
 async def test_logits_of_nan_leave_the_bars_to_the_other() -> None:
