@@ -30,7 +30,10 @@ class StepChanges(TextLine):
         lines = [Text(f"{TITLES.get(engine, engine)}: n/a: {why}") for engine, why in failed.items()] or [Text(problem)]
         if measured:
             at = " and ".join(f"{step.global_step:,}" for step in measured.values())
-            lines = [Text(f"Step {at}:", style="bold"), Text(f"{'':17}gradient update/weight", style="dim")]
+            lines = [
+                Text(f"Step{'s' * (len(measured) > 1)} {at}:", style="bold"),
+                Text(f"{'':17}gradient update/weight", style="dim"),
+            ]
             for i, change in enumerate(next(iter(measured.values())).layers):
                 for engine, step in measured.items():
                     heading = change.layer if engine == next(iter(measured)) else ""

@@ -302,6 +302,9 @@ async def test_a_measured_step_is_shown_by_layer(tmp_path: Path, small_mnist: Pa
         assert re.fullmatch(r"conv1 +PyTorch +5.0e-01 +━+╸? +-3.0", conv1)
         assert re.fullmatch(r"conv2 +PyTorch +2.5e-01 +-inf", conv2)
         assert "Keras" not in text_of(app, "StepChanges")
+        keras.apply(StepMeasured(engine="keras", global_step=1_201, layers=changes))
+        app.draw_frame()
+        await until(pilot, lambda: "Steps 1,234 and 1,201:" in text_of(app, "StepChanges"))
 
 
 @pytest.mark.framework
