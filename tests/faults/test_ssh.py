@@ -25,7 +25,8 @@ from tests.support.terminal import ROOT, Terminal, all_exited, app_command, env_
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 PRIVILEGE_SEPARATION = Path("/run/sshd")
-"""Debian's sshd needs this empty folder when root starts it; its service makes it, so the test makes and removes it."""
+"""Debian's sshd needs this empty folder when root starts it, and at each connection; its service makes it.
+The test makes it too, and leaves it: the server of a test beside this one may need it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
         "PidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\nPermitRootLogin yes\n"
     )
-    make_folder = os.geteuid() == 0 and not PRIVILEGE_SEPARATION.exists()
-    if make_folder:
-        PRIVILEGE_SEPARATION.mkdir(mode=0o755)
+    if os.geteuid() == 0:
+        PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)
     sshd = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.PIPE, text=True)
     try:
         assert sshd.stderr is not None
@@ -82,8 +82,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     finally:
         sshd.terminate()
         sshd.communicate(timeout=10)
-        if make_folder:
-            PRIVILEGE_SEPARATION.rmdir()
 
 
 @pytest.mark.fault("app", "SSH: the client is killed in mid-training")
