@@ -251,6 +251,8 @@ def test_a_run_may_have_the_id_of_an_earlier_one(work: Work, small_config: Train
 
 
 def test_failed_starts_leave_no_open_descriptors(work: Work) -> None:
+    """Those of earlier tests may be closed meanwhile, so that only their growth is known."""
+
     def fail() -> None:
         worker = work()
         worker.supervisor.spec = dataclasses.replace(worker.supervisor.spec, python="/nowhere/python")
@@ -258,8 +260,9 @@ def test_failed_starts_leave_no_open_descriptors(work: Work) -> None:
 
     fail()
     before = psutil.Process().num_fds()
-    fail()
-    assert psutil.Process().num_fds() == before
+    for _ in range(10):
+        fail()
+    assert psutil.Process().num_fds() < before + 10
 
 
 def test_requesting_a_run_does_not_wait_for_a_slow_disk(work: Work, small_config: TrainConfig) -> None:
