@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
@@ -60,6 +61,7 @@ def texts(app: MnistApp) -> list[tuple[str, Style]]:
     return [(text.strip(), style or Style()) for text, style, _ in segments if any(map(str.isalnum, text))]
 
 
+@functools.cache
 def least_contrast(style: Style, theme: str) -> float:
     """Return the lowest contrast of a style in any terminal: some show bold text brighter."""
     found = []
