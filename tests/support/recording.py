@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
+from engines.messages.events import Event
 from engines.runs.reader import read_events
 from engines.session.replay import DEMO, Replay
 from tui.app import MnistApp
 from tui.frame_clock import CURVES_EVERY
 
 
+@cache
+def _demo() -> tuple[Event, ...]:
+    return tuple(read_events(DEMO))
+
+
+def demo_events() -> list[Event]:
+    """Return the events of the demo, which are read from the disk once for all tests."""
+    return [*_demo()]
+
+
 @asynccontextmanager
 async def shown(at: float, size: tuple[int, int], theme: str = "mnist-dark", *keys: str) -> AsyncIterator[MnistApp]:
     """Run the app of that size, `at` seconds into the recording, after those key presses."""
     seconds = 0.0
-    app = MnistApp(theme=theme, session=Replay(list(read_events(DEMO)), clock=lambda: seconds, folder=DEMO.parent))
+    app = MnistApp(theme=theme, session=Replay(demo_events(), clock=lambda: seconds, folder=DEMO.parent))
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         seconds = at

@@ -14,10 +14,10 @@ from textual.containers import Vertical
 from textual.pilot import Pilot
 from textual.renderables.digits import DIGITS3X3, DIGITS3X3_BOLD
 
-from engines.api import has_braille, read_events
-from engines.session.replay import DEMO, MAX_SPEED, Replay
+from engines.api import has_braille
+from engines.session.replay import MAX_SPEED, Replay
 from tests.support.pilot import screen_text, until
-from tests.support.recording import shown
+from tests.support.recording import demo_events, shown
 from tests.tui.test_snapshots import SNAPSHOTS
 from tui import formatting
 from tui.app import MnistApp
@@ -76,7 +76,7 @@ async def test_a_narrow_results_card_has_every_figure(width: int) -> None:
 
 @pytest.mark.parametrize("screen", range(1, 6))
 def test_numbered_tabs_are_separated(screen: int) -> None:
-    replay = Replay(list(read_events(DEMO)), MAX_SPEED)
+    replay = Replay(demo_events(), MAX_SPEED)
     replay.drain()
     tabs = (
         header.render_header(replay, replay.now(), 80, screen, {"$warning": "red"})
@@ -87,7 +87,7 @@ def test_numbered_tabs_are_separated(screen: int) -> None:
 
 
 def test_the_header_says_who_has_which_gpu() -> None:
-    replay = Replay(list(read_events(DEMO)), MAX_SPEED)
+    replay = Replay(demo_events(), MAX_SPEED)
     replay.drain()
     for engine, device in (("pytorch", "cuda:1"), ("keras", "cuda:0")):
         history = replay.histories[engine]
@@ -190,7 +190,7 @@ def is_common(character: str) -> bool:
 
 async def test_no_character_becomes_a_question_mark_in_ascii() -> None:
     seconds = 400.0
-    app = MnistApp(session=Replay(list(read_events(DEMO)), MAX_SPEED, clock=lambda: seconds), ascii_only=True)
+    app = MnistApp(session=Replay(demo_events(), MAX_SPEED, clock=lambda: seconds), ascii_only=True)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("4")
         await pilot.pause()
