@@ -20,6 +20,7 @@ import sys
 import termios
 import threading
 import time
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -180,6 +181,8 @@ def _seconds_to_draw(history: RunHistory, view: Viewport) -> float:
 def _long_run(config: TrainConfig, steps: int, per_event: int) -> Iterator[Event]:
     common: dict[str, Any] = {"engine": "keras", "run_id": "a-run-of-some-length"}
     per_epoch, dice = steps // config.epochs, random.Random(0)
+    counts = array("H", dice.choices(range(1000), k=1000))
+    indices = array("H", dice.choices(range(10_000), k=1000))
     best = dice.randint(1, config.epochs)
     yield RunRequested(t=0.0, config=config, **common)
     yield RunStarted(
@@ -201,10 +204,11 @@ def _long_run(config: TrainConfig, steps: int, per_event: int) -> Iterator[Event
             loss=dice.random(), accuracy=dice.random(), samples_per_sec=1e5 * dice.random(), learning_rate=dice.random(), **common,
         )  # fmt: skip
         if config.eval_every or step % per_epoch == 0:
+            start = dice.randrange(900)
             yield EvalCompleted(
                 t=t, epoch=epoch, global_step=step, split="test", loss=dice.random(), seconds=dice.random(), train_seconds=t,
-                accuracy=0.995 if epoch == best else 0.98 + 0.01 * dice.random(), confusion=tuple(dice.choices(range(1000), k=100)),
-                mistakes=tuple((dice.randrange(10_000), 3, 5) for _ in range(80)), **common,
+                accuracy=0.995 if epoch == best else 0.98 + 0.01 * dice.random(), confusion=tuple(counts[start : start + 100]),
+                mistakes=tuple((index, 3, 5) for index in indices[start : start + 80]), **common,
             )  # fmt: skip
         if step % per_epoch == 0:
             yield EpochCompleted(
