@@ -15,6 +15,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -24,14 +25,15 @@ from hypothesis import example, given, settings, strategies as st
 from rich.cells import cell_len
 from textual.widgets import OptionList, Select
 
-from engines.api import ConfigError, MachineHistory, RunHistory, TrainConfig, from_settings, parse, problem, read_events
+from engines.api import ConfigError, MachineHistory, RunHistory, TrainConfig, from_settings, parse, problem
 from engines.messages.codec import ProtocolError, decode_command, decode_event, encode
 from engines.messages.events import EVENTS, EvalCompleted
 from engines.runs.seeds import SeedResults as Seeds
 from engines.runs.summary import engine_summary
-from engines.session.replay import DEMO, FAR, Replay
+from engines.session.replay import FAR, Replay
 from engines.supervision.streams import LineSplitter
 from tests.conftest import INTS
+from tests.support.recording import demo_events
 from tests.support.run_events import life
 from tests.support.terminal import ROOT, PixelTerminal, Terminal, all_exited, app_command
 from tui import preferences
@@ -218,15 +220,21 @@ def _write_everything(histories: Mapping[str, RunHistory], machine: MachineHisto
 _RESULTS = [
     "RunRequested", "DataReady", "RunStarted", "TrainProgress", "EvalCompleted", "EpochCompleted", "RunFinished",
 ]  # fmt: skip
-EVENT = st.sampled_from([*sorted(EVENTS), *(4 * _RESULTS)]).flatmap(
-    lambda name: st.builds(EVENTS[name], **{f: _any(f, h) for f, h in get_type_hints(EVENTS[name]).items()})
-)
+
+
+@cache
+def _any_event(name: str) -> st.SearchStrategy[Any]:
+    """Return a strategy for an event of this name: made once, because its making takes longer than an event's."""
+    return st.builds(EVENTS[name], **{f: _any(f, h) for f, h in get_type_hints(EVENTS[name]).items()})
+
+
+EVENT = st.sampled_from([*sorted(EVENTS), *(4 * _RESULTS)]).flatmap(_any_event)
 """Any event; those that results consist of come more often, because they mean something only together."""
 
 
 @pytest.mark.fault("input", "events: any, in any order, applied and drawn on every pane (property)")
 def test_any_events_in_any_order_are_drawn() -> None:
-    shown = MnistApp(session=Replay(list(read_events(DEMO))[:10], clock=lambda: 0.0))
+    shown = MnistApp(session=Replay(demo_events()[:10], clock=lambda: 0.0))
     test = shown.run_test(size=(120, 40))
 
     async def draw_now() -> None:
@@ -443,12 +451,14 @@ async def test_paging_in_a_list_without_rows(monkeypatch: pytest.MonkeyPatch) ->
 
 _WIDTHS = [1, 3, 10, 20, 59, 80, 110, 300]
 _HEIGHTS = [1, 2, 3, 5, 14, 22, 31, 100]
-SIZES = [*((w, h) for w in _WIDTHS for h in (1, 24, 60)), *((w, h) for h in _HEIGHTS for w in (1, 80))]
+SIZES = [
+    *dict.fromkeys([*((w, h) for w in _WIDTHS for h in (1, 24, 60)), *((w, h) for h in _HEIGHTS for w in (1, 80))])
+]
 
 
 @pytest.mark.fault("input", "every size of terminal, from 1 by 1 to 300 by 100, with charts, logs, form and help")
 async def test_every_terminal_size_is_drawn() -> None:
-    shown = MnistApp(session=Replay(list(read_events(DEMO)), speed=1e9))
+    shown = MnistApp(session=Replay(demo_events(), speed=1e9))
     async with shown.run_test(size=(120, 40)) as pilot:
         shown.draw_frame()
         for i, (width, height) in enumerate(SIZES):
