@@ -6,9 +6,9 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from engines.api import DEMO, FINISHED, Replay, RunRequest, engine_spec, read_events
+from engines.api import DEMO, FINISHED, Replay, RunRequest, engine_spec
 from engines.atomic_file import write_atomically
-from tests.support.recording import shown
+from tests.support.recording import demo_events, shown
 from tui.app import MnistApp
 from tui.screencast import gif
 from tui.screencast.recorder import Screencast, record
@@ -43,7 +43,7 @@ FILM_KEYS: tuple[tuple[float, str], ...] = (
 def film() -> Screencast:
     """Record the README's film."""
     loop = VirtualTimeLoop()
-    replay = Replay(list(read_events(DEMO)), FILM_SPEED, loop.time, folder=DEMO.parent)
+    replay = Replay(demo_events(), FILM_SPEED, loop.time, folder=DEMO.parent)
     app = MnistApp(session=replay, fps=FILM_FPS)
     return record(app, loop, FILM_SIZE, FILM_SECONDS, fps=FILM_FPS, keys=FILM_KEYS)
 

@@ -30,6 +30,7 @@ from engines.tools import setup
 from tests.support.engines import Worked
 from tests.support.full_disk import files_end_at
 from tests.support.pilot import until
+from tests.support.recording import demo_events
 from tests.support.terminal import Terminal, all_exited, app_command
 from tui import preferences
 from tui.app import MnistApp
@@ -252,7 +253,7 @@ async def test_results_are_written_completely_or_not_at_all(tmp_path: Path) -> N
     folder.mkdir(parents=True)
     shutil.copy(DEMO, folder / "events.jsonl")
     names = {"results.md", "results.html", "results.svg"}
-    app = MnistApp(session=Replay(list(read_events(DEMO))), runs_dir=tmp_path / "runs")
+    app = MnistApp(session=Replay(demo_events()), runs_dir=tmp_path / "runs")
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("4")
         await until(pilot, lambda: isinstance(app.screen, ResultsScreen))

@@ -451,9 +451,7 @@ async def test_paging_in_a_list_without_rows(monkeypatch: pytest.MonkeyPatch) ->
 
 _WIDTHS = [1, 3, 10, 20, 59, 80, 110, 300]
 _HEIGHTS = [1, 2, 3, 5, 14, 22, 31, 100]
-SIZES = [
-    *dict.fromkeys([*((w, h) for w in _WIDTHS for h in (1, 24, 60)), *((w, h) for h in _HEIGHTS for w in (1, 80))])
-]
+SIZES = sorted({*((w, h) for w in _WIDTHS for h in (1, 24, 60)), *((w, h) for h in _HEIGHTS for w in (1, 80))})
 
 
 @pytest.mark.fault("input", "every size of terminal, from 1 by 1 to 300 by 100, with charts, logs, form and help")

@@ -14,13 +14,9 @@ from tui.frame_clock import CURVES_EVERY
 
 
 @cache
-def _demo() -> tuple[Event, ...]:
-    return tuple(read_events(DEMO))
-
-
-def demo_events() -> list[Event]:
+def demo_events() -> tuple[Event, ...]:
     """Return the events of the demo, which are read from the disk once for all tests."""
-    return [*_demo()]
+    return tuple(read_events(DEMO))
 
 
 @asynccontextmanager

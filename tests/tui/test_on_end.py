@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from engines.runs.reader import read_events
-from engines.session.replay import DEMO, MAX_SPEED, Replay
+from engines.session.replay import MAX_SPEED, Replay
 from tests.support.pilot import opened, until
+from tests.support.recording import demo_events
 from tui.on_end import OnEnd
 
 
 def test_the_command_has_the_folder_the_verdict_and_the_outcome_of_the_run(tmp_path: Path) -> None:
-    replay = Replay([*read_events(DEMO)])
+    replay = Replay(demo_events())
     command = OnEnd(f"env > {tmp_path}/out")
     assert command.due(replay) == {}  # nothing was requested yet
     replay.drain()
@@ -51,7 +51,7 @@ def test_a_failure_is_one_line(command: str, problem: str) -> None:
 def test_without_a_screen_all_output_of_the_command_goes_to_stderr(
     code: int, ending: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    replay = Replay([*read_events(DEMO)])
+    replay = Replay(demo_events())
     replay.play_from(1e6, MAX_SPEED)
     replay.drain()
     OnEnd(f"echo out; echo one >&2; echo two >&2; exit {code}").run_if_due(replay)

@@ -12,6 +12,7 @@ from engines.session.replay import DEMO, Replay
 from engines.session.session import Session
 from tests.support.ended_run import ended_run_events
 from tests.support.engines import scripted_spec
+from tests.support.recording import demo_events
 from tui.run_controller import RunController
 
 ALL_COMMANDS = (
@@ -51,7 +52,7 @@ def in_mid_run(control: RunController, engine: str) -> None:
 
 def recording() -> RunController:
     """Return a controller of the demo at its start."""
-    replay = Replay(list(read_events(DEMO)), clock=lambda: 0.0)
+    replay = Replay(demo_events(), clock=lambda: 0.0)
     replay.drain()
     return RunController(replay, RunRequest())
 

@@ -8,8 +8,8 @@ import pytest
 
 from engines.api import RunHistory, RunSource
 from engines.messages.events import Event, RunFailed, RunFinished, RunPaused
-from engines.runs.reader import read_events
-from engines.session.replay import DEMO, Replay
+from engines.session.replay import Replay
+from tests.support.recording import demo_events
 from tests.support.run_events import life
 from tui import run_status
 
@@ -77,7 +77,7 @@ def test_the_line_has_the_progress_or_the_end_and_each_frameworks_accuracy(sourc
 
 
 def test_a_recording_that_is_played_has_no_line() -> None:
-    replay = Replay([*read_events(DEMO)])
+    replay = Replay(demo_events())
     for moment in (20.0, 1e6):
         replay.play_from(moment, 1.0)
         replay.drain()

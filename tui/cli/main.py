@@ -70,7 +70,7 @@ LEFT_WIDTH = 36
 
 
 NEVER_EMPTY = {"RUN": "the name of a run", "DIR": "a folder", "FILE": "a file", "PATH": "a path"}
-"""The placeholders of values that can't be empty, with what they name."""
+"""The meaning of a value, by its placeholder in the help; an option that takes one of these refuses an empty value."""
 
 
 class _Store(argparse.Action):

@@ -251,7 +251,7 @@ def test_a_run_may_have_the_id_of_an_earlier_one(work: Work, small_config: Train
 
 
 def test_failed_starts_leave_no_open_descriptors(work: Work) -> None:
-    """Those of earlier tests may be closed meanwhile, so that only their growth is known."""
+    """Some of an earlier test may be closed meanwhile, so ten starts are allowed fewer than ten more."""
 
     def fail() -> None:
         worker = work()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
-from engines.api import BACKENDS, ENGINES, Section, read_source
-from engines.tools.source import FILE_NAME, SETUP, fold, logical_lines, sections_of
-from tui.reports.source_columns import blocks
+from engines.api import Section
+from engines.tools.source import SETUP, fold, logical_lines, sections_of
 
 MODULE = '''"""A docstring
 over two lines."""
@@ -67,21 +64,6 @@ def test_a_section_collects_the_code_under_its_title() -> None:
 
 def test_the_count_is_independent_of_formatting() -> None:
     assert logical_lines("f(a, b)\n") == logical_lines("f(\n    a,\n\n    # why\n    b,\n)\n") == 1
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_folding_hides_docstrings_and_comments_and_nothing_else(backend: str) -> None:
-    for engine in ENGINES:
-        for section in read_source(engine, backend):
-            folded = fold(section)
-            assert '"""' not in folded.code
-            assert fold(folded) == folded
-            assert len(folded.code.splitlines()) >= section.lines
-            comments = [line for line in folded.code.splitlines() if line.lstrip().startswith("#")]
-            assert comments == [line for line in section.code.splitlines() if FILE_NAME.fullmatch(line)]
-            assert [block.name for block in blocks(folded.code)] == [block.name for block in blocks(section.code)]
-            if section.code.startswith(("def", "class", "import")):
-                assert logical_lines(folded.code) == section.lines
 
 
 def test_folded_code_keeps_strings_and_code_before_a_comment() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from engines.api import ENGINES, read_source
-from engines.tools.source import ORDER, SETUP, logical_lines, sections_of, source_files
+from engines.api import BACKENDS, ENGINES, read_source
+from engines.tools.source import FILE_NAME, ORDER, SETUP, fold, logical_lines, sections_of, source_files
 from tests.engines.tools.test_source import MODULE
 from tui.reports.source_columns import (
     aligned_blocks,
@@ -98,6 +98,21 @@ def test_every_line_of_both_engines_is_shown(width: int) -> None:
             told = "".join(code.splitlines()[piece.line][piece.start : piece.end] for piece in shown_pieces)
             assert "".join(told.split()) == "".join(code.split())
             assert all(len(piece.text(code.splitlines())) <= width for piece in shown_pieces)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_folding_hides_docstrings_and_comments_and_nothing_else(backend: str) -> None:
+    for engine in ENGINES:
+        for section in read_source(engine, backend):
+            folded = fold(section)
+            assert '"""' not in folded.code
+            assert fold(folded) == folded
+            assert len(folded.code.splitlines()) >= section.lines
+            comments = [line for line in folded.code.splitlines() if line.lstrip().startswith("#")]
+            assert comments == [line for line in section.code.splitlines() if FILE_NAME.fullmatch(line)]
+            assert [block.name for block in blocks(folded.code)] == [block.name for block in blocks(section.code)]
+            if section.code.startswith(("def", "class", "import")):
+                assert logical_lines(folded.code) == section.lines
 
 
 def test_the_readme_has_the_scripts_counts() -> None:

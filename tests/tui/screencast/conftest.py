@@ -9,8 +9,9 @@ import pytest
 from rich.style import Style
 from textual._ansi_theme import MONOKAI
 
-from engines.api import DEMO, ExportError, Replay, read_events
+from engines.api import DEMO, ExportError, Replay
 from tests.support.pilot import screen_text
+from tests.support.recording import demo_events
 from tui.app import MnistApp
 from tui.screencast.recorder import Frame, Row, Screencast, record
 from tui.screencast.virtual_time import VirtualTimeLoop
@@ -30,7 +31,7 @@ class Filmed(NamedTuple):
 def film() -> Filmed:
     """Record the demo at high speed: the curves together, then Draw."""
     loop = VirtualTimeLoop()
-    app = MnistApp(session=Replay(list(read_events(DEMO)), 50, loop.time, folder=DEMO.parent))
+    app = MnistApp(session=Replay(demo_events(), 50, loop.time, folder=DEMO.parent))
     texts: list[str] = []
     screencast = record(
         app, loop, SIZE, SECONDS, fps=FPS, keys=KEYS, on_frame=lambda done, total: texts.append(screen_text(app))

@@ -13,17 +13,17 @@ import pytest
 from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
 
-from engines.api import MAX_SPEED, TrainConfig, from_settings, read_events
+from engines.api import MAX_SPEED, TrainConfig, from_settings
 from engines.data.canvas import BOX, SIZE, Canvas, normalise
 from engines.messages.commands import Predict
 from engines.messages.events import Prediction, RunFinished
 from engines.session.predictions import FINAL_WEIGHTS
-from engines.session.replay import DEMO, Replay
+from engines.session.replay import Replay
 from engines.session.run_source import NO_WEIGHTS
 from tests.support.digits import REAL_MNIST
 from tests.support.engines import Worked
 from tests.support.pilot import SIZES, opened, phases, screen_text, text_of, until
-from tests.support.recording import shown
+from tests.support.recording import demo_events, shown
 from tui.app import MnistApp
 from tui.screens.draw import GLYPHS, DrawScreen
 from tui.screens.prediction_base import PredictionScreen
@@ -373,7 +373,7 @@ async def test_the_demo_reads_a_drawn_seven_without_any_framework(monkeypatch: p
 
 
 async def test_a_recording_without_weights_says_so() -> None:
-    app = MnistApp(session=Replay(list(read_events(DEMO)), MAX_SPEED))
+    app = MnistApp(session=Replay(demo_events(), MAX_SPEED))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.press("3", "enter", "down")
         await until(pilot, lambda: bool(app.screen.query("#answer-keras #source")))

@@ -12,10 +12,11 @@ import pytest
 from rich.console import COLOR_SYSTEMS
 from textual.pilot import Pilot
 
-from engines.api import DEMO, LayerChange, RunRequest, StepMeasured, engine_spec, read_events
+from engines.api import DEMO, LayerChange, RunRequest, StepMeasured, engine_spec
 from engines.preset_configs import from_settings
 from engines.session.replay import Replay
 from tests.support.pilot import SIZES, key_bar_of, opened, phases, screen_text, text_of, until
+from tests.support.recording import demo_events
 from tui.app import MnistApp
 from tui.charts.feature_maps import halve, highest, largest_size, maps_image
 from tui.screens.inside import InsideScreen
@@ -32,7 +33,7 @@ async def inside_of_demo(
     size: tuple[int, int] = (120, 40), *, ascii_only: bool = False
 ) -> AsyncIterator[tuple[InsideScreen, Pilot[None]]]:
     """Open the demo's Inside screen on a drawn seven, and wait until both networks have answered."""
-    replay = Replay(list(read_events(DEMO)), folder=DEMO.parent)
+    replay = Replay(demo_events(), folder=DEMO.parent)
     replay.seek(1e9)
     app = MnistApp(session=replay, ascii_only=ascii_only)
     async with app.run_test(size=size) as pilot:

@@ -15,9 +15,10 @@ import pytest
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable, Input
 
-from engines.api import MachineHistory, RunHistory, RunSummary, list_runs, read_events, read_run, summarize
+from engines.api import MachineHistory, RunHistory, RunSummary, list_runs, read_run, summarize
 from engines.session.replay import DEMO, Replay
 from tests.support.pilot import SIZES, on_runs, opened, phases, screen_text, text_of, until
+from tests.support.recording import demo_events
 from tests.support.run_folders import checkpoints, make_run_folder
 from tui.app import MnistApp
 from tui.reports import export
@@ -405,7 +406,7 @@ async def test_a_disabled_key_is_not_passed_to_the_app(tmp_path: Path, small_mni
 async def test_a_replay_cannot_continue_a_run(tmp_path: Path) -> None:
     folder = make_run_folder(tmp_path / "runs", "20260109-000000-run8", outcome="interrupted")
     (folder / "keras.npz").write_text("")
-    app = MnistApp(session=Replay(list(read_events(DEMO))), runs_dir=tmp_path / "runs")
+    app = MnistApp(session=Replay(demo_events()), runs_dir=tmp_path / "runs")
     async with app.run_test() as pilot:
         await pilot.press("5")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.runs))

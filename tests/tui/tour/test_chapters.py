@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engines.runs.reader import read_events
-from engines.session.replay import DEMO, Replay
+from engines.session.replay import Replay
 from tests.support.prose import caption_problem
+from tests.support.recording import demo_events
 from tui.cli import main
 from tui.screens.inside import COUNTS
 from tui.tour.chapters import DEMO_TOUR, Chapter, TourError, read_tour
@@ -28,13 +28,13 @@ def test_every_shipped_caption_is_a_line_of_plain_prose() -> None:
 def test_the_shipped_tour_takes_three_minutes_of_the_recording() -> None:
     tour = read_tour(DEMO_TOUR)
     assert 150 <= sum(chapter.seconds for chapter in tour.chapters) <= 210
-    length = Replay(list(read_events(DEMO))).length_seconds
+    length = Replay(demo_events()).length_seconds
     assert [chapter.time for chapter in tour.chapters if chapter.time > length] == []
     assert [chapter.time for chapter in tour.chapters] == sorted(chapter.time for chapter in tour.chapters)
 
 
 def test_the_figures_in_the_captions_are_those_of_the_recording() -> None:
-    replay = Replay(list(read_events(DEMO)), speed=1e9)
+    replay = Replay(demo_events(), speed=1e9)
     replay.drain()
     histories = replay.histories.values()
     figures = {f"{100 * one.accuracy:.2f}" for history in histories for one in history.evaluations}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pyte
 
-from engines.api import DEMO, Replay, read_events
+from engines.api import DEMO, Replay
+from tests.support.recording import demo_events
 from tui.screencast import asciicast
 from tui.screencast.recorder import record
 from tui.screencast.virtual_time import VirtualTimeLoop
@@ -23,7 +24,7 @@ def test_a_terminal_that_plays_the_film_shows_every_caption_in_order(tmp_path: P
     """Played by a terminal, the cast of a booth shows all captions one after the other, and after the last one the first."""
     tour, loop = read_tour(DEMO_TOUR), VirtualTimeLoop()
     clock = TourClock(SPEED, loop.time)
-    replay = Replay(list(read_events(DEMO)), clock=clock, folder=DEMO.parent)
+    replay = Replay(demo_events(), clock=clock, folder=DEMO.parent)
     seconds = sum(chapter.seconds for chapter in tour.chapters) / SPEED + 1.0
     film = record(TourApp(tour, replay, clock, auto=True), loop, SIZE, seconds, fps=5)
     asciicast.write(film, tmp_path / "tour.cast", title="tour", timestamp=0)
